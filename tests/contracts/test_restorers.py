@@ -1,0 +1,241 @@
+"""What every restorer promises, checked for every row of RESTORERS on many kinds of picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
+from fractions import Fraction
+
+import pytest
+import torch
+from torch import Tensor
+
+from vsr.errors import InputError, UsageError
+from vsr.frames import ColorSpec, PixelLayout, VideoFrame
+from vsr.observation import resample
+from vsr.restorers import RESTORERS, Geometry, Restorer, find_restorer
+
+CPU = torch.device("cpu")
+GRAY = PixelLayout("gray", "gray", 8)
+LAYOUTS = (
+    PixelLayout("yuv420p", "yuv", 8, 1, 1),
+    PixelLayout("yuv422p10le", "yuv", 10, 1, 0),
+    PixelLayout("yuv444p16le", "yuv", 16),
+    PixelLayout("yuva420p", "yuv", 8, 1, 1, has_alpha=True),
+    GRAY,
+    PixelLayout("gray16le", "gray", 16),
+    PixelLayout("gbrp", "rgb", 8),
+    PixelLayout("gbrap12le", "rgb", 12, has_alpha=True),
+    PixelLayout("gbrpf32le", "rgb", 32, is_float=True),
+)
+SIZES = (  # width, height, out_width, out_height
+    (48, 32, 96, 64),
+    (33, 27, 66, 54),
+    (32, 30, 48, 45),
+    (40, 28, 40, 56),
+    (36, 30, 36, 30),
+    (31, 29, 93, 87),
+    (40, 32, 20, 24),
+    (16, 16, 32, 32),
+    (2, 2, 4, 4),
+    (1, 9, 2, 18),
+    (7, 1, 14, 2),
+    (1, 1, 3, 3),
+)
+
+
+def _make(name: str, geometry: Geometry) -> Restorer:
+    spec = RESTORERS[name]
+    restorer: Restorer = spec.build(geometry, spec.options_type(), CPU)
+    return restorer
+
+
+def _scene(count: int, height: int, width: int) -> list[Tensor]:
+    """A textured scene panned by half pixels, 0…1, ``count`` pictures."""
+    generator = torch.Generator().manual_seed(11)
+    coarse = torch.rand(height // 4 + 8, width // 4 + 8, generator=generator)
+    wide = resample(coarse, (2 * height + 48, 2 * width + 48)).clamp(0, 1)
+    places = [(4 + 2 * (k % 3), 3 + k) for k in range(count)]
+    return [wide[top : top + 2 * height : 2, left : left + 2 * width : 2] for top, left in places]
+
+
+def _frames(count: int, geometry: Geometry, layout: PixelLayout) -> list[VideoFrame]:
+    scene = _scene(count, geometry.height, geometry.width)
+    frames = []
+    for ordinal, picture in enumerate(scene):
+        planes = []
+        for plane in range(layout.num_planes):
+            height, width = layout.plane_size(plane, geometry.width, geometry.height)
+            code = resample(picture, (height, width)).clamp(0, 1) * layout.peak
+            planes.append(code if layout.is_float else code.round().to(torch.int32).to(layout.dtype))
+        pts = 7 * ordinal + 3 * (ordinal % 2)
+        frames.append(VideoFrame(tuple(planes), layout, ColorSpec(), 100 + ordinal, pts, Fraction(1, 600)))
+    return frames
+
+
+def _constant(value: float, geometry: Geometry, layout: PixelLayout, count: int) -> list[VideoFrame]:
+    planes = tuple(
+        torch.full(layout.plane_size(plane, geometry.width, geometry.height), value).to(layout.dtype)
+        for plane in range(layout.num_planes)
+    )
+    return [VideoFrame(planes, layout, ColorSpec(), i, i, Fraction(1, 25)) for i in range(count)]
+
+
+def _check(outputs: Sequence[VideoFrame], inputs: Sequence[VideoFrame], geometry: Geometry) -> None:
+    assert [f.ordinal for f in outputs] == [f.ordinal for f in inputs if not f.is_halo]
+    by_ordinal = {f.ordinal: f for f in inputs}
+    for out in outputs:
+        source = by_ordinal[out.ordinal]
+        assert (out.pts, out.time_base, out.layout, out.color) == (
+            source.pts,
+            source.time_base,
+            source.layout,
+            source.color,
+        )
+        for plane, pixels in enumerate(out.planes):
+            assert pixels.dtype == torch.float32
+            assert tuple(pixels.shape) == out.layout.plane_size(
+                plane, geometry.out_width, geometry.out_height
+            )
+            assert bool(torch.isfinite(pixels).all())
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+def test_every_layout(name: str, layout: PixelLayout) -> None:
+    geometry = Geometry(33, 27, 66, 54)
+    frames = _frames(3, geometry, layout)
+    outputs = list(_make(name, geometry).stream(frames))
+    _check(outputs, frames, geometry)
+    for out, source in zip(outputs, frames, strict=True):
+        for restored, plane in zip(out.planes, source.planes, strict=True):
+            plain = resample(plane, tuple(restored.shape))
+            assert (restored - plain).abs().mean() < 0.06 * layout.peak, "right content, in code values"
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "{}x{}-to-{}x{}".format(*size))
+def test_every_size(name: str, size: tuple[int, int, int, int]) -> None:
+    geometry = Geometry(*size)
+    frames = _frames(2, geometry, LAYOUTS[0])
+    _check(list(_make(name, geometry).stream(frames)), frames, geometry)
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+@pytest.mark.parametrize("value", [0.0, 1.0, 77.0, 255.0])
+def test_constant_stays_constant(name: str, value: float) -> None:
+    for geometry in (Geometry(40, 30, 80, 60), Geometry(5, 4, 10, 8)):
+        frames = _constant(value, geometry, LAYOUTS[0], 3)
+        for out in _make(name, geometry).stream(frames):
+            for plane in out.planes:
+                assert (plane - value).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_pieces_with_halo_equal_the_whole(name: str) -> None:
+    """Where a segment starts does not show: bit for bit."""
+    geometry = Geometry(48, 40, 96, 80)
+    frames = _frames(11, geometry, LAYOUTS[0])
+    whole = list(_make(name, geometry).stream(frames))
+    halo = _make(name, geometry).halo_frames
+    pieces: list[VideoFrame] = []
+    for start, stop in ((0, 4), (4, 5), (5, 11)):
+        segment = [
+            replace(frame, is_halo=not start <= index < stop)
+            for index, frame in enumerate(frames)
+            if start - halo <= index < stop + halo
+        ]
+        pieces += _make(name, geometry).stream(segment)
+    assert [f.ordinal for f in pieces] == [f.ordinal for f in whole]
+    for one, other in zip(pieces, whole, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one.planes, other.planes, strict=True))
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_halo_is_enough(name: str) -> None:
+    """What lies beyond the halo has no influence."""
+    geometry = Geometry(40, 32, 80, 64)
+    frames = _frames(10, geometry, GRAY)
+    halo = _make(name, geometry).halo_frames
+    changed = [
+        frame if index <= halo else replace(frame, planes=(255 - frame.planes[0],))
+        for index, frame in enumerate(frames)
+    ]
+    first, second = (next(iter(_make(name, geometry).stream(f))) for f in (frames, changed))
+    assert torch.equal(first.planes[0], second.planes[0])
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+@pytest.mark.parametrize("count", [1, 2])
+def test_short_shots(name: str, count: int) -> None:
+    geometry = Geometry(40, 32, 80, 64)
+    frames = _frames(count, geometry, LAYOUTS[0])
+    _check(list(_make(name, geometry).stream(frames)), frames, geometry)
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_no_frames_and_only_halo(name: str) -> None:
+    geometry = Geometry(40, 32, 80, 64)
+    assert list(_make(name, geometry).stream([])) == []
+    halo = [replace(frame, is_halo=True) for frame in _frames(2, geometry, GRAY)]
+    assert list(_make(name, geometry).stream(halo)) == []
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_input_is_left_alone_and_restorer_can_be_used_again(name: str) -> None:
+    geometry = Geometry(40, 32, 80, 64)
+    frames = _frames(3, geometry, GRAY)
+    before = [frame.planes[0].clone() for frame in frames]
+    restorer = _make(name, geometry)
+    first, second = list(restorer.stream(frames)), list(restorer.stream(frames))
+    assert all(torch.equal(a, f.planes[0]) for a, f in zip(before, frames, strict=True))
+    assert all(torch.equal(a.planes[0], b.planes[0]) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_nothing_is_shifted(name: str) -> None:
+    """A symmetric picture stays symmetric at the same centre, against an identity of half-pixel centres."""
+    geometry = Geometry(41, 31, 82, 62)
+    y = torch.arange(31)[:, None] - 15.0
+    x = torch.arange(41)[None, :] - 20.0
+    blob = (20 + 200 * torch.exp(-(y * y + x * x) / 30)).round().to(torch.uint8)
+    frame = VideoFrame((blob,), GRAY, ColorSpec(), 0, 0, Fraction(1, 25))
+    out = next(iter(_make(name, geometry).stream([frame]))).planes[0] - 20
+    rows, cols = torch.arange(62) + 0.5, torch.arange(82) + 0.5
+    assert abs(float((out.sum(1) * rows).sum() / out.sum()) - 31) < 0.02
+    assert abs(float((out.sum(0) * cols).sum() / out.sum()) - 41) < 0.02
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_a_change_of_size_is_refused(name: str) -> None:
+    geometry = Geometry(40, 32, 80, 64)
+    frames = _frames(1, geometry, GRAY) + _frames(1, Geometry(42, 32, 84, 64), GRAY)
+    with pytest.raises(InputError, match="42x32"):
+        list(_make(name, geometry).stream(frames))
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_rows_are_well_formed(name: str) -> None:
+    spec = RESTORERS[name]
+    assert spec.name == name
+    assert spec.summary
+    assert "\n" not in spec.summary
+    assert is_dataclass(spec.options_type)
+    options = spec.options_type()
+    for field in fields(spec.options_type):
+        with pytest.raises(FrozenInstanceError):
+            setattr(options, field.name, None)
+    assert _make(name, Geometry(8, 8, 16, 16)).evidence == spec.evidence
+
+
+def test_option_names_are_clear_across_methods() -> None:
+    """Flat presets set options by name, so one name means one thing."""
+    seen: dict[str, type] = {}
+    for spec in RESTORERS.values():
+        for field in fields(spec.options_type):
+            assert seen.setdefault(field.name, spec.options_type) is spec.options_type
+
+
+def test_unknown_method_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'bicubic'"):
+        find_restorer("bicubik")

@@ -1,0 +1,65 @@
+"""Video super-resolution with exact frames, timing, colour and streams.
+
+    import vsr
+
+    vsr.upscale("clip.mp4", "clip-2x.mp4", settings={"scale": 2})
+    print(vsr.probe("clip.mp4").video.color)
+
+Nothing heavy is loaded until a function is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vsr.api import Check, Job, MediaInfo, Outcome, Progress, plan, probe, upscale, verify
+    from vsr.errors import (
+        DamageError,
+        EnvironmentError_,
+        InputError,
+        Interrupted,
+        ModelError,
+        UsageError,
+        VerificationError,
+        VsrError,
+        WorkFolderBusy,
+    )
+
+__version__ = version("vsr")
+
+__all__ = [
+    "Check",
+    "DamageError",
+    "EnvironmentError_",
+    "InputError",
+    "Interrupted",
+    "Job",
+    "MediaInfo",
+    "ModelError",
+    "Outcome",
+    "Progress",
+    "UsageError",
+    "VerificationError",
+    "VsrError",
+    "WorkFolderBusy",
+    "__version__",
+    "plan",
+    "probe",
+    "upscale",
+    "verify",
+]
+
+_IN_API = frozenset(("Check", "Job", "MediaInfo", "Outcome", "Progress", "plan", "probe", "upscale", "verify"))
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'vsr' has no attribute {name!r}")
+    return getattr(import_module("vsr.api" if name in _IN_API else "vsr.errors"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Executors: who makes the segments."""

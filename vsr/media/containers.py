@@ -1,0 +1,58 @@
+"""What each output container holds beside the video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vsr.media.probe import StreamInfo
+
+__all__ = ["holders", "holds"]
+
+_MP4_AUDIO = "aac ac3 eac3 mp3 mp2 alac flac opus dts truehd amr_nb amr_wb qcelp evrc vorbis mpegh_3d_audio"
+_MOV_AUDIO = (
+    "aac ac3 eac3 mp3 mp2 alac amr_nb amr_wb qdm2 qdmc mace3 mace6 adpcm_ima_qt adpcm_ima_wav adpcm_ms "
+    "pcm_s8 pcm_u8 pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be "
+    "pcm_f64le pcm_f64be pcm_alaw pcm_mulaw gsm qcelp evrc dts"
+)
+_MP4_PCM = "pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_f64le pcm_f64be"
+_MP4_VIDEO = "h264 hevc vvc av1 vp9 mpeg4 mpeg2video mpeg1video mjpeg png jpeg2000 dirac vc1 h263"
+_MOV_VIDEO = (
+    "h264 hevc mpeg4 mpeg2video mpeg1video mjpeg png prores dnxhd cfhd qtrle rawvideo svq1 svq3 cinepak "
+    "rpza smc v210 v308 v408 v410 r210 hap ffv1 jpeg2000 h263 gif tiff dvvideo"
+)
+_MKV_TEXT = "subrip ass ssa webvtt srt text hdmv_pgs_subtitle dvd_subtitle dvb_subtitle hdmv_text_subtitle arib_caption"
+_MKV_NOT = "mov_text eia_608 timed_id3 tmcd none unknown xsub dvb_teletext ttml"
+
+_HELD: dict[str, dict[str, frozenset[str]]] = {
+    "mp4": {
+        "audio": frozenset(f"{_MP4_AUDIO} {_MP4_PCM}".split()),
+        "video": frozenset(_MP4_VIDEO.split()),
+        "subtitle": frozenset(("mov_text", "dvd_subtitle", "ttml")),
+        "cover": frozenset(("mjpeg", "png")),
+        "data": frozenset(("timecode", "bin_data")),
+    },
+    "mov": {
+        "audio": frozenset(_MOV_AUDIO.split()),
+        "video": frozenset(_MOV_VIDEO.split()),
+        "subtitle": frozenset(("mov_text", "eia_608")),
+        "cover": frozenset(("mjpeg", "png")),
+        "data": frozenset(("timecode",)),
+    },
+}
+
+
+def holds(container: str, stream: StreamInfo) -> bool:
+    """Whether ``stream`` can be copied into ``container`` (``mp4``, ``mov`` or ``mkv``) as it is."""
+    if container == "mkv":
+        if stream.kind == "subtitle":
+            return stream.codec in _MKV_TEXT.split()
+        return stream.kind in ("audio", "video", "cover", "attachment") and stream.codec not in _MKV_NOT.split()
+    return stream.codec in _HELD[container].get(stream.kind, frozenset())
+
+
+def holders(streams: Iterable[StreamInfo]) -> str:
+    """Advice where no one container holds all of ``streams``."""
+    unheld = [s for s in streams if not any(holds(name, s) for name in ("mkv", "mov", "mp4"))]
+    if unheld:
+        return f"no container here holds stream {unheld[0].index}"
+    return "no single container holds them all"

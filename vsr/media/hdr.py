@@ -1,0 +1,118 @@
+"""HDR10 static metadata and the display matrix: read from side data, written for encoders and muxers."""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+
+__all__ = ["ContentLight", "DisplayTransform", "MasteringDisplay", "display_transform", "read_hdr"]
+
+_CHROMATICITY = 50000
+_LUMINANCE = 10000
+
+
+@dataclass(frozen=True)
+class MasteringDisplay:
+    """SMPTE ST 2086: the display a picture was graded on."""
+
+    primaries: tuple[tuple[Fraction, Fraction], ...]
+    """CIE xy of red, green and blue."""
+    white_point: tuple[Fraction, Fraction]
+    """CIE xy."""
+    max_luminance: Fraction
+    """cd/m²."""
+    min_luminance: Fraction
+    """cd/m²."""
+
+    def x265(self) -> str:
+        """``G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)`` in 0.00002 and 0.0001 cd/m², as x264, x265 and ffmpeg take it."""
+        red, green, blue = (self._xy(point, _CHROMATICITY) for point in self.primaries)
+        white = self._xy(self.white_point, _CHROMATICITY)
+        light = f"{round(self.max_luminance * _LUMINANCE)},{round(self.min_luminance * _LUMINANCE)}"
+        return f"G({green})B({blue})R({red})WP({white})L({light})"
+
+    def svt(self) -> str:
+        """The same in SVT-AV1's decimal notation."""
+        red, green, blue = (f"{float(x):.5f},{float(y):.5f}" for x, y in self.primaries)
+        white = ",".join(f"{float(value):.5f}" for value in self.white_point)
+        light = f"{float(self.max_luminance):.4f},{float(self.min_luminance):.4f}"
+        return f"G({green})B({blue})R({red})WP({white})L({light})"
+
+    @staticmethod
+    def _xy(point: tuple[Fraction, Fraction], unit: int) -> str:
+        return f"{round(point[0] * unit)},{round(point[1] * unit)}"
+
+
+@dataclass(frozen=True)
+class ContentLight:
+    """CTA-861.3 content light level, cd/m²."""
+
+    max_cll: int
+    """Brightest pixel."""
+    max_fall: int
+    """Brightest frame average."""
+
+    def __str__(self) -> str:
+        return f"{self.max_cll},{self.max_fall}"
+
+
+@dataclass(frozen=True)
+class DisplayTransform:
+    """How a player turns the coded picture before showing it."""
+
+    rotation: float = 0.0
+    """Degrees counter-clockwise, after an optional mirror."""
+    mirrored: bool = False
+    """Whether the picture is mirrored left to right first."""
+
+    def __bool__(self) -> bool:
+        return bool(self.rotation) or self.mirrored
+
+
+def read_hdr(frame: av.VideoFrame) -> tuple[MasteringDisplay | None, ContentLight | None, tuple[str, ...]]:
+    """Static HDR metadata of a decoded frame, and the names of dynamic metadata that cannot be kept."""
+    mastering: MasteringDisplay | None = None
+    light: ContentLight | None = None
+    dropped = []
+    for item in frame.side_data:
+        name = item.type.name
+        if name == "MASTERING_DISPLAY_METADATA":
+            mastering = _mastering(bytes(item)) or mastering
+        elif name == "CONTENT_LIGHT_LEVEL":
+            light = ContentLight(*struct.unpack_from("=2I", bytes(item)))
+        elif name.startswith("DOVI"):
+            dropped.append("Dolby Vision")
+        elif name in ("DYNAMIC_HDR_PLUS", "DYNAMIC_HDR_SMPTE_2094_APP5"):
+            dropped.append("HDR10+")
+        elif name == "DYNAMIC_HDR_VIVID":
+            dropped.append("HDR Vivid")
+    return mastering, light, tuple(sorted(set(dropped)))
+
+
+def _mastering(raw: bytes) -> MasteringDisplay | None:
+    *numbers, has_primaries, has_luminance = struct.unpack_from("=20i2i", raw)
+    ratios = [
+        Fraction(top, bottom) if bottom else Fraction(0) for top, bottom in zip(numbers[::2], numbers[1::2])
+    ]
+    if not (has_primaries and has_luminance):
+        return None
+    red, green, blue, white = ((ratios[i], ratios[i + 1]) for i in (0, 2, 4, 6))
+    return MasteringDisplay((red, green, blue), white, max_luminance=ratios[9], min_luminance=ratios[8])
+
+
+def display_transform(frame: av.VideoFrame) -> DisplayTransform:
+    """Rotation and mirroring that the display matrix of ``frame`` asks for (identity where there is none)."""
+    for item in frame.side_data:
+        if item.type.name != "DISPLAYMATRIX":
+            continue
+        a, b, _, c, d, _, *_ = struct.unpack_from("=9i", bytes(item))
+        mirrored = a * d - b * c < 0
+        if mirrored:
+            a, c = -a, -c
+        rotation = -math.degrees(math.atan2(b / (math.hypot(b, d) or 1), a / (math.hypot(a, c) or 1)))
+        return DisplayTransform(round(rotation, 3) + 0.0, mirrored)
+    return DisplayTransform()

@@ -1,0 +1,257 @@
+"""Image sequences as video: numbered pictures in a folder, with their times and sound beside them.
+
+A folder written by vsr holds ``timing.json`` (time base, times, colour, aspect, timecode) and, where the source had
+other streams, ``streams.mkv``. A folder from elsewhere has neither: its rate is given by the user.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+
+from vsr.errors import InputError, UsageError
+from vsr.frames import ColorSpec
+from vsr.media.color import complete_color
+from vsr.media.decode import Damage, FrameRecord
+from vsr.media.hdr import DisplayTransform
+from vsr.media.planes import fingerprint, frame_layout, planes_of
+from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo, probe_streams
+from vsr.media.safe_open import open_input
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "STREAMS_FILE",
+    "TIMING_FILE",
+    "ImageReader",
+    "Timing",
+    "find_images",
+    "is_image_sequence",
+    "probe_images",
+    "scan_images",
+]
+
+IMAGE_SUFFIXES = {
+    **{".png": "png_pipe", ".tif": "tiff_pipe", ".tiff": "tiff_pipe", ".dpx": "dpx_pipe", ".exr": "exr_pipe"},
+    **{".jpg": "jpeg_pipe", ".jpeg": "jpeg_pipe", ".bmp": "bmp_pipe"},
+}
+"""Extensions of pictures, with the demuxer that reads one."""
+
+TIMING_FILE = "timing.json"
+STREAMS_FILE = "streams.mkv"
+_NUMBER = re.compile(r"%0?(\d*)d")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What an image sequence cannot say in its pictures; the contents of ``timing.json``."""
+
+    time_base: Fraction
+    pts: tuple[int, ...]
+    color: ColorSpec
+    sample_aspect_ratio: Fraction
+    timecode: str | None
+
+    def to_json(self) -> str:
+        """The file's text."""
+        data = {
+            "time_base": str(self.time_base),
+            "timecode": self.timecode,
+            "sample_aspect_ratio": str(self.sample_aspect_ratio),
+            "color": {
+                "primaries": self.color.primaries,
+                "transfer": self.color.transfer,
+                "matrix": self.color.matrix,
+                "full_range": self.color.full_range,
+            },
+            "pts": list(self.pts),
+        }
+        return json.dumps(data, indent=1)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Timing:
+        """Read ``timing.json``; raises `InputError` where it is not one."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                time_base=Fraction(data["time_base"]),
+                pts=tuple(int(value) for value in data["pts"]),
+                color=ColorSpec(**data["color"]),
+                sample_aspect_ratio=Fraction(data["sample_aspect_ratio"]),
+                timecode=data["timecode"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: is not a timing file of vsr ({error}); mend or remove it") from error
+
+
+def is_image_sequence(path: Path) -> bool:
+    """Whether ``path`` names pictures: a pattern such as ``%06d.png``, or a folder of them and of nothing else."""
+    if _NUMBER.search(path.name) and path.suffix.lower() in IMAGE_SUFFIXES and not path.is_file():
+        return True
+    if path.is_dir():
+        suffixes = {entry.suffix.lower() for entry in path.iterdir() if entry.is_file()}
+        media = suffixes - {".json", ".mkv", ".txt", ""} if (path / TIMING_FILE).exists() else suffixes
+        return len(media & set(IMAGE_SUFFIXES)) >= 1 and not media - set(IMAGE_SUFFIXES) - {".json", ".txt", ""}
+    return False
+
+
+def find_images(path: Path) -> list[Path]:
+    """The pictures of a pattern or folder, in order.
+
+    Raises `InputError` where there are none, where kinds are mixed, or where a number is missing.
+    """
+    folder = path if path.is_dir() else path.parent
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    found = [entry for entry in folder.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES and entry.is_file()]
+    if not path.is_dir():
+        head, tail = _NUMBER.split(path.name)[0], _NUMBER.split(path.name)[-1]
+        found = [e for e in found if re.fullmatch(re.escape(head) + r"\d+" + re.escape(tail), e.name)]
+    if not found:
+        raise InputError(f"{path}: no pictures there")
+    kinds = {entry.suffix.lower() for entry in found}
+    if len(kinds) > 1:
+        raise InputError(f"{path}: holds {', '.join(sorted(kinds))} pictures; name one kind by a pattern")
+    numbered = sorted(found, key=_natural)
+    numbers = [_last_number(entry) for entry in numbered]
+    if all(number is not None for number in numbers):
+        for before, after, entry in zip(numbers, numbers[1:], numbered[1:], strict=False):
+            if before is not None and after is not None and after != before + 1:
+                problem = f"picture {before + 1} is missing" if after > before else f"number {after} stands twice"
+                raise InputError(f"{path}: {problem} (before {entry.name})")
+    return numbered
+
+
+def _natural(path: Path) -> list[tuple[int, int | str]]:
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", path.name) if part]
+
+
+def _last_number(path: Path) -> int | None:
+    found = re.findall(r"\d+", path.stem)
+    return int(found[-1]) if found else None
+
+
+def _decode_one(path: Path) -> av.VideoFrame:
+    """The one picture of a file; raises `InputError`."""
+    with open_input(path, IMAGE_SUFFIXES[path.suffix.lower()]) as container:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        if context.width * context.height > MAX_PIXELS:
+            raise InputError(f"{path}: {context.width}x{context.height} pixels are more than 16384x16384")
+        try:
+            return next(container.decode(stream))
+        except (StopIteration, av.error.FFmpegError) as error:
+            raise InputError(f"{path}: cannot be decoded ({error})") from error
+
+
+def _times(path: Path, images: Sequence[Path], fps: Fraction | None) -> tuple[Timing | None, Fraction, list[int]]:
+    folder = path if path.is_dir() else path.parent
+    timing = Timing.from_file(folder / TIMING_FILE) if (folder / TIMING_FILE).exists() else None
+    if timing is not None:
+        if len(timing.pts) != len(images):
+            raise InputError(f"{folder / TIMING_FILE}: has {len(timing.pts)} times for {len(images)} pictures")
+        return timing, timing.time_base, list(timing.pts)
+    if fps is None:
+        raise UsageError(f"{path}: pictures tell no frame rate; give --fps, for example --fps 24 or --fps 30000/1001")
+    return None, 1 / fps, list(range(len(images)))
+
+
+def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
+    """What an image sequence holds. ``fps`` is needed where no ``timing.json`` lies beside it."""
+    images = find_images(path)
+    timing, time_base, pts = _times(path, images, fps)
+    folder = path if path.is_dir() else path.parent
+    frame = _decode_one(images[0])
+    layout = frame_layout(frame)
+    tagged = ColorSpec(
+        int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace), int(frame.color_range) == 2
+    )
+    color, assumptions = complete_color(
+        timing.color if timing else tagged, layout, "png", frame.width, frame.height
+    )
+    streams_path = folder / STREAMS_FILE
+    others = probe_streams(streams_path) if streams_path.exists() else ()
+    rate = fps or Fraction(len(pts) - 1 or 1, max(1, pts[-1] - pts[0])) / time_base
+    video = VideoInfo(
+        index=-1,
+        codec=images[0].suffix.lower().lstrip("."),
+        width=frame.width,
+        height=frame.height,
+        pix_fmt=frame.format.name,
+        layout=layout,
+        color=color,
+        assumptions=assumptions,
+        sample_aspect_ratio=timing.sample_aspect_ratio if timing else Fraction(1),
+        display=DisplayTransform(),
+        mastering=None,
+        content_light=None,
+        dropped_hdr=(),
+        time_base=time_base,
+        average_rate=rate.limit_denominator(100_000),
+        base_rate=None,
+        start_pts=pts[0],
+        num_frames_from_header=len(images),
+        interlaced=False,
+        field_order="progressive",
+        timecode=timing.timecode if timing else None,
+    )
+    return MediaInfo(
+        path=path,
+        container="images",
+        start=pts[0] * time_base,
+        duration=(pts[-1] - pts[0]) * time_base + 1 / rate,
+        size_bytes=sum(image.stat().st_size for image in images),
+        streams=tuple(others),
+        num_chapters=0,
+        metadata={},
+        video=video,
+        images=tuple(images),
+        streams_path=streams_path if others else None,
+        image_pts=tuple(pts),
+    )
+
+
+def _record(info: MediaInfo, ordinal: int, frame: av.VideoFrame) -> FrameRecord:
+    return FrameRecord(
+        ordinal=ordinal,
+        decoded_pts=info.image_pts[ordinal],
+        pts=info.image_pts[ordinal],
+        fingerprint=fingerprint(planes_of(frame)),
+        width=frame.width,
+        height=frame.height,
+        pix_fmt=frame.format.name,
+        interlaced=False,
+        duration=0,
+    )
+
+
+def scan_images(info: MediaInfo, damage: Damage) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
+    """The linear decode of an image sequence. A picture that cannot be read ends it: `InputError`."""
+    for ordinal, path in enumerate(info.images):
+        frame = _decode_one(path)
+        yield _record(info, ordinal, frame), frame
+
+
+class ImageReader:
+    """Reads pictures by ordinal; the same contract as `vsr.media.decode.FrameReader`."""
+
+    def __init__(self, info: MediaInfo) -> None:
+        self._info = info
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def read(self, records: Sequence[FrameRecord]) -> Iterator[av.VideoFrame]:
+        """The pictures of ``records``, each the one that was scanned."""
+        for record in records:
+            frame = _decode_one(self._info.images[record.ordinal])
+            if fingerprint(planes_of(frame)) != record.fingerprint:
+                raise InputError(f"{self._info.images[record.ordinal]}: changed while it was read")
+            yield frame
+

@@ -1,0 +1,79 @@
+"""What a finished file really holds, read back packet by packet: for checks and manifests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av.error
+
+from vsr.media.safe_open import open_input
+
+__all__ = ["StreamDigest", "digest_streams", "video_times"]
+
+
+@dataclass(frozen=True)
+class StreamDigest:
+    """One stream, packet by packet."""
+
+    index: int
+    kind: str
+    codec: str
+    num_packets: int
+    num_bytes: int
+    first_seconds: Fraction | None
+    """Presentation time of the earliest packet."""
+    sha256: str
+    """Over the payloads, in file order."""
+
+
+def digest_streams(path: Path) -> tuple[StreamDigest, ...]:
+    """A digest of every stream of ``path``. Damage ends the reading of a stream where it ends."""
+    with open_input(path) as container:
+        streams = list(container.streams)
+        hashes = [hashlib.sha256() for _ in streams]
+        counts, sizes = [0] * len(streams), [0] * len(streams)
+        firsts: list[Fraction | None] = [None] * len(streams)
+        for packet in _packets(container):
+            index = packet.stream_index
+            hashes[index].update(packet)
+            counts[index] += 1
+            sizes[index] += packet.size
+            if packet.pts is not None and packet.time_base is not None:
+                time = packet.pts * packet.time_base
+                known = firsts[index]
+                firsts[index] = time if known is None else min(known, time)
+        return tuple(
+            StreamDigest(
+                index=stream.index,
+                kind=stream.type or "unknown",
+                codec=stream.codec_context.codec.canonical_name if stream.codec_context else "unknown",
+                num_packets=counts[stream.index],
+                num_bytes=sizes[stream.index],
+                first_seconds=firsts[stream.index],
+                sha256=hashes[stream.index].hexdigest(),
+            )
+            for stream in streams
+        )
+
+
+def _packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
+    demuxer = container.demux()
+    while True:
+        try:
+            packet = next(demuxer)
+        except (StopIteration, av.error.FFmpegError):
+            return
+        if packet.size:
+            yield packet
+
+
+def video_times(path: Path) -> tuple[list[int], Fraction]:
+    """Presentation times of the first video stream's packets, sorted, and their time base."""
+    with open_input(path) as container:
+        stream = container.streams.video[0]
+        times = [p.pts for p in container.demux(stream) if p.size and p.pts is not None]
+        return sorted(times), stream.time_base or Fraction(1, 1000)

@@ -1,0 +1,256 @@
+"""Putting segments together: one video track with exact times, and everything else of the source untouched.
+
+The packets of all segments go through a pipe to the bundled ffmpeg, which copies them beside the source's other
+streams. Presentation times come from the sidecars; decoding times are rebuilt over the whole file, since those
+of single segments cannot be joined. Times are shifted by whole seconds inside the pipe (which holds no negative
+ones) and shifted back by ffmpeg, so no rounding happens on the way.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+
+from vsr.errors import EnvironmentError_, InputError
+from vsr.media.color import COLOR_NAMES
+from vsr.media.encode import EncoderSpec, PacketTimes, segment_format
+from vsr.media.ffmpeg import ffmpeg_path, run_ffmpeg
+from vsr.media.hdr import DisplayTransform
+from vsr.media.safe_open import file_url, input_options
+
+__all__ = ["MuxJob", "SegmentFile", "copy_streams", "decode_times", "mux", "sync_file"]
+
+_COPY = ("-c", "copy", "-copy_unknown", "-fflags", "+bitexact", "-max_interleave_delta", "0")
+_ITUNES_TAGS = frozenset(
+    "title artist album_artist composer album date encoder comment genre copyright grouping lyrics description "
+    "synopsis show episode_id network keywords episode_sort season_number media_type hd_video gapless_playback "
+    "compilation track disc major_brand minor_version compatible_brands creation_time timecode".split()
+)
+"""Tags that MP4's own list can hold; others need the general key-value list."""
+
+
+@dataclass(frozen=True)
+class SegmentFile:
+    """Packets of one segment and their times, in decode order."""
+
+    path: Path
+    packets: tuple[PacketTimes, ...]
+
+
+@dataclass(frozen=True)
+class MuxJob:
+    """All that shapes an output file besides its packets."""
+
+    source: Path
+    container: str
+    """``mp4``, ``mov`` or ``mkv``."""
+    encoder: EncoderSpec
+    display: DisplayTransform
+    shift: Fraction
+    """Seconds taken off every time of the source, video and other streams alike."""
+    trim: tuple[Fraction, Fraction] | None
+    """Source times (seconds) between which other streams are copied; None for all of them."""
+    streams: tuple[int, ...]
+    """Source streams copied beside the video, in the order of the output."""
+    timecode: str | None
+    """Written as a tag where no timecode track is copied."""
+    last_duration: int
+    """Ticks that the last frame lasts."""
+    metadata: dict[str, str] = field(default_factory=dict)
+    """The source's file-level tags (copied by ffmpeg; here to choose where MP4 and MOV put them)."""
+    video_metadata: dict[str, str] = field(default_factory=dict)
+    """Tags of the video stream."""
+    keep_chapters: bool = True
+    copies_source: bool = True
+    """Whether ``source`` is a file with tags and streams to copy."""
+
+
+def decode_times(presentation: Sequence[int]) -> list[int]:
+    """Decoding times for packets with these presentation times, given in decode order.
+
+    The sorted times, delayed by the largest reordering depth: strictly rising and never after presentation.
+    """
+    ordered = sorted(presentation)
+    rank = {pts: place for place, pts in enumerate(ordered)}
+    delay = max((place - rank[pts] for place, pts in enumerate(presentation)), default=0)
+    early = [ordered[0] - (delay - place) for place in range(min(delay, len(ordered)))]
+    return early + ordered[: len(ordered) - delay]
+
+
+def _seconds(value: Fraction) -> str:
+    return f"{float(value):.6f}"
+
+
+def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
+    """Write ``target`` from ``segments`` and the source's other streams. Raises `EnvironmentError_` on failure.
+
+    ``segments`` times are source ticks; ``job.shift`` is taken off here.
+    """
+    time_base = job.encoder.time_base
+    rebase = job.shift / time_base
+    # a shift that is no whole number of ticks cannot be exact for the video: it is rounded once, here
+    ticks = round(rebase)
+    pts = [packet.pts - ticks for segment in segments for packet in segment.packets]
+    dts = decode_times(pts)
+    lead = max(0, math.ceil(-dts[0] * time_base))
+    with tempfile.TemporaryFile() as log:
+        command = _command(job, target, lead)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
+        assert process.stdin is not None
+        failure: Exception | None = None
+        try:
+            _feed(process.stdin, segments, job, pts, dts, round(lead / time_base))
+        except (BrokenPipeError, av.error.FFmpegError, OSError) as error:
+            failure = error
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        try:
+            process.stdin.close()
+        except OSError:
+            pass  # ffmpeg left early: its own message, read below, says why
+        status = process.wait()
+        if status != 0 or failure is not None:
+            log.seek(0)
+            lines = log.read().decode(errors="replace").strip().splitlines()
+            reason = lines[-1] if lines else str(failure or f"exit status {status}")
+            kind = EnvironmentError_ if "space left" in " ".join(lines) or failure is None else InputError
+            raise kind(f"{target.name}: could not be put together: {reason}")
+
+
+def _pipe_format(job: MuxJob) -> str:
+    """The pipe's container: one that keeps times, durations and reordering of the codec."""
+    return {"ffv1": "nut", "av1": "mp4"}.get(job.encoder.codec.name, "mov")
+
+
+def _feed(
+    pipe: object, segments: Sequence[SegmentFile], job: MuxJob, pts: list[int], dts: list[int], lead: int
+) -> None:
+    """Write all packets to ffmpeg with their final times, ``lead`` ticks late."""
+    kind = _pipe_format(job)
+    scale = str(job.encoder.time_base.denominator)
+    options = {"movflags": "frag_every_frame+empty_moov", "video_track_timescale": scale} if kind != "nut" else {}
+    place = 0
+    durations = [after - before for before, after in zip(dts, dts[1:], strict=False)] + [job.last_duration]
+    with av.open(pipe, "w", format=kind, options=options) as output:  # type: ignore[call-overload]
+        stream = None
+        for segment in segments:
+            for packet in _packets(segment):
+                if stream is None:
+                    stream = output.add_stream_from_template(packet.stream, opaque=True)
+                    stream.time_base = job.encoder.time_base
+                packet.pts, packet.dts = pts[place] + lead, dts[place] + lead
+                packet.time_base = job.encoder.time_base
+                packet.duration = durations[place]
+                packet.stream = stream
+                output.mux(packet)
+                place += 1
+
+
+def _packets(segment: SegmentFile) -> Iterator[av.Packet]:
+    with av.open(file_url(segment.path)) as container:
+        count = 0
+        for packet in container.demux(video=0):
+            if packet.size:
+                count += 1
+                yield packet
+        if count != len(segment.packets):
+            raise EnvironmentError_(
+                f"{segment.path.name} holds {count} packets, its sidecar says {len(segment.packets)}; "
+                "remove the work folder and run again"
+            )
+
+
+def _command(job: MuxJob, target: Path, lead: int) -> list[str]:
+    pipe = ["-f", "nut" if _pipe_format(job) == "nut" else "mov", "-protocol_whitelist", "pipe,file", "-i", "pipe:0"]
+    command = [ffmpeg_path(), "-hide_banner", "-v", "error", "-y", "-copyts"]
+    command += ["-itsoffset", str(-lead), *_video_input_options(job), *pipe]
+    if job.copies_source:
+        command += [*_source_options(job), "-map_metadata", "1"]
+        command += ["-map_chapters", "1" if job.keep_chapters else "-1"]
+    command += ["-map", "0:v:0"]
+    for index in job.streams:
+        command += ["-map", f"1:{index}"]
+    command += [*_COPY, *_container_options(job), *_video_output_options(job)]
+    return [*command, "-f", {"mkv": "matroska"}.get(job.container, job.container), file_url(target)]
+
+
+def copy_streams(job: MuxJob, target: Path) -> None:
+    """Write ``job.streams`` of the source to ``target`` (Matroska) without any new video."""
+    command = ["-v", "error", "-y", "-copyts", *_source_options(job)]
+    for index in job.streams:
+        command += ["-map", f"0:{index}"]
+    result = run_ffmpeg([*command, *_COPY, "-f", "matroska", file_url(target)])
+    if result.returncode:
+        raise EnvironmentError_(f"{target.name}: streams could not be copied: {result.stderr.strip()[-300:]}")
+
+
+def _source_options(job: MuxJob) -> list[str]:
+    """The source as an ffmpeg input, its times shifted and cut as the job says."""
+    options = [part for key, value in input_options().items() for part in (f"-{key}", value)]
+    options += ["-itsoffset", _seconds(-job.shift)]
+    if job.trim is not None:
+        start, stop = job.trim
+        options += ["-seek_timestamp", "1", "-ss", _seconds(start), "-t", _seconds(stop - start)]
+    return [*options, "-i", file_url(job.source)]
+
+
+def _video_input_options(job: MuxJob) -> list[str]:
+    options: list[str] = []
+    if job.display:
+        options += ["-display_rotation:v:0", f"{job.display.rotation:g}"]
+        if job.display.mirrored:
+            options += ["-display_hflip:v:0"]
+    if job.encoder.mastering:
+        options += ["-mastering_display:v:0", job.encoder.mastering.x265()]
+    if job.encoder.content_light:
+        options += ["-content_light:v:0", str(job.encoder.content_light)]
+    return options
+
+
+def _video_output_options(job: MuxJob) -> list[str]:
+    color, encoder = job.encoder.color, job.encoder
+    options = ["-color_range:v:0", "pc" if color.full_range else "tv"]
+    for flag, table, code in (
+        ("-color_primaries:v:0", "primaries", color.primaries),
+        ("-color_trc:v:0", "transfer", color.transfer),
+        ("-colorspace:v:0", "matrix", color.matrix),
+    ):
+        if code in COLOR_NAMES[table]:
+            options += [flag, COLOR_NAMES[table][code]]
+    if encoder.layout.family == "yuv" and color.chroma_location != "unspecified":
+        options += ["-chroma_sample_location:v:0", color.chroma_location]
+    aspect = encoder.sample_aspect_ratio * encoder.width / encoder.height
+    options += ["-aspect:v:0", f"{aspect.numerator}:{aspect.denominator}"]
+    for key, value in job.video_metadata.items():
+        options += ["-metadata:s:v:0", f"{key}={value}"]
+    if job.timecode:
+        options += ["-metadata:s:v:0", f"timecode={job.timecode}"]
+    return options
+
+
+def _container_options(job: MuxJob) -> list[str]:
+    if job.container == "mkv":
+        return []
+    time_base = job.encoder.time_base
+    scale = str(time_base.denominator)
+    return [
+        *("-video_track_timescale", scale, "-movie_timescale", scale),
+        *("-movflags", "+faststart" if set(job.metadata) <= _ITUNES_TAGS else "+faststart+use_metadata_tags"),
+    ]
+
+
+def sync_file(path: Path) -> None:
+    """Make sure the bytes of ``path`` are on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,262 @@
+"""What a file holds, told from its headers and its first frames, without decoding it all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from vsr.errors import InputError
+from vsr.frames import ColorSpec, PixelLayout
+from vsr.media.color import complete_color, read_chroma_location
+from vsr.media.hdr import ContentLight, DisplayTransform, MasteringDisplay, display_transform, read_hdr
+from vsr.media.planes import frame_layout
+from vsr.media.safe_open import open_input
+
+__all__ = ["MAX_PIXELS", "MediaInfo", "StreamInfo", "VideoInfo", "probe_media", "probe_streams"]
+
+MAX_PIXELS = 1 << 28
+"""Largest picture that is decoded or made: 16,384 × 16,384 samples."""
+
+_HEAD_FRAMES = 24
+_FIELD_ORDERS = {2: "top first", 3: "bottom first", 4: "top first", 5: "bottom first"}
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """One stream of a file, whatever its kind."""
+
+    index: int
+    kind: str
+    """``video``, ``audio``, ``subtitle``, ``attachment``, ``data`` or ``cover`` (an attached picture)."""
+    codec: str
+    """FFmpeg's codec name, ``timecode`` for a tmcd track, or ``unknown``."""
+    time_base: Fraction
+    start_pts: int | None
+    """First time in ticks, where the container says."""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def language(self) -> str | None:
+        """ISO 639 code, where tagged."""
+        return self.metadata.get("language")
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """The video stream that is restored."""
+
+    index: int
+    codec: str
+    width: int
+    height: int
+    pix_fmt: str
+    """FFmpeg's name of the decoder's format."""
+    layout: PixelLayout
+    """The planar layout that vsr works in."""
+    color: ColorSpec
+    """What the samples mean, completed by ``assumptions``."""
+    assumptions: tuple[str, ...]
+    """One sentence for each thing the stream does not say."""
+    sample_aspect_ratio: Fraction
+    """Width over height of a sample; 1 where untagged."""
+    display: DisplayTransform
+    mastering: MasteringDisplay | None
+    content_light: ContentLight | None
+    dropped_hdr: tuple[str, ...]
+    """Dynamic HDR metadata that cannot be kept."""
+    time_base: Fraction
+    average_rate: Fraction | None
+    """Frames over duration, from the header."""
+    base_rate: Fraction | None
+    """The header's lowest rate that can hold every timestamp; not a measure of how many frames there are."""
+    start_pts: int | None
+    num_frames_from_header: int
+    """What the container claims, or an estimate from its duration; 0 where it says nothing."""
+    interlaced: bool
+    """Whether the first frames are flagged as interlaced."""
+    field_order: str
+    timecode: str | None
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """A file, its streams, and the video stream that is restored."""
+
+    path: Path
+    container: str
+    """FFmpeg's demuxer name."""
+    start: Fraction
+    """Earliest start of any stream, seconds."""
+    duration: Fraction | None
+    """Seconds, from the header."""
+    size_bytes: int
+    streams: tuple[StreamInfo, ...]
+    num_chapters: int
+    metadata: dict[str, str]
+    video: VideoInfo
+    images: tuple[Path, ...] = ()
+    """The pictures of an image sequence, in order; empty for files."""
+    image_pts: tuple[int, ...] = ()
+    """Their times, in ticks of the video's time base."""
+    streams_path: Path | None = None
+    """Where an image sequence's other streams are; None: in ``path``, or there are none."""
+
+
+def probe_streams(path: Path) -> tuple[StreamInfo, ...]:
+    """The streams of a file that needs no video."""
+    with open_input(path) as container:
+        return tuple(_stream_info(one) for one in container.streams)
+
+
+def probe_media(path: Path) -> MediaInfo:
+    """Read headers and the first frames of ``path``.
+
+    Raises `InputError` where the file is no readable video: missing, not media, without video, encrypted, of
+    an impossible size, or without a single decodable frame.
+    """
+    with open_input(path) as container:
+        stream = _video_stream(path, container)
+        frames = _first_frames(path, container, stream)
+        streams = tuple(_stream_info(one) for one in container.streams)
+        starts = [one.start_pts * one.time_base for one in streams if one.start_pts is not None]
+        return MediaInfo(
+            path=path,
+            container=container.format.name,
+            start=min(starts, default=Fraction(0)),
+            duration=Fraction(container.duration, av.time_base) if container.duration else None,
+            size_bytes=path.stat().st_size,
+            streams=streams,
+            num_chapters=len(container.chapters()),
+            metadata=dict(container.metadata),
+            video=_video_info(path, container, stream, frames),
+        )
+
+
+def _is_cover(stream: object) -> bool:
+    return bool(getattr(stream, "disposition", 0) & av.stream.Disposition.attached_pic)
+
+
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    videos = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if not videos:
+        kinds = Counter("cover picture" if _is_cover(s) else s.type for s in container.streams)
+        held = ", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "no streams"
+        raise InputError(f"{path}: has no video stream (it holds {held})")
+    best = container.streams.best("video")
+    stream = best if isinstance(best, VideoStream) and best in videos else videos[0]
+    context = stream.codec_context
+    if context is None:
+        raise InputError(f"{path}: stream {stream.index} has a video codec that FFmpeg does not know")
+    if context.codec_tag.startswith("enc"):
+        raise InputError(f"{path}: stream {stream.index} is encrypted; vsr cannot decrypt it")
+    if context.width * context.height > MAX_PIXELS:
+        raise InputError(
+            f"{path}: the header claims {context.width}x{context.height} pixels; the largest supported is 16384x16384"
+        )
+    return stream
+
+
+def _first_frames(path: Path, container: InputContainer, stream: VideoStream) -> list[av.VideoFrame]:
+    stream.codec_context.thread_count = 1
+    frames: list[av.VideoFrame] = []
+    reason = "no frame could be decoded"
+    try:
+        for packet in container.demux(stream):
+            try:
+                frames += packet.decode()  # type: ignore[arg-type]
+            except av.error.FFmpegError as error:
+                reason = f"no frame could be decoded: {error.strerror}"
+            if len(frames) >= _HEAD_FRAMES:
+                break
+    except av.error.FFmpegError as error:
+        reason = f"reading stopped: {error.strerror}"
+    if not frames:
+        raise InputError(f"{path}: stream {stream.index} ({stream.codec_context.name}) holds no picture; {reason}")
+    return frames[:_HEAD_FRAMES]
+
+
+def _stream_info(stream: object) -> StreamInfo:
+    context = getattr(stream, "codec_context", None)
+    kind = str(getattr(stream, "type", None) or "unknown")
+    metadata = dict(getattr(stream, "metadata", {}))
+    codec = context.codec.canonical_name if context is not None else "unknown"
+    if kind == "data" and ("timecode" in metadata or codec == "tmcd"):
+        codec = "timecode"
+    return StreamInfo(
+        index=stream.index,  # type: ignore[attr-defined]
+        kind="cover" if kind == "video" and _is_cover(stream) else kind,
+        codec=codec,
+        time_base=stream.time_base or Fraction(1, 1000),  # type: ignore[attr-defined]
+        start_pts=stream.start_time,  # type: ignore[attr-defined]
+        metadata=metadata,
+    )
+
+
+def _video_info(
+    path: Path, container: InputContainer, stream: VideoStream, frames: list[av.VideoFrame]
+) -> VideoInfo:
+    head = frames[0]
+    context = stream.codec_context
+    layout = frame_layout(head)
+    codec = context.codec.canonical_name
+    tagged = ColorSpec(
+        primaries=int(head.color_primaries),
+        transfer=int(head.color_trc),
+        matrix=int(head.colorspace),
+        full_range=int(head.color_range) == 2 or head.format.name.startswith("yuvj"),
+        chroma_location=read_chroma_location(path, stream.index),
+    )
+    color, assumptions = complete_color(tagged, layout, codec, head.width, head.height)
+    mastering, light, dropped = read_hdr(head)
+    interlaced = any(frame.interlaced_frame for frame in frames)
+    aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
+    return VideoInfo(
+        index=stream.index,
+        codec=codec,
+        width=head.width,
+        height=head.height,
+        pix_fmt=head.format.name,
+        layout=layout,
+        color=color,
+        assumptions=assumptions,
+        sample_aspect_ratio=aspect if aspect and aspect > 0 else Fraction(1),
+        display=display_transform(head),
+        mastering=mastering,
+        content_light=light,
+        dropped_hdr=dropped,
+        time_base=stream.time_base or Fraction(1, 1000),
+        average_rate=stream.average_rate,
+        base_rate=stream.base_rate,
+        start_pts=stream.start_time,
+        num_frames_from_header=_frames_from_header(container, stream),
+        interlaced=interlaced,
+        field_order=_FIELD_ORDERS.get(int(context.field_order), "unknown") if interlaced else "progressive",
+        timecode=_timecode(container, stream, head),
+    )
+
+
+def _frames_from_header(container: InputContainer, stream: VideoStream) -> int:
+    if stream.frames:
+        return int(stream.frames)
+    rate = stream.average_rate or stream.base_rate
+    seconds = (
+        stream.duration * stream.time_base
+        if stream.duration and stream.time_base
+        else Fraction(container.duration or 0, av.time_base)
+    )
+    return int(seconds * rate) if rate and rate < 1000 else 0
+
+
+def _timecode(container: InputContainer, stream: VideoStream, head: av.VideoFrame) -> str | None:
+    places = [stream.metadata, container.metadata, *(one.metadata for one in container.streams.data)]
+    for metadata in [*places, head.metadata]:
+        if metadata.get("timecode"):
+            return str(metadata["timecode"])
+    return None

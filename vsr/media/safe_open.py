@@ -1,0 +1,101 @@
+"""Opening untrusted files: one local file, no network, no other file.
+
+Two whitelists are given to FFmpeg at every opening. The protocol list alone does not stop a playlist or a
+concat script from naming other local files, so the demuxers that follow references are left out as well, and so
+are those that read devices, text art or raw samples.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+
+from vsr.errors import EnvironmentError_, InputError
+
+__all__ = ["file_url", "input_options", "open_input"]
+
+_FOLLOWS_REFERENCES = frozenset(
+    "concat dash hls imf rtp rtsp sap sdp applehttp webm_dash_manifest mpjpeg asf_o image2 alias_pix "
+    "brender_pix ffmetadata ilbc lavfi fbdev kmsgrab alsa oss x11grab video4linux2,v4l2 iec61883 "
+    "tty bin xbin adf idf ice rawvideo v210 v210x bitpacked data redspark avs vobsub mxg".split()
+)
+_REFUSED_PLAYLISTS = (
+    (b"#EXTM3U", "an HLS playlist"),
+    (b"ffconcat version", "a concat script"),
+    (b"<MPD", "a DASH manifest"),
+    (b"v=0\r\n", "an SDP session"),
+    (b"v=0\n", "an SDP session"),
+)
+
+
+@functools.cache
+def _demuxer_whitelist() -> str:
+    names = []
+    for name in sorted(av.formats_available):
+        if name in _FOLLOWS_REFERENCES:
+            continue
+        try:
+            av.format.ContainerFormat(name, "r")
+        except ValueError:
+            continue
+        names.append(name)
+    return ",".join(names)
+
+
+def file_url(path: Path) -> str:
+    """``path`` as a URL that FFmpeg cannot mistake for another protocol or an option."""
+    return f"file:{os.path.abspath(path)}"
+
+
+def input_options() -> dict[str, str]:
+    """Options that keep FFmpeg inside one local file."""
+    return {"protocol_whitelist": "file", "format_whitelist": _demuxer_whitelist()}
+
+
+def _check_readable(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a video file")
+    if not path.is_file():
+        raise InputError(f"{path}: is not a regular file")
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except PermissionError as error:
+        raise EnvironmentError_(f"{path}: no permission to read it") from error
+    if not head:
+        raise InputError(f"{path}: is empty")
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    for mark, what in _REFUSED_PLAYLISTS:
+        if text.startswith(mark) or (mark == b"<MPD" and b"<MPD" in text[:1024]):
+            raise InputError(f"{path}: is {what}; vsr opens only plain media files, name the media file itself")
+
+
+def open_input(path: Path, container_format: str | None = None) -> InputContainer:
+    """Open ``path`` for reading, refusing everything that is not one plain local media file.
+
+    Raises `InputError` with the reason, or `EnvironmentError_` where the file may not be read.
+    """
+    _check_readable(path)
+    try:
+        return av.open(
+            file_url(path),
+            format=container_format,
+            options=input_options(),
+            metadata_errors="replace",
+        )
+    except av.error.PermissionError as error:
+        raise EnvironmentError_(f"{path}: no permission to read it") from error
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        raise InputError(f"{path}: is not a video file that FFmpeg can read ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return str(text).split(":")[0].strip() or type(error).__name__

@@ -1,0 +1,37 @@
+"""Peak signal-to-noise ratio, and the luma that super-resolution papers compute it on."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["cropped", "luma_bt601", "psnr"]
+
+
+def luma_bt601(rgb: Tensor) -> Tensor:
+    """``(3, H, W)`` RGB in 0…255 → ``(H, W)`` float64 luma in 16…235 (MATLAB's ``rgb2ycbcr``, unrounded)."""
+    red, green, blue = rgb.to(torch.float64)
+    weighted: Tensor = 65.481 * red + 128.553 * green + 24.966 * blue
+    return 16.0 + weighted / 255.0
+
+
+def cropped(picture: Tensor, crop: int) -> Tensor:
+    """``(..., H, W)`` without ``crop`` pixels on every side; raises `ValueError` if nothing is left."""
+    height, width = picture.shape[-2:]
+    if crop < 0 or 2 * crop >= min(height, width):
+        raise ValueError(f"cannot crop {crop} pixels from every side of {height}x{width}")
+    return picture[..., crop : height - crop, crop : width - crop]
+
+
+def psnr(first: Tensor, second: Tensor, *, peak: float = 255.0, crop: int = 0) -> float:
+    """PSNR in dB of two pictures of one shape ``(..., H, W)``, in float64; infinite for equal pictures.
+
+    ``peak`` is the largest possible value; ``crop`` pixels are left out on every side.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"shapes differ: {tuple(first.shape)} and {tuple(second.shape)}")
+    error = cropped(first, crop).to(torch.float64) - cropped(second, crop).to(torch.float64)
+    mean_square = float((error * error).mean())
+    return math.inf if mean_square == 0 else 10 * math.log10(peak * peak / mean_square)

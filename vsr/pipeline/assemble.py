@@ -1,0 +1,212 @@
+"""From segments to the output: checked, put together under another name, checked again, renamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from vsr.errors import EnvironmentError_, VerificationError
+from vsr.media.encode import PacketTimes
+from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing
+from vsr.media.inspect import StreamDigest, digest_streams, video_times
+from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
+from vsr.pipeline.job import Job
+from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
+from vsr.timeline import rescale
+
+__all__ = ["Assembled", "assemble", "image_folder", "partial_path", "video_tags"]
+
+_STALE_TAGS = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "ENCODED", "TIMECODE", "VENDOR_ID", "ROTATE")
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """What was put together and found right."""
+
+    num_frames: int
+    shift: Fraction
+    """Seconds taken off every source time."""
+    container_shift: Fraction
+    """Seconds that the container moved all streams by, because it holds no negative times."""
+    exact_times: bool
+    """Whether every time is exact, not only equal after one rounding to the container's clock."""
+    streams: tuple[StreamDigest, ...]
+    """Streams of the output."""
+
+
+def image_folder(job: Job) -> Path:
+    """The folder that an image-sequence job writes."""
+    return job.output.parent
+
+
+def partial_path(job: Job) -> Path:
+    """Where the output grows before it gets its name: beside it, so that the rename is atomic."""
+    if job.encoder.codec.kind == "images":
+        folder = image_folder(job)
+        return folder.with_name(f".{folder.name}.vsr-partial")
+    return job.output.with_name(f".{job.output.stem}.vsr-partial{job.output.suffix}")
+
+
+def video_tags(job: Job) -> dict[str, str]:
+    """Tags of the source's video stream that are still true of the new one."""
+    source = next((s.metadata for s in job.info.streams if s.index == job.video.index), {})
+    return {key: value for key, value in source.items() if not key.upper().startswith(_STALE_TAGS)}
+
+
+def assemble(
+    job: Job, work: Path, results: Sequence[SegmentResult], num_source_frames: int, on_stage: Callable[[str], None]
+) -> Assembled:
+    """Put finished segments together into ``job.output``.
+
+    ``num_source_frames`` is how many frames the linear decode gave (inside the span). Raises
+    `VerificationError` where anything is not as planned; then the output's name stays untouched.
+    """
+    ordered = sorted(results, key=lambda result: result.start)
+    _check_cover(job, ordered, num_source_frames)
+    partial = partial_path(job)
+    _remove(partial)
+    try:
+        on_stage("assembling")
+        if job.encoder.codec.kind == "images":
+            assembled = _write_images(job, work, ordered, partial)
+            _publish_folder(partial, image_folder(job))
+        else:
+            assembled = _write_video(job, work, ordered, partial, on_stage)
+            sync_file(partial)
+            os.replace(partial, job.output)
+        return assembled
+    except OSError as error:
+        raise EnvironmentError_(f"cannot write {job.output}: {error.strerror or error}") from error
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _check_cover(job: Job, ordered: Sequence[SegmentResult], num_source_frames: int) -> None:
+    """Every frame exactly once."""
+    for before, after in zip(ordered, ordered[1:], strict=False):
+        if before.stop != after.start:
+            raise VerificationError(f"segments {before.index} and {after.index} do not meet: {before.stop}, {after.start}")
+    covered = sum(result.stop - result.start for result in ordered)
+    pictures = sum(len(result.packets) for result in ordered)
+    if covered != num_source_frames or pictures != covered * job.pictures_per_frame:
+        raise VerificationError(
+            f"{num_source_frames} frames went in, {covered} are in segments as {pictures} pictures; nothing was written"
+        )
+
+
+def _segment_files(work: Path, ordered: Sequence[SegmentResult]) -> list[SegmentFile]:
+    return [SegmentFile(SegmentPaths.of(work, r.index, r.key).media, r.packets) for r in ordered]
+
+
+def _packets_in_time(ordered: Sequence[SegmentResult]) -> list[PacketTimes]:
+    return sorted((p for result in ordered for p in result.packets), key=lambda packet: packet.pts)
+
+
+def _last_duration(pts: Sequence[int], job: Job) -> int:
+    if len(pts) > 1:
+        return pts[-1] - pts[-2]
+    return max(1, round(1 / job.encoder.frame_rate / job.encoder.time_base))
+
+
+def _mux_job(job: Job, pts: Sequence[int]) -> MuxJob:
+    base = job.encoder.time_base
+    last = _last_duration(pts, job)
+    start, stop = pts[0] * base, (pts[-1] + last) * base
+    has_timecode_track = any(stream.codec == "timecode" for stream in job.copied)
+    starts_at_zero = not job.span or job.span.start is None
+    return MuxJob(
+        source=job.info.streams_path or job.info.path,
+        container="mkv" if job.encoder.codec.kind == "images" else job.container,
+        encoder=job.encoder,
+        display=job.video.display,
+        shift=start if job.span else job.shift,
+        trim=(start, stop) if job.span else None,
+        streams=tuple(stream.index for stream in job.copied),
+        timecode=job.video.timecode if starts_at_zero and not has_timecode_track else None,
+        last_duration=last,
+        metadata=job.info.metadata,
+        video_metadata=video_tags(job),
+        keep_chapters=job.info.num_chapters > 0 and not job.span,
+        copies_source=not job.info.images or job.info.streams_path is not None,
+    )
+
+
+def _write_video(
+    job: Job, work: Path, ordered: Sequence[SegmentResult], partial: Path, on_stage: Callable[[str], None]
+) -> Assembled:
+    pts = [packet.pts for packet in _packets_in_time(ordered)]
+    mux_job = _mux_job(job, pts)
+    mux(_segment_files(work, ordered), mux_job, partial)
+    on_stage("verifying")
+    return _verify(job, mux_job, pts, partial)
+
+
+def _verify(job: Job, mux_job: MuxJob, pts: Sequence[int], partial: Path) -> Assembled:
+    """Read the assembled file back: every time, every stream."""
+    base = job.encoder.time_base
+    found, clock = video_times(partial)
+    ticks = round(mux_job.shift / base)
+    expected = [rescale(time - ticks, base, clock) for time in pts]
+    if len(found) != len(expected):
+        raise VerificationError(f"{len(expected)} frames were encoded, the assembled file holds {len(found)}")
+    moved = found[0] - expected[0]
+    wrong = sum(a - moved != b for a, b in zip(found, expected, strict=True))
+    if wrong or (moved and job.container != "mkv"):
+        raise VerificationError(f"{wrong or len(found)} of {len(found)} frames have another time in the assembled file")
+    streams = digest_streams(partial)
+    if len(streams) != 1 + len(job.copied):
+        raise VerificationError(f"{1 + len(job.copied)} streams were planned, the assembled file has {len(streams)}")
+    exact = all((time - ticks) * base == (out - moved) * clock for time, out in zip(pts, found, strict=True))
+    return Assembled(len(pts), mux_job.shift, moved * clock, exact, streams)
+
+
+def _write_images(job: Job, work: Path, ordered: Sequence[SegmentResult], partial: Path) -> Assembled:
+    partial.mkdir()
+    number = 1
+    for segment, result in zip(_segment_files(work, ordered), ordered, strict=True):
+        with segment.path.open("rb") as file:
+            for packet in result.packets:
+                data = file.read(packet.size)
+                if len(data) != packet.size:
+                    raise VerificationError(f"{segment.path.name} is shorter than its sidecar says")
+                (partial / (job.output.name % number)).write_bytes(data)
+                number += 1
+    pts = [packet.pts for packet in _packets_in_time(ordered)]
+    mux_job = _mux_job(job, pts)
+    ticks = round(mux_job.shift / job.encoder.time_base)
+    timing = Timing(
+        time_base=job.encoder.time_base,
+        pts=tuple(time - ticks for time in pts),
+        color=job.encoder.color,
+        sample_aspect_ratio=job.encoder.sample_aspect_ratio,
+        timecode=job.video.timecode,
+    )
+    (partial / TIMING_FILE).write_text(timing.to_json(), encoding="utf-8")
+    streams: tuple[StreamDigest, ...] = ()
+    if job.copied:
+        copy_streams(mux_job, partial / STREAMS_FILE)
+        streams = digest_streams(partial / STREAMS_FILE)
+    return Assembled(len(pts), mux_job.shift, Fraction(0), True, streams)
+
+
+def _publish_folder(partial: Path, folder: Path) -> None:
+    """Give the finished folder its name; what an ``--overwrite`` replaces goes only then."""
+    if folder.exists():
+        old = folder.with_name(f".{folder.name}.vsr-old")
+        _remove(old)
+        os.replace(folder, old)
+        os.replace(partial, folder)
+        _remove(old)
+    else:
+        os.replace(partial, folder)

@@ -1,0 +1,294 @@
+"""A job: everything about one file's restoration, decided before the first frame is decoded.
+
+What is decided here and named in the plan is what the manifest repeats: sizes, codec, layout, colour, times, and
+which streams go where. Refusals happen here too, before any work.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vsr.errors import UsageError, nearest
+from vsr.media.codecs import CONTAINERS, CodecSpec, choose_codec, choose_layout, find_codec
+from vsr.media.containers import holds, holders
+from vsr.media.convert import OutputFormat
+from vsr.media.encode import EncoderSpec
+from vsr.media.probe import MAX_PIXELS, MediaInfo, StreamInfo, VideoInfo
+from vsr.pipeline.settings import Settings
+from vsr.restorers import Evidence, Geometry, find_restorer
+
+__all__ = ["Job", "Span", "output_size", "resolve_job"]
+
+_STALE_TAGS = re.compile(
+    r"^(BPS|DURATION|NUMBER_OF_|_STATISTICS|ENCODER$|encoder$|timecode$|TIMECODE$|vendor_id$|rotate$|creation_time$)"
+)
+_HELD_SHIFT_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Span:
+    """The part of a video that is wanted: frame ordinals or seconds, half-open; None is an open end."""
+
+    start: int | Fraction | None = None
+    stop: int | Fraction | None = None
+
+    def __post_init__(self) -> None:
+        same = type(self.start) is type(self.stop)
+        if self.start is not None and self.stop is not None and same and self.stop <= self.start:
+            raise UsageError(f"--end {self.stop} is not after --start {self.start}")
+
+    def __bool__(self) -> bool:
+        return self.start is not None or self.stop is not None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file's restoration, resolved."""
+
+    info: MediaInfo
+    output: Path
+    container: str
+    settings: Settings
+    options: Any
+    """Options of the method."""
+    evidence: Evidence
+    out_width: int
+    out_height: int
+    encoder: EncoderSpec
+    deinterlace: str
+    """``off``, ``frame`` or ``field``: resolved."""
+    device: str
+    """``cpu`` or ``cuda:N``: resolved."""
+    span: Span
+    shift: Fraction
+    """Seconds taken off every source time (spans without ``span``; those with it start at their first frame)."""
+    copied: tuple[StreamInfo, ...]
+    """Streams copied beside the video."""
+    dropped: tuple[str, ...]
+    """What the output leaves out, in words."""
+    assumptions: tuple[str, ...]
+    """What was assumed, in words."""
+
+    @property
+    def video(self) -> VideoInfo:
+        """The stream that is restored."""
+        return self.info.video
+
+    @property
+    def target(self) -> OutputFormat:
+        """What the quantiser makes."""
+        return OutputFormat(self.encoder.layout, self.encoder.color)
+
+    @property
+    def pictures_per_frame(self) -> int:
+        """2 where every field becomes a picture, else 1."""
+        return 2 if self.deinterlace == "field" else 1
+
+    def geometry(self, width: int, height: int) -> Geometry:
+        """Sizes for frames of ``width`` × ``height`` (streams may change size; the output never does)."""
+        return Geometry(width, height, self.out_width, self.out_height)
+
+
+def output_size(video: VideoInfo, settings: Settings) -> tuple[int, int]:
+    """Output ``(width, height)``; even where the source's chroma is subsampled and the source was even."""
+    if settings.size is not None:
+        width, height = (int(part) for part in settings.size.split("x"))
+        if min(width, height) < 1:
+            raise UsageError(f"size {settings.size} is empty")
+        return width, height
+    if settings.height is not None:
+        scale = Fraction(settings.height, video.height)
+        return _snap(video.width * scale, video.width, video.layout.chroma_shift_x), settings.height
+    factor = Fraction(settings.scale if settings.scale is not None else 2.0).limit_denominator(10_000)
+    return (
+        _snap(video.width * factor, video.width, video.layout.chroma_shift_x),
+        _snap(video.height * factor, video.height, video.layout.chroma_shift_y),
+    )
+
+
+def _snap(exact: Fraction, source: int, shift: int) -> int:
+    """The nearest size; a multiple of the chroma block where the source is one and the exact size is none."""
+    block = 1 << shift
+    if exact.denominator == 1 or source % block:
+        return max(1, round(exact))
+    return max(block, round(exact / block) * block)
+
+
+def _container(output: Path) -> str:
+    extension = output.suffix.lower().lstrip(".")
+    if extension not in CONTAINERS:
+        raise UsageError(
+            f"output {output.name!r}: unknown container {output.suffix!r}; "
+            f"known: {', '.join('.' + name for name in CONTAINERS)}{nearest(extension, CONTAINERS)}"
+        )
+    return CONTAINERS[extension]
+
+
+def _codec(info: MediaInfo, container: str, settings: Settings) -> CodecSpec:
+    if settings.codec is None:
+        if settings.pix_fmt is not None:
+            named = [c for c in ("h264", "hevc", "av1", "prores", "ffv1") if container in find_codec(c).containers]
+            for name in named:
+                if settings.pix_fmt in find_codec(name).layouts:
+                    return find_codec(name)
+        return choose_codec(info.video.layout, container, hdr=info.video.color.transfer in (16, 18))
+    codec = find_codec(settings.codec)
+    if container not in codec.containers:
+        places = ", ".join("." + name for name in codec.containers)
+        raise UsageError(f".{container} cannot hold {codec.name}; name the output {places}")
+    return codec
+
+
+def _check_encoder(codec: CodecSpec, settings: Settings, width: int, height: int) -> tuple[int | None, str]:
+    if max(width, height) > codec.max_side or width * height > MAX_PIXELS:
+        raise UsageError(f"{width}x{height} is larger than {codec.name} can hold ({codec.max_side} a side)")
+    quality = settings.crf if settings.crf is not None else codec.quality
+    low, high = codec.quality_range
+    if settings.crf is not None and codec.quality is None:
+        raise UsageError(f"{codec.name} has no --crf: it has no quality setting")
+    if quality is not None and not low <= quality <= high:
+        raise UsageError(f"--crf {quality} is outside {low}…{high}, what {codec.name} takes")
+    speed = settings.speed or codec.default_speed
+    if settings.speed and settings.speed not in codec.speeds:
+        known = ", ".join(codec.speeds) or "none"
+        raise UsageError(f"{codec.name} has no speed {speed!r}; known: {known}{nearest(speed, codec.speeds)}")
+    if settings.lossless and codec.name not in ("h264", "hevc", "ffv1") and codec.kind == "video":
+        raise UsageError(f"{codec.name} has no lossless mode here; use h264, hevc or ffv1")
+    return quality, speed
+
+
+def _streams(info: MediaInfo, container: str, drop: bool) -> tuple[tuple[StreamInfo, ...], tuple[str, ...]]:
+    """Streams to copy, and what is left out; refuses where something would be lost unasked."""
+    copied, lost, dropped = [], [], []
+    for stream in info.streams:
+        if stream.index == info.video.index:
+            continue
+        what = f"{stream.kind} stream {stream.index} ({stream.codec})"
+        if stream.codec == "timecode" and container == "mkv":
+            dropped.append(f"{what}: kept as a timecode tag, which is what Matroska has for it")
+        elif holds(container, stream):
+            copied.append(stream)
+        else:
+            lost.append((stream, what))
+    if lost and not drop:
+        fits = [c for c in ("mkv", "mov", "mp4") if all(holds(c, stream) for stream, _ in lost)]
+        hint = f"name the output .{fits[0]}" if fits else f"{holders([stream for stream, _ in lost])}"
+        raise UsageError(
+            f".{container} cannot hold {', '.join(what for _, what in lost)}; {hint}, "
+            "or give --drop-streams to leave it out"
+        )
+    return tuple(copied), (*dropped, *(f"{what}: {container} cannot hold it" for _, what in lost))
+
+
+def _deinterlace(video: VideoInfo, settings: Settings) -> str:
+    if settings.deinterlace != "auto":
+        return settings.deinterlace
+    return "frame" if video.interlaced else "off"
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    if wanted == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda"):
+        index = int(wanted.partition(":")[2] or 0)
+        if not torch.cuda.is_available() or index >= torch.cuda.device_count():
+            raise UsageError(f"device {wanted!r} is not here; found {torch.cuda.device_count()} CUDA devices")
+        return f"cuda:{index}"
+    return wanted
+
+
+def _shift(info: MediaInfo, container: str) -> Fraction:
+    """Broadcast clocks start anywhere; other containers' offsets are meant and stay."""
+    broadcast = info.container in ("mpegts", "mpeg", "wtv", "pva")
+    if broadcast or info.start >= _HELD_SHIFT_SECONDS:
+        return info.start
+    return Fraction(0)
+
+
+def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any, span: Span) -> Job:
+    """Decide everything about restoring ``info.path`` into ``output``; raises `UsageError` for what cannot be."""
+    video = info.video
+    container = _container(output)
+    codec = _codec(info, container, settings)
+    width, height = output_size(video, settings)
+    quality, speed = _check_encoder(codec, settings, width, height)
+    layout = choose_layout(codec, video.layout, settings.pix_fmt)
+    color, assumptions = _output_color(video, codec, container, layout.family, layout.is_float)
+    copied, dropped = _streams(info, "mkv" if codec.kind == "images" else container, settings.drop_streams)
+    deinterlace = _deinterlace(video, settings)
+    time_base = video.time_base / 2 if deinterlace == "field" else video.time_base
+    rate = video.average_rate or video.base_rate or Fraction(25)
+    rate = rate if 0 < rate <= 480 else Fraction(25)
+    encoder = EncoderSpec(
+        codec=codec,
+        layout=layout,
+        color=color,
+        width=width,
+        height=height,
+        time_base=time_base,
+        frame_rate=rate * (2 if deinterlace == "field" else 1),
+        sample_aspect_ratio=_aspect(video, width, height),
+        quality=quality,
+        speed=speed,
+        threads=settings.encoder_threads,
+        mastering=video.mastering,
+        content_light=video.content_light,
+        lossless=settings.lossless,
+    )
+    return Job(
+        info=info,
+        output=output,
+        container=container,
+        settings=settings,
+        options=options,
+        evidence=find_restorer(settings.method).evidence,
+        out_width=width,
+        out_height=height,
+        encoder=encoder,
+        deinterlace=deinterlace,
+        device=_device(settings.device),
+        span=span,
+        shift=_shift(info, container),
+        copied=copied,
+        dropped=(*dropped, *(f"{name}: dynamic metadata does not survive new pictures" for name in video.dropped_hdr)),
+        assumptions=(*video.assumptions, *assumptions),
+    )
+
+
+def _aspect(video: VideoInfo, width: int, height: int) -> Fraction:
+    """Sample aspect ratio that keeps the displayed shape where width and height scale differently.
+
+    Rounding to whole samples is not a change of shape: within half a sample the source's ratio stays.
+    """
+    exact = video.sample_aspect_ratio * Fraction(video.width, video.height) * Fraction(height, width)
+    drift = abs(exact / video.sample_aspect_ratio - 1)
+    if drift <= Fraction(1, min(width, height)):
+        return video.sample_aspect_ratio
+    return exact.limit_denominator(10_000)
+
+
+def _output_color(
+    video: VideoInfo, codec: CodecSpec, container: str, family: str, is_float: bool
+) -> tuple[Any, tuple[str, ...]]:
+    from dataclasses import replace
+
+    color, notes = video.color, []
+    if family == "rgb" and color.matrix != 0:
+        notes.append(f"converted to RGB with matrix {color.matrix} of the source")
+        color = replace(color, matrix=0, full_range=True)
+    elif family == "yuv" and video.layout.family == "rgb":
+        small = video.height <= 576 and video.width <= 1024
+        color = replace(color, matrix=6 if small else 1, full_range=False, chroma_location="left")
+        notes.append(f"RGB converted to YCbCr with matrix {color.matrix}, video range")
+    elif family == "gray" and video.layout.family != "gray":
+        notes.append("reduced to luma")
+    if color.full_range and family != "rgb" and (codec.name == "prores" or (codec.name, container) == ("ffv1", "mov")):
+        color = replace(color, full_range=False)
+        notes.append(f"full range became video range: {codec.name} in .{container} cannot say otherwise")
+    return color, tuple(notes)

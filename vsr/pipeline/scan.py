@@ -1,0 +1,187 @@
+"""The plan, made while the source streams past: shots, and segments inside them.
+
+Segments come from content alone: they end at scene cuts, where the picture's size or format changes, and at a
+length cap. The first ones are short, so that encoding starts at once however long the file. A segment is handed
+out as soon as both its ends and its context are known.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.media.decode import FrameRecord
+from vsr.pipeline.job import Span
+from vsr.registration.cuts import CutDetector
+from vsr.timeline import Segment
+
+__all__ = ["DEINTERLACE_CONTEXT", "PlanRules", "PlannedSegment", "plan_segments"]
+
+_log = logging.getLogger(__name__)
+
+DEINTERLACE_CONTEXT = 2
+"""Frames the deinterlacer is given on each side of what the restorer sees."""
+
+_DETECTION_WIDTH = 256
+_FIRST_CAPS = (24, 48, 96)
+
+
+@dataclass(frozen=True)
+class PlanRules:
+    """What decides where segments end, besides the pictures."""
+
+    segment_frames: int
+    """Longest segment."""
+    halo_frames: int
+    """Context on each side, within the shot."""
+    cut_threshold: float
+    span: Span
+    origin: Fraction
+    """Seconds from which times of ``span`` count."""
+    time_base: Fraction
+
+
+@dataclass(frozen=True)
+class PlannedSegment:
+    """A segment with everything needed to decode exactly its frames."""
+
+    segment: Segment
+    records: tuple[FrameRecord, ...]
+    """Consecutive frames to decode: the halo range plus the deinterlacer's context, within the shot."""
+
+    @property
+    def core(self) -> tuple[FrameRecord, ...]:
+        """The frames that are written."""
+        first = self.segment.start - self.records[0].ordinal
+        return self.records[first : first + self.segment.num_frames]
+
+
+def _thumbnail(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """A small BGR picture for cut detection."""
+    width = min(frame.width, _DETECTION_WIDTH)
+    height = max(2, round(frame.height * width / frame.width))
+    return frame.reformat(max(2, width), height, "bgr24", interpolation="AREA").to_ndarray()  # type: ignore[return-value]
+
+
+class _Planner:
+    """Holds the frames whose segment is not yet decided."""
+
+    def __init__(self, rules: PlanRules) -> None:
+        self._rules = rules
+        self._pending: list[FrameRecord] = []  # from the context of the next segment on
+        self._shot_start = 0
+        self._next_start: int | None = None  # first frame of the next segment; None: the span has not begun
+        self._count = 0
+
+    def add(self, record: FrameRecord) -> None:
+        self._pending.append(record)
+
+    def settle(self, known: int) -> Iterator[PlannedSegment]:
+        """Frames before ordinal ``known`` are settled as part of the current shot: hand out what is complete."""
+        margin = self._context()
+        while True:
+            start, stop = self._bounds(known)
+            cap = self._cap()
+            if start is None or stop - start < cap + max(margin, cap // 4):
+                if start is not None and self._span_ends_before(known - margin) and stop > start:
+                    yield self._make(start, stop, known)
+                    self._next_start = stop
+                    continue
+                self._drop_unneeded(start if start is not None else known)
+                return
+            yield self._make(start, start + cap, known)
+            self._next_start = start + cap
+
+    def end_shot(self, stop: int) -> Iterator[PlannedSegment]:
+        """The shot ends before ordinal ``stop``: hand out the rest of it."""
+        yield from self.settle(stop)
+        start, last = self._bounds(stop)
+        if start is not None and last > start:
+            yield self._make(start, last, stop)
+        self._pending = [record for record in self._pending if record.ordinal >= stop]
+        self._shot_start, self._next_start = stop, None
+
+    def is_past_span(self, known: int) -> bool:
+        """Whether nothing wanted can follow once frames before ``known`` are settled."""
+        return self._span_ends_before(known - self._context())
+
+    def _context(self) -> int:
+        return self._rules.halo_frames + DEINTERLACE_CONTEXT
+
+    def _cap(self) -> int:
+        ramp = _FIRST_CAPS[self._count] if self._count < len(_FIRST_CAPS) else self._rules.segment_frames
+        return min(ramp, self._rules.segment_frames)
+
+    def _is_before(self, record: FrameRecord, bound: int | Fraction) -> bool:
+        if isinstance(bound, int):
+            return record.ordinal < bound
+        return record.pts * self._rules.time_base - self._rules.origin < bound
+
+    def _bounds(self, known: int) -> tuple[int | None, int]:
+        """Wanted frames of this shot not yet handed out, among the settled ones."""
+        span = self._rules.span
+        first = self._next_start if self._next_start is not None else self._shot_start
+        wanted = [
+            record.ordinal
+            for record in self._pending
+            if first <= record.ordinal < known
+            and (span.start is None or not self._is_before(record, span.start))
+            and (span.stop is None or self._is_before(record, span.stop))
+        ]
+        return (wanted[0], wanted[-1] + 1) if wanted else (None, first)
+
+    def _span_ends_before(self, ordinal: int) -> bool:
+        stop = self._rules.span.stop
+        if stop is None:
+            return False
+        return any(record.ordinal <= ordinal and not self._is_before(record, stop) for record in self._pending)
+
+    def _make(self, start: int, stop: int, known: int) -> PlannedSegment:
+        halo, context = self._rules.halo_frames, self._context()
+        low, high = max(self._shot_start, start - context), min(known, stop + context)
+        segment = Segment(
+            index=self._count,
+            start=start,
+            stop=stop,
+            halo_start=max(self._shot_start, start - halo),
+            halo_stop=min(known, stop + halo),
+        )
+        self._count += 1
+        _log.debug("planned %s", segment)
+        return PlannedSegment(segment, tuple(r for r in self._pending if low <= r.ordinal < high))
+
+    def _drop_unneeded(self, start: int) -> None:
+        keep = max(self._shot_start, start - self._context())
+        if self._pending and self._pending[0].ordinal < keep - 64:
+            self._pending = [record for record in self._pending if record.ordinal >= keep]
+
+
+def plan_segments(
+    frames: Iterable[tuple[FrameRecord, av.VideoFrame]], rules: PlanRules
+) -> Iterator[PlannedSegment]:
+    """Segments of a linearly decoded stream, in order, each as soon as it is known."""
+    planner = _Planner(rules)
+    detector = CutDetector(rules.cut_threshold)
+    detector_base = 0
+    last: FrameRecord | None = None
+    for record, frame in frames:
+        if last is not None and record.geometry != last.geometry:
+            yield from planner.end_shot(record.ordinal)
+            detector, detector_base = CutDetector(rules.cut_threshold), record.ordinal
+        planner.add(record)
+        for cut in detector.push(_thumbnail(frame)):
+            if cut > 0:
+                yield from planner.end_shot(detector_base + cut)
+        known = max(detector_base, record.ordinal - detector.lag_frames)
+        yield from planner.settle(known)
+        last = record
+        if planner.is_past_span(known):
+            break
+    if last is not None:
+        yield from planner.end_shot(last.ordinal + 1)

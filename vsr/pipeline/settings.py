@@ -1,0 +1,171 @@
+"""Settings: one flat set of keys, filled from a preset and from what the user sets.
+
+The keys of the pipeline are declared here; those of a method are the fields of its options class
+(``RESTORERS[name].options_type``). A preset is a flat YAML file of any of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from vsr.errors import UsageError, nearest
+from vsr.restorers import RESTORERS, find_restorer
+
+__all__ = ["Settings", "known_keys", "list_presets", "load_settings", "method_options", "parse_assignment"]
+
+
+class Settings(BaseModel):
+    """The keys of the pipeline itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: str = "multiframe"
+    """Row of ``RESTORERS``."""
+    scale: float | None = Field(None, gt=0, le=16, allow_inf_nan=False)
+    """Magnification of both sides; None: 2, unless ``size`` or ``height`` is given."""
+    size: str | None = Field(None, pattern=r"^\d+x\d+$")
+    """Exact output size, ``WxH``."""
+    height: int | None = Field(None, gt=0, le=16384)
+    """Output height; the width follows from the picture's shape."""
+    codec: str | None = None
+    """Row of ``CODECS``; None: chosen for the picture and the container."""
+    crf: int | None = None
+    """Constant quality; None: the codec's default."""
+    speed: str | None = None
+    """Encoder preset; None: the codec's default."""
+    lossless: bool = False
+    """Mathematically lossless H.264 or HEVC (FFV1 and image sequences always are)."""
+    pix_fmt: str | None = None
+    """Planar pixel format of the output; None: the source's, or wider."""
+    deinterlace: Literal["auto", "off", "frame", "field"] = "auto"
+    """auto: one frame a frame where the source is interlaced; field: one frame a field."""
+    cut_threshold: float = Field(3.0, gt=0)
+    """PySceneDetect's adaptive threshold."""
+    segment_frames: int = Field(240, ge=16, le=10_000)
+    """Longest segment."""
+    decoder_threads: int = Field(1, ge=1, le=64)
+    """Threads of the decoder; part of the result for damaged files."""
+    encoder_threads: int = Field(4, ge=1, le=64)
+    """Threads of the encoder; part of the result."""
+    torch_threads: int = Field(2, ge=1, le=256)
+    """Threads of torch and OpenCV; part of the result."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """Where restorers compute."""
+    strict: bool = False
+    """Stop at damage in the input instead of concealing and counting it."""
+    drop_streams: bool = False
+    """Leave out streams that the output container cannot hold, instead of refusing."""
+    fps: str | None = Field(None, pattern=r"^\d+(\.\d+)?(/\d+)?$")
+    """Frame rate of an image sequence that does not tell its own."""
+
+
+def known_keys() -> tuple[str, ...]:
+    """Every key that a preset or ``--set`` may name."""
+    fields = [field.name for spec in RESTORERS.values() for field in dataclasses.fields(spec.options_type)]
+    return tuple(dict.fromkeys([*Settings.model_fields, *fields]))
+
+
+def list_presets() -> dict[str, str]:
+    """Names of the presets that ship with vsr, with the first line of each (its summary)."""
+    return {
+        name.removesuffix(".yaml"): text.partition("\n")[0].lstrip("# ")
+        for name, text in sorted(_shipped().items())
+    }
+
+
+def _shipped() -> dict[str, str]:
+    installed = resources.files("vsr") / "configs"
+    folder = installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+    return {
+        entry.name: entry.read_text(encoding="utf-8")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".yaml")
+    }
+
+
+def _read_preset(name: str) -> dict[str, Any]:
+    shipped = _shipped()
+    if f"{name}.yaml" in shipped:
+        text, place = shipped[f"{name}.yaml"], f"preset {name}"
+    elif Path(name).suffix in (".yaml", ".yml"):
+        try:
+            text, place = Path(name).read_text(encoding="utf-8"), name
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read preset file {name}: {error}") from error
+    else:
+        names = [key.removesuffix(".yaml") for key in shipped]
+        raise UsageError(f"no preset {name!r}; known: {', '.join(sorted(names))}{nearest(name, names)}")
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise UsageError(f"{place}: is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{place}: must be a list of `key: value` lines")
+    return values
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """``KEY=VALUE`` with the value read as YAML; raises `UsageError`."""
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise UsageError(f"--set wants KEY=VALUE, got {text!r}")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {key}: {value!r} is not a valid value") from error
+
+
+def load_settings(preset: str, overrides: Mapping[str, Any]) -> tuple[Settings, Any]:
+    """The preset with ``overrides`` on top: pipeline settings and the options of the chosen method.
+
+    Raises `UsageError` for unknown keys (with the nearest known one) and for values out of range.
+    """
+    values = _read_preset(preset)
+    explicit = {key: value for key, value in overrides.items() if value is not None}
+    if any(key in explicit for key in ("scale", "size", "height")):
+        for key in ("scale", "size", "height"):
+            values.pop(key, None)
+    values.update(explicit)
+    known = known_keys()
+    for key in values:
+        if key not in known:
+            raise UsageError(f"unknown setting {key!r}{nearest(str(key), known)} (see `vsr presets --keys`)")
+    core = {key: value for key, value in values.items() if key in Settings.model_fields}
+    for key in ("crf", "height", "scale"):
+        if isinstance(core.get(key), float) and not math.isfinite(core[key]):
+            raise UsageError(f"{key} must be a finite number, got {core[key]}")
+    try:
+        settings = Settings.model_validate(core)
+    except ValidationError as error:
+        raise _usage(error) from error
+    given = [key for key in ("scale", "size", "height") if getattr(settings, key) is not None]
+    if len(given) > 1:
+        raise UsageError(f"give only one of {', '.join(given)}")
+    return settings, method_options(settings.method, values)
+
+
+def method_options(method: str, values: Mapping[str, Any]) -> Any:
+    """The options of ``method`` with those of ``values`` that belong to it; raises `UsageError`."""
+    spec = find_restorer(method)
+    names = {field.name for field in dataclasses.fields(spec.options_type)}
+    own = {key: value for key, value in values.items() if key in names}
+    try:
+        return TypeAdapter(spec.options_type).validate_python(own)
+    except ValidationError as error:
+        raise _usage(error) from error
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _usage(error: ValidationError) -> UsageError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "settings"
+    return UsageError(f"{where} = {first.get('input')!r}: {first['msg'].removeprefix('Value error, ')}")

@@ -1,0 +1,180 @@
+"""What lies beside each finished segment: its key, its packets' times, and how it was made.
+
+The key is a digest of everything that decides the segment's bytes: the decoded pictures and times it was made
+from, every resolved setting, the versions of vsr and of the libraries that compute, and the class of device. A
+segment on disk counts only if its sidecar carries the key asked for and the digest of the file as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import platform
+import uuid
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from vsr.media.encode import PacketTimes
+from vsr.pipeline.job import Job
+from vsr.pipeline.scan import PlannedSegment
+
+__all__ = [
+    "SegmentPaths",
+    "SegmentResult",
+    "canonical",
+    "device_class",
+    "file_digest",
+    "library_versions",
+    "load_result",
+    "segment_key",
+    "store_result",
+    "write_atomically",
+]
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """A finished segment."""
+
+    index: int
+    key: str
+    start: int
+    """Ordinal of the first source frame."""
+    stop: int
+    """Ordinal after the last source frame."""
+    packets: tuple[PacketTimes, ...]
+    """In file order."""
+    digest: str
+    """SHA-256 of the segment file."""
+    seconds: float
+    """Wall time it took to make."""
+    worker: str
+    """Who made it."""
+    reused: bool = False
+    """Whether it was found finished."""
+
+
+@dataclass(frozen=True)
+class SegmentPaths:
+    """Where a segment lives in a work folder."""
+
+    media: Path
+    sidecar: Path
+
+    @classmethod
+    def of(cls, work: Path, index: int, key: str) -> SegmentPaths:
+        """Names carry the key, so segments of other settings never collide."""
+        stem = f"segment-{index:06d}-{key[:16]}"
+        return cls(work / f"{stem}.bin", work / f"{stem}.json")
+
+    def temporary(self) -> Path:
+        """A name for one attempt at the media file."""
+        return self.media.with_name(f"{self.media.stem}.{uuid.uuid4().hex}.tmp")
+
+
+def canonical(value: Any) -> Any:
+    """``value`` as plain JSON data, equal for equal meaning (fractions as ``n/d``, paths as text)."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if hasattr(value, "items"):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [canonical(item) for item in value]
+    if isinstance(value, Fraction):
+        return f"{value.numerator}/{value.denominator}"
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+@functools.cache
+def library_versions() -> dict[str, str]:
+    """Versions of everything that computes pictures or bytes."""
+    import av
+
+    names = ("torch", "opencv-python", "av", "numpy", "imageio-ffmpeg")
+    found = {"vsr": version("vsr"), "python": platform.python_version()}
+    found |= {name: version(name) for name in names}
+    return found | {name: ".".join(map(str, numbers)) for name, numbers in av.library_versions.items()}
+
+
+@functools.cache
+def device_class(device: str) -> str:
+    """The kind of processor: within one kind, equal input gives equal bytes."""
+    import torch
+
+    if device.startswith("cuda"):
+        name = torch.cuda.get_device_name(torch.device(device))
+        return f"cuda {name} {torch.version.cuda}"
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _deciding(job: Job) -> dict[str, Any]:
+    settings = job.settings.model_dump()
+    for name in ("drop_streams", "strict", "device", "segment_frames", "cut_threshold"):
+        del settings[name]
+    return {
+        "settings": settings,
+        "options": canonical(job.options),
+        "encoder": canonical(job.encoder),
+        "color": canonical(job.video.color),
+        "deinterlace": job.deinterlace,
+        "versions": library_versions(),
+        "device": device_class(job.device),
+    }
+
+
+def segment_key(job: Job, planned: PlannedSegment) -> str:
+    """The digest of everything that decides the bytes of this segment (64 hex digits)."""
+    content = {
+        **_deciding(job),
+        "segment": canonical(planned.segment) | {"index": None},
+        "frames": [[r.pts, r.fingerprint, r.interlaced] for r in planned.records],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write ``text`` under a temporary name, sync it, and rename it to ``path``."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def store_result(paths: SegmentPaths, result: SegmentResult) -> None:
+    """Write the sidecar: the last step, which makes the segment count."""
+    data = canonical(result)
+    data["packets"] = [[p.pts, int(p.is_key), p.size] for p in result.packets]
+    write_atomically(paths.sidecar, json.dumps(data))
+
+
+def load_result(paths: SegmentPaths, key: str) -> SegmentResult | None:
+    """The finished segment with this key, if it is there and whole; else None."""
+    try:
+        data = json.loads(paths.sidecar.read_text(encoding="utf-8"))
+        if data["key"] != key or file_digest(paths.media) != data["digest"]:
+            return None
+        packets = tuple(PacketTimes(pts, bool(is_key), size) for pts, is_key, size in data.pop("packets"))
+        return SegmentResult(**{**data, "packets": packets, "reused": True})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # missing, half-written by other hands, or of another version: it is made again

@@ -1,0 +1,178 @@
+"""Making one segment: decode, restore and encode side by side. What comes out depends on what goes in alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import av
+import torch
+
+from vsr.errors import EnvironmentError_, InputError
+from vsr.frames import VideoFrame
+from vsr.media.convert import quantise
+from vsr.media.deinterlace import deinterlace
+from vsr.media.encode import SegmentSink, segment_sink
+from vsr.media.planes import frame_layout, planes_of
+from vsr.media.reading import Reader, open_reader
+from vsr.pipeline.job import Job
+from vsr.pipeline.overlap import overlap
+from vsr.pipeline.scan import DEINTERLACE_CONTEXT, PlannedSegment
+from vsr.pipeline.sidecar import (
+    SegmentPaths,
+    SegmentResult,
+    file_digest,
+    load_result,
+    segment_key,
+    store_result,
+)
+from vsr.restorers import Restorer, find_restorer
+
+__all__ = ["SegmentWorker", "fix_threads", "halo_frames"]
+
+_QUEUE_FRAMES = 3
+
+
+def fix_threads(job: Job) -> None:
+    """Set thread counts and kernels that shape results to the plan's constants, for this process."""
+    import cv2
+
+    torch.set_num_threads(job.settings.torch_threads)
+    cv2.setNumThreads(job.settings.torch_threads)
+    cv2.setUseOptimized(True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def _build(job: Job, width: int, height: int) -> Restorer:
+    spec = find_restorer(job.settings.method)
+    return spec.build(job.geometry(width, height), job.options, torch.device(job.device))
+
+
+def halo_frames(job: Job) -> int:
+    """Context frames that the job's method wants on each side of a segment, in source frames."""
+    wanted = _build(job, job.video.width, job.video.height).halo_frames
+    return -(-wanted // job.pictures_per_frame)
+
+
+class SegmentWorker:
+    """Makes segments of one job, keeping the source open and the restorer ready between them."""
+
+    def __init__(self, job: Job, work: Path) -> None:
+        fix_threads(job)
+        self._job, self._work = job, work
+        overlap_frames = 2 * (halo_frames(job) + DEINTERLACE_CONTEXT)
+        self._reader: Reader = open_reader(job.info, job.settings.decoder_threads, overlap_frames)
+        self._restorers: dict[tuple[int, int], Restorer] = {}
+
+    def close(self) -> None:
+        """Let go of the source."""
+        self._reader.close()
+
+    def run(self, planned: PlannedSegment, on_frame: Callable[[int], None]) -> SegmentResult:
+        """Make ``planned``, or find it finished. ``on_frame`` hears the number of pictures encoded so far.
+
+        Raises `InputError` where the source cannot give these frames again, `EnvironmentError_` on a full disk.
+        """
+        key = segment_key(self._job, planned)
+        paths = SegmentPaths.of(self._work, planned.segment.index, key)
+        found = load_result(paths, key)
+        if found is not None:
+            return found
+        began = time.monotonic()
+        temporary = paths.temporary()
+        try:
+            sink = segment_sink(temporary, self._job.encoder)
+            try:
+                self._encode(planned, sink, on_frame)
+                packets = tuple(sink.close())
+            except BaseException:
+                sink.abort()
+                raise
+            self._check(planned, [packet.pts for packet in packets])
+            os.replace(temporary, paths.media)
+        except OSError as error:
+            raise EnvironmentError_(f"cannot write segment in {self._work}: {error.strerror or error}") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        result = SegmentResult(
+            index=planned.segment.index,
+            key=key,
+            start=planned.segment.start,
+            stop=planned.segment.stop,
+            packets=packets,
+            digest=file_digest(paths.media),
+            seconds=round(time.monotonic() - began, 3),
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+        )
+        store_result(paths, result)
+        return result
+
+    def _encode(self, planned: PlannedSegment, sink: SegmentSink, on_frame: Callable[[int], None]) -> None:
+        job = self._job
+        decoded = overlap(self._pictures(planned), _QUEUE_FRAMES, "decode")
+        head = planned.records[0]
+        restored = overlap(self._restorer(head.width, head.height).stream(decoded), _QUEUE_FRAMES, "restore")
+        try:
+            for count, frame in enumerate(restored, 1):
+                sink.write(quantise(frame, job.target), frame.pts)
+                on_frame(count)
+        finally:
+            restored.close()  # type: ignore[attr-defined]
+            decoded.close()  # type: ignore[attr-defined]
+
+    def _restorer(self, width: int, height: int) -> Restorer:
+        if (width, height) not in self._restorers:
+            self._restorers = {(width, height): _build(self._job, width, height)}
+        return self._restorers[width, height]
+
+    def _check(self, planned: PlannedSegment, pts: Iterable[int]) -> None:
+        expected = [time for record in planned.core for time in _times(self._job, planned, record.ordinal)]
+        if sorted(pts) != expected:
+            raise InputError(
+                f"segment {planned.segment.index}: {len(expected)} pictures expected, {len(list(pts))} encoded, "
+                "or at other times"
+            )
+
+    def _pictures(self, planned: PlannedSegment) -> Iterator[VideoFrame]:
+        """Progressive pictures of the halo range, as the restorer takes them."""
+        job, segment = self._job, planned.segment
+        frames = self._reader.read(planned.records)
+        each = job.pictures_per_frame
+        if job.deinterlace == "off":
+            pictures: Iterator[av.VideoFrame] = frames
+        else:
+            rate: str = job.deinterlace
+            only_flagged = job.settings.deinterlace == "auto"
+            pictures = deinterlace(frames, "field" if rate == "field" else "frame", only_flagged=only_flagged)
+        for count, picture in enumerate(pictures):
+            record = planned.records[count // each]
+            if not segment.halo_start <= record.ordinal < segment.halo_stop:
+                continue
+            yield VideoFrame(
+                planes=tuple(torch.from_numpy(plane) for plane in planes_of(picture)),
+                layout=frame_layout(picture),
+                color=job.video.color,
+                ordinal=record.ordinal,
+                pts=_times(job, planned, record.ordinal)[count % each],
+                time_base=job.encoder.time_base,
+                is_halo=not segment.start <= record.ordinal < segment.stop,
+            )
+
+
+def _times(job: Job, planned: PlannedSegment, ordinal: int) -> list[int]:
+    """Times of the pictures made from frame ``ordinal``, in ticks of the output."""
+    place = ordinal - planned.records[0].ordinal
+    record = planned.records[place]
+    if job.pictures_per_frame == 1:
+        return [record.pts]
+    if place + 1 < len(planned.records):
+        length = planned.records[place + 1].pts - record.pts
+    elif place:
+        length = record.pts - planned.records[place - 1].pts
+    else:
+        length = record.duration or round(1 / (job.video.average_rate or 25) / job.video.time_base)
+    return [2 * record.pts, 2 * record.pts + max(1, length)]

@@ -1,0 +1,55 @@
+"""Differences of brightness between frames: film flicker, auto-exposure, fades."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["BrightnessMatch", "match_brightness"]
+
+_STEPS = 6
+_GAIN_LIMIT = 1.6
+_MIN_SPREAD = 4e-3  # standard deviation below which a picture tells nothing about gain
+
+
+@dataclass(frozen=True)
+class BrightnessMatch:
+    """``gain * other + offset`` has the brightness of the reference. 0-d float tensors."""
+
+    gain: Tensor
+    """Factor."""
+    offset: Tensor
+    """Sum, in the pictures' units (0…1)."""
+
+    def apply(self, other: Tensor) -> Tensor:
+        """``other`` brought to the reference's brightness."""
+        return other * self.gain + self.offset
+
+
+def match_brightness(reference: Tensor, other: Tensor, weights: Tensor) -> BrightnessMatch:
+    """Robust line through corresponding pixels: iteratively re-weighted least squares with Cauchy weights.
+
+    ``reference`` and ``other`` show the same content pixel by pixel (one warped onto the other), any one
+    shape, range 0…1; ``weights`` ≥ 0 says how far each pixel can be trusted. Flat ones get an offset only.
+    """
+    ref, oth, trust = (t.reshape(-1).to(torch.float64) for t in (reference, other, weights))
+    weight = trust
+    gain, offset = torch.ones_like(ref[:1])[0], torch.zeros_like(ref[:1])[0]
+    for _ in range(_STEPS):
+        total = weight.sum().clamp(min=1e-9)
+        mean_r, mean_o = (weight * ref).sum() / total, (weight * oth).sum() / total
+        centred = oth - mean_o
+        variance = (weight * centred * centred).sum() / total
+        slope = (weight * centred * (ref - mean_r)).sum() / total / variance.clamp(min=1e-12)
+        slope = torch.where(variance < _MIN_SPREAD**2, torch.ones_like(slope), slope)
+        gain = slope.clamp(1 / _GAIN_LIMIT, _GAIN_LIMIT)
+        offset = mean_r - gain * mean_o
+        residual = (ref - gain * oth - offset).abs()
+        scale = 1.4826 * residual.median() + 1e-3
+        weight = trust / (1 + (residual / (2 * scale)) ** 2)
+    empty = trust.sum() < 1e-6
+    gain = torch.where(empty, torch.ones_like(gain), gain)
+    offset = torch.where(empty, torch.zeros_like(offset), offset)
+    return BrightnessMatch(gain.to(reference.dtype), offset.to(reference.dtype))

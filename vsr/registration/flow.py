@@ -1,0 +1,121 @@
+"""Dense motion between two pictures, both ways, and how well the two ways agree.
+
+The engine is OpenCV's DIS optical flow (Kroeger et al. 2016) run down to full resolution with overlapping
+patches and variational refinement, which brings its error from about 0.1 to 0.02 pixels. It computes on the
+processor; its result depends on OpenCV's thread count, which the caller fixes for a whole run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["MIN_FLOW_SIZE", "FlowPair", "consistency_error", "flow_pair", "pixel_positions", "sample_bicubic"]
+
+MIN_FLOW_SIZE = 24
+"""Shortest picture side, in pixels, for which motion is estimated."""
+
+_PATCH_STRIDE = 2
+_GRADIENT_STEPS = 25
+_REFINEMENT_STEPS = 5
+
+
+@dataclass(frozen=True)
+class FlowPair:
+    """Motion between pictures ``a`` and ``b``, each ``(2, H, W)`` float32 pixels, row displacement first.
+
+    ``forward[:, y, x]`` says how far the content at ``(y, x)`` of ``a`` has moved in ``b``.
+    """
+
+    forward: Tensor
+    """From ``a`` to ``b``, on the pixels of ``a``."""
+    backward: Tensor
+    """From ``b`` to ``a``, on the pixels of ``b``."""
+
+    def reversed(self) -> FlowPair:
+        """The pair seen from the other picture."""
+        return FlowPair(self.backward, self.forward)
+
+
+def _dis(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
+    import cv2
+
+    engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    engine.setFinestScale(0)
+    engine.setPatchStride(_PATCH_STRIDE)
+    engine.setGradientDescentIterations(_GRADIENT_STEPS)
+    engine.setVariationalRefinementIterations(_REFINEMENT_STEPS)
+    flow: NDArray[np.float32] = np.asarray(engine.calc(first, second, None), dtype=np.float32)
+    return flow
+
+
+def _gray8(picture: Tensor) -> NDArray[np.uint8]:
+    gray = (picture * 255.0).round_().clamp_(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(gray.cpu().numpy())
+
+
+def _equalised(a: Tensor, b: Tensor) -> Tensor:
+    """``b`` with the mean and the spread of ``a``, so that flicker is not taken for motion."""
+    gain = (a.std() / b.std().clamp(min=1e-3)).clamp(0.5, 2.0)
+    return (b - b.mean()) * gain + a.mean()
+
+
+def flow_pair(a: Tensor, b: Tensor) -> FlowPair | None:
+    """Motion between two ``(H, W)`` float32 pictures in 0…1, or None if they are too small to tell.
+
+    Depends on the two pictures alone. The result is on their device.
+    """
+    if min(a.shape) < MIN_FLOW_SIZE:
+        return None
+    first, second = _gray8(a), _gray8(_equalised(a, b))
+    flows = [_dis(first, second), _dis(second, first)]
+    forward, backward = (
+        torch.from_numpy(f).permute(2, 0, 1).flip(0).contiguous().to(a.device) for f in flows
+    )
+    if not bool(torch.isfinite(forward).all() & torch.isfinite(backward).all()):
+        return None
+    return FlowPair(forward, backward)
+
+
+def pixel_positions(flow: Tensor) -> tuple[Tensor, Tensor]:
+    """``(rows, cols)``, each ``(H, W)``: where each pixel of a ``(2, H, W)`` flow lands, in pixel indices."""
+    height, width = flow.shape[-2:]
+    rows = torch.arange(height, dtype=flow.dtype, device=flow.device)[:, None] + flow[0]
+    cols = torch.arange(width, dtype=flow.dtype, device=flow.device)[None, :] + flow[1]
+    return rows, cols
+
+
+def _grid(rows: Tensor, cols: Tensor, size_yx: tuple[int, int]) -> Tensor:
+    height, width = size_yx
+    return torch.stack([(2 * cols + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)[None]
+
+
+def sample_bicubic(pictures: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """``(C, H, W)`` pictures read at ``(h, w)`` positions in pixel indices; clamped at borders."""
+    size = (int(pictures.shape[-2]), int(pictures.shape[-1]))
+    return torch.nn.functional.grid_sample(
+        pictures[None], _grid(rows, cols, size), mode="bicubic", padding_mode="border", align_corners=False
+    )[0]
+
+
+def consistency_error(pair: FlowPair) -> Tensor:
+    """Distance in pixels, ``(H, W)``, by which going to ``b`` and back misses each pixel of ``a``.
+
+    Infinite where the content has left the picture.
+    """
+    rows, cols = pixel_positions(pair.forward)
+    height, width = rows.shape
+    back = torch.nn.functional.grid_sample(
+        pair.backward[None],
+        _grid(rows, cols, (height, width)),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )[0]
+    miss = torch.linalg.vector_norm(pair.forward + back, dim=0)
+    inside = (rows > -0.5) & (rows < height - 0.5) & (cols > -0.5) & (cols < width - 0.5)
+    return torch.where(inside, miss, torch.full_like(miss, torch.inf))

@@ -1,0 +1,66 @@
+"""The contract that every restorer fulfils: frames in, better frames out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from vsr.frames import VideoFrame
+
+__all__ = ["Evidence", "Geometry", "Restorer"]
+
+Evidence = Literal["interpolation", "observation-model", "learned", "generative"]
+"""What a result rests on: the pixels of its own frame, recorded frames through an imaging model, a learned
+prior, or invention."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes in luma samples before and after restoration."""
+
+    width: int
+    height: int
+    out_width: int
+    out_height: int
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.height, self.out_width, self.out_height) < 1:
+            raise ValueError(f"sizes must be positive: {self}")
+
+    @property
+    def scale_x(self) -> float:
+        """Horizontal magnification."""
+        return self.out_width / self.width
+
+    @property
+    def scale_y(self) -> float:
+        """Vertical magnification."""
+        return self.out_height / self.height
+
+
+class Restorer(Protocol):
+    """Turns a run of frames of one shot into better frames.
+
+    A restorer is pure: the output for a frame depends on that frame, on at most ``halo_frames`` frames of the
+    same shot on each side, and on its options; never on where a segment starts, on threads or on the machine's
+    load. It may keep bounded state while it streams.
+    """
+
+    @property
+    def halo_frames(self) -> int:
+        """Context frames wanted on each side of a segment (fewer are given at the ends of a shot)."""
+        ...
+
+    @property
+    def evidence(self) -> Evidence:
+        """What its results rest on."""
+        ...
+
+    def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+        """One restored frame for every frame that is not halo, in order, with its pts and ordinal.
+
+        Output planes are ``float32`` code values in the input's layout at ``out_width`` × ``out_height``
+        (subsampled planes rounded up), unrounded and unclipped. All input frames have one size and layout.
+        """
+        ...

@@ -1,0 +1,83 @@
+"""Restoration by interpolation: every frame on its own, nothing added, nothing invented.
+
+The baseline that every other method is measured against, and the path for planes that carry no detail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from vsr.errors import InputError
+from vsr.frames import VideoFrame
+from vsr.observation import Kernel, resample
+from vsr.restorers.base import Evidence, Geometry
+
+__all__ = ["Interpolate", "InterpolateOptions", "check_size", "resample_plane"]
+
+
+@dataclass(frozen=True)
+class InterpolateOptions:
+    """Interpolation has nothing to set; the kernel is the method's name."""
+
+
+def check_size(frame: VideoFrame, geometry: Geometry) -> None:
+    """Raise `InputError` if ``frame`` is not of the size that ``geometry`` was made for."""
+    if (frame.width, frame.height) != (geometry.width, geometry.height):
+        raise InputError(
+            f"frame {frame.ordinal} is {frame.width}x{frame.height}, not {geometry.width}x{geometry.height}: "
+            "the picture size changes within the stream; split the file there"
+        )
+
+
+def resample_plane(
+    frame: VideoFrame, plane: int, geometry: Geometry, kernel: Kernel, device: torch.device
+) -> Tensor:
+    """Plane number ``plane`` at the output size, ``(H, W)`` float32 code values on ``device``.
+
+    Subsampled chroma keeps its siting: it sits in the output's luma grid where it sat in the input's.
+    """
+    layout = frame.layout
+    offset_x, offset_y = (
+        layout.siting_offset(frame.color.chroma_location) if layout.is_chroma(plane) else (0.0, 0.0)
+    )
+    return resample(
+        frame.planes[plane].to(device),
+        layout.plane_size(plane, geometry.out_width, geometry.out_height),
+        kernel=kernel,
+        scale_yx=(geometry.scale_y, geometry.scale_x),
+        offset_yx=(offset_y, offset_x),
+    )
+
+
+class Interpolate:
+    """Resample each plane of each frame with one kernel, at its real siting."""
+
+    def __init__(self, geometry: Geometry, kernel: Kernel, device: torch.device) -> None:
+        self._geometry = geometry
+        self._kernel: Kernel = kernel
+        self._device = device
+
+    @property
+    def halo_frames(self) -> int:
+        """No context."""
+        return 0
+
+    @property
+    def evidence(self) -> Evidence:
+        """The pixels of the frame itself."""
+        return "interpolation"
+
+    def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+        """One resampled frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""
+        for frame in frames:
+            check_size(frame, self._geometry)
+            if not frame.is_halo:
+                planes = tuple(
+                    resample_plane(frame, number, self._geometry, self._kernel, self._device)
+                    for number in range(frame.layout.num_planes)
+                )
+                yield replace(frame, planes=planes)
