@@ -2,13 +2,12 @@
 
 The packets of all segments go through a pipe to the bundled ffmpeg, which copies them beside the source's other
 streams. Presentation times come from the sidecars; decoding times are rebuilt over the whole file, since those
-of single segments cannot be joined. Times are shifted by whole seconds inside the pipe (which holds no negative
-ones) and shifted back by ffmpeg, so no rounding happens on the way.
+of single segments cannot be joined. Inside the pipe decoding starts at 0 (it holds no negative times); ffmpeg's
+setts filter puts the real start back in whole ticks, so no rounding happens on the way.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import tempfile
@@ -77,12 +76,14 @@ class MuxJob:
 def decode_times(presentation: Sequence[int]) -> list[int]:
     """Decoding times for packets with these presentation times, given in decode order.
 
-    The sorted times, delayed by the largest reordering depth: strictly rising and never after presentation.
+    The sorted times, delayed by the largest reordering depth: strictly rising and never after presentation. The
+    first ones, which have no time to borrow, count back by the first frame's length, so a constant rate stays one.
     """
     ordered = sorted(presentation)
     rank = {pts: place for place, pts in enumerate(ordered)}
     delay = max((place - rank[pts] for place, pts in enumerate(presentation)), default=0)
-    early = [ordered[0] - (delay - place) for place in range(min(delay, len(ordered)))]
+    step = ordered[1] - ordered[0] if delay else 0
+    early = [ordered[0] - (delay - place) * step for place in range(delay)]
     return early + ordered[: len(ordered) - delay]
 
 
@@ -101,14 +102,13 @@ def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
     ticks = round(rebase)
     pts = [packet.pts - ticks for segment in segments for packet in segment.packets]
     dts = decode_times(pts)
-    lead = max(0, math.ceil(-dts[0] * time_base))
     with tempfile.TemporaryFile() as log:
-        command = _command(job, target, lead)
+        command = _command(job, target, dts[0])
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
         assert process.stdin is not None
         failure: Exception | None = None
         try:
-            _feed(process.stdin, segments, job, pts, dts, round(lead / time_base))
+            _feed(process.stdin, segments, job, pts, dts)
         except (BrokenPipeError, av.error.FFmpegError, OSError) as error:
             failure = error
         except BaseException:
@@ -133,10 +133,8 @@ def _pipe_format(job: MuxJob) -> str:
     return {"ffv1": "nut", "av1": "mp4"}.get(job.encoder.codec.name, "mov")
 
 
-def _feed(
-    pipe: object, segments: Sequence[SegmentFile], job: MuxJob, pts: list[int], dts: list[int], lead: int
-) -> None:
-    """Write all packets to ffmpeg with their final times, ``lead`` ticks late."""
+def _feed(pipe: object, segments: Sequence[SegmentFile], job: MuxJob, pts: list[int], dts: list[int]) -> None:
+    """Write all packets to ffmpeg with their final times, counted from the first decoding time."""
     kind = _pipe_format(job)
     scale = str(job.encoder.time_base.denominator)
     options = {"movflags": "frag_every_frame+empty_moov", "video_track_timescale": scale} if kind != "nut" else {}
@@ -149,7 +147,7 @@ def _feed(
                 if stream is None:
                     stream = output.add_stream_from_template(packet.stream, opaque=True)
                     stream.time_base = job.encoder.time_base
-                packet.pts, packet.dts = pts[place] + lead, dts[place] + lead
+                packet.pts, packet.dts = pts[place] - dts[0], dts[place] - dts[0]
                 packet.time_base = job.encoder.time_base
                 packet.duration = durations[place]
                 packet.stream = stream
@@ -171,16 +169,19 @@ def _packets(segment: SegmentFile) -> Iterator[av.Packet]:
             )
 
 
-def _command(job: MuxJob, target: Path, lead: int) -> list[str]:
+def _command(job: MuxJob, target: Path, first_dts: int) -> list[str]:
     pipe = ["-f", "nut" if _pipe_format(job) == "nut" else "mov", "-protocol_whitelist", "pipe,file", "-i", "pipe:0"]
     command = [ffmpeg_path(), "-hide_banner", "-v", "error", "-y", "-copyts"]
-    command += ["-itsoffset", str(-lead), *_video_input_options(job), *pipe]
+    command += [*_video_input_options(job), *pipe]
     if job.copies_source:
         command += [*_source_options(job), "-map_metadata", "1"]
         command += ["-map_chapters", "1" if job.keep_chapters else "-1"]
     command += ["-map", "0:v:0"]
     for index in job.streams:
         command += ["-map", f"1:{index}"]
+    start = first_dts * job.encoder.time_base
+    ticks = f"round({start.numerator}/{start.denominator}/TB)"
+    command += ["-bsf:v:0", f"setts=pts=PTS+{ticks}:dts=DTS+{ticks}"]
     command += [*_COPY, *_container_options(job), *_video_output_options(job)]
     return [*command, "-f", {"mkv": "matroska"}.get(job.container, job.container), file_url(target)]
 
