@@ -1,7 +1,7 @@
 """Encoding one segment: frames in, packets in decode order out, with every constant that shapes the bytes fixed.
 
-A segment file holds packets only: their times live in the sidecar. It is written in NUT (MOV for ProRes) with
-made-up time stamps, because no container keeps arbitrary exact times for every codec.
+A segment file holds packets only, in decode order, under made-up time stamps; their real times live in the sidecar,
+because times of single segments cannot be joined anyway (`vsr.media.mux` rebuilds them over the whole file).
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class SegmentSink(Protocol):
 
 
 def segment_format(codec: CodecSpec) -> str:
-    """FFmpeg's name of the container of segment files."""
-    return "mov" if codec.name == "prores" else "nut"
+    """FFmpeg's name of the container of segment files and of the pipe that joins them."""
+    return "mp4" if codec.name == "av1" else "mov"
 
 
 def segment_sink(path: Path, spec: EncoderSpec) -> SegmentSink:

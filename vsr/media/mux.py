@@ -128,16 +128,11 @@ def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
             raise kind(f"{target.name}: could not be put together: {reason}")
 
 
-def _pipe_format(job: MuxJob) -> str:
-    """The pipe's container: one that keeps times, durations and reordering of the codec."""
-    return {"ffv1": "nut", "av1": "mp4"}.get(job.encoder.codec.name, "mov")
-
-
 def _feed(pipe: object, segments: Sequence[SegmentFile], job: MuxJob, pts: list[int], dts: list[int]) -> None:
     """Write all packets to ffmpeg with their final times, counted from the first decoding time."""
-    kind = _pipe_format(job)
+    kind = segment_format(job.encoder.codec)
     scale = str(job.encoder.time_base.denominator)
-    options = {"movflags": "frag_every_frame+empty_moov", "video_track_timescale": scale} if kind != "nut" else {}
+    options = {"movflags": "frag_every_frame+empty_moov", "video_track_timescale": scale}
     place = 0
     durations = [after - before for before, after in zip(dts, dts[1:], strict=False)] + [job.last_duration]
     with av.open(pipe, "w", format=kind, options=options) as output:  # type: ignore[call-overload]
@@ -170,7 +165,7 @@ def _packets(segment: SegmentFile) -> Iterator[av.Packet]:
 
 
 def _command(job: MuxJob, target: Path, first_dts: int) -> list[str]:
-    pipe = ["-f", "nut" if _pipe_format(job) == "nut" else "mov", "-protocol_whitelist", "pipe,file", "-i", "pipe:0"]
+    pipe = ["-f", "mov", "-protocol_whitelist", "pipe,file", "-i", "pipe:0"]
     command = [ffmpeg_path(), "-hide_banner", "-v", "error", "-y", "-copyts"]
     command += [*_video_input_options(job), *pipe]
     if job.copies_source:
@@ -231,8 +226,6 @@ def _video_output_options(job: MuxJob) -> list[str]:
             options += [flag, COLOR_NAMES[table][code]]
     if encoder.layout.family == "yuv" and color.chroma_location != "unspecified":
         options += ["-chroma_sample_location:v:0", color.chroma_location]
-    aspect = encoder.sample_aspect_ratio * encoder.width / encoder.height
-    options += ["-aspect:v:0", f"{aspect.numerator}:{aspect.denominator}"]
     for key, value in job.video_metadata.items():
         options += ["-metadata:s:v:0", f"{key}={value}"]
     if job.timecode:

@@ -165,10 +165,24 @@ def _verify(job: Job, mux_job: MuxJob, pts: Sequence[int], partial: Path) -> Ass
     if wrong or (moved and job.container != "mkv"):
         raise VerificationError(f"{wrong or len(found)} of {len(found)} frames have another time in the assembled file")
     streams = digest_streams(partial)
-    if len(streams) != 1 + len(job.copied):
-        raise VerificationError(f"{1 + len(job.copied)} streams were planned, the assembled file has {len(streams)}")
+    _check_streams(job, streams)
     exact = all((time - ticks) * base == (out - moved) * clock for time, out in zip(pts, found, strict=True))
     return Assembled(len(pts), mux_job.shift, moved * clock, exact, streams)
+
+
+def _check_streams(job: Job, streams: Sequence[StreamDigest]) -> None:
+    """Every planned stream, in order; MP4 and MOV add tracks of their own for chapters and timecode, at the end."""
+    planned = ["video", *(stream.kind.replace("cover", "video") for stream in job.copied)]
+    found = [stream.kind for stream in streams]
+    added = found[len(planned) :]
+    if found[: len(planned)] != planned or any(kind not in ("data", "subtitle") for kind in added) or len(added) > 2:
+        raise VerificationError(f"planned streams: {', '.join(planned)}; the assembled file has {', '.join(found)}")
+    empty = [stream.index for stream in streams[1 : len(planned)] if not stream.num_packets and stream.kind == "audio"]
+    if empty and not job.span:
+        sources = {digest.index: digest for digest in digest_streams(job.info.streams_path or job.info.path)}
+        lost = [i for i in empty if sources[job.copied[i - 1].index].num_packets]
+        if lost:
+            raise VerificationError(f"audio stream {lost[0]} of the assembled file is empty, its source is not")
 
 
 def _write_images(job: Job, work: Path, ordered: Sequence[SegmentResult], partial: Path) -> Assembled:

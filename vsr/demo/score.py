@@ -1,0 +1,100 @@
+"""How much closer to the truth a restored clip is than a bicubic enlargement of the recording."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vsr.metrics import luma_bt601, psnr, ssim
+from vsr.observation import resample
+
+__all__ = ["ClipScore", "FrameScore", "bicubic_rgb", "score_clip"]
+
+
+@dataclass(frozen=True)
+class FrameScore:
+    """PSNR in dB and SSIM of one frame against the truth, on BT.601 luma."""
+
+    psnr_restored: float
+    """Of the restored frame."""
+    psnr_bicubic: float
+    """Of the recorded frame enlarged with Keys' cubic."""
+    ssim_restored: float
+    """Of the restored frame."""
+    ssim_bicubic: float
+    """Of the recorded frame enlarged with Keys' cubic."""
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """Scores of all frames of a clip."""
+
+    frames: Sequence[FrameScore]
+    """One for each frame, in order."""
+    crop: int
+    """Pixels left out on every side."""
+
+    @property
+    def mean(self) -> FrameScore:
+        """Mean of the frames' scores."""
+        count = len(self.frames)
+        return FrameScore(
+            sum(f.psnr_restored for f in self.frames) / count,
+            sum(f.psnr_bicubic for f in self.frames) / count,
+            sum(f.ssim_restored for f in self.frames) / count,
+            sum(f.ssim_bicubic for f in self.frames) / count,
+        )
+
+    @property
+    def gain_db(self) -> float:
+        """Mean PSNR of the restored clip above that of bicubic enlargement."""
+        return self.mean.psnr_restored - self.mean.psnr_bicubic
+
+    @property
+    def worst_gain_db(self) -> float:
+        """Gain of the frame that gained least."""
+        return min((f.psnr_restored - f.psnr_bicubic for f in self.frames), default=math.nan)
+
+
+def _planar(picture: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+
+
+def bicubic_rgb(picture: NDArray[np.uint8], size_yx: tuple[int, int]) -> NDArray[np.uint8]:
+    """``(h, w, 3)`` uint8 enlarged (or shrunk, antialiased) to ``size_yx`` with Keys' cubic."""
+    enlarged = resample(_planar(picture), size_yx, kernel="bicubic").round_().clamp_(0, 255).to(torch.uint8)
+    return enlarged.permute(1, 2, 0).contiguous().numpy()
+
+
+def score_clip(
+    restored: Sequence[NDArray[np.uint8]],
+    truth: Sequence[NDArray[np.uint8]],
+    recorded: Sequence[NDArray[np.uint8]],
+    *,
+    crop: int = 8,
+) -> ClipScore:
+    """Score ``(H, W, 3)`` uint8 RGB frames against ``truth`` of the same sizes and smaller ``recorded``.
+
+    Raises `ValueError` if the clips differ in length: a lost or doubled frame must not pass for a bad one.
+    """
+    if not 0 < len(restored) == len(truth) == len(recorded):
+        raise ValueError(f"clips differ in length: {len(restored)}, {len(truth)} and {len(recorded)} frames")
+    frames = []
+    for ours, true, small in zip(restored, truth, recorded, strict=True):
+        baseline = bicubic_rgb(small, (true.shape[0], true.shape[1]))
+        target, got, plain = (luma_bt601(_planar(picture)) for picture in (true, ours, baseline))
+        frames.append(
+            FrameScore(
+                psnr(got, target, crop=crop),
+                psnr(plain, target, crop=crop),
+                ssim(got, target, crop=crop),
+                ssim(plain, target, crop=crop),
+            )
+        )
+    return ClipScore(tuple(frames), crop)
