@@ -20,7 +20,7 @@ from vsr.pipeline.settings import load_settings
 from vsr.pipeline.verify import Check, verify_output
 from vsr.timeline import parse_position
 
-__all__ = ["Check", "Job", "MediaInfo", "Outcome", "Progress", "expand_inputs", "plan", "probe", "upscale", "verify"]
+__all__ = ["Check", "Job", "MediaInfo", "Outcome", "Progress", "check_plan", "expand_inputs", "pair_outputs", "plan", "probe", "upscale", "verify"]
 
 PathLike = str | Path
 
@@ -117,15 +117,9 @@ def upscale(
         vsr.upscale("clip.mp4", "clip-2x.mp4", settings={"scale": 2})
     """
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
-    sources = expand_inputs([Path(one) for one in given])
-    into_folder = str(output).endswith(("/", "\\")) or len(sources) > 1 or len(given) > 1 or _is_plain_folder(given[0])
-    if into_folder and not _is_plain_folder(output):
-        _make_folder(Path(output))
-    into_folder = into_folder or _is_plain_folder(output)
-    targets = [_target(source, Path(output)) if into_folder else Path(output) for source in sources]
-    _refuse_collisions(sources, targets)
+    pairs = pair_outputs(given, output, make_folder=True)
     outcomes = []
-    for source, target in zip(sources, targets, strict=True):
+    for source, target in pairs:
         try:
             job = plan(source, target, preset=preset, start=start, end=end, settings=settings)
             manifest = run_job(
@@ -137,13 +131,27 @@ def upscale(
             )
             outcome = Outcome(source, target, manifest)
         except VsrError as error:
-            if len(sources) == 1:
+            if len(pairs) == 1:
                 raise
             outcome = Outcome(source, target, None, error)
         outcomes.append(outcome)
         if on_outcome is not None:
             on_outcome(outcome)
     return outcomes
+
+
+def pair_outputs(inputs: Sequence[PathLike], output: PathLike, *, make_folder: bool) -> list[tuple[Path, Path]]:
+    """Every input with its output file. ``make_folder`` makes the output folder where one is meant."""
+    sources = expand_inputs([Path(one) for one in inputs])
+    several = len(sources) > 1 or len(inputs) > 1 or _is_plain_folder(inputs[0])
+    into_folder = several or str(output).endswith(("/", "\\")) or _is_plain_folder(output)
+    if not into_folder:
+        return [(sources[0], Path(output))]
+    if make_folder and not _is_plain_folder(output):
+        _make_folder(Path(output))
+    targets = [_target(source, Path(output)) for source in sources]
+    _refuse_collisions(sources, targets)
+    return list(zip(sources, targets, strict=True))
 
 
 def expand_inputs(paths: Sequence[Path]) -> list[Path]:

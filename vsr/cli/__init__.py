@@ -1,0 +1,51 @@
+"""The command line: one file a command. Nothing heavy is imported until a command runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from vsr.cli import demo, doctor, presets, probe, upscale, verify
+from vsr.cli.console import run_guarded
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="vsr",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Video super-resolution: better video out, with exact frames, timing, colour and streams.",
+)
+app.command("upscale")(upscale.upscale)
+app.command("probe")(probe.probe)
+app.command("verify")(verify.verify)
+app.command("presets")(presets.presets)
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from vsr import __version__
+
+        print(f"vsr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Takes what stands before the command."""
+
+
+def main() -> None:
+    """Entry point of the ``vsr`` program."""
+    sys.exit(run_guarded(app))

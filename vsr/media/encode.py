@@ -27,7 +27,7 @@ from vsr.media.codecs import CodecSpec
 from vsr.media.hdr import ContentLight, MasteringDisplay
 from vsr.media.planes import frame_from_planes
 
-__all__ = ["EncoderSpec", "PacketTimes", "SegmentSink", "segment_format", "segment_sink"]
+__all__ = ["EncoderSpec", "PacketTimes", "SegmentSink", "can_encode", "segment_format", "segment_sink"]
 
 _GLOBAL_HEADER = 1 << 22
 _BITEXACT = 1 << 23
@@ -298,3 +298,12 @@ def _flush(path: Path) -> None:
 
 def _disk(path: Path, error: OSError) -> EnvironmentError_:
     return EnvironmentError_(f"cannot write {path}: {error.strerror or error}; free some space and run again")
+
+
+def can_encode(encoder: str) -> bool:
+    """Whether this build of PyAV has FFmpeg's encoder of that name."""
+    try:
+        av.Codec(encoder, "w")
+    except ValueError:
+        return False
+    return True

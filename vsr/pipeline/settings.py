@@ -6,9 +6,13 @@ The keys of the pipeline are declared here; those of a method are the fields of 
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
 import math
+import textwrap
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +23,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from vsr.errors import UsageError, nearest
 from vsr.restorers import RESTORERS, find_restorer
 
-__all__ = ["Settings", "known_keys", "list_presets", "load_settings", "method_options", "parse_assignment"]
+__all__ = [
+    "Key",
+    "Settings",
+    "describe_keys",
+    "known_keys",
+    "list_presets",
+    "load_settings",
+    "method_options",
+    "parse_assignment",
+]
 
 
 class Settings(BaseModel):
@@ -71,6 +84,42 @@ def known_keys() -> tuple[str, ...]:
     """Every key that a preset or ``--set`` may name."""
     fields = [field.name for spec in RESTORERS.values() for field in dataclasses.fields(spec.options_type)]
     return tuple(dict.fromkeys([*Settings.model_fields, *fields]))
+
+
+@dataclass(frozen=True)
+class Key:
+    """One setting, for lists."""
+
+    name: str
+    default: Any
+    summary: str
+
+
+def describe_keys() -> list[Key]:
+    """Every setting with its default and what it means, from the docstrings under the fields."""
+    owners: list[type] = [Settings, *(spec.options_type for spec in RESTORERS.values())]
+    keys: dict[str, Key] = {}
+    for owner in owners:
+        texts = _field_docs(owner)
+        if owner is Settings:
+            defaults = {name: field.default for name, field in Settings.model_fields.items()}
+        else:
+            defaults = {field.name: field.default for field in dataclasses.fields(owner)}
+        for name, default in defaults.items():
+            keys.setdefault(name, Key(name, default, texts.get(name, "")))
+    return list(keys.values())
+
+
+def _field_docs(owner: type) -> dict[str, str]:
+    """The string under each annotated field of a class."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for before, after in zip(body.body, body.body[1:], strict=False):
+        documented = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and documented:
+            found[before.target.id] = " ".join(str(after.value.value).split())  # type: ignore[attr-defined]
+    return found
 
 
 def list_presets() -> dict[str, str]:

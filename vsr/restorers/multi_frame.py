@@ -9,12 +9,13 @@ ghosts. Chroma and alpha are resampled; RGB gets the luma's detail added to each
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import avg_pool2d, max_pool2d
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
@@ -37,6 +38,8 @@ __all__ = ["MultiFrame", "MultiFrameOptions"]
 
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
 _LEAST_NOISE = 0.5 / 255  # of an 8-bit recording: rounding alone
+_NOISE_BLOCK = 8
+_SMOOTH_SHARE = 0.1
 _CONSISTENCY_PX = 0.5  # forward-backward miss at which trust falls to 1/e
 _MOTION_STEP_PX = 1.0  # change of motion between neighbouring pixels at which trust falls to 1/e
 _REFERENCE_TRUST = 3.0  # the frame's own samples are where they are, a neighbour's only about there
@@ -86,9 +89,11 @@ def _luma(frame: VideoFrame, device: torch.device) -> Tensor:
 
 
 def _noise_floor(luma: Tensor) -> float:
-    """Standard deviation of noise, 0…1, from the median of mixed differences (texture raises it a little)."""
-    mixed = (luma[1:, 1:] + luma[:-1, :-1] - luma[1:, :-1] - luma[:-1, 1:]) / 2
-    return max(1.4826 * float(mixed.abs().median()), _LEAST_NOISE)
+    """Standard deviation of noise, 0…1: mixed differences in the smoothest tenth of the picture's 8×8 blocks."""
+    mixed = (luma[1:, 1:] + luma[:-1, :-1] - luma[1:, :-1] - luma[:-1, 1:]).abs() / 2
+    blocks = avg_pool2d(mixed[None], _NOISE_BLOCK).flatten().sort().values
+    smooth = float(blocks[int(_SMOOTH_SHARE * (blocks.numel() - 1))])
+    return max(math.sqrt(math.pi / 2) * smooth, _LEAST_NOISE)
 
 
 def _local_range(picture: Tensor) -> Tensor:

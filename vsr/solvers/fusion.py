@@ -26,12 +26,15 @@ from vsr.solvers.prior import edge_preserving_prior
 __all__ = ["FrameSamples", "FusionSettings", "fuse", "neighbourhood_trust"]
 
 _READING_VARIANCE = 1 / 6  # blur of bilinear reading, in square pixels, averaged over positions
-_BASE_VARIANCE = 2e-4  # prior strength that suits noise-free pictures, in squared units of 0…1
+_BASE_VARIANCE = 1e-4  # prior strength that suits noise-free pictures, in squared units of 0…1
+_NOISE_SHARE = 3.0  # what a variance of noise adds to it
 _HUBER = 1.5  # residuals beyond this many standard deviations pull with constant force
 _TRUSTED = 0.3  # samples trusted more than this tell the noise level
 _CONTRAST_SHARE = 0.15  # misfit allowed in proportion to local contrast: aliasing and small motion errors
 _TOLERANCE = 2.5  # standard deviations of neighbourhood misfit at which trust falls to 0.6
 _NOISE_SAMPLES = 1 << 18  # enough samples for a median
+_STRIP_PIXELS = 1 << 21  # larger pictures are solved in strips of about this many pixels
+_MARGIN_ROWS = 32  # shared with the next strip and thrown away: further than blur and prior reach
 _TINY = 1e-20
 
 
@@ -145,16 +148,13 @@ class _Problem:
         return total.matrix(), total.right_side()
 
 
-def fuse(
+def _solve(
     start: Tensor, frames: Sequence[FrameSamples], settings: FusionSettings, noise_floor: float
 ) -> Tensor:
-    """The picture that explains the frames' samples best, ``(H, W)`` float32, from the guess ``start``.
-
-    ``start`` is at least 2×2, in units of 0…1; ``noise_floor`` > 0 is the least standard deviation of noise
-    to reckon with, in the same units. Deterministic: no atomics, fixed number of steps.
-    """
+    """`fuse` for a picture that is solved in one piece."""
     problem = _Problem(frames, (int(start.shape[0]), int(start.shape[1])), settings)
     blur, x = problem.blur, start
+    strength = start.new_tensor(settings.regularization * (_BASE_VARIANCE + _NOISE_SHARE * noise_floor**2))
     for _ in range(settings.outer_iterations):
         residuals = problem.residuals(x)
         trusts = problem.trusts(residuals, noise_floor)
@@ -164,10 +164,48 @@ def fuse(
             for t, r in zip(trusts, residuals, strict=True)
         ]
         samples, right = problem.equations(weights)
-        prior = edge_preserving_prior(x, settings.regularization * (_BASE_VARIANCE + noise * noise), noise)
+        prior = edge_preserving_prior(x, strength, noise)
 
         def normal(u: Tensor, samples: Stencil = samples, prior: Stencil = prior) -> Tensor:
             return blur.A_adjoint(samples.apply(blur.A(u))).add_(prior.apply(u))
 
         x = _conjugate_gradients(normal, blur.A_adjoint(right), x, settings.cg_iterations)
     return x
+
+
+def _within(frame: FrameSamples, first: int, last: int) -> FrameSamples | None:
+    """The sample rows of ``frame`` that reach picture rows ``first`` to ``last`` (exclusive), or None."""
+    reaching = ((frame.rows >= first) & (frame.rows <= last - 1)).any(1).nonzero()
+    if reaching.numel() == 0:
+        return None
+    part = slice(int(reaching[0]), int(reaching[-1]) + 1)
+    return FrameSamples(
+        frame.values[part],
+        frame.rows[part] - first,
+        frame.cols[part],
+        frame.trust[part],
+        frame.contrast[part],
+        frame.is_reference,
+    )
+
+
+def fuse(
+    start: Tensor, frames: Sequence[FrameSamples], settings: FusionSettings, noise_floor: float
+) -> Tensor:
+    """The picture that explains the frames' samples best, ``(H, W)`` float32, from the guess ``start``.
+
+    ``start`` is at least 2×2, in units of 0…1; ``noise_floor`` > 0 is the standard deviation of noise, in the
+    same units. Deterministic: no atomics on floats, a fixed number of steps. Large pictures are solved in
+    overlapping strips, so memory beyond the samples stays below about 0.5 GB.
+    """
+    height, width = start.shape
+    strip = max(4 * _MARGIN_ROWS, _STRIP_PIXELS // int(width))
+    if height <= strip + _MARGIN_ROWS:
+        return _solve(start, frames, settings, noise_floor)
+    parts = []
+    for top in range(0, height, strip):
+        first, last = max(0, top - _MARGIN_ROWS), min(height, top + strip + _MARGIN_ROWS)
+        nearby = [part for part in (_within(frame, first, last) for frame in frames) if part is not None]
+        solved = _solve(start[first:last].contiguous(), nearby, settings, noise_floor)
+        parts.append(solved[top - first : top - first + strip])
+    return torch.cat(parts)

@@ -1,0 +1,74 @@
+"""Fixtures of all tests: clips made at most once a session, and settings that make runs quick."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from videos import CLIPS
+
+from vsr.media.probe import MediaInfo, probe_media
+
+QUICK: dict[str, Any] = {"method": "lanczos", "speed": "ultrafast", "encoder_threads": 2}
+"""Settings for runs whose pictures do not matter."""
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """``clips(name)`` is the path of a clip of `videos.CLIPS`; never write to it."""
+    folder = tmp_path_factory.mktemp("clips")
+    made: dict[str, Path] = {}
+
+    def get(name: str) -> Path:
+        if name not in made:
+            place = folder / name
+            place.mkdir()
+            path = place / CLIPS[name].file_name
+            CLIPS[name].write(path)
+            made[name] = path
+        return made[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def probed(clips: Callable[[str], Path]) -> Callable[[str], MediaInfo]:
+    """``probed(name)`` is what `vsr.media.probe.probe_media` says of a clip."""
+    known: dict[str, MediaInfo] = {}
+
+    def get(name: str) -> MediaInfo:
+        if name not in known:
+            known[name] = probe_media(clips(name))
+        return known[name]
+
+    return get
+
+
+@pytest.fixture
+def quick() -> dict[str, Any]:
+    """A fresh copy of `QUICK`, to change at will."""
+    return dict(QUICK)
+
+
+@pytest.fixture
+def no_leaks(tmp_path: Path) -> Iterator[None]:
+    """After the test no thread of ours is left and no file in ``tmp_path`` has a working name."""
+    import threading
+
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and set(threading.enumerate()) - before:
+        time.sleep(0.02)
+    assert not [t.name for t in set(threading.enumerate()) - before]
+    stray = [name for _, folders, files in os.walk(tmp_path) for name in (*folders, *files) if is_working_name(name)]
+    assert not stray
+
+
+def is_working_name(name: str) -> bool:
+    """Whether vsr gives such names to what is not finished."""
+    return name.endswith(".tmp") or ".vsr-partial" in name or ".vsr-work" in name or ".vsr-old" in name

@@ -1,0 +1,66 @@
+"""What all commands share: errors as one line with the right exit code, and output that fits its reader."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import typer
+
+__all__ = ["fail", "print_table", "run_guarded"]
+
+
+def fail(message: str) -> None:
+    """One line on standard error."""
+    print(f"vsr: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def run_guarded(app: typer.Typer) -> int:
+    """Run the program; returns its exit code. Errors become one line, unless ``--debug`` is among the arguments."""
+    import click
+    import typer.main
+
+    from vsr.errors import Interrupted, VsrError
+
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
+    signal.signal(signal.SIGTERM, _interrupt)
+    debug = "--debug" in sys.argv[1:]
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(standalone_mode=False, prog_name="vsr")
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        fail("stopped; what is finished is kept, and the same command goes on from there")
+        return Interrupted.exit_code
+    except VsrError as error:
+        if debug:
+            raise
+        fail(str(error))
+        return error.exit_code
+    except click.ClickException as error:
+        fail(f"{error.format_message()} (see vsr --help)")
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output went away
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        fail(f"unexpected {type(error).__name__}: {error}; this is a bug, --debug shows where")
+        return 1
+
+
+def print_table(rows: list[tuple[str, str]]) -> None:
+    """Names and values in two columns on standard output."""
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}".rstrip())

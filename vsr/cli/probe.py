@@ -1,0 +1,150 @@
+"""``vsr probe``: what a file holds, and what ``upscale`` would do with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from vsr.api import Job, MediaInfo
+    from vsr.media.decode import Damage
+    from vsr.media.index import PacketIndex
+
+__all__ = ["probe"]
+
+
+def probe(
+    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of pictures or pattern.")],
+    json_: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Decode every frame: exact count, times and damage.")] = False,
+    fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
+) -> None:
+    """Show streams, exact rate, colour, HDR, interlacing, timecode and damage, and what upscale would do and why."""
+    del debug
+    from vsr import api
+    from vsr.errors import UsageError
+    from vsr.media.index import index_packets
+
+    info = api.probe(input_, fps=fps)
+    index = index_packets(info)
+    frames, damage = _decode_all(info) if deep else (None, None)
+    job: Job | str
+    try:
+        target = next(iter(api.pair_outputs([str(input_)], "./", make_folder=False)))[1]
+        job = api.plan(input_, target.with_stem(f"{target.stem}-2x"), settings={"fps": fps})
+    except UsageError as error:
+        job = str(error)
+    if json_:
+        _print_json(info, index, frames, damage, job)
+    else:
+        _print_text(info, index, frames, damage, job)
+
+
+def _decode_all(info: MediaInfo) -> tuple[int, Damage]:
+    from vsr.media.decode import Damage
+    from vsr.media.reading import scan
+
+    damage = Damage()
+    return sum(1 for _ in scan(info, 1, damage)), damage
+
+
+def _print_json(
+    info: MediaInfo, index: PacketIndex, frames: int | None, damage: Damage | None, job: Job | str
+) -> None:
+    import json
+
+    from vsr.pipeline.sidecar import canonical
+
+    report: dict[str, Any] = {
+        "media": canonical(info),
+        "index": canonical(index),
+        "num_frames_from_content": frames,
+        "damage": canonical(damage) if damage is not None else None,
+        "upscale": {"refused": job}
+        if isinstance(job, str)
+        else {
+            "size": [job.out_width, job.out_height],
+            "method": job.settings.method,
+            "codec": job.encoder.codec.name,
+            "pix_fmt": job.encoder.layout.name,
+            "container": job.container,
+            "deinterlace": job.deinterlace,
+            "assumptions": list(job.assumptions),
+            "dropped": list(job.dropped),
+        },
+    }
+    print(json.dumps(report, indent=1))
+
+
+def _print_text(
+    info: MediaInfo, index: PacketIndex, frames: int | None, damage: Damage | None, job: Job | str
+) -> None:
+    from vsr.cli.console import print_table
+    from vsr.cli.upscale import plan_rows
+    from vsr.timeline import format_seconds
+
+    length = format_seconds(info.duration) if info.duration is not None else "unknown length"
+    rows = [("file", f"{info.path} ({info.container}, {length}, starts at {float(info.start):.6f} s)")]
+    rows += [
+        (f"stream {s.index}", f"{s.kind} {s.codec} {s.language or ''}".rstrip())
+        for s in info.streams
+        if s.index != info.video.index
+    ]
+    if info.num_chapters:
+        rows.append(("chapters", str(info.num_chapters)))
+    rows += _video_rows(info) + _time_rows(info, index, frames)
+    print_table(rows + _damage_rows(index, damage))
+    print("\nvsr upscale would")
+    print_table([("  refuse", job)] if isinstance(job, str) else [(f"  {n}", v) for n, v in plan_rows(job)[1:]])
+
+
+def _video_rows(info: MediaInfo) -> list[tuple[str, str]]:
+    from vsr.media.color import COLOR_NAMES
+
+    video, color = info.video, info.video.color
+    names = [
+        COLOR_NAMES[table].get(code, str(code))
+        for table, code in (("primaries", color.primaries), ("transfer", color.transfer), ("matrix", color.matrix))
+    ]
+    siting = f", chroma {color.chroma_location}" if video.layout.chroma_shift_x or video.layout.chroma_shift_y else ""
+    rows = [
+        (f"video {video.index}", f"{video.codec} {video.width}x{video.height} {video.pix_fmt}"),
+        ("colour", f"{'/'.join(names)}, {'full' if color.full_range else 'video'} range{siting}"),
+        *(("", text) for text in video.assumptions),
+        ("pixel aspect", str(video.sample_aspect_ratio)),
+        ("scan", f"interlaced, {video.field_order}" if video.interlaced else "progressive"),
+    ]
+    if video.display:
+        mirror = ", mirrored" if video.display.mirrored else ""
+        rows.append(("rotation", f"{video.display.rotation:g}° counter-clockwise{mirror}"))
+    if video.mastering or video.content_light:
+        light = f", MaxCLL/MaxFALL {video.content_light}" if video.content_light else ""
+        rows.append(("HDR", f"{video.mastering.x265() if video.mastering else 'no mastering display'}{light}"))
+    rows += [("HDR", f"{name}: cannot be kept") for name in video.dropped_hdr]
+    if video.timecode:
+        rows.append(("timecode", video.timecode))
+    return rows
+
+
+def _time_rows(info: MediaInfo, index: PacketIndex, frames: int | None) -> list[tuple[str, str]]:
+    rate = index.common_rate
+    shown = f"{rate} ({float(rate):.6g})" if rate else "unknown"
+    kind = f"variable, mostly {shown}" if index.is_vfr else shown
+    counted = f"{frames} (decoded)" if frames is not None else f"{index.num_packets} packets, {index.num_keyframes} key"
+    return [("frame rate", f"{kind}; clock {info.video.time_base} s"), ("frames", counted)]
+
+
+def _damage_rows(index: PacketIndex, damage: Damage | None) -> list[tuple[str, str]]:
+    rows = []
+    if index.num_corrupt:
+        rows.append(("damage", f"{index.num_corrupt} packets flagged as damaged"))
+    if index.num_repeated_times or index.num_without_time:
+        rows.append(("damage", f"{index.num_repeated_times} repeated and {index.num_without_time} missing times"))
+    if index.read_error:
+        rows.append(("damage", f"reading ends early: {index.read_error}"))
+    if damage is not None:
+        rows += [("damage", text) for text in damage.events]
+    return rows or [("damage", "none seen" if damage is not None else "none seen (use --deep to decode everything)")]

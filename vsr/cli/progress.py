@@ -1,0 +1,177 @@
+"""Progress for three kinds of reader: a person at a terminal, a log file, a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from vsr.cli.console import fail
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from vsr.api import Outcome, Progress
+
+__all__ = ["Reporter", "reporter"]
+
+_LINE_SECONDS = 10.0
+_JSON_SECONDS = 0.5
+
+
+class Reporter(Protocol):
+    """Hears how a run goes."""
+
+    def progress(self, progress: Progress) -> None:
+        """Called often."""
+        ...
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Called once an input."""
+        ...
+
+
+def _eta(seconds: float | None) -> str:
+    if seconds is None:
+        return "--:--"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _result_line(outcome: Outcome) -> str:
+    assert outcome.manifest is not None
+    times, damage = outcome.manifest["times"], outcome.manifest["damage"]
+    harmed = damage["decode_errors"] + damage["corrupt_frames"] + damage["read_errors"]
+    note = f", {harmed} damaged places concealed (see the manifest)" if harmed else ""
+    mended = f", {damage['mended_times']} times mended" if damage["mended_times"] else ""
+    return f"{outcome.output}: {times['num_frames']} frames in {outcome.manifest['seconds']:.1f} s{note}{mended}"
+
+
+class _Quiet:
+    def progress(self, progress: Progress) -> None:
+        pass
+
+    def outcome(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            fail(str(outcome.error))
+
+
+class _Lines(_Quiet):
+    """A line now and then, for logs."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def progress(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._last < _LINE_SECONDS or progress.stage != "restoring":
+            return
+        self._last = now
+        total = f"/{progress.frames_total}" if progress.frames_total else ""
+        print(
+            f"{progress.path.name}: {progress.frames_done}{total} frames, {progress.fps:.1f} fps, "
+            f"ETA {_eta(progress.eta_seconds)}",
+            file=sys.stderr,
+        )
+
+    def outcome(self, outcome: Outcome) -> None:
+        super().outcome(outcome)
+        if outcome.error is None:
+            print(_result_line(outcome))
+
+
+class _Json(_Quiet):
+    """One JSON object a line on standard output."""
+
+    def __init__(self) -> None:
+        self._last, self._stage = 0.0, ""
+
+    def progress(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._last < _JSON_SECONDS and progress.stage == self._stage:
+            return
+        self._last, self._stage = now, progress.stage
+        self._print(
+            event="progress",
+            stage=progress.stage,
+            input=str(progress.path),
+            frames_done=progress.frames_done,
+            frames_total=progress.frames_total,
+            total_is_exact=progress.total_is_exact,
+            fps=round(progress.fps, 3),
+            eta_seconds=None if progress.eta_seconds is None else round(progress.eta_seconds, 1),
+        )
+
+    def outcome(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self._print(event="error", input=str(outcome.input), message=str(outcome.error))
+        elif outcome.manifest is not None:
+            self._print(
+                event="done",
+                input=str(outcome.input),
+                output=str(outcome.output),
+                num_frames=outcome.manifest["times"]["num_frames"],
+                seconds=outcome.manifest["seconds"],
+            )
+
+    @staticmethod
+    def _print(**fields: object) -> None:
+        print(json.dumps(fields), flush=True)
+
+
+class _Bar(_Quiet):
+    """A bar at a terminal."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._tasks: dict[object, TaskID] = {}
+
+    def progress(self, progress: Progress) -> None:
+        if progress.path not in self._tasks:
+            self._tasks[progress.path] = self._bar.add_task(progress.path.name, total=None, fps="", eta="", stage="")
+        about = "" if progress.total_is_exact else "~"
+        self._bar.update(
+            self._tasks[progress.path],
+            completed=progress.frames_done,
+            total=progress.frames_total,
+            stage=progress.stage,
+            fps=f"{progress.fps:.1f} fps",
+            eta=f"ETA {about}{_eta(progress.eta_seconds)}" if progress.stage == "restoring" else "",
+        )
+
+    def outcome(self, outcome: Outcome) -> None:
+        task = self._tasks.pop(outcome.input, None)
+        if task is not None:
+            self._bar.remove_task(task)
+        if outcome.error is not None:
+            self._bar.console.print(f"vsr: {outcome.error}", markup=False, highlight=False)
+        else:
+            self._bar.console.print(_result_line(outcome), markup=False, highlight=False)
+
+
+@contextmanager
+def reporter(*, quiet: bool, json_lines: bool) -> Iterator[Reporter]:
+    """The reporter for what reads us."""
+    if json_lines:
+        yield _Json()
+    elif quiet:
+        yield _Quiet()
+    elif not sys.stderr.isatty():
+        yield _Lines()
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            *(TextColumn(f"{{task.fields[{name}]}}") for name in ("fps", "eta", "stage")),
+        )
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            yield _Bar(bar)

@@ -1,0 +1,165 @@
+"""``vsr upscale``: videos in, better videos out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from vsr.api import Job, Outcome
+
+__all__ = ["upscale"]
+
+
+def upscale(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Video files, folders of videos, or pictures (frames/%06d.png)."),
+    ],
+    output: Annotated[
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Output file; its extension says the container. A folder (DIR/) for several inputs.",
+        ),
+    ],
+    scale: Annotated[str | None, typer.Option(help="Magnification: 2, 3, 4, 1.5 …  [default: 2]")] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Exact output size.")] = None,
+    height: Annotated[int | None, typer.Option(help="Output height; the width follows.")] = None,
+    method: Annotated[str | None, typer.Option(help="multiframe, lanczos, bicubic.")] = None,
+    preset: Annotated[str, typer.Option(help="Name of a preset (vsr presets) or a YAML file.")] = "default",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any preset key; may be repeated.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="First frame (120) or time (62.5s, 1:02.5).")] = None,
+    end: Annotated[str | None, typer.Option(help="Frame or time to stop before.")] = None,
+    codec: Annotated[
+        str | None, typer.Option(help="h264, hevc, av1, ffv1, prores; png, tiff, dpx, exr follow from the name.")
+    ] = None,
+    crf: Annotated[int | None, typer.Option(help="Constant quality; lower is better and larger.")] = None,
+    speed: Annotated[str | None, typer.Option(help="Encoder preset, for example veryfast.")] = None,
+    lossless: Annotated[bool, typer.Option("--lossless", help="Lossless h264 or hevc.")] = False,
+    pix_fmt: Annotated[
+        str | None, typer.Option(help="Output pixel format, for example yuv420p; may narrow, dithered.")
+    ] = None,
+    deinterlace: Annotated[
+        str | None, typer.Option(help="auto, off, frame (one per frame), field (one per field).")
+    ] = None,
+    fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    drop_streams: Annotated[
+        bool, typer.Option("--drop-streams", help="Leave out streams that the container cannot hold.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at damage in the input.")] = False,
+    work_dir: Annotated[
+        Path | None, typer.Option(help="Where unfinished work is kept; default: beside the output.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    json_lines: Annotated[bool, typer.Option("--json-lines", help="Progress and results as JSON lines.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
+) -> int:
+    """Make videos larger and better. The same command again goes on where a stopped one was."""
+    del debug  # read by vsr.cli.console before parsing
+    settings: dict[str, Any] = {
+        **_assignments(set_ or []),
+        **{key: value for key, value in {
+            "scale": _number("scale", scale), "size": size, "height": height, "method": method, "codec": codec,
+            "crf": crf, "speed": speed, "pix_fmt": pix_fmt, "deinterlace": deinterlace, "fps": fps,
+            "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
+            "strict": strict or None,
+        }.items() if value is not None},
+    }  # fmt: skip
+    if dry_run:
+        return _dry_run(inputs, output, preset, start, end, settings, overwrite)
+    from vsr import api
+    from vsr.cli.progress import reporter
+
+    with reporter(quiet=quiet, json_lines=json_lines) as report:
+        outcomes = api.upscale(
+            inputs,
+            output,
+            preset=preset,
+            start=start,
+            end=end,
+            overwrite=overwrite,
+            work_dir=work_dir,
+            on_progress=report.progress,
+            on_outcome=report.outcome,
+            settings=settings,
+        )
+    return _summary(outcomes)
+
+
+def _assignments(texts: list[str]) -> dict[str, Any]:
+    if not texts:
+        return {}
+    from vsr.pipeline.settings import parse_assignment
+
+    return dict(parse_assignment(text) for text in texts)
+
+
+def _number(name: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    from vsr.errors import UsageError
+
+    try:
+        return float(text.removesuffix("x"))
+    except ValueError:
+        raise UsageError(f"--{name} {text!r} is not a number") from None
+
+
+def _dry_run(
+    inputs: list[str],
+    output: str,
+    preset: str,
+    start: str | None,
+    end: str | None,
+    settings: dict[str, Any],
+    overwrite: bool,
+) -> int:
+    from vsr import api
+    from vsr.cli.console import print_table
+
+    for number, (source, target) in enumerate(api.pair_outputs(inputs, output, make_folder=False)):
+        job = api.plan(source, target, preset=preset, start=start, end=end, settings=settings)
+        if target.parent.is_dir():
+            api.check_plan(job, overwrite)
+        if number:
+            print()
+        print_table(plan_rows(job))
+    return 0
+
+
+def plan_rows(job: Job) -> list[tuple[str, str]]:
+    """The plan in words."""
+    video, encoder = job.video, job.encoder
+    quality = "lossless" if encoder.lossless or encoder.quality is None else f"crf {encoder.quality}"
+    rows = [
+        ("input", str(job.info.path)),
+        ("output", str(job.output)),
+        ("size", f"{video.width}x{video.height} → {job.out_width}x{job.out_height}"),
+        ("method", f"{job.settings.method} on {job.device} ({job.evidence})"),
+        ("codec", f"{encoder.codec.name} {encoder.layout.name}, {quality} {encoder.speed}".rstrip()),
+        ("deinterlace", job.deinterlace),
+        ("copied", ", ".join(f"{s.kind} {s.index} ({s.codec})" for s in job.copied) or "nothing else to copy"),
+    ]
+    if job.shift:
+        rows.append(("start", f"rebased: {float(job.shift):.6f} s taken off every time"))
+    rows += [("assumed", text) for text in job.assumptions]
+    rows += [("dropped", text) for text in job.dropped]
+    return rows
+
+
+def _summary(outcomes: list[Outcome]) -> int:
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if len(outcomes) > 1 and failed:
+        from vsr.cli.console import fail
+
+        fail(f"{len(failed)} of {len(outcomes)} inputs failed")
+    return max((outcome.error.exit_code for outcome in failed if outcome.error), default=0)
