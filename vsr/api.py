@@ -20,13 +20,58 @@ from vsr.pipeline.settings import load_settings
 from vsr.pipeline.verify import Check, verify_output
 from vsr.timeline import parse_position
 
-__all__ = ["Check", "Job", "MediaInfo", "Outcome", "Progress", "check_plan", "expand_inputs", "pair_outputs", "plan", "probe", "upscale", "verify"]
+__all__ = [
+    "Check",
+    "Job",
+    "MediaInfo",
+    "Outcome",
+    "Progress",
+    "check_plan",
+    "expand_inputs",
+    "pair_outputs",
+    "plan",
+    "probe",
+    "upscale",
+    "verify",
+]
 
 PathLike = str | Path
 
 _VIDEO_SUFFIXES = frozenset(
-    ".3gp .asf .avi .dv .flv .gif .ivf .m2ts .m2v .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogv .rm .ts "
-    ".vob .webm .wmv .y4m .264 .h264 .265 .h265 .hevc .av1 .obu".split()
+    [
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".dv",
+        ".flv",
+        ".gif",
+        ".ivf",
+        ".m2ts",
+        ".m2v",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".nut",
+        ".ogv",
+        ".rm",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+        ".y4m",
+        ".264",
+        ".h264",
+        ".265",
+        ".h265",
+        ".hevc",
+        ".av1",
+        ".obu",
+    ]
 )
 
 

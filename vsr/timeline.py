@@ -54,7 +54,7 @@ class Segment:
 
 
 def parse_position(text: str) -> int | Fraction:
-    """A place in a video: ``"120"`` or ``"120f"`` is a frame ordinal; ``"1:02:03.5"``, ``"62.5s"`` or ``"62.5"`` a time.
+    """A place in a video: ``"120"`` or ``"120f"`` is a frame ordinal; ``"1:02:03.5"``, ``"62.5s"``, ``"62.5"`` a time.
 
     Returns an ``int`` ordinal or a ``Fraction`` of seconds. Raises `UsageError` for anything else.
     """
@@ -72,14 +72,12 @@ def parse_position(text: str) -> int | Fraction:
             seconds = seconds * 60 + part
         return seconds
     except ValueError:
-        raise UsageError(
-            f"{text!r} is no position; give a frame number (120) or a time (62.5s, 1:02.5)"
-        ) from None
+        raise UsageError(f"{text!r} is no position; give a frame number (120) or a time (62.5s, 1:02.5)") from None
 
 
 def format_seconds(seconds: Fraction | float) -> str:
     """``h:mm:ss.mmm``, for people."""
-    millis = round(abs(seconds) * 1000)
+    millis = int(abs(Fraction(seconds)) * 1000 + Fraction(1, 2))
     sign = "-" if seconds < 0 else ""
     hours, rest = divmod(millis, 3_600_000)
     minutes, rest = divmod(rest, 60_000)

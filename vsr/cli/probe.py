@@ -51,9 +51,7 @@ def _decode_all(info: MediaInfo) -> tuple[int, Damage]:
     return sum(1 for _ in scan(info, 1, damage)), damage
 
 
-def _print_json(
-    info: MediaInfo, index: PacketIndex, frames: int | None, damage: Damage | None, job: Job | str
-) -> None:
+def _print_json(info: MediaInfo, index: PacketIndex, frames: int | None, damage: Damage | None, job: Job | str) -> None:
     import json
 
     from vsr.pipeline.sidecar import canonical
@@ -79,9 +77,7 @@ def _print_json(
     print(json.dumps(report, indent=1))
 
 
-def _print_text(
-    info: MediaInfo, index: PacketIndex, frames: int | None, damage: Damage | None, job: Job | str
-) -> None:
+def _print_text(info: MediaInfo, index: PacketIndex, frames: int | None, damage: Damage | None, job: Job | str) -> None:
     from vsr.cli.console import print_table
     from vsr.cli.upscale import plan_rows
     from vsr.timeline import format_seconds

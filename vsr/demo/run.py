@@ -69,6 +69,4 @@ def run_demo(
         Panel("truth", clip.hr_frames[middle]),
     ]
     write_side_by_side(picture, panels)
-    return DemoResult(
-        recorded, restored, picture, clip.description, score, outcome.manifest["seconds"], num_frames
-    )
+    return DemoResult(recorded, restored, picture, clip.description, score, outcome.manifest["seconds"], num_frames)

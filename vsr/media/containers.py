@@ -46,7 +46,9 @@ def holds(container: str, stream: StreamInfo) -> bool:
     if container == "mkv":
         if stream.kind == "subtitle":
             return stream.codec in _MKV_TEXT.split()
-        return stream.kind == "attachment" or stream.kind in ("audio", "video", "cover") and stream.codec not in _MKV_NOT.split()
+        return stream.kind == "attachment" or (
+            stream.kind in ("audio", "video", "cover") and stream.codec not in _MKV_NOT.split()
+        )
     return stream.codec in _HELD[container].get(stream.kind, frozenset())
 
 

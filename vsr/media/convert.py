@@ -79,9 +79,7 @@ def quantise(frame: VideoFrame, target: OutputFormat) -> tuple[NDArray[np.generi
     if target.layout.has_alpha:
         opaque = torch.ones_like(planes[0]) if alpha is None else alpha
         planes.append(opaque * target.layout.peak)
-    dither = not target.layout.is_float and (
-        frame.layout.is_float or target.layout.bit_depth < frame.layout.bit_depth
-    )
+    dither = not target.layout.is_float and (frame.layout.is_float or target.layout.bit_depth < frame.layout.bit_depth)
     return tuple(_round(plane, target.layout, dither) for plane in planes)
 
 
@@ -185,6 +183,8 @@ def _round(plane: Tensor, layout: PixelLayout, dither: bool) -> NDArray[np.gener
         pattern = np.tile(_bayer(), (-(-height // 8), -(-width // 8)))[:height, :width]
         plane = plane + torch.from_numpy(pattern).to(plane.device)
     whole = plane.round().clamp_(0, layout.peak).cpu()
-    return whole.to(torch.uint8 if layout.bit_depth <= 8 else torch.int32).numpy().astype(
-        np.uint8 if layout.bit_depth <= 8 else np.uint16, copy=False
+    return (
+        whole.to(torch.uint8 if layout.bit_depth <= 8 else torch.int32)
+        .numpy()
+        .astype(np.uint8 if layout.bit_depth <= 8 else np.uint16, copy=False)
     )

@@ -240,8 +240,7 @@ class FrameReader:
         kept, following = list(self._tail), self._next_ordinal
         self._tail.clear()
         yield from kept
-        for ordinal, frame in enumerate(self._frames, following):
-            yield ordinal, frame
+        yield from enumerate(self._frames, following)
 
     def _after_seek(self, pts: int) -> Iterator[tuple[int | None, av.VideoFrame]]:
         container, stream = self._opened()
@@ -263,9 +262,9 @@ class FrameReader:
         if self._container is None:
             self._container, stream = _open(self._path, self._stream_index, self._threads)
             return self._container, stream
-        stream = self._container.streams[self._stream_index]
-        assert isinstance(stream, VideoStream)
-        return self._container, stream
+        known = self._container.streams[self._stream_index]
+        assert isinstance(known, VideoStream)
+        return self._container, known
 
     def _forget(self) -> None:
         self._frames = iter(())

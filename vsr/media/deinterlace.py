@@ -20,9 +20,7 @@ _COUNTER = Fraction(1, 25)
 def _graph(frame: av.VideoFrame, mode: str, only_flagged: bool) -> Graph:
     graph = Graph()
     # times are counters here, so frames of any timing pass; the caller knows the real ones
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format.name, time_base=_COUNTER
-    )
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=_COUNTER)
     filters = graph.add("bwdif", f"mode={mode}:parity=auto:deint={'interlaced' if only_flagged else 'all'}")
     sink = graph.add("buffersink")
     source.link_to(filters)

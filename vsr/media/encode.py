@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import av
 import av.error
@@ -32,12 +32,22 @@ __all__ = ["EncoderSpec", "PacketTimes", "SegmentSink", "can_encode", "segment_f
 _GLOBAL_HEADER = 1 << 22
 _BITEXACT = 1 << 23
 _PACKED = {  # what an encoder takes instead of the planar layout of the same samples
-    **{("libx264rgb", "gbrp"): "rgb24", ("ffv1", "gbrp"): "bgr0", ("ffv1", "gbrap"): "bgra"},
-    **{("png", "gbrp"): "rgb24", ("png", "gbrap"): "rgba", ("png", "gbrp16le"): "rgb48be"},
-    **{("png", "gbrap16le"): "rgba64be", ("png", "gray16le"): "gray16be"},
-    **{("tiff", "gbrp"): "rgb24", ("tiff", "gbrap"): "rgba", ("tiff", "gbrp16le"): "rgb48le"},
-    **{("tiff", "gbrap16le"): "rgba64le", ("dpx", "gbrp"): "rgb24", ("dpx", "gbrap"): "rgba"},
-    **{("dpx", "gbrp16le"): "rgb48le", ("dpx", "gbrap16le"): "rgba64le"},
+    ("libx264rgb", "gbrp"): "rgb24",
+    ("ffv1", "gbrp"): "bgr0",
+    ("ffv1", "gbrap"): "bgra",
+    ("png", "gbrp"): "rgb24",
+    ("png", "gbrap"): "rgba",
+    ("png", "gbrp16le"): "rgb48be",
+    ("png", "gbrap16le"): "rgba64be",
+    ("png", "gray16le"): "gray16be",
+    ("tiff", "gbrp"): "rgb24",
+    ("tiff", "gbrap"): "rgba",
+    ("tiff", "gbrp16le"): "rgb48le",
+    ("tiff", "gbrap16le"): "rgba64le",
+    ("dpx", "gbrp"): "rgb24",
+    ("dpx", "gbrap"): "rgba",
+    ("dpx", "gbrp16le"): "rgb48le",
+    ("dpx", "gbrap16le"): "rgba64le",
 }
 
 
@@ -197,7 +207,9 @@ class PacketsSink:
         self._container: OutputContainer = av.open(f"file:{path}", "w", format=segment_format(spec.codec))
         stream = self._container.add_stream(spec.encoder, rate=spec.frame_rate)
         self._stream = stream
-        self._context: VideoCodecContext = stream.codec_context
+        context = stream.codec_context
+        assert isinstance(context, VideoCodecContext)
+        self._context = context
         _configure(self._context, spec, self._pix_fmt)
         self._context.flags |= _GLOBAL_HEADER
 
@@ -209,7 +221,7 @@ class PacketsSink:
 
     def _encode(self, frame: av.VideoFrame | None) -> None:
         try:
-            packets: Iterable[Packet] = self._context.encode(frame)
+            packets: Iterable[Packet[Any]] = self._context.encode(frame)
         except av.error.FFmpegError as error:
             raise _refused(self._spec, error) from error
         for packet in packets:

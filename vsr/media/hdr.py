@@ -6,6 +6,7 @@ import math
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 
@@ -73,12 +74,17 @@ class DisplayTransform:
         return bool(self.rotation) or self.mirrored
 
 
+def side_data(frame: av.VideoFrame) -> list[Any]:
+    """The side data of a frame (PyAV's own annotation calls the items text)."""
+    return list(frame.side_data)
+
+
 def read_hdr(frame: av.VideoFrame) -> tuple[MasteringDisplay | None, ContentLight | None, tuple[str, ...]]:
     """Static HDR metadata of a decoded frame, and the names of dynamic metadata that cannot be kept."""
     mastering: MasteringDisplay | None = None
     light: ContentLight | None = None
     dropped = []
-    for item in frame.side_data:
+    for item in side_data(frame):
         name = item.type.name
         if name == "MASTERING_DISPLAY_METADATA":
             mastering = _mastering(bytes(item)) or mastering
@@ -95,9 +101,8 @@ def read_hdr(frame: av.VideoFrame) -> tuple[MasteringDisplay | None, ContentLigh
 
 def _mastering(raw: bytes) -> MasteringDisplay | None:
     *numbers, has_primaries, has_luminance = struct.unpack_from("=20i2i", raw)
-    ratios = [
-        Fraction(top, bottom) if bottom else Fraction(0) for top, bottom in zip(numbers[::2], numbers[1::2])
-    ]
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    ratios = [Fraction(top, bottom) if bottom else Fraction(0) for top, bottom in pairs]
     if not (has_primaries and has_luminance):
         return None
     red, green, blue, white = ((ratios[i], ratios[i + 1]) for i in (0, 2, 4, 6))
@@ -106,7 +111,7 @@ def _mastering(raw: bytes) -> MasteringDisplay | None:
 
 def display_transform(frame: av.VideoFrame) -> DisplayTransform:
     """Rotation and mirroring that the display matrix of ``frame`` asks for (identity where there is none)."""
-    for item in frame.side_data:
+    for item in side_data(frame):
         if item.type.name != "DISPLAYMATRIX":
             continue
         a, b, _, c, d, _, *_ = struct.unpack_from("=9i", bytes(item))

@@ -38,8 +38,14 @@ __all__ = [
 ]
 
 IMAGE_SUFFIXES = {
-    **{".png": "png_pipe", ".tif": "tiff_pipe", ".tiff": "tiff_pipe", ".dpx": "dpx_pipe", ".exr": "exr_pipe"},
-    **{".jpg": "jpeg_pipe", ".jpeg": "jpeg_pipe", ".bmp": "bmp_pipe"},
+    ".png": "png_pipe",
+    ".tif": "tiff_pipe",
+    ".tiff": "tiff_pipe",
+    ".dpx": "dpx_pipe",
+    ".exr": "exr_pipe",
+    ".jpg": "jpeg_pipe",
+    ".jpeg": "jpeg_pipe",
+    ".bmp": "bmp_pipe",
 }
 """Extensions of pictures, with the demuxer that reads one."""
 
@@ -172,9 +178,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
     tagged = ColorSpec(
         int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace), int(frame.color_range) == 2
     )
-    color, assumptions = complete_color(
-        timing.color if timing else tagged, layout, "png", frame.width, frame.height
-    )
+    color, assumptions = complete_color(timing.color if timing else tagged, layout, "png", frame.width, frame.height)
     streams_path = folder / STREAMS_FILE
     others = probe_streams(streams_path) if streams_path.exists() else ()
     rate = fps or Fraction(len(pts) - 1 or 1, max(1, pts[-1] - pts[0])) / time_base
@@ -254,4 +258,3 @@ class ImageReader:
             if fingerprint(planes_of(frame)) != record.fingerprint:
                 raise InputError(f"{self._info.images[record.ordinal]}: changed while it was read")
             yield frame
-

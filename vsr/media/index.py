@@ -6,6 +6,7 @@ edit lists make the linear decode the only truth. The index serves for reports a
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
@@ -67,7 +68,7 @@ def index_packets(info: MediaInfo) -> PacketIndex:
 def _index(
     info: MediaInfo, times: list[int], keys: int, corrupt: int, timeless: int, problem: str | None
 ) -> PacketIndex:
-    steps = Counter(after - before for before, after in zip(times, times[1:], strict=False) if after > before)
+    steps = Counter(after - before for before, after in itertools.pairwise(times) if after > before)
     common = steps.most_common(1)[0][0] if steps else None
     time_base = info.video.time_base
     vfr = bool(steps) and max(steps) - min(steps) > 1

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av.error
 
@@ -60,7 +61,7 @@ def digest_streams(path: Path) -> tuple[StreamDigest, ...]:
         )
 
 
-def _packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
+def _packets(container: av.container.InputContainer) -> Iterator[av.Packet[Any]]:
     demuxer = container.demux()
     while True:
         try:

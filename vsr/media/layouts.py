@@ -28,9 +28,7 @@ _SUBSAMPLINGS = {  # chroma shifts, depths without alpha, depths with alpha: wha
 def _build() -> dict[str, PixelLayout]:
     table: dict[str, PixelLayout] = {}
 
-    def add(
-        stem: str, family: Literal["yuv", "rgb", "gray"], depth: int, shifts: tuple[int, int], alpha: bool
-    ) -> None:
+    def add(stem: str, family: Literal["yuv", "rgb", "gray"], depth: int, shifts: tuple[int, int], alpha: bool) -> None:
         name = stem if depth == 8 else f"{stem}{depth}le"
         table[name] = PixelLayout(name, family, depth, *shifts, has_alpha=alpha)
 

@@ -8,6 +8,7 @@ setts filter puts the real start back in whole ticks, so no rounding happens on 
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import tempfile
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -30,9 +32,39 @@ __all__ = ["MuxJob", "SegmentFile", "copy_streams", "decode_times", "mux", "sync
 
 _COPY = ("-c", "copy", "-copy_unknown", "-fflags", "+bitexact", "-max_interleave_delta", "0")
 _ITUNES_TAGS = frozenset(
-    "title artist album_artist composer album date encoder comment genre copyright grouping lyrics description "
-    "synopsis show episode_id network keywords episode_sort season_number media_type hd_video gapless_playback "
-    "compilation track disc major_brand minor_version compatible_brands creation_time timecode".split()
+    [
+        "title",
+        "artist",
+        "album_artist",
+        "composer",
+        "album",
+        "date",
+        "encoder",
+        "comment",
+        "genre",
+        "copyright",
+        "grouping",
+        "lyrics",
+        "description",
+        "synopsis",
+        "show",
+        "episode_id",
+        "network",
+        "keywords",
+        "episode_sort",
+        "season_number",
+        "media_type",
+        "hd_video",
+        "gapless_playback",
+        "compilation",
+        "track",
+        "disc",
+        "major_brand",
+        "minor_version",
+        "compatible_brands",
+        "creation_time",
+        "timecode",
+    ]
 )
 """Tags that MP4's own list can hold; others need the general key-value list."""
 
@@ -134,8 +166,8 @@ def _feed(pipe: object, segments: Sequence[SegmentFile], job: MuxJob, pts: list[
     scale = str(job.encoder.time_base.denominator)
     options = {"movflags": "frag_every_frame+empty_moov", "video_track_timescale": scale}
     place = 0
-    durations = [after - before for before, after in zip(dts, dts[1:], strict=False)] + [job.last_duration]
-    with av.open(pipe, "w", format=kind, options=options) as output:  # type: ignore[call-overload]
+    durations = [after - before for before, after in itertools.pairwise(dts)] + [job.last_duration]
+    with av.open(pipe, "w", format=kind, options=options) as output:
         stream = None
         for segment in segments:
             for packet in _packets(segment):
@@ -150,7 +182,7 @@ def _feed(pipe: object, segments: Sequence[SegmentFile], job: MuxJob, pts: list[
                 place += 1
 
 
-def _packets(segment: SegmentFile) -> Iterator[av.Packet]:
+def _packets(segment: SegmentFile) -> Iterator[av.Packet[Any]]:
     with av.open(file_url(segment.path)) as container:
         count = 0
         for packet in container.demux(video=0):

@@ -43,7 +43,7 @@ def planes_of(frame: av.VideoFrame) -> tuple[NDArray[np.generic], ...]:
     for index, source in enumerate(_order(layout)):
         plane = frame.planes[source]
         height, width = layout.plane_size(index, frame.width, frame.height)
-        rows = np.frombuffer(plane, dtype=dtype, count=plane.line_size * plane.height // dtype.itemsize)
+        rows = np.frombuffer(memoryview(plane), dtype=dtype, count=plane.line_size * plane.height // dtype.itemsize)
         rows = rows.reshape(plane.height, plane.line_size // dtype.itemsize)
         planes.append(rows[:height, :width].copy())
     return tuple(planes)
@@ -57,7 +57,7 @@ def frame_from_planes(
     dtype = _dtype(layout)
     for index, target in enumerate(_order(layout)):
         plane = frame.planes[target]
-        rows = np.frombuffer(plane, dtype=dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
+        rows = np.frombuffer(memoryview(plane), dtype=dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
         plane_height, plane_width = layout.plane_size(index, width, height)
         rows[:plane_height, :plane_width] = planes[index]
     return frame

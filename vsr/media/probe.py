@@ -170,7 +170,7 @@ def _first_frames(path: Path, container: InputContainer, stream: VideoStream) ->
     try:
         for packet in container.demux(stream):
             try:
-                frames += packet.decode()  # type: ignore[arg-type]
+                frames += packet.decode()
             except av.error.FFmpegError as error:
                 reason = f"no frame could be decoded: {error.strerror}"
             if len(frames) >= _HEAD_FRAMES:
@@ -199,9 +199,7 @@ def _stream_info(stream: object) -> StreamInfo:
     )
 
 
-def _video_info(
-    path: Path, container: InputContainer, stream: VideoStream, frames: list[av.VideoFrame]
-) -> VideoInfo:
+def _video_info(path: Path, container: InputContainer, stream: VideoStream, frames: list[av.VideoFrame]) -> VideoInfo:
     head = frames[0]
     context = stream.codec_context
     layout = frame_layout(head)

@@ -39,9 +39,7 @@ def scan(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[FrameR
 
     Raises `InputError` where not a single frame comes out.
     """
-    frames = (
-        scan_images(info, damage) if info.images else decode_linear(info.path, info.video.index, threads, damage)
-    )
+    frames = scan_images(info, damage) if info.images else decode_linear(info.path, info.video.index, threads, damage)
     count = 0
     for record, frame in frames:
         count += 1

@@ -20,9 +20,48 @@ from vsr.errors import EnvironmentError_, InputError
 __all__ = ["file_url", "input_options", "open_input"]
 
 _FOLLOWS_REFERENCES = frozenset(
-    "concat dash hls imf rtp rtsp sap sdp applehttp webm_dash_manifest mpjpeg asf_o image2 alias_pix "
-    "brender_pix ffmetadata ilbc lavfi fbdev kmsgrab alsa oss x11grab video4linux2,v4l2 iec61883 "
-    "tty bin xbin adf idf ice rawvideo v210 v210x bitpacked data redspark avs vobsub mxg".split()
+    [
+        "concat",
+        "dash",
+        "hls",
+        "imf",
+        "rtp",
+        "rtsp",
+        "sap",
+        "sdp",
+        "applehttp",
+        "webm_dash_manifest",
+        "mpjpeg",
+        "asf_o",
+        "image2",
+        "alias_pix",
+        "brender_pix",
+        "ffmetadata",
+        "ilbc",
+        "lavfi",
+        "fbdev",
+        "kmsgrab",
+        "alsa",
+        "oss",
+        "x11grab",
+        "video4linux2,v4l2",
+        "iec61883",
+        "tty",
+        "bin",
+        "xbin",
+        "adf",
+        "idf",
+        "ice",
+        "rawvideo",
+        "v210",
+        "v210x",
+        "bitpacked",
+        "data",
+        "redspark",
+        "avs",
+        "vobsub",
+        "mxg",
+    ]
 )
 _REFUSED_PLAYLISTS = (
     (b"#EXTM3U", "an HLS playlist"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -94,9 +95,11 @@ def _remove(path: Path) -> None:
 
 def _check_cover(job: Job, ordered: Sequence[SegmentResult], num_source_frames: int) -> None:
     """Every frame exactly once."""
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in itertools.pairwise(ordered):
         if before.stop != after.start:
-            raise VerificationError(f"segments {before.index} and {after.index} do not meet: {before.stop}, {after.start}")
+            raise VerificationError(
+                f"segments {before.index} and {after.index} do not meet: {before.stop}, {after.start}"
+            )
     covered = sum(result.stop - result.start for result in ordered)
     pictures = sum(len(result.packets) for result in ordered)
     if covered != num_source_frames or pictures != covered * job.pictures_per_frame:

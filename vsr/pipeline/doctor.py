@@ -10,8 +10,8 @@ from typing import Any
 
 from vsr.errors import VsrError
 from vsr.media.codecs import CODECS
-from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.encode import can_encode
+from vsr.media.ffmpeg import ffmpeg_version
 from vsr.pipeline.sidecar import device_class, library_versions
 
 __all__ = ["Report", "examine"]
@@ -37,7 +37,9 @@ class Report:
         rows += [("device", text) for text in self.devices]
         rows += [(f"codec  {name}", "yes" if works else "NO") for name, works in self.codecs.items()]
         rows += [(f"precision  {name}", text) for name, text in self.precision.items()]
-        return rows + [("PROBLEM", text) for text in self.problems or []] + ([] if self.problems else [("all well", "")])
+        return (
+            rows + [("PROBLEM", text) for text in self.problems or []] + ([] if self.problems else [("all well", "")])
+        )
 
 
 def examine() -> Report:
@@ -68,7 +70,7 @@ def _precisions(device: Any) -> dict[str, str]:
 
     seconds: dict[str, float] = {}
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
-        layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(device, dtype, memory_format=torch.channels_last)
+        layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(device, dtype).to(memory_format=torch.channels_last)
         picture = torch.rand(1, 64, 128, 128).to(device, dtype, memory_format=torch.channels_last)
         try:
             with torch.inference_mode():

@@ -14,7 +14,7 @@ from typing import Any
 
 from vsr.errors import UsageError, nearest
 from vsr.media.codecs import CONTAINERS, CodecSpec, choose_codec, choose_layout, find_codec
-from vsr.media.containers import holds, holders
+from vsr.media.containers import holders, holds
 from vsr.media.convert import OutputFormat
 from vsr.media.encode import EncoderSpec
 from vsr.media.probe import MAX_PIXELS, MediaInfo, StreamInfo, VideoInfo

@@ -107,7 +107,7 @@ def check_output(job: Job, overwrite: bool) -> None:
     if not os.access(folder, os.W_OK):
         raise EnvironmentError_(f"output folder {folder} is not writable")
     source = job.info.path
-    if job.output.exists() and source.exists() and os.path.samefile(job.output, source):
+    if job.output.exists() and source.exists() and job.output.samefile(source):
         raise UsageError(f"output {job.output} is the input; name another file")
     if images and job.info.images and place.exists() and place.resolve() == job.info.images[0].parent.resolve():
         raise UsageError(f"output folder {place} is the input; name another folder")
@@ -239,4 +239,3 @@ def _damage_words(damage: Damage) -> str:
     ]
     first = f" (first: {damage.events[0]})" if damage.events else ""
     return ", ".join(f"{count} {what}" for count, what in parts if count) + first
-

@@ -162,9 +162,7 @@ class _Planner:
             self._pending = [record for record in self._pending if record.ordinal >= keep]
 
 
-def plan_segments(
-    frames: Iterable[tuple[FrameRecord, av.VideoFrame]], rules: PlanRules
-) -> Iterator[PlannedSegment]:
+def plan_segments(frames: Iterable[tuple[FrameRecord, av.VideoFrame]], rules: PlanRules) -> Iterator[PlannedSegment]:
     """Segments of a linearly decoded stream, in order, each as soon as it is known."""
     planner = _Planner(rules)
     detector = CutDetector(rules.cut_threshold)

@@ -125,19 +125,14 @@ def _field_docs(owner: type) -> dict[str, str]:
 def list_presets() -> dict[str, str]:
     """Names of the presets that ship with vsr, with the first line of each (its summary)."""
     return {
-        name.removesuffix(".yaml"): text.partition("\n")[0].lstrip("# ")
-        for name, text in sorted(_shipped().items())
+        name.removesuffix(".yaml"): text.partition("\n")[0].lstrip("# ") for name, text in sorted(_shipped().items())
     }
 
 
 def _shipped() -> dict[str, str]:
     installed = resources.files("vsr") / "configs"
     folder = installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
-    return {
-        entry.name: entry.read_text(encoding="utf-8")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".yaml")
-    }
+    return {entry.name: entry.read_text(encoding="utf-8") for entry in folder.iterdir() if entry.name.endswith(".yaml")}
 
 
 def _read_preset(name: str) -> dict[str, Any]:

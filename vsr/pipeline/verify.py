@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def _streams(output: Path, manifest: dict[str, Any]) -> Check:
 def _frames(output: Path, manifest: dict[str, Any]) -> Check:
     times, _ = video_times(output)
     recorded = manifest["times"]["num_frames"]
-    rising = all(a < b for a, b in zip(times, times[1:], strict=False))
+    rising = all(a < b for a, b in itertools.pairwise(times))
     passed = len(times) == recorded and rising
     return Check("frames", passed, f"{len(times)} of {recorded}, times {'rising' if rising else 'not rising'}")
 

@@ -89,7 +89,7 @@ def _luma(frame: VideoFrame, device: torch.device) -> Tensor:
 
 
 def _noise_floor(luma: Tensor) -> float:
-    """Standard deviation of noise, 0…1: mixed differences in the smoothest tenth of the picture's 8×8 blocks."""
+    """Standard deviation of noise, 0…1: mixed differences in the smoothest tenth of the 8×8 blocks."""
     mixed = (luma[1:, 1:] + luma[:-1, :-1] - luma[1:, :-1] - luma[:-1, 1:]).abs() / 2
     blocks = avg_pool2d(mixed[None], _NOISE_BLOCK).flatten().sort().values
     smooth = float(blocks[int(_SMOOTH_SHARE * (blocks.numel() - 1))])
