@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -49,7 +50,7 @@ def scene(
     frames = np.empty((num_frames, height, width, 3), np.uint8)
     tints = [(255, 150, 60), (40, 90, 255), (90, 255, 70), (250, 250, 250), (200, 30, 200)]
     bounds = [0, *cuts, num_frames]
-    for shot, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for shot, (start, stop) in enumerate(pairwise(bounds)):
         coarse = rng.random((height // 8 + 2, width // 8 + 2))
         picture = np.kron(coarse, np.ones((8, 8)))[: height + 8, : width + 8]
         picture = sum(np.roll(picture, (y, x), (0, 1)) for y in range(4) for x in range(4)) / 16
@@ -206,7 +207,8 @@ def _late_video(path: Path) -> None:
     """Video starts 0.4 s after the sound."""
     whole = path.with_name("to-delay.mp4")
     _cfr(whole)
-    ffmpeg("-itsoffset", "0.4", "-i", str(whole), "-i", str(whole), "-map", "0:v", "-map", "1:a", "-c", "copy", str(path))
+    both = ("-itsoffset", "0.4", "-i", str(whole), "-i", str(whole))
+    ffmpeg(*both, "-map", "0:v", "-map", "1:a", "-c", "copy", str(path))
 
 
 _SRT = "1\n00:00:00,200 --> 00:00:01,000\nFirst {words}\n\n2\n00:00:01,200 --> 00:00:02,000\nThe <i>second</i> line\n"

@@ -10,7 +10,7 @@ from typing import Any
 
 from vsr.distributed.in_process import InProcess
 from vsr.errors import InputError, UsageError, VsrError
-from vsr.media.images import IMAGE_SUFFIXES, is_image_sequence
+from vsr.media.images import IMAGE_SUFFIXES, is_image_sequence, is_numbered
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe as probe_source
 from vsr.pipeline.executor import Executor
@@ -239,7 +239,7 @@ def _target(source: Path, folder: Path) -> Path:
     """The output's name in ``folder``: the source's, in a container that holds its times and streams."""
     if is_image_sequence(source):
         suffix = source.suffix or next(iter(_suffixes_in(source)), ".png")
-        name = source.parent.name if "%" in source.name else source.name
+        name = source.parent.name if is_numbered(source) else source.name
         return folder / name / f"%06d{suffix if suffix in ('.png', '.tif', '.tiff', '.dpx', '.exr') else '.png'}"
     return folder / f"{source.stem}{_container_suffix(source)}"
 

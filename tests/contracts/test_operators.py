@@ -80,9 +80,7 @@ def test_sums_do_not_depend_on_the_order_of_samples() -> None:
 
 def test_stencil_sum_is_the_sum_of_the_matrices() -> None:
     generator = torch.Generator().manual_seed(7)
-    first, second = (
-        Stencil(*torch.randn(5, 6, 7, generator=generator, dtype=torch.float64)) for _ in range(2)
-    )
+    first, second = (Stencil(*torch.randn(5, 6, 7, generator=generator, dtype=torch.float64)) for _ in range(2))
     u = torch.randn(6, 7, generator=generator, dtype=torch.float64)
     assert torch.allclose(first.plus(second).apply(u), first.apply(u) + second.apply(u), atol=1e-12)
 

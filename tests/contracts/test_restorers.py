@@ -94,9 +94,7 @@ def _check(outputs: Sequence[VideoFrame], inputs: Sequence[VideoFrame], geometry
         )
         for plane, pixels in enumerate(out.planes):
             assert pixels.dtype == torch.float32
-            assert tuple(pixels.shape) == out.layout.plane_size(
-                plane, geometry.out_width, geometry.out_height
-            )
+            assert tuple(pixels.shape) == out.layout.plane_size(plane, geometry.out_width, geometry.out_height)
             assert bool(torch.isfinite(pixels).all())
 
 

@@ -25,10 +25,10 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 def run_guarded(app: typer.Typer) -> int:
     """Run the program; returns its exit code. Errors become one line, unless ``--debug`` is among the arguments."""
-    import click
+    import typer.exceptions
     import typer.main
 
-    from vsr.errors import Interrupted, VsrError
+    from vsr.errors import Interrupted, UsageError, VsrError
 
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
     signal.signal(signal.SIGTERM, _interrupt)
@@ -38,7 +38,7 @@ def run_guarded(app: typer.Typer) -> int:
         result = command.main(standalone_mode=False, prog_name="vsr")
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         fail("stopped; what is finished is kept, and the same command goes on from there")
         return Interrupted.exit_code
     except VsrError as error:
@@ -46,9 +46,9 @@ def run_guarded(app: typer.Typer) -> int:
             raise
         fail(str(error))
         return error.exit_code
-    except click.ClickException as error:
-        fail(f"{error.format_message()} (see vsr --help)")
-        return 2
+    except typer.exceptions.TyperException as error:  # the parser's own complaints
+        fail(f"{getattr(error, 'format_message', error.__str__)()} (see vsr --help)")
+        return UsageError.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output went away
         return 0

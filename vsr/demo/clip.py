@@ -96,9 +96,7 @@ def _camera_path(num_frames: int, rng: np.random.Generator) -> list[_Pose]:
     """A smooth random walk, as of a hand: drift plus tremor, starting at the middle of the wall."""
     steps = rng.standard_normal((num_frames + 16, 4))
     kernel = np.hanning(9) / np.linalg.norm(np.hanning(9))
-    smooth = np.stack([np.convolve(steps[:, i], kernel, "same") for i in range(4)], axis=1)[
-        8 : 8 + num_frames
-    ]
+    smooth = np.stack([np.convolve(steps[:, i], kernel, "same") for i in range(4)], axis=1)[8 : 8 + num_frames]
     tremor = 0.35 * rng.standard_normal((num_frames, 2))
     walk = np.cumsum(smooth * [1.6, 2.0, 0.0009, 0.0012], axis=0)
     walk -= walk.mean(axis=0)
@@ -114,9 +112,7 @@ def _sensor_filter(layer: Floats, scale: int) -> Floats:
     fy = np.fft.fftfreq(padded.shape[0])[:, None, None]
     fx = np.fft.rfftfreq(padded.shape[1])[None, :, None]
     sigma = _LENS_SIGMA * scale / 2
-    response = (
-        np.exp(-2 * (math.pi * sigma) ** 2 * (fy**2 + fx**2)) * np.sinc(scale * fy) * np.sinc(scale * fx)
-    )
+    response = np.exp(-2 * (math.pi * sigma) ** 2 * (fy**2 + fx**2)) * np.sinc(scale * fy) * np.sinc(scale * fx)
     spectrum = np.fft.rfft2(padded, axes=(0, 1)) * response
     filtered: Floats = np.fft.irfft2(spectrum, padded.shape[:2], axes=(0, 1))
     return filtered[pad:-pad, pad:-pad]
@@ -143,9 +139,7 @@ class _Layer:
         return np.stack(sampled, axis=-1).astype(np.float64)
 
 
-def _shoot(
-    wall: _Layer, card: _Layer, pose: _Pose, frame: int, height: int, width: int, step: float
-) -> Floats:
+def _shoot(wall: _Layer, card: _Layer, pose: _Pose, frame: int, height: int, width: int, step: float) -> Floats:
     """The scene on a ``height`` × ``width`` grid whose pixels are ``step`` scene pixels apart, 0…255."""
     y = (np.arange(height) - (height - 1) / 2)[:, None] * step / pose.zoom
     x = (np.arange(width) - (width - 1) / 2)[None, :] * step / pose.zoom

@@ -37,11 +37,10 @@ def compare_layouts(source: PixelLayout, target: PixelLayout) -> Change:
     """Whether ``target`` holds everything that ``source`` can: the same, more, or less."""
     if source == target:
         return "same"
-    families = {("gray", "yuv"), ("gray", "rgb")}
-    if source.family != target.family and (source.family, target.family) not in families:
-        # YUV↔RGB rounds: only at 16 bit or float from 12 bit or less is that far below the source's own step
-        fine = source.family == "yuv" and (target.is_float or target.bit_depth >= min(16, source.bit_depth + 4))
-        if not fine:
+    if source.family != target.family and source.family != "gray":
+        # YUV to RGB rounds: with four bits more, or float, that is far below the source's own step
+        fine = target.is_float or target.bit_depth >= min(16, source.bit_depth + 4)
+        if (source.family, target.family) != ("yuv", "rgb") or not fine:
             return "narrower"
     if source.has_alpha and not target.has_alpha:
         return "narrower"

@@ -106,8 +106,8 @@ class SegmentSink(Protocol):
 
 
 def segment_format(codec: CodecSpec) -> str:
-    """FFmpeg's name of the container of segment files and of the pipe that joins them."""
-    return "mp4" if codec.name == "av1" else "mov"
+    """FFmpeg's name of the container of segment files: one that holds the codec and its aspect ratio."""
+    return {"av1": "mp4", "ffv1": "matroska"}.get(codec.name, "mov")
 
 
 def segment_sink(path: Path, spec: EncoderSpec) -> SegmentSink:
@@ -187,6 +187,8 @@ def _picture(planes: tuple[NDArray[np.generic], ...], spec: EncoderSpec, pix_fmt
     if pix_fmt != spec.layout.name:
         frame = frame.reformat(format=pix_fmt)
     frame.color_range = 2 if spec.color.full_range else 1
+    frame.color_primaries, frame.color_trc = spec.color.primaries, spec.color.transfer
+    frame.colorspace = spec.color.matrix
     return frame
 
 
@@ -204,7 +206,9 @@ class PacketsSink:
         self._path, self._spec = path, spec
         self._pix_fmt = _PACKED.get((spec.encoder, spec.layout.name), spec.layout.name)
         self._packets: list[PacketTimes] = []
-        self._container: OutputContainer = av.open(f"file:{path}", "w", format=segment_format(spec.codec))
+        self._container: OutputContainer = av.open(
+            f"file:{path}", "w", format=segment_format(spec.codec), options={"fflags": "+bitexact"}
+        )
         stream = self._container.add_stream(spec.encoder, rate=spec.frame_rate)
         self._stream = stream
         context = stream.codec_context

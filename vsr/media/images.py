@@ -33,6 +33,7 @@ __all__ = [
     "Timing",
     "find_images",
     "is_image_sequence",
+    "is_numbered",
     "probe_images",
     "scan_images",
 ]
@@ -96,9 +97,14 @@ class Timing:
             raise InputError(f"{path}: is not a timing file of vsr ({error}); mend or remove it") from error
 
 
+def is_numbered(path: Path) -> bool:
+    """Whether a name stands for numbered pictures: ``%06d.png`` and the like."""
+    return bool(_NUMBER.search(path.name)) and path.suffix.lower() in IMAGE_SUFFIXES
+
+
 def is_image_sequence(path: Path) -> bool:
     """Whether ``path`` names pictures: a pattern such as ``%06d.png``, or a folder of them and of nothing else."""
-    if _NUMBER.search(path.name) and path.suffix.lower() in IMAGE_SUFFIXES and not path.is_file():
+    if is_numbered(path) and not path.is_file():
         return True
     if path.is_dir():
         suffixes = {entry.suffix.lower() for entry in path.iterdir() if entry.is_file()}

@@ -23,7 +23,7 @@ import av.error
 
 from vsr.errors import EnvironmentError_, InputError
 from vsr.media.color import COLOR_NAMES
-from vsr.media.encode import EncoderSpec, PacketTimes, segment_format
+from vsr.media.encode import EncoderSpec, PacketTimes
 from vsr.media.ffmpeg import ffmpeg_path, run_ffmpeg
 from vsr.media.hdr import DisplayTransform
 from vsr.media.safe_open import file_url, input_options
@@ -162,9 +162,9 @@ def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
 
 def _feed(pipe: object, segments: Sequence[SegmentFile], job: MuxJob, pts: list[int], dts: list[int]) -> None:
     """Write all packets to ffmpeg with their final times, counted from the first decoding time."""
-    kind = segment_format(job.encoder.codec)
+    kind = _pipe_format(job)
     scale = str(job.encoder.time_base.denominator)
-    options = {"movflags": "frag_every_frame+empty_moov", "video_track_timescale": scale}
+    options = {"movflags": "frag_every_frame+empty_moov", "video_track_timescale": scale} if kind != "nut" else {}
     place = 0
     durations = [after - before for before, after in itertools.pairwise(dts)] + [job.last_duration]
     with av.open(pipe, "w", format=kind, options=options) as output:
@@ -182,6 +182,11 @@ def _feed(pipe: object, segments: Sequence[SegmentFile], job: MuxJob, pts: list[
                 place += 1
 
 
+def _pipe_format(job: MuxJob) -> str:
+    """The pipe's container: exact times for the codec; PyAV refuses FFV1 in the MOV family, where NUT will do."""
+    return {"av1": "mp4", "ffv1": "nut"}.get(job.encoder.codec.name, "mov")
+
+
 def _packets(segment: SegmentFile) -> Iterator[av.Packet[Any]]:
     with av.open(file_url(segment.path)) as container:
         count = 0
@@ -197,7 +202,7 @@ def _packets(segment: SegmentFile) -> Iterator[av.Packet[Any]]:
 
 
 def _command(job: MuxJob, target: Path, first_dts: int) -> list[str]:
-    pipe = ["-f", "mov", "-protocol_whitelist", "pipe,file", "-i", "pipe:0"]
+    pipe = ["-f", "nut" if _pipe_format(job) == "nut" else "mov", "-protocol_whitelist", "pipe,file", "-i", "pipe:0"]
     command = [ffmpeg_path(), "-hide_banner", "-v", "error", "-y", "-copyts"]
     command += [*_video_input_options(job), *pipe]
     if job.copies_source:

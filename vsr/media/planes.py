@@ -15,6 +15,13 @@ from vsr.media.layouts import layout_for
 __all__ = ["fingerprint", "frame_from_planes", "frame_layout", "planes_of"]
 
 _RGB_ORDER = (2, 0, 1, 3)  # FFmpeg stores G, B, R, A; vsr speaks R, G, B, A
+_FEW_BITS = {
+    **dict.fromkeys(("rgb565", "bgr565"), (5, 6, 5)),
+    **dict.fromkeys(("rgb555", "bgr555"), (5, 5, 5)),
+    **dict.fromkeys(("rgb444", "bgr444"), (4, 4, 4)),
+    **dict.fromkeys(("rgb8", "bgr8"), (3, 3, 2)),
+}
+"""Bits of R, G and B where swscale expands them without reaching 255."""
 
 
 def frame_layout(frame: av.VideoFrame) -> PixelLayout:
@@ -36,6 +43,9 @@ def planes_of(frame: av.VideoFrame) -> tuple[NDArray[np.generic], ...]:
     Packed formats are re-arranged first; full and video range and the matrix stay as they are.
     """
     layout = frame_layout(frame)
+    if layout.is_float and frame.format.name != layout.name:
+        return _float_planes(frame, layout)
+    few_bits = _FEW_BITS.get(frame.format.name.removesuffix("le").removesuffix("be"))
     if frame.format.name.removeprefix("yuvj").removeprefix("yuv") != layout.name.removeprefix("yuv"):
         frame = frame.reformat(format=layout.name)
     dtype = _dtype(layout)
@@ -46,7 +56,31 @@ def planes_of(frame: av.VideoFrame) -> tuple[NDArray[np.generic], ...]:
         rows = np.frombuffer(memoryview(plane), dtype=dtype, count=plane.line_size * plane.height // dtype.itemsize)
         rows = rows.reshape(plane.height, plane.line_size // dtype.itemsize)
         planes.append(rows[:height, :width].copy())
+    if few_bits is not None:
+        planes = [_stretch(plane, bits) for plane, bits in zip(planes, few_bits, strict=True)]
     return tuple(planes)
+
+
+def _float_planes(frame: av.VideoFrame, layout: PixelLayout) -> tuple[NDArray[np.generic], ...]:
+    """Planes of half, big-endian or packed floats. swscale would round them to 16 bits and clip them to 0…1."""
+    name = frame.format.name
+    dtype = np.dtype((">" if name.endswith("be") else "<") + ("f2" if "f16" in name else "f4"))
+    step = layout.num_planes if name.startswith("rgb") else 1  # samples from one of a component to its next
+    planes: list[NDArray[np.generic]] = []
+    for index, source in enumerate(_order(layout)):
+        plane = frame.planes[source if step == 1 else 0]
+        rows = np.frombuffer(memoryview(plane), dtype=dtype, count=plane.line_size * plane.height // dtype.itemsize)
+        rows = rows.reshape(plane.height, plane.line_size // dtype.itemsize)
+        first = index if step > 1 else 0
+        planes.append(rows[: frame.height, first : first + step * frame.width : step].astype(_dtype(layout)))
+    return tuple(planes)
+
+
+def _stretch(plane: NDArray[np.generic], bits: int) -> NDArray[np.generic]:
+    """8-bit codes whose upper ``bits`` count, evenly over 0…255: white becomes white."""
+    table = [round((code >> (8 - bits)) * 255 / ((1 << bits) - 1)) for code in range(256)]
+    stretched: NDArray[np.generic] = np.array(table, np.uint8)[plane]
+    return stretched
 
 
 def frame_from_planes(

@@ -29,9 +29,7 @@ def ssim(first: Tensor, second: Tensor, *, peak: float = 255.0, crop: int = 0) -
     must be at least 11×11.
     """
     if first.shape != second.shape or first.dim() != 2:
-        raise ValueError(
-            f"need two (H, W) pictures of one shape: {tuple(first.shape)}, {tuple(second.shape)}"
-        )
+        raise ValueError(f"need two (H, W) pictures of one shape: {tuple(first.shape)}, {tuple(second.shape)}")
     x, y = (cropped(p, crop).to(torch.float64)[None, None] for p in (first, second))
     if min(x.shape[-2:]) < _WINDOW:
         raise ValueError(f"SSIM needs at least {_WINDOW}x{_WINDOW} pixels, got {x.shape[-2]}x{x.shape[-1]}")

@@ -43,9 +43,7 @@ KERNELS: Mapping[Kernel, tuple[Callable[[Tensor], Tensor], float]] = MappingProx
 """Kernel function (float64 distances in, weights out) and its radius in samples, by name."""
 
 
-def axis_taps(
-    in_size: int, out_size: int, kernel: Kernel, scale: float, offset: float
-) -> tuple[Tensor, Tensor]:
+def axis_taps(in_size: int, out_size: int, kernel: Kernel, scale: float, offset: float) -> tuple[Tensor, Tensor]:
     """Taps of one axis: ``(indices, weights)``, both ``(taps, out_size)``, int64 and float64.
 
     Output sample ``j`` is ``sum_t weights[t, j] * input[indices[t, j]]`` and sits at input coordinate

@@ -27,9 +27,7 @@ def _fixed_point(dtype: torch.dtype) -> tuple[torch.dtype, float]:
 class _Sums:
     """Integer sums over the cells of a picture; adding in any order gives the same bytes."""
 
-    def __init__(
-        self, count: int, size_yx: tuple[int, int], dtype: torch.dtype, device: torch.device
-    ) -> None:
+    def __init__(self, count: int, size_yx: tuple[int, int], dtype: torch.dtype, device: torch.device) -> None:
         self._size, self._dtype = size_yx, dtype
         kind, self._step = _fixed_point(dtype)
         self._totals = torch.zeros((count, size_yx[0] * size_yx[1]), dtype=kind, device=device)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import UsageError, nearest
-from vsr.media.codecs import CONTAINERS, CodecSpec, choose_codec, choose_layout, find_codec
+from vsr.media.codecs import CODECS, CONTAINERS, CodecSpec, choose_codec, choose_layout, find_codec
 from vsr.media.containers import holders, holds
 from vsr.media.convert import OutputFormat
 from vsr.media.encode import EncoderSpec
@@ -131,10 +131,9 @@ def _container(output: Path) -> str:
 def _codec(info: MediaInfo, container: str, settings: Settings) -> CodecSpec:
     if settings.codec is None:
         if settings.pix_fmt is not None:
-            named = [c for c in ("h264", "hevc", "av1", "prores", "ffv1") if container in find_codec(c).containers]
-            for name in named:
-                if settings.pix_fmt in find_codec(name).layouts:
-                    return find_codec(name)
+            for codec in CODECS.values():
+                if container in codec.containers and settings.pix_fmt in codec.layouts:
+                    return codec
         return choose_codec(info.video.layout, container, hdr=info.video.color.transfer in (16, 18))
     codec = find_codec(settings.codec)
     if container not in codec.containers:
@@ -286,7 +285,9 @@ def _output_color(
         small = video.height <= 576 and video.width <= 1024
         color = replace(color, matrix=6 if small else 1, full_range=False, chroma_location="left")
         notes.append(f"RGB converted to YCbCr with matrix {color.matrix}, video range")
-    elif family == "gray" and video.layout.family != "gray":
+    if is_float and color.transfer != 8:
+        notes.append(f"float samples keep the source's transfer ({color.transfer}): they are not linear light")
+    if family == "gray" and video.layout.family != "gray":
         notes.append("reduced to luma")
     if color.full_range and family != "rgb" and (codec.name == "prores" or (codec.name, container) == ("ffv1", "mov")):
         color = replace(color, full_range=False)

@@ -12,6 +12,7 @@ from typing import Any
 from vsr.errors import VerificationError
 from vsr.media.decode import Damage
 from vsr.media.ffmpeg import ffmpeg_version
+from vsr.media.images import is_numbered
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.pipeline.assemble import Assembled, image_folder
 from vsr.pipeline.job import Job
@@ -25,14 +26,14 @@ FORMAT = 1
 
 def manifest_path(output: Path) -> Path:
     """Where the manifest of ``output`` is: beside the file, or beside an image sequence's folder."""
-    if "%" in output.name:
+    if is_numbered(output):
         return output.parent.with_name(f"{output.parent.name}.vsr.json")
     return output.with_name(f"{output.name}.vsr.json")
 
 
 def output_files(output: Path) -> list[Path]:
     """The files that make up an output."""
-    if "%" in output.name:
+    if is_numbered(output):
         return sorted(entry for entry in output.parent.iterdir() if entry.is_file())
     return [output]
 

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from vsr.errors import DamageError, EnvironmentError_, InputError, UsageError, WorkFolderBusy
 from vsr.media.decode import Damage
+from vsr.media.images import is_numbered
 from vsr.media.reading import scan
 from vsr.pipeline.assemble import assemble, image_folder
 from vsr.pipeline.executor import Executor
@@ -90,7 +91,7 @@ class _Meter:
 def check_output(job: Job, overwrite: bool) -> None:
     """Refuse what cannot be written before any work. Raises `UsageError` or `EnvironmentError_`."""
     images = job.encoder.codec.kind == "images"
-    if images and "%" not in job.output.name:
+    if images and not is_numbered(job.output):
         raise UsageError(
             f"{job.output}: an image sequence needs a number in its name, for example "
             f"{job.output.stem}/%06d{job.output.suffix}"

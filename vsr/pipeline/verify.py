@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import VerificationError
+from vsr.media.images import is_numbered
 from vsr.media.inspect import digest_streams, video_times
 from vsr.pipeline.manifest import load_manifest, output_files
 from vsr.pipeline.sidecar import canonical, file_digest
@@ -29,11 +30,11 @@ def verify_output(output: Path) -> list[Check]:
 
     Raises `VerificationError` where there is no output or no manifest; differences are returned.
     """
-    if not (output.parent.is_dir() if "%" in output.name else output.is_file()):
+    if not (output.parent.is_dir() if is_numbered(output) else output.is_file()):
         raise VerificationError(f"{output}: no such output")
     manifest = load_manifest(output)
     checks = [_files(output, manifest)]
-    if checks[0].passed and "%" not in output.name:
+    if checks[0].passed and not is_numbered(output):
         checks += [_streams(output, manifest), _frames(output, manifest)]
     return [*checks, _input(manifest)]
 
@@ -41,7 +42,7 @@ def verify_output(output: Path) -> list[Check]:
 def _files(output: Path, manifest: dict[str, Any]) -> Check:
     recorded: dict[str, str] = manifest["output"]["files"]
     found = {path.name: file_digest(path) for path in output_files(output)}
-    if "%" not in output.name:
+    if not is_numbered(output):
         found = dict(zip(recorded, found.values(), strict=False))  # a renamed output is still the output
     missing, extra = sorted(set(recorded) - set(found)), sorted(set(found) - set(recorded))
     changed = [name for name in recorded if name in found and found[name] != recorded[name]]

@@ -73,9 +73,7 @@ def flow_pair(a: Tensor, b: Tensor) -> FlowPair | None:
         return None
     first, second = _gray8(a), _gray8(_equalised(a, b))
     flows = [_dis(first, second), _dis(second, first)]
-    forward, backward = (
-        torch.from_numpy(f).permute(2, 0, 1).flip(0).contiguous().to(a.device) for f in flows
-    )
+    forward, backward = (torch.from_numpy(f).permute(2, 0, 1).flip(0).contiguous().to(a.device) for f in flows)
     if not bool(torch.isfinite(forward).all() & torch.isfinite(backward).all()):
         return None
     return FlowPair(forward, backward)

@@ -115,6 +115,4 @@ def write_side_by_side(path: Path, panels: Sequence[Panel], *, zoom: int = 3) ->
     try:
         path.write_bytes(data.tobytes())
     except OSError as error:
-        raise EnvironmentError_(
-            f"{path}: cannot be written ({error.strerror}); choose another place"
-        ) from error
+        raise EnvironmentError_(f"{path}: cannot be written ({error.strerror}); choose another place") from error

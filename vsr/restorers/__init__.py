@@ -65,12 +65,8 @@ RESTORERS: Mapping[str, RestorerSpec[Any]] = _table(
             MultiFrameOptions,
             MultiFrame,
         ),
-        RestorerSpec(
-            "lanczos", "resample with a 3-lobe Lanczos kernel", "interpolation", InterpolateOptions, _lanczos
-        ),
-        RestorerSpec(
-            "bicubic", "resample with Keys' cubic, a = -0.5", "interpolation", InterpolateOptions, _bicubic
-        ),
+        RestorerSpec("lanczos", "resample with a 3-lobe Lanczos kernel", "interpolation", InterpolateOptions, _lanczos),
+        RestorerSpec("bicubic", "resample with Keys' cubic, a = -0.5", "interpolation", InterpolateOptions, _bicubic),
     ]
 )
 """Every method by name."""

@@ -33,17 +33,13 @@ def check_size(frame: VideoFrame, geometry: Geometry) -> None:
         )
 
 
-def resample_plane(
-    frame: VideoFrame, plane: int, geometry: Geometry, kernel: Kernel, device: torch.device
-) -> Tensor:
+def resample_plane(frame: VideoFrame, plane: int, geometry: Geometry, kernel: Kernel, device: torch.device) -> Tensor:
     """Plane number ``plane`` at the output size, ``(H, W)`` float32 code values on ``device``.
 
     Subsampled chroma keeps its siting: it sits in the output's luma grid where it sat in the input's.
     """
     layout = frame.layout
-    offset_x, offset_y = (
-        layout.siting_offset(frame.color.chroma_location) if layout.is_chroma(plane) else (0.0, 0.0)
-    )
+    offset_x, offset_y = layout.siting_offset(frame.color.chroma_location) if layout.is_chroma(plane) else (0.0, 0.0)
     return resample(
         frame.planes[plane].to(device),
         layout.plane_size(plane, geometry.out_width, geometry.out_height),

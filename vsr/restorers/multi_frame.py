@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
@@ -32,7 +32,7 @@ from vsr.registration.flow import MIN_FLOW_SIZE
 from vsr.restorers.base import Evidence, Geometry
 from vsr.restorers.interpolate import check_size, resample_plane
 from vsr.solvers import FrameSamples, FusionSettings, fuse
-from vsr.solvers.fusion import neighbourhood_trust
+from vsr.solvers.fusion import misfit_level, neighbourhood_trust
 
 __all__ = ["MultiFrame", "MultiFrameOptions"]
 
@@ -42,6 +42,9 @@ _NOISE_BLOCK = 8
 _SMOOTH_SHARE = 0.1
 _CONSISTENCY_PX = 0.5  # forward-backward miss at which trust falls to 1/e
 _MOTION_STEP_PX = 1.0  # change of motion between neighbouring pixels at which trust falls to 1/e
+_MOST_MISFIT = 0.03  # of a neighbour laid on the frame, 0…1; more is another scene, not noise
+_OVERSHOOT_SHARE = 0.1  # of the local range: overshoot that is left as it is
+_OVERSHOOT_KEPT = 0.5  # of what goes beyond
 _REFERENCE_TRUST = 3.0  # the frame's own samples are where they are, a neighbour's only about there
 
 
@@ -100,6 +103,20 @@ def _local_range(picture: Tensor) -> Tensor:
     """Largest minus smallest of each 3×3 neighbourhood, ``(H, W)``."""
     both = torch.stack([picture, -picture])[None]
     return max_pool2d(both, 3, 1, 1)[0].sum(0)
+
+
+def _halos_reduced(restored: Tensor, recorded: Tensor, noise: float) -> Tensor:
+    """``restored`` ``(H, W)`` with most of its overshoot beyond what was recorded nearby taken back.
+
+    Detail finer than a recorded pixel may exceed its surroundings somewhat; far beyond them lie mostly halos
+    of edges that are sharper than the assumed blur allows.
+    """
+    both = max_pool2d(torch.stack([recorded, -recorded])[None], 3, 1, 1)
+    slack = _OVERSHOOT_SHARE * both.sum(1, keepdim=True) + 2 * noise
+    size = (int(restored.shape[0]), int(restored.shape[1]))
+    high, low = interpolate(both + slack, size=size, mode="bilinear", align_corners=False)[0]
+    inside = torch.minimum(torch.maximum(restored, -low), high)
+    return torch.lerp(inside, restored, _OVERSHOOT_KEPT)
 
 
 class MultiFrame:
@@ -162,7 +179,7 @@ class MultiFrame:
         samples = [self._own_samples(centre)]
         for other, pair in window.neighbours():
             samples.append(self._neighbour_samples(centre, other, pair, noise_floor))
-        luma = fuse(start, samples, self._settings, noise_floor)
+        luma = _halos_reduced(fuse(start, samples, self._settings, noise_floor), centre.luma, noise_floor)
         if frame.layout.family != "rgb":
             planes[0] = luma * frame.layout.peak
             return tuple(planes)
@@ -179,9 +196,7 @@ class MultiFrame:
         trust = torch.full_like(luma, _REFERENCE_TRUST)
         return FrameSamples(luma, rows, cols, trust, _local_range(luma), is_reference=True)
 
-    def _neighbour_samples(
-        self, centre: _Seen, other: _Seen, pair: FlowPair, noise_floor: float
-    ) -> FrameSamples:
+    def _neighbour_samples(self, centre: _Seen, other: _Seen, pair: FlowPair, noise_floor: float) -> FrameSamples:
         """``other``'s samples placed on ``centre`` by ``pair``, the motion from ``other`` to ``centre``."""
         rows, cols = pixel_positions(pair.forward)
         expected = sample_bicubic(centre.luma[None], rows, cols)[0]
@@ -190,7 +205,9 @@ class MultiFrame:
         trust = torch.exp(-((miss / _CONSISTENCY_PX) ** 2) - (motion_step / _MOTION_STEP_PX) ** 2)
         values = match_brightness(expected, other.luma, trust).apply(other.luma)
         contrast = _local_range(values)
-        trust = trust * neighbourhood_trust(expected - values, contrast, noise_floor)
+        misfit = expected - values
+        level = misfit_level(misfit).clamp(min=noise_floor, max=max(noise_floor, _MOST_MISFIT))
+        trust = trust * neighbourhood_trust(misfit, contrast, level)
         return FrameSamples(values, *self._place(rows, cols), trust, contrast, is_reference=False)
 
 

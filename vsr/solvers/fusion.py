@@ -23,7 +23,7 @@ from torch.nn.functional import avg_pool2d, pad
 from vsr.observation import GaussianBlur, NormalEquations, PointSampler, Stencil
 from vsr.solvers.prior import edge_preserving_prior
 
-__all__ = ["FrameSamples", "FusionSettings", "fuse", "neighbourhood_trust"]
+__all__ = ["FrameSamples", "FusionSettings", "fuse", "misfit_level", "neighbourhood_trust"]
 
 _READING_VARIANCE = 1 / 6  # blur of bilinear reading, in square pixels, averaged over positions
 _BASE_VARIANCE = 1e-4  # prior strength that suits noise-free pictures, in squared units of 0…1
@@ -33,6 +33,7 @@ _TRUSTED = 0.3  # samples trusted more than this tell the noise level
 _CONTRAST_SHARE = 0.15  # misfit allowed in proportion to local contrast: aliasing and small motion errors
 _TOLERANCE = 2.5  # standard deviations of neighbourhood misfit at which trust falls to 0.6
 _NOISE_SAMPLES = 1 << 18  # enough samples for a median
+_WORSE_THAN_MOST = 2.0  # times the usual misfit that a frame may have and still be believed
 _STRIP_PIXELS = 1 << 21  # larger pictures are solved in strips of about this many pixels
 _MARGIN_ROWS = 32  # shared with the next strip and thrown away: further than blur and prior reach
 _TINY = 1e-20
@@ -70,17 +71,20 @@ class FrameSamples:
     """Whether it is the frame being restored, whose samples are where they are."""
 
 
-def neighbourhood_trust(residual: Tensor, contrast: Tensor, noise_floor: float) -> Tensor:
+def neighbourhood_trust(residual: Tensor, contrast: Tensor, level: Tensor) -> Tensor:
     """Trust in 0…1 from the misfit of each sample's 5×5 neighbourhood; all ``(h, w)``, units 0…1.
 
-    The misfit expected is the frame's own noise (from the median, at least ``noise_floor``) plus a share of
-    the local contrast.
+    The misfit expected is ``level``, a 0-d standard deviation, plus a share of the local contrast.
     """
-    level = 1.4826 * _thinned(residual.reshape(-1)).abs().median().clamp(min=noise_floor)
     padded = pad((residual * residual)[None, None], (2, 2, 2, 2), mode="replicate")
     mean_square = avg_pool2d(padded, 5, 1)[0, 0]
     allowed = _TOLERANCE * (level + _CONTRAST_SHARE * contrast)
     return torch.exp(-0.5 * mean_square / (allowed * allowed))
+
+
+def misfit_level(residual: Tensor) -> Tensor:
+    """Standard deviation of most of a frame's residuals ``(h, w)``, from their median; 0-d."""
+    return 1.4826 * _thinned(residual.reshape(-1)).abs().median()
 
 
 def _thinned(values: Tensor) -> Tensor:
@@ -116,9 +120,7 @@ def _noise_level(residuals: Sequence[Tensor], trusts: Sequence[Tensor], noise_fl
 class _Problem:
     """Frames, blur and sampling positions of one picture; everything that does not change between rounds."""
 
-    def __init__(
-        self, frames: Sequence[FrameSamples], size_yx: tuple[int, int], settings: FusionSettings
-    ) -> None:
+    def __init__(self, frames: Sequence[FrameSamples], size_yx: tuple[int, int], settings: FusionSettings) -> None:
         variances = (sigma * sigma - _READING_VARIANCE for sigma in settings.psf_sigma_yx)
         self.blur = GaussianBlur(*(max(0.0, variance) ** 0.5 for variance in variances))
         self.frames = frames
@@ -134,10 +136,15 @@ class _Problem:
         ]
 
     def trusts(self, residuals: Sequence[Tensor], noise_floor: float) -> list[Tensor]:
-        """Trust of each sample given the misfit of its neighbourhood."""
+        """Trust of each sample given the misfit of its neighbourhood.
+
+        A frame that fits far worse than most is measured by what most achieve, not by its own misfit.
+        """
+        levels = torch.stack([misfit_level(r) for r in residuals]).clamp(min=noise_floor)
+        levels = torch.minimum(levels, _WORSE_THAN_MOST * levels.median())
         return [
-            f.trust if f.is_reference else f.trust * neighbourhood_trust(r, f.contrast, noise_floor)
-            for f, r in zip(self.frames, residuals, strict=True)
+            f.trust if f.is_reference else f.trust * neighbourhood_trust(r, f.contrast, level)
+            for f, r, level in zip(self.frames, residuals, levels, strict=True)
         ]
 
     def equations(self, weights: Sequence[Tensor]) -> tuple[Stencil, Tensor]:
@@ -148,9 +155,7 @@ class _Problem:
         return total.matrix(), total.right_side()
 
 
-def _solve(
-    start: Tensor, frames: Sequence[FrameSamples], settings: FusionSettings, noise_floor: float
-) -> Tensor:
+def _solve(start: Tensor, frames: Sequence[FrameSamples], settings: FusionSettings, noise_floor: float) -> Tensor:
     """`fuse` for a picture that is solved in one piece."""
     problem = _Problem(frames, (int(start.shape[0]), int(start.shape[1])), settings)
     blur, x = problem.blur, start
@@ -189,9 +194,7 @@ def _within(frame: FrameSamples, first: int, last: int) -> FrameSamples | None:
     )
 
 
-def fuse(
-    start: Tensor, frames: Sequence[FrameSamples], settings: FusionSettings, noise_floor: float
-) -> Tensor:
+def fuse(start: Tensor, frames: Sequence[FrameSamples], settings: FusionSettings, noise_floor: float) -> Tensor:
     """The picture that explains the frames' samples best, ``(H, W)`` float32, from the guess ``start``.
 
     ``start`` is at least 2×2, in units of 0…1; ``noise_floor`` > 0 is the standard deviation of noise, in the
