@@ -10,6 +10,7 @@ Nothing heavy is loaded until a function is used.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
         VsrError,
         WorkFolderBusy,
     )
+
+# Decoder, encoder and torch share the cores. torch's OpenMP threads spin while they wait for each other, which
+# costs the others up to twenty times; it reads this once, when it is first imported. A value set before stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = version("vsr")
 

@@ -60,10 +60,8 @@ def parse_position(text: str) -> int | Fraction:
     """
     raw = text.strip()
     try:
-        if raw.endswith("f"):
-            raw = raw[:-1]
-        if raw.isdigit():
-            return int(raw)
+        if raw.isdigit() or raw.endswith("f"):
+            return _ordinal(raw.removesuffix("f"))
         parts = [Fraction(part) for part in raw.removesuffix("s").split(":")]
         if len(parts) > 3 or any(part < 0 for part in parts) or "/" in raw:
             raise ValueError
@@ -73,6 +71,12 @@ def parse_position(text: str) -> int | Fraction:
         return seconds
     except ValueError:
         raise UsageError(f"{text!r} is no position; give a frame number (120) or a time (62.5s, 1:02.5)") from None
+
+
+def _ordinal(digits: str) -> int:
+    if not digits.isdigit():
+        raise ValueError
+    return int(digits)
 
 
 def format_seconds(seconds: Fraction | float) -> str:

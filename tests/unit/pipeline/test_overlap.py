@@ -1,0 +1,126 @@
+"""Stages side by side: order, errors, early ends, and no thread left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from vsr.pipeline.overlap import overlap
+
+
+def _named(name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == name]
+
+
+@pytest.mark.parametrize("depth", [1, 3, 100])
+def test_items_come_in_order(depth: int) -> None:
+    assert list(overlap(range(500), depth, "order")) == list(range(500))
+    assert not _named("order")
+
+
+def test_the_producer_works_ahead_but_not_beyond_the_depth() -> None:
+    made = 0
+
+    def produce() -> Iterator[int]:
+        nonlocal made
+        for number in range(100):
+            made = number + 1
+            yield number
+
+    items = overlap(produce(), 3, "ahead")
+    assert next(items) == 0
+    time.sleep(0.3)
+    assert 3 <= made <= 6
+    items.close()  # type: ignore[attr-defined]
+
+
+def test_the_producer_runs_in_its_own_thread() -> None:
+    assert list(overlap((threading.current_thread().name for _ in range(2)), 1, "elsewhere")) == ["elsewhere"] * 2
+
+
+def test_an_error_arrives_after_the_items_before_it() -> None:
+    def produce() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise KeyError("mine")
+
+    items = overlap(produce(), 5, "error")
+    assert [next(items), next(items)] == [1, 2]
+    with pytest.raises(KeyError, match="mine"):
+        next(items)
+    assert not _named("error")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_even_an_interrupt_is_passed_on(error: type[BaseException]) -> None:
+    def produce() -> Iterator[int]:
+        yield 1
+        raise error
+
+    items = overlap(produce(), 1, "interrupt")
+    next(items)
+    with pytest.raises(error):
+        next(items)
+
+
+def test_closing_early_closes_the_producer_in_its_thread() -> None:
+    closed_by: list[str] = []
+
+    def produce() -> Iterator[int]:
+        try:
+            yield from range(10**9)
+        finally:
+            closed_by.append(threading.current_thread().name)
+
+    items = overlap(produce(), 2, "closing")
+    next(items)
+    items.close()  # type: ignore[attr-defined]
+    assert closed_by == ["closing"]
+    assert not _named("closing")
+
+
+def test_nested_stages_close_together() -> None:
+    inner = overlap(iter(range(10**9)), 2, "inner")
+    outer = overlap((n * 2 for n in inner), 2, "outer")
+    assert [next(outer) for _ in range(5)] == [0, 2, 4, 6, 8]
+    outer.close()  # type: ignore[attr-defined]
+    inner.close()  # type: ignore[attr-defined]
+    assert not _named("inner")
+    assert not _named("outer")
+
+
+def test_an_error_in_the_consumer_ends_the_producer() -> None:
+    def consume() -> None:
+        items = overlap(iter(range(10**9)), 2, "abandoned")
+        try:
+            for item in items:
+                if item == 3:
+                    raise ValueError("consumer")
+        finally:
+            items.close()  # type: ignore[attr-defined]
+
+    with pytest.raises(ValueError, match="consumer"):
+        consume()
+    assert not _named("abandoned")
+
+
+def test_nothing_in_nothing_out() -> None:
+    assert list(overlap([], 1, "empty")) == []
+    assert not _named("empty")
+
+
+def test_stages_really_overlap() -> None:
+    """Two stages of 20 × 10 ms take little more than 200 ms together, not 400."""
+
+    def slow() -> Iterator[int]:
+        for number in range(20):
+            time.sleep(0.01)
+            yield number
+
+    began = time.monotonic()
+    for _ in overlap(slow(), 2, "slow"):
+        time.sleep(0.01)
+    assert time.monotonic() - began < 0.36
