@@ -167,8 +167,8 @@ def _mpeg4_avi(path: Path) -> None:
 
 
 def _ten_bit(path: Path) -> None:
-    tags = ("-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv")
-    encode(path, scene(24), *X265, "-x265-params", "bframes=2:crf=12", *tags, pix_fmt="yuv420p10le")
+    tags = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
+    encode(path, scene(24), *X265, "-x265-params", "bframes=2:crf=12", vf=tags, pix_fmt="yuv420p10le")
 
 
 def _four_two_two(path: Path) -> None:
@@ -249,10 +249,9 @@ def _cuts(path: Path) -> None:
 
 def _hdr(path: Path) -> None:
     params = f"bframes=2:master-display={MASTER_DISPLAY}:max-cll=987,321:repeat-headers=1:hdr10=1"
-    tags = ("-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc", "-color_range", "tv")
-    place = ("-chroma_sample_location", "topleft")
-    options = (*X265, "-x265-params", f"{params}:chromaloc=2", *tags, *place, "-tag:v", "hvc1")
-    encode(path, scene(24), *options, pix_fmt="yuv420p10le")
+    tags = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc:range=tv:chroma_location=topleft"
+    options = (*X265, "-x265-params", f"{params}:chromaloc=2", "-tag:v", "hvc1")
+    encode(path, scene(24), *options, vf=f"format=yuv420p10le,{tags}", pix_fmt="yuv420p10le")
 
 
 def _timecode(path: Path) -> None:

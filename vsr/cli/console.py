@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["fail", "print_table", "run_guarded"]
 
+_PARSER_INTERRUPTED = 130  # what typer makes of Ctrl-C
+
 
 def fail(message: str) -> None:
     """One line on standard error."""
@@ -23,12 +25,19 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _stopped() -> int:
+    from vsr.errors import Interrupted
+
+    fail("stopped; what is finished is kept, and the same command goes on from there")
+    return Interrupted.exit_code
+
+
 def run_guarded(app: typer.Typer) -> int:
     """Run the program; returns its exit code. Errors become one line, unless ``--debug`` is among the arguments."""
     import typer.exceptions
     import typer.main
 
-    from vsr.errors import Interrupted, UsageError, VsrError
+    from vsr.errors import UsageError, VsrError
 
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
     signal.signal(signal.SIGTERM, _interrupt)
@@ -37,10 +46,11 @@ def run_guarded(app: typer.Typer) -> int:
     try:
         result = command.main(standalone_mode=False, prog_name="vsr")
         sys.stdout.flush()
+        if result == _PARSER_INTERRUPTED:
+            return _stopped()
         return result if isinstance(result, int) else 0
     except (typer.Abort, KeyboardInterrupt):
-        fail("stopped; what is finished is kept, and the same command goes on from there")
-        return Interrupted.exit_code
+        return _stopped()
     except VsrError as error:
         if debug:
             raise

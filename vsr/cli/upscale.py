@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from vsr.api import Job, Outcome
 
-__all__ = ["upscale"]
+__all__ = ["plan_rows", "upscale"]
 
 
 def upscale(

@@ -124,7 +124,7 @@ def read_chroma_location(path: Path, stream_index: int) -> ChromaLocation:
     options = [part for key, value in input_options().items() for part in (f"-{key}", value)]
     log = run_ffmpeg(["-v", "verbose", *options, "-i", file_url(path)]).stderr
     for line in log.splitlines():
-        if re.search(rf"Stream #0:{stream_index}\b.*Video:", line):
+        if re.match(rf"\s*Stream #0:{stream_index}\b.*Video:", line):
             for place in _PLACES:
                 if re.search(rf"\([^()]*\b{place}\)", line):
                     return place

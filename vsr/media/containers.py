@@ -29,7 +29,7 @@ _HELD: dict[str, dict[str, frozenset[str]]] = {
         "video": frozenset(_MP4_VIDEO.split()),
         "subtitle": frozenset(("mov_text", "dvd_subtitle", "ttml")),
         "cover": frozenset(("mjpeg", "png")),
-        "data": frozenset(("timecode", "bin_data")),
+        "data": frozenset(("bin_data",)),
     },
     "mov": {
         "audio": frozenset(_MOV_AUDIO.split()),

@@ -112,7 +112,7 @@ def segment_format(codec: CodecSpec) -> str:
 
 def segment_sink(path: Path, spec: EncoderSpec) -> SegmentSink:
     """Open a sink that writes one segment to ``path``."""
-    return ImagesSink(path, spec) if spec.codec.kind == "images" else PacketsSink(path, spec)
+    return _ImagesSink(path, spec) if spec.codec.kind == "images" else _PacketsSink(path, spec)
 
 
 def _x264_options(spec: EncoderSpec) -> dict[str, str]:
@@ -199,7 +199,7 @@ def _refused(spec: EncoderSpec, error: Exception) -> UsageError:
     )
 
 
-class PacketsSink:
+class _PacketsSink:
     """Encodes to a file of packets."""
 
     def __init__(self, path: Path, spec: EncoderSpec) -> None:
@@ -263,7 +263,7 @@ class PacketsSink:
         self._path.unlink(missing_ok=True)
 
 
-class ImagesSink:
+class _ImagesSink:
     """Encodes to one file that holds complete image files, one after the other."""
 
     def __init__(self, path: Path, spec: EncoderSpec) -> None:

@@ -74,7 +74,7 @@ class DisplayTransform:
         return bool(self.rotation) or self.mirrored
 
 
-def side_data(frame: av.VideoFrame) -> list[Any]:
+def _side_data(frame: av.VideoFrame) -> list[Any]:
     """The side data of a frame (PyAV's own annotation calls the items text)."""
     return list(frame.side_data)
 
@@ -84,7 +84,7 @@ def read_hdr(frame: av.VideoFrame) -> tuple[MasteringDisplay | None, ContentLigh
     mastering: MasteringDisplay | None = None
     light: ContentLight | None = None
     dropped = []
-    for item in side_data(frame):
+    for item in _side_data(frame):
         name = item.type.name
         if name == "MASTERING_DISPLAY_METADATA":
             mastering = _mastering(bytes(item)) or mastering
@@ -111,7 +111,7 @@ def _mastering(raw: bytes) -> MasteringDisplay | None:
 
 def display_transform(frame: av.VideoFrame) -> DisplayTransform:
     """Rotation and mirroring that the display matrix of ``frame`` asks for (identity where there is none)."""
-    for item in side_data(frame):
+    for item in _side_data(frame):
         if item.type.name != "DISPLAYMATRIX":
             continue
         a, b, _, c, d, _, *_ = struct.unpack_from("=9i", bytes(item))

@@ -263,6 +263,11 @@ def _video_output_options(job: MuxJob) -> list[str]:
             options += [flag, COLOR_NAMES[table][code]]
     if encoder.layout.family == "yuv" and color.chroma_location != "unspecified":
         options += ["-chroma_sample_location:v:0", color.chroma_location]
+    if encoder.codec.name not in ("h264", "hevc") and encoder.sample_aspect_ratio != 1:
+        # these streams do not say it themselves; ffmpeg takes the shape of the whole picture, in terms up to 255
+        shape = encoder.sample_aspect_ratio * encoder.width / encoder.height
+        shape = next(f for n in range(255, 0, -1) if (f := shape.limit_denominator(n)).numerator <= 255)
+        options += ["-aspect:v:0", f"{shape.numerator}:{shape.denominator}"]
     for key, value in job.video_metadata.items():
         options += ["-metadata:s:v:0", f"{key}={value}"]
     if job.timecode:

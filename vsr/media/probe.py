@@ -255,6 +255,7 @@ def _frames_from_header(container: InputContainer, stream: VideoStream) -> int:
 def _timecode(container: InputContainer, stream: VideoStream, head: av.VideoFrame) -> str | None:
     places = [stream.metadata, container.metadata, *(one.metadata for one in container.streams.data)]
     for metadata in [*places, head.metadata]:
-        if metadata.get("timecode"):
-            return str(metadata["timecode"])
+        for key in ("timecode", "TIMECODE"):  # Matroska's tags are in capitals
+            if metadata.get(key):
+                return str(metadata[key])
     return None

@@ -142,22 +142,28 @@ def _codec(info: MediaInfo, container: str, settings: Settings) -> CodecSpec:
     return codec
 
 
-def _check_encoder(codec: CodecSpec, settings: Settings, width: int, height: int) -> tuple[int | None, str]:
+def _encoder_settings(
+    codec: CodecSpec, settings: Settings, width: int, height: int
+) -> tuple[int | None, str, tuple[str, ...]]:
+    """Quality, speed, and in words what was asked for that means nothing to this codec."""
     if max(width, height) > codec.max_side or width * height > MAX_PIXELS:
         raise UsageError(f"{width}x{height} is larger than {codec.name} can hold ({codec.max_side} a side)")
-    quality = settings.crf if settings.crf is not None else codec.quality
-    low, high = codec.quality_range
+    unused = []
     if settings.crf is not None and codec.quality is None:
-        raise UsageError(f"{codec.name} has no --crf: it has no quality setting")
+        unused.append(f"crf {settings.crf} means nothing to {codec.name}")
+    if settings.speed is not None and not codec.speeds:
+        unused.append(f"speed {settings.speed} means nothing to {codec.name}")
+    quality = codec.quality if settings.crf is None or codec.quality is None else settings.crf
+    low, high = codec.quality_range
     if quality is not None and not low <= quality <= high:
         raise UsageError(f"--crf {quality} is outside {low}…{high}, what {codec.name} takes")
-    speed = settings.speed or codec.default_speed
-    if settings.speed and settings.speed not in codec.speeds:
-        known = ", ".join(codec.speeds) or "none"
+    speed = codec.default_speed if settings.speed is None or not codec.speeds else settings.speed
+    if codec.speeds and speed not in codec.speeds:
+        known = ", ".join(codec.speeds)
         raise UsageError(f"{codec.name} has no speed {speed!r}; known: {known}{nearest(speed, codec.speeds)}")
     if settings.lossless and codec.name not in ("h264", "hevc", "ffv1") and codec.kind == "video":
         raise UsageError(f"{codec.name} has no lossless mode here; use h264, hevc or ffv1")
-    return quality, speed
+    return quality, speed, tuple(unused)
 
 
 def _streams(info: MediaInfo, container: str, drop: bool) -> tuple[tuple[StreamInfo, ...], tuple[str, ...]]:
@@ -167,8 +173,8 @@ def _streams(info: MediaInfo, container: str, drop: bool) -> tuple[tuple[StreamI
         if stream.index == info.video.index:
             continue
         what = f"{stream.kind} stream {stream.index} ({stream.codec})"
-        if stream.codec == "timecode" and container == "mkv":
-            dropped.append(f"{what}: kept as a timecode tag, which is what Matroska has for it")
+        if stream.codec == "timecode" and container in ("mkv", "mp4"):
+            dropped.append(f"{what}: written anew from its timecode, since .{container} cannot take a copy")
         elif holds(container, stream):
             copied.append(stream)
         else:
@@ -216,7 +222,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     container = _container(output)
     codec = _codec(info, container, settings)
     width, height = output_size(video, settings)
-    quality, speed = _check_encoder(codec, settings, width, height)
+    quality, speed, unused = _encoder_settings(codec, settings, width, height)
     layout = choose_layout(codec, video.layout, settings.pix_fmt)
     color, assumptions = _output_color(video, codec, container, layout.family, layout.is_float)
     copied, dropped = _streams(info, "mkv" if codec.kind == "images" else container, settings.drop_streams)
@@ -256,7 +262,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         shift=_shift(info, container),
         copied=copied,
         dropped=(*dropped, *(f"{name}: dynamic metadata does not survive new pictures" for name in video.dropped_hdr)),
-        assumptions=(*video.assumptions, *assumptions),
+        assumptions=(*video.assumptions, *assumptions, *unused),
     )
 
 

@@ -114,6 +114,6 @@ def consistency_error(pair: FlowPair) -> Tensor:
         padding_mode="border",
         align_corners=False,
     )[0]
-    miss = torch.linalg.vector_norm(pair.forward + back, dim=0)
+    miss = torch.hypot(*(pair.forward + back))
     inside = (rows > -0.5) & (rows < height - 0.5) & (cols > -0.5) & (cols < width - 0.5)
     return torch.where(inside, miss, torch.full_like(miss, torch.inf))

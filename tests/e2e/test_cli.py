@@ -1,0 +1,273 @@
+"""The program as a person or a script uses it: output, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vsr.cli import app
+from vsr.cli.console import run_guarded
+
+QUICK = ["--method", "lanczos", "--speed", "ultrafast"]
+PROGRAM = [sys.executable, "-c", "from vsr.cli import main; main()"]
+
+
+class Run:
+    """What one call left behind."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    def one_line(self) -> str:
+        """The only line on standard error."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("vsr: ")
+        assert "Traceback" not in self.err
+        assert "bug" not in self.err
+        return lines[0]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+    """Run the program in this process, which spares starting torch for every call."""
+
+    def run(*arguments: object) -> Run:
+        monkeypatch.setattr(sys, "argv", ["vsr", *map(str, arguments)])
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            code = run_guarded(app)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        caught = capfd.readouterr()
+        return Run(code, caught.out, caught.err)
+
+    return run
+
+
+def files(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
+
+
+def test_upscale_then_verify(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    done = call("upscale", clips("plain"), "-o", output, *QUICK)
+    assert done.code == 0, done.err
+    assert "frames in" in done.out
+    assert files(tmp_path) == {"out.mp4", "out.mp4.vsr.json"}
+    assert call("verify", output).code == 0
+    data = bytearray(output.read_bytes())
+    data[len(data) // 2] ^= 1
+    output.write_bytes(data)
+    broken = call("verify", output)
+    assert broken.code == 5
+    assert "FAIL  output bytes" in broken.out
+
+
+def test_json_lines(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:
+    done = call("upscale", clips("plain"), "-o", tmp_path / "out.mkv", "--json-lines", *QUICK)
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert {event["event"] for event in events} == {"progress", "done"}
+    assert [event["stage"] for event in events if event["event"] == "progress"][-1] == "done"
+    assert events[-1]["num_frames"] == events[-2]["frames_done"] == events[-2]["frames_total"]
+
+
+def test_quiet_says_nothing(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:
+    done = call("upscale", clips("plain"), "-o", tmp_path / "out.mkv", "-q", *QUICK)
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+def test_dry_run_writes_nothing(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:
+    done = call("upscale", clips("rich"), "-o", tmp_path / "out.mkv", "--dry-run", "--scale", "3")
+    assert done.code == 0, done.err
+    assert "method" in done.out
+    assert "copied" in done.out
+    assert files(tmp_path) == set()
+
+
+def test_folder_with_one_bad_file(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    (source / "a.mp4").write_bytes(clips("plain").read_bytes())
+    (source / "b.mp4").write_bytes(b"not a video")
+    done = call("upscale", source, "-o", f"{target}/", *QUICK)
+    assert done.code == 3
+    assert "b.mp4" in done.err
+    assert "1 of 2 inputs failed" in done.err
+    assert "a.mp4" in files(target)
+    assert "b.mp4" not in files(target)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["with space.mp4", "it's.mp4", 'a "quote".mp4', "ünïcödé 日本.mp4", "T12:30.mp4", "100%d.mp4", "-dash.mp4", "#?&.mp4"],
+)
+def test_awkward_names(
+    call: Callable[..., Run],
+    clips: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(clips("plain").read_bytes())
+    done = call("upscale", *QUICK, "-q", "-o", f"./out {name}", "--", name)
+    assert done.code == 0, done.err
+    assert files(tmp_path) == {name, f"out {name}", f"out {name}.vsr.json"}
+    assert call("verify", f"./out {name}").code == 0
+
+
+BAD_CALLS: list[tuple[list[str], int, str]] = [
+    (["--codec", "h265x"], 2, "unknown codec"),
+    (["--method", "lanczo"], 2, "did you mean 'lanczos'"),
+    (["--set", "crff=3"], 2, "did you mean 'crf'"),
+    (["--method", "multiframe", "--set", "radius_frames=-3"], 2, "radius_frames"),
+    (["--set", "nonsense"], 2, "KEY=VALUE"),
+    (["--preset", "flim"], 2, "did you mean 'film'"),
+    (["--preset", "missing.yaml"], 2, "missing.yaml"),
+    (["--scale", "0"], 2, "scale"),
+    (["--scale", "-2"], 2, "scale"),
+    (["--scale", "nan"], 2, "scale"),
+    (["--scale", "inf"], 2, "scale"),
+    (["--scale", "two"], 2, "not a number"),
+    (["--size", "640"], 2, "size"),
+    (["--size", "0x0"], 2, "size"),
+    (["--size", "640x480", "--scale", "2"], 2, "only one of"),
+    (["--height", "-5"], 2, "height"),
+    (["--crf", "99"], 2, "0…51"),
+    (["--speed", "warp"], 2, "speed"),
+    (["--pix-fmt", "yuv420p99"], 2, "pixel format"),
+    (["--codec", "av1", "--pix-fmt", "yuv444p"], 2, "does not hold"),
+    (["--deinterlace", "maybe"], 2, "deinterlace"),
+    (["--device", "tpu"], 2, "device"),
+    (["--device", "cuda:97"], 2, "is not here"),
+    (["--start", "5", "--end", "3"], 2, "--end"),
+    (["--start", "yesterday"], 2, "no position"),
+    (["--start", "100000"], 3, "no frame"),
+    (["--bogus"], 2, "--bogus"),
+]
+
+
+@pytest.mark.parametrize(("extra", "code", "words"), BAD_CALLS, ids=lambda v: " ".join(v) if isinstance(v, list) else None)
+def test_bad_calls(
+    call: Callable[..., Run],
+    clips: Callable[[str], Path],
+    tmp_path: Path,
+    extra: list[str],
+    code: int,
+    words: str,
+) -> None:
+    method = [] if "--method" in extra else ["--method", "lanczos"]
+    done = call("upscale", clips("plain"), "-o", tmp_path / "out.mp4", *method, *extra)
+    assert words in done.one_line()
+    assert done.code == code
+    assert files(tmp_path) == set()
+
+
+def test_bad_outputs(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:
+    source = clips("plain")
+    taken = tmp_path / "taken.mp4"
+    taken.write_bytes(b"precious")
+    for output, code, words in (
+        (tmp_path / "no" / "out.mp4", 5, "does not exist"),
+        (tmp_path / "out.xyz", 2, "unknown container"),
+        (tmp_path / "out.png", 2, "number in its name"),
+        (taken, 2, "--overwrite"),
+    ):
+        done = call("upscale", source, "-o", output, "--method", "lanczos")
+        assert words in done.one_line()
+        assert done.code == code
+    assert taken.read_bytes() == b"precious"
+    assert files(tmp_path) == {"taken.mp4"}
+
+
+def test_output_must_not_be_the_input(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:
+    source = tmp_path / "a.mp4"
+    source.write_bytes(clips("plain").read_bytes())
+    link = tmp_path / "b.mp4"
+    link.symlink_to(source)
+    for output in (source, link):
+        done = call("upscale", source, "-o", output, "--overwrite", *QUICK)
+        assert "is the input" in done.one_line()
+        assert done.code == 2
+    assert source.read_bytes() == clips("plain").read_bytes()
+
+
+def test_probe_text_and_json(call: Callable[..., Run], clips: Callable[[str], Path]) -> None:
+    text = call("probe", clips("rich"))
+    assert text.code == 0, text.err
+    assert "vsr upscale would" in text.out
+    report = json.loads(call("probe", clips("vfr"), "--json", "--deep").out)
+    assert report["index"]["is_vfr"] is True
+    assert report["num_frames_from_content"] == report["index"]["num_packets"]
+    assert report["upscale"]["container"] in ("mp4", "mov")
+    assert json.loads(call("probe", clips("plain"), "--json").out)["index"]["is_vfr"] is False
+
+
+def test_probe_says_why_upscale_would_refuse(call: Callable[..., Run], tmp_path: Path) -> None:
+    done = call("probe", tmp_path / "missing.mp4")
+    assert "no such file" in done.one_line()
+    assert done.code == 3
+
+
+def test_presets_and_doctor(call: Callable[..., Run]) -> None:
+    listed = call("presets")
+    assert listed.code == 0
+    for word in ("film", "surveillance", "multiframe", "prores"):
+        assert word in listed.out
+    assert "psf_sigma_px" in call("presets", "--keys").out
+    report = json.loads(call("doctor", "--json").out)
+    assert report["problems"] == []
+    assert all(report["codecs"].values())
+
+
+def test_no_command_shows_help(call: Callable[..., Run]) -> None:
+    assert "upscale" in call("--help").out
+    assert call("--version").out.startswith("vsr 0.")
+    wrong = call("upscal")
+    assert wrong.code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_keeps_finished_segments_and_the_next_run_goes_on(
+    clips: Callable[[str], Path], tmp_path: Path, number: signal.Signals
+) -> None:
+    output = tmp_path / "out.mp4"
+    command = [*PROGRAM, "upscale", str(clips("long")), "-o", str(output), "--json-lines", *QUICK]
+    command += ["--scale", "4", "--set", "segment_frames=16"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    work = tmp_path / ".out.mp4.vsr-work"
+    deadline = time.monotonic() + 60
+    while not list(work.glob("segment-*.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("the machine finished before the signal arrived")
+    assert process.returncode == 6, err
+    assert err.startswith("vsr: stopped")
+    assert not output.exists()
+    kept = list(work.glob("segment-*.json"))
+    assert kept
+    assert not list(work.glob("*.tmp"))
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(again.stdout.splitlines()[-1])["event"] == "done"
+    manifest = json.loads(Path(f"{output}.vsr.json").read_text())
+    assert sum(segment["reused"] for segment in manifest["segments"]) >= len(kept)
+    assert files(tmp_path) == {"out.mp4", "out.mp4.vsr.json"}
+
+
+def test_closed_pipe_is_no_error(clips: Callable[[str], Path]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*PROGRAM, "presets", "--keys"], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert done.stderr == ""

@@ -1,0 +1,556 @@
+"""Whole runs, read back by plain PyAV: every frame, every time, every other stream, every tag."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from videos import PlainFile, first_pictures, read_plain
+
+import vsr
+from vsr.media.planes import fingerprint, planes_of
+from vsr.media.probe import probe_media
+
+Clips = Callable[[str], Path]
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+@pytest.fixture
+def run(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> Callable[..., tuple[Path, dict[str, Any]]]:
+    """``run(clip, extension, start=…, end=…, **settings)`` upscales and gives output path and manifest."""
+
+    def go(
+        clip: str | Path, extension: str = "mp4", *, start: Any = None, end: Any = None, **changes: Any
+    ) -> tuple[Path, dict[str, Any]]:
+        source = clip if isinstance(clip, Path) else clips(clip)
+        codec = changes.get("codec")
+        if codec in ("ffv1", "prores", "av1"):
+            quick.pop("speed", None)
+        if codec == "av1":
+            quick["speed"] = "13"
+        name = "%06d" if extension in ("png", "tiff", "dpx", "exr") else "out"
+        target = tmp_path / (f"frames-{extension}/{name}.{extension}" if name != "out" else f"out.{extension}")
+        settings = quick | changes
+        if name != "out":
+            settings.pop("speed", None)
+        [outcome] = vsr.upscale(source, target, start=start, end=end, settings=settings)
+        assert outcome.manifest is not None
+        return target, dict(outcome.manifest)
+
+    return go
+
+
+def _decoded_times(path: Path) -> list[Fraction]:
+    return [Fraction(frame.pts) * frame.time_base for frame in first_pictures(path)]
+
+
+def _nearest(seconds: Fraction, tick: Fraction) -> Fraction:
+    whole, rest = divmod(abs(seconds), tick)
+    rounded = (whole + (rest * 2 >= tick)) * tick
+    return rounded if seconds >= 0 else -rounded
+
+
+def _check_times(source: list[Fraction], output: Path, shift: Fraction = Fraction(0)) -> Fraction:
+    """Equal after one rounding; returns what Matroska moved everything by (it holds no negative times)."""
+    stream = read_plain(output).video
+    expected = [_nearest(time - shift, stream.time_base) for time in source]
+    assert len(stream.seconds) == len(expected)
+    moved = stream.seconds[0] - expected[0]
+    assert moved == 0 or output.suffix == ".mkv"
+    assert [time - moved for time in stream.seconds] == expected
+    known = [dts for dts in stream.dts if dts is not None]
+    assert known == sorted(set(known))
+    shown = _decoded_times(output)
+    assert shown == stream.seconds
+    return moved
+
+
+def _check_copied(
+    before: PlainFile, after: PlainFile, kind: str, *, shift: Fraction = Fraction(0), skipped: int = 0
+) -> None:
+    """Packets byte for byte, times moved by ``shift`` alone."""
+    assert len(after.of(kind)) == len(before.of(kind))
+    for given, got in zip(before.of(kind), after.of(kind), strict=True):
+        assert got.payloads == given.payloads[skipped:]
+        tick = max(given.time_base, got.time_base)
+        for a, b in zip(given.pts[skipped:], got.pts, strict=True):
+            assert abs((a * given.time_base - shift) - b * got.time_base) <= tick
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mov", "mkv"])
+@pytest.mark.parametrize("clip", ["cfr", "ntsc", "vfr", "open_gop_hevc", "intra_refresh", "vfr_mkv", "mpeg4_avi"])
+def test_every_frame_at_its_time(run: Any, clips: Clips, clip: str, extension: str) -> None:
+    output, manifest = run(clip, extension)
+    source = _decoded_times(clips(clip))
+    moved = _check_times(source, output)
+    before, after = read_plain(clips(clip)), read_plain(output)
+    _check_copied(before, after, "audio", shift=-moved)
+    assert manifest["times"]["num_frames"] == len(source)
+    assert manifest["times"]["exact"] or extension == "mkv"
+    [frame] = first_pictures(output, 1)
+    assert (frame.width, frame.height) == (192, 128)
+
+
+@pytest.mark.parametrize("clip", ["edit_list", "late_video"])
+@pytest.mark.parametrize("extension", ["mp4", "mkv"])
+def test_edit_lists_and_offsets_stay(run: Any, clips: Clips, clip: str, extension: str) -> None:
+    """What a player shows and plays together before, it shows and plays together after."""
+    output, manifest = run(clip, extension)
+    times = _decoded_times(clips(clip))
+    moved = _check_times(times, output)
+
+    def first_sound(path: Path) -> Fraction:
+        with av.open(str(path)) as container:
+            frame = next(container.decode(audio=0))
+            return Fraction(frame.pts) * frame.time_base
+
+    offset_before = times[0] - first_sound(clips(clip))
+    offset_after = _decoded_times(output)[0] - first_sound(output)
+    assert abs(offset_before - offset_after) <= Fraction(1, 500)
+    assert Fraction(manifest["times"]["container_shift_seconds"]) == moved
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mkv"])
+def test_a_transport_stream_starts_at_zero_and_stays_in_step(run: Any, clips: Clips, extension: str) -> None:
+    output, manifest = run("mpeg2_ts", extension)
+    shift = Fraction(manifest["times"]["shift_seconds"])
+    assert shift > 36000
+    before, after = read_plain(clips("mpeg2_ts")), read_plain(output)
+    assert shift == min(stream.seconds[0] for stream in before.streams)
+    _check_times(_decoded_times(clips("mpeg2_ts")), output, shift)
+    _check_copied(before, after, "audio", shift=shift)
+    assert min(stream.seconds[0] for stream in after.streams) < Fraction(1, 20)
+
+
+def test_matroska_keeps_everything(run: Any, clips: Clips) -> None:
+    output, manifest = run("rich", "mkv")
+    before, after = read_plain(clips("rich")), read_plain(output)
+    assert [(s.kind, s.codec) for s in after.streams] == [(s.kind, s.codec) for s in before.streams]
+    for kind in ("audio", "subtitle"):
+        _check_copied(before, after, kind)
+        assert [s.tags.get("language") for s in after.of(kind)] == [s.tags.get("language") for s in before.of(kind)]
+    assert after.chapters == before.chapters
+    assert (after.tags["title"], after.tags["ARTIST"]) == ("All sorts", "Nobody in particular")
+    assert after.video.tags["title"] == "The picture"
+    with av.open(str(clips("rich"))) as a, av.open(str(output)) as b:
+        [given], [got] = a.streams.attachments, b.streams.attachments
+        assert got.data == given.data
+        assert (got.name, got.mimetype) == (given.name, given.mimetype)
+    digests = {stream["kind"]: stream["sha256"] for stream in manifest["output"]["streams"]}
+    assert digests["audio"] == after.of("audio")[-1].digest
+    given_digests = [s["sha256"] for s in manifest["input"]["streams"][1:]]
+    assert [s["sha256"] for s in manifest["output"]["streams"][1:]] == given_digests
+
+
+def test_streams_that_do_not_fit_are_refused_with_advice(run: Any, tmp_path: Path) -> None:
+    with pytest.raises(vsr.UsageError, match=r"\.mp4 cannot hold .*subrip.*\.mkv.*--drop-streams"):
+        run("rich", "mp4")
+    assert not list(tmp_path.iterdir())
+
+
+def test_streams_are_dropped_only_when_asked_and_named(run: Any) -> None:
+    output, manifest = run("rich", "mp4", drop_streams=True)
+    kinds = [stream.kind for stream in read_plain(output).streams]
+    assert kinds[:3] == ["video", "audio", "audio"]
+    assert "attachment" not in kinds
+    assert len(manifest["output"]["dropped"]) == 3
+    assert all("mp4 cannot hold it" in text for text in manifest["output"]["dropped"])
+
+
+@pytest.mark.parametrize("extension", ["mov", "mp4"])
+def test_timecode_is_kept(run: Any, extension: str) -> None:
+    output, _ = run("timecode", extension)
+    assert probe_media(output).video.timecode == "01:02:03:04"
+
+
+def test_matroska_keeps_timecode_as_a_tag(run: Any) -> None:
+    output, manifest = run("timecode", "mkv")
+    assert probe_media(output).video.timecode == "01:02:03:04"
+    assert any("written anew from its timecode" in text for text in manifest["output"]["dropped"])
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mov", "mkv"])
+@pytest.mark.parametrize("clip", ["rotated", "mirrored"])
+def test_rotation_and_mirror_are_kept(run: Any, clips: Clips, clip: str, extension: str) -> None:
+    output, _ = run(clip, extension)
+    assert probe_media(output).video.display == probe_media(clips(clip)).video.display
+    [frame] = first_pictures(output, 1)
+    assert (frame.width, frame.height) == (192, 128), "the coded picture is not turned"
+
+
+@pytest.mark.parametrize(
+    ("extension", "codec"),
+    [("mp4", None), ("mov", None), ("mkv", None), ("mp4", "hevc"), ("mkv", "ffv1"), ("mov", "prores"), ("mp4", "av1")],
+)
+def test_sample_aspect_ratio_is_kept(run: Any, extension: str, codec: str | None) -> None:
+    output, _ = run("sar", extension, codec=codec)
+    assert probe_media(output).video.sample_aspect_ratio == Fraction(16, 11)
+
+
+@pytest.mark.parametrize(("size", "expected"), [("96x128", Fraction(32, 11)), ("192x64", Fraction(8, 11))])
+def test_unequal_scaling_keeps_the_shape(run: Any, size: str, expected: Fraction) -> None:
+    output, _ = run("sar", "mp4", size=size)
+    video = probe_media(output).video
+    assert video.sample_aspect_ratio == expected
+    assert video.sample_aspect_ratio * video.width / video.height == Fraction(16, 11) * 96 / 64
+
+
+@pytest.mark.parametrize(
+    ("extension", "codec"),
+    [("mp4", "hevc"), ("mkv", "hevc"), ("mkv", "h264"), ("mp4", "av1"), ("mkv", "ffv1"), ("mov", "prores")],
+)
+def test_hdr_metadata_reaches_the_output(run: Any, clips: Clips, extension: str, codec: str) -> None:
+    output, _ = run("hdr", extension, codec=codec)
+    given, got = probe_media(clips("hdr")).video, probe_media(output).video
+    assert got.content_light == given.content_light
+    assert got.mastering is not None
+    assert given.mastering is not None
+    for a, b in zip(given.mastering.primaries, got.mastering.primaries, strict=True):
+        assert all(abs(x - y) < Fraction(1, 20000) for x, y in zip(a, b, strict=True))
+    assert got.mastering.max_luminance == given.mastering.max_luminance
+    assert abs(got.mastering.min_luminance - given.mastering.min_luminance) < Fraction(1, 5000)
+    assert (got.color.primaries, got.color.transfer, got.color.matrix) == (9, 16, 9)
+    assert got.layout.bit_depth >= 10
+    if codec in ("hevc", "h264"):
+        assert got.color.chroma_location == "topleft"
+
+
+@pytest.mark.parametrize(
+    ("clip", "extension", "pix_fmt"),
+    [
+        ("ten_bit", "mkv", "yuv420p10le"),
+        ("four_two_two", "mp4", "yuv422p"),
+        ("gray", "mkv", "gray10le"),
+        ("rgb", "mkv", "gbrp"),
+        ("full_range", "mp4", "yuv420p"),
+    ],
+)
+def test_depth_chroma_and_range_are_kept(run: Any, clips: Clips, clip: str, extension: str, pix_fmt: str) -> None:
+    output, _ = run(clip, extension)
+    given, got = probe_media(clips(clip)).video, probe_media(output).video
+    if clip != "gray":  # FFmpeg's decoders may show monochrome as 4:2:0
+        assert got.layout.name == pix_fmt
+    assert got.layout.bit_depth == given.layout.bit_depth
+    assert got.color.full_range == given.color.full_range
+    assert (got.color.primaries, got.color.transfer) == (given.color.primaries, given.color.transfer)
+
+
+def test_alpha_is_kept(run: Any) -> None:
+    output, _ = run("alpha", "mov", speed=None)
+    video = probe_media(output).video
+    assert video.layout.has_alpha
+    [frame] = first_pictures(output, 1)
+    alpha = planes_of(frame)[-1].astype(float) / video.layout.peak
+    assert abs(alpha.mean() - 0.6) < 0.01
+
+
+def test_untagged_colour_is_tagged_as_assumed(run: Any) -> None:
+    output, manifest = run("plain", "mp4", scale=8)
+    color = probe_media(output).video.color
+    assert (color.primaries, color.transfer, color.matrix) == (6, 6, 6), "no player may take it for BT.709"
+    assert any("BT.601" in text for text in manifest["assumptions"])
+
+
+SPANS = [
+    ("10", "20", range(10, 20)),
+    ("10", None, range(10, 60)),
+    (None, "7", range(7)),
+    ("0.4s", "1.2s", range(10, 30)),
+    ("0:00.41", "0:01.19", range(11, 30)),
+    ("59", "1000", range(59, 60)),
+    (5, 6, range(5, 6)),
+]
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mkv"])
+@pytest.mark.parametrize(("start", "end", "wanted"), SPANS)
+def test_spans(run: Any, clips: Clips, start: Any, end: Any, wanted: range, extension: str) -> None:
+    output, _ = run("cfr", extension, start=start, end=end)
+    source = _decoded_times(clips("cfr"))
+    _check_times([source[n] for n in wanted], output, source[wanted[0]])
+    _, audio = read_plain(output).streams
+    given = read_plain(clips("cfr")).of("audio")[0].payloads
+    assert audio.payloads, "sound of the span is copied"
+    place = given.index(audio.payloads[0])
+    assert given[place : place + len(audio.payloads)] == audio.payloads
+    seconds = float(source[wanted[-1]] - source[wanted[0]]) + 0.04
+    assert abs(len(audio.payloads) * 1024 / 48000 - seconds) < 0.1
+    start_of_sound = place * 1024 / 48000 - 1024 / 48000  # the first packet is the encoder's priming
+    assert abs((float(source[wanted[0]]) + float(audio.seconds[0])) - start_of_sound) < 0.03
+
+
+def test_a_span_outside_the_file_is_refused(run: Any, tmp_path: Path) -> None:
+    with pytest.raises(vsr.InputError, match="no frame lies between"):
+        run("plain", "mp4", start="500")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_span_shows_the_same_pictures_as_the_whole(run: Any, tmp_path: Path) -> None:
+    whole, _ = run("long", "mkv", codec="ffv1")
+    pictures = [fingerprint(planes_of(frame)) for frame in first_pictures(whole)]
+    whole.rename(tmp_path / "whole.mkv")
+    part, _ = run("long", "mkv", codec="ffv1", start="60", end="75")
+    assert [fingerprint(planes_of(frame)) for frame in first_pictures(part)] == pictures[60:75]
+
+
+@pytest.mark.parametrize("method", ["lanczos", "multiframe"])
+def test_segment_length_does_not_show(run: Any, tmp_path: Path, method: str) -> None:
+    """Pictures before encoding are the same however the file was cut."""
+    marks = []
+    for length in (16, 240):
+        output, manifest = run(
+            "plain", "mkv", codec="ffv1", segment_frames=length, method=method, cut_threshold=100.0
+        )
+        marks.append([fingerprint(planes_of(frame)) for frame in first_pictures(output)])
+        assert [s["start"] for s in manifest["segments"]] == ([0, 16] if length == 16 else [0, 24])
+        output.rename(tmp_path / f"{length}.mkv")
+    assert len(marks[0]) == 30
+    assert marks[0] == marks[1]
+
+
+@pytest.mark.parametrize(("mode", "factor"), [("frame", 1), ("field", 2), ("auto", 1)])
+def test_deinterlacing(run: Any, clips: Clips, mode: str, factor: int) -> None:
+    output, _ = run("interlaced", "mp4", deinterlace=mode)
+    source = _decoded_times(clips("interlaced"))
+    step = source[1] - source[0]
+    wanted = [time + part * step / factor for time in source for part in range(factor)]
+    _check_times(wanted, output)
+    assert not probe_media(output).video.interlaced
+    frames = [planes_of(frame)[0].astype(float) for frame in first_pictures(output)]
+    combing = np.mean([np.abs(f[1:-1] - (f[:-2] + f[2:]) / 2).mean() for f in frames])
+    combed, _ = _combed(run, output)
+    assert combing < 0.8 * combed
+    assert len({f.tobytes() for f in frames}) == len(frames)
+
+
+def _combed(run: Any, output: Path) -> tuple[float, Path]:
+    output.rename(output.with_name("done.mp4"))
+    woven, _ = run("interlaced", "mp4", deinterlace="off")
+    frames = [planes_of(frame)[0].astype(float) for frame in first_pictures(woven)]
+    return float(np.mean([np.abs(f[1:-1] - (f[:-2] + f[2:]) / 2).mean() for f in frames])), woven
+
+
+def test_a_stream_that_changes_size_becomes_one_size(run: Any) -> None:
+    output, _ = run("size_change", "mp4")
+    frames = first_pictures(output)
+    assert len(frames) == 80
+    assert {(frame.width, frame.height) for frame in frames} == {(128, 96)}
+
+
+def test_damage_is_concealed_counted_and_no_frame_lost(run: Any, clips: Clips) -> None:
+    output, manifest = run("damaged", "mp4")
+    damage = manifest["damage"]
+    assert damage["decode_errors"] + damage["corrupt_frames"] > 0
+    assert damage["events"]
+    assert manifest["times"]["num_frames"] == len(read_plain(output).video.pts)
+    _check_copied(read_plain(clips("damaged")), read_plain(output), "audio")
+
+
+@pytest.mark.parametrize("clip", ["damaged", "damaged_ts"])
+def test_strict_stops_at_damage(run: Any, tmp_path: Path, clip: str) -> None:
+    with pytest.raises(vsr.DamageError, match="first:"):
+        run(clip, "mkv", strict=True)
+    assert not (tmp_path / "out.mkv").exists()
+    work = tmp_path / ".out.mkv.vsr-work"  # finished segments are kept: without --strict the run goes on from there
+    assert {path.suffix for path in work.iterdir()} <= {".bin", ".json", ""}
+    run(clip, "mkv", strict=False)
+
+
+@pytest.mark.parametrize("extension", ["png", "tiff", "dpx", "exr"])
+def test_image_sequences_out_and_back_in(
+    run: Any, clips: Clips, tmp_path: Path, extension: str, quick: dict[str, Any]
+) -> None:
+    output, manifest = run("vfr", extension, scale=1)
+    folder = output.parent
+    source = _decoded_times(clips("vfr"))
+    names = sorted(path.name for path in folder.iterdir())
+    pictures = [f"{number:06d}.{extension}" for number in range(1, 91)]
+    assert names == sorted([*pictures, "timing.json", "streams.mkv"])
+    timing = json.loads((folder / "timing.json").read_text())
+    assert [pts * Fraction(timing["time_base"]) for pts in timing["pts"]] == source
+    _check_copied(read_plain(clips("vfr")), read_plain(folder / "streams.mkv"), "audio")
+    assert manifest["output"]["files"].keys() == set(names)
+    assert (tmp_path / f"frames-{extension}.vsr.json").is_file()
+
+    back = tmp_path / "back.mp4"
+    fmt = {"pix_fmt": "yuv420p", "speed": "ultrafast", "crf": 4, "scale": 1, "drop_streams": True}
+    if extension == "exr":
+        fmt["codec"] = "h264"
+    vsr.upscale(folder, back, settings={"method": "lanczos"} | fmt)
+    _check_times(source, back)
+    given, got = first_pictures(clips("vfr")), first_pictures(back)
+    for a, b in zip(given[::30], got[::30], strict=True):
+        luma_a, luma_b = (planes_of(frame)[0].astype(float) for frame in (a, b))
+        assert np.abs(luma_a - luma_b).mean() < 3, "range or matrix went wrong on the way through RGB"
+
+
+def test_rgb_survives_an_image_sequence_bit_for_bit(run: Any, clips: Clips, tmp_path: Path) -> None:
+    output, _ = run("rgb", "png", scale=1)
+    back = tmp_path / "back.mkv"
+    vsr.upscale(output.parent, back, settings={"method": "lanczos", "scale": 1, "codec": "ffv1"})
+    given, got = first_pictures(clips("rgb")), first_pictures(back)
+    assert [fingerprint(planes_of(f)) for f in got] == [fingerprint(planes_of(f)) for f in given]
+
+
+def test_plain_pictures_need_a_rate(run: Any, tmp_path: Path, quick: dict[str, Any]) -> None:
+    output, _ = run("plain", "png", scale=1)
+    (output.parent / "timing.json").unlink()
+    with pytest.raises(vsr.UsageError, match="--fps"):
+        vsr.upscale(output.parent, tmp_path / "b.mp4", settings=quick)
+    vsr.upscale(output.parent / "%06d.png", tmp_path / "b.mp4", settings=quick | {"fps": "30000/1001", "pix_fmt": "yuv420p"})
+    times = _decoded_times(tmp_path / "b.mp4")
+    assert times == [n * Fraction(1001, 30000) for n in range(30)]
+
+
+def test_a_missing_picture_is_named(run: Any, tmp_path: Path, quick: dict[str, Any]) -> None:
+    output, _ = run("plain", "png", scale=1)
+    (output.parent / "timing.json").unlink()
+    (output.parent / "000013.png").unlink()
+    with pytest.raises(vsr.InputError, match="picture 13 is missing"):
+        vsr.upscale(output.parent, tmp_path / "b.mp4", settings=quick | {"fps": "25"})
+
+
+def test_several_inputs_into_a_folder(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"not a video at all" * 100)
+    told: list[vsr.Outcome] = []
+    inputs = [clips("plain"), bad, clips("rich"), clips("mpeg2_ts")]
+    outcomes = vsr.upscale(inputs, tmp_path / "done", settings=quick, on_outcome=told.append)
+    assert told == outcomes
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]
+    assert isinstance(outcomes[1].error, vsr.InputError)
+    assert [o.output.name for o in outcomes] == ["plain.mp4", "bad.mp4", "rich.mkv", "mpeg2.mp4"]
+    found = sorted(path.name for path in (tmp_path / "done").iterdir())
+    made = ["plain.mp4", "rich.mkv", "mpeg2.mp4"]
+    assert found == sorted([*made, *(f"{name}.vsr.json" for name in made)])
+
+
+def test_a_folder_of_videos(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("plain", "gray"):
+        (folder / clips(name).name).write_bytes(clips(name).read_bytes())
+    (folder / "notes.txt").write_text("not a video")
+    outcomes = vsr.upscale(folder, tmp_path / "out", settings=quick)
+    assert [outcome.output.name for outcome in outcomes] == ["gray.mkv", "plain.mp4"]
+    assert all(outcome.output.is_file() for outcome in outcomes)
+
+
+def test_two_inputs_of_one_name_are_refused(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    copy = tmp_path / "plain.mp4"
+    copy.write_bytes(clips("plain").read_bytes())
+    with pytest.raises(vsr.UsageError, match="would both become"):
+        vsr.upscale([clips("plain"), copy], tmp_path / "out", settings=quick)
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("out.avi", {}, "unknown container '.avi'"),
+    ("out.mp5", {}, "did you mean 'mp4'"),
+    ("out", {}, "unknown container"),
+    ("out.mp4", {"codec": "ffv1"}, r"\.mp4 cannot hold ffv1; name the output \.mkv"),
+    ("out.mp4", {"codec": "prores"}, r"name the output \.mov"),
+    ("out.mp4", {"crf": 52}, "--crf 52 is outside 0…51"),
+    ("out.mkv", {"codec": "ffv1", "speed": None, "crf": 3}, "no --crf"),
+    ("out.mp4", {"speed": "ultrafst"}, "did you mean 'ultrafast'"),
+    ("out.mp4", {"size": "20000x20"}, "larger than h264 can hold"),
+    ("out.mp4", {"codec": "av1", "speed": None, "size": "9000x20"}, "larger than av1 can hold"),
+    ("out.mp4", {"device": "cuda:99"}, "is not here"),
+    ("out.mov", {"codec": "prores", "speed": None, "lossless": True}, "no lossless mode"),
+    ("out.png", {"speed": None}, "needs a number in its name"),
+    ("%d%d/a%s.png", {"speed": None}, "%06d.png"),
+    ("out.mp4", {"codec": "nonsense"}, "unknown codec"),
+    ("out.mp4", {"pix_fmt": "yuv420p14le"}, "does not hold yuv420p14le"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "message"), REFUSED)
+def test_refusals_come_before_any_work(
+    clips: Clips, tmp_path: Path, quick: dict[str, Any], name: str, changes: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "%d%d").mkdir()
+    with pytest.raises(vsr.UsageError, match=message):
+        vsr.upscale(clips("plain"), tmp_path / name, settings=quick | changes)
+    assert [path.name for path in tmp_path.iterdir()] == ["%d%d"]
+
+
+def test_an_output_that_exists_is_kept(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    target = tmp_path / "out.mp4"
+    target.write_text("precious")
+    with pytest.raises(vsr.UsageError, match="--overwrite"):
+        vsr.upscale(clips("plain"), target, settings=quick)
+    assert target.read_text() == "precious"
+    vsr.upscale(clips("plain"), target, settings=quick, overwrite=True)
+    assert len(first_pictures(target)) == 30
+
+
+def test_the_input_is_never_the_output(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clips("plain").read_bytes())
+    link = tmp_path / "link.mp4"
+    link.symlink_to(path)
+    for target in (path, link):
+        with pytest.raises(vsr.UsageError, match="is the input"):
+            vsr.upscale(path, target, settings=quick, overwrite=True)
+    assert path.read_bytes() == clips("plain").read_bytes()
+
+
+def test_only_output_and_manifest_remain(run: Any, tmp_path: Path) -> None:
+    run("plain", "mp4")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.mp4.vsr.json"]
+
+
+def test_the_same_run_gives_the_same_bytes(run: Any, tmp_path: Path) -> None:
+    for clip, extension in (("rich", "mkv"), ("cfr", "mp4"), ("vfr", "mov")):
+        first, _ = run(clip, extension)
+        kept = first.rename(tmp_path / f"first.{extension}")
+        second, _ = run(clip, extension)
+        assert second.read_bytes() == kept.read_bytes()
+
+
+def test_outputs_verify_and_changed_ones_do_not(run: Any) -> None:
+    output, _ = run("cfr", "mp4")
+    assert all(check.passed for check in vsr.verify(output))
+    data = bytearray(output.read_bytes())
+    data[len(data) // 2] ^= 1
+    output.write_bytes(bytes(data))
+    assert not all(check.passed for check in vsr.verify(output))
+    output.with_name("out.mp4.vsr.json").unlink()
+    with pytest.raises(vsr.VerificationError, match="no manifest"):
+        vsr.verify(output)
+
+
+def test_a_changed_picture_of_a_sequence_is_noticed(run: Any) -> None:
+    output, _ = run("plain", "png", scale=1)
+    assert all(check.passed for check in vsr.verify(output))
+    (output.parent / "000003.png").write_bytes((output.parent / "000004.png").read_bytes())
+    [failed] = [check for check in vsr.verify(output) if not check.passed]
+    assert "000003.png" in failed.detail
+
+
+def test_progress_tells_the_truth(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    seen: list[vsr.Progress] = []
+    vsr.upscale(clips("cfr"), tmp_path / "out.mp4", settings=quick, on_progress=seen.append)
+    assert [p.frames_done for p in seen] == sorted(p.frames_done for p in seen)
+    assert seen[-1].stage == "done"
+    assert (seen[-1].frames_done, seen[-1].frames_total, seen[-1].total_is_exact) == (60, 60, True)
+    assert {p.stage for p in seen} == {"restoring", "assembling", "verifying", "done"}
+
+
+def test_the_manifest_says_what_was_done(run: Any, clips: Clips) -> None:
+    import hashlib
+
+    output, manifest = run("cfr", "mp4")
+    written = json.loads(output.with_name("out.mp4.vsr.json").read_text())
+    assert written == json.loads(json.dumps(manifest))
+    assert manifest["input"]["sha256"] == hashlib.sha256(clips("cfr").read_bytes()).hexdigest()
+    assert manifest["output"]["files"] == {"out.mp4": hashlib.sha256(output.read_bytes()).hexdigest()}
+    assert manifest["method"]["name"] == "lanczos"
+    assert manifest["method"]["generative"] is False
+    assert manifest["segments"][0]["start"] == 0
+    assert manifest["segments"][-1]["stop"] == 60

@@ -1,0 +1,64 @@
+"""The table of what containers hold, against what the bundled ffmpeg really copies into them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from videos import ffmpeg, read_plain
+
+from vsr.media.containers import holders, holds
+from vsr.media.probe import StreamInfo
+
+FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
+
+
+def _stream(kind: str, codec: str) -> StreamInfo:
+    return StreamInfo(1, kind, codec, Fraction(1, 1000), 0)
+
+
+@pytest.mark.parametrize("codec", ["aac", "ac3", "eac3", "mp2", "libmp3lame", "flac", "libopus", "pcm_s16le", "alac"])
+def test_audio_that_is_held_can_be_copied(tmp_path: Path, codec: str) -> None:
+    source = tmp_path / "sound.mkv"
+    ffmpeg("-f", "lavfi", "-i", "sine=d=0.3:r=48000", "-c:a", codec, str(source))
+    [given] = read_plain(source).streams
+    for container, form in FORMATS.items():
+        if holds(container, _stream("audio", given.codec)):
+            target = tmp_path / f"copy.{container}"
+            ffmpeg("-i", str(source), "-c", "copy", "-f", form, str(target))
+            assert read_plain(target).streams[0].payloads == given.payloads
+
+
+@pytest.mark.parametrize(
+    ("container", "kind", "codec", "expected"),
+    [
+        ("mp4", "audio", "aac", True),
+        ("mp4", "audio", "vorbis", True),
+        ("mov", "audio", "opus", False),
+        ("mov", "audio", "pcm_s24le", True),
+        ("mkv", "audio", "pcm_s16be", True),
+        ("mp4", "subtitle", "subrip", False),
+        ("mp4", "subtitle", "mov_text", True),
+        ("mkv", "subtitle", "mov_text", False),
+        ("mkv", "subtitle", "ass", True),
+        ("mkv", "subtitle", "hdmv_pgs_subtitle", True),
+        ("mp4", "subtitle", "ass", False),
+        ("mkv", "attachment", "unknown", True),
+        ("mp4", "attachment", "unknown", False),
+        ("mp4", "cover", "mjpeg", True),
+        ("mkv", "data", "timecode", False),
+        ("mov", "data", "timecode", True),
+        ("mp4", "data", "timecode", False),
+        ("mkv", "data", "unknown", False),
+        ("mkv", "video", "h264", True),
+        ("mov", "video", "vp9", False),
+    ],
+)
+def test_decisions(container: str, kind: str, codec: str, expected: bool) -> None:
+    assert holds(container, _stream(kind, codec)) is expected
+
+
+def test_advice() -> None:
+    assert "stream 1" in holders([_stream("data", "unknown")])
+    assert "no single container" in holders([_stream("subtitle", "ass"), _stream("subtitle", "mov_text")])
