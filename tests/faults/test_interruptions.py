@@ -82,7 +82,7 @@ def _resume(clips: Clips, target: Path, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(clips: Clips, whole: Path, tmp_path: Path, seed: int) -> None:
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(clips: Clips, whole: Path, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     target = tmp_path / "out.mp4"
     kills = 0
@@ -214,8 +214,8 @@ def test_a_full_disk_is_said_and_leaves_no_output(clips: Clips, tmp_path: Path, 
 def test_a_really_full_disk(clips: Clips, tmp_path: Path, size_kib: int) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    options = f"size={size_kib}k"
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)], capture_output=True, check=False)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip("mounting is not allowed here")
     try:

@@ -49,6 +49,9 @@ def _result_line(outcome: Outcome) -> str:
     harmed = damage["decode_errors"] + damage["corrupt_frames"] + damage["read_errors"]
     note = f", {harmed} damaged places concealed (see the manifest)" if harmed else ""
     mended = f", {damage['mended_times']} times mended" if damage["mended_times"] else ""
+    combed = outcome.manifest["interlaced_frames"] if outcome.manifest["deinterlace"] == "off" else 0
+    if combed:
+        note += f", {combed} interlaced frames left as they are (--deinterlace frame would mend them)"
     return f"{outcome.output}: {times['num_frames']} frames in {outcome.manifest['seconds']:.1f} s{note}{mended}"
 
 

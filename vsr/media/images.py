@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -86,14 +87,19 @@ class Timing:
         """Read ``timing.json``; raises `InputError` where it is not one."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
+            timing = cls(
                 time_base=Fraction(data["time_base"]),
                 pts=tuple(int(value) for value in data["pts"]),
                 color=ColorSpec(**data["color"]),
                 sample_aspect_ratio=Fraction(data["sample_aspect_ratio"]),
                 timecode=data["timecode"],
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if min(timing.time_base, timing.sample_aspect_ratio) <= 0:
+                raise ValueError("time base and sample aspect ratio must be positive")
+            if any(after <= before for before, after in pairwise(timing.pts)):
+                raise ValueError("times must rise")
+            return timing
+        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
             raise InputError(f"{path}: is not a timing file of vsr ({error}); mend or remove it") from error
 
 

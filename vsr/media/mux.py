@@ -30,6 +30,7 @@ from vsr.media.safe_open import file_url, input_options
 
 __all__ = ["MuxJob", "SegmentFile", "copy_streams", "decode_times", "mux", "sync_file"]
 
+_DISK_REFUSES = ("space left", "File too large", "quota exceeded", "Input/output error", "Read-only file system")
 _COPY = ("-c", "copy", "-copy_unknown", "-fflags", "+bitexact", "-max_interleave_delta", "0")
 _ITUNES_TAGS = frozenset(
     [
@@ -155,8 +156,10 @@ def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
         if status != 0 or failure is not None:
             log.seek(0)
             lines = log.read().decode(errors="replace").strip().splitlines()
-            reason = lines[-1] if lines else str(failure or f"exit status {status}")
-            kind = EnvironmentError_ if "space left" in " ".join(lines) or failure is None else InputError
+            ended = f"ffmpeg was ended by signal {-status}" if status < 0 else str(failure or f"exit status {status}")
+            reason = lines[-1] if lines else ended
+            refused = any(words in " ".join(lines) for words in _DISK_REFUSES)
+            kind = EnvironmentError_ if status < 0 or refused or failure is None else InputError
             raise kind(f"{target.name}: could not be put together: {reason}")
 
 
@@ -206,7 +209,8 @@ def _command(job: MuxJob, target: Path, first_dts: int) -> list[str]:
     command = [ffmpeg_path(), "-hide_banner", "-v", "error", "-y", "-copyts"]
     command += [*_video_input_options(job), *pipe]
     if job.copies_source:
-        command += [*_source_options(job), "-map_metadata", "1"]
+        command += [part for key, value in _source_options(job).items() for part in (f"-{key}", value)]
+        command += ["-i", file_url(job.source), "-map_metadata", "1"]
         command += ["-map_chapters", "1" if job.keep_chapters else "-1"]
     command += ["-map", "0:v:0"]
     for index in job.streams:
@@ -220,22 +224,26 @@ def _command(job: MuxJob, target: Path, first_dts: int) -> list[str]:
 
 def copy_streams(job: MuxJob, target: Path) -> None:
     """Write ``job.streams`` of the source to ``target`` (Matroska) without any new video."""
-    command = ["-v", "error", "-y", "-copyts", *_source_options(job)]
-    for index in job.streams:
-        command += ["-map", f"0:{index}"]
-    result = run_ffmpeg([*command, *_COPY, "-f", "matroska", file_url(target)])
+    import ffmpeg
+
+    source = ffmpeg.input(file_url(job.source), **_source_options(job))
+    copied = ffmpeg.output(
+        *(source[str(index)] for index in job.streams),
+        file_url(target),
+        **{"c": "copy", "copy_unknown": None, "fflags": "+bitexact", "max_interleave_delta": 0, "f": "matroska"},
+    ).global_args("-v", "error", "-copyts")
+    result = run_ffmpeg(ffmpeg.get_args(copied, overwrite_output=True))
     if result.returncode:
         raise EnvironmentError_(f"{target.name}: streams could not be copied: {result.stderr.strip()[-300:]}")
 
 
-def _source_options(job: MuxJob) -> list[str]:
-    """The source as an ffmpeg input, its times shifted and cut as the job says."""
-    options = [part for key, value in input_options().items() for part in (f"-{key}", value)]
-    options += ["-itsoffset", _seconds(-job.shift)]
+def _source_options(job: MuxJob) -> dict[str, str]:
+    """How ffmpeg opens the source: fenced in, its times shifted and cut as the job says."""
+    options = input_options() | {"itsoffset": _seconds(-job.shift)}
     if job.trim is not None:
         start, stop = job.trim
-        options += ["-seek_timestamp", "1", "-ss", _seconds(start), "-t", _seconds(stop - start)]
-    return [*options, "-i", file_url(job.source)]
+        options |= {"seek_timestamp": "1", "ss": _seconds(start), "t": _seconds(stop - start)}
+    return options
 
 
 def _video_input_options(job: MuxJob) -> list[str]:

@@ -199,6 +199,7 @@ def _run(job: Job, executor: Executor, work: Path, on_progress: OnProgress) -> d
             job,
             input_digest=digest.result() if digest is not None else None,
             damage=damage,
+            interlaced_frames=counter.interlaced,
             results=results,
             assembled=assembled,
             seconds=time.monotonic() - began,
@@ -209,9 +210,11 @@ def _run(job: Job, executor: Executor, work: Path, on_progress: OnProgress) -> d
 
 @dataclass
 class _Counter:
-    """Frames planned so far."""
+    """What was planned so far."""
 
     frames: int = 0
+    interlaced: int = 0
+    """Frames that the decoder calls interlaced."""
 
 
 def _plan(job: Job, damage: Damage, counter: _Counter, meter: _Meter) -> Iterator[PlannedSegment]:
@@ -228,6 +231,7 @@ def _plan(job: Job, damage: Damage, counter: _Counter, meter: _Meter) -> Iterato
         if job.settings.strict and damage.total:
             raise DamageError(f"{job.info.path}: {_damage_words(damage)}; without --strict it is concealed and counted")
         counter.frames += planned.segment.num_frames
+        counter.interlaced += sum(record.interlaced for record in planned.core)
         yield planned
     meter.total, meter.exact = counter.frames * job.pictures_per_frame, True
 
