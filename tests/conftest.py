@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from videos import CLIPS
+from videos import CLIPS, is_working_name
 
 from vsr.media.probe import MediaInfo, probe_media
 
@@ -67,8 +67,3 @@ def no_leaks(tmp_path: Path) -> Iterator[None]:
     assert not [t.name for t in set(threading.enumerate()) - before]
     stray = [name for _, folders, files in os.walk(tmp_path) for name in (*folders, *files) if is_working_name(name)]
     assert not stray
-
-
-def is_working_name(name: str) -> bool:
-    """Whether vsr gives such names to what is not finished."""
-    return name.endswith(".tmp") or ".vsr-partial" in name or ".vsr-work" in name or ".vsr-old" in name

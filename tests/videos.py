@@ -30,8 +30,10 @@ __all__ = [
     "encode",
     "ffmpeg",
     "first_pictures",
+    "is_working_name",
     "read_plain",
     "scene",
+    "tone",
 ]
 
 Pictures = NDArray[np.uint8]
@@ -445,3 +447,8 @@ def first_pictures(path: Path, count: int = 1_000_000) -> list[av.VideoFrame]:
             if len(frames) == count:
                 break
     return frames
+
+
+def is_working_name(name: str) -> bool:
+    """Whether vsr gives such names to what is not finished."""
+    return name.endswith(".tmp") or ".vsr-partial" in name or ".vsr-work" in name or ".vsr-old" in name

@@ -285,6 +285,17 @@ def test_spans(run: Any, clips: Clips, start: Any, end: Any, wanted: range, exte
     assert abs((float(source[wanted[0]]) + float(audio.seconds[0])) - start_of_sound) < 0.03
 
 
+def test_a_span_as_pictures_has_the_sound_of_the_span(run: Any, clips: Clips) -> None:
+    output, _ = run("cfr", "png", start="10", end="30")
+    assert len(list(output.parent.glob("*.png"))) == 20
+    [audio] = read_plain(output.parent / "streams.mkv").streams
+    given = read_plain(clips("cfr")).of("audio")[0].payloads
+    place = given.index(audio.payloads[0])
+    assert audio.payloads == given[place : place + len(audio.payloads)]
+    assert abs(len(audio.payloads) * 1024 / 48000 - 0.8) < 0.05
+    assert 0 <= audio.seconds[0] < Fraction(1, 40)
+
+
 def test_a_span_outside_the_file_is_refused(run: Any, tmp_path: Path) -> None:
     with pytest.raises(vsr.InputError, match="no frame lies between"):
         run("plain", "mp4", start="500")
@@ -403,7 +414,8 @@ def test_plain_pictures_need_a_rate(run: Any, tmp_path: Path, quick: dict[str, A
     (output.parent / "timing.json").unlink()
     with pytest.raises(vsr.UsageError, match="--fps"):
         vsr.upscale(output.parent, tmp_path / "b.mp4", settings=quick)
-    vsr.upscale(output.parent / "%06d.png", tmp_path / "b.mp4", settings=quick | {"fps": "30000/1001", "pix_fmt": "yuv420p"})
+    given = quick | {"fps": "30000/1001", "pix_fmt": "yuv420p"}
+    vsr.upscale(output.parent / "%06d.png", tmp_path / "b.mp4", settings=given)
     times = _decoded_times(tmp_path / "b.mp4")
     assert times == [n * Fraction(1001, 30000) for n in range(30)]
 
@@ -456,7 +468,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("out.mp4", {"codec": "ffv1"}, r"\.mp4 cannot hold ffv1; name the output \.mkv"),
     ("out.mp4", {"codec": "prores"}, r"name the output \.mov"),
     ("out.mp4", {"crf": 52}, "--crf 52 is outside 0…51"),
-    ("out.mkv", {"codec": "ffv1", "speed": None, "crf": 3}, "no --crf"),
     ("out.mp4", {"speed": "ultrafst"}, "did you mean 'ultrafast'"),
     ("out.mp4", {"size": "20000x20"}, "larger than h264 can hold"),
     ("out.mp4", {"codec": "av1", "speed": None, "size": "9000x20"}, "larger than av1 can hold"),
@@ -477,6 +488,11 @@ def test_refusals_come_before_any_work(
     with pytest.raises(vsr.UsageError, match=message):
         vsr.upscale(clips("plain"), tmp_path / name, settings=quick | changes)
     assert [path.name for path in tmp_path.iterdir()] == ["%d%d"]
+
+
+def test_settings_that_mean_nothing_to_the_codec_are_named(run: Any) -> None:
+    _, manifest = run("plain", "mkv", codec="ffv1", crf=3)
+    assert any("crf 3 means nothing to ffv1" in text for text in manifest["assumptions"])
 
 
 def test_an_output_that_exists_is_kept(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import is_working_name
 from filelock import FileLock
-from videos import first_pictures, read_plain
+from videos import first_pictures, is_working_name, read_plain
 
 import vsr
 

@@ -213,8 +213,10 @@ def _command(job: MuxJob, target: Path, first_dts: int) -> list[str]:
         command += ["-i", file_url(job.source), "-map_metadata", "1"]
         command += ["-map_chapters", "1" if job.keep_chapters else "-1"]
     command += ["-map", "0:v:0"]
-    for index in job.streams:
+    for place, index in enumerate(job.streams, 1):
         command += ["-map", f"1:{index}"]
+        if cut := _only_inside(job):
+            command += [f"-bsf:{place}", cut]
     start = first_dts * job.encoder.time_base
     ticks = f"round({start.numerator}/{start.denominator}/TB)"
     command += ["-bsf:v:0", f"setts=pts=PTS+{ticks}:dts=DTS+{ticks}"]
@@ -231,6 +233,7 @@ def copy_streams(job: MuxJob, target: Path) -> None:
         *(source[str(index)] for index in job.streams),
         file_url(target),
         **{"c": "copy", "copy_unknown": None, "fflags": "+bitexact", "max_interleave_delta": 0, "f": "matroska"},
+        **{f"bsf:{place}": cut for place in range(len(job.streams)) if (cut := _only_inside(job))},
     ).global_args("-v", "error", "-copyts")
     result = run_ffmpeg(ffmpeg.get_args(copied, overwrite_output=True))
     if result.returncode:
@@ -242,8 +245,18 @@ def _source_options(job: MuxJob) -> dict[str, str]:
     options = input_options() | {"itsoffset": _seconds(-job.shift)}
     if job.trim is not None:
         start, stop = job.trim
-        options |= {"seek_timestamp": "1", "ss": _seconds(start), "t": _seconds(stop - start)}
+        # ffmpeg compares -t plus -ss with times that are already shifted; _only_inside() cuts exactly
+        reach = max(stop - start - job.shift, Fraction(0)) + 1
+        options |= {"seek_timestamp": "1", "ss": _seconds(start), "t": _seconds(reach)}
     return options
+
+
+def _only_inside(job: MuxJob) -> str:
+    """The filter that drops copied packets outside the span (a seek lands on a key frame before); empty for none."""
+    if job.trim is None:
+        return ""
+    start, stop = (_seconds(bound - job.shift) for bound in job.trim)
+    return f"noise=drop='lt(pts*tb,{start})+gte(pts*tb,{stop})'"
 
 
 def _video_input_options(job: MuxJob) -> list[str]:
