@@ -63,7 +63,7 @@ def efficiency(folder: Path, frames: int = 400) -> None:
     from vsr.media.encode import segment_sink
     from vsr.media.reading import open_reader, scan
     from vsr.pipeline.scan import PlanRules, plan_segments
-    from vsr.pipeline.worker import SegmentWorker, _build, fix_threads
+    from vsr.pipeline.worker import SegmentWorker, build_restorer, fix_threads
 
     source = folder / "source.mp4"
     make_source(source, frames)
@@ -93,8 +93,8 @@ def efficiency(folder: Path, frames: int = 400) -> None:
 
     some = 60
     planned = PlannedSegment(Segment(0, 0, some, 0, some), tuple(records[:some]))
-    pictures = list(worker._pictures(planned))
-    restorer = _build(job, WIDTH, HEIGHT)
+    pictures = list(worker.pictures(planned))
+    restorer = build_restorer(job, WIDTH, HEIGHT)
     restored = list(restorer.stream(pictures))
     quantised = [quantise(frame, job.target) for frame in restored]
     worker.close()
@@ -115,7 +115,9 @@ def efficiency(folder: Path, frames: int = 400) -> None:
         "encode (x264 veryfast 1080p)": fps_of(encoding),
     }
     before = cpu_seconds()
-    whole = fps_of(lambda: vsr.upscale(source, folder / "out.mp4", settings=settings)[0].manifest["times"]["num_frames"])
+    whole = fps_of(
+        lambda: vsr.upscale(source, folder / "out.mp4", settings=settings)[0].manifest["times"]["num_frames"]
+    )
     cpu_a_frame = (cpu_seconds() - before) / frames
     cores = len(os.sched_getaffinity(0))
     by_cores = cores / cpu_a_frame

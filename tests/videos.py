@@ -44,9 +44,7 @@ MASTER_DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000
 """BT.2020-like primaries in a P3 volume, 1000 cd/m², as x265 takes it."""
 
 
-def scene(
-    num_frames: int, width: int = 96, height: int = 64, *, cuts: Sequence[int] = (), seed: int = 1
-) -> Pictures:
+def scene(num_frames: int, width: int = 96, height: int = 64, *, cuts: Sequence[int] = (), seed: int = 1) -> Pictures:
     """Moving coloured texture, ``(N, H, W, 3)`` uint8 RGB; a new picture with other colours from each cut on."""
     rng = np.random.default_rng(seed)
     frames = np.empty((num_frames, height, width, 3), np.uint8)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from vsr.api import Check, Job, MediaInfo, Outcome, Progress, plan, probe, upscale, verify
     from vsr.errors import (
         DamageError,
-        EnvironmentError_,
         InputError,
         Interrupted,
+        MachineError,
         ModelError,
         UsageError,
         VerificationError,
@@ -38,10 +38,10 @@ __version__ = version("vsr")
 __all__ = [
     "Check",
     "DamageError",
-    "EnvironmentError_",
     "InputError",
     "Interrupted",
     "Job",
+    "MachineError",
     "MediaInfo",
     "ModelError",
     "Outcome",

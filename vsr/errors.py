@@ -5,7 +5,7 @@
     ├── InputError           3   the input file is missing, unreadable, damaged or not a video
     │   └── DamageError      3   damage was met and ``--strict`` forbids going on
     ├── ModelError           4   a method's model cannot be loaded or used
-    ├── EnvironmentError_    5   disk, permissions, devices, other programs
+    ├── MachineError         5   disk, permissions, devices, other programs
     │   ├── WorkFolderBusy   5   another run holds the work folder
     │   └── VerificationError 5  a file on disk is not what its record says
     └── Interrupted          6   stopped by the user; finished segments are kept
@@ -20,9 +20,9 @@ from collections.abc import Iterable
 
 __all__ = [
     "DamageError",
-    "EnvironmentError_",
     "InputError",
     "Interrupted",
+    "MachineError",
     "ModelError",
     "UsageError",
     "VerificationError",
@@ -60,17 +60,17 @@ class ModelError(VsrError):
     exit_code = 4
 
 
-class EnvironmentError_(VsrError):
+class MachineError(VsrError):
     """The machine refuses: disk, permissions, devices, other programs."""
 
     exit_code = 5
 
 
-class WorkFolderBusy(EnvironmentError_):
+class WorkFolderBusy(MachineError):
     """Another run holds the work folder."""
 
 
-class VerificationError(EnvironmentError_):
+class VerificationError(MachineError):
     """A file on disk is not what its record says it is."""
 
 

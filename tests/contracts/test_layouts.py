@@ -180,7 +180,7 @@ def test_few_bit_rgb_expands_to_distinct_codes(packed: str) -> None:
     words[0] = 0
     data = words.astype(">u2" if packed.endswith("be") else "<u2")
     plane = frame.planes[0]
-    np.frombuffer(memoryview(plane), np.uint8)[: 512] = data.view(np.uint8)
+    np.frombuffer(memoryview(plane), np.uint8)[:512] = data.view(np.uint8)
     planes = planes_of(frame)
     assert [int(p[0, 0]) for p in planes] == [0, 0, 0]
     assert [int(p[0, -1]) for p in planes] == [255, 255, 255]

@@ -108,7 +108,16 @@ def test_folder_with_one_bad_file(call: Callable[..., Run], clips: Callable[[str
 
 @pytest.mark.parametrize(
     "name",
-    ["with space.mp4", "it's.mp4", 'a "quote".mp4', "ünïcödé 日本.mp4", "T12:30.mp4", "100%d.mp4", "-dash.mp4", "#?&.mp4"],
+    [
+        "with space.mp4",
+        "it's.mp4",
+        'a "quote".mp4',
+        "ünïcödé 日本.mp4",
+        "T12:30.mp4",
+        "100%d.mp4",
+        "-dash.mp4",
+        "#?&.mp4",
+    ],
 )
 def test_awkward_names(
     call: Callable[..., Run],
@@ -156,7 +165,9 @@ BAD_CALLS: list[tuple[list[str], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("extra", "code", "words"), BAD_CALLS, ids=lambda v: " ".join(v) if isinstance(v, list) else None)
+@pytest.mark.parametrize(
+    ("extra", "code", "words"), BAD_CALLS, ids=lambda v: " ".join(v) if isinstance(v, list) else None
+)
 def test_bad_calls(
     call: Callable[..., Run],
     clips: Callable[[str], Path],

@@ -25,11 +25,16 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _stopped() -> int:
+def _stopped() -> NoReturn:
+    """Leave at once: a second signal may have cut tidying short, and threads in foreign code must not be unwound."""
     from vsr.errors import Interrupted
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     fail("stopped; what is finished is kept, and the same command goes on from there")
-    return Interrupted.exit_code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(Interrupted.exit_code)
 
 
 def run_guarded(app: typer.Typer) -> int:
@@ -47,10 +52,10 @@ def run_guarded(app: typer.Typer) -> int:
         result = command.main(standalone_mode=False, prog_name="vsr")
         sys.stdout.flush()
         if result == _PARSER_INTERRUPTED:
-            return _stopped()
+            _stopped()
         return result if isinstance(result, int) else 0
     except (typer.Abort, KeyboardInterrupt):
-        return _stopped()
+        _stopped()
     except VsrError as error:
         if debug:
             raise

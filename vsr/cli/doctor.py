@@ -18,7 +18,7 @@ def doctor(
     import json
 
     from vsr.cli.console import print_table
-    from vsr.errors import EnvironmentError_
+    from vsr.errors import MachineError
     from vsr.pipeline.doctor import examine
 
     report = examine()
@@ -26,4 +26,4 @@ def doctor(
         print(json.dumps(report.as_dict(), indent=1))
     else:
         print_table(report.rows())
-    return EnvironmentError_.exit_code if report.problems else 0
+    return MachineError.exit_code if report.problems else 0

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 from vsr.frames import ChromaLocation, ColorSpec, PixelLayout
-from vsr.media.ffmpeg import run_ffmpeg
-from vsr.media.safe_open import file_url, input_options
 
-__all__ = ["COLOR_NAMES", "complete_color", "luma_weights", "read_chroma_location"]
+__all__ = ["COLOR_NAMES", "chroma_location", "complete_color", "luma_weights"]
 
 COLOR_NAMES: dict[str, dict[int, str]] = {
     "primaries": {
@@ -119,14 +116,9 @@ def _assumed(matrix: int, layout: PixelLayout, width: int, height: int) -> tuple
     return 1, 1, 1, "BT.709"
 
 
-def read_chroma_location(path: Path, stream_index: int) -> ChromaLocation:
-    """Chroma siting as ffmpeg's stream description prints it (PyAV does not expose it)."""
-    options = [part for key, value in input_options().items() for part in (f"-{key}", value)]
-    log = run_ffmpeg(["-v", "verbose", *options, "-i", file_url(path)]).stderr
-    for line in log.splitlines():
-        if re.match(rf"\s*Stream #0:{stream_index}\b.*Video:", line):
-            for place in _PLACES:
-                if re.search(rf"\([^()]*\b{place}\)", line):
-                    return place
-            return "unspecified"
+def chroma_location(description: str) -> ChromaLocation:
+    """Chroma siting in ffmpeg's description of a video stream (PyAV does not expose it)."""
+    for place in _PLACES:
+        if re.search(rf"\([^()]*\b{place}\)", description):
+            return place
     return "unspecified"

@@ -7,6 +7,7 @@ because times of single segments cannot be joined anyway (`vsr.media.mux` rebuil
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,12 +17,13 @@ from typing import Any, Protocol
 import av
 import av.error
 import numpy as np
+import torch
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
-from vsr.errors import EnvironmentError_, UsageError
+from vsr.errors import MachineError, UsageError
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.codecs import CodecSpec
 from vsr.media.hdr import ContentLight, MasteringDisplay
@@ -115,8 +117,18 @@ def segment_sink(path: Path, spec: EncoderSpec) -> SegmentSink:
     return _ImagesSink(path, spec) if spec.codec.kind == "images" else _PacketsSink(path, spec)
 
 
+def _repeatable_x264() -> dict[str, str]:
+    """Keep x264 from its AVX-512 routines, one of which reads memory that was never written.
+
+    With them, equal pictures give other bytes once in some hundred encodes (and always under ``MALLOC_PERTURB_=1``);
+    with the AVX2 routines never.
+    """
+    capable = platform.machine() in ("x86_64", "AMD64") and torch.backends.cpu.get_cpu_capability() != "DEFAULT"
+    return {"asm": "AVX2"} if capable else {}
+
+
 def _x264_options(spec: EncoderSpec) -> dict[str, str]:
-    params = {"open-gop": "0"}
+    params = {"open-gop": "0"} | _repeatable_x264()
     if spec.mastering:
         params["mastering-display"] = spec.mastering.x265()
     if spec.content_light:
@@ -314,8 +326,8 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _disk(path: Path, error: OSError) -> EnvironmentError_:
-    return EnvironmentError_(f"cannot write {path}: {error.strerror or error}; free some space and run again")
+def _disk(path: Path, error: OSError) -> MachineError:
+    return MachineError(f"cannot write {path}: {error.strerror or error}; free some space and run again")
 
 
 def can_encode(encoder: str) -> bool:

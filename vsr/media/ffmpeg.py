@@ -6,7 +6,7 @@ import functools
 import subprocess
 from collections.abc import Sequence
 
-from vsr.errors import EnvironmentError_
+from vsr.errors import MachineError
 
 __all__ = ["ffmpeg_path", "ffmpeg_version", "run_ffmpeg"]
 
@@ -19,7 +19,7 @@ def ffmpeg_path() -> str:
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
-        raise EnvironmentError_(f"no ffmpeg program: {error}; reinstall imageio-ffmpeg") from error
+        raise MachineError(f"no ffmpeg program: {error}; reinstall imageio-ffmpeg") from error
 
 
 @functools.cache

@@ -25,6 +25,8 @@ class StreamDigest:
     codec: str
     num_packets: int
     num_bytes: int
+    tick: Fraction
+    """Seconds a tick of its clock."""
     first_seconds: Fraction | None
     """Presentation time of the earliest packet."""
     sha256: str
@@ -54,6 +56,7 @@ def digest_streams(path: Path) -> tuple[StreamDigest, ...]:
                 codec=stream.codec_context.codec.canonical_name if stream.codec_context else "unknown",
                 num_packets=counts[stream.index],
                 num_bytes=sizes[stream.index],
+                tick=stream.time_base or Fraction(1, 1000),
                 first_seconds=firsts[stream.index],
                 sha256=hashes[stream.index].hexdigest(),
             )

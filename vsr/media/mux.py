@@ -21,7 +21,7 @@ from typing import Any
 import av
 import av.error
 
-from vsr.errors import EnvironmentError_, InputError
+from vsr.errors import InputError, MachineError
 from vsr.media.color import COLOR_NAMES
 from vsr.media.encode import EncoderSpec, PacketTimes
 from vsr.media.ffmpeg import ffmpeg_path, run_ffmpeg
@@ -97,6 +97,8 @@ class MuxJob:
     """Written as a tag where no timecode track is copied."""
     last_duration: int
     """Ticks that the last frame lasts."""
+    clock: int = 0
+    """Ticks a second of MP4's and MOV's file clock, in which offsets between tracks are kept; 0: the video's."""
     metadata: dict[str, str] = field(default_factory=dict)
     """The source's file-level tags (copied by ffmpeg; here to choose where MP4 and MOV put them)."""
     video_metadata: dict[str, str] = field(default_factory=dict)
@@ -125,7 +127,7 @@ def _seconds(value: Fraction) -> str:
 
 
 def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
-    """Write ``target`` from ``segments`` and the source's other streams. Raises `EnvironmentError_` on failure.
+    """Write ``target`` from ``segments`` and the source's other streams. Raises `MachineError` on failure.
 
     ``segments`` times are source ticks; ``job.shift`` is taken off here.
     """
@@ -159,7 +161,7 @@ def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
             ended = f"ffmpeg was ended by signal {-status}" if status < 0 else str(failure or f"exit status {status}")
             reason = lines[-1] if lines else ended
             refused = any(words in " ".join(lines) for words in _DISK_REFUSES)
-            kind = EnvironmentError_ if status < 0 or refused or failure is None else InputError
+            kind = MachineError if status < 0 or refused or failure is None else InputError
             raise kind(f"{target.name}: could not be put together: {reason}")
 
 
@@ -198,7 +200,7 @@ def _packets(segment: SegmentFile) -> Iterator[av.Packet[Any]]:
                 count += 1
                 yield packet
         if count != len(segment.packets):
-            raise EnvironmentError_(
+            raise MachineError(
                 f"{segment.path.name} holds {count} packets, its sidecar says {len(segment.packets)}; "
                 "remove the work folder and run again"
             )
@@ -232,12 +234,16 @@ def copy_streams(job: MuxJob, target: Path) -> None:
     copied = ffmpeg.output(
         *(source[str(index)] for index in job.streams),
         file_url(target),
-        **{"c": "copy", "copy_unknown": None, "fflags": "+bitexact", "max_interleave_delta": 0, "f": "matroska"},
+        c="copy",
+        copy_unknown=None,
+        fflags="+bitexact",
+        max_interleave_delta=0,
+        f="matroska",
         **{f"bsf:{place}": cut for place in range(len(job.streams)) if (cut := _only_inside(job))},
     ).global_args("-v", "error", "-copyts")
     result = run_ffmpeg(ffmpeg.get_args(copied, overwrite_output=True))
     if result.returncode:
-        raise EnvironmentError_(f"{target.name}: streams could not be copied: {result.stderr.strip()[-300:]}")
+        raise MachineError(f"{target.name}: streams could not be copied: {result.stderr.strip()[-300:]}")
 
 
 def _source_options(job: MuxJob) -> dict[str, str]:
@@ -302,7 +308,7 @@ def _container_options(job: MuxJob) -> list[str]:
     time_base = job.encoder.time_base
     scale = str(time_base.denominator)
     return [
-        *("-video_track_timescale", scale, "-movie_timescale", scale),
+        *("-video_track_timescale", scale, "-movie_timescale", str(job.clock or scale)),
         *("-movflags", "+faststart" if set(job.metadata) <= _ITUNES_TAGS else "+faststart+use_metadata_tags"),
     ]
 

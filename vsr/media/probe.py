@@ -14,10 +14,10 @@ from av.video.stream import VideoStream
 
 from vsr.errors import InputError
 from vsr.frames import ColorSpec, PixelLayout
-from vsr.media.color import complete_color, read_chroma_location
+from vsr.media.color import chroma_location, complete_color
 from vsr.media.hdr import ContentLight, DisplayTransform, MasteringDisplay, display_transform, read_hdr
 from vsr.media.planes import frame_layout
-from vsr.media.safe_open import open_input
+from vsr.media.safe_open import describe_streams, open_input
 
 __all__ = ["MAX_PIXELS", "MediaInfo", "StreamInfo", "VideoInfo", "probe_media", "probe_streams"]
 
@@ -36,7 +36,7 @@ class StreamInfo:
     kind: str
     """``video``, ``audio``, ``subtitle``, ``attachment``, ``data`` or ``cover`` (an attached picture)."""
     codec: str
-    """FFmpeg's codec name, ``timecode`` for a tmcd track, or ``unknown``."""
+    """FFmpeg's codec name; ``timecode`` for a tmcd track, ``chapters`` for a chapter track; or ``unknown``."""
     time_base: Fraction
     start_pts: int | None
     """First time in ticks, where the container says."""
@@ -112,7 +112,7 @@ class MediaInfo:
 def probe_streams(path: Path) -> tuple[StreamInfo, ...]:
     """The streams of a file that needs no video."""
     with open_input(path) as container:
-        return tuple(_stream_info(one) for one in container.streams)
+        return tuple(_stream_info(one, "", has_chapters=False) for one in container.streams)
 
 
 def probe_media(path: Path) -> MediaInfo:
@@ -124,7 +124,11 @@ def probe_media(path: Path) -> MediaInfo:
     with open_input(path) as container:
         stream = _video_stream(path, container)
         frames = _first_frames(path, container, stream)
-        streams = tuple(_stream_info(one) for one in container.streams)
+        described = describe_streams(path)
+        has_chapters = bool(container.chapters())
+        streams = tuple(
+            _stream_info(one, described.get(one.index, ""), has_chapters=has_chapters) for one in container.streams
+        )
         starts = [one.start_pts * one.time_base for one in streams if one.start_pts is not None]
         return MediaInfo(
             path=path,
@@ -135,7 +139,7 @@ def probe_media(path: Path) -> MediaInfo:
             streams=streams,
             num_chapters=len(container.chapters()),
             metadata=dict(container.metadata),
-            video=_video_info(path, container, stream, frames),
+            video=_video_info(container, stream, frames, described.get(stream.index, "")),
         )
 
 
@@ -182,13 +186,15 @@ def _first_frames(path: Path, container: InputContainer, stream: VideoStream) ->
     return frames[:_HEAD_FRAMES]
 
 
-def _stream_info(stream: object) -> StreamInfo:
+def _stream_info(stream: object, description: str, *, has_chapters: bool) -> StreamInfo:
     context = getattr(stream, "codec_context", None)
     kind = str(getattr(stream, "type", None) or "unknown")
     metadata = dict(getattr(stream, "metadata", {}))
     codec = context.codec.canonical_name if context is not None else "unknown"
     if kind == "data" and ("timecode" in metadata or codec == "tmcd"):
         codec = "timecode"
+    elif kind == "data" and has_chapters and "(text /" in description:
+        codec = "chapters"
     return StreamInfo(
         index=stream.index,  # type: ignore[attr-defined]
         kind="cover" if kind == "video" and _is_cover(stream) else kind,
@@ -199,7 +205,9 @@ def _stream_info(stream: object) -> StreamInfo:
     )
 
 
-def _video_info(path: Path, container: InputContainer, stream: VideoStream, frames: list[av.VideoFrame]) -> VideoInfo:
+def _video_info(
+    container: InputContainer, stream: VideoStream, frames: list[av.VideoFrame], description: str
+) -> VideoInfo:
     head = frames[0]
     context = stream.codec_context
     layout = frame_layout(head)
@@ -209,7 +217,7 @@ def _video_info(path: Path, container: InputContainer, stream: VideoStream, fram
         transfer=int(head.color_trc),
         matrix=int(head.colorspace),
         full_range=int(head.color_range) == 2 or head.format.name.startswith("yuvj"),
-        chroma_location=read_chroma_location(path, stream.index),
+        chroma_location=chroma_location(description),
     )
     color, assumptions = complete_color(tagged, layout, codec, head.width, head.height)
     mastering, light, dropped = read_hdr(head)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from pathlib import Path
 
 import av
 import av.error
 from av.container import InputContainer
 
-from vsr.errors import EnvironmentError_, InputError
+from vsr.errors import InputError, MachineError
+from vsr.media.ffmpeg import run_ffmpeg
 
-__all__ = ["file_url", "input_options", "open_input"]
+__all__ = ["describe_streams", "file_url", "input_options", "open_input"]
 
 _FOLLOWS_REFERENCES = frozenset(
     [
@@ -107,7 +109,7 @@ def _check_readable(path: Path) -> None:
         with path.open("rb") as file:
             head = file.read(4096)
     except PermissionError as error:
-        raise EnvironmentError_(f"{path}: no permission to read it") from error
+        raise MachineError(f"{path}: no permission to read it") from error
     if not head:
         raise InputError(f"{path}: is empty")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -119,7 +121,7 @@ def _check_readable(path: Path) -> None:
 def open_input(path: Path, container_format: str | None = None) -> InputContainer:
     """Open ``path`` for reading, refusing everything that is not one plain local media file.
 
-    Raises `InputError` with the reason, or `EnvironmentError_` where the file may not be read.
+    Raises `InputError` with the reason, or `MachineError` where the file may not be read.
     """
     _check_readable(path)
     try:
@@ -130,9 +132,17 @@ def open_input(path: Path, container_format: str | None = None) -> InputContaine
             metadata_errors="replace",
         )
     except av.error.PermissionError as error:
-        raise EnvironmentError_(f"{path}: no permission to read it") from error
+        raise MachineError(f"{path}: no permission to read it") from error
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise InputError(f"{path}: is not a video file that FFmpeg can read ({_reason(error)})") from error
+
+
+def describe_streams(path: Path) -> dict[int, str]:
+    """What ffmpeg's log says of each stream of a file: the few facts that PyAV does not expose."""
+    options = [part for key, value in input_options().items() for part in (f"-{key}", value)]
+    log = run_ffmpeg(["-v", "verbose", *options, "-i", file_url(path)]).stderr
+    found = re.finditer(r"^ *Stream #0:(\d+)\b(.*)$", log, re.MULTILINE)
+    return {int(line[1]): line[2] for line in found}
 
 
 def _reason(error: Exception) -> str:

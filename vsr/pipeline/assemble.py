@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from vsr.errors import EnvironmentError_, VerificationError
+from vsr.errors import MachineError, VerificationError
 from vsr.media.encode import PacketTimes
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing
-from vsr.media.inspect import StreamDigest, digest_streams, video_times
+from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
+from vsr.pipeline.checks import check_copied, check_cover, check_times
 from vsr.pipeline.job import Job
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
-from vsr.timeline import rescale
 
 __all__ = ["Assembled", "assemble", "image_folder", "partial_path", "video_tags"]
 
+_FINEST_CLOCK = 1 << 27  # a day still fits MP4's 64-bit durations many times over, and no reader chokes
 _STALE_TAGS = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "ENCODED", "TIMECODE", "VENDOR_ID", "ROTATE")
 
 
@@ -59,29 +60,35 @@ def video_tags(job: Job) -> dict[str, str]:
 
 
 def assemble(
-    job: Job, work: Path, results: Sequence[SegmentResult], num_source_frames: int, on_stage: Callable[[str], None]
+    job: Job,
+    work: Path,
+    results: Sequence[SegmentResult],
+    num_source_frames: int,
+    source_streams: Callable[[], Sequence[StreamDigest]],
+    on_stage: Callable[[str], None],
 ) -> Assembled:
     """Put finished segments together into ``job.output``.
 
-    ``num_source_frames`` is how many frames the linear decode gave (inside the span). Raises
+    ``num_source_frames`` is how many frames the linear decode gave (inside the span); ``source_streams`` gives the
+    digests of the source's streams (it may have to wait for them). Raises
     `VerificationError` where anything is not as planned; then the output's name stays untouched.
     """
     ordered = sorted(results, key=lambda result: result.start)
-    _check_cover(job, ordered, num_source_frames)
+    check_cover(job, ordered, num_source_frames)
     partial = partial_path(job)
     _remove(partial)
     try:
         on_stage("assembling")
         if job.encoder.codec.kind == "images":
-            assembled = _write_images(job, work, ordered, partial)
+            assembled = _write_images(job, work, ordered, partial, source_streams)
             _publish_folder(partial, image_folder(job))
         else:
-            assembled = _write_video(job, work, ordered, partial, on_stage)
+            assembled = _write_video(job, work, ordered, partial, source_streams, on_stage)
             sync_file(partial)
             os.replace(partial, job.output)
         return assembled
     except OSError as error:
-        raise EnvironmentError_(f"cannot write {job.output}: {error.strerror or error}") from error
+        raise MachineError(f"cannot write {job.output}: {error.strerror or error}") from error
     finally:
         _remove(partial)
 
@@ -91,21 +98,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _check_cover(job: Job, ordered: Sequence[SegmentResult], num_source_frames: int) -> None:
-    """Every frame exactly once."""
-    for before, after in itertools.pairwise(ordered):
-        if before.stop != after.start:
-            raise VerificationError(
-                f"segments {before.index} and {after.index} do not meet: {before.stop}, {after.start}"
-            )
-    covered = sum(result.stop - result.start for result in ordered)
-    pictures = sum(len(result.packets) for result in ordered)
-    if covered != num_source_frames or pictures != covered * job.pictures_per_frame:
-        raise VerificationError(
-            f"{num_source_frames} frames went in, {covered} are in segments as {pictures} pictures; nothing was written"
-        )
 
 
 def _segment_files(work: Path, ordered: Sequence[SegmentResult]) -> list[SegmentFile]:
@@ -138,6 +130,7 @@ def _mux_job(job: Job, pts: Sequence[int]) -> MuxJob:
         streams=tuple(stream.index for stream in job.copied),
         timecode=job.video.timecode if starts_at_zero and not has_timecode_track else None,
         last_duration=last,
+        clock=_clock(job),
         metadata=job.info.metadata,
         video_metadata=video_tags(job),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
@@ -145,50 +138,38 @@ def _mux_job(job: Job, pts: Sequence[int]) -> MuxJob:
     )
 
 
+def _clock(job: Job) -> int:
+    """Ticks a second of the whole file that hold the times of all its streams, so that none is moved by rounding."""
+    scale = job.encoder.time_base.denominator
+    every = math.lcm(scale, *(stream.time_base.denominator for stream in job.copied))
+    return every if every <= _FINEST_CLOCK else scale
+
+
 def _write_video(
-    job: Job, work: Path, ordered: Sequence[SegmentResult], partial: Path, on_stage: Callable[[str], None]
+    job: Job,
+    work: Path,
+    ordered: Sequence[SegmentResult],
+    partial: Path,
+    source_streams: Callable[[], Sequence[StreamDigest]],
+    on_stage: Callable[[str], None],
 ) -> Assembled:
     pts = [packet.pts for packet in _packets_in_time(ordered)]
     mux_job = _mux_job(job, pts)
     mux(_segment_files(work, ordered), mux_job, partial)
     on_stage("verifying")
-    return _verify(job, mux_job, pts, partial)
-
-
-def _verify(job: Job, mux_job: MuxJob, pts: Sequence[int], partial: Path) -> Assembled:
-    """Read the assembled file back: every time, every stream."""
-    base = job.encoder.time_base
-    found, clock = video_times(partial)
-    ticks = round(mux_job.shift / base)
-    expected = [rescale(time - ticks, base, clock) for time in pts]
-    if len(found) != len(expected):
-        raise VerificationError(f"{len(expected)} frames were encoded, the assembled file holds {len(found)}")
-    moved = found[0] - expected[0]
-    wrong = sum(a - moved != b for a, b in zip(found, expected, strict=True))
-    if wrong or (moved and job.container != "mkv"):
-        raise VerificationError(f"{wrong or len(found)} of {len(found)} frames have another time in the assembled file")
+    moved, exact = check_times(job, pts, mux_job.shift, partial)
     streams = digest_streams(partial)
-    _check_streams(job, streams)
-    exact = all((time - ticks) * base == (out - moved) * clock for time, out in zip(pts, found, strict=True))
-    return Assembled(len(pts), mux_job.shift, moved * clock, exact, streams)
+    check_copied(job, source_streams(), streams, moved - mux_job.shift)
+    return Assembled(len(pts), mux_job.shift, moved, exact, streams)
 
 
-def _check_streams(job: Job, streams: Sequence[StreamDigest]) -> None:
-    """Every planned stream, in order; MP4 and MOV add tracks of their own for chapters and timecode, at the end."""
-    planned = ["video", *(stream.kind.replace("cover", "video") for stream in job.copied)]
-    found = [stream.kind for stream in streams]
-    added = found[len(planned) :]
-    if found[: len(planned)] != planned or any(kind not in ("data", "subtitle") for kind in added) or len(added) > 2:
-        raise VerificationError(f"planned streams: {', '.join(planned)}; the assembled file has {', '.join(found)}")
-    empty = [stream.index for stream in streams[1 : len(planned)] if not stream.num_packets and stream.kind == "audio"]
-    if empty and not job.span:
-        sources = {digest.index: digest for digest in digest_streams(job.info.streams_path or job.info.path)}
-        lost = [i for i in empty if sources[job.copied[i - 1].index].num_packets]
-        if lost:
-            raise VerificationError(f"audio stream {lost[0]} of the assembled file is empty, its source is not")
-
-
-def _write_images(job: Job, work: Path, ordered: Sequence[SegmentResult], partial: Path) -> Assembled:
+def _write_images(
+    job: Job,
+    work: Path,
+    ordered: Sequence[SegmentResult],
+    partial: Path,
+    source_streams: Callable[[], Sequence[StreamDigest]],
+) -> Assembled:
     partial.mkdir()
     number = 1
     for segment, result in zip(_segment_files(work, ordered), ordered, strict=True):
@@ -214,6 +195,7 @@ def _write_images(job: Job, work: Path, ordered: Sequence[SegmentResult], partia
     if job.copied:
         copy_streams(mux_job, partial / STREAMS_FILE)
         streams = digest_streams(partial / STREAMS_FILE)
+        check_copied(job, source_streams(), streams, None, num_own=0)
     return Assembled(len(pts), mux_job.shift, Fraction(0), True, streams)
 
 

@@ -6,7 +6,6 @@ which streams go where. Refusals happen here too, before any work.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -23,9 +22,6 @@ from vsr.restorers import Evidence, Geometry, find_restorer
 
 __all__ = ["Job", "Span", "output_size", "resolve_job"]
 
-_STALE_TAGS = re.compile(
-    r"^(BPS|DURATION|NUMBER_OF_|_STATISTICS|ENCODER$|encoder$|timecode$|TIMECODE$|vendor_id$|rotate$|creation_time$)"
-)
 _HELD_SHIFT_SECONDS = 3600
 
 
@@ -173,6 +169,8 @@ def _streams(info: MediaInfo, container: str, drop: bool) -> tuple[tuple[StreamI
         if stream.index == info.video.index:
             continue
         what = f"{stream.kind} stream {stream.index} ({stream.codec})"
+        if stream.codec == "chapters":
+            continue  # the chapters themselves are copied; the muxer makes a new track for them where it needs one
         if stream.codec == "timecode" and container in ("mkv", "mp4"):
             dropped.append(f"{what}: written anew from its timecode, since .{container} cannot take a copy")
         elif holds(container, stream):
@@ -261,9 +259,27 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         span=span,
         shift=_shift(info, container),
         copied=copied,
-        dropped=(*dropped, *(f"{name}: dynamic metadata does not survive new pictures" for name in video.dropped_hdr)),
+        dropped=(*dropped, *_lost(info, codec, span, copied)),
         assumptions=(*video.assumptions, *assumptions, *unused),
     )
+
+
+def _lost(info: MediaInfo, codec: CodecSpec, span: Span, copied: tuple[StreamInfo, ...]) -> list[str]:
+    """What besides streams the output cannot keep, in words."""
+    video = info.video
+    lost = [f"{name}: dynamic metadata does not survive new pictures" for name in video.dropped_hdr]
+    if span and info.num_chapters:
+        lost.append("chapters: their times are those of the whole video")
+    if span.start is not None and video.timecode and not any(stream.codec == "timecode" for stream in copied):
+        lost.append("timecode: it is that of the first frame of the whole video")
+    if codec.kind == "images":
+        if video.display:
+            lost.append("rotation: pictures have no place for it")
+        if video.mastering or video.content_light:
+            lost.append("HDR mastering display and light level: pictures have no place for them")
+        if info.num_chapters and not copied:
+            lost.append("chapters: pictures have no place for them")
+    return lost
 
 
 def _aspect(video: VideoInfo, width: int, height: int) -> Fraction:

@@ -13,7 +13,7 @@ from vsr.errors import VerificationError
 from vsr.media.decode import Damage
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.images import is_numbered
-from vsr.media.inspect import StreamDigest, digest_streams
+from vsr.media.inspect import StreamDigest
 from vsr.pipeline.assemble import Assembled, image_folder
 from vsr.pipeline.job import Job
 from vsr.pipeline.sidecar import SegmentResult, canonical, device_class, file_digest, library_versions, write_atomically
@@ -46,6 +46,7 @@ def write_manifest(
     job: Job,
     *,
     input_digest: str | None,
+    input_streams: Sequence[StreamDigest],
     damage: Damage,
     interlaced_frames: int,
     results: Sequence[SegmentResult],
@@ -65,9 +66,7 @@ def write_manifest(
             "sha256": input_digest,
             "container": job.info.container,
             "video": canonical(job.video),
-            "streams": [canonical(stream) for stream in job.info.streams]
-            if images or job.info.images
-            else _digests(digest_streams(job.info.path)),
+            "streams": _digests(input_streams),
         },
         "output": {
             "path": str(job.output),

@@ -8,22 +8,23 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from vsr.errors import DamageError, EnvironmentError_, InputError, UsageError, WorkFolderBusy
+from vsr.errors import DamageError, InputError, MachineError, UsageError, WorkFolderBusy
 from vsr.media.decode import Damage
 from vsr.media.images import is_numbered
+from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.reading import scan
 from vsr.pipeline.assemble import assemble, image_folder
 from vsr.pipeline.executor import Executor
 from vsr.pipeline.job import Job
 from vsr.pipeline.manifest import write_manifest
-from vsr.pipeline.overlap import overlap
+from vsr.pipeline.overlap import Overlap
 from vsr.pipeline.scan import PlannedSegment, PlanRules, plan_segments
 from vsr.pipeline.sidecar import SegmentResult, file_digest
 from vsr.pipeline.worker import fix_threads, halo_frames
@@ -89,7 +90,7 @@ class _Meter:
 
 
 def check_output(job: Job, overwrite: bool) -> None:
-    """Refuse what cannot be written before any work. Raises `UsageError` or `EnvironmentError_`."""
+    """Refuse what cannot be written before any work. Raises `UsageError` or `MachineError`."""
     images = job.encoder.codec.kind == "images"
     if images and not is_numbered(job.output):
         raise UsageError(
@@ -104,9 +105,9 @@ def check_output(job: Job, overwrite: bool) -> None:
     place = image_folder(job) if images else job.output
     folder = place.parent
     if not folder.is_dir():
-        raise EnvironmentError_(f"output folder {folder} does not exist; make it first")
+        raise MachineError(f"output folder {folder} does not exist; make it first")
     if not os.access(folder, os.W_OK):
-        raise EnvironmentError_(f"output folder {folder} is not writable")
+        raise MachineError(f"output folder {folder} is not writable")
     source = job.info.path
     if job.output.exists() and source.exists() and job.output.samefile(source):
         raise UsageError(f"output {job.output} is the input; name another file")
@@ -141,7 +142,7 @@ def run_job(
     try:
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EnvironmentError_(f"cannot make work folder {work}: {error.strerror}") from error
+        raise MachineError(f"cannot make work folder {work}: {error.strerror}") from error
     lock = FileLock(work / "lock")
     try:
         lock.acquire(timeout=0)
@@ -183,21 +184,25 @@ def _run(job: Job, executor: Executor, work: Path, on_progress: OnProgress) -> d
     results: list[SegmentResult] = []
     with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="digest") as pool:
         digest = None if job.info.images else pool.submit(file_digest, job.info.path)
-        planned = overlap(_plan(job, damage, counter, meter), _PLAN_AHEAD, "scan")
-        try:
+        streams_path = job.info.streams_path or (None if job.info.images else job.info.path)
+        streams = pool.submit(digest_streams, streams_path) if streams_path is not None else None
+
+        def source_streams() -> Sequence[StreamDigest]:
+            return streams.result() if streams is not None else ()
+
+        with Overlap(_plan(job, damage, counter, meter), _PLAN_AHEAD, "scan") as planned:
             for result in executor.run(job, work, planned, meter.frame):
                 results.append(result)
                 meter.segment(result)
-        finally:
-            planned.close()  # type: ignore[attr-defined]
         if not results:
             raise InputError(f"{job.info.path}: no frame lies between --start and --end")
         if job.settings.strict and damage.total:
             raise DamageError(f"{job.info.path}: {_damage_words(damage)}; without --strict it is concealed and counted")
-        assembled = assemble(job, work, results, counter.frames, meter.tell)
+        assembled = assemble(job, work, results, counter.frames, source_streams, meter.tell)
         manifest = write_manifest(
             job,
             input_digest=digest.result() if digest is not None else None,
+            input_streams=source_streams(),
             damage=damage,
             interlaced_frames=counter.interlaced,
             results=results,

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import torch
 
-from vsr.errors import EnvironmentError_, InputError
+from vsr.errors import InputError, MachineError
 from vsr.frames import VideoFrame
 from vsr.media.convert import quantise
 from vsr.media.deinterlace import deinterlace
@@ -19,7 +19,7 @@ from vsr.media.encode import SegmentSink, segment_sink
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import Reader, open_reader
 from vsr.pipeline.job import Job
-from vsr.pipeline.overlap import overlap
+from vsr.pipeline.overlap import Overlap
 from vsr.pipeline.scan import DEINTERLACE_CONTEXT, PlannedSegment
 from vsr.pipeline.sidecar import (
     SegmentPaths,
@@ -31,7 +31,7 @@ from vsr.pipeline.sidecar import (
 )
 from vsr.restorers import Restorer, find_restorer
 
-__all__ = ["SegmentWorker", "fix_threads", "halo_frames"]
+__all__ = ["SegmentWorker", "build_restorer", "fix_threads", "halo_frames"]
 
 _QUEUE_FRAMES = 3
 
@@ -47,14 +47,15 @@ def fix_threads(job: Job) -> None:
     torch.backends.cudnn.deterministic = True
 
 
-def _build(job: Job, width: int, height: int) -> Restorer:
+def build_restorer(job: Job, width: int, height: int) -> Restorer:
+    """The job's method for frames of ``width`` × ``height``, on the job's device."""
     spec = find_restorer(job.settings.method)
     return spec.build(job.geometry(width, height), job.options, torch.device(job.device))
 
 
 def halo_frames(job: Job) -> int:
     """Context frames that the job's method wants on each side of a segment, in source frames."""
-    wanted = _build(job, job.video.width, job.video.height).halo_frames
+    wanted = build_restorer(job, job.video.width, job.video.height).halo_frames
     return -(-wanted // job.pictures_per_frame)
 
 
@@ -75,7 +76,7 @@ class SegmentWorker:
     def run(self, planned: PlannedSegment, on_frame: Callable[[int], None]) -> SegmentResult:
         """Make ``planned``, or find it finished. ``on_frame`` hears the number of pictures encoded so far.
 
-        Raises `InputError` where the source cannot give these frames again, `EnvironmentError_` on a full disk.
+        Raises `InputError` where the source cannot give these frames again, `MachineError` on a full disk.
         """
         key = segment_key(self._job, planned)
         paths = SegmentPaths.of(self._work, planned.segment.index, key)
@@ -95,7 +96,7 @@ class SegmentWorker:
             self._check(planned, [packet.pts for packet in packets])
             os.replace(temporary, paths.media)
         except OSError as error:
-            raise EnvironmentError_(f"cannot write segment in {self._work}: {error.strerror or error}") from error
+            raise MachineError(f"cannot write segment in {self._work}: {error.strerror or error}") from error
         finally:
             temporary.unlink(missing_ok=True)
         result = SegmentResult(
@@ -113,20 +114,19 @@ class SegmentWorker:
 
     def _encode(self, planned: PlannedSegment, sink: SegmentSink, on_frame: Callable[[int], None]) -> None:
         job = self._job
-        decoded = overlap(self._pictures(planned), _QUEUE_FRAMES, "decode")
         head = planned.records[0]
-        restored = overlap(self._restorer(head.width, head.height).stream(decoded), _QUEUE_FRAMES, "restore")
-        try:
+        restorer = self._restorer(head.width, head.height)
+        with (
+            Overlap(self.pictures(planned), _QUEUE_FRAMES, "decode") as decoded,
+            Overlap(restorer.stream(decoded), _QUEUE_FRAMES, "restore") as restored,
+        ):
             for count, frame in enumerate(restored, 1):
                 sink.write(quantise(frame, job.target), frame.pts)
                 on_frame(count)
-        finally:
-            restored.close()  # type: ignore[attr-defined]
-            decoded.close()  # type: ignore[attr-defined]
 
     def _restorer(self, width: int, height: int) -> Restorer:
         if (width, height) not in self._restorers:
-            self._restorers = {(width, height): _build(self._job, width, height)}
+            self._restorers = {(width, height): build_restorer(self._job, width, height)}
         return self._restorers[width, height]
 
     def _check(self, planned: PlannedSegment, pts: Iterable[int]) -> None:
@@ -137,7 +137,7 @@ class SegmentWorker:
                 "or at other times"
             )
 
-    def _pictures(self, planned: PlannedSegment) -> Iterator[VideoFrame]:
+    def pictures(self, planned: PlannedSegment) -> Iterator[VideoFrame]:
         """Progressive pictures of the halo range, as the restorer takes them."""
         job, segment = self._job, planned.segment
         frames = self._reader.read(planned.records)

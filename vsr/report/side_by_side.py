@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.errors import EnvironmentError_
+from vsr.errors import MachineError
 
 __all__ = ["Panel", "busiest_crop", "side_by_side", "write_side_by_side"]
 
@@ -106,13 +106,13 @@ def _sheet(cells: Sequence[Picture], columns: int) -> Picture:
 
 
 def write_side_by_side(path: Path, panels: Sequence[Panel], *, zoom: int = 3) -> None:
-    """Write `side_by_side` as a PNG; raises `EnvironmentError_` if ``path`` cannot be written."""
+    """Write `side_by_side` as a PNG; raises `MachineError` if ``path`` cannot be written."""
     import cv2
 
     encoded, data = cv2.imencode(".png", side_by_side(panels, zoom=zoom)[:, :, ::-1])
     if not encoded:
-        raise EnvironmentError_(f"{path}: the picture could not be encoded as PNG")
+        raise MachineError(f"{path}: the picture could not be encoded as PNG")
     try:
         path.write_bytes(data.tobytes())
     except OSError as error:
-        raise EnvironmentError_(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        raise MachineError(f"{path}: cannot be written ({error.strerror}); choose another place") from error

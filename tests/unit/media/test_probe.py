@@ -10,10 +10,11 @@ import pytest
 from videos import X264, encode, ffmpeg, scene
 
 from vsr.frames import ColorSpec
-from vsr.media.color import complete_color, luma_weights, read_chroma_location
+from vsr.media.color import chroma_location, complete_color, luma_weights
 from vsr.media.hdr import ContentLight, DisplayTransform
 from vsr.media.layouts import LAYOUTS
 from vsr.media.probe import MediaInfo, probe_media
+from vsr.media.safe_open import describe_streams
 
 Probed = Callable[[str], MediaInfo]
 _UNTAGGED = ColorSpec()
@@ -70,7 +71,7 @@ def test_the_display_transform_is_read(
 def test_chroma_location_is_read(tmp_path: Path, place: str) -> None:
     number = ("left", "center", "topleft", "top", "bottomleft", "bottom").index(place)
     path = encode(tmp_path / "sited.mp4", scene(3), *X264, "-x264-params", f"chromaloc={number}")
-    assert read_chroma_location(path, 0) == place
+    assert chroma_location(describe_streams(path)[0]) == place
     assert probe_media(path).video.color.chroma_location == place
 
 
@@ -79,7 +80,7 @@ def test_a_file_name_cannot_pass_for_a_chroma_location(tmp_path: Path) -> None:
     folder = tmp_path / "Stream #0:0 Video: (topleft)"
     folder.mkdir()
     path = encode(folder / "(topleft).mp4", scene(3), *X264, "-metadata", "title=Stream #0:0: Video: (top, topleft)")
-    assert read_chroma_location(path, 0) in ("unspecified", "left")
+    assert chroma_location(describe_streams(path)[0]) in ("unspecified", "left")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vsr.pipeline.overlap import overlap
+from vsr.pipeline.overlap import Overlap
 
 
 def _named(name: str) -> list[threading.Thread]:
@@ -17,7 +17,7 @@ def _named(name: str) -> list[threading.Thread]:
 
 @pytest.mark.parametrize("depth", [1, 3, 100])
 def test_items_come_in_order(depth: int) -> None:
-    assert list(overlap(range(500), depth, "order")) == list(range(500))
+    assert list(Overlap(range(500), depth, "order")) == list(range(500))
     assert not _named("order")
 
 
@@ -30,15 +30,15 @@ def test_the_producer_works_ahead_but_not_beyond_the_depth() -> None:
             made = number + 1
             yield number
 
-    items = overlap(produce(), 3, "ahead")
+    items = Overlap(produce(), 3, "ahead")
     assert next(items) == 0
     time.sleep(0.3)
     assert 3 <= made <= 6
-    items.close()  # type: ignore[attr-defined]
+    items.close()
 
 
 def test_the_producer_runs_in_its_own_thread() -> None:
-    assert list(overlap((threading.current_thread().name for _ in range(2)), 1, "elsewhere")) == ["elsewhere"] * 2
+    assert list(Overlap((threading.current_thread().name for _ in range(2)), 1, "elsewhere")) == ["elsewhere"] * 2
 
 
 def test_an_error_arrives_after_the_items_before_it() -> None:
@@ -47,7 +47,7 @@ def test_an_error_arrives_after_the_items_before_it() -> None:
         yield 2
         raise KeyError("mine")
 
-    items = overlap(produce(), 5, "error")
+    items = Overlap(produce(), 5, "error")
     assert [next(items), next(items)] == [1, 2]
     with pytest.raises(KeyError, match="mine"):
         next(items)
@@ -60,7 +60,7 @@ def test_even_an_interrupt_is_passed_on(error: type[BaseException]) -> None:
         yield 1
         raise error
 
-    items = overlap(produce(), 1, "interrupt")
+    items = Overlap(produce(), 1, "interrupt")
     next(items)
     with pytest.raises(error):
         next(items)
@@ -75,32 +75,32 @@ def test_closing_early_closes_the_producer_in_its_thread() -> None:
         finally:
             closed_by.append(threading.current_thread().name)
 
-    items = overlap(produce(), 2, "closing")
+    items = Overlap(produce(), 2, "closing")
     next(items)
-    items.close()  # type: ignore[attr-defined]
+    items.close()
     assert closed_by == ["closing"]
     assert not _named("closing")
 
 
 def test_nested_stages_close_together() -> None:
-    inner = overlap(iter(range(10**9)), 2, "inner")
-    outer = overlap((n * 2 for n in inner), 2, "outer")
+    inner = Overlap(iter(range(10**9)), 2, "inner")
+    outer = Overlap((n * 2 for n in inner), 2, "outer")
     assert [next(outer) for _ in range(5)] == [0, 2, 4, 6, 8]
-    outer.close()  # type: ignore[attr-defined]
-    inner.close()  # type: ignore[attr-defined]
+    outer.close()
+    inner.close()
     assert not _named("inner")
     assert not _named("outer")
 
 
 def test_an_error_in_the_consumer_ends_the_producer() -> None:
     def consume() -> None:
-        items = overlap(iter(range(10**9)), 2, "abandoned")
+        items = Overlap(iter(range(10**9)), 2, "abandoned")
         try:
             for item in items:
                 if item == 3:
                     raise ValueError("consumer")
         finally:
-            items.close()  # type: ignore[attr-defined]
+            items.close()
 
     with pytest.raises(ValueError, match="consumer"):
         consume()
@@ -108,7 +108,7 @@ def test_an_error_in_the_consumer_ends_the_producer() -> None:
 
 
 def test_nothing_in_nothing_out() -> None:
-    assert list(overlap([], 1, "empty")) == []
+    assert list(Overlap([], 1, "empty")) == []
     assert not _named("empty")
 
 
@@ -121,6 +121,6 @@ def test_stages_really_overlap() -> None:
             yield number
 
     began = time.monotonic()
-    for _ in overlap(slow(), 2, "slow"):
+    for _ in Overlap(slow(), 2, "slow"):
         time.sleep(0.01)
     assert time.monotonic() - began < 0.36

@@ -48,7 +48,10 @@ def _frames(
 
 
 def _rules(
-    cap: int = 240, halo: int = 0, span: Span = Span(), origin: Fraction = Fraction(0)  # noqa: B008
+    cap: int = 240,
+    halo: int = 0,
+    span: Span = Span(),  # noqa: B008
+    origin: Fraction = Fraction(0),
 ) -> PlanRules:
     return PlanRules(
         segment_frames=cap,
@@ -64,9 +67,7 @@ def _plan(rules: PlanRules, count: int, cuts: Iterable[int] = (), sizes: Iterabl
     return list(plan_segments(_frames(count, cuts, sizes), rules))
 
 
-def _check_plan(
-    plan: list[PlannedSegment], rules: PlanRules, wanted: range, bounds: Iterable[int], count: int
-) -> None:
+def _check_plan(plan: list[PlannedSegment], rules: PlanRules, wanted: range, bounds: Iterable[int], count: int) -> None:
     """Everything a plan promises."""
     covered = [n for planned in plan for n in range(planned.segment.start, planned.segment.stop)]
     assert covered == list(wanted)

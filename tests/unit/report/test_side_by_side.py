@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vsr.errors import EnvironmentError_
+from vsr.errors import MachineError
 from vsr.report import Panel, busiest_crop, side_by_side, write_side_by_side
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
@@ -46,5 +46,5 @@ def test_written_file_reads_back(tmp_path: Path) -> None:
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one"):
         side_by_side([])
-    with pytest.raises(EnvironmentError_, match="cannot be written"):
+    with pytest.raises(MachineError, match="cannot be written"):
         write_side_by_side(tmp_path / "none" / "sheet.png", [Panel("a", _picture(20, 20))])

@@ -1,0 +1,83 @@
+"""What must be true of an assembled file before it gets its name: every frame, every time, every copied packet."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from vsr.errors import VerificationError
+from vsr.media.inspect import StreamDigest, video_times
+from vsr.pipeline.job import Job
+from vsr.pipeline.sidecar import SegmentResult
+from vsr.timeline import rescale
+
+__all__ = ["check_copied", "check_cover", "check_times"]
+
+_ADDED_TRACKS = 2  # MP4 and MOV append tracks of their own for chapters and timecode
+
+
+def check_cover(job: Job, ordered: Sequence[SegmentResult], num_source_frames: int) -> None:
+    """Segments, in order, hold every frame exactly once. Raises `VerificationError`."""
+    for before, after in itertools.pairwise(ordered):
+        if before.stop != after.start:
+            raise VerificationError(
+                f"segments {before.index} and {after.index} do not meet: {before.stop}, {after.start}"
+            )
+    covered = sum(result.stop - result.start for result in ordered)
+    pictures = sum(len(result.packets) for result in ordered)
+    if covered != num_source_frames or pictures != covered * job.pictures_per_frame:
+        raise VerificationError(
+            f"{num_source_frames} frames went in, {covered} are in segments as {pictures} pictures; nothing was written"
+        )
+
+
+def check_times(job: Job, pts: Sequence[int], shift: Fraction, path: Path) -> tuple[Fraction, bool]:
+    """The frames of ``path`` have the times ``pts`` less ``shift`` seconds, rounded once to its clock.
+
+    Returns the seconds by which the container moved all streams (Matroska holds no negative times), and whether
+    every time is exact. Raises `VerificationError` for anything else.
+    """
+    base = job.encoder.time_base
+    found, clock = video_times(path)
+    ticks = round(shift / base)
+    expected = [rescale(time - ticks, base, clock) for time in pts]
+    if len(found) != len(expected):
+        raise VerificationError(f"{len(expected)} frames were encoded, the assembled file holds {len(found)}")
+    moved = found[0] - expected[0]
+    wrong = sum(a - moved != b for a, b in zip(found, expected, strict=True))
+    if wrong or (moved and job.container != "mkv"):
+        raise VerificationError(f"{wrong or len(found)} of {len(found)} frames have another time in the assembled file")
+    exact = all((time - ticks) * base == (out - moved) * clock for time, out in zip(pts, found, strict=True))
+    return moved * clock, exact
+
+
+def check_copied(
+    job: Job, source: Sequence[StreamDigest], output: Sequence[StreamDigest], moved: Fraction | None, num_own: int = 1
+) -> None:
+    """Every planned stream is in ``output``, in order, with all its packets, in place.
+
+    ``num_own`` streams of ours come before them; ``moved`` is how far their times are from the source's (None: not
+    compared). For a part of a video only kinds are compared: what is copied is cut. Raises `VerificationError`.
+    """
+    planned = ["video"] * num_own + [stream.kind.replace("cover", "video") for stream in job.copied]
+    found = [stream.kind for stream in output]
+    added = found[len(planned) :]
+    if found[: len(planned)] != planned or set(added) - {"data", "subtitle"} or len(added) > _ADDED_TRACKS:
+        raise VerificationError(f"planned streams: {', '.join(planned)}; the assembled file has {', '.join(found)}")
+    if job.span:
+        return
+    by_index = {digest.index: digest for digest in source}
+    for stream, got in zip(job.copied, output[num_own:], strict=False):
+        wanted = by_index[stream.index]
+        if stream.kind not in ("audio", "video"):
+            continue
+        what = f"{stream.kind} stream {stream.index}"
+        if got.num_packets != wanted.num_packets:
+            raise VerificationError(f"{what} has {wanted.num_packets} packets, {got.num_packets} were copied")
+        if moved is None or wanted.first_seconds is None or got.first_seconds is None:
+            continue
+        drift = abs(got.first_seconds - wanted.first_seconds - moved)
+        if drift > max(got.tick, wanted.tick):
+            raise VerificationError(f"{what} starts {float(drift):.6f} s from its place in the assembled file")
