@@ -282,3 +282,11 @@ def test_closed_pipe_is_no_error(clips: Callable[[str], Path]) -> None:
     done = subprocess.run([*PROGRAM, "presets", "--keys"], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
     assert done.stderr == ""
+
+
+def test_json_lines_tell_of_a_failure_too(call: Callable[..., Run], tmp_path: Path) -> None:
+    done = call("upscale", tmp_path / "missing.mp4", "-o", tmp_path / "out.mp4", "--json-lines")
+    assert done.code == 3
+    event = json.loads(done.out)
+    assert (event["event"], event["exit_code"]) == ("error", 3)
+    assert "no such file" in event["message"]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from vsr.api import Outcome, Progress
+    from vsr.errors import VsrError
 
 __all__ = ["Reporter", "reporter"]
 
@@ -32,6 +33,10 @@ class Reporter(Protocol):
 
     def outcome(self, outcome: Outcome) -> None:
         """Called once an input."""
+        ...
+
+    def failure(self, error: VsrError) -> None:
+        """Called where the whole run fails; the error itself is shown by the program's end."""
         ...
 
 
@@ -62,6 +67,9 @@ class _Quiet:
     def outcome(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             fail(str(outcome.error))
+
+    def failure(self, error: VsrError) -> None:
+        pass
 
 
 class _Lines(_Quiet):
@@ -112,7 +120,9 @@ class _Json(_Quiet):
 
     def outcome(self, outcome: Outcome) -> None:
         if outcome.error is not None:
-            self._print(event="error", input=str(outcome.input), message=str(outcome.error))
+            self._print(
+                event="error", input=str(outcome.input), message=str(outcome.error), exit_code=outcome.error.exit_code
+            )
         elif outcome.manifest is not None:
             self._print(
                 event="done",
@@ -121,6 +131,9 @@ class _Json(_Quiet):
                 num_frames=outcome.manifest["times"]["num_frames"],
                 seconds=outcome.manifest["seconds"],
             )
+
+    def failure(self, error: VsrError) -> None:
+        self._print(event="error", message=str(error), exit_code=error.exit_code)
 
     @staticmethod
     def _print(**fields: object) -> None:

@@ -78,20 +78,25 @@ def upscale(
         return _dry_run(inputs, output, preset, start, end, settings, overwrite)
     from vsr import api
     from vsr.cli.progress import reporter
+    from vsr.errors import VsrError
 
     with reporter(quiet=quiet, json_lines=json_lines) as report:
-        outcomes = api.upscale(
-            inputs,
-            output,
-            preset=preset,
-            start=start,
-            end=end,
-            overwrite=overwrite,
-            work_dir=work_dir,
-            on_progress=report.progress,
-            on_outcome=report.outcome,
-            settings=settings,
-        )
+        try:
+            outcomes = api.upscale(
+                inputs,
+                output,
+                preset=preset,
+                start=start,
+                end=end,
+                overwrite=overwrite,
+                work_dir=work_dir,
+                on_progress=report.progress,
+                on_outcome=report.outcome,
+                settings=settings,
+            )
+        except VsrError as error:
+            report.failure(error)
+            raise
     return _summary(outcomes)
 
 

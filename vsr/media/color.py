@@ -75,7 +75,8 @@ def complete_color(
     """Fill what the stream leaves untagged; returns the spec and one sentence for each assumption.
 
     YUV up to 1024×576 is taken as BT.601 (525 or 625 lines), larger as BT.709: what players do with the source, and
-    what they would no longer do with an upscaled copy if it stayed untagged. RGB and grey are taken as sRGB.
+    what they would no longer do with an upscaled copy if it stayed untagged. Grey goes by the same rule; RGB is taken
+    as sRGB, float formats as linear light.
     """
     found: list[str] = []
     primaries, transfer, matrix, what = _assumed(color.matrix, layout, width, height)

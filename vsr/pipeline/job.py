@@ -162,7 +162,9 @@ def _encoder_settings(
     return quality, speed, tuple(unused)
 
 
-def _streams(info: MediaInfo, container: str, drop: bool) -> tuple[tuple[StreamInfo, ...], tuple[str, ...]]:
+def _streams(
+    info: MediaInfo, container: str, drop: bool, from_start: bool
+) -> tuple[tuple[StreamInfo, ...], tuple[str, ...]]:
     """Streams to copy, and what is left out; refuses where something would be lost unasked."""
     copied, lost, dropped = [], [], []
     for stream in info.streams:
@@ -171,6 +173,8 @@ def _streams(info: MediaInfo, container: str, drop: bool) -> tuple[tuple[StreamI
         what = f"{stream.kind} stream {stream.index} ({stream.codec})"
         if stream.codec == "chapters":
             continue  # the chapters themselves are copied; the muxer makes a new track for them where it needs one
+        if stream.codec == "timecode" and not from_start:
+            continue  # named with the other things that a part of a video loses
         if stream.codec == "timecode" and container in ("mkv", "mp4"):
             dropped.append(f"{what}: written anew from its timecode, since .{container} cannot take a copy")
         elif holds(container, stream):
@@ -223,7 +227,9 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     quality, speed, unused = _encoder_settings(codec, settings, width, height)
     layout = choose_layout(codec, video.layout, settings.pix_fmt)
     color, assumptions = _output_color(video, codec, container, layout.family, layout.is_float)
-    copied, dropped = _streams(info, "mkv" if codec.kind == "images" else container, settings.drop_streams)
+    copied, dropped = _streams(
+        info, "mkv" if codec.kind == "images" else container, settings.drop_streams, span.start is None
+    )
     deinterlace = _deinterlace(video, settings)
     time_base = video.time_base / 2 if deinterlace == "field" else video.time_base
     rate = video.average_rate or video.base_rate or Fraction(25)
@@ -259,25 +265,25 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         span=span,
         shift=_shift(info, container),
         copied=copied,
-        dropped=(*dropped, *_lost(info, codec, span, copied)),
+        dropped=(*dropped, *_lost(info, codec, span)),
         assumptions=(*video.assumptions, *assumptions, *unused),
     )
 
 
-def _lost(info: MediaInfo, codec: CodecSpec, span: Span, copied: tuple[StreamInfo, ...]) -> list[str]:
+def _lost(info: MediaInfo, codec: CodecSpec, span: Span) -> list[str]:
     """What besides streams the output cannot keep, in words."""
     video = info.video
     lost = [f"{name}: dynamic metadata does not survive new pictures" for name in video.dropped_hdr]
     if span and info.num_chapters:
         lost.append("chapters: their times are those of the whole video")
-    if span.start is not None and video.timecode and not any(stream.codec == "timecode" for stream in copied):
+    if span.start is not None and video.timecode:
         lost.append("timecode: it is that of the first frame of the whole video")
     if codec.kind == "images":
         if video.display:
             lost.append("rotation: pictures have no place for it")
         if video.mastering or video.content_light:
             lost.append("HDR mastering display and light level: pictures have no place for them")
-        if info.num_chapters and not copied:
+        if info.num_chapters and len(info.streams) == 1:
             lost.append("chapters: pictures have no place for them")
     return lost
 

@@ -16,7 +16,15 @@ from vsr.media.images import is_numbered
 from vsr.media.inspect import StreamDigest
 from vsr.pipeline.assemble import Assembled, image_folder
 from vsr.pipeline.job import Job
-from vsr.pipeline.sidecar import SegmentResult, canonical, device_class, file_digest, library_versions, write_atomically
+from vsr.pipeline.sidecar import (
+    SegmentResult,
+    canonical,
+    describe_encoder,
+    device_class,
+    file_digest,
+    library_versions,
+    write_atomically,
+)
 
 __all__ = ["FORMAT", "load_manifest", "manifest_path", "output_files", "write_manifest"]
 
@@ -72,13 +80,12 @@ def write_manifest(
             "path": str(job.output),
             "files": {str(path.relative_to(root)): file_digest(path) for path in output_files(job.output)},
             "streams": _digests(assembled.streams),
-            "encoder": canonical(job.encoder),
+            "encoder": describe_encoder(job),
             "copied_streams": [stream.index for stream in job.copied],
             "dropped": list(job.dropped),
         },
         "times": {
             "num_frames": assembled.num_frames,
-            "checked": True,
             "exact": assembled.exact_times,
             "shift_seconds": canonical(assembled.shift),
             "container_shift_seconds": canonical(assembled.container_shift),

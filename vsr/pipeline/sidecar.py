@@ -28,6 +28,7 @@ __all__ = [
     "SegmentPaths",
     "SegmentResult",
     "canonical",
+    "describe_encoder",
     "device_class",
     "file_digest",
     "library_versions",
@@ -117,6 +118,11 @@ def device_class(device: str) -> str:
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
+def describe_encoder(job: Job) -> dict[str, Any]:
+    """The encoder's settings as plain data, its codec by name."""
+    return {**canonical(job.encoder), "codec": job.encoder.codec.name}
+
+
 def _deciding(job: Job) -> dict[str, Any]:
     settings = job.settings.model_dump()
     for name in ("drop_streams", "strict", "device", "segment_frames", "cut_threshold"):
@@ -124,7 +130,7 @@ def _deciding(job: Job) -> dict[str, Any]:
     return {
         "settings": settings,
         "options": canonical(job.options),
-        "encoder": canonical(job.encoder),
+        "encoder": describe_encoder(job),
         "color": canonical(job.video.color),
         "deinterlace": job.deinterlace,
         "versions": library_versions(),
