@@ -53,7 +53,7 @@ def count(items: Iterable[object]) -> int:
     return sum(1 for _ in items)
 
 
-def efficiency(folder: Path, frames: int = 400) -> None:
+def efficiency(folder: Path, frames: int = 1000) -> None:
     """End-to-end fps over what the slowest stage, or the cores, would allow."""
     import torch
 

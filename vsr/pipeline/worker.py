@@ -6,6 +6,8 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import av
@@ -31,17 +33,20 @@ from vsr.pipeline.sidecar import (
 )
 from vsr.restorers import Restorer, find_restorer
 
-__all__ = ["SegmentWorker", "build_restorer", "fix_threads", "halo_frames"]
+__all__ = ["Finish", "SegmentWorker", "build_restorer", "fix_threads", "halo_frames"]
 
 _QUEUE_FRAMES = 3
+
+Finish = Callable[[], SegmentResult]
+"""The rest of a segment's work once all its pictures are encoded."""
 
 
 def fix_threads(job: Job) -> None:
     """Set thread counts and kernels that shape results to the plan's constants, for this process."""
     import cv2
 
-    torch.set_num_threads(job.settings.torch_threads)
-    cv2.setNumThreads(job.settings.torch_threads)
+    torch.set_num_threads(job.torch_threads)
+    cv2.setNumThreads(job.torch_threads)
     cv2.setUseOptimized(True)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
@@ -59,6 +64,15 @@ def halo_frames(job: Job) -> int:
     return -(-wanted // job.pictures_per_frame)
 
 
+@contextmanager
+def _writing(work: Path) -> Iterator[None]:
+    """Refusals of the disk as `MachineError`."""
+    try:
+        yield
+    except OSError as error:
+        raise MachineError(f"cannot write segment in {work}: {error.strerror or error}") from error
+
+
 class SegmentWorker:
     """Makes segments of one job, keeping the source open and the restorer ready between them."""
 
@@ -73,46 +87,31 @@ class SegmentWorker:
         """Let go of the source."""
         self._reader.close()
 
-    def run(self, planned: PlannedSegment, on_frame: Callable[[int], None]) -> SegmentResult:
-        """Make ``planned``, or find it finished. ``on_frame`` hears the number of pictures encoded so far.
+    def encode(self, planned: PlannedSegment, on_frame: Callable[[int], None]) -> Finish:
+        """Give every picture of ``planned`` to its encoder; the result is what remains to be done, in any thread.
 
-        Raises `InputError` where the source cannot give these frames again, `MachineError` on a full disk.
+        So the next segment can start while this one's encoder is drained. ``on_frame`` hears the number of pictures
+        encoded so far. A segment that is found finished is not made again. Raises `InputError` where the source
+        cannot give these frames again, `MachineError` on a full disk.
         """
         key = segment_key(self._job, planned)
         paths = SegmentPaths.of(self._work, planned.segment.index, key)
         found = load_result(paths, key)
         if found is not None:
-            return found
+            return lambda: found
         began = time.monotonic()
         temporary = paths.temporary()
-        try:
+        with _writing(self._work):
             sink = segment_sink(temporary, self._job.encoder)
-            try:
-                self._encode(planned, sink, on_frame)
-                packets = tuple(sink.close())
-            except BaseException:
-                sink.abort()
-                raise
-            self._check(planned, [packet.pts for packet in packets])
-            os.replace(temporary, paths.media)
-        except OSError as error:
-            raise MachineError(f"cannot write segment in {self._work}: {error.strerror or error}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
-        result = SegmentResult(
-            index=planned.segment.index,
-            key=key,
-            start=planned.segment.start,
-            stop=planned.segment.stop,
-            packets=packets,
-            digest=file_digest(paths.media),
-            seconds=round(time.monotonic() - began, 3),
-            worker=f"{socket.gethostname()}:{os.getpid()}",
-        )
-        store_result(paths, result)
-        return result
+        try:
+            self._feed(planned, sink, on_frame)
+        except BaseException:
+            sink.abort()
+            raise
+        return partial(self._finish, planned, key, paths, temporary, sink, began)
 
-    def _encode(self, planned: PlannedSegment, sink: SegmentSink, on_frame: Callable[[int], None]) -> None:
+    def _feed(self, planned: PlannedSegment, sink: SegmentSink, on_frame: Callable[[int], None]) -> None:
+        """Decode, restore and encode side by side."""
         job = self._job
         head = planned.records[0]
         restorer = self._restorer(head.width, head.height)
@@ -123,6 +122,38 @@ class SegmentWorker:
             for count, frame in enumerate(restored, 1):
                 sink.write(quantise(frame, job.target), frame.pts)
                 on_frame(count)
+
+    def _finish(
+        self,
+        planned: PlannedSegment,
+        key: str,
+        paths: SegmentPaths,
+        temporary: Path,
+        sink: SegmentSink,
+        began: float,
+    ) -> SegmentResult:
+        """Drain the encoder, check what it made, and give the file its name; the sidecar comes last."""
+        try:
+            packets = tuple(sink.close())
+            self._check(planned, [packet.pts for packet in packets])
+            with _writing(self._work):
+                os.replace(temporary, paths.media)
+        except BaseException:
+            sink.abort()
+            raise
+        result = SegmentResult(
+            index=planned.segment.index,
+            key=key,
+            start=planned.segment.start,
+            stop=planned.segment.stop,
+            packets=packets,
+            digest=file_digest(paths.media),
+            seconds=round(time.monotonic() - began, 3),
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+        )
+        with _writing(self._work):
+            store_result(paths, result)
+        return result
 
     def _restorer(self, width: int, height: int) -> Restorer:
         if (width, height) not in self._restorers:
