@@ -220,8 +220,9 @@ class _PacketsSink:
         self._path, self._spec = path, spec
         self._pix_fmt = _PACKED.get((spec.encoder, spec.layout.name), spec.layout.name)
         self._packets: list[PacketTimes] = []
+        self._file = path.open("wb")  # ours, so that it is closed whatever becomes of the muxer
         self._container: OutputContainer = av.open(
-            f"file:{path}", "w", format=segment_format(spec.codec), options={"fflags": "+bitexact"}
+            self._file, "w", format=segment_format(spec.codec), options={"fflags": "+bitexact"}
         )
         stream = self._container.add_stream(spec.encoder, rate=spec.frame_rate)
         self._stream = stream
@@ -263,17 +264,20 @@ class _PacketsSink:
         self._encode(None)
         try:
             self._container.close()
-            _flush(self._path)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
         except OSError as error:
             raise _disk(self._path, error) from error
         return self._packets
 
     def abort(self) -> None:
         """See `SegmentSink.abort`."""
-        try:
-            self._container.close()
-        except (av.error.FFmpegError, OSError):
-            pass  # the file is being thrown away: what closing it meets no longer matters
+        for opened in (self._container, self._file):
+            try:
+                opened.close()
+            except (av.error.FFmpegError, OSError):
+                pass  # the file is being thrown away: what closing it meets no longer matters
         self._path.unlink(missing_ok=True)
 
 
@@ -319,11 +323,6 @@ class _ImagesSink:
         """See `SegmentSink.abort`."""
         self._file.close()
         self._path.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _disk(path: Path, error: OSError) -> MachineError:

@@ -57,7 +57,7 @@ def _job(clips: Clips, clip: str = "plain", output: str = "out.mp4", **settings:
         {"deinterlace": "frame"},
         {"encoder_threads": 3},
         {"decoder_threads": 2},
-        {"torch_threads": 1},
+        {"torch_threads": 3},
     ],
     ids=str,
 )
