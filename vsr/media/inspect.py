@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,6 +12,7 @@ from typing import Any
 
 import av.error
 
+from vsr.errors import Interrupted
 from vsr.media.safe_open import open_input
 
 __all__ = ["StreamDigest", "digest_streams", "video_times"]
@@ -33,14 +35,19 @@ class StreamDigest:
     """Over the payloads, in file order."""
 
 
-def digest_streams(path: Path) -> tuple[StreamDigest, ...]:
-    """A digest of every stream of ``path``. Damage ends the reading of a stream where it ends."""
+def digest_streams(path: Path, stop: threading.Event | None = None) -> tuple[StreamDigest, ...]:
+    """A digest of every stream of ``path``. Damage ends the reading of a stream where it ends.
+
+    Raises `Interrupted` soon after ``stop`` is set.
+    """
     with open_input(path) as container:
         streams = list(container.streams)
         hashes = [hashlib.sha256() for _ in streams]
         counts, sizes = [0] * len(streams), [0] * len(streams)
         firsts: list[Fraction | None] = [None] * len(streams)
         for packet in _packets(container):
+            if stop is not None and stop.is_set():
+                raise Interrupted(f"{path}: digest not finished")
             index = packet.stream_index
             hashes[index].update(packet)
             counts[index] += 1

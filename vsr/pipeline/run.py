@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -182,14 +183,7 @@ def _run(job: Job, executor: Executor, work: Path, on_progress: OnProgress) -> d
     damage = Damage()
     counter = _Counter()
     results: list[SegmentResult] = []
-    with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="digest") as pool:
-        digest = None if job.info.images else pool.submit(file_digest, job.info.path)
-        streams_path = job.info.streams_path or (None if job.info.images else job.info.path)
-        streams = pool.submit(digest_streams, streams_path) if streams_path is not None else None
-
-        def source_streams() -> Sequence[StreamDigest]:
-            return streams.result() if streams is not None else ()
-
+    with _SourceDigests(job) as source:
         with Overlap(_plan(job, damage, counter, meter), _PLAN_AHEAD, "scan") as planned:
             for result in executor.run(job, work, planned, meter.frame):
                 results.append(result)
@@ -198,11 +192,11 @@ def _run(job: Job, executor: Executor, work: Path, on_progress: OnProgress) -> d
             raise InputError(f"{job.info.path}: no frame lies between --start and --end")
         if job.settings.strict and damage.total:
             raise DamageError(f"{job.info.path}: {_damage_words(damage)}; without --strict it is concealed and counted")
-        assembled = assemble(job, work, results, counter.frames, source_streams, meter.tell)
+        assembled = assemble(job, work, results, counter.frames, source.streams, meter.tell)
         manifest = write_manifest(
             job,
-            input_digest=digest.result() if digest is not None else None,
-            input_streams=source_streams(),
+            input_digest=source.file(),
+            input_streams=source.streams(),
             damage=damage,
             interlaced_frames=counter.interlaced,
             results=results,
@@ -211,6 +205,33 @@ def _run(job: Job, executor: Executor, work: Path, on_progress: OnProgress) -> d
         )
     meter.tell("done")
     return manifest
+
+
+class _SourceDigests:
+    """Digests of the source, taken in the background while the work goes on."""
+
+    def __init__(self, job: Job) -> None:
+        self._stop = threading.Event()
+        self._pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="digest")
+        whole = None if job.info.images else job.info.path
+        parts = job.info.streams_path or whole
+        self._file = self._pool.submit(file_digest, whole, self._stop) if whole is not None else None
+        self._streams = self._pool.submit(digest_streams, parts, self._stop) if parts is not None else None
+
+    def __enter__(self) -> _SourceDigests:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._pool.shutdown(cancel_futures=True)
+
+    def file(self) -> str | None:
+        """SHA-256 of the file; None for an image sequence. Waits until it is known."""
+        return self._file.result() if self._file is not None else None
+
+    def streams(self) -> Sequence[StreamDigest]:
+        """Digests of the streams that may be copied. Waits until they are known."""
+        return self._streams.result() if self._streams is not None else ()
 
 
 @dataclass

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import platform
+import threading
 import uuid
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from vsr.errors import Interrupted
 from vsr.media.encode import PacketTimes
 from vsr.pipeline.job import Job
 from vsr.pipeline.scan import PlannedSegment
@@ -37,6 +39,9 @@ __all__ = [
     "store_result",
     "write_atomically",
 ]
+
+
+_BLOCK_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -149,10 +154,15 @@ def segment_key(job: Job, planned: PlannedSegment) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, as hex."""
+def file_digest(path: Path, stop: threading.Event | None = None) -> str:
+    """SHA-256 of a file, as hex. Raises `Interrupted` soon after ``stop`` is set."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+            if stop is not None and stop.is_set():
+                raise Interrupted(f"{path}: digest not finished")
+    return digest.hexdigest()
 
 
 def write_atomically(path: Path, text: str) -> None:
