@@ -253,7 +253,7 @@ def test_interrupt_keeps_finished_segments_and_the_next_run_goes_on(
 ) -> None:
     output = tmp_path / "out.mp4"
     command = [*PROGRAM, "upscale", str(clips("long")), "-o", str(output), "--json-lines", *QUICK]
-    command += ["--scale", "4", "--set", "segment_frames=16"]
+    command += ["--scale", "8", "--set", "segment_frames=16"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     work = tmp_path / ".out.mp4.vsr-work"
     deadline = time.monotonic() + 60

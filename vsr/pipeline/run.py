@@ -153,6 +153,7 @@ def run_job(
         _clear_attempts(work)
         manifest = _run(job, executor, work, on_progress)
     except BaseException:
+        _clear_attempts(work)
         lock.release()
         _remove_if_empty(work)
         raise
@@ -162,7 +163,7 @@ def run_job(
 
 
 def _clear_attempts(work: Path) -> None:
-    """Remove what killed runs left half-written; we hold the lock, so nobody is writing."""
+    """Remove what stopped runs left half-written; we hold the lock, so nobody is writing."""
     for leftover in work.glob("*.tmp"):
         leftover.unlink(missing_ok=True)
     for leftover in work.glob(".*.tmp"):
