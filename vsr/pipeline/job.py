@@ -59,8 +59,6 @@ class Job:
     """``off``, ``frame`` or ``field``: resolved."""
     device: str
     """``cpu`` or ``cuda:N``: resolved."""
-    torch_threads: int
-    """Threads of torch and OpenCV: resolved."""
     span: Span
     shift: Fraction
     """Seconds taken off every source time (spans without ``span``; those with it start at their first frame)."""
@@ -264,7 +262,6 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         encoder=encoder,
         deinterlace=deinterlace,
         device=_device(settings.device),
-        torch_threads=settings.torch_threads or find_restorer(settings.method).threads,
         span=span,
         shift=_shift(info, container),
         copied=copied,

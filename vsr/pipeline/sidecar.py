@@ -130,7 +130,7 @@ def describe_encoder(job: Job) -> dict[str, Any]:
 
 def _deciding(job: Job) -> dict[str, Any]:
     settings = job.settings.model_dump()
-    for name in ("drop_streams", "strict", "device", "segment_frames", "cut_threshold", "torch_threads"):
+    for name in ("drop_streams", "strict", "device", "segment_frames", "cut_threshold"):
         del settings[name]
     return {
         "settings": settings,
@@ -138,7 +138,6 @@ def _deciding(job: Job) -> dict[str, Any]:
         "encoder": describe_encoder(job),
         "color": canonical(job.video.color),
         "deinterlace": job.deinterlace,
-        "torch_threads": job.torch_threads,
         "versions": library_versions(),
         "device": device_class(job.device),
     }

@@ -45,8 +45,8 @@ def fix_threads(job: Job) -> None:
     """Set thread counts and kernels that shape results to the plan's constants, for this process."""
     import cv2
 
-    torch.set_num_threads(job.torch_threads)
-    cv2.setNumThreads(job.torch_threads)
+    torch.set_num_threads(job.settings.torch_threads)
+    cv2.setNumThreads(job.settings.torch_threads)
     cv2.setUseOptimized(True)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True

@@ -37,9 +37,6 @@ class RestorerSpec(Generic[OptionsT]):
     """Frozen dataclass of its settings, each with a default."""
     build: Callable[[Geometry, OptionsT, torch.device], Restorer]
     """Makes one for a picture geometry, settings and device."""
-    threads: int = 1
-    """Threads of torch and OpenCV that serve it best beside a decoder and an encoder; a constant, since sums may
-    depend on it."""
 
 
 def _lanczos(geometry: Geometry, options: InterpolateOptions, device: torch.device) -> Restorer:
@@ -67,7 +64,6 @@ RESTORERS: Mapping[str, RestorerSpec[Any]] = _table(
             "observation-model",
             MultiFrameOptions,
             MultiFrame,
-            threads=2,
         ),
         RestorerSpec("lanczos", "resample with a 3-lobe Lanczos kernel", "interpolation", InterpolateOptions, _lanczos),
         RestorerSpec("bicubic", "resample with Keys' cubic, a = -0.5", "interpolation", InterpolateOptions, _bicubic),
