@@ -120,8 +120,8 @@ def segment_sink(path: Path, spec: EncoderSpec) -> SegmentSink:
 def _repeatable_x264() -> dict[str, str]:
     """Keep x264 from its AVX-512 routines, one of which reads memory that was never written.
 
-    With them, equal pictures give other bytes once in some hundred encodes (and always under ``MALLOC_PERTURB_=1``);
-    with the AVX2 routines never.
+    With them, equal pictures gave other bytes once in some hundred encodes, and with fresh memory filled on purpose
+    (``MALLOC_PERTURB_=1``) at once; with the AVX2 routines never.
     """
     capable = platform.machine() in ("x86_64", "AMD64") and torch.backends.cpu.get_cpu_capability() != "DEFAULT"
     return {"asm": "AVX2"} if capable else {}

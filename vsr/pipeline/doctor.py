@@ -12,7 +12,7 @@ from vsr.errors import VsrError
 from vsr.media.codecs import CODECS
 from vsr.media.encode import can_encode
 from vsr.media.ffmpeg import ffmpeg_version
-from vsr.pipeline.sidecar import device_class, library_versions
+from vsr.pipeline.sidecar import device_class, software_versions
 
 __all__ = ["Report", "examine"]
 
@@ -46,7 +46,7 @@ def examine() -> Report:
     """Try everything that a run needs."""
     import torch
 
-    report = Report(versions=dict(library_versions()))
+    report = Report(versions=dict(software_versions()))
     try:
         report.versions["ffmpeg_program"] = ffmpeg_version()
     except VsrError as error:

@@ -22,7 +22,7 @@ from vsr.pipeline.sidecar import (
     describe_encoder,
     device_class,
     file_digest,
-    library_versions,
+    software_versions,
     write_atomically,
 )
 
@@ -103,7 +103,7 @@ def write_manifest(
         "assumptions": list(job.assumptions),
         "damage": dataclasses.asdict(damage),
         "device": device_class(job.device),
-        "versions": library_versions() | {"ffmpeg_program": ffmpeg_version()},
+        "versions": software_versions() | {"ffmpeg_program": ffmpeg_version()},
         "seconds": round(seconds, 3),
         "segments": [
             {

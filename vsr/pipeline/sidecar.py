@@ -33,9 +33,9 @@ __all__ = [
     "describe_encoder",
     "device_class",
     "file_digest",
-    "library_versions",
     "load_result",
     "segment_key",
+    "software_versions",
     "store_result",
     "write_atomically",
 ]
@@ -102,7 +102,7 @@ def canonical(value: Any) -> Any:
 
 
 @functools.cache
-def library_versions() -> dict[str, str]:
+def software_versions() -> dict[str, str]:
     """Versions of everything that computes pictures or bytes."""
     import av
 
@@ -138,7 +138,7 @@ def _deciding(job: Job) -> dict[str, Any]:
         "encoder": describe_encoder(job),
         "color": canonical(job.video.color),
         "deinterlace": job.deinterlace,
-        "versions": library_versions(),
+        "versions": software_versions(),
         "device": device_class(job.device),
     }
 

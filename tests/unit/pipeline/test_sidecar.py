@@ -96,7 +96,7 @@ def test_another_range_has_another_key(clips: Clips) -> None:
 def test_other_versions_have_another_key(clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
     job = _job(clips)
     before = segment_key(job, _planned())
-    monkeypatch.setattr("vsr.pipeline.sidecar.library_versions", lambda: {"vsr": "9"})
+    monkeypatch.setattr("vsr.pipeline.sidecar.software_versions", lambda: {"vsr": "9"})
     assert segment_key(job, _planned()) != before
 
 

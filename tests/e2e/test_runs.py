@@ -1,0 +1,160 @@
+"""What goes around a run: inputs and outputs, refusals, what stays behind, manifest, verification."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from videos import first_pictures
+
+import vsr
+
+Clips = Callable[[str], Path]
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+def test_several_inputs_into_a_folder(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"not a video at all" * 100)
+    told: list[vsr.Outcome] = []
+    inputs = [clips("plain"), bad, clips("rich"), clips("mpeg2_ts")]
+    outcomes = vsr.upscale(inputs, tmp_path / "done", settings=quick, on_outcome=told.append)
+    assert told == outcomes
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]
+    assert isinstance(outcomes[1].error, vsr.InputError)
+    assert [o.output.name for o in outcomes] == ["plain.mp4", "bad.mp4", "rich.mkv", "mpeg2.mp4"]
+    found = sorted(path.name for path in (tmp_path / "done").iterdir())
+    made = ["plain.mp4", "rich.mkv", "mpeg2.mp4"]
+    assert found == sorted([*made, *(f"{name}.vsr.json" for name in made)])
+
+
+def test_a_folder_of_videos(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("plain", "gray"):
+        (folder / clips(name).name).write_bytes(clips(name).read_bytes())
+    (folder / "notes.txt").write_text("not a video")
+    outcomes = vsr.upscale(folder, tmp_path / "out", settings=quick)
+    assert [outcome.output.name for outcome in outcomes] == ["gray.mkv", "plain.mp4"]
+    assert all(outcome.output.is_file() for outcome in outcomes)
+
+
+def test_two_inputs_of_one_name_are_refused(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    copy = tmp_path / "plain.mp4"
+    copy.write_bytes(clips("plain").read_bytes())
+    with pytest.raises(vsr.UsageError, match="would both become"):
+        vsr.upscale([clips("plain"), copy], tmp_path / "out", settings=quick)
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("out.avi", {}, "unknown container '.avi'"),
+    ("out.mp5", {}, "did you mean 'mp4'"),
+    ("out", {}, "unknown container"),
+    ("out.mp4", {"codec": "ffv1"}, r"\.mp4 cannot hold ffv1; name the output \.mkv"),
+    ("out.mp4", {"codec": "prores"}, r"name the output \.mov"),
+    ("out.mp4", {"crf": 52}, "--crf 52 is outside 0…51"),
+    ("out.mp4", {"speed": "ultrafst"}, "did you mean 'ultrafast'"),
+    ("out.mp4", {"size": "20000x20"}, "larger than h264 can hold"),
+    ("out.mp4", {"codec": "av1", "speed": None, "size": "9000x20"}, "larger than av1 can hold"),
+    ("out.mp4", {"device": "cuda:99"}, "is not here"),
+    ("out.mov", {"codec": "prores", "speed": None, "lossless": True}, "no lossless mode"),
+    ("out.png", {"speed": None}, "needs a number in its name"),
+    ("%d%d/a%s.png", {"speed": None}, "%06d.png"),
+    ("out.mp4", {"codec": "nonsense"}, "unknown codec"),
+    ("out.mp4", {"pix_fmt": "yuv420p14le"}, "does not hold yuv420p14le"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "message"), REFUSED)
+def test_refusals_come_before_any_work(
+    clips: Clips, tmp_path: Path, quick: dict[str, Any], name: str, changes: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "%d%d").mkdir()
+    with pytest.raises(vsr.UsageError, match=message):
+        vsr.upscale(clips("plain"), tmp_path / name, settings=quick | changes)
+    assert [path.name for path in tmp_path.iterdir()] == ["%d%d"]
+
+
+def test_settings_that_mean_nothing_to_the_codec_are_named(run: Any) -> None:
+    _, manifest = run("plain", "mkv", codec="ffv1", crf=3)
+    assert any("crf 3 means nothing to ffv1" in text for text in manifest["assumptions"])
+
+
+def test_an_output_that_exists_is_kept(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    target = tmp_path / "out.mp4"
+    target.write_text("precious")
+    with pytest.raises(vsr.UsageError, match="--overwrite"):
+        vsr.upscale(clips("plain"), target, settings=quick)
+    assert target.read_text() == "precious"
+    vsr.upscale(clips("plain"), target, settings=quick, overwrite=True)
+    assert len(first_pictures(target)) == 30
+
+
+def test_the_input_is_never_the_output(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clips("plain").read_bytes())
+    link = tmp_path / "link.mp4"
+    link.symlink_to(path)
+    for target in (path, link):
+        with pytest.raises(vsr.UsageError, match="is the input"):
+            vsr.upscale(path, target, settings=quick, overwrite=True)
+    assert path.read_bytes() == clips("plain").read_bytes()
+
+
+def test_only_output_and_manifest_remain(run: Any, tmp_path: Path) -> None:
+    run("plain", "mp4")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.mp4.vsr.json"]
+
+
+def test_the_same_run_gives_the_same_bytes(run: Any, tmp_path: Path) -> None:
+    for clip, extension in (("rich", "mkv"), ("cfr", "mp4"), ("vfr", "mov")):
+        first, _ = run(clip, extension)
+        kept = first.rename(tmp_path / f"first.{extension}")
+        second, _ = run(clip, extension)
+        assert second.read_bytes() == kept.read_bytes()
+
+
+def test_outputs_verify_and_changed_ones_do_not(run: Any) -> None:
+    output, _ = run("cfr", "mp4")
+    assert all(check.passed for check in vsr.verify(output))
+    data = bytearray(output.read_bytes())
+    data[len(data) // 2] ^= 1
+    output.write_bytes(bytes(data))
+    assert not all(check.passed for check in vsr.verify(output))
+    output.with_name("out.mp4.vsr.json").unlink()
+    with pytest.raises(vsr.VerificationError, match="no manifest"):
+        vsr.verify(output)
+
+
+def test_a_changed_picture_of_a_sequence_is_noticed(run: Any) -> None:
+    output, _ = run("plain", "png", scale=1)
+    assert all(check.passed for check in vsr.verify(output))
+    (output.parent / "000003.png").write_bytes((output.parent / "000004.png").read_bytes())
+    [failed] = [check for check in vsr.verify(output) if not check.passed]
+    assert "000003.png" in failed.detail
+
+
+def test_progress_tells_the_truth(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    seen: list[vsr.Progress] = []
+    vsr.upscale(clips("cfr"), tmp_path / "out.mp4", settings=quick, on_progress=seen.append)
+    assert [p.frames_done for p in seen] == sorted(p.frames_done for p in seen)
+    assert seen[-1].stage == "done"
+    assert (seen[-1].frames_done, seen[-1].frames_total, seen[-1].total_is_exact) == (60, 60, True)
+    assert {p.stage for p in seen} == {"restoring", "assembling", "verifying", "done"}
+
+
+def test_the_manifest_says_what_was_done(run: Any, clips: Clips) -> None:
+    import hashlib
+
+    output, manifest = run("cfr", "mp4")
+    written = json.loads(output.with_name("out.mp4.vsr.json").read_text())
+    assert written == json.loads(json.dumps(manifest))
+    assert manifest["input"]["sha256"] == hashlib.sha256(clips("cfr").read_bytes()).hexdigest()
+    assert manifest["output"]["files"] == {"out.mp4": hashlib.sha256(output.read_bytes()).hexdigest()}
+    assert manifest["method"]["name"] == "lanczos"
+    assert manifest["method"]["generative"] is False
+    assert manifest["segments"][0]["start"] == 0
+    assert manifest["segments"][-1]["stop"] == 60
