@@ -8,7 +8,8 @@ Planes follow FFmpeg's component order: Y, Cb, Cr for YUV; R, G, B for RGB; Y fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
@@ -119,6 +120,8 @@ class VideoFrame:
     """Seconds a tick."""
     is_halo: bool = False
     """Context only: the restorer may look at it but returns nothing for it."""
+    findings: Mapping[str, float] = field(default_factory=dict)
+    """What the restorer learnt of it, by name; see `vsr.restorers.findings`."""
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.layout.num_planes:

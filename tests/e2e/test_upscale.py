@@ -288,13 +288,13 @@ def test_a_span_shows_the_same_pictures_as_the_whole(run: Any, tmp_path: Path) -
 @pytest.mark.parametrize("method", ["lanczos", "multiframe"])
 def test_segment_length_does_not_show(run: Any, tmp_path: Path, method: str) -> None:
     """Pictures before encoding are the same however the file was cut."""
-    marks = []
+    marks, counts = [], []
     for length in (16, 240):
-        output, manifest = run("plain", "mkv", codec="ffv1", segment_frames=length, method=method, cut_threshold=100.0)
+        output, manifest = run("long", "mkv", codec="ffv1", segment_frames=length, method=method, cut_threshold=100.0)
         marks.append([fingerprint(planes_of(frame)) for frame in first_pictures(output)])
-        assert [s["start"] for s in manifest["segments"]] == ([0, 16] if length == 16 else [0, 24])
+        counts.append(len(manifest["segments"]))
         output.rename(tmp_path / f"{length}.mkv")
-    assert len(marks[0]) == 30
+    assert counts[0] > counts[1] > 1
     assert marks[0] == marks[1]
 
 
@@ -339,11 +339,11 @@ def test_damage_is_concealed_counted_and_no_frame_lost(run: Any, clips: Clips) -
 @pytest.mark.parametrize("clip", ["damaged", "damaged_ts"])
 def test_strict_stops_at_damage(run: Any, tmp_path: Path, clip: str) -> None:
     with pytest.raises(vsr.DamageError, match="first:"):
-        run(clip, "mkv", strict=True)
+        run(clip, "mkv", strict=True, segment_frames=16)
     assert not (tmp_path / "out.mkv").exists()
     work = tmp_path / ".out.mkv.vsr-work"  # finished segments are kept: without --strict the run goes on from there
     assert {path.suffix for path in work.iterdir()} <= {".bin", ".json", ""}
-    run(clip, "mkv", strict=False)
+    run(clip, "mkv", strict=False, segment_frames=16)
 
 
 @pytest.mark.parametrize("extension", ["png", "tiff", "dpx", "exr"])

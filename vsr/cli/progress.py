@@ -57,7 +57,10 @@ def _result_line(outcome: Outcome) -> str:
     combed = outcome.manifest["interlaced_frames"] if outcome.manifest["deinterlace"] == "off" else 0
     if combed:
         note += f", {combed} interlaced frames left as they are (--deinterlace frame would mend them)"
-    return f"{outcome.output}: {times['num_frames']} frames in {outcome.manifest['seconds']:.1f} s{note}{mended}"
+    from vsr.restorers.findings import describe_findings
+
+    told = "".join(f"\n  {line}" for line in describe_findings(outcome.manifest["method"]["findings"]))
+    return f"{outcome.output}: {times['num_frames']} frames in {outcome.manifest['seconds']:.1f} s{note}{mended}{told}"
 
 
 class _Quiet:
@@ -130,6 +133,7 @@ class _Json(_Quiet):
                 output=str(outcome.output),
                 num_frames=outcome.manifest["times"]["num_frames"],
                 seconds=outcome.manifest["seconds"],
+                findings=outcome.manifest["method"]["findings"],
             )
 
     def failure(self, error: VsrError) -> None:

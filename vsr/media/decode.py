@@ -21,6 +21,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vsr.errors import InputError
+from vsr.media.detach import FrameCopier
 from vsr.media.planes import fingerprint, planes_of
 from vsr.media.safe_open import open_input
 
@@ -181,6 +182,7 @@ class FrameReader:
         self._container: InputContainer | None = None
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._next_ordinal: int | None = None
+        self._copier = FrameCopier()
         self._tail: deque[tuple[int, av.VideoFrame]] = deque(maxlen=overlap_frames)
 
     def __enter__(self) -> FrameReader:
@@ -202,6 +204,7 @@ class FrameReader:
         Raises `InputError` where even a decode from the start gives other frames.
         """
         done = 0
+        fresh = self._next_ordinal or 0  # frames before it are kept copies already
         for frames in self._attempts(records[0]):
             for ordinal, frame in frames:
                 if ordinal is not None and ordinal < records[done].ordinal:
@@ -211,14 +214,16 @@ class FrameReader:
                         continue
                     break
                 self._next_ordinal = records[done].ordinal + 1
-                self._tail.append((records[done].ordinal, frame))
+                kept = self._copier.copy(frame) if ordinal is None or ordinal >= fresh else frame
+                self._tail.append((records[done].ordinal, kept))
                 done += 1
-                yield frame
+                yield kept
                 if done == len(records):
                     return
                 # from the first match on, ordinals are known; a mismatch ends this attempt
             _log.debug("frame %d not found by this way of reaching it", records[done].ordinal)
             self._forget()
+            fresh = 0
         raise InputError(
             f"{self._path}: frame {records[done].ordinal} decodes differently from one pass to the next; "
             "the file changed while it was read, or its damage makes decoding ambiguous"

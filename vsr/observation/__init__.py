@@ -7,8 +7,44 @@ Pairs that belong to an axis are written ``(y, x)``.
 
 from __future__ import annotations
 
-from vsr.observation.blur import GaussianBlur
+from vsr.observation.blur import GaussianBlur, SymmetricBlur, reading_blur
+from vsr.observation.convolution import KernelBlur, VaryingBlur
+from vsr.observation.decimation import Antialiased, Decimation
+from vsr.observation.degradation import DEGRADATIONS, Degradation, degradation_at, degradation_operator, simulate
+from vsr.observation.kernels import box_kernel, disc_kernel, gaussian_kernel, motion_kernel
+from vsr.observation.model import ObservationModel, grid_positions
+from vsr.observation.operator import Composed, LinearOperator
 from vsr.observation.resample import Kernel, resample
-from vsr.observation.sampling import NormalEquations, PointSampler, Stencil
+from vsr.observation.sampling import NormalEquations, PointSampler
+from vsr.observation.stencil import Stencil
+from vsr.observation.warp import Interpolation, Warp
 
-__all__ = ["GaussianBlur", "Kernel", "NormalEquations", "PointSampler", "Stencil", "resample"]
+__all__ = [
+    "DEGRADATIONS",
+    "Antialiased",
+    "Composed",
+    "Decimation",
+    "Degradation",
+    "GaussianBlur",
+    "Interpolation",
+    "Kernel",
+    "KernelBlur",
+    "LinearOperator",
+    "NormalEquations",
+    "ObservationModel",
+    "PointSampler",
+    "Stencil",
+    "SymmetricBlur",
+    "VaryingBlur",
+    "Warp",
+    "box_kernel",
+    "degradation_at",
+    "degradation_operator",
+    "disc_kernel",
+    "gaussian_kernel",
+    "grid_positions",
+    "motion_kernel",
+    "reading_blur",
+    "resample",
+    "simulate",
+]

@@ -2,19 +2,19 @@
 
 Frames of a moving camera sample the scene at points that fit no grid. `PointSampler` reads a high-resolution
 picture there with bilinear weights. Because each point touches one 2×2 block, the normal matrix
-``S^T diag(w) S`` of any number of frames has only nine diagonals: `NormalEquations` adds it up and `Stencil`
-holds it, so a solver's step costs the same for 7 frames as for 70. Sums over scattered points are done in
-integers: integer addition gives the same bytes in any order, so results repeat exactly on parallel hardware.
+``S^T diag(w) S`` of any number of frames has only nine diagonals: `NormalEquations` adds it up into a `Stencil`, so
+a solver's step costs the same for 7 frames as for 70. Sums over scattered points are done in integers: integer
+addition gives the same bytes in any order, so results repeat exactly on parallel hardware.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-__all__ = ["NormalEquations", "PointSampler", "Stencil"]
+from vsr.observation.stencil import Stencil
+
+__all__ = ["NormalEquations", "PointSampler"]
 
 _PRODUCTS = 9
 
@@ -40,49 +40,6 @@ class _Sums:
     def read(self, number: int) -> Tensor:
         """Sum ``number`` as an ``(H, W)`` picture."""
         return self._totals[number].to(self._dtype).div_(self._step).reshape(self._size)
-
-
-@dataclass(frozen=True)
-class Stencil:
-    """A symmetric matrix over the pixels of a picture that couples each pixel to its eight neighbours.
-
-    Each field is ``(H, W)``; entry ``(y, x)`` of a coupling joins pixel ``(y, x)`` with the named neighbour,
-    and is never read where that neighbour is outside.
-    """
-
-    centre: Tensor
-    """Diagonal."""
-    right: Tensor
-    """Coupling with ``(y, x + 1)``."""
-    down: Tensor
-    """Coupling with ``(y + 1, x)``."""
-    down_right: Tensor
-    """Coupling with ``(y + 1, x + 1)``."""
-    down_left: Tensor
-    """Coupling with ``(y + 1, x - 1)``."""
-
-    def apply(self, x: Tensor) -> Tensor:
-        """The matrix times the picture ``x`` ``(H, W)``."""
-        y = self.centre * x
-        y[:, :-1].addcmul_(self.right[:, :-1], x[:, 1:])
-        y[:, 1:].addcmul_(self.right[:, :-1], x[:, :-1])
-        y[:-1].addcmul_(self.down[:-1], x[1:])
-        y[1:].addcmul_(self.down[:-1], x[:-1])
-        y[:-1, :-1].addcmul_(self.down_right[:-1, :-1], x[1:, 1:])
-        y[1:, 1:].addcmul_(self.down_right[:-1, :-1], x[:-1, :-1])
-        y[:-1, 1:].addcmul_(self.down_left[:-1, 1:], x[1:, :-1])
-        y[1:, :-1].addcmul_(self.down_left[:-1, 1:], x[:-1, 1:])
-        return y
-
-    def plus(self, other: Stencil) -> Stencil:
-        """The sum of two matrices."""
-        return Stencil(
-            self.centre + other.centre,
-            self.right + other.right,
-            self.down + other.down,
-            self.down_right + other.down_right,
-            self.down_left + other.down_left,
-        )
 
 
 class PointSampler:
@@ -175,4 +132,4 @@ def _combine(sums: list[list[Tensor]]) -> Stencil:
     down_right = sums[1][1]
     down_left = torch.zeros_like(down_right)
     down_left[:, 1:] = down_right[:, :-1]
-    return Stencil(centre, right, down, down_right, down_left)
+    return Stencil(centre, {(0, 1): right, (1, 0): down, (1, 1): down_right, (1, -1): down_left})

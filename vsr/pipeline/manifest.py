@@ -25,6 +25,7 @@ from vsr.pipeline.sidecar import (
     software_versions,
     write_atomically,
 )
+from vsr.restorers.findings import mean_findings
 
 __all__ = ["FORMAT", "load_manifest", "manifest_path", "output_files", "write_manifest"]
 
@@ -96,6 +97,7 @@ def write_manifest(
             "generative": job.evidence == "generative",
             "model": None,
             "options": canonical(job.options),
+            "findings": mean_findings((result.stop - result.start, result.findings) for result in ordered),
         },
         "settings": job.settings.model_dump(),
         "deinterlace": job.deinterlace,
@@ -112,6 +114,7 @@ def write_manifest(
                 "stop": result.stop,
                 "key": result.key,
                 "sha256": result.digest,
+                "findings": dict(result.findings),
                 "seconds": result.seconds,
                 "worker": result.worker,
                 "reused": result.reused,

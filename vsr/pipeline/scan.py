@@ -29,7 +29,7 @@ DEINTERLACE_CONTEXT = 2
 """Frames the deinterlacer is given on each side of what the restorer sees."""
 
 _DETECTION_WIDTH = 256
-_FIRST_CAPS = (24, 48, 96)
+_FIRST_CAPS = (48, 96)
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,11 @@ class PlanRules:
     """What decides where segments end, besides the pictures."""
 
     segment_frames: int
-    """Longest segment."""
+    """Longest segment, unless a chain is longer."""
     halo_frames: int
     """Context on each side, within the shot."""
+    chain_frames: int
+    """Segments of a shot start whole multiples of this apart."""
     cut_threshold: float
     span: Span
     origin: Fraction
@@ -116,7 +118,8 @@ class _Planner:
 
     def _cap(self) -> int:
         ramp = _FIRST_CAPS[self._count] if self._count < len(_FIRST_CAPS) else self._rules.segment_frames
-        return min(ramp, self._rules.segment_frames)
+        chain = self._rules.chain_frames
+        return max(1, min(ramp, self._rules.segment_frames) // chain) * chain
 
     def _is_before(self, record: FrameRecord, bound: int | Fraction) -> bool:
         if isinstance(bound, int):

@@ -15,7 +15,8 @@ import os
 import platform
 import threading
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -62,6 +63,8 @@ class SegmentResult:
     """Wall time it took to make."""
     worker: str
     """Who made it."""
+    findings: Mapping[str, float] = field(default_factory=dict)
+    """Means over its pictures of what the restorer learnt, by name; see `vsr.restorers.findings`."""
     reused: bool = False
     """Whether it was found finished."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,8 +33,9 @@ from vsr.pipeline.sidecar import (
     store_result,
 )
 from vsr.restorers import Restorer, find_restorer
+from vsr.restorers.findings import Means
 
-__all__ = ["Finish", "SegmentWorker", "build_restorer", "fix_threads", "halo_frames"]
+__all__ = ["Finish", "SegmentWorker", "build_restorer", "chain_frames", "fix_threads", "halo_frames"]
 
 _QUEUE_FRAMES = 3
 
@@ -62,6 +64,12 @@ def halo_frames(job: Job) -> int:
     """Context frames that the job's method wants on each side of a segment, in source frames."""
     wanted = build_restorer(job, job.video.width, job.video.height).halo_frames
     return -(-wanted // job.pictures_per_frame)
+
+
+def chain_frames(job: Job) -> int:
+    """Source frames after which the job's method starts afresh."""
+    pictures = build_restorer(job, job.video.width, job.video.height).chain_frames
+    return math.lcm(pictures, job.pictures_per_frame) // job.pictures_per_frame
 
 
 @contextmanager
@@ -104,14 +112,14 @@ class SegmentWorker:
         with _writing(self._work):
             sink = segment_sink(temporary, self._job.encoder)
         try:
-            self._feed(planned, sink, on_frame)
+            findings = self._feed(planned, sink, on_frame)
         except BaseException:
             sink.abort()
             raise
-        return partial(self._finish, planned, key, paths, temporary, sink, began)
+        return partial(self._finish, planned, key, paths, temporary, sink, began, findings)
 
-    def _feed(self, planned: PlannedSegment, sink: SegmentSink, on_frame: Callable[[int], None]) -> None:
-        """Decode, restore and encode side by side."""
+    def _feed(self, planned: PlannedSegment, sink: SegmentSink, on_frame: Callable[[int], None]) -> dict[str, float]:
+        """Decode, restore and encode side by side; returns the means of what the restorer found."""
         job = self._job
         head = planned.records[0]
         restorer = self._restorer(head.width, head.height)
@@ -119,9 +127,12 @@ class SegmentWorker:
             Overlap(self.pictures(planned), _QUEUE_FRAMES, "decode") as decoded,
             Overlap(restorer.stream(decoded), _QUEUE_FRAMES, "restore") as restored,
         ):
+            means = Means()
             for count, frame in enumerate(restored, 1):
                 sink.write(quantise(frame, job.target), frame.pts)
+                means.add(frame.findings)
                 on_frame(count)
+        return means.read()
 
     def _finish(
         self,
@@ -131,6 +142,7 @@ class SegmentWorker:
         temporary: Path,
         sink: SegmentSink,
         began: float,
+        findings: Mapping[str, float],
     ) -> SegmentResult:
         """Drain the encoder, check what it made, and give the file its name; the sidecar comes last."""
         try:
@@ -149,6 +161,7 @@ class SegmentWorker:
             packets=packets,
             digest=file_digest(paths.media),
             seconds=round(time.monotonic() - began, 3),
+            findings=findings,
             worker=f"{socket.gethostname()}:{os.getpid()}",
         )
         with _writing(self._work):

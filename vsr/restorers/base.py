@@ -43,13 +43,22 @@ class Restorer(Protocol):
     """Turns a run of frames of one shot into better frames.
 
     A restorer is pure: the output for a frame depends on that frame, on at most ``halo_frames`` frames of the
-    same shot on each side, and on its options; never on where a segment starts, on threads or on the machine's
-    load. It may keep bounded state while it streams.
+    same shot on each side, on its place in its chain of frames, and on its options; never on how chains are shared
+    out to segments, on threads or on the machine's load. It may keep bounded state while it streams.
     """
 
     @property
     def halo_frames(self) -> int:
         """Context frames wanted on each side of a segment (fewer are given at the ends of a shot)."""
+        ...
+
+    @property
+    def chain_frames(self) -> int:
+        """Frames after which the restorer starts afresh, counted from the first frame that is not halo.
+
+        Segments of a shot start whole multiples of it apart, so that results do not depend on where they are
+        cut; 1 where every frame stands for itself.
+        """
         ...
 
     @property

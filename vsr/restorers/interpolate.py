@@ -16,7 +16,7 @@ from vsr.frames import VideoFrame
 from vsr.observation import Kernel, resample
 from vsr.restorers.base import Evidence, Geometry
 
-__all__ = ["Interpolate", "InterpolateOptions", "check_size", "resample_plane"]
+__all__ = ["Interpolate", "InterpolateOptions", "check_size", "resample_plane", "sampling_offset"]
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,33 @@ def check_size(frame: VideoFrame, geometry: Geometry) -> None:
         )
 
 
-def resample_plane(frame: VideoFrame, plane: int, geometry: Geometry, kernel: Kernel, device: torch.device) -> Tensor:
+def sampling_offset(offset_px: float, scale: float) -> float:
+    """The offset with which `resample` takes samples to sit ``offset_px`` samples right of (below) block centres."""
+    return offset_px / (1 - 1 / scale) if scale != 1 else 0.0
+
+
+def resample_plane(
+    frame: VideoFrame,
+    plane: int,
+    geometry: Geometry,
+    kernel: Kernel,
+    device: torch.device,
+    *,
+    offset_px: float = 0.0,
+) -> Tensor:
     """Plane number ``plane`` at the output size, ``(H, W)`` float32 code values on ``device``.
 
     Subsampled chroma keeps its siting: it sits in the output's luma grid where it sat in the input's.
+    ``offset_px``: how far right of and below the centres of their blocks the luma's samples lie.
     """
     layout = frame.layout
     offset_x, offset_y = layout.siting_offset(frame.color.chroma_location) if layout.is_chroma(plane) else (0.0, 0.0)
+    if offset_px:
+        block_x, block_y = (
+            (1 << layout.chroma_shift_x, 1 << layout.chroma_shift_y) if layout.is_chroma(plane) else (1, 1)
+        )
+        offset_x += sampling_offset(offset_px / block_x, geometry.scale_x)
+        offset_y += sampling_offset(offset_px / block_y, geometry.scale_y)
     return resample(
         frame.planes[plane].to(device),
         layout.plane_size(plane, geometry.out_width, geometry.out_height),
@@ -61,6 +81,11 @@ class Interpolate:
     def halo_frames(self) -> int:
         """No context."""
         return 0
+
+    @property
+    def chain_frames(self) -> int:
+        """Every frame stands for itself."""
+        return 1
 
     @property
     def evidence(self) -> Evidence:

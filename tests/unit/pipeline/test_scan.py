@@ -50,12 +50,14 @@ def _frames(
 def _rules(
     cap: int = 240,
     halo: int = 0,
+    chain: int = 1,
     span: Span = Span(),  # noqa: B008
     origin: Fraction = Fraction(0),
 ) -> PlanRules:
     return PlanRules(
         segment_frames=cap,
         halo_frames=halo,
+        chain_frames=chain,
         cut_threshold=3.0,
         span=span,
         origin=origin,
@@ -88,8 +90,19 @@ def _check_plan(plan: list[PlannedSegment], rules: PlanRules, wanted: range, bou
 
 def test_segments_grow_from_short_to_the_cap() -> None:
     plan = _plan(_rules(cap=240), 1000)
-    assert [planned.segment.num_frames for planned in plan][:4] == [24, 48, 96, 240]
+    assert [planned.segment.num_frames for planned in plan][:4] == [48, 96, 240, 240]
     _check_plan(plan, _rules(), range(1000), (), 1000)
+
+
+@pytest.mark.parametrize(("cap", "chain"), [(240, 48), (100, 48), (16, 48), (96, 7)])
+def test_segments_hold_whole_chains(cap: int, chain: int) -> None:
+    """Within a shot they start whole chains apart, however the cap falls."""
+    rules = _rules(cap=cap, halo=4, chain=chain)
+    plan = _plan(rules, 700, (131, 300))
+    for planned in plan:
+        shot = max(bound for bound in (0, 131, 300) if bound <= planned.segment.start)
+        assert (planned.segment.start - shot) % chain == 0
+    _check_plan(plan, rules, range(700), (131, 300), 700)
 
 
 def test_no_segment_is_longer_than_the_cap_and_its_remainder() -> None:
@@ -197,7 +210,7 @@ def test_the_first_segment_is_handed_out_early() -> None:
             yield item
 
     next(plan_segments(counted(), _rules(halo=3)))
-    assert seen < 60
+    assert seen < 70
 
 
 def test_memory_of_the_planner_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +236,7 @@ def test_an_empty_stream_has_no_segments() -> None:
 @pytest.mark.parametrize("halo", [0, 3])
 def test_cuts_of_a_real_clip_are_found(probed: Callable[[str], MediaInfo], halo: int) -> None:
     info = probed("cuts")
-    rules = PlanRules(240, halo, 3.0, Span(), info.start, info.video.time_base)
+    rules = PlanRules(240, halo, 1, 3.0, Span(), info.start, info.video.time_base)
     plan = list(plan_segments(scan(info, 1, Damage()), rules))
     starts = {planned.segment.start for planned in plan}
     assert {0, 37, 90} <= starts
@@ -232,7 +245,7 @@ def test_cuts_of_a_real_clip_are_found(probed: Callable[[str], MediaInfo], halo:
 
 def test_the_plan_is_the_same_every_time(probed: Callable[[str], MediaInfo]) -> None:
     info = probed("long")
-    rules = PlanRules(32, 2, 3.0, Span(), info.start, info.video.time_base)
+    rules = PlanRules(32, 2, 1, 3.0, Span(), info.start, info.video.time_base)
 
     def once(threads: int) -> list[PlannedSegment]:
         return list(plan_segments(scan(info, threads, Damage()), rules))
@@ -242,7 +255,7 @@ def test_the_plan_is_the_same_every_time(probed: Callable[[str], MediaInfo]) -> 
 
 def test_a_clip_that_changes_size_is_cut_there(probed: Callable[[str], MediaInfo]) -> None:
     info = probed("size_change")
-    rules = PlanRules(240, 2, 3.0, Span(), info.start, info.video.time_base)
+    rules = PlanRules(240, 2, 1, 3.0, Span(), info.start, info.video.time_base)
     plan = list(plan_segments(scan(info, 1, Damage()), rules))
     for planned in plan:
         assert len({record.geometry for record in planned.records}) == 1

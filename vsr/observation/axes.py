@@ -1,0 +1,64 @@
+"""Linear maps along one axis of a picture, kept as a few taps for each output sample, and their transposes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from vsr.observation.resample import _resample_rows
+
+__all__ = ["AxisMap", "apply_axes", "apply_axes_adjoint"]
+
+
+@dataclass(frozen=True, eq=False)
+class AxisMap:
+    """Output sample ``j`` is ``Σ_t weights[t, j] · input[indices[t, j]]``."""
+
+    in_size: int
+    """Samples that go in."""
+    indices: Tensor
+    """``(taps, out_size)`` int64."""
+    weights: Tensor
+    """``(taps, out_size)`` float64."""
+
+    def transposed(self) -> AxisMap:
+        """The transpose: for each input sample, where it went and with what weight."""
+        out_size = self.indices.shape[1]
+        used = self.weights.T.reshape(-1) != 0
+        target = self.indices.T.reshape(-1)[used]
+        weight = self.weights.T.reshape(-1)[used]
+        source = torch.arange(out_size).repeat_interleave(self.indices.shape[0])[used]
+        order = torch.argsort(target, stable=True)
+        target, weight, source = target[order], weight[order], source[order]
+        counts = torch.bincount(target, minlength=self.in_size)
+        rank = torch.arange(target.numel()) - (counts.cumsum(0) - counts)[target]
+        shape = (max(1, int(counts.max())), self.in_size)
+        indices, weights = torch.zeros(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.float64)
+        indices[rank, target], weights[rank, target] = source, weight
+        return AxisMap(out_size, indices, weights)
+
+
+@lru_cache(maxsize=64)
+def _on(axis: AxisMap, transposed: bool, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The taps ready for a device and type, kept because a video asks for the same few every frame."""
+    used = axis.transposed() if transposed else axis
+    return used.indices.to(device), used.weights.to(device, dtype).unsqueeze(-1)
+
+
+def _along_rows(picture: Tensor, axis: AxisMap, transposed: bool) -> Tensor:
+    return _resample_rows(picture.contiguous(), _on(axis, transposed, picture.device, picture.dtype))
+
+
+def apply_axes(picture: Tensor, down: AxisMap, across: AxisMap) -> Tensor:
+    """``(..., H, W)`` with ``down`` applied to its columns, then ``across`` to its rows; contiguous."""
+    low = _along_rows(picture, down, False)
+    return _along_rows(low.transpose(-1, -2), across, False).transpose(-1, -2).contiguous()
+
+
+def apply_axes_adjoint(picture: Tensor, down: AxisMap, across: AxisMap) -> Tensor:
+    """The transpose of `apply_axes`."""
+    wide = _along_rows(picture.transpose(-1, -2), across, True).transpose(-1, -2)
+    return _along_rows(wide, down, True)

@@ -1,0 +1,54 @@
+"""Reading pictures between pixels so that the reading blurs alike everywhere.
+
+An interpolating kernel passes more detail on a pixel than between pixels, and a fit of motion takes that difference
+for motion: torch's bicubic kernel (a = −0.75) puts it off by 0.03 pixels. A cubic B-spline over the samples smooths,
+but by nearly the same amount at every place: 0.003 pixels. So both pictures of a comparison are read through it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["read_spline", "smooth_spline"]
+
+
+def _pairs(position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The four taps of an axis as two linear readings: their places, and the second one's share."""
+    first = position.floor()
+    t = position - first
+    square = t * t
+    w1 = (4 - 6 * square + 3 * t * square) / 6
+    w3 = t * square / 6
+    before = w1 + (1 - t) ** 3 / 6
+    share = 1 - before
+    return first - 1 + w1 / before, first + 1 + w3 / share, share
+
+
+def read_spline(pictures: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """``(C, H, W)`` pictures at ``(h, w)`` positions in pixel indices, ``(C, h, w)``; float, same device.
+
+    Weights are those of the cubic B-spline (Unser 1999) on the samples themselves: smoothing, not interpolating. Each
+    of the four linear readings does the work of four taps (Sigg & Hadwiger 2005). The border is repeated.
+    """
+    height, width = pictures.shape[-2:]
+    top, bottom, share_y = _pairs(rows)
+    left, right, share_x = _pairs(cols)
+    ys, xs = torch.stack([top, top, bottom, bottom]), torch.stack([left, right, left, right])
+    grid = torch.stack([(2 * xs + 1) / width - 1, (2 * ys + 1) / height - 1], dim=-1)
+    taps = torch.nn.functional.grid_sample(
+        pictures[None],
+        grid.reshape(1, -1, rows.shape[-1], 2),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )[0].reshape(pictures.shape[0], 4, *rows.shape)
+    upper, lower = (torch.lerp(taps[:, i], taps[:, i + 1], share_x) for i in (0, 2))
+    return torch.lerp(upper, lower, share_y)
+
+
+def smooth_spline(pictures: Tensor) -> Tensor:
+    """What `read_spline` gives at the pixel centres of ``(C, H, W)``: weights 1/6, 2/3, 1/6 along each axis."""
+    padded = torch.nn.functional.pad(pictures[None], (1, 1, 1, 1), mode="replicate")[0]
+    padded = (padded[..., :-2] + padded[..., 2:] + 4 * padded[..., 1:-1]) / 6
+    return (padded[:, :-2] + padded[:, 2:] + 4 * padded[:, 1:-1]) / 6

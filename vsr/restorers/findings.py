@@ -1,0 +1,65 @@
+"""What multi-frame reconstruction learns of a video, and how to say it in words.
+
+A restored frame's ``findings`` hold, by name:
+
+- ``noise_sigma``: standard deviation of noise and misregistration, 0…1;
+- ``frames_used``: frames that a pixel rests on, 1 for the frame alone;
+- ``sample_spread_px``: how far neighbours' samples lie from the frame's own grid, in input pixels;
+- ``psf_sigma_px``: the blur assumed, in input pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from vsr.observation.limits import supported_scale
+
+__all__ = ["Means", "describe_findings", "mean_findings"]
+
+_STILL_PX = 0.06  # sample spread below which frames bring no new samples
+_ALONE = 1.5  # frames used below which hardly anything registered
+
+
+class Means:
+    """Running means of numbers by name."""
+
+    def __init__(self) -> None:
+        self._totals: dict[str, float] = {}
+        self._counts: dict[str, float] = {}
+
+    def add(self, findings: Mapping[str, float], weight: float = 1.0) -> None:
+        """Take one more set of numbers."""
+        for name, value in findings.items():
+            self._totals[name] = self._totals.get(name, 0.0) + weight * value
+            self._counts[name] = self._counts.get(name, 0.0) + weight
+
+    def read(self) -> dict[str, float]:
+        """The means, to 6 digits."""
+        return {name: float(f"{total / self._counts[name]:.6g}") for name, total in self._totals.items()}
+
+
+def mean_findings(parts: Iterable[tuple[int, Mapping[str, float]]]) -> dict[str, float]:
+    """Means over parts of ``(frames, findings)``, and ``supported_scale`` where it follows from them."""
+    means = Means()
+    for frames, findings in parts:
+        means.add(findings, frames)
+    found = means.read()
+    if {"psf_sigma_px", "noise_sigma", "frames_used"} <= set(found):
+        scale = supported_scale(found["psf_sigma_px"], found["noise_sigma"], found["frames_used"])
+        found["supported_scale"] = round(scale, 2)
+    return found
+
+
+def describe_findings(found: Mapping[str, float]) -> list[str]:
+    """Plain sentences for people; empty where nothing was found."""
+    if "supported_scale" not in found:
+        return []
+    lines = [
+        f"each pixel rests on {found['frames_used']:.1f} frames; noise {255 * found['noise_sigma']:.1f} of 255, "
+        f"blur {found['psf_sigma_px']:.2f} px: recorded detail for about {found['supported_scale']:.1f}x"
+    ]
+    if found["frames_used"] < _ALONE:
+        lines.append("hardly any neighbouring frame could be registered: most frames were restored on their own")
+    elif found["sample_spread_px"] < _STILL_PX:
+        lines.append("the camera stands still: neighbouring frames bring no new samples, only less noise")
+    return lines

@@ -1,0 +1,248 @@
+"""One picture from the registered frames around it: robust inversion, motion refined and trust renewed in turn.
+
+Every round (1) predicts all samples from the last estimate, (2) refines the motion that misses them, (3) trusts
+each neighbourhood by how well it fits, and (4) lets the solver improve the estimate. Where neighbours cannot be
+trusted only the frame's own samples count: one frame is sharpened, nothing ghosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool2d
+
+from vsr.observation import LinearOperator, ObservationModel, grid_positions, resample
+from vsr.registration import FlowPair, consistency_error, match_brightness, pixel_positions, sample_bicubic
+from vsr.registration.refine import neighbourhood_mean, refining_steps
+from vsr.restorers.interpolate import sampling_offset
+from vsr.solvers.base import Observations, residual_sigma
+
+__all__ = ["Imaging", "Neighbour", "Reconstruction", "carried", "reconstruct"]
+
+_CONSISTENCY_PX = 0.5  # forward-backward miss at which trust falls to 1/e
+_MOTION_STEP_PX = 0.5  # change of motion between neighbouring samples at which trust falls to 1/e
+_OWN_TRUST = 10.0  # the frame's own samples are where they are, a neighbour's only about there
+_CONTRAST_SHARE = 0.1  # misfit allowed in proportion to local contrast: aliasing and small motion errors
+_TOLERANCE = 2.0  # standard deviations of neighbourhood misfit at which trust falls to 0.6
+_MOST_MISFIT = 0.03  # of a neighbour laid on the frame, 0…1; more is another scene, not noise
+_WORSE_THAN_MOST = 2.0  # times the usual misfit that a frame may have and still be believed
+_MISFIT_WINDOW = 5  # samples a side of the neighbourhoods that are trusted or not
+_REFINED_PX = 0.5  # of a frame's pixel: the farthest that refinement moves a sample at a time
+_STRIP_PIXELS = 1 << 21  # larger pictures are solved in strips of about this many pixels
+_MARGIN_ROWS = 32  # shared with the next strip and thrown away: further than blur and prior reach
+_CARRIED_TOLERANCE = 1.0  # standard deviations of misfit at which a carried estimate is given up
+_CARRIED_CONTRAST = 0.05
+
+Solve = Callable[[Observations, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """How samples come from the sought picture."""
+
+    size_yx: tuple[int, int]
+    """Of the sought picture."""
+    scale_yx: tuple[float, float]
+    """Its pixels per sample."""
+    blur: LinearOperator
+    """See `vsr.observation.reading_blur`."""
+    offset_px: float
+    """How far right of and below the centre of its block a sample sits, in samples."""
+
+    def enlarged(self, plane: Tensor) -> Tensor:
+        """``plane`` ``(h, w)`` interpolated on the grid of the sought picture."""
+        offset_yx = (
+            sampling_offset(self.offset_px, self.scale_yx[0]),
+            sampling_offset(self.offset_px, self.scale_yx[1]),
+        )
+        return resample(plane, self.size_yx, scale_yx=self.scale_yx, offset_yx=offset_yx)
+
+    def place(self, rows: Tensor, cols: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions in the frame, in pixel indices, as positions in the sought picture."""
+        shift = 0.5 + self.offset_px
+        return (rows + shift) * self.scale_yx[0] - 0.5, (cols + shift) * self.scale_yx[1] - 0.5
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Another frame of the shot, registered to the one being restored."""
+
+    luma: Tensor
+    """``(h, w)``, 0…1."""
+    motion: FlowPair
+    """From it to the frame being restored, and back."""
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A reconstructed picture and what it rests on."""
+
+    picture: Tensor
+    """``(H, W)`` float32, 0…1."""
+    noise_sigma: float
+    """Standard deviation of noise and misregistration of trusted samples, 0…1."""
+    frames_used: float
+    """Frames that a pixel rests on, averaged over the picture; 1 is the frame alone."""
+    sample_spread_px: float
+    """Mean distance of neighbours' trusted samples from the frame's own grid, in its pixels: 0 brings nothing new."""
+
+
+def _local_range(maps: Tensor) -> Tensor:
+    """Largest minus smallest of each 3×3 neighbourhood of ``(K, h, w)`` maps."""
+    both = torch.cat([maps, -maps])[:, None]
+    high, low = max_pool2d(both, 3, 1, 1)[:, 0].chunk(2)
+    return high + low
+
+
+def _trust_of_misfit(
+    residual: Tensor, contrast: Tensor, level: Tensor, tolerance: float, contrast_share: float
+) -> Tensor:
+    """Trust in 0…1 from the misfit of each sample's neighbourhood, ``(K, h, w)``; ``level`` ``(K,)`` is expected."""
+    mean_square = neighbourhood_mean(residual * residual, _MISFIT_WINDOW)
+    allowed = tolerance * (level[:, None, None] + contrast_share * contrast)
+    return torch.exp(-0.5 * mean_square / (allowed * allowed))
+
+
+def _levels(residual: Tensor) -> Tensor:
+    """Standard deviation of most of each frame's residuals, ``(K,)``, never 0."""
+    return torch.tensor([residual_sigma(frame) for frame in residual], dtype=residual.dtype, device=residual.device)
+
+
+def _registration_trust(motion: FlowPair) -> Tensor:
+    """Trust in 0…1 from how well the two ways agree and how evenly things move, ``(h, w)``."""
+    step = _local_range(motion.forward).amax(0)
+    return torch.exp(-((consistency_error(motion) / _CONSISTENCY_PX) ** 2) - (step / _MOTION_STEP_PX) ** 2)
+
+
+def _observe(luma: Tensor, neighbours: Sequence[Neighbour], imaging: Imaging) -> tuple[Observations, Tensor]:
+    """All samples with their places and first trust, the frame's own ones first; and their local contrast."""
+    size = (int(luma.shape[0]), int(luma.shape[1]))
+    rows, cols = grid_positions(size, imaging.scale_yx, (imaging.offset_px, imaging.offset_px), device=luma.device)
+    frames, places, trusts = [luma], [(rows, cols)], [torch.full_like(luma, _OWN_TRUST)]
+    for neighbour in neighbours:
+        at = pixel_positions(neighbour.motion.forward)
+        expected = sample_bicubic(luma[None], *at)[0]
+        trust = _registration_trust(neighbour.motion)
+        values = match_brightness(expected, neighbour.luma, trust).apply(neighbour.luma)
+        misfit = (expected - values)[None]
+        level = _levels(misfit).clamp_(max=_MOST_MISFIT)
+        contrast = _local_range(values[None])
+        trust = trust * _trust_of_misfit(misfit, contrast, level, _TOLERANCE, _CONTRAST_SHARE)[0]
+        frames.append(values)
+        places.append(imaging.place(*at))
+        trusts.append(trust)
+    stacked = torch.stack(frames)
+    all_rows, all_cols = (torch.stack(axis) for axis in zip(*places, strict=True))
+    model = ObservationModel(imaging.size_yx, all_rows, all_cols, imaging.blur, imaging.scale_yx)
+    return Observations(stacked, model, torch.stack(trusts)), _local_range(stacked)
+
+
+def _slopes(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """Central differences of ``(H, W)`` along rows and columns; 0 at the border."""
+    down, right = torch.zeros_like(picture), torch.zeros_like(picture)
+    torch.sub(picture[2:], picture[:-2], out=down[1:-1]).mul_(0.5)
+    torch.sub(picture[:, 2:], picture[:, :-2], out=right[:, 1:-1]).mul_(0.5)
+    return down, right
+
+
+def _refined(
+    model: ObservationModel, residual: Tensor, blurred: Tensor, weights: Tensor, sigma: float
+) -> ObservationModel:
+    """``model`` with neighbours' samples (all but the first frame's) moved to where they fit better."""
+    slopes = _slopes(blurred)
+    others = replace(model, rows=model.rows[1:], cols=model.cols[1:])
+    limit = _REFINED_PX * max(model.scale_yx)
+    read = (others.read(slopes[0]), others.read(slopes[1]))
+    bounded = weights[1:] * (2 * sigma / residual[1:].abs().clamp_(min=1e-9)).clamp_(max=1.0)
+    rows, cols = refining_steps(residual[1:], read, bounded, sigma, limit)
+    still = torch.zeros_like(rows[:1])
+    return model.moved(torch.cat([still, rows]), torch.cat([still, cols]))
+
+
+def _sample_spread(model: ObservationModel, trust: Tensor, imaging: Imaging) -> float:
+    """See `Reconstruction.sample_spread_px`."""
+    off_grid = torch.zeros_like(trust)
+    for places, scale in ((model.rows, imaging.scale_yx[0]), (model.cols, imaging.scale_yx[1])):
+        own = (places + 0.5) / scale - 0.5 - imaging.offset_px
+        off_grid += (own - own.round()).square()
+    believed = trust[1:].sum()
+    return float((trust[1:] * off_grid[1:].sqrt()).sum() / believed) if float(believed) > 0 else 0.0
+
+
+def _in_strips(observed: Observations, x: Tensor, solve: Solve) -> Tensor:
+    """``solve`` strip by strip, so that memory beyond the samples stays bounded."""
+    height, width = x.shape
+    strip = max(4 * _MARGIN_ROWS, _STRIP_PIXELS // int(width))
+    if height <= strip + _MARGIN_ROWS:
+        return solve(observed, x)
+    parts = []
+    for top in range(0, height, strip):
+        first, last = max(0, top - _MARGIN_ROWS), min(height, top + strip + _MARGIN_ROWS)
+        solved = solve(observed.strip(first, last), x[first:last].contiguous())
+        parts.append(solved[top - first : top - first + strip])
+    return torch.cat(parts)
+
+
+def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) -> Tensor:
+    """The ``previous`` reconstruction moved to the present, ``(H, W)``, interpolation of ``luma`` where that fails.
+
+    ``motion`` leads from the present frame to the previous one, and back.
+    """
+    scale = torch.tensor(imaging.scale_yx, device=luma.device)[:, None, None]
+    flow = torch.stack([imaging.enlarged(axis) for axis in motion.forward]) * scale
+    moved = sample_bicubic(previous[None], *pixel_positions(flow))[0]
+    rows, cols = grid_positions(
+        (int(luma.shape[0]), int(luma.shape[1])),
+        imaging.scale_yx,
+        (imaging.offset_px, imaging.offset_px),
+        device=luma.device,
+    )
+    own = ObservationModel(imaging.size_yx, rows[None], cols[None], imaging.blur, imaging.scale_yx)
+    trust = _registration_trust(motion)
+    moved = match_brightness(luma, own.A(moved)[0], trust).apply(moved)
+    residual = Observations(luma[None], own).residual(moved)
+    fits = _trust_of_misfit(residual, _local_range(luma[None]), _levels(residual), _CARRIED_TOLERANCE, _CARRIED_CONTRAST)
+    share = imaging.enlarged(trust * fits[0]).clamp_(0, 1)
+    return torch.lerp(imaging.enlarged(luma), moved, share)
+
+
+def reconstruct(
+    luma: Tensor,
+    neighbours: Sequence[Neighbour],
+    start: Tensor,
+    imaging: Imaging,
+    solve: Solve,
+    *,
+    rounds: int,
+    unrefined_rounds: int,
+) -> Reconstruction:
+    """The picture behind ``luma`` ``(h, w)`` and its ``neighbours``, from the estimate ``start`` ``(H, W)``.
+
+    ``solve`` improves an estimate given observations; it is called ``rounds`` times. Motion is refined from round
+    ``unrefined_rounds`` on: the first estimate of a cold start is too coarse to correct it. Values 0…1, float32.
+    Deterministic on one kind of device.
+    """
+    observed, contrast = _observe(luma, neighbours, imaging)
+    registered, x = observed.trust, start
+    assert registered is not None
+    trust, sigma = registered, 0.0
+    for number in range(rounds):
+        model = observed.model
+        blurred = model.blur.A(x)
+        residual = (observed.frames - model.read(blurred)) * model.inside
+        if number >= unrefined_rounds and neighbours:
+            model = _refined(model, residual, blurred, registered, residual_sigma(residual, trust))
+            residual = (observed.frames - model.read(blurred)) * model.inside
+        levels = _levels(residual)
+        usual = _WORSE_THAN_MOST * levels.median()
+        fits = _trust_of_misfit(residual, contrast, levels.clamp(max=usual), _TOLERANCE, _CONTRAST_SHARE)
+        fits[0] = 1.0
+        trust = registered * fits
+        sigma = residual_sigma(residual, trust)
+        observed = replace(observed, model=model, trust=trust, noise_sigma=sigma)
+        x = _in_strips(observed, x, solve)
+    used = 1.0 + float(trust[1:].sum(0).mean()) if neighbours else 1.0
+    return Reconstruction(x, sigma, used, _sample_spread(observed.model, trust, imaging))

@@ -1,0 +1,104 @@
+"""What solvers take and how they are described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from vsr.observation.model import ObservationModel
+
+__all__ = ["Observations", "Requirement", "SolverSpec", "residual_sigma"]
+
+OptionsT = TypeVar("OptionsT")
+
+Requirement = Literal["any", "shifts", "exact-shifts"]
+"""Motion that a solver can handle: any; the scene moving as a whole; whole steps of the fine grid only."""
+
+_MEDIAN_SAMPLES = 1 << 15  # enough for a median
+_BELIEVED = 0.3  # samples trusted more than this tell the noise
+_LEAST_SIGMA = 0.3 / 255  # rounding to 8 bits alone
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Recorded frames and how they come from the sought picture."""
+
+    frames: Tensor
+    """``(K, h, w)``, values 0…1."""
+    model: ObservationModel
+    """From the sought picture to the frames."""
+    trust: Tensor | None = None
+    """``(K, h, w)``: how far each sample is believed beforehand, 0 for not at all; None: all alike."""
+    noise_sigma: float | None = None
+    """Standard deviation of noise and misregistration, 0…1; None: found from the misfit."""
+
+    def __post_init__(self) -> None:
+        if self.frames.shape != self.model.rows.shape:
+            raise ValueError(f"frames {tuple(self.frames.shape)} do not fit positions {tuple(self.model.rows.shape)}")
+        if not self.frames.is_floating_point():
+            raise ValueError(f"frames must be floating point, got {self.frames.dtype}")
+        if not bool(torch.isfinite(self.frames).all()):
+            raise ValueError("frames hold NaN or infinity")
+        if self.trust is not None and not bool((torch.isfinite(self.trust) & (self.trust >= 0)).all()):
+            raise ValueError("trust must be finite and not negative")
+
+    def residual(self, x: Tensor) -> Tensor:
+        """Samples minus what the picture ``x`` predicts for them, ``(K, h, w)``; 0 outside the picture."""
+        return (self.frames - self.model.A(x)) * self.model.inside
+
+    def believed(self) -> Tensor:
+        """``trust``, or ones."""
+        return torch.ones_like(self.frames) if self.trust is None else self.trust
+
+    def sigma(self, residual: Tensor) -> float:
+        """``noise_sigma``, or the standard deviation of most of ``residual`` ``(K, h, w)``."""
+        return residual_sigma(residual, self.trust) if self.noise_sigma is None else self.noise_sigma
+
+    def strip(self, first: int, last: int) -> Observations:
+        """What concerns picture rows ``first`` to ``last`` (exclusive)."""
+        model, part = self.model.strip(first, last)
+        trust = None if self.trust is None else self.trust[:, part]
+        return replace(self, frames=self.frames[:, part], model=model, trust=trust)
+
+
+def residual_sigma(residual: Tensor, trust: Tensor | None = None) -> float:
+    """Standard deviation of most of ``residual``, any shape, from the median of what ``trust`` believes.
+
+    At least that of rounding to 8 bits, so that weights stay finite.
+    """
+    step = max(1, residual.numel() // _MEDIAN_SAMPLES)
+    misfit = residual.reshape(-1)[::step].abs()
+    if trust is not None:
+        believed = misfit[trust.reshape(-1)[::step] > _BELIEVED]
+        misfit = believed if believed.numel() else misfit
+    return max(_LEAST_SIGMA, 1.4826 * float(misfit.median())) if misfit.numel() else _LEAST_SIGMA
+
+
+@dataclass(frozen=True)
+class SolverSpec(Generic[OptionsT]):
+    """One row of `SOLVERS`."""
+
+    name: str
+    """What the user calls it."""
+    summary: str
+    """One line for lists."""
+    requires: Requirement
+    """Motion that it can handle."""
+    options_type: type[OptionsT]
+    """Frozen dataclass of its parameters, each with a default."""
+    solve: Callable[[Observations, Tensor, OptionsT], Tensor]
+    """The picture ``(H, W)`` that explains the observations, from a first guess ``(H, W)``."""
+
+    def __call__(self, observed: Observations, start: Tensor, options: Any = None) -> Tensor:
+        """Solve with ``options``, by default the solver's own defaults; ValueError where the motion does not fit."""
+        if tuple(start.shape) != observed.model.size_yx:
+            raise ValueError(f"start is {tuple(start.shape)}, the sought picture {observed.model.size_yx}")
+        if not bool(torch.isfinite(start).all()):
+            raise ValueError("start holds NaN or infinity")
+        if self.requires != "any" and observed.model.shifts_yx is None:
+            raise ValueError(f"{self.name} needs frames that are shifted as a whole; use a solver for any motion")
+        return self.solve(observed, start, self.options_type() if options is None else options)

@@ -1,0 +1,86 @@
+"""How blurred recorded frames are, found from the frames alone.
+
+Pictures look alike at all scales: seen through a Gaussian of width t, the p-th moment of their gradient falls as a
+power of t (Ruderman and Bialek 1994; with p = 4 it is the sharpest edges that count). Blur of width sigma replaces
+t² by t² + sigma². So moments at a few widths t tell sigma, with no sharp picture to compare with.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from vsr.observation.blur import GaussianBlur
+from vsr.solvers.base import Observations
+from vsr.solvers.huber_btv import HuberBtvOptions, solve_huber_btv
+
+__all__ = ["MIN_PSF_SIZE", "estimate_psf", "gradient_moments"]
+
+MIN_PSF_SIZE = 48
+"""Shortest side, in pixels of x, of a picture whose blur can be told."""
+
+_POWER = 4
+_WIDTHS = (0.8, 2.5)  # narrowest and widest t, in pixels
+_NUM_WIDTHS = 6
+_BORDER_WIDTHS = 5.0  # widest t times this is left out at each border
+_USUAL_EXPONENT, _EXPONENT_PULL = 3.2, 0.003  # of photographs, and how strongly it is expected
+_READING_VARIANCE = 1 / 6  # of bilinear reading, which fusion undoes
+_PHOTOGRAPH_VARIANCE = 0.15  # square pixels: what photographs taken for sharp are blurred by already
+_STEP = 0.005  # square pixels
+_FLAT = 1e-12
+
+
+def _gradient(picture: Tensor, sigma: float) -> Tensor:
+    """Size of the gradient of ``picture`` seen through a Gaussian, without the border that it mixes up."""
+    waves_y, waves_x = (torch.fft.fftfreq(size, dtype=picture.dtype, device=picture.device) for size in picture.shape)
+    waves_y = waves_y[:, None]
+    spectrum = torch.fft.fft2(picture) * torch.exp(-2 * math.pi**2 * sigma**2 * (waves_y**2 + waves_x**2))
+    slopes = [torch.fft.ifft2(spectrum * (2j * math.pi * waves)).real for waves in (waves_y, waves_x)]
+    border = math.ceil(_BORDER_WIDTHS * _WIDTHS[1])
+    return torch.hypot(*slopes)[border:-border, border:-border]
+
+
+def gradient_moments(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """``(widths, moments)`` in float64: mean fourth power of the gradient of ``picture`` ``(H, W)`` at each width."""
+    picture = picture.double()
+    ratio = (_WIDTHS[1] / _WIDTHS[0]) ** (1 / (_NUM_WIDTHS - 1))
+    widths = [_WIDTHS[0] * ratio**number for number in range(_NUM_WIDTHS)]
+    moments = torch.stack([_gradient(picture, width).pow(_POWER).mean() for width in widths])
+    return torch.tensor(widths, dtype=torch.float64, device=picture.device), moments
+
+
+def _blur_variance(widths: Tensor, moments: Tensor, most: float) -> float:
+    """Variance v of the blur for which log moments are closest to a straight line in log(t² + v)."""
+    least = -0.9 * float(widths.square().min())
+    count = round((most - least) / _STEP)
+    variances = least + _STEP * torch.arange(count, dtype=torch.float64, device=widths.device)
+    u = (widths.square() + variances[:, None]).log()
+    u, e = u - u.mean(1, keepdim=True), moments.log() - moments.log().mean()
+    half = _USUAL_EXPONENT / 2
+    slope = (_EXPONENT_PULL * half - (u * e).sum(1)) / (u.square().sum(1) + _EXPONENT_PULL)
+    misfit = (e + slope[:, None] * u).square().sum(1) + _EXPONENT_PULL * (slope - half).square()
+    return float(variances[int(misfit.argmin())])
+
+
+def estimate_psf(observed: Observations, start: Tensor) -> float | None:
+    """Standard deviation, in pixels of x, of the Gaussian point spread function behind ``observed``; None if untold.
+
+    For `vsr.observation.reading_blur`. ``start`` is ``(H, W)``, a first guess of the picture; the blur in
+    ``observed.model`` is not looked at. Frames are fused robustly without deblurring, and the growth of their
+    gradients' fourth moment with scale is fitted. A symmetric Gaussian has one parameter, which is what such a
+    statistic can tell; lens, pixel and small motion together come close to one. Photographs count as sharp that are
+    blurred by 0.39 pixels. Within about 10 % on the synthetic suite; pictures with a scale of their own (brick walls,
+    text) mislead it. None for pictures under `MIN_PSF_SIZE`, or without edges. Deterministic; float32 or float64.
+    """
+    if min(observed.model.size_yx) < MIN_PSF_SIZE:
+        return None
+    sharp = replace(observed, model=replace(observed.model, blur=GaussianBlur(0.0, 0.0)))
+    widths, moments = gradient_moments(solve_huber_btv(sharp, start, HuberBtvOptions()))
+    if float(moments.min()) < _FLAT:
+        return None
+    most = max(observed.model.scale_yx) ** 2
+    variance = _blur_variance(widths, moments, most) + _READING_VARIANCE - _PHOTOGRAPH_VARIANCE
+    return math.sqrt(max(variance, 0.0))

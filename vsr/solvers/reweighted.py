@@ -1,0 +1,33 @@
+"""Iteratively re-weighted least squares, the loop that the robust solvers share.
+
+Each round solves, by conjugate gradients from the last x,
+
+    (B^T [sum_k S_k^T W_k S_k] B + R) x = B^T sum_k S_k^T W_k y_k
+
+where the weights W_k and the prior's matrix R are those that suit the last x. The bracket is one nine-diagonal
+matrix whatever the number of frames, so steps are cheap.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from vsr.observation.stencil import Stencil
+from vsr.solvers.base import Observations
+from vsr.solvers.krylov import conjugate_gradients
+
+__all__ = ["weighted_least_squares"]
+
+
+def weighted_least_squares(observed: Observations, weights: Tensor, prior: Stencil, x: Tensor, steps: int) -> Tensor:
+    """``steps`` steps towards the x that minimises ``sum w (y - A x)² + x^T R x``.
+
+    ``weights`` ``(K, h, w)`` ≥ 0; ``prior`` is R; ``x`` is the ``(H, W)`` start.
+    """
+    blur = observed.model.blur
+    samples, right = observed.model.normal_equations(weights, observed.frames)
+
+    def normal(u: Tensor) -> Tensor:
+        return blur.A_adjoint(samples.apply(blur.A(u))).add_(prior.apply(u))
+
+    return conjugate_gradients(normal, blur.A_adjoint(right), x, steps)
