@@ -28,7 +28,7 @@ from vsr.pipeline.manifest import write_manifest
 from vsr.pipeline.overlap import Overlap
 from vsr.pipeline.scan import PlannedSegment, PlanRules, plan_segments
 from vsr.pipeline.sidecar import SegmentResult, file_digest
-from vsr.pipeline.worker import chain_frames, fix_threads, halo_frames
+from vsr.pipeline.worker import chain_frames, fix_threads, halo_frames, survey_frames
 
 __all__ = ["OnProgress", "Progress", "check_output", "run_job", "work_folder"]
 
@@ -250,6 +250,7 @@ def _plan(job: Job, damage: Damage, counter: _Counter, meter: _Meter) -> Iterato
         segment_frames=job.settings.segment_frames,
         halo_frames=halo_frames(job),
         chain_frames=chain_frames(job),
+        survey_frames=survey_frames(job),
         cut_threshold=job.settings.cut_threshold,
         span=job.span,
         origin=job.info.start,

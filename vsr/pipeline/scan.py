@@ -42,6 +42,8 @@ class PlanRules:
     """Context on each side, within the shot."""
     chain_frames: int
     """Segments of a shot start whole multiples of this apart."""
+    survey_frames: int
+    """First frames of each shot that are handed out with its segments."""
     cut_threshold: float
     span: Span
     origin: Fraction
@@ -56,6 +58,8 @@ class PlannedSegment:
     segment: Segment
     records: tuple[FrameRecord, ...]
     """Consecutive frames to decode: the halo range plus the deinterlacer's context, within the shot."""
+    survey: tuple[FrameRecord, ...] = ()
+    """The shot's first frames, for restorers that want to know it."""
 
     @property
     def core(self) -> tuple[FrameRecord, ...]:
@@ -76,6 +80,7 @@ class _Planner:
 
     def __init__(self, rules: PlanRules) -> None:
         self._rules = rules
+        self._head: list[FrameRecord] = []  # first frames of the shot
         self._pending: list[FrameRecord] = []  # from the context of the next segment on
         self._shot_start = 0
         self._next_start: int | None = None  # first frame of the next segment; None: the span has not begun
@@ -83,6 +88,8 @@ class _Planner:
 
     def add(self, record: FrameRecord) -> None:
         self._pending.append(record)
+        if len(self._head) < self._rules.survey_frames:
+            self._head.append(record)
 
     def settle(self, known: int) -> Iterator[PlannedSegment]:
         """Frames before ordinal ``known`` are settled as part of the current shot: hand out what is complete."""
@@ -107,6 +114,7 @@ class _Planner:
         if start is not None and last > start:
             yield self._make(start, last, stop)
         self._pending = [record for record in self._pending if record.ordinal >= stop]
+        self._head = self._pending[: self._rules.survey_frames]
         self._shot_start, self._next_start = stop, None
 
     def is_past_span(self, known: int) -> bool:
@@ -157,7 +165,11 @@ class _Planner:
         )
         self._count += 1
         _log.debug("planned %s", segment)
-        return PlannedSegment(segment, tuple(r for r in self._pending if low <= r.ordinal < high))
+        return PlannedSegment(
+            segment,
+            tuple(r for r in self._pending if low <= r.ordinal < high),
+            tuple(r for r in self._head if r.ordinal < known),
+        )
 
     def _drop_unneeded(self, start: int) -> None:
         keep = max(self._shot_start, start - self._context())

@@ -34,8 +34,9 @@ from vsr.pipeline.sidecar import (
 )
 from vsr.restorers import Restorer, find_restorer
 from vsr.restorers.findings import Means
+from vsr.timeline import Segment
 
-__all__ = ["Finish", "SegmentWorker", "build_restorer", "chain_frames", "fix_threads", "halo_frames"]
+__all__ = ["Finish", "SegmentWorker", "build_restorer", "chain_frames", "fix_threads", "halo_frames", "survey_frames"]
 
 _QUEUE_FRAMES = 3
 
@@ -66,6 +67,12 @@ def halo_frames(job: Job) -> int:
     return -(-wanted // job.pictures_per_frame)
 
 
+def survey_frames(job: Job) -> int:
+    """First source frames of each shot that the job's method wants to see."""
+    wanted = build_restorer(job, job.video.width, job.video.height).survey_frames
+    return -(-wanted // job.pictures_per_frame)
+
+
 def chain_frames(job: Job) -> int:
     """Source frames after which the job's method starts afresh."""
     pictures = build_restorer(job, job.video.width, job.video.height).chain_frames
@@ -89,7 +96,7 @@ class SegmentWorker:
         self._job, self._work = job, work
         overlap_frames = 2 * (halo_frames(job) + DEINTERLACE_CONTEXT)
         self._reader: Reader = open_reader(job.info, job.settings.decoder_threads, overlap_frames)
-        self._restorers: dict[tuple[int, int], Restorer] = {}
+        self._restorer: tuple[object, Restorer] | None = None  # for the shot that it is for
 
     def close(self) -> None:
         """Let go of the source."""
@@ -121,8 +128,7 @@ class SegmentWorker:
     def _feed(self, planned: PlannedSegment, sink: SegmentSink, on_frame: Callable[[int], None]) -> dict[str, float]:
         """Decode, restore and encode side by side; returns the means of what the restorer found."""
         job = self._job
-        head = planned.records[0]
-        restorer = self._restorer(head.width, head.height)
+        restorer = self._restorer_for(planned)
         with (
             Overlap(self.pictures(planned), _QUEUE_FRAMES, "decode") as decoded,
             Overlap(restorer.stream(decoded), _QUEUE_FRAMES, "restore") as restored,
@@ -168,10 +174,17 @@ class SegmentWorker:
             store_result(paths, result)
         return result
 
-    def _restorer(self, width: int, height: int) -> Restorer:
-        if (width, height) not in self._restorers:
-            self._restorers = {(width, height): build_restorer(self._job, width, height)}
-        return self._restorers[width, height]
+    def _restorer_for(self, planned: PlannedSegment) -> Restorer:
+        head, survey = planned.records[0], planned.survey
+        shot = (head.width, head.height, survey)
+        if self._restorer is None or self._restorer[0] != shot:
+            restorer = build_restorer(self._job, head.width, head.height)
+            if survey:
+                first, stop = survey[0].ordinal, survey[-1].ordinal + 1
+                pictures = self.pictures(PlannedSegment(Segment(0, first, stop, first, stop), survey))
+                restorer = restorer.for_shot(list(pictures))
+            self._restorer = (shot, restorer)
+        return self._restorer[1]
 
     def _check(self, planned: PlannedSegment, pts: Iterable[int]) -> None:
         expected = [time for record in planned.core for time in _times(self._job, planned, record.ordinal)]

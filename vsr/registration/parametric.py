@@ -220,8 +220,9 @@ def register(
     What cannot be registered (pictures that are flat, tiny, unrelated, striped, or not finite) is never an exception:
     ``converged`` is False, ``reason`` says why, and the matrix is the identity. A shape that does not fit is.
 
-    After Evangelidis & Psarakis 2008 and Baker & Matthews 2004, with Geman-McClure weights and a gain and an offset
-    in the fit. On large pictures the last levels of the pyramid are left out where they would add no precision.
+    Lucas & Kanade 1981 with the mean gradients of Benhimane & Malis 2004, Geman-McClure weights (Black & Anandan
+    1996), and a gain and an offset in the fit. Of large pictures the finest levels of the pyramid are left out: they
+    would take time and add no precision.
     """
     _check_arguments(a, b[None], weights)
     return _Reference(a, model, weights).motion_to(b, initial)

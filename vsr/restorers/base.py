@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -64,6 +64,15 @@ class Restorer(Protocol):
     @property
     def evidence(self) -> Evidence:
         """What its results rest on."""
+        ...
+
+    @property
+    def survey_frames(self) -> int:
+        """First frames of a shot that `for_shot` wants to see; 0 where shots are all alike."""
+        ...
+
+    def for_shot(self, frames: Sequence[VideoFrame]) -> Restorer:
+        """The restorer with what the first ``survey_frames`` of a shot (fewer in short shots) tell of it settled."""
         ...
 
     def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:

@@ -5,7 +5,7 @@ The baseline that every other method is measured against, and the path for plane
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -91,6 +91,15 @@ class Interpolate:
     def evidence(self) -> Evidence:
         """The pixels of the frame itself."""
         return "interpolation"
+
+    @property
+    def survey_frames(self) -> int:
+        """Shots are all alike."""
+        return 0
+
+    def for_shot(self, frames: Sequence[VideoFrame]) -> Interpolate:
+        """Itself."""
+        return self
 
     def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         """One resampled frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""

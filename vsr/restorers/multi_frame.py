@@ -8,7 +8,7 @@ carried on by the motion, so most of its work is done already. Chroma and colour
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -27,6 +27,7 @@ from vsr.restorers.chroma import guided_detail
 from vsr.restorers.interpolate import check_size, resample_plane
 from vsr.restorers.quality import LEVELS, Quality
 from vsr.restorers.reconstruction import Imaging, Neighbour, Reconstruction, Solve, carried, reconstruct
+from vsr.restorers.survey import SURVEY_FRAMES, find_psf
 from vsr.restorers.window import Seen, Window
 from vsr.solvers import find_solver
 from vsr.solvers.huber_btv import HuberBtvOptions
@@ -38,7 +39,7 @@ CHAIN_FRAMES = 48
 
 _RUN_IN_FRAMES = 2  # reconstructed ahead of a chain, within the shot, so that its first frame starts warm
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
-_OVERSHOOT_SHARE = 0.1  # of the local range: overshoot that is left as it is
+_OVERSHOOT_SHARE = 0.2  # of the local range: overshoot that is left as it is
 _OVERSHOOT_KEPT = 0.5  # of what goes beyond
 _FOREIGN_ROUNDS = 2  # rounds with solvers that iterate by themselves
 
@@ -50,9 +51,9 @@ class MultiFrameOptions:
     quality: Quality = "standard"
     """How long to work on a frame: draft, standard or best."""
     degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
-    """How the input came to be: a camera's pictures, or shrunk by bicubic (BI) or Gaussian blur and dropping (BD)."""
+    """How the input came to be: found (auto), a usual camera's, or shrunk by bicubic (BI) or blur and dropping (BD)."""
     psf_sigma_px: float | None = None
-    """Standard deviation of lens and pixel blur, in input pixels; None: the degradation's. Too large gives halos."""
+    """Standard deviation of lens and pixel blur, in input pixels; None: the degradation's, found per shot for auto."""
     radius_frames: int | None = None
     """Neighbours used on each side of a frame; None: enough for the scale."""
     regularization: float = 1.0
@@ -152,6 +153,21 @@ class MultiFrame:
     def evidence(self) -> Evidence:
         """Recorded frames through an imaging model."""
         return "observation-model"
+
+    @property
+    def survey_frames(self) -> int:
+        """Enough to find the blur, where it is not given."""
+        given = self._options.psf_sigma_px is not None or self._options.degradation != "auto"
+        return 0 if given or not self._reconstructs else SURVEY_FRAMES
+
+    def for_shot(self, frames: Sequence[VideoFrame]) -> MultiFrame:
+        """The restorer with the blur found from ``frames``, itself where it is given or cannot be told."""
+        if self.survey_frames == 0 or not frames:
+            return self
+        sigma = find_psf([_luma(frame, self._device) for frame in frames])
+        if sigma is None:
+            return self
+        return MultiFrame(self._geometry, replace(self._options, psf_sigma_px=sigma), self._device)
 
     def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         """One reconstructed frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""

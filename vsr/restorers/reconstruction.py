@@ -20,7 +20,7 @@ from vsr.registration.refine import neighbourhood_mean, refining_steps
 from vsr.restorers.interpolate import sampling_offset
 from vsr.solvers.base import Observations, residual_sigma
 
-__all__ = ["Imaging", "Neighbour", "Reconstruction", "carried", "reconstruct"]
+__all__ = ["Imaging", "Neighbour", "Reconstruction", "carried", "observe", "reconstruct"]
 
 _CONSISTENCY_PX = 0.5  # forward-backward miss at which trust falls to 1/e
 _MOTION_STEP_PX = 0.5  # change of motion between neighbouring samples at which trust falls to 1/e
@@ -117,7 +117,7 @@ def _registration_trust(motion: FlowPair) -> Tensor:
     return torch.exp(-((consistency_error(motion) / _CONSISTENCY_PX) ** 2) - (step / _MOTION_STEP_PX) ** 2)
 
 
-def _observe(luma: Tensor, neighbours: Sequence[Neighbour], imaging: Imaging) -> tuple[Observations, Tensor]:
+def observe(luma: Tensor, neighbours: Sequence[Neighbour], imaging: Imaging) -> tuple[Observations, Tensor]:
     """All samples with their places and first trust, the frame's own ones first; and their local contrast."""
     size = (int(luma.shape[0]), int(luma.shape[1]))
     rows, cols = grid_positions(size, imaging.scale_yx, (imaging.offset_px, imaging.offset_px), device=luma.device)
@@ -204,7 +204,9 @@ def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) 
     trust = _registration_trust(motion)
     moved = match_brightness(luma, own.A(moved)[0], trust).apply(moved)
     residual = Observations(luma[None], own).residual(moved)
-    fits = _trust_of_misfit(residual, _local_range(luma[None]), _levels(residual), _CARRIED_TOLERANCE, _CARRIED_CONTRAST)
+    fits = _trust_of_misfit(
+        residual, _local_range(luma[None]), _levels(residual), _CARRIED_TOLERANCE, _CARRIED_CONTRAST
+    )
     share = imaging.enlarged(trust * fits[0]).clamp_(0, 1)
     return torch.lerp(imaging.enlarged(luma), moved, share)
 
@@ -225,7 +227,7 @@ def reconstruct(
     ``unrefined_rounds`` on: the first estimate of a cold start is too coarse to correct it. Values 0…1, float32.
     Deterministic on one kind of device.
     """
-    observed, contrast = _observe(luma, neighbours, imaging)
+    observed, contrast = observe(luma, neighbours, imaging)
     registered, x = observed.trust, start
     assert registered is not None
     trust, sigma = registered, 0.0

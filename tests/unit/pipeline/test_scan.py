@@ -58,6 +58,7 @@ def _rules(
         segment_frames=cap,
         halo_frames=halo,
         chain_frames=chain,
+        survey_frames=9,
         cut_threshold=3.0,
         span=span,
         origin=origin,
@@ -85,6 +86,8 @@ def _check_plan(plan: list[PlannedSegment], rules: PlanRules, wanted: range, bou
         assert segment.halo_stop == min(stop, segment.stop + rules.halo_frames)
         ordinals = [record.ordinal for record in planned.records]
         assert ordinals == list(range(max(first, segment.start - context), min(stop, segment.stop + context)))
+        heads = min(stop, first + rules.survey_frames)
+        assert [record.ordinal for record in planned.survey] == list(range(first, heads))
         assert [record.ordinal for record in planned.core] == list(range(segment.start, segment.stop))
 
 
@@ -236,7 +239,7 @@ def test_an_empty_stream_has_no_segments() -> None:
 @pytest.mark.parametrize("halo", [0, 3])
 def test_cuts_of_a_real_clip_are_found(probed: Callable[[str], MediaInfo], halo: int) -> None:
     info = probed("cuts")
-    rules = PlanRules(240, halo, 1, 3.0, Span(), info.start, info.video.time_base)
+    rules = PlanRules(240, halo, 1, 9, 3.0, Span(), info.start, info.video.time_base)
     plan = list(plan_segments(scan(info, 1, Damage()), rules))
     starts = {planned.segment.start for planned in plan}
     assert {0, 37, 90} <= starts
@@ -245,7 +248,7 @@ def test_cuts_of_a_real_clip_are_found(probed: Callable[[str], MediaInfo], halo:
 
 def test_the_plan_is_the_same_every_time(probed: Callable[[str], MediaInfo]) -> None:
     info = probed("long")
-    rules = PlanRules(32, 2, 1, 3.0, Span(), info.start, info.video.time_base)
+    rules = PlanRules(32, 2, 1, 9, 3.0, Span(), info.start, info.video.time_base)
 
     def once(threads: int) -> list[PlannedSegment]:
         return list(plan_segments(scan(info, threads, Damage()), rules))
@@ -255,7 +258,7 @@ def test_the_plan_is_the_same_every_time(probed: Callable[[str], MediaInfo]) -> 
 
 def test_a_clip_that_changes_size_is_cut_there(probed: Callable[[str], MediaInfo]) -> None:
     info = probed("size_change")
-    rules = PlanRules(240, 2, 1, 3.0, Span(), info.start, info.video.time_base)
+    rules = PlanRules(240, 2, 1, 9, 3.0, Span(), info.start, info.video.time_base)
     plan = list(plan_segments(scan(info, 1, Damage()), rules))
     for planned in plan:
         assert len({record.geometry for record in planned.records}) == 1
