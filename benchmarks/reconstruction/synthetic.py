@@ -21,7 +21,8 @@ from torch import Tensor
 
 from vsr.observation import reading_blur, resample
 from vsr.observation.model import ObservationModel
-from vsr.registration import sample_bicubic
+from vsr.registration import register, sample_bicubic
+from vsr.registration.phase import phase_correlation
 from vsr.solvers import SOLVERS, find_solver
 from vsr.solvers.base import Observations
 from vsr.solvers.bayesian import estimate_psf
@@ -125,12 +126,8 @@ def opencv_has_superres() -> bool:
     return hasattr(cv2, "superres")
 
 
-def estimated_shifts(case: Case) -> Tensor | None:
-    """Shifts in samples as registration finds them; None while the package cannot."""
-    try:
-        from vsr.registration.parametric import register
-    except ImportError:
-        return None
+def estimated_shifts(case: Case) -> Tensor:
+    """Shifts in samples as registration finds them."""
     found = [torch.zeros(2, dtype=torch.float64)]
     for frame in case.frames[1:]:
         motion = register(case.frames[0], frame, model="translation")
@@ -139,20 +136,15 @@ def estimated_shifts(case: Case) -> Tensor | None:
     return torch.stack(found)
 
 
-def phase_shifts(case: Case) -> Tensor | None:
+def phase_shifts(case: Case) -> Tensor:
     """Shifts in samples by phase correlation alone."""
-    try:
-        from vsr.registration.phase import phase_correlation
-    except ImportError:
-        return None
     found = [phase_correlation(case.frames[0], frame).shift_yx for frame in case.frames]
     return -torch.tensor(found, dtype=torch.float64)
 
 
-def registered(case: Case, find: Callable[[Case], Tensor | None]) -> Tensor:
-    """huber-btv with estimated motion; the bicubic picture where there is no estimate."""
-    shifts = find(case)
-    return bicubic(case) if shifts is None else solved("huber-btv", case, shifts)
+def registered(case: Case, find: Callable[[Case], Tensor]) -> Tensor:
+    """huber-btv with estimated motion."""
+    return solved("huber-btv", case, find(case))
 
 
 def blind(case: Case) -> Tensor:
@@ -198,8 +190,8 @@ def motion_line(names: tuple[str, ...]) -> None:
     """Root mean square error of estimated shifts, in samples."""
     for title, find in (("phase correlation", phase_shifts), ("registration", estimated_shifts)):
         found = [(find(case), case.shifts_px) for case in cases(names, 3, False)]
-        errors = [(shifts - true).square().mean().sqrt() for shifts, true in found if shifts is not None]
-        listed = " / ".join(f"{float(error):.3f}" for error in errors) or "not available"
+        errors = [(shifts - true).square().mean().sqrt() for shifts, true in found]
+        listed = " / ".join(f"{float(error):.3f}" for error in errors)
         print(f"Shift error of {title}, ×3 clean, samples: {listed}.")
 
 

@@ -1,7 +1,7 @@
 """Vid4 at ×4 through the default method: PSNR and SSIM of every frame. Prints Markdown.
 
     python benchmarks/reconstruction/vid4.py FOLDER [--degradation BD|BI|both] [--clips walk,foliage]
-        [--frames N] [--set KEY=VALUE ...]
+        [--frames N] [--assume NAME] [--threads N] [--each] [--set KEY=VALUE ...]
 
 FOLDER holds ``NAME_GT.mkv`` and ``NAME_BIx4.mkv`` for each clip, lossless RGB. BI is given (MATLAB's antialiased
 bicubic); BD is made here from the truth: Gaussian of sigma 1.6, every fourth sample from the first, 8 bits. Scores
@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,7 @@ def main() -> None:
             geometry = Geometry(width, height, width * SCALE, height * SCALE)
             restorer = MultiFrame(geometry, method_options("multiframe", options), torch.device("cpu"))
             began = time.perf_counter()
+            restorer = restorer.for_shot(list(islice(frames_of(clip), restorer.survey_frames)))
             restored = [frame.planes[0] for frame in restorer.stream(frames_of(clip))]
             seconds = (time.perf_counter() - began) / len(restored)
             plain, _, _ = score(clip, bicubic(clip, degradation))

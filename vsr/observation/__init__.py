@@ -7,7 +7,7 @@ Pairs that belong to an axis are written ``(y, x)``.
 
 from __future__ import annotations
 
-from vsr.observation.blur import GaussianBlur, SymmetricBlur, reading_blur
+from vsr.observation.blur import GaussianBlur, SymmetricBlur, mean_blur, reading_blur
 from vsr.observation.convolution import KernelBlur, VaryingBlur
 from vsr.observation.decimation import Antialiased, Decimation
 from vsr.observation.degradation import DEGRADATIONS, Degradation, degradation_at, degradation_operator, simulate
@@ -43,6 +43,7 @@ __all__ = [
     "disc_kernel",
     "gaussian_kernel",
     "grid_positions",
+    "mean_blur",
     "motion_kernel",
     "reading_blur",
     "resample",

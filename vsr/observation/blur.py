@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from vsr.observation.borders import mirrored
 from vsr.observation.resample import KERNELS
 
-__all__ = ["GaussianBlur", "SymmetricBlur", "reading_blur"]
+__all__ = ["GaussianBlur", "SymmetricBlur", "mean_blur", "reading_blur"]
 
 Taps = tuple[float, ...]
 """Weights of samples 0, 1, 2, … to either side; both sides sum to 1."""
@@ -80,17 +81,17 @@ class SymmetricBlur:
         for taps in (taps_y, taps_x):
             if not taps or not all(math.isfinite(weight) for weight in taps):
                 raise ValueError(f"taps must be finite numbers, got {taps}")
-        self._taps_y, self._taps_x = taps_y, taps_x
+        self.taps_y, self.taps_x = taps_y, taps_x
 
     def A(self, picture: Tensor) -> Tensor:  # noqa: N802
         """The blurred picture; same shape, dtype and device."""
-        widest = max(len(self._taps_y), len(self._taps_x))
+        widest = max(len(self.taps_y), len(self.taps_x))
         plain = picture.ndim == 2 and picture.dtype == torch.float32 and picture.device.type == "cpu"
         if plain and 1 < widest <= min(picture.shape):
-            filtered = _filtered_by_opencv(picture, self._taps_y, self._taps_x)
+            filtered = _filtered_by_opencv(picture, self.taps_y, self.taps_x)
             if filtered is not None:
                 return filtered
-        return _blur_along(_blur_along(picture, self._taps_y, -2), self._taps_x, -1)
+        return _blur_along(_blur_along(picture, self.taps_y, -2), self.taps_x, -1)
 
     def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802
         """Equal to `A`."""
@@ -117,3 +118,12 @@ def reading_blur(psf_sigma_yx: tuple[float, float] | None, scale_yx: tuple[float
         scale_y, scale_x = (max(1.0, scale) for scale in scale_yx)
         return SymmetricBlur(_reading_bicubic_taps(scale_y), _reading_bicubic_taps(scale_x))
     return GaussianBlur(*(max(0.0, sigma * sigma - _READING_VARIANCE) ** 0.5 for sigma in psf_sigma_yx))
+
+
+def _mean_taps(first: Taps, second: Taps, share: float) -> Taps:
+    return tuple((1 - share) * a + share * b for a, b in zip_longest(first, second, fillvalue=0.0))
+
+
+def mean_blur(first: SymmetricBlur, second: SymmetricBlur, share: float) -> SymmetricBlur:
+    """What lies between two blurs, ``second`` weighing ``share`` (0 to 1) and ``first`` the rest."""
+    return SymmetricBlur(_mean_taps(first.taps_y, second.taps_y, share), _mean_taps(first.taps_x, second.taps_x, share))

@@ -42,7 +42,7 @@ class ObservationModel:
     """``A_k = S_k B`` for K frames of ``(h, w)``: a blur B on the grid of the sought picture, then bilinear reading.
 
     Equal to D B M_k where the blur is the same in all directions and the motion is close to a shift in the
-    neighbourhood of a pixel; for strong zoom compose `Warp`, `VaryingBlur` and `Decimation` instead.
+    neighbourhood of a pixel. Strong zoom needs `VaryingBlur`; compose it with `Warp` and `Decimation` to simulate that.
     Samples outside the picture read 0 and count for nothing.
     """
 

@@ -17,6 +17,7 @@ from vsr.observation.stencil import Stencil
 __all__ = ["NormalEquations", "PointSampler"]
 
 _PRODUCTS = 9
+_AT_BORDER_PX = 0.01  # outside by no more counts as at the border: positions are rounded
 
 
 def _fixed_point(dtype: torch.dtype) -> tuple[torch.dtype, float]:
@@ -55,7 +56,8 @@ class PointSampler:
         if min(height, width) < 2:
             raise ValueError(f"bilinear reading needs at least 2x2 pixels, got {height}x{width}")
         self._size = size_yx
-        self.inside = (rows >= 0) & (rows <= height - 1) & (cols >= 0) & (cols <= width - 1)
+        below, beyond = -_AT_BORDER_PX, _AT_BORDER_PX - 1
+        self.inside = (rows >= below) & (rows <= height + beyond) & (cols >= below) & (cols <= width + beyond)
         """``(N,)`` bool: points within the picture."""
         rows, cols = rows.clamp(0, height - 1), cols.clamp(0, width - 1)
         top, left = rows.floor().clamp(max=height - 2), cols.floor().clamp(max=width - 2)

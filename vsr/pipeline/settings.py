@@ -63,7 +63,7 @@ class Settings(BaseModel):
     cut_threshold: float = Field(3.0, gt=0)
     """PySceneDetect's adaptive threshold."""
     segment_frames: int = Field(240, ge=16, le=10_000)
-    """Longest segment."""
+    """Longest segment, unless the method works in longer chains of frames."""
     decoder_threads: int = Field(1, ge=1, le=64)
     """Threads of the decoder; part of the result for damaged files."""
     encoder_threads: int = Field(4, ge=1, le=64)

@@ -151,7 +151,7 @@ def segment_key(job: Job, planned: PlannedSegment) -> str:
     content = {
         **_deciding(job),
         "segment": canonical(planned.segment) | {"index": None},
-        "survey": [r.fingerprint for r in planned.survey],
+        "survey": [[r.fingerprint, r.interlaced] for r in planned.survey],
         "frames": [[r.pts, r.fingerprint, r.interlaced] for r in planned.records],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -27,7 +27,7 @@ class Prior(Protocol):
         ...
 
     def majorizer(self, x: Tensor, strength: float | Tensor, knee: float | Tensor) -> Stencil:
-        """Matrix R with ``u^T R u`` of the slope of ``strength`` times the penalty at ``x``.
+        """Matrix R of which ``R x`` is the gradient at ``x`` of ``strength`` times the penalty.
 
         Differences below ``knee``, in the unit of ``x``, count as squares, so that R stays finite.
         """

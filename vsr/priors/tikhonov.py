@@ -14,11 +14,11 @@ __all__ = ["Tikhonov"]
 
 @dataclass(frozen=True)
 class Tikhonov:
-    """``R(x) = sum |x(y, x+1) - x(y, x)|² + |x(y+1, x) - x(y, x)|²``."""
+    """``R(x) = (sum |x(y, x+1) - x(y, x)|² + |x(y+1, x) - x(y, x)|²) / 2``."""
 
     def value(self, x: Tensor) -> Tensor:
         """R(x) of an ``(H, W)`` picture, 0-d."""
-        return (x[:, 1:] - x[:, :-1]).square().sum() + (x[1:] - x[:-1]).square().sum()
+        return ((x[:, 1:] - x[:, :-1]).square().sum() + (x[1:] - x[:-1]).square().sum()) / 2
 
     def majorizer(self, x: Tensor, strength: float | Tensor, knee: float | Tensor) -> Stencil:
         """The matrix of ``strength`` times the prior; the same at every ``x`` ``(H, W)``, whatever the ``knee``."""

@@ -105,11 +105,13 @@ def _sheet(cells: Sequence[Picture], columns: int) -> Picture:
     return sheet
 
 
-def write_side_by_side(path: Path, panels: Sequence[Panel], *, zoom: int = 3) -> None:
+def write_side_by_side(
+    path: Path, panels: Sequence[Panel], *, crop_hw: tuple[int, int] = (120, 160), zoom: int = 3
+) -> None:
     """Write `side_by_side` as a PNG; raises `MachineError` if ``path`` cannot be written."""
     import cv2
 
-    encoded, data = cv2.imencode(".png", side_by_side(panels, zoom=zoom)[:, :, ::-1])
+    encoded, data = cv2.imencode(".png", side_by_side(panels, crop_hw=crop_hw, zoom=zoom)[:, :, ::-1])
     if not encoded:
         raise MachineError(f"{path}: the picture could not be encoded as PNG")
     try:

@@ -42,8 +42,8 @@ class Geometry:
 class Restorer(Protocol):
     """Turns a run of frames of one shot into better frames.
 
-    A restorer is pure: the output for a frame depends on that frame, on at most ``halo_frames`` frames of the
-    same shot on each side, on its place in its chain of frames, and on its options; never on how chains are shared
+    A restorer is pure: the output for a chain of frames depends on these frames, on at most ``halo_frames`` frames of
+    the same shot on each side, on the frames that `for_shot` saw, and on its options; never on how chains are shared
     out to segments, on threads or on the machine's load. It may keep bounded state while it streams.
     """
 

@@ -19,17 +19,18 @@ from torch.nn.functional import interpolate, max_pool2d
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
-from vsr.observation import degradation_at, reading_blur, resample
-from vsr.registration import FlowPair, flow_pair
+from vsr.observation import degradation_at, mean_blur, reading_blur, resample
+from vsr.registration import FlowPair, flow_pair, global_then_dense
 from vsr.registration.flow import MIN_FLOW_SIZE
 from vsr.restorers.base import Evidence, Geometry
 from vsr.restorers.chroma import guided_detail
+from vsr.restorers.highlights import compressed, expanded
 from vsr.restorers.interpolate import check_size, resample_plane
 from vsr.restorers.quality import LEVELS, Quality
 from vsr.restorers.reconstruction import Imaging, Neighbour, Reconstruction, Solve, carried, reconstruct
 from vsr.restorers.survey import SURVEY_FRAMES, find_psf
 from vsr.restorers.window import Seen, Window
-from vsr.solvers import find_solver
+from vsr.solvers import DEFAULT_SOLVER, find_solver
 from vsr.solvers.huber_btv import HuberBtvOptions
 
 __all__ = ["CHAIN_FRAMES", "MultiFrame", "MultiFrameOptions"]
@@ -41,6 +42,9 @@ _RUN_IN_FRAMES = 2  # reconstructed ahead of a chain, within the shot, so that i
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
 _OVERSHOOT_SHARE = 0.2  # of the local range: overshoot that is left as it is
 _OVERSHOOT_KEPT = 0.5  # of what goes beyond
+_SHARPER_THAN_BICUBIC_PX = 0.25  # a blur that small, of an input pixel, no resampling leaves
+_AS_BICUBIC_PX = 0.37
+_MOST_BICUBIC = 0.4  # of a blur that is only guessed; costs 0.1 dB where it was a Gaussian, saves 0.4 where it was not
 _FOREIGN_ROUNDS = 2  # rounds with solvers that iterate by themselves
 
 
@@ -51,14 +55,14 @@ class MultiFrameOptions:
     quality: Quality = "standard"
     """How long to work on a frame: draft, standard or best."""
     degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
-    """How the input came to be: found (auto), a usual camera's, or shrunk by bicubic (BI) or blur and dropping (BD)."""
+    """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: the blur is found."""
     psf_sigma_px: float | None = None
     """Standard deviation of lens and pixel blur, in input pixels; None: the degradation's, found per shot for auto."""
     radius_frames: int | None = None
     """Neighbours used on each side of a frame; None: enough for the scale."""
     regularization: float = 1.0
-    """Strength of the smoothness prior; higher is softer and cleaner."""
-    solver: str = "huber-btv"
+    """Strength of the smoothness prior, times the solver's usual; higher is softer and cleaner."""
+    solver: str = DEFAULT_SOLVER
     """Row of ``SOLVERS`` that inverts the imaging model; it must take any motion."""
 
     def __post_init__(self) -> None:
@@ -79,11 +83,21 @@ def _luma(frame: VideoFrame, device: torch.device) -> Tensor:
         luma = planes[0]
     else:
         luma = sum((plane * weight for plane, weight in zip(planes, _LUMA_OF_RGB, strict=False)), torch.zeros(()))
-    return torch.nan_to_num(luma / frame.layout.peak, nan=0.0, posinf=1.0, neginf=0.0)
+    luma = luma / frame.layout.peak
+    return compressed(luma) if frame.layout.is_float else luma
+
+
+def _bicubic_share(psf_sigma_px: float) -> float:
+    """How much of a blur of unknown origin is taken for bicubic shrinking's.
+
+    Much video was shrunk or sharpened on its way, which a Gaussian is not: half-way between is near to both.
+    """
+    bicubic = (psf_sigma_px - _SHARPER_THAN_BICUBIC_PX) / (_AS_BICUBIC_PX - _SHARPER_THAN_BICUBIC_PX)
+    return _MOST_BICUBIC * min(1.0, max(0.0, bicubic))
 
 
 def _halos_reduced(restored: Tensor, recorded: Tensor, noise: float) -> Tensor:
-    """``restored`` ``(H, W)`` with most of its overshoot beyond what was recorded nearby taken back.
+    """``restored`` ``(H, W)`` with half of its overshoot beyond what was recorded nearby taken back.
 
     Detail finer than a recorded pixel may exceed its surroundings somewhat; far beyond them lie mostly halos
     of edges that are sharper than the assumed blur allows.
@@ -102,7 +116,15 @@ class MultiFrame:
     Needs OpenCV for motion. Pictures too small for motion, and shrinking, are resampled instead.
     """
 
-    def __init__(self, geometry: Geometry, options: MultiFrameOptions, device: torch.device) -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        options: MultiFrameOptions,
+        device: torch.device,
+        *,
+        found_psf_px: float | None = None,
+    ) -> None:
+        """``found_psf_px`` is the blur that `for_shot` found, used where ``options`` give none."""
         self._geometry, self._options, self._device = geometry, options, device
         self._level = LEVELS[options.quality]
         enlarges = min(geometry.scale_x, geometry.scale_y) >= 1.0
@@ -110,26 +132,28 @@ class MultiFrame:
         scale = max(1.0, (geometry.scale_x * geometry.scale_y) ** 0.5)
         default_radius = self._level.radius_frames(scale)
         self._radius = default_radius if options.radius_frames is None else options.radius_frames
-        self._imaging = self._make_imaging(scale)
+        self._imaging = self._make_imaging(scale, found_psf_px)
         self._solve = self._make_solve()
 
-    def _make_imaging(self, scale: float) -> Imaging:
+    def _make_imaging(self, scale: float, found_psf_px: float | None) -> Imaging:
         geometry, options = self._geometry, self._options
         scale_yx = (geometry.scale_y, geometry.scale_x)
-        name = "camera" if options.degradation == "auto" else options.degradation
-        preset = degradation_at(name, scale)
-        if name == "BI" and options.psf_sigma_px is None:
+        preset = degradation_at("camera" if options.degradation == "auto" else options.degradation, scale)
+        self._psf_sigma_px = sigma = next(
+            given for given in (options.psf_sigma_px, found_psf_px, preset.psf_sigma_px) if given is not None
+        )
+        blur = reading_blur((sigma * scale_yx[0], sigma * scale_yx[1]), scale_yx)
+        if options.psf_sigma_px is None and options.degradation == "BI":
             blur = reading_blur(None, scale_yx)
-        else:
-            sigma = preset.psf_sigma_px if options.psf_sigma_px is None else options.psf_sigma_px
-            blur = reading_blur((sigma * scale_yx[0], sigma * scale_yx[1]), scale_yx)
-        self._psf_sigma_px = preset.psf_sigma_px if options.psf_sigma_px is None else options.psf_sigma_px
+        elif options.psf_sigma_px is None and options.degradation == "auto":
+            blur = mean_blur(blur, reading_blur(None, scale_yx), _bicubic_share(sigma))
         return Imaging((geometry.out_height, geometry.out_width), scale_yx, blur, preset.offset_px)
 
     def _make_solve(self) -> Solve:
         spec, options, level = find_solver(self._options.solver), self._options, self._level
-        if spec.name != "huber-btv":
-            return spec
+        if spec.name != DEFAULT_SOLVER:
+            usual = spec.options_type()
+            return partial(spec, options=replace(usual, regularization=options.regularization * usual.regularization))
         own = HuberBtvOptions(
             regularization=options.regularization,
             radius=level.prior_radius,
@@ -141,8 +165,12 @@ class MultiFrame:
 
     @property
     def halo_frames(self) -> int:
-        """Twice the window's radius, which frames near the ends of a shot reach on one side, and the run-in."""
-        return 2 * self._radius + _RUN_IN_FRAMES
+        """Twice the window's radius, which frames near the ends of a shot reach on one side, and the run-in.
+
+        For any size of frame, as a stream's may change.
+        """
+        given = self._options.radius_frames
+        return 2 * (self._level.most_radius if given is None else given) + _RUN_IN_FRAMES
 
     @property
     def chain_frames(self) -> int:
@@ -158,16 +186,16 @@ class MultiFrame:
     def survey_frames(self) -> int:
         """Enough to find the blur, where it is not given."""
         given = self._options.psf_sigma_px is not None or self._options.degradation != "auto"
-        return 0 if given or not self._reconstructs else SURVEY_FRAMES
+        return 0 if given else SURVEY_FRAMES
 
     def for_shot(self, frames: Sequence[VideoFrame]) -> MultiFrame:
         """The restorer with the blur found from ``frames``, itself where it is given or cannot be told."""
-        if self.survey_frames == 0 or not frames:
+        if self.survey_frames == 0 or not self._reconstructs or not frames:
             return self
         sigma = find_psf([_luma(frame, self._device) for frame in frames])
         if sigma is None:
             return self
-        return MultiFrame(self._geometry, replace(self._options, psf_sigma_px=sigma), self._device)
+        return MultiFrame(self._geometry, self._options, self._device, found_psf_px=sigma)
 
     def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         """One reconstructed frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""
@@ -191,7 +219,9 @@ class MultiFrame:
             yield Seen(frame, _luma(frame, self._device))
 
     def _register(self, first: Tensor, second: Tensor) -> FlowPair | None:
-        return flow_pair(first, second, fine=self._level.fine_motion)
+        if self._level.motion == "global-then-dense":
+            return global_then_dense(first, second)
+        return flow_pair(first, second, fine=self._level.motion == "fine")
 
     def _run_in(self, window: Window, number: int) -> Reconstruction | None:
         """The picture before frame ``number``, from the few frames before it alone."""
@@ -212,7 +242,7 @@ class MultiFrame:
             start, rounds, unrefined = self._imaging.enlarged(luma), level.cold_rounds, 1
         else:
             start, rounds, unrefined = carried(last.picture, back, luma, self._imaging), level.warm_rounds, 0
-        if self._options.solver != "huber-btv":
+        if self._options.solver != DEFAULT_SOLVER:
             rounds = min(rounds, _FOREIGN_ROUNDS)
         return reconstruct(
             luma,
@@ -246,8 +276,10 @@ class MultiFrame:
         luma = made.picture
         if self._options.degradation in ("auto", "camera"):
             luma = _halos_reduced(luma, seen.luma, made.noise_sigma)
-        detail = luma - imaging.enlarged(seen.luma)
-        peak = frame.layout.peak
+        peak, plain = frame.layout.peak, imaging.enlarged(seen.luma)
+        if frame.layout.is_float:
+            luma, plain = expanded(luma), expanded(plain)
+        detail = luma - plain
         for number in range(frame.layout.num_planes):
             if number == 0 and frame.layout.family != "rgb":
                 planes[0] = luma * peak
@@ -263,9 +295,10 @@ class MultiFrame:
         siting_x, siting_y = (
             frame.layout.siting_offset(frame.color.chroma_location) if frame.layout.is_chroma(number) else (0.0, 0.0)
         )
+        guide = expanded(seen.luma) if frame.layout.is_float else seen.luma
         return guided_detail(
             plane,
-            _on_grid(seen.luma, (int(plane.shape[0]), int(plane.shape[1])), (siting_y, siting_x)),
+            _on_grid(guide, (int(plane.shape[0]), int(plane.shape[1])), (siting_y, siting_x)),
             _on_grid(detail, size, (siting_y, siting_x)),
             noise,
         )

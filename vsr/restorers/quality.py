@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["LEVELS", "Level", "Quality"]
+__all__ = ["LEVELS", "Level", "Motion", "Quality"]
 
 Quality = Literal["draft", "standard", "best"]
+Motion = Literal["coarse", "fine", "global-then-dense"]
+"""Dense flow down to half resolution, to full resolution, or that beyond what the camera's own motion explains."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,19 @@ class Level:
     """Reach of the bilateral total variation, in output pixels."""
     prior_alpha: float
     """Its decay with distance."""
-    fine_motion: bool
-    """Motion down to full resolution, or one level above."""
+    motion: Motion
+    """How motion is found."""
 
     def radius_frames(self, scale: float) -> int:
-        """Neighbours on each side at a magnification: about as many frames in all as each sample has to become."""
+        """Neighbours on each side at a magnification: in proportion to what each sample has to become."""
         return max(2, min(self.most_radius, round(self.frames_per_area * scale * scale)))
 
 
 LEVELS: Mapping[Quality, Level] = MappingProxyType(
     {
-        "draft": Level(0.2, 2, 2, 1, False, 6, 1, 0.6, False),
-        "standard": Level(0.75, 7, 5, 3, True, 8, 1, 0.6, True),
-        "best": Level(1.25, 8, 8, 5, True, 12, 1, 0.6, True),
+        "draft": Level(0.75, 2, 2, 1, False, 6, 1, 0.6, "coarse"),
+        "standard": Level(0.75, 7, 5, 3, True, 8, 1, 0.6, "fine"),
+        "best": Level(1.0, 8, 8, 3, True, 8, 2, 0.6, "global-then-dense"),
     }
 )
 """What each level does."""

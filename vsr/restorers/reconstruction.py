@@ -32,7 +32,7 @@ _WORSE_THAN_MOST = 2.0  # times the usual misfit that a frame may have and still
 _MISFIT_WINDOW = 5  # samples a side of the neighbourhoods that are trusted or not
 _REFINED_PX = 0.5  # of a frame's pixel: the farthest that refinement moves a sample at a time
 _STRIP_PIXELS = 1 << 21  # larger pictures are solved in strips of about this many pixels
-_MARGIN_ROWS = 32  # shared with the next strip and thrown away: further than blur and prior reach
+_MARGIN_ROWS = 32  # shared with the next strip and thrown away: then strips differ no more at seams than elsewhere
 _CARRIED_TOLERANCE = 1.0  # standard deviations of misfit at which a carried estimate is given up
 _CARRIED_CONTRAST = 0.05
 

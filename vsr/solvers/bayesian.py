@@ -107,9 +107,10 @@ def solve_bayesian(observed: Observations, start: Tensor, options: BayesianOptio
     In turn over the precision theta_k of each frame, so that bad frames count less, over the picture x by
     re-weighted least squares and, where asked for, over the motion. Liu and Sun, "On Bayesian adaptive video super
     resolution", PAMI 2014 (CVPR 2011). Their step for the blur is left out: a Gaussian found in turn from the picture
-    of the last sweep shrank towards no blur when tried; `estimate_psf` replaces it. Differences to
-    diagonal neighbours count as well, a quarter. No step size to choose: conjugate gradients. Cost per step and
-    pixel: two blurs, 9 + 9 multiplications, whatever the number of frames. float32 or float64.
+    of the last sweep shrank towards no blur when tried; `estimate_psf` replaces it. Differences to direct neighbours
+    count half, to diagonal ones a quarter: all directions cost about the same. No step size to choose: conjugate
+    gradients. Cost per step and pixel: two blurs, 9 + 9 multiplications, whatever the number of frames. float32 or
+    float64.
     """
     if options.blind:
         sigma = estimate_psf(observed, start)

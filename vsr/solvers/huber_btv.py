@@ -49,10 +49,11 @@ def robust_weights(residual: Tensor, sigma: float, huber: float) -> Tensor:
 
 
 def solve_huber_btv(observed: Observations, start: Tensor, options: HuberBtvOptions) -> Tensor:
-    """Minimise ``sum_k rho((y_k - A_k x) / sigma) + lambda(sigma) BTV(x)``, ``(H, W)`` like ``start``.
+    """Minimise ``sum_k rho(y_k - A_k x) + lambda BTV(x)``, ``(H, W)`` like ``start``.
 
-    rho is Huber's function, sigma the noise (given or found from the misfit each round), and lambda grows with
-    the variance of the noise, as the maximum a posteriori estimate asks. Iteratively re-weighted least squares
+    With sigma the noise, given or found from the misfit each round: rho is Huber's function with its bound at
+    ``huber`` sigmas, redescending from three times that on (`robust_weights`); lambda is a small constant plus a
+    multiple of sigma², as the maximum a posteriori estimate asks. Iteratively re-weighted least squares
     with conjugate gradients; the scheme of Köhler et al. 2016 with Farsiu's prior. Cost per step and pixel:
     two blurs, 9 + 1 + 4 r (r + 1) multiplications, whatever the number of frames. float32 or float64.
     """

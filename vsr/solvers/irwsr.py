@@ -141,7 +141,7 @@ def _majorisation_step(observed: Observations, x: Tensor, options: IrwsrOptions)
 
 
 def solve_irwsr(observed: Observations, start: Tensor, options: IrwsrOptions) -> Tensor:
-    """Minimise ``sum_k b_k |y_k - A_k x|² + lambda sum a |x - S^m S^l x|``, ``(H, W)`` like ``start``.
+    """Minimise ``sum_k b_k |y_k - A_k x|² / 2 + lambda sum a |x - S^m S^l x|``, ``(H, W)`` like ``start``.
 
     The weights b of samples and a of differences follow from the last x: `frame_weights`, `observation_weights`,
     `prior_stencil`. Köhler, Huang, Schebesch, Aichert, Maier and Hornegger, "Robust multiframe super-resolution

@@ -1,0 +1,134 @@
+"""Blur found from the first frames of a shot, and what a restorer makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vsr.frames import ColorSpec, PixelLayout, VideoFrame
+from vsr.observation import GaussianBlur, simulate
+from vsr.restorers import Geometry
+from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions
+from vsr.restorers.survey import SURVEY_FRAMES, find_psf
+
+pytest.importorskip("cv2", reason="OpenCV is not installed")
+data = pytest.importorskip("skimage.data", reason="scikit-image, whose photographs are shown, is not installed")
+
+CPU = torch.device("cpu")
+GRAY = PixelLayout("grayf32le", "gray", 32, is_float=True)
+SCALE, SIDE = 4, 64
+PLACES = ((60, 60), (61, 62), (63, 61), (62, 63), (65, 66), (66, 63))  # of the frames, in pixels of the photograph
+
+
+@cache
+def _photograph(name: str, blur: float) -> Tensor:
+    colours = np.asarray(getattr(data, name)(), dtype=np.float32) / 255
+    gray = colours @ np.array([0.299, 0.587, 0.114], np.float32) if colours.ndim == 3 else colours
+    return GaussianBlur(blur, blur).A(torch.from_numpy(gray))
+
+
+def _shot(name: str = "astronaut", degradation: str = "camera", blur: float = 0.0, count: int = 5) -> list[Tensor]:
+    """Frames of a photograph that moves by quarters of a pixel, blurred before it is degraded."""
+    scene, size = _photograph(name, blur), SCALE * SIDE
+    parts = [scene[y : y + size, x : x + size].contiguous() for y, x in PLACES[:count]]
+    return [simulate(part, degradation, SCALE).clamp(0, 1) for part in parts]
+
+
+@pytest.mark.parametrize(
+    ("degradation", "blur", "expected"),
+    [("BI", 0.0, 0.36), ("BD", 0.0, 0.4), ("camera", 0.0, 0.45), ("camera", 1.0, 0.515)],
+)
+def test_known_blur_is_found(degradation: str, blur: float, expected: float) -> None:
+    """The blur before and that of the camera add up as squares: 0.45² + (1/4)² = 0.515²."""
+    assert find_psf(_shot("astronaut", degradation, blur)) == pytest.approx(expected, rel=0.12)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coffee"])
+def test_blurrier_frames_are_found_blurrier(name: str) -> None:
+    found = [find_psf(_shot(name, blur=blur, count=3)) for blur in (0.0, 0.7, 1.1)]
+    assert None not in found
+    assert found == sorted(found)
+    assert found[2] > found[0] + 0.04
+
+
+def test_what_is_found_is_a_cameras_blur() -> None:
+    assert find_psf(_shot(blur=6.0)) == 0.6
+    striking = (torch.rand(SIDE, SIDE, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    assert find_psf([striking, striking]) == 0.25
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_flat_pictures_tell_nothing(level: float) -> None:
+    assert find_psf([torch.full((SIDE, SIDE), level)] * 3) is None
+
+
+def test_pictures_too_small_tell_nothing() -> None:
+    small = torch.rand(11, 40, generator=torch.Generator().manual_seed(0))
+    assert find_psf([small] * 3) is None
+
+
+def test_one_frame_is_a_shot_too() -> None:
+    found = find_psf(_shot(count=1))
+    assert found is not None
+    assert 0.25 <= found <= 0.6
+
+
+def test_frames_of_another_scene_hardly_matter() -> None:
+    shot = _shot(count=5)
+    strange = _shot("coffee", count=1)
+    assert find_psf([*strange, *shot[1:]]) == pytest.approx(find_psf(shot), abs=0.03)
+
+
+def _frames(lumas: list[Tensor]) -> list[VideoFrame]:
+    return [VideoFrame((luma,), GRAY, ColorSpec(), i, i, Fraction(1)) for i, luma in enumerate(lumas)]
+
+
+def _restorer(width: int = SIDE, height: int = SIDE, out_scale: int = 2, **options: object) -> MultiFrame:
+    geometry = Geometry(width, height, out_scale * width, out_scale * height)
+    return MultiFrame(geometry, replace(MultiFrameOptions(), **options), CPU)
+
+
+def _assumed(restorer: MultiFrame, frames: list[VideoFrame]) -> float:
+    return next(restorer.stream(frames)).findings["psf_sigma_px"]
+
+
+def test_the_restorer_of_a_shot_assumes_its_blur() -> None:
+    frames, general = _frames(_shot("coffee", blur=1.0, count=3)), _restorer(quality="draft")
+    settled = general.for_shot(frames)
+    found = find_psf([frame.planes[0] for frame in frames])
+    assert found is not None
+    assert _assumed(settled, frames) == found != _assumed(general, frames)
+    assert (settled.halo_frames, settled.chain_frames) == (general.halo_frames, general.chain_frames)
+
+
+def test_shots_are_surveyed_afresh() -> None:
+    """What one shot told has no part in the next: the general restorer stays as it was."""
+    first, second = _frames(_shot(count=3)), _frames(_shot(blur=1.0, count=3))
+    general = _restorer(quality="draft")
+    alone = _assumed(general.for_shot(second), second)
+    general.for_shot(first)
+    assert _assumed(general.for_shot(second), second) == alone
+
+
+@pytest.mark.parametrize(
+    "options", [{"psf_sigma_px": 0.5}, {"degradation": "BI"}, {"degradation": "BD"}, {"degradation": "camera"}]
+)
+def test_a_given_blur_is_not_looked_for(options: dict[str, object]) -> None:
+    restorer = _restorer(**options)
+    assert restorer.survey_frames == 0
+    assert restorer.for_shot(_frames(_shot(count=3))) is restorer
+
+
+def test_untold_blur_leaves_the_restorer_as_it_is() -> None:
+    restorer = _restorer()
+    assert restorer.survey_frames == SURVEY_FRAMES
+    assert restorer.for_shot([]) is restorer
+    assert restorer.for_shot(_frames([torch.full((SIDE, SIDE), 0.5)] * 3)) is restorer
+    small = _restorer(20, 20)
+    assert small.for_shot(_frames([torch.rand(20, 20)] * 3)) is small
