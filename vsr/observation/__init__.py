@@ -13,6 +13,7 @@ from vsr.observation.decimation import Antialiased, Decimation
 from vsr.observation.degradation import DEGRADATIONS, Degradation, degradation_at, degradation_operator, simulate
 from vsr.observation.kernels import box_kernel, disc_kernel, gaussian_kernel, motion_kernel
 from vsr.observation.model import ObservationModel, grid_positions
+from vsr.observation.neighbourhoods import neighbourhood_mean, neighbourhood_range
 from vsr.observation.operator import Composed, LinearOperator
 from vsr.observation.resample import Kernel, resample
 from vsr.observation.sampling import NormalEquations, PointSampler
@@ -45,6 +46,8 @@ __all__ = [
     "grid_positions",
     "mean_blur",
     "motion_kernel",
+    "neighbourhood_mean",
+    "neighbourhood_range",
     "reading_blur",
     "resample",
     "simulate",

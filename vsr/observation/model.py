@@ -112,6 +112,12 @@ class ObservationModel:
         """The samples of every frame, ``(K, h, w)``, of a picture ``(H, W)`` that is blurred already."""
         return torch.stack([sampler.A(blurred) for sampler in self._samplers]).reshape(self.rows.shape)
 
+    def read_with_slopes(self, blurred: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`read`, and its derivatives along rows and columns, per pixel; ``(K, h, w)`` each."""
+        parts = zip(*(sampler.with_slopes(blurred) for sampler in self._samplers), strict=True)
+        value, along_rows, along_cols = (torch.stack(part).reshape(self.rows.shape) for part in parts)
+        return value, along_rows, along_cols
+
     def A_adjoint(self, samples: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: samples ``(K, h, w)`` spread onto a picture ``(H, W)``."""
         spread = torch.zeros(self.size_yx, dtype=samples.dtype, device=samples.device)

@@ -66,10 +66,30 @@ class PointSampler:
 
     def A(self, picture: Tensor) -> Tensor:  # noqa: N802
         """Values of ``picture`` ``(H, W)`` at the points, ``(N,)``."""
-        width, flat = self._size[1], picture.reshape(-1)
-        upper = torch.lerp(flat[self._cells], flat[self._cells + 1], self._right)
-        lower = torch.lerp(flat[self._cells + width], flat[self._cells + width + 1], self._right)
+        (upper_left, upper_right), (lower_left, lower_right) = self._corners(picture)
+        upper = torch.lerp(upper_left, upper_right, self._right)
+        lower = torch.lerp(lower_left, lower_right, self._right)
         return torch.lerp(upper, lower, self._down) * self.inside
+
+    def with_slopes(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`A`, and the derivatives of the reading along rows and columns, per pixel, ``(N,)`` each.
+
+        The derivatives are those of the bilinear surface within the points' blocks, also for points outside.
+        """
+        (upper_left, upper_right), (lower_left, lower_right) = self._corners(picture)
+        upper = torch.lerp(upper_left, upper_right, self._right)
+        lower = torch.lerp(lower_left, lower_right, self._right)
+        along = torch.lerp(upper_right.sub_(upper_left), lower_right.sub_(lower_left), self._down)
+        return torch.lerp(upper, lower, self._down) * self.inside, lower.sub_(upper), along
+
+    def _corners(self, picture: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """The pixels of the points' 2×2 blocks, row by row."""
+        flat, width = picture.reshape(-1), self._size[1]
+        upper, lower = (
+            (flat[start:].index_select(0, self._cells), flat[start + 1 :].index_select(0, self._cells))
+            for start in (0, width)
+        )
+        return upper, lower
 
     def A_adjoint(self, values: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``(N,)`` values spread onto an ``(H, W)`` picture of their type."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vsr.registration.brightness import BrightnessMatch, match_brightness
-from vsr.registration.compose import compose_flows, invert_flow, warp_to
+from vsr.registration.compose import compose_flows, compose_pairs, invert_flow, warp_to
 from vsr.registration.flow import FlowPair, consistency_error, flow_pair, pixel_positions, sample_bicubic
 from vsr.registration.global_then_dense import global_then_dense
 from vsr.registration.parametric import register, register_many
@@ -20,6 +20,7 @@ __all__ = [
     "StillCamera",
     "Translation",
     "compose_flows",
+    "compose_pairs",
     "consistency_error",
     "flow_pair",
     "global_then_dense",

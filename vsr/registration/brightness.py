@@ -10,7 +10,7 @@ from torch import Tensor
 __all__ = ["BrightnessMatch", "match_brightness"]
 
 _STEPS = 10
-_ENOUGH_PIXELS = 1 << 14  # of a large picture, evenly thinned
+_ENOUGH_PIXELS = 1 << 12  # of a large picture, evenly thinned
 _GAIN_LIMIT = 1.6
 _MIN_SPREAD = 4e-3  # standard deviation below which a picture tells nothing about gain
 

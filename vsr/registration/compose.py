@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vsr.registration.flow import pixel_positions, sample_bicubic
+from vsr.registration.flow import FlowPair, pixel_positions, sample_bicubic
 
-__all__ = ["compose_flows", "invert_flow", "warp_to"]
+__all__ = ["compose_flows", "compose_pairs", "invert_flow", "warp_to"]
 
 _INVERSION_STEPS = 20
 
@@ -31,6 +31,14 @@ def compose_flows(first: Tensor, second: Tensor) -> Tensor:
     if first.ndim != 3 or first.shape[0] != 2 or first.shape != second.shape:
         raise ValueError(f"flows must be (2, H, W) and of one size, got {tuple(first.shape)}, {tuple(second.shape)}")
     return first + _read(second, *pixel_positions(first))
+
+
+def compose_pairs(first: FlowPair, second: FlowPair) -> FlowPair:
+    """The motion between ``a`` and ``c``, both ways, from those between ``a`` and ``b`` and between ``b`` and ``c``."""
+    return FlowPair(
+        compose_flows(first.forward, second.forward),
+        compose_flows(second.backward, first.backward),
+    )
 
 
 def invert_flow(flow: Tensor) -> Tensor:

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
 
-__all__ = ["neighbourhood_mean", "refining_steps"]
+from vsr.observation import neighbourhood_mean
+
+__all__ = ["refining_steps"]
 
 _WINDOW = 7  # samples a side that share a displacement
 _DAMPING = 8.0  # times the variance of noise: flat neighbourhoods stay where they are
-
-
-def neighbourhood_mean(maps: Tensor, size: int) -> Tensor:
-    """Mean of ``size`` × ``size`` neighbourhoods of ``(K, h, w)`` maps; odd size, borders repeated."""
-    padded = pad(maps[:, None], (size // 2,) * 4, mode="replicate")
-    return avg_pool2d(padded, size, 1)[:, 0]
 
 
 def refining_steps(

@@ -10,8 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vsr.observation import resample
-from vsr.registration.refine import neighbourhood_mean
+from vsr.observation import neighbourhood_mean, resample
 
 __all__ = ["guided_detail"]
 

@@ -27,7 +27,7 @@ from vsr.restorers.chroma import guided_detail
 from vsr.restorers.highlights import compressed, expanded
 from vsr.restorers.interpolate import check_size, resample_plane
 from vsr.restorers.quality import LEVELS, Quality
-from vsr.restorers.reconstruction import Imaging, Neighbour, Reconstruction, Solve, carried, reconstruct
+from vsr.restorers.reconstruction import Imaging, Neighbour, Reconstruction, Solve, Start, carried, reconstruct
 from vsr.restorers.survey import SURVEY_FRAMES, find_psf
 from vsr.restorers.window import Seen, Window
 from vsr.solvers import DEFAULT_SOLVER, find_solver
@@ -38,7 +38,7 @@ __all__ = ["CHAIN_FRAMES", "MultiFrame", "MultiFrameOptions"]
 CHAIN_FRAMES = 48
 """Frames after which a result no longer starts from the previous one, counted from a segment's first."""
 
-_RUN_IN_FRAMES = 2  # reconstructed ahead of a chain, within the shot, so that its first frame starts warm
+_RUN_IN_FRAMES = 2  # reconstructed ahead of a chain, so that its first frame starts warm
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
 _OVERSHOOT_SHARE = 0.2  # of the local range: overshoot that is left as it is
 _OVERSHOOT_KEPT = 0.5  # of what goes beyond
@@ -108,6 +108,15 @@ def _halos_reduced(restored: Tensor, recorded: Tensor, noise: float) -> Tensor:
     high, low = interpolate(both + slack, size=size, mode="bilinear", align_corners=False)[0]
     inside = torch.minimum(torch.maximum(restored, -low), high)
     return torch.lerp(inside, restored, _OVERSHOOT_KEPT)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The latest result, from which the next one starts."""
+
+    number: int
+    """Of its frame in the window's stream."""
+    result: Reconstruction
 
 
 class MultiFrame:
@@ -200,7 +209,7 @@ class MultiFrame:
     def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         """One reconstructed frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""
         window = Window(self._seen(frames), self._radius, _RUN_IN_FRAMES, self._register)
-        last: Reconstruction | None = None
+        last: _Made | None = None
         done = 0
         for number in window.advance():
             frame = window[number].frame
@@ -210,7 +219,8 @@ class MultiFrame:
                 if done % CHAIN_FRAMES == 0:
                     last = self._run_in(window, number)
                 last = self._reconstruct(window, number, last)
-            yield replace(frame, planes=self._planes(window[number], last), findings=self._findings(last))
+            result = None if last is None else last.result
+            yield replace(frame, planes=self._planes(window[number], result), findings=self._findings(result))
             done += 1
 
     def _seen(self, frames: Iterable[VideoFrame]) -> Iterator[Seen]:
@@ -223,36 +233,37 @@ class MultiFrame:
             return global_then_dense(first, second)
         return flow_pair(first, second, fine=self._level.motion == "fine")
 
-    def _run_in(self, window: Window, number: int) -> Reconstruction | None:
-        """The picture before frame ``number``, from the few frames before it alone."""
+    def _run_in(self, window: Window, number: int) -> _Made | None:
+        """The picture before frame ``number``, from the few frames before it alone.
+
+        Where the shot begins with that frame it is the picture after it, reached backwards from the frames after.
+        """
+        ahead: range = range(max(0, number - _RUN_IN_FRAMES), number)
         last = None
-        for earlier in range(max(0, number - _RUN_IN_FRAMES), number):
-            last = self._reconstruct(window, earlier, last)
+        for other in ahead or reversed(range(1, min(_RUN_IN_FRAMES, window.newest) + 1)):
+            last = self._reconstruct(window, other, last)
         return last
 
-    def _reconstruct(self, window: Window, number: int, last: Reconstruction | None) -> Reconstruction:
+    def _reconstruct(self, window: Window, number: int, last: _Made | None) -> _Made:
         level, luma = self._level, window[number].luma
-        neighbours = []
-        for other in window.neighbours(number):
-            motion = window.motion(other, number)
-            if motion is not None:
-                neighbours.append(Neighbour(window[other].luma, motion))
-        back = window.motion(number, number - 1) if last is not None else None
+        motions = window.motions_to(number)
+        neighbours = [Neighbour(window[other].luma, motion) for other, motion in sorted(motions.items())]
+        back = motions.get(last.number) if last is not None else None
         if last is None or back is None:
-            start, rounds, unrefined = self._imaging.enlarged(luma), level.cold_rounds, 1
+            start, rounds, unrefined = Start(self._imaging.enlarged(luma)), level.cold_rounds, 1
         else:
-            start, rounds, unrefined = carried(last.picture, back, luma, self._imaging), level.warm_rounds, 0
+            start, rounds, unrefined = (
+                carried(last.result.picture, back.reversed(), luma, self._imaging),
+                level.warm_rounds,
+                0,
+            )
         if self._options.solver != DEFAULT_SOLVER:
             rounds = min(rounds, _FOREIGN_ROUNDS)
-        return reconstruct(
-            luma,
-            neighbours,
-            start,
-            self._imaging,
-            self._solve,
-            rounds=rounds,
-            unrefined_rounds=unrefined if level.refines_motion else rounds,
+        unrefined = unrefined if level.refines_motion else rounds
+        result = reconstruct(
+            luma, neighbours, start, self._imaging, self._solve, rounds=rounds, unrefined_rounds=unrefined
         )
+        return _Made(number, result)
 
     def _findings(self, made: Reconstruction | None) -> dict[str, float]:
         if made is None:

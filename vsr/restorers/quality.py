@@ -45,7 +45,7 @@ class Level:
 LEVELS: Mapping[Quality, Level] = MappingProxyType(
     {
         "draft": Level(0.75, 2, 2, 1, False, 6, 1, 0.6, "coarse"),
-        "standard": Level(0.75, 7, 5, 3, True, 8, 1, 0.6, "fine"),
+        "standard": Level(0.75, 7, 5, 2, True, 8, 1, 0.6, "global-then-dense"),
         "best": Level(1.0, 8, 8, 3, True, 8, 2, 0.6, "global-then-dense"),
     }
 )

@@ -12,15 +12,22 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
-from vsr.observation import LinearOperator, ObservationModel, grid_positions, resample
+from vsr.observation import (
+    GaussianBlur,
+    LinearOperator,
+    ObservationModel,
+    grid_positions,
+    neighbourhood_mean,
+    neighbourhood_range,
+    resample,
+)
 from vsr.registration import FlowPair, consistency_error, match_brightness, pixel_positions, sample_bicubic
-from vsr.registration.refine import neighbourhood_mean, refining_steps
+from vsr.registration.refine import refining_steps
 from vsr.restorers.interpolate import sampling_offset
 from vsr.solvers.base import Observations, residual_sigma
 
-__all__ = ["Imaging", "Neighbour", "Reconstruction", "carried", "observe", "reconstruct"]
+__all__ = ["Imaging", "Neighbour", "Reconstruction", "Start", "carried", "observe", "reconstruct"]
 
 _CONSISTENCY_PX = 0.5  # forward-backward miss at which trust falls to 1/e
 _MOTION_STEP_PX = 0.5  # change of motion between neighbouring samples at which trust falls to 1/e
@@ -30,11 +37,13 @@ _TOLERANCE = 2.0  # standard deviations of neighbourhood misfit at which trust f
 _MOST_MISFIT = 0.03  # of a neighbour laid on the frame, 0…1; more is another scene, not noise
 _WORSE_THAN_MOST = 2.0  # times the usual misfit that a frame may have and still be believed
 _MISFIT_WINDOW = 5  # samples a side of the neighbourhoods that are trusted or not
+_MISFIT_BLUR = GaussianBlur(0.6, 0.6)  # of misfit before it is judged: aliasing is finer than wrong motion
 _REFINED_PX = 0.5  # of a frame's pixel: the farthest that refinement moves a sample at a time
 _STRIP_PIXELS = 1 << 21  # larger pictures are solved in strips of about this many pixels
 _MARGIN_ROWS = 32  # shared with the next strip and thrown away: then strips differ no more at seams than elsewhere
 _CARRIED_TOLERANCE = 1.0  # standard deviations of misfit at which a carried estimate is given up
 _CARRIED_CONTRAST = 0.05
+_CARRIED_WEIGHT = 2000.0  # of a carried estimate, times the variance of noise: 0.05 of a sample at 5e-3
 
 Solve = Callable[[Observations, Tensor], Tensor]
 
@@ -77,6 +86,16 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where a reconstruction begins."""
+
+    picture: Tensor
+    """``(H, W)``, 0…1."""
+    belief: Tensor | None = None
+    """``(H, W)``, 0…1: how far it holds what earlier frames showed, and is to be kept to; None: not at all."""
+
+
+@dataclass(frozen=True)
 class Reconstruction:
     """A reconstructed picture and what it rests on."""
 
@@ -90,30 +109,28 @@ class Reconstruction:
     """Mean distance of neighbours' trusted samples from the frame's own grid, in its pixels: 0 brings nothing new."""
 
 
-def _local_range(maps: Tensor) -> Tensor:
-    """Largest minus smallest of each 3×3 neighbourhood of ``(K, h, w)`` maps."""
-    both = torch.cat([maps, -maps])[:, None]
-    high, low = max_pool2d(both, 3, 1, 1)[:, 0].chunk(2)
-    return high + low
-
-
 def _trust_of_misfit(
-    residual: Tensor, contrast: Tensor, level: Tensor, tolerance: float, contrast_share: float
+    misfit: Tensor, contrast: Tensor, level: Tensor, tolerance: float, contrast_share: float
 ) -> Tensor:
     """Trust in 0…1 from the misfit of each sample's neighbourhood, ``(K, h, w)``; ``level`` ``(K,)`` is expected."""
-    mean_square = neighbourhood_mean(residual * residual, _MISFIT_WINDOW)
+    mean_square = neighbourhood_mean(misfit * misfit, _MISFIT_WINDOW)
     allowed = tolerance * (level[:, None, None] + contrast_share * contrast)
     return torch.exp(-0.5 * mean_square / (allowed * allowed))
 
 
-def _levels(residual: Tensor) -> Tensor:
-    """Standard deviation of most of each frame's residuals, ``(K,)``, never 0."""
-    return torch.tensor([residual_sigma(frame) for frame in residual], dtype=residual.dtype, device=residual.device)
+def _softened(residual: Tensor) -> Tensor:
+    """Residuals ``(K, h, w)`` without what is finer than wrong motion leaves."""
+    return torch.stack([_MISFIT_BLUR.A(frame) for frame in residual])
+
+
+def _levels(misfit: Tensor) -> Tensor:
+    """Standard deviation of most of each frame's misfit, ``(K,)``, never 0."""
+    return torch.tensor([residual_sigma(frame) for frame in misfit], dtype=misfit.dtype, device=misfit.device)
 
 
 def _registration_trust(motion: FlowPair) -> Tensor:
     """Trust in 0…1 from how well the two ways agree and how evenly things move, ``(h, w)``."""
-    step = _local_range(motion.forward).amax(0)
+    step = neighbourhood_range(motion.forward).amax(0)
     return torch.exp(-((consistency_error(motion) / _CONSISTENCY_PX) ** 2) - (step / _MOTION_STEP_PX) ** 2)
 
 
@@ -127,9 +144,9 @@ def observe(luma: Tensor, neighbours: Sequence[Neighbour], imaging: Imaging) -> 
         expected = sample_bicubic(luma[None], *at)[0]
         trust = _registration_trust(neighbour.motion)
         values = match_brightness(expected, neighbour.luma, trust).apply(neighbour.luma)
-        misfit = (expected - values)[None]
+        misfit = _softened((expected - values)[None])
         level = _levels(misfit).clamp_(max=_MOST_MISFIT)
-        contrast = _local_range(values[None])
+        contrast = neighbourhood_range(values[None])
         trust = trust * _trust_of_misfit(misfit, contrast, level, _TOLERANCE, _CONTRAST_SHARE)[0]
         frames.append(values)
         places.append(imaging.place(*at))
@@ -137,27 +154,16 @@ def observe(luma: Tensor, neighbours: Sequence[Neighbour], imaging: Imaging) -> 
     stacked = torch.stack(frames)
     all_rows, all_cols = (torch.stack(axis) for axis in zip(*places, strict=True))
     model = ObservationModel(imaging.size_yx, all_rows, all_cols, imaging.blur, imaging.scale_yx)
-    return Observations(stacked, model, torch.stack(trusts)), _local_range(stacked)
-
-
-def _slopes(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Central differences of ``(H, W)`` along rows and columns; 0 at the border."""
-    down, right = torch.zeros_like(picture), torch.zeros_like(picture)
-    torch.sub(picture[2:], picture[:-2], out=down[1:-1]).mul_(0.5)
-    torch.sub(picture[:, 2:], picture[:, :-2], out=right[:, 1:-1]).mul_(0.5)
-    return down, right
+    return Observations(stacked, model, torch.stack(trusts)), neighbourhood_range(stacked)
 
 
 def _refined(
-    model: ObservationModel, residual: Tensor, blurred: Tensor, weights: Tensor, sigma: float
+    model: ObservationModel, residual: Tensor, slopes_yx: tuple[Tensor, Tensor], weights: Tensor, sigma: float
 ) -> ObservationModel:
     """``model`` with neighbours' samples (all but the first frame's) moved to where they fit better."""
-    slopes = _slopes(blurred)
-    others = replace(model, rows=model.rows[1:], cols=model.cols[1:])
     limit = _REFINED_PX * max(model.scale_yx)
-    read = (others.read(slopes[0]), others.read(slopes[1]))
     bounded = weights[1:] * (2 * sigma / residual[1:].abs().clamp_(min=1e-9)).clamp_(max=1.0)
-    rows, cols = refining_steps(residual[1:], read, bounded, sigma, limit)
+    rows, cols = refining_steps(residual[1:], (slopes_yx[0][1:], slopes_yx[1][1:]), bounded, sigma, limit)
     still = torch.zeros_like(rows[:1])
     return model.moved(torch.cat([still, rows]), torch.cat([still, cols]))
 
@@ -186,8 +192,8 @@ def _in_strips(observed: Observations, x: Tensor, solve: Solve) -> Tensor:
     return torch.cat(parts)
 
 
-def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) -> Tensor:
-    """The ``previous`` reconstruction moved to the present, ``(H, W)``, interpolation of ``luma`` where that fails.
+def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) -> Start:
+    """The ``previous`` reconstruction ``(H, W)`` moved to the present, interpolation of ``luma`` where that fails.
 
     ``motion`` leads from the present frame to the previous one, and back.
     """
@@ -203,48 +209,55 @@ def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) 
     own = ObservationModel(imaging.size_yx, rows[None], cols[None], imaging.blur, imaging.scale_yx)
     trust = _registration_trust(motion)
     moved = match_brightness(luma, own.A(moved)[0], trust).apply(moved)
-    residual = Observations(luma[None], own).residual(moved)
+    misfit = _softened(Observations(luma[None], own).residual(moved))
     fits = _trust_of_misfit(
-        residual, _local_range(luma[None]), _levels(residual), _CARRIED_TOLERANCE, _CARRIED_CONTRAST
+        misfit, neighbourhood_range(luma[None]), _levels(misfit), _CARRIED_TOLERANCE, _CARRIED_CONTRAST
     )
-    share = imaging.enlarged(trust * fits[0]).clamp_(0, 1)
-    return torch.lerp(imaging.enlarged(luma), moved, share)
+    belief = imaging.enlarged(trust * fits[0]).clamp_(0, 1)
+    return Start(torch.lerp(imaging.enlarged(luma), moved, belief), belief)
 
 
 def reconstruct(
     luma: Tensor,
     neighbours: Sequence[Neighbour],
-    start: Tensor,
+    start: Start,
     imaging: Imaging,
     solve: Solve,
     *,
     rounds: int,
     unrefined_rounds: int,
 ) -> Reconstruction:
-    """The picture behind ``luma`` ``(h, w)`` and its ``neighbours``, from the estimate ``start`` ``(H, W)``.
+    """The picture behind ``luma`` ``(h, w)`` and its ``neighbours``.
 
     ``solve`` improves an estimate given observations; it is called ``rounds`` times. Motion is refined from round
-    ``unrefined_rounds`` on: the first estimate of a cold start is too coarse to correct it. Values 0…1, float32.
-    Deterministic on one kind of device.
+    ``unrefined_rounds`` on: the first estimate of a cold start is too coarse to correct it. Where ``start`` holds what
+    earlier frames showed, it is an observation too, of little weight: it counts where the frames say little, and
+    more the noisier they are. Values 0…1, float32. Deterministic on one kind of device.
     """
     observed, contrast = observe(luma, neighbours, imaging)
-    registered, x = observed.trust, start
+    registered, x = observed.trust, start.picture
     assert registered is not None
+    if start.belief is not None:
+        observed = replace(observed, expected=start.picture)
     trust, sigma = registered, 0.0
     for number in range(rounds):
         model = observed.model
         blurred = model.blur.A(x)
-        residual = (observed.frames - model.read(blurred)) * model.inside
         if number >= unrefined_rounds and neighbours:
-            model = _refined(model, residual, blurred, registered, residual_sigma(residual, trust))
-            residual = (observed.frames - model.read(blurred)) * model.inside
-        levels = _levels(residual)
+            predicted, *slopes = model.read_with_slopes(blurred)
+            residual = (observed.frames - predicted) * model.inside
+            model = _refined(model, residual, (slopes[0], slopes[1]), registered, residual_sigma(residual, trust))
+        residual = (observed.frames - model.read(blurred)) * model.inside
+        misfit = _softened(residual)
+        levels = _levels(misfit)
         usual = _WORSE_THAN_MOST * levels.median()
-        fits = _trust_of_misfit(residual, contrast, levels.clamp(max=usual), _TOLERANCE, _CONTRAST_SHARE)
+        fits = _trust_of_misfit(misfit, contrast, levels.clamp(max=usual), _TOLERANCE, _CONTRAST_SHARE)
         fits[0] = 1.0
         trust = registered * fits
         sigma = residual_sigma(residual, trust)
         observed = replace(observed, model=model, trust=trust, noise_sigma=sigma)
+        if start.belief is not None:
+            observed = replace(observed, expected_weight=_CARRIED_WEIGHT * sigma * sigma * start.belief)
         x = _in_strips(observed, x, solve)
     used = 1.0 + float(trust[1:].sum(0).mean()) if neighbours else 1.0
     return Reconstruction(x, sigma, used, _sample_spread(observed.model, trust, imaging))

@@ -1,4 +1,4 @@
-"""The frames around the one being restored, and the motion between them, each pair computed once."""
+"""The frames around the one being restored, and the motion between them, each step computed once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from vsr.frames import VideoFrame
-from vsr.registration import FlowPair
+from vsr.registration import FlowPair, compose_pairs
 
 __all__ = ["Seen", "Window"]
 
@@ -24,6 +24,9 @@ class Seen:
 
 class Window:
     """A stream of frames of one shot of which those near the current one can be looked at.
+
+    Only consecutive frames are registered; the motion between others is the composition of these steps. Between
+    neighbours in time things move little, so what is found there is surer than a search over many frames.
 
     Iterate with `advance`. A frame's neighbours are the ``2 * radius`` frames nearest to it: as many on either
     side, more on one side near the ends of the stream.
@@ -43,7 +46,7 @@ class Window:
         self._frames: dict[int, Seen] = {}  # by number in the stream
         self._read = 0  # frames taken from the source
         self._ended = False
-        self._pairs: dict[tuple[int, int], FlowPair | None] = {}
+        self._steps: dict[int, FlowPair | None] = {}  # from the frame of that number to the next
 
     def advance(self) -> Iterator[int]:
         """Numbers of the stream's frames in order, from 0; each is current until the next is asked for."""
@@ -59,6 +62,11 @@ class Window:
     def __getitem__(self, number: int) -> Seen:
         return self._frames[number]
 
+    @property
+    def newest(self) -> int:
+        """Number of the last frame that has been read; -1 where there is none."""
+        return self._read - 1
+
     def neighbours(self, number: int) -> list[int]:
         """Numbers of the frames that frame ``number`` is restored with, itself left out."""
         first, last = number - self._radius, number + self._radius
@@ -68,13 +76,30 @@ class Window:
             first, last = max(0, self._read - 1 - 2 * self._radius), self._read - 1
         return [other for other in range(first, min(last, self._read - 1) + 1) if other != number]
 
-    def motion(self, start: int, end: int) -> FlowPair | None:
-        """Motion from frame ``start`` to frame ``end``, and back; None where it cannot be told."""
-        key = (min(start, end), max(start, end))
-        if key not in self._pairs:
-            self._pairs[key] = self._register(self._frames[key[0]].luma, self._frames[key[1]].luma)
-        pair = self._pairs[key]
-        return pair if pair is None or start < end else pair.reversed()
+    def motions_to(self, number: int) -> dict[int, FlowPair]:
+        """Motion from each neighbour of frame ``number`` to that frame, and back, by the neighbour's number.
+
+        A step that cannot be told ends the path: neighbours beyond it are left out.
+        """
+        wanted = self.neighbours(number)
+        found: dict[int, FlowPair] = {}
+        for direction in (-1, 1):
+            path: FlowPair | None = None
+            for other in sorted((n for n in wanted if (n - number) * direction > 0), reverse=direction < 0):
+                step = self._step(other, other - direction)
+                if step is None:
+                    break
+                path = step if path is None else compose_pairs(step, path)
+                found[other] = path
+        return found
+
+    def _step(self, start: int, end: int) -> FlowPair | None:
+        """Motion between two consecutive frames, registered once, the earlier one first."""
+        first = min(start, end)
+        if first not in self._steps:
+            self._steps[first] = self._register(self._frames[first].luma, self._frames[first + 1].luma)
+        step = self._steps[first]
+        return step if step is None or start < end else step.reversed()
 
     def _fill(self, last: int) -> None:
         while self._read <= last and not self._ended:
@@ -89,4 +114,4 @@ class Window:
         """Let go of what no frame from ``current`` on needs."""
         oldest = current - 2 * self._radius
         self._frames = {number: seen for number, seen in self._frames.items() if number >= oldest}
-        self._pairs = {key: pair for key, pair in self._pairs.items() if key[1] >= current and key[0] >= oldest}
+        self._steps = {number: step for number, step in self._steps.items() if number >= oldest}

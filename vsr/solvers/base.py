@@ -18,7 +18,7 @@ OptionsT = TypeVar("OptionsT")
 Requirement = Literal["any", "shifts", "exact-shifts"]
 """Motion that a solver can handle: any; the scene moving as a whole; whole steps of the fine grid only."""
 
-_MEDIAN_SAMPLES = 1 << 15  # enough for a median
+_MEDIAN_SAMPLES = 1 << 13  # enough for a median
 _BELIEVED = 0.3  # samples trusted more than this tell the noise
 _LEAST_SIGMA = 0.3 / 255  # rounding to 8 bits alone
 
@@ -35,6 +35,10 @@ class Observations:
     """``(K, h, w)``: how far each sample is believed beforehand, 0 for not at all; None: all alike."""
     noise_sigma: float | None = None
     """Standard deviation of noise and misregistration, 0…1; None: found from the misfit."""
+    expected: Tensor | None = None
+    """``(H, W)``: what the picture is expected to be, say from earlier frames; None: nothing is expected."""
+    expected_weight: Tensor | None = None
+    """``(H, W)``: how strongly, as a sample's trust; goes with ``expected``."""
 
     def __post_init__(self) -> None:
         if self.frames.shape != self.model.rows.shape:
@@ -62,7 +66,10 @@ class Observations:
         """What concerns picture rows ``first`` to ``last`` (exclusive)."""
         model, part = self.model.strip(first, last)
         trust = None if self.trust is None else self.trust[:, part]
-        return replace(self, frames=self.frames[:, part], model=model, trust=trust)
+        expected, weight = (None if t is None else t[first:last] for t in (self.expected, self.expected_weight))
+        return replace(
+            self, frames=self.frames[:, part], model=model, trust=trust, expected=expected, expected_weight=weight
+        )
 
 
 def residual_sigma(residual: Tensor, trust: Tensor | None = None) -> float:

@@ -10,6 +10,8 @@ matrix whatever the number of frames, so steps are cheap.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from vsr.observation.stencil import Stencil
@@ -20,14 +22,19 @@ __all__ = ["weighted_least_squares"]
 
 
 def weighted_least_squares(observed: Observations, weights: Tensor, prior: Stencil, x: Tensor, steps: int) -> Tensor:
-    """``steps`` steps towards the x that minimises ``sum w (y - A x)² + x^T R x``.
+    """``steps`` steps towards the x that minimises ``sum w (y - A x)² + x^T R x + sum v (x - e)²``.
 
-    ``weights`` ``(K, h, w)`` ≥ 0; ``prior`` is R; ``x`` is the ``(H, W)`` start.
+    ``weights`` ``(K, h, w)`` ≥ 0; ``prior`` is R; ``x`` is the ``(H, W)`` start. e and v are what ``observed`` expects
+    the picture to be and how strongly, if it does.
     """
     blur = observed.model.blur
-    samples, right = observed.model.normal_equations(weights, observed.frames)
+    samples, spread = observed.model.normal_equations(weights, observed.frames)
+    right = blur.A_adjoint(spread)
+    if observed.expected is not None and observed.expected_weight is not None:
+        prior = replace(prior, centre=prior.centre + observed.expected_weight)
+        right = right + observed.expected_weight * observed.expected
 
     def normal(u: Tensor) -> Tensor:
         return blur.A_adjoint(samples.apply(blur.A(u))).add_(prior.apply(u))
 
-    return conjugate_gradients(normal, blur.A_adjoint(right), x, steps)
+    return conjugate_gradients(normal, right, x, steps)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vsr.registration.refine import neighbourhood_mean, refining_steps
+from vsr.observation import neighbourhood_mean
+from vsr.registration.refine import refining_steps
 
 SIZE = 32
 INNER = (slice(4, -4), slice(4, -4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from fractions import Fraction
 
@@ -110,20 +111,21 @@ def test_too_small_for_motion_is_resampled(size: tuple[int, int]) -> None:
 def test_failed_motion_falls_back_to_the_frame_itself(clip: DemoClip, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = _gray_frames(_luma(clip)[:3])
     alone = _restore(frames[1:2])[0].planes[0]
-    monkeypatch.setattr(module, "flow_pair", lambda a, b, **_: None)
+    monkeypatch.setattr(module, "global_then_dense", lambda a, b: None)
     assert torch.equal(_restore(frames)[1].planes[0], alone)
 
 
-def test_each_pair_of_frames_is_registered_once(clip: DemoClip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_frame_is_registered_once_to_the_next(clip: DemoClip, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs: list[tuple[float, float]] = []
 
-    def count(a: Tensor, b: Tensor, fine: bool) -> None:
+    def count(a: Tensor, b: Tensor) -> None:
         pairs.append((float(a[0, 0]), float(b[0, 0])))
 
-    monkeypatch.setattr(module, "flow_pair", count)
+    monkeypatch.setattr(module, "global_then_dense", count)
     pictures = [torch.full((32, 32), index / 10) for index in range(6)]
     _restore(_gray_frames(pictures), radius_frames=2)
-    assert len(pairs) == len(set(pairs)) == 14  # all but (0, 5): frames near the ends use four neighbours too
+    levels = [float(picture[0, 0]) for picture in pictures]
+    assert sorted(pairs) == list(itertools.pairwise(levels))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from torch import Tensor
 from vsr.observation import reading_blur, resample, simulate
 from vsr.registration import FlowPair
 from vsr.restorers import reconstruction as module
-from vsr.restorers.reconstruction import Imaging, Neighbour, Reconstruction, carried, observe, reconstruct
+from vsr.restorers.reconstruction import Imaging, Neighbour, Reconstruction, Start, carried, observe, reconstruct
 from vsr.solvers import find_solver
 from vsr.solvers.huber_btv import HuberBtvOptions
 
@@ -60,7 +60,8 @@ def _reconstruct(
     imaging = _imaging(*luma.shape)
     options = HuberBtvOptions(radius=1, alpha=0.6, outer_iterations=1, cg_iterations=cg_iterations)
     solve = partial(find_solver("huber-btv"), options=options)
-    return reconstruct(luma, neighbours, imaging.enlarged(luma), imaging, solve, rounds=rounds, unrefined_rounds=1)
+    start = Start(imaging.enlarged(luma))
+    return reconstruct(luma, neighbours, start, imaging, solve, rounds=rounds, unrefined_rounds=1)
 
 
 def _strange() -> list[Neighbour]:
@@ -155,23 +156,46 @@ def test_strips_make_little_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_previous_picture_is_carried_on_by_the_motion() -> None:
     previous = _truth((2, 3))  # what the picture shows at p, the previous one shows at p - shift
-    moved = carried(previous, _motion((-2.0, -3.0)), _frame(), _imaging())
-    assert _rms(moved, _truth()) < 0.25 * _rms(_imaging().enlarged(_frame()), _truth())
+    start = carried(previous, _motion((-2.0, -3.0)), _frame(), _imaging())
+    assert _rms(start.picture, _truth()) < 0.25 * _rms(_imaging().enlarged(_frame()), _truth())
+    assert start.belief is not None
+    assert start.belief[8:-8, 8:-8].median() > 0.8
 
 
 def test_a_carried_picture_takes_on_the_brightness() -> None:
-    assert _rms(carried(0.8 * _truth() + 0.05, _motion((0, 0)), _frame(), _imaging()), _truth()) < 0.002
+    start = carried(0.8 * _truth() + 0.05, _motion((0, 0)), _frame(), _imaging())
+    assert _rms(start.picture, _truth()) < 0.002
 
 
 def test_where_the_motion_leads_nowhere_nothing_is_carried() -> None:
     lost = FlowPair(torch.zeros(2, SIDE, SIDE), torch.full((2, SIDE, SIDE), 3.0))
-    assert torch.allclose(carried(_truth(), lost, _frame(), _imaging()), _imaging().enlarged(_frame()), atol=1e-6)
+    start = carried(_truth(), lost, _frame(), _imaging())
+    assert torch.allclose(start.picture, _imaging().enlarged(_frame()), atol=1e-6)
+    assert start.belief is not None
+    assert start.belief.max() < 1e-6
 
 
 def test_where_the_previous_picture_does_not_fit_the_frame_is_interpolated() -> None:
     previous, plain = _truth(), _imaging().enlarged(_frame())
     noise = torch.rand(previous.shape, generator=torch.Generator().manual_seed(1))
     previous[:, SIDE:] = resample(noise[::8, ::8], (SCALE * SIDE, SCALE * SIDE)).clamp(0, 1)[:, SIDE:]
-    got = carried(previous, _motion((0, 0)), _frame(), _imaging())
+    got = carried(previous, _motion((0, 0)), _frame(), _imaging()).picture
     assert _rms(got[:, : SIDE - 8], _truth()[:, : SIDE - 8]) < 0.1 * _rms(plain[:, : SIDE - 8], _truth()[:, : SIDE - 8])
     assert _rms(got[:, SIDE + 8 :], plain[:, SIDE + 8 :]) < 0.1 * _rms(previous[:, SIDE + 8 :], plain[:, SIDE + 8 :])
+
+
+def test_what_earlier_frames_showed_helps_where_it_is_believed() -> None:
+    """A noisy frame alone, and the truth as the start: only where it is believed does the solver keep to it."""
+    imaging, truth = _imaging(), _truth()
+    luma = _frame() + 4 / 255 * torch.randn(SIDE, SIDE, generator=torch.Generator().manual_seed(4))
+    options = HuberBtvOptions(radius=1, alpha=0.6, outer_iterations=1, cg_iterations=8)
+    solve = partial(find_solver("huber-btv"), options=options)
+    belief = torch.zeros_like(truth)
+    belief[:, SIDE:] = 1.0
+    without, half = (
+        reconstruct(luma, [], Start(truth, part), imaging, solve, rounds=6, unrefined_rounds=0).picture
+        for part in (None, belief)
+    )
+    left, right = slice(0, SIDE - 8), slice(SIDE + 8, 2 * SIDE)
+    assert _rms(half[:, right], truth[:, right]) < 0.95 * _rms(without[:, right], truth[:, right])
+    assert _rms(half[:, left], without[:, left]) < 0.1 * _rms(without[:, left], truth[:, left])

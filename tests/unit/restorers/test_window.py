@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
-from vsr.registration import FlowPair
+from vsr.registration import FlowPair, compose_flows, invert_flow
 from vsr.restorers.window import Seen, Window
 
 GRAY = PixelLayout("grayf32le", "gray", 32, is_float=True)
@@ -57,7 +57,7 @@ def test_neighbours_are_the_nearest_frames_and_are_there(length: int, radius: in
     assert numbers == list(range(length))
 
 
-def test_each_pair_is_registered_once_the_earlier_frame_first() -> None:
+def test_only_steps_are_registered_each_once_the_earlier_frame_first() -> None:
     calls: list[tuple[float, float]] = []
 
     def register(first: Tensor, second: Tensor) -> None:
@@ -66,21 +66,44 @@ def test_each_pair_is_registered_once_the_earlier_frame_first() -> None:
     window = Window((_seen(number) for number in range(12)), 2, 1, register)
     for number in window.advance():
         for asked in range(max(0, number - 1), number + 1):
-            for other in window.neighbours(asked):
-                assert window.motion(other, asked) is None
-                assert window.motion(asked, other) is None
-    assert len(calls) == len(set(calls))
-    assert all(first < second for first, second in calls)
+            assert window.motions_to(asked) == {}
+    assert calls == [(float(number), float(number + 1)) for number in range(11)]
+
+
+def test_motion_over_several_frames_follows_the_steps() -> None:
+    """Composed, not added: the second step is read where the first one leads."""
+    steps = {0.0: torch.tensor([0.0, 1.0]), 1.0: torch.tensor([1.0, 0.0])}
+    ramp = torch.arange(8.0).expand(8, 8) / 8
+
+    def register(first: Tensor, second: Tensor) -> FlowPair:
+        flow = steps[float(first[0, 0])][:, None, None] * (1 + ramp)
+        return FlowPair(flow, invert_flow(flow))
+
+    window = Window((_seen(number) for number in range(3)), 1, 0, register)
+    pairs = [window.motions_to(number) for number in window.advance()]
+    pair = pairs[2][0]
+    expected = compose_flows(*(steps[float(k)][:, None, None] * (1 + ramp) for k in (0, 1)))
+    assert torch.equal(pair.forward, expected)
+    assert torch.allclose(pair.backward[:, 3:5, 3:5], invert_flow(expected)[:, 3:5, 3:5], atol=0.02)
+    assert (pair.forward[0] - (1 + ramp)).abs().max() > 0.1
+
+
+def test_a_step_that_cannot_be_told_ends_the_path() -> None:
+    def register(first: Tensor, second: Tensor) -> FlowPair | None:
+        return None if float(first[0, 0]) == 1 else _difference(first, second)
+
+    window = Window((_seen(number) for number in range(5)), 2, 0, register)
+    found = {number: sorted(window.motions_to(number)) for number in window.advance()}
+    assert found == {0: [1], 1: [0], 2: [3, 4], 3: [2, 4], 4: [2, 3]}
 
 
 def test_motion_back_is_the_motion_there_reversed() -> None:
     window = _window(3, radius=1)
-    next(window.advance())
-    there, back = window.motion(0, 2), window.motion(2, 0)
-    assert there is not None
-    assert back is not None
-    assert float(there.forward[0, 0, 0]) == float(back.backward[0, 0, 0]) == 2.0
-    assert float(back.forward[0, 0, 0]) == float(there.backward[0, 0, 0]) == -2.0
+    for number in window.advance():
+        if number == 1:
+            before, after = (window.motions_to(1)[other] for other in (0, 2))
+            assert float(before.forward[0, 0, 0]) == float(after.backward[0, 0, 0]) == 1.0
+            assert float(before.backward[0, 0, 0]) == float(after.forward[0, 0, 0]) == -1.0
 
 
 def test_the_source_is_read_only_as_far_as_needed() -> None:
@@ -128,8 +151,7 @@ def test_motions_out_of_reach_are_let_go() -> None:
 
     window, most = Window((_seen(number) for number in range(60)), 2, 0, register), 0
     for number in window.advance():
-        for other in window.neighbours(number):
-            window.motion(other, number)
+        window.motions_to(number)
         most = max(most, sum(ref() is not None for ref in made))
-    assert len(made) > 100
-    assert most < 20
+    assert len(made) == 59
+    assert most < 8
