@@ -19,8 +19,8 @@ __all__ = ["MIN_FLOW_SIZE", "FlowPair", "consistency_error", "flow_pair", "pixel
 MIN_FLOW_SIZE = 24
 """Shortest picture side, in pixels, for which motion is estimated."""
 
-_PATCH_STRIDE = 2
-_GRADIENT_STEPS = 25
+_PATCH_STRIDE = 3
+_GRADIENT_STEPS = 12
 _REFINEMENT_STEPS = 5
 _GRADIENT_CONSTANCY = 20.0  # weight of slopes that stay the same; OpenCV's default is 10
 

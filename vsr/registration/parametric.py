@@ -32,9 +32,9 @@ MIN_REGISTER_SIZE = 16
 """Shortest picture side, in pixels, that is registered."""
 
 _FLAT = 1e-3  # standard deviation, 0…1, of a picture that shows nothing
-_ENOUGH_PIXELS = 1 << 19  # finer levels of a larger picture would take time and add no precision
+_ENOUGH_PIXELS = 1 << 16  # finer levels of a larger picture would take time and add no precision
 _COARSE_STEPS, _COARSE_PX = 12, 0.05  # most steps, and the step that ends the iteration on coarse levels
-_FINE_STEPS, _FINE_PX = 40, 1e-3  # the same on the finest
+_FINE_STEPS, _FINE_PX = 40, 4e-3  # the same on the finest
 _SETTLED_PX = 0.02  # a fit whose last step was longer has failed, unless it cannot be located better anyway
 _CLEAR_PEAK = 0.5  # confidence of a phase correlation that needs no second opinion
 _LEAST_OVERLAP = 0.15  # share of the picture

@@ -208,7 +208,8 @@ class MultiFrame:
 
     def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         """One reconstructed frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""
-        window = Window(self._seen(frames), self._radius, _RUN_IN_FRAMES, self._register)
+        radius = self._radius if self._reconstructs else 0
+        window = Window(self._seen(frames), radius, _RUN_IN_FRAMES, self._register)
         last: _Made | None = None
         done = 0
         for number in window.advance():

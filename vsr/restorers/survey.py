@@ -17,7 +17,7 @@ SURVEY_FRAMES = 9
 """Frames of a shot that are looked at."""
 
 _SCALE = 4  # of the grid on which the frames are fused to look at their edges
-_MOST_SIDE = 256  # samples a side of the part that is looked at, in the middle
+_MOST_SIDE = 192  # samples a side of the part that is looked at, in the middle
 _LEAST_PX, _MOST_PX = 0.25, 0.6  # blur of a video that multi-frame reconstruction can do something with
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -26,7 +27,8 @@ class Window:
     """A stream of frames of one shot of which those near the current one can be looked at.
 
     Only consecutive frames are registered; the motion between others is the composition of these steps. Between
-    neighbours in time things move little, so what is found there is surer than a search over many frames.
+    neighbours in time things move little, so what is found there is surer than a search over many frames. Steps are
+    registered in a thread of their own as soon as their frames are read, while earlier frames are being restored.
 
     Iterate with `advance`. A frame's neighbours are the ``2 * radius`` frames nearest to it: as many on either
     side, more on one side near the ends of the stream.
@@ -46,18 +48,22 @@ class Window:
         self._frames: dict[int, Seen] = {}  # by number in the stream
         self._read = 0  # frames taken from the source
         self._ended = False
-        self._steps: dict[int, FlowPair | None] = {}  # from the frame of that number to the next
+        self._steps: dict[int, Future[FlowPair | None]] = {}  # from the frame of that number to the next
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="motion")
 
     def advance(self) -> Iterator[int]:
         """Numbers of the stream's frames in order, from 0; each is current until the next is asked for."""
         number = 0
-        while True:
-            self._fill(max(2 * self._radius, number + self._radius))
-            if number >= self._read:
-                return
-            yield number
-            number += 1
-            self._forget(number - self._behind)
+        try:
+            while True:
+                self._fill(max(2 * self._radius, number + self._radius))
+                if number >= self._read:
+                    return
+                yield number
+                number += 1
+                self._forget(number - self._behind)
+        finally:
+            self._thread.shutdown(cancel_futures=True)
 
     def __getitem__(self, number: int) -> Seen:
         return self._frames[number]
@@ -94,21 +100,21 @@ class Window:
         return found
 
     def _step(self, start: int, end: int) -> FlowPair | None:
-        """Motion between two consecutive frames, registered once, the earlier one first."""
-        first = min(start, end)
-        if first not in self._steps:
-            self._steps[first] = self._register(self._frames[first].luma, self._frames[first + 1].luma)
-        step = self._steps[first]
+        """Motion between two consecutive frames."""
+        step = self._steps[min(start, end)].result()
         return step if step is None or start < end else step.reversed()
 
     def _fill(self, last: int) -> None:
         while self._read <= last and not self._ended:
-            try:
-                self._frames[self._read] = next(self._source)
-            except StopIteration:
+            seen = next(self._source, None)
+            if seen is None:
                 self._ended = True
-            else:
-                self._read += 1
+                return
+            self._frames[self._read] = seen
+            if self._radius and self._read:
+                before = self._frames[self._read - 1]
+                self._steps[self._read - 1] = self._thread.submit(self._register, before.luma, seen.luma)
+            self._read += 1
 
     def _forget(self, current: int) -> None:
         """Let go of what no frame from ``current`` on needs."""
