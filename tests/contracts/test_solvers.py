@@ -17,6 +17,7 @@ from vsr.solvers import DEFAULT_SOLVER, SOLVERS, find_solver
 from vsr.solvers.base import Observations
 
 SCALE, SIZE, NUM_FRAMES, SIGMA = 2, 64, 12, 0.6
+REWEIGHTED = ("huber-btv", "l1-btv", "l2", "irwsr", "bayesian")  # solve equations, which half precision concerns
 NOT_ROBUST = {"l2", "tsai-huang", "interlace"}
 WHOLE_STEPS = {"interlace", "farsiu-fast"}  # at their best where shifts are whole steps of the fine grid
 CORNERS = ((-0.25, -0.25), (0.25, 0.25), (-0.25, 0.25), (0.25, -0.25))  # of 2x2 blocks, in samples
@@ -96,6 +97,22 @@ def _bicubic_error() -> float:
 def test_better_than_bicubic(name: str) -> None:
     observed = _observed(name)
     assert _error(SOLVERS[name](observed, _start(observed))) < 0.75 * _bicubic_error()
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("outliers", [False, True])
+def test_half_precision_costs_less_than_a_tenth_of_a_decibel(name: str, outliers: bool) -> None:
+    observed = _observed(name, outliers=outliers)
+    full, half = (_error(SOLVERS[name](replace(observed, half=half), _start(observed))) for half in (False, True))
+    assert abs(20 * math.log10(half / full)) < 0.1
+
+
+@pytest.mark.parametrize("name", REWEIGHTED)
+def test_half_precision_is_used(name: str) -> None:
+    observed = _observed(name)
+    full, half = (SOLVERS[name](replace(observed, half=half), _start(observed)) for half in (False, True))
+    assert half.dtype == full.dtype
+    assert not torch.equal(full, half)
 
 
 @pytest.mark.parametrize("name", [name for name in SOLVERS if name not in NOT_ROBUST])

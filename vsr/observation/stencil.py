@@ -31,6 +31,10 @@ class Stencil:
         if any((dy, dx) <= (0, 0) for dy, dx in self.couplings):
             raise ValueError(f"offsets must lie after (0, 0), got {sorted(self.couplings)}")
 
+    def to(self, dtype: torch.dtype) -> Stencil:
+        """The matrix with its maps in another floating-point type."""
+        return Stencil(self.centre.to(dtype), {offset: map_.to(dtype) for offset, map_ in self.couplings.items()})
+
     def apply(self, x: Tensor) -> Tensor:
         """The matrix times the picture ``x`` ``(H, W)``.
 

@@ -30,10 +30,6 @@ class Level:
     """Whether motion is refined against the reconstruction."""
     cg_iterations: int
     """Solver steps a round."""
-    prior_radius: int
-    """Reach of the bilateral total variation, in output pixels."""
-    prior_alpha: float
-    """Its decay with distance."""
     motion: Motion
     """How motion is found."""
 
@@ -44,9 +40,9 @@ class Level:
 
 LEVELS: Mapping[Quality, Level] = MappingProxyType(
     {
-        "draft": Level(0.75, 2, 2, 1, False, 6, 1, 0.6, "coarse"),
-        "standard": Level(0.75, 7, 5, 2, True, 8, 1, 0.6, "global-then-dense"),
-        "best": Level(1.0, 8, 8, 3, True, 8, 2, 0.6, "global-then-dense"),
+        "draft": Level(0.75, 2, 2, 1, False, 6, "coarse"),
+        "standard": Level(0.75, 7, 5, 2, True, 8, "global-then-dense"),
+        "best": Level(1.0, 8, 8, 3, True, 8, "global-then-dense"),
     }
 )
 """What each level does."""

@@ -226,15 +226,18 @@ def reconstruct(
     *,
     rounds: int,
     unrefined_rounds: int,
+    half: bool = False,
 ) -> Reconstruction:
     """The picture behind ``luma`` ``(h, w)`` and its ``neighbours``.
 
-    ``solve`` improves an estimate given observations; it is called ``rounds`` times. Motion is refined from round
+    ``solve`` improves an estimate given observations, in half precision where it can if ``half``; it is called
+    ``rounds`` times. Motion is refined from round
     ``unrefined_rounds`` on: the first estimate of a cold start is too coarse to correct it. Where ``start`` holds what
     earlier frames showed, it is an observation too, of little weight: it counts where the frames say little, and
     more the noisier they are. Values 0…1, float32. Deterministic on one kind of device.
     """
     observed, contrast = observe(luma, neighbours, imaging)
+    observed = replace(observed, half=half)
     registered, x = observed.trust, start.picture
     assert registered is not None
     if start.belief is not None:

@@ -39,6 +39,8 @@ class Observations:
     """``(H, W)``: what the picture is expected to be, say from earlier frames; None: nothing is expected."""
     expected_weight: Tensor | None = None
     """``(H, W)``: how strongly, as a sample's trust; goes with ``expected``."""
+    half: bool = False
+    """Whether equations may be solved in half precision (bfloat16). Samples, places and weights stay as they are."""
 
     def __post_init__(self) -> None:
         if self.frames.shape != self.model.rows.shape:

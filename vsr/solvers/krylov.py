@@ -13,14 +13,16 @@ _TINY = 1e-30
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Inner product, 0-d float64: rows in the pictures' precision, their sum in float64."""
-    return (a * b).sum(-1).sum(dtype=torch.float64)
+    """Inner product, 0-d float64: rows in float32 or the pictures' higher precision, their sum in float64."""
+    precision = torch.promote_types(a.dtype, torch.float32)
+    return (a.to(precision) * b.to(precision)).sum(-1).sum(dtype=torch.float64)
 
 
 def conjugate_gradients(apply: Callable[[Tensor], Tensor], right: Tensor, x: Tensor, steps: int) -> Tensor:
     """``steps`` steps from ``x`` towards ``apply(x) = right``, all ``(H, W)``.
 
-    A fixed number of steps, so that the same input gives the same bytes. Once the residual is 0 nothing moves.
+    Pictures may be of half precision, scalars never are. A fixed number of steps, so that the same input gives the
+    same bytes. Once the residual is 0 nothing moves.
     """
     residual = right - apply(x)
     direction = residual.clone()

@@ -10,10 +10,12 @@ matrix whatever the number of frames, so steps are cheap.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
+from vsr.observation.operator import LinearOperator
 from vsr.observation.stencil import Stencil
 from vsr.solvers.base import Observations
 from vsr.solvers.krylov import conjugate_gradients
@@ -25,7 +27,8 @@ def weighted_least_squares(observed: Observations, weights: Tensor, prior: Stenc
     """``steps`` steps towards the x that minimises ``sum w (y - A x)² + x^T R x + sum v (x - e)²``.
 
     ``weights`` ``(K, h, w)`` ≥ 0; ``prior`` is R; ``x`` is the ``(H, W)`` start. e and v are what ``observed`` expects
-    the picture to be and how strongly, if it does.
+    the picture to be and how strongly, if it does. In half precision what is solved for is the change of x: its right
+    side is computed as usual, so rounding disturbs the steps and not the equation.
     """
     blur = observed.model.blur
     samples, spread = observed.model.normal_equations(weights, observed.frames)
@@ -34,7 +37,23 @@ def weighted_least_squares(observed: Observations, weights: Tensor, prior: Stenc
         prior = replace(prior, centre=prior.centre + observed.expected_weight)
         right = right + observed.expected_weight * observed.expected
 
-    def normal(u: Tensor) -> Tensor:
-        return blur.A_adjoint(samples.apply(blur.A(u))).add_(prior.apply(u))
+    matrix = _NormalMatrix(blur, samples, prior)
+    if not observed.half:
+        return conjugate_gradients(matrix.apply, right, x, steps)
+    misfit = (right - matrix.apply(x)).to(torch.bfloat16)
+    return x + conjugate_gradients(matrix.half().apply, misfit, torch.zeros_like(misfit), steps).to(x.dtype)
 
-    return conjugate_gradients(normal, right, x, steps)
+
+@dataclass(frozen=True)
+class _NormalMatrix:
+    """The bracket of the module's equation."""
+
+    blur: LinearOperator
+    samples: Stencil
+    prior: Stencil
+
+    def apply(self, u: Tensor) -> Tensor:
+        return self.blur.A_adjoint(self.samples.apply(self.blur.A(u))).add_(self.prior.apply(u))
+
+    def half(self) -> _NormalMatrix:
+        return _NormalMatrix(self.blur, self.samples.to(torch.bfloat16), self.prior.to(torch.bfloat16))

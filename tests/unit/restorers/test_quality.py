@@ -23,7 +23,6 @@ def test_higher_levels_work_no_less() -> None:
         assert lower.cold_rounds <= higher.cold_rounds
         assert lower.warm_rounds <= higher.warm_rounds
         assert lower.cg_iterations <= higher.cg_iterations
-        assert lower.prior_radius <= higher.prior_radius
         assert lower.refines_motion <= higher.refines_motion
         assert lower.most_radius < higher.most_radius
 
