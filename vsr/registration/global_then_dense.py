@@ -20,8 +20,8 @@ from vsr.registration.transform import MotionModel
 
 __all__ = ["global_then_dense"]
 
-_NEIGHBOURHOOD_PX = 3.5  # standard deviation of the window in which two motions are compared
-_WORTH, _SURE = 1.2, 1.5  # times by which dense flow must lower the squared misfit: to count at all, to count alone
+_NEIGHBOURHOOD_PX = 6.0  # standard deviation of the window in which two motions are compared; wider than aliasing
+_WORTH, _SURE = 1.5, 2.2  # times by which dense flow must lower the squared misfit: to count at all, to count alone
 _ROUNDING = 1e-6  # squared misfit that means nothing, 0…1
 
 

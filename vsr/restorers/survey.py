@@ -18,7 +18,8 @@ SURVEY_FRAMES = 9
 
 _SCALE = 4  # of the grid on which the frames are fused to look at their edges
 _MOST_SIDE = 192  # samples a side of the part that is looked at, in the middle
-_LEAST_PX, _MOST_PX = 0.25, 0.6  # blur of a video that multi-frame reconstruction can do something with
+_BELIEVED_PX = 0.2  # less than that no camera has; text and other striking things look like it
+_LEAST_PX, _MOST_PX = 0.38, 0.6  # blur of a video that multi-frame reconstruction can do something with
 
 
 def _middle(luma: Tensor) -> Tensor:
@@ -30,8 +31,9 @@ def _middle(luma: Tensor) -> Tensor:
 def find_psf(lumas: Sequence[Tensor]) -> float | None:
     """Standard deviation of the blur of consecutive frames ``(h, w)``, 0…1, in their pixels; None if untold.
 
-    The frames are registered to the middle one and fused without deblurring; see `vsr.solvers.blind`. A camera's
-    blur lies between 0.25 and 0.6 pixels; estimates beyond are taken for pictures of soft or striking things.
+    The frames are registered to the middle one and fused without deblurring; see `vsr.solvers.blind`. Estimates
+    under 0.2 pixels tell nothing; others are kept within 0.38 and 0.6 pixels, between which cameras lie: too narrow a
+    blur leaves the grid of the samples in the picture.
     """
     parts = [_middle(luma) for luma in lumas]
     centre = parts.pop(len(parts) // 2)
@@ -44,4 +46,6 @@ def find_psf(lumas: Sequence[Tensor]) -> float | None:
             neighbours.append(Neighbour(other, motion))
     observed, _ = observe(centre, neighbours, imaging)
     sigma = estimate_psf(observed, imaging.enlarged(centre))
-    return None if sigma is None else min(_MOST_PX, max(_LEAST_PX, sigma / _SCALE))
+    if sigma is None or sigma / _SCALE < _BELIEVED_PX:
+        return None
+    return min(_MOST_PX, max(_LEAST_PX, sigma / _SCALE))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.observation import GaussianBlur, simulate
-from vsr.restorers import Geometry
+from vsr.restorers import Geometry, survey
 from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions
 from vsr.restorers.survey import SURVEY_FRAMES, find_psf
 
@@ -60,7 +60,17 @@ def test_blurrier_frames_are_found_blurrier(name: str) -> None:
 def test_what_is_found_is_a_cameras_blur() -> None:
     assert find_psf(_shot(blur=6.0)) == 0.6
     striking = (torch.rand(SIDE, SIDE, generator=torch.Generator().manual_seed(0)) > 0.5).float()
-    assert find_psf([striking, striking]) == 0.25
+    assert find_psf([striking, striking]) == 0.38
+
+
+@pytest.mark.parametrize(("estimated_px", "believed"), [(0.1, None), (0.19, None), (0.21, 0.38), (0.9, 0.6)])
+def test_what_no_camera_has_is_not_believed(
+    estimated_px: float, believed: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        survey, "estimate_psf", lambda observed, start: estimated_px * 4
+    )  # on a grid four times as fine
+    assert find_psf(_shot(count=2)) == believed
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
@@ -76,7 +86,7 @@ def test_pictures_too_small_tell_nothing() -> None:
 def test_one_frame_is_a_shot_too() -> None:
     found = find_psf(_shot(count=1))
     assert found is not None
-    assert 0.25 <= found <= 0.6
+    assert 0.38 <= found <= 0.6
 
 
 def test_frames_of_another_scene_hardly_matter() -> None:
