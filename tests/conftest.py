@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from videos import CLIPS, is_working_name
+from plain_reader import is_working_name
+from videos import CLIPS
 
 from vsr.media.probe import MediaInfo, probe_media
 

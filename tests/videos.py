@@ -1,4 +1,4 @@
-"""Small videos made from nothing but a seed, and a plain PyAV reader that shares no code with vsr.
+"""Small videos made from nothing but a seed.
 
 `CLIPS` is the table of clips: a name, and the function that writes it. The ``clips`` fixture makes each at most once
 a session. Pictures move every frame, so no two frames of a clip are equal and a wrong frame is always noticed.
@@ -6,11 +6,9 @@ a session. Pictures move every frame, so no two frames of a clip are equal and a
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,14 +22,9 @@ __all__ = [
     "AWKWARD",
     "CLIPS",
     "MASTER_DISPLAY",
-    "PlainFile",
-    "PlainStream",
     "damage_packets",
     "encode",
     "ffmpeg",
-    "first_pictures",
-    "is_working_name",
-    "read_plain",
     "scene",
     "tone",
 ]
@@ -368,85 +361,3 @@ AWKWARD = (
     *("vp9", "mpeg4_avi", "interlaced", "edit_list", "size_change", "damaged", "damaged_ts"),
 )
 """Clips in which a seek alone finds wrong frames, or could."""
-
-
-@dataclass
-class PlainStream:
-    """A stream as plain PyAV demuxes it."""
-
-    kind: str
-    codec: str
-    time_base: Fraction
-    tags: dict[str, str]
-    payloads: list[bytes] = field(default_factory=list)
-    pts: list[int] = field(default_factory=list)
-    dts: list[int | None] = field(default_factory=list)
-
-    @property
-    def digest(self) -> str:
-        """Over the payloads in file order."""
-        return hashlib.sha256(b"".join(self.payloads)).hexdigest()
-
-    @property
-    def seconds(self) -> list[Fraction]:
-        """Presentation times, sorted."""
-        return [pts * self.time_base for pts in sorted(self.pts)]
-
-
-@dataclass
-class PlainFile:
-    """A file as plain PyAV demuxes it."""
-
-    streams: list[PlainStream]
-    tags: dict[str, str]
-    chapters: list[tuple[Fraction, str]]
-
-    def of(self, kind: str) -> list[PlainStream]:
-        """Streams of one kind, in order."""
-        return [stream for stream in self.streams if stream.kind == kind]
-
-    @property
-    def video(self) -> PlainStream:
-        """The first video stream."""
-        return self.of("video")[0]
-
-
-def read_plain(path: Path) -> PlainFile:
-    """Demux ``path`` with PyAV alone."""
-    with av.open(f"file:{path}", metadata_errors="replace") as container:
-        streams = [
-            PlainStream(
-                stream.type or "unknown",
-                stream.codec_context.codec.canonical_name if stream.codec_context else "unknown",
-                stream.time_base or Fraction(1, 1000),
-                dict(stream.metadata),
-            )
-            for stream in container.streams
-        ]
-        for packet in container.demux():
-            if packet.size and packet.pts is not None:
-                stream = streams[packet.stream_index]
-                stream.payloads.append(bytes(packet))
-                stream.pts.append(packet.pts)
-                stream.dts.append(packet.dts)
-        chapters = [
-            (Fraction(chapter["start"]) * chapter["time_base"], chapter["metadata"].get("title", ""))
-            for chapter in container.chapters()
-        ]
-        return PlainFile(streams, dict(container.metadata), chapters)
-
-
-def first_pictures(path: Path, count: int = 1_000_000) -> list[av.VideoFrame]:
-    """The first decoded frames of the first video stream, by PyAV alone."""
-    frames = []
-    with av.open(f"file:{path}") as container:
-        for frame in container.decode(video=0):
-            frames.append(frame)
-            if len(frames) == count:
-                break
-    return frames
-
-
-def is_working_name(name: str) -> bool:
-    """Whether vsr gives such names to what is not finished."""
-    return name.endswith(".tmp") or ".vsr-partial" in name or ".vsr-work" in name or ".vsr-old" in name

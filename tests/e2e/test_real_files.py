@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 import pytest
-from videos import read_plain
+from plain_reader import read_plain
 
 import vsr
 from vsr.timeline import rescale

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from videos import first_pictures
+from plain_reader import first_pictures
 
 import vsr
 

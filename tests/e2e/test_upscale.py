@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from videos import PlainFile, first_pictures, read_plain
+from plain_reader import PlainFile, first_pictures, read_plain
 
 import vsr
 from vsr.media.planes import fingerprint, planes_of

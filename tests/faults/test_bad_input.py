@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from videos import AAC, ffmpeg, first_pictures, tone
+from plain_reader import first_pictures
+from videos import AAC, ffmpeg, tone
 
 import vsr
 
@@ -62,7 +63,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, quick: dict[str, Any]) -> None
 def test_text(tmp_path: Path, quick: dict[str, Any], suffix: str) -> None:
     path = tmp_path / f"text.{suffix}"
     path.write_text("Once upon a time there was no video.\n" * 300)
-    assert "not a video file" in _refused(path, quick) or suffix
+    assert "not a video file" in _refused(path, quick)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "avi", "h264", "yuv"])

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from videos import first_pictures, is_working_name, read_plain
+from plain_reader import first_pictures, is_working_name, read_plain
 
 import vsr
 

@@ -6,7 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from videos import ffmpeg, read_plain
+from plain_reader import read_plain
+from videos import ffmpeg
 
 from vsr.media.containers import holders, holds
 from vsr.media.probe import StreamInfo
