@@ -67,9 +67,7 @@ def test_what_is_found_is_a_cameras_blur() -> None:
 def test_what_no_camera_has_is_not_believed(
     estimated_px: float, believed: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        survey, "estimate_psf", lambda observed, start: estimated_px * 4
-    )  # on a grid four times as fine
+    monkeypatch.setattr(survey, "estimate_psf", lambda observed, start: estimated_px * 4)
     assert find_psf(_shot(count=2)) == believed
 
 
