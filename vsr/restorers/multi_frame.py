@@ -38,7 +38,8 @@ __all__ = ["CHAIN_FRAMES", "MultiFrame", "MultiFrameOptions"]
 CHAIN_FRAMES = 48
 """Frames after which a result no longer starts from the previous one, counted from a segment's first."""
 
-_RUN_IN_FRAMES = 2  # reconstructed ahead of a chain, so that its first frame starts warm
+_RUN_IN_FRAMES = 4  # reconstructed ahead of a chain, so that its first frame starts warm
+_RUN_BACK_FRAMES = 2  # the same after a shot's first frame, which nothing is ahead of
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
 _OVERSHOOT_SHARE = 0.2  # of the local range: overshoot that is left as it is
 _OVERSHOOT_KEPT = 0.5  # of what goes beyond
@@ -244,7 +245,7 @@ class MultiFrame:
         """
         ahead: range = range(max(0, number - _RUN_IN_FRAMES), number)
         last = None
-        for other in ahead or reversed(range(1, min(_RUN_IN_FRAMES, window.newest) + 1)):
+        for other in ahead or reversed(range(1, min(_RUN_BACK_FRAMES, window.newest) + 1)):
             last = self._reconstruct(window, other, last)
         return last
 

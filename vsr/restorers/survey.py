@@ -18,7 +18,7 @@ SURVEY_FRAMES = 9
 
 _SCALE = 4  # of the grid on which the frames are fused to look at their edges
 _MOST_SIDE = 192  # samples a side of the part that is looked at, in the middle
-_BELIEVED_PX = 0.2  # less than that no camera has; text and other striking things look like it
+_BELIEVED_PX = 0.25  # less than that no camera has; text and other striking things look like it
 _LEAST_PX, _MOST_PX = 0.38, 0.6  # blur of a video that multi-frame reconstruction can do something with
 
 
@@ -32,7 +32,7 @@ def find_psf(lumas: Sequence[Tensor]) -> float | None:
     """Standard deviation of the blur of consecutive frames ``(h, w)``, 0…1, in their pixels; None if untold.
 
     The frames are registered to the middle one and fused without deblurring; see `vsr.solvers.blind`. Estimates
-    under 0.2 pixels tell nothing; others are kept within 0.38 and 0.6 pixels, between which cameras lie: too narrow a
+    under 0.25 pixels tell nothing; others are kept within 0.38 and 0.6 pixels, between which cameras lie: too narrow a
     blur leaves the grid of the samples in the picture.
     """
     parts = [_middle(luma) for luma in lumas]

@@ -113,14 +113,14 @@ def test_nothing_in_nothing_out() -> None:
 
 
 def test_stages_really_overlap() -> None:
-    """Two stages of 20 × 10 ms take little more than 200 ms together, not 400."""
+    """While one item is held, the next is being made: whoever waits for the other to finish first waits in vain."""
+    making = [threading.Event() for _ in range(21)]
 
-    def slow() -> Iterator[int]:
+    def source() -> Iterator[int]:
         for number in range(20):
-            time.sleep(0.01)
+            making[number].set()
             yield number
+        making[20].set()
 
-    began = time.monotonic()
-    for _ in Overlap(slow(), 2, "slow"):
-        time.sleep(0.01)
-    assert time.monotonic() - began < 0.36
+    for number in Overlap(source(), 2, "together"):
+        assert making[number + 1].wait(timeout=30)

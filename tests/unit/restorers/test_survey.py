@@ -45,8 +45,10 @@ def _shot(name: str = "astronaut", degradation: str = "camera", blur: float = 0.
     [("BI", 0.0, 0.36), ("BD", 0.0, 0.4), ("camera", 0.0, 0.45), ("camera", 1.0, 0.515)],
 )
 def test_known_blur_is_found(degradation: str, blur: float, expected: float) -> None:
-    """The blur before and that of the camera add up as squares: 0.45² + (1/4)² = 0.515²."""
-    assert find_psf(_shot("astronaut", degradation, blur)) == pytest.approx(expected, rel=0.12)
+    """The blur before and that of the camera add up: 0.45² + (1/4)² = 0.515². Too wide costs less than too narrow."""
+    found = find_psf(_shot("astronaut", degradation, blur))
+    assert found is not None
+    assert 0.92 * expected < found < 1.15 * expected
 
 
 @pytest.mark.parametrize("name", ["astronaut", "camera", "coffee"])
@@ -63,7 +65,7 @@ def test_what_is_found_is_a_cameras_blur() -> None:
     assert find_psf([striking, striking]) == 0.38
 
 
-@pytest.mark.parametrize(("estimated_px", "believed"), [(0.1, None), (0.19, None), (0.21, 0.38), (0.9, 0.6)])
+@pytest.mark.parametrize(("estimated_px", "believed"), [(0.1, None), (0.24, None), (0.26, 0.38), (0.9, 0.6)])
 def test_what_no_camera_has_is_not_believed(
     estimated_px: float, believed: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

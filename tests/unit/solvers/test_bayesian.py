@@ -58,11 +58,13 @@ def _error(picture: Tensor) -> float:
 
 
 @pytest.mark.parametrize("sigma", [0.7, 1.0, 1.4])
-def test_blur_is_found_within_a_tenth(sigma: float) -> None:
+def test_blur_is_found(sigma: float) -> None:
+    """Too wide a blur costs less than too narrow a one."""
     observed = _observe(sigma, _shifts())
     wrong = replace(observed.model, blur=reading_blur((2.0, 2.0), (SCALE, SCALE)))
     found = estimate_psf(replace(observed, model=wrong), _start(observed))
-    assert found == pytest.approx(sigma, rel=0.12)
+    assert found is not None
+    assert 0.92 * sigma < found < 1.15 * sigma
 
 
 def test_blur_cannot_be_told_of_nothing() -> None:
