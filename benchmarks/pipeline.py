@@ -63,6 +63,7 @@ def efficiency(folder: Path, frames: int = 1000) -> None:
     from vsr.media.encode import segment_sink
     from vsr.media.reading import open_reader, scan
     from vsr.pipeline.scan import PlanRules, plan_segments
+    from vsr.pipeline.storage import WorkFolder
     from vsr.pipeline.worker import SegmentWorker, build_restorer, fix_threads
 
     source = folder / "source.mp4"
@@ -75,7 +76,7 @@ def efficiency(folder: Path, frames: int = 1000) -> None:
     def scanning() -> int:
         from vsr.pipeline.job import Span
 
-        rules = PlanRules(240, 0, 3.0, Span(), job.info.start, job.video.time_base)
+        rules = PlanRules(240, 0, 1, 0, 3.0, Span(), job.info.start, job.video.time_base)
         return sum(p.segment.num_frames for p in plan_segments(scan(job.info, 1, Damage()), rules))
 
     records = [record for record, _ in scan(job.info, 1, Damage())]
@@ -87,7 +88,7 @@ def efficiency(folder: Path, frames: int = 1000) -> None:
         finally:
             reader.close()
 
-    worker = SegmentWorker(job, folder)
+    worker = SegmentWorker(job, WorkFolder(folder))
     from vsr.pipeline.scan import PlannedSegment
     from vsr.timeline import Segment
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vsr.distributed.in_process import InProcess
+from vsr.distributed.choose import choose_executor
 from vsr.errors import InputError, UsageError, VsrError
 from vsr.media.images import IMAGE_SUFFIXES, is_image_sequence, is_numbered
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe as probe_source
+from vsr.pipeline.batch import is_done, write_batch
 from vsr.pipeline.executor import Executor
-from vsr.pipeline.job import Job, Span, resolve_job
-from vsr.pipeline.run import OnProgress, Progress, check_output, run_job
+from vsr.pipeline.job import Job, Span
+from vsr.pipeline.progress import OnProgress, Progress
+from vsr.pipeline.request import Outcome, Request
+from vsr.pipeline.run import check_output
 from vsr.pipeline.settings import load_settings
+from vsr.pipeline.storage import is_url, join_url
 from vsr.pipeline.verify import Check, verify_output
 from vsr.timeline import parse_position
 
@@ -74,17 +77,8 @@ _VIDEO_SUFFIXES = frozenset(
     ]
 )
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one input."""
-
-    input: Path
-    output: Path
-    manifest: Mapping[str, Any] | None
-    """What ``OUTPUT.vsr.json`` says; None where the input failed."""
-    error: VsrError | None = None
-    """Why it failed."""
+_LIST_SUFFIX = ".txt"
+_SUFFIX_OF_URL = {"mkv": ".mkv", "webm": ".mkv", "mov": ".mov"}
 
 
 def probe(path: PathLike, *, fps: str | Fraction | None = None) -> MediaInfo:
@@ -118,10 +112,8 @@ def plan(
     ``settings`` are keys of a preset (``scale``, ``method``, ``codec`` …; ``vsr presets --keys`` lists them) and go
     on top of ``preset``. Raises `UsageError` for what cannot be, `InputError` for what is no video.
     """
-    resolved, options = load_settings(preset, settings or {})
-    info = probe_source(Path(path), _rate(resolved.fps))
     span = Span(_position(start), _position(end))
-    return resolve_job(info, Path(output), resolved, options, span)
+    return Request(_place(path), _place(output), *load_settings(preset, settings or {}), span).plan()
 
 
 def upscale(
@@ -135,27 +127,35 @@ def upscale(
     work_dir: PathLike | None = None,
     on_progress: OnProgress | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
     executor: Executor | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> list[Outcome]:
     """Restore one video or several.
 
     Args:
-        inputs: a file, a folder of videos, an image sequence, or several of them.
+        inputs: a file, a folder of videos, an image sequence, a list of them in a ``.txt`` file, a URL (``s3://…``),
+            or several of these.
         output: a file name whose extension says the container (or ``folder/%06d.png``); for several inputs, or
-            with a trailing slash, a folder to fill.
+            with a trailing slash, a folder to fill. URLs, too.
         preset: name of a shipped preset, or a YAML file.
         start, end: the part wanted: frame numbers (``120``) or times (``"1:02.5"``, ``"62.5s"``).
         overwrite: replace an output that exists.
         work_dir: where unfinished work is kept; by default beside the output.
         on_progress: called from this thread while work goes on.
-        on_outcome: called after each input.
-        executor: who does the work; by default this process.
+        on_outcome: called once for each input, as soon as it is settled.
+        workers: how many segments are made at a time, each by a process of its own; by default one for each GPU,
+            else one. One is this process; more are Ray's.
+        ray: address of a running Ray cluster, or ``"auto"`` for the one of this machine; workers are by default as
+            many as it has room for.
+        executor: who does the work, instead of ``workers`` and ``ray``.
         settings: keys on top of the preset, for example ``{"scale": 2, "method": "lanczos"}``.
 
     Returns:
-        One `Outcome` for each input. With one input its error is raised instead; with several, one bad file does
-        not stop the others.
+        One `Outcome` for each input, in the order given. With one input its error is raised instead; with several,
+        one bad file does not stop the others, ``batch.json`` in the output folder says what became of each, and
+        inputs that an earlier run finished with the same settings are left as they are.
 
     Calling again after a crash goes on where it stopped. The example makes ``clip-2x.mp4``::
 
@@ -163,47 +163,68 @@ def upscale(
     """
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     pairs = pair_outputs(given, output, make_folder=True)
-    outcomes = []
-    for source, target in pairs:
-        try:
-            job = plan(source, target, preset=preset, start=start, end=end, settings=settings)
-            manifest = run_job(
-                job,
-                executor or InProcess(),
-                work_base=Path(work_dir) if work_dir is not None else None,
-                overwrite=overwrite,
-                on_progress=on_progress or (lambda progress: None),
-            )
-            outcome = Outcome(source, target, manifest)
-        except VsrError as error:
-            if len(pairs) == 1:
-                raise
-            outcome = Outcome(source, target, None, error)
-        outcomes.append(outcome)
-        if on_outcome is not None:
+    resolved, options = load_settings(preset, settings or {})
+    span = Span(_position(start), _position(end))
+    base = Path(work_dir) if work_dir is not None else None
+    requests = [Request(source, target, resolved, options, span, overwrite, base) for source, target in pairs]
+    settled: dict[PathLike, Outcome] = {}
+
+    def settle(outcome: Outcome) -> None:
+        settled[outcome.input] = outcome
+        if on_outcome is not None and (len(pairs) > 1 or outcome.error is None):
             on_outcome(outcome)
+
+    several = len(pairs) > 1
+    waiting = []
+    for request in requests:
+        done = is_done(request) if several and not overwrite else None
+        if done is not None:
+            settle(done)
+        else:
+            waiting.append(request)
+    if waiting:
+        chosen = executor or choose_executor(resolved, workers, ray)
+        try:
+            chosen.run(waiting, on_progress or (lambda progress: None), settle)
+        finally:
+            if several:
+                write_batch(output, requests, settled)
+    elif several:
+        write_batch(output, requests, settled)
+    outcomes = [settled[source] for source, _ in pairs]
+    if not several and outcomes[0].error is not None:
+        raise outcomes[0].error
     return outcomes
 
 
-def pair_outputs(inputs: Sequence[PathLike], output: PathLike, *, make_folder: bool) -> list[tuple[Path, Path]]:
+def pair_outputs(inputs: Sequence[PathLike], output: PathLike, *, make_folder: bool) -> list[tuple[PathLike, PathLike]]:
     """Every input with its output file. ``make_folder`` makes the output folder where one is meant."""
-    sources = expand_inputs([Path(one) for one in inputs])
+    sources = expand_inputs([_place(one) for one in inputs])
     several = len(sources) > 1 or len(inputs) > 1 or _is_plain_folder(inputs[0])
     into_folder = several or str(output).endswith(("/", "\\")) or _is_plain_folder(output)
     if not into_folder:
-        return [(sources[0], Path(output))]
-    if make_folder and not _is_plain_folder(output):
+        return [(sources[0], _place(output))]
+    if make_folder and not is_url(output) and not _is_plain_folder(output):
         _make_folder(Path(output))
-    targets = [_target(source, Path(output)) for source in sources]
+    targets = [_target(source, _place(output)) for source in sources]
     _refuse_collisions(sources, targets)
     return list(zip(sources, targets, strict=True))
 
 
-def expand_inputs(paths: Sequence[Path]) -> list[Path]:
-    """Folders replaced by the videos in them (image sequences stay one input). Raises `InputError` for none."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir() and not is_image_sequence(path):
+def expand_inputs(places: Sequence[PathLike]) -> list[PathLike]:
+    """Folders replaced by the videos in them (image sequences stay one input), lists by what they name.
+
+    Raises `InputError` for none.
+    """
+    found: list[PathLike] = []
+    for place in places:
+        if is_url(place):
+            found.append(place)
+            continue
+        path = Path(place)
+        if path.suffix.lower() == _LIST_SUFFIX and path.is_file():
+            found += expand_inputs(_listed(path))
+        elif path.is_dir() and not is_image_sequence(path):
             videos = sorted(e for e in path.iterdir() if e.is_file() and e.suffix.lower() in _VIDEO_SUFFIXES)
             if not videos:
                 raise InputError(f"{path}: holds no videos")
@@ -215,13 +236,33 @@ def expand_inputs(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def _listed(path: Path) -> list[PathLike]:
+    """What a list file names: one input a line, ``#`` before remarks; paths as from the current folder."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read list {path}: {error}") from error
+    named = [_place(line) for line in lines if line and not line.startswith("#")]
+    if not any(is_url(place) or Path(place).exists() for place in named):
+        raise InputError(f"{path}: is not a video file, and as a list it names no input that is there")
+    nested = [place for place in named if not is_url(place) and Path(place).suffix.lower() == _LIST_SUFFIX]
+    if nested:
+        raise InputError(f"{path}: names {nested[0]}; a list cannot hold lists")
+    return named
+
+
 def check_plan(job: Job, overwrite: bool) -> None:
     """Refuse what a run of ``job`` could not write; see `vsr.pipeline.run.check_output`."""
     check_output(job, overwrite)
 
 
+def _place(place: PathLike) -> PathLike:
+    """A path, or a URL as it is written."""
+    return place if is_url(place) else Path(place)
+
+
 def _is_plain_folder(path: PathLike) -> bool:
-    return Path(path).is_dir() and not is_image_sequence(Path(path))
+    return not is_url(path) and Path(path).is_dir() and not is_image_sequence(Path(path))
 
 
 def _make_folder(folder: Path) -> None:
@@ -235,8 +276,16 @@ def _make_folder(folder: Path) -> None:
         raise UsageError(f"cannot make output folder {folder}: {error.strerror}") from error
 
 
-def _target(source: Path, folder: Path) -> Path:
+def _target(place: PathLike, folder: PathLike) -> PathLike:
     """The output's name in ``folder``: the source's, in a container that holds its times and streams."""
+    if is_url(place):
+        stem, dot, suffix = str(place).rpartition("/")[2].rpartition(".")
+        name = (stem if dot else suffix) + _SUFFIX_OF_URL.get(suffix.lower(), ".mp4")
+        return join_url(str(folder), name) if is_url(folder) else Path(folder) / name
+    source = Path(place)
+    if is_url(folder):
+        return join_url(str(folder), f"{source.stem}{_container_suffix(source)}")
+    folder = Path(folder)
     if is_image_sequence(source):
         suffix = source.suffix or next(iter(_suffixes_in(source)), ".png")
         name = source.parent.name if is_numbered(source) else source.name
@@ -266,8 +315,8 @@ def _container_suffix(source: Path) -> str:
     return f".{fitting[0] if fitting else 'mkv'}"
 
 
-def _refuse_collisions(sources: Sequence[Path], targets: Sequence[Path]) -> None:
-    seen: dict[Path, Path] = {}
+def _refuse_collisions(sources: Sequence[PathLike], targets: Sequence[PathLike]) -> None:
+    seen: dict[PathLike, PathLike] = {}
     for source, target in zip(sources, targets, strict=True):
         if target in seen:
             raise UsageError(f"{source} and {seen[target]} would both become {target}; give them separate folders")

@@ -28,7 +28,7 @@ def test_several_inputs_into_a_folder(clips: Clips, tmp_path: Path, quick: dict[
     assert [o.output.name for o in outcomes] == ["plain.mp4", "bad.mp4", "rich.mkv", "mpeg2.mp4"]
     found = sorted(path.name for path in (tmp_path / "done").iterdir())
     made = ["plain.mp4", "rich.mkv", "mpeg2.mp4"]
-    assert found == sorted([*made, *(f"{name}.vsr.json" for name in made)])
+    assert found == sorted(["batch.json", *made, *(f"{name}.vsr.json" for name in made)])
 
 
 def test_a_folder_of_videos(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ def probe(
     frames, damage = _decode_all(info) if deep else (None, None)
     job: Job | str
     try:
-        target = next(iter(api.pair_outputs([str(input_)], "./", make_folder=False)))[1]
+        target = Path(api.pair_outputs([str(input_)], "./", make_folder=False)[0][1])
         job = api.plan(input_, target.with_stem(f"{target.stem}-2x"), settings={"fps": fps})
     except UsageError as error:
         job = str(error)

@@ -57,6 +57,8 @@ def _result_line(outcome: Outcome) -> str:
     combed = outcome.manifest["interlaced_frames"] if outcome.manifest["deinterlace"] == "off" else 0
     if combed:
         note += f", {combed} interlaced frames left as they are (--deinterlace frame would mend them)"
+    if outcome.was_done:
+        return f"{outcome.output}: {times['num_frames']} frames, done before"
     from vsr.restorers.findings import describe_findings
 
     told = "".join(f"\n  {line}" for line in describe_findings(outcome.manifest["method"]["findings"]))
@@ -129,6 +131,7 @@ class _Json(_Quiet):
         elif outcome.manifest is not None:
             self._print(
                 event="done",
+                was_done=outcome.was_done,
                 input=str(outcome.input),
                 output=str(outcome.output),
                 num_frames=outcome.manifest["times"]["num_frames"],

@@ -16,7 +16,10 @@ __all__ = ["plan_rows", "upscale"]
 def upscale(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT...", help="Video files, folders of videos, or pictures (frames/%06d.png)."),
+        typer.Argument(
+            metavar="INPUT...",
+            help="Video files, folders of videos, pictures (frames/%06d.png), lists (.txt), URLs (s3://…).",
+        ),
     ],
     output: Annotated[
         str,
@@ -58,6 +61,13 @@ def upscale(
     work_dir: Annotated[
         Path | None, typer.Option(help="Where unfinished work is kept; default: beside the output.")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", help="Segments made at a time.  [default: one for each GPU, else 1]"),
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option("--ray", metavar="auto|HOST:PORT", help="Use a running Ray cluster.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     json_lines: Annotated[bool, typer.Option("--json-lines", help="Progress and results as JSON lines.")] = False,
@@ -92,12 +102,14 @@ def upscale(
                 work_dir=work_dir,
                 on_progress=report.progress,
                 on_outcome=report.outcome,
+                workers=workers,
+                ray=ray,
                 settings=settings,
             )
         except VsrError as error:
             report.failure(error)
             raise
-    return _summary(outcomes)
+    return _summary(outcomes, is_read_by_people=not (quiet or json_lines))
 
 
 def _assignments(texts: list[str]) -> dict[str, Any]:
@@ -133,7 +145,7 @@ def _dry_run(
 
     for number, (source, target) in enumerate(api.pair_outputs(inputs, output, make_folder=False)):
         job = api.plan(source, target, preset=preset, start=start, end=end, settings=settings)
-        if target.parent.is_dir():
+        if job.output_url is not None or Path(target).parent.is_dir():
             api.check_plan(job, overwrite)
         if number:
             print()
@@ -161,10 +173,21 @@ def plan_rows(job: Job) -> list[tuple[str, str]]:
     return rows
 
 
-def _summary(outcomes: list[Outcome]) -> int:
+def _summary(outcomes: list[Outcome], *, is_read_by_people: bool) -> int:
     failed = [outcome for outcome in outcomes if outcome.error is not None]
-    if len(outcomes) > 1 and failed:
-        from vsr.cli.console import fail
+    if len(outcomes) > 1:
+        from vsr.cli.console import fail, print_table
 
-        fail(f"{len(failed)} of {len(outcomes)} inputs failed")
+        if is_read_by_people:
+            print()
+            print_table([(Path(outcome.input).name, _status(outcome)) for outcome in outcomes])
+        if failed:
+            fail(f"{len(failed)} of {len(outcomes)} inputs failed")
     return max((outcome.error.exit_code for outcome in failed if outcome.error), default=0)
+
+
+def _status(outcome: Outcome) -> str:
+    if outcome.manifest is None:
+        return f"failed: {outcome.error}"
+    frames, seconds = outcome.manifest["times"]["num_frames"], outcome.manifest["seconds"]
+    return f"done before: {frames} frames" if outcome.was_done else f"done: {frames} frames in {seconds:.1f} s"

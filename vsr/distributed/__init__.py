@@ -1,1 +1,1 @@
-"""Executors: who makes the segments."""
+"""Who does the work: this process, or workers on this machine and others."""

@@ -2,40 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from pathlib import Path
+from contextlib import closing
+from typing import Any
 
-from vsr.pipeline.executor import OnFrame
-from vsr.pipeline.job import Job
+from vsr.errors import VsrError
+from vsr.pipeline.executor import OnOutcome
+from vsr.pipeline.overlap import Overlap
+from vsr.pipeline.progress import OnProgress
+from vsr.pipeline.request import Outcome, Request
+from vsr.pipeline.run import FileRun
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.sidecar import SegmentResult
-from vsr.pipeline.worker import SegmentWorker
+from vsr.pipeline.source import SourcePass
+from vsr.pipeline.worker import Finish, SegmentWorker, fix_threads
 
 __all__ = ["InProcess"]
 
+_PLAN_AHEAD = 32
+
 
 class InProcess:
-    """Makes segments one after the other; inside each, decoding, restoring and encoding overlap.
+    """Restores files one after the other, and each in segments one after the other.
 
+    Inside a segment, decoding, restoring and encoding overlap; so does the pass that finds the segments.
     While one segment's encoder is drained and its file closed, the next segment is already being made.
     """
 
-    def run(
-        self, job: Job, work: Path, segments: Iterable[PlannedSegment], on_frame: OnFrame
-    ) -> Iterator[SegmentResult]:
+    def run(self, requests: Sequence[Request], on_progress: OnProgress, on_outcome: OnOutcome) -> None:
         """See `vsr.pipeline.executor.Executor.run`."""
-        worker = SegmentWorker(job, work)
-        closing: Future[SegmentResult] | None = None
-        with ThreadPoolExecutor(1, thread_name_prefix="finish") as pool:
+        for request in requests:
             try:
-                for planned in segments:
-                    finish = worker.encode(planned, partial(on_frame, planned.segment.index))
-                    if closing is not None:
-                        yield closing.result()
-                    closing = pool.submit(finish)
-                if closing is not None:
-                    yield closing.result()
-            finally:
-                worker.close()
+                outcome = Outcome(request.source, request.output, _restore(request, on_progress))
+            except VsrError as error:
+                outcome = Outcome(request.source, request.output, None, error)
+            on_outcome(outcome)
+
+
+def _restore(request: Request, on_progress: OnProgress) -> dict[str, Any]:
+    """One file; its manifest. Finished segments stay where an error ends it."""
+    job = request.plan()
+    run = FileRun(job, work_base=request.work_base, overwrite=request.overwrite, on_progress=on_progress)
+    run.open()
+    try:
+        fix_threads(job)
+        with SourcePass(job) as source:
+            with Overlap(_planned(source, run), _PLAN_AHEAD, "scan") as planned:
+                results = list(_results(run, planned))
+            return run.finish(results, source.summary())
+    except BaseException:
+        run.abandon()
+        raise
+
+
+def _planned(source: SourcePass, run: FileRun) -> Iterator[PlannedSegment]:
+    yield from source.segments()
+    run.meter.planned(source.num_frames)
+
+
+def _results(run: FileRun, segments: Iterable[PlannedSegment]) -> Iterator[SegmentResult]:
+    """A result for every segment, each counted when it is finished."""
+    worker = SegmentWorker(run.job, run.work)
+    last: Future[SegmentResult] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="finish") as pool:
+        try:
+            for planned in segments:
+                finish = _encode(worker, planned, run)
+                if last is not None:
+                    yield _counted(last.result(), run)
+                last = pool.submit(finish)
+            if last is not None:
+                yield _counted(last.result(), run)
+        finally:
+            worker.close()
+
+
+def _encode(worker: SegmentWorker, planned: PlannedSegment, run: FileRun) -> Finish:
+    with closing(worker.encode(planned)) as encoding:
+        while True:
+            try:
+                run.meter.frame(planned.segment.index, next(encoding))
+            except StopIteration as end:
+                finish: Finish = end.value
+                return finish
+
+
+def _counted(result: SegmentResult, run: FileRun) -> SegmentResult:
+    run.meter.segment(result.index, len(result.packets), result.reused)
+    return result

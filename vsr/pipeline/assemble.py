@@ -17,7 +17,9 @@ from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
 from vsr.pipeline.checks import check_copied, check_cover, check_times
 from vsr.pipeline.job import Job
+from vsr.pipeline.progress import Stage
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
+from vsr.pipeline.storage import WorkFolder
 
 __all__ = ["Assembled", "assemble", "image_folder", "partial_path", "video_tags"]
 
@@ -61,17 +63,17 @@ def video_tags(job: Job) -> dict[str, str]:
 
 def assemble(
     job: Job,
-    work: Path,
+    work: WorkFolder,
     results: Sequence[SegmentResult],
     num_source_frames: int,
-    source_streams: Callable[[], Sequence[StreamDigest]],
-    on_stage: Callable[[str], None],
+    source_streams: Sequence[StreamDigest],
+    on_stage: Callable[[Stage], None],
 ) -> Assembled:
     """Put finished segments together into ``job.output``.
 
-    ``num_source_frames`` is how many frames the linear decode gave (inside the span); ``source_streams`` gives the
-    digests of the source's streams (it may have to wait for them). Raises
-    `VerificationError` where anything is not as planned; then the output's name stays untouched.
+    ``num_source_frames`` is how many frames the linear decode gave (inside the span); ``source_streams`` are
+    the digests of the source's streams. Raises `VerificationError` where anything is not as planned; then the
+    output's name stays untouched.
     """
     ordered = sorted(results, key=lambda result: result.start)
     check_cover(job, ordered, num_source_frames)
@@ -100,8 +102,9 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _segment_files(work: Path, ordered: Sequence[SegmentResult]) -> list[SegmentFile]:
-    return [SegmentFile(SegmentPaths.of(work, r.index, r.key).media, r.packets) for r in ordered]
+def _segment_files(work: WorkFolder, ordered: Sequence[SegmentResult]) -> list[SegmentFile]:
+    names = [SegmentPaths.of(work.path, result.index, result.key).media.name for result in ordered]
+    return [SegmentFile(work.fetch(name), result.packets) for name, result in zip(names, ordered, strict=True)]
 
 
 def _packets_in_time(ordered: Sequence[SegmentResult]) -> list[PacketTimes]:
@@ -147,11 +150,11 @@ def _clock(job: Job) -> int:
 
 def _write_video(
     job: Job,
-    work: Path,
+    work: WorkFolder,
     ordered: Sequence[SegmentResult],
     partial: Path,
-    source_streams: Callable[[], Sequence[StreamDigest]],
-    on_stage: Callable[[str], None],
+    source_streams: Sequence[StreamDigest],
+    on_stage: Callable[[Stage], None],
 ) -> Assembled:
     pts = [packet.pts for packet in _packets_in_time(ordered)]
     mux_job = _mux_job(job, pts)
@@ -159,16 +162,16 @@ def _write_video(
     on_stage("verifying")
     moved, exact = check_times(job, pts, mux_job.shift, partial)
     streams = digest_streams(partial)
-    check_copied(job, source_streams(), streams, moved - mux_job.shift)
+    check_copied(job, source_streams, streams, moved - mux_job.shift)
     return Assembled(len(pts), mux_job.shift, moved, exact, streams)
 
 
 def _write_images(
     job: Job,
-    work: Path,
+    work: WorkFolder,
     ordered: Sequence[SegmentResult],
     partial: Path,
-    source_streams: Callable[[], Sequence[StreamDigest]],
+    source_streams: Sequence[StreamDigest],
 ) -> Assembled:
     partial.mkdir()
     number = 1
@@ -195,7 +198,7 @@ def _write_images(
     if job.copied:
         copy_streams(mux_job, partial / STREAMS_FILE)
         streams = digest_streams(partial / STREAMS_FILE)
-        check_copied(job, source_streams(), streams, None, num_own=0)
+        check_copied(job, source_streams, streams, None, num_own=0)
     return Assembled(len(pts), mux_job.shift, Fraction(0), True, streams)
 
 

@@ -1,30 +1,25 @@
-"""How segments get made: the contract between a run and whatever does the work."""
+"""Who carries out a batch: the contract between what is wanted and whatever does the work."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from vsr.pipeline.job import Job
-from vsr.pipeline.scan import PlannedSegment
-from vsr.pipeline.sidecar import SegmentResult
+from vsr.pipeline.progress import OnProgress
+from vsr.pipeline.request import Outcome, Request
 
-__all__ = ["Executor", "OnFrame"]
+__all__ = ["Executor", "OnOutcome"]
 
-OnFrame = Callable[[int, int], None]
-"""Told ``(segment index, pictures of it encoded so far)``."""
+OnOutcome = Callable[[Outcome], None]
 
 
 class Executor(Protocol):
-    """Makes the segments of a job, on this machine or others."""
+    """Restores files, on this machine or others. What comes out is the same, byte for byte, whoever does it."""
 
-    def run(
-        self, job: Job, work: Path, segments: Iterable[PlannedSegment], on_frame: OnFrame
-    ) -> Iterator[SegmentResult]:
-        """A result for every segment, in any order, as they are finished.
+    def run(self, requests: Sequence[Request], on_progress: OnProgress, on_outcome: OnOutcome) -> None:
+        """Carry out every request, in any order; ``on_outcome`` hears of each once, as soon as it is settled.
 
-        ``segments`` may still be growing while it is read. What is already finished in ``work`` is reused.
-        The first error ends the run; finished segments stay in ``work``.
+        A file that fails does not stop the others. Both callbacks are called from the calling thread. Raises
+        `MachineError` where no work can be done at all, `Interrupted` where the user stopped it.
         """
         ...

@@ -20,7 +20,7 @@ from vsr.media.probe import MAX_PIXELS, MediaInfo, StreamInfo, VideoInfo
 from vsr.pipeline.settings import Settings
 from vsr.restorers import Evidence, Geometry, find_restorer
 
-__all__ = ["Job", "Span", "output_size", "resolve_job"]
+__all__ = ["Job", "Span", "output_size", "resolve_device", "resolve_job"]
 
 _HELD_SHIFT_SECONDS = 3600
 
@@ -68,6 +68,10 @@ class Job:
     """What the output leaves out, in words."""
     assumptions: tuple[str, ...]
     """What was assumed, in words."""
+    source_url: str | None = None
+    """Where the source really is, if ``info.path`` is a copy."""
+    output_url: str | None = None
+    """Where the output goes in the end, if ``output`` is only where it is put together."""
 
     @property
     def video(self) -> VideoInfo:
@@ -197,7 +201,8 @@ def _deinterlace(video: VideoInfo, settings: Settings) -> str:
     return "frame" if video.interlaced else "off"
 
 
-def _device(wanted: str) -> str:
+def resolve_device(wanted: str) -> str:
+    """``cpu`` or ``cuda:N`` for a setting of ``device``. Raises `UsageError` where it is not here."""
     import torch
 
     if wanted == "auto":
@@ -261,7 +266,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         out_height=height,
         encoder=encoder,
         deinterlace=deinterlace,
-        device=_device(settings.device),
+        device=resolve_device(settings.device),
         span=span,
         shift=_shift(info, container),
         copied=copied,

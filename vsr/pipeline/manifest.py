@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import VerificationError
-from vsr.media.decode import Damage
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.images import is_numbered
 from vsr.media.inspect import StreamDigest
@@ -25,6 +24,7 @@ from vsr.pipeline.sidecar import (
     software_versions,
     write_atomically,
 )
+from vsr.pipeline.source import SourceSummary
 from vsr.restorers.findings import mean_findings
 
 __all__ = ["FORMAT", "load_manifest", "manifest_path", "output_files", "write_manifest"]
@@ -54,10 +54,7 @@ def _digests(digests: Sequence[StreamDigest]) -> list[dict[str, Any]]:
 def write_manifest(
     job: Job,
     *,
-    input_digest: str | None,
-    input_streams: Sequence[StreamDigest],
-    damage: Damage,
-    interlaced_frames: int,
+    source: SourceSummary,
     results: Sequence[SegmentResult],
     assembled: Assembled,
     seconds: float,
@@ -70,15 +67,15 @@ def write_manifest(
         "format": FORMAT,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "input": {
-            "path": str(job.info.path.absolute()),
+            "path": job.source_url or str(job.info.path.absolute()),
             "size_bytes": job.info.size_bytes,
-            "sha256": input_digest,
+            "sha256": source.sha256,
             "container": job.info.container,
             "video": canonical(job.video),
-            "streams": _digests(input_streams),
+            "streams": _digests(source.streams),
         },
         "output": {
-            "path": str(job.output),
+            "path": job.output_url or str(job.output),
             "files": {str(path.relative_to(root)): file_digest(path) for path in output_files(job.output)},
             "streams": _digests(assembled.streams),
             "encoder": describe_encoder(job),
@@ -100,10 +97,11 @@ def write_manifest(
             "findings": mean_findings((result.stop - result.start, result.findings) for result in ordered),
         },
         "settings": job.settings.model_dump(),
+        "span": canonical(job.span),
         "deinterlace": job.deinterlace,
-        "interlaced_frames": interlaced_frames,
+        "interlaced_frames": source.interlaced_frames,
         "assumptions": list(job.assumptions),
-        "damage": dataclasses.asdict(damage),
+        "damage": dataclasses.asdict(source.damage),
         "device": device_class(job.device),
         "versions": software_versions() | {"ffmpeg_program": ffmpeg_version()},
         "seconds": round(seconds, 3),

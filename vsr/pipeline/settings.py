@@ -76,6 +76,14 @@ class Settings(BaseModel):
     """Stop at damage in the input instead of concealing and counting it."""
     drop_streams: bool = False
     """Leave out streams that the output container cannot hold, instead of refusing."""
+    num_cpus: float = Field(1.0, gt=0, le=256)
+    """CPU cores that Ray sets aside for each worker; may be a fraction."""
+    num_gpus: float | None = Field(None, ge=0, le=16)
+    """GPUs for each worker, fractions too; None: one where there are any and ``device`` is not cpu."""
+    attempts: int = Field(3, ge=1, le=100)
+    """How often a segment is tried, on other workers where there are others, before it is given up."""
+    stall_seconds: float = Field(600.0, gt=0)
+    """A worker that makes no picture for so long is ended and its segment tried elsewhere."""
     fps: str | None = Field(None, pattern=r"^\d+(\.\d+)?(/\d+)?$")
     """Frame rate of an image sequence that does not tell its own."""
 

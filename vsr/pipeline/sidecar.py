@@ -26,6 +26,7 @@ from vsr.errors import Interrupted
 from vsr.media.encode import PacketTimes
 from vsr.pipeline.job import Job
 from vsr.pipeline.scan import PlannedSegment
+from vsr.pipeline.storage import WorkFolder
 
 __all__ = [
     "SegmentPaths",
@@ -41,8 +42,12 @@ __all__ = [
     "write_atomically",
 ]
 
-
 _BLOCK_BYTES = 1 << 22
+_NOT_DECIDING = (
+    *("drop_streams", "strict", "device", "segment_frames", "cut_threshold"),
+    *("num_cpus", "num_gpus", "attempts", "stall_seconds"),
+)
+"""Settings that decide what is made, where and by whom, but no byte of a segment."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def describe_encoder(job: Job) -> dict[str, Any]:
 
 def _deciding(job: Job) -> dict[str, Any]:
     settings = job.settings.model_dump()
-    for name in ("drop_streams", "strict", "device", "segment_frames", "cut_threshold"):
+    for name in _NOT_DECIDING:
         del settings[name]
     return {
         "settings": settings,
@@ -181,15 +186,21 @@ def write_atomically(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def store_result(paths: SegmentPaths, result: SegmentResult) -> None:
-    """Write the sidecar: the last step, which makes the segment count."""
+def store_result(work: WorkFolder, result: SegmentResult) -> None:
+    """Commit the segment's file, then write and commit its sidecar: the last step, which makes the segment count."""
+    paths = SegmentPaths.of(work.path, result.index, result.key)
     data = canonical(result)
     data["packets"] = [[p.pts, int(p.is_key), p.size] for p in result.packets]
+    work.commit(paths.media)
     write_atomically(paths.sidecar, json.dumps(data))
+    work.commit(paths.sidecar)
 
 
-def load_result(paths: SegmentPaths, key: str) -> SegmentResult | None:
+def load_result(work: WorkFolder, index: int, key: str) -> SegmentResult | None:
     """The finished segment with this key, if it is there and whole; else None."""
+    paths = SegmentPaths.of(work.path, index, key)
+    if work.fetch(paths.sidecar.name).exists():
+        work.fetch(paths.media.name)
     try:
         data = json.loads(paths.sidecar.read_text(encoding="utf-8"))
         if data["key"] != key or file_digest(paths.media) != data["digest"]:

@@ -6,7 +6,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from vsr.pipeline.sidecar import (
     segment_key,
     store_result,
 )
+from vsr.pipeline.storage import WorkFolder
 from vsr.restorers import Restorer, find_restorer
 from vsr.restorers.findings import Means
 from vsr.timeline import Segment
@@ -80,18 +81,18 @@ def chain_frames(job: Job) -> int:
 
 
 @contextmanager
-def _writing(work: Path) -> Iterator[None]:
+def _writing(work: WorkFolder) -> Iterator[None]:
     """Refusals of the disk as `MachineError`."""
     try:
         yield
     except OSError as error:
-        raise MachineError(f"cannot write segment in {work}: {error.strerror or error}") from error
+        raise MachineError(f"cannot write segment in {work.path}: {error.strerror or error}") from error
 
 
 class SegmentWorker:
     """Makes segments of one job, keeping the source open and the restorer ready between them."""
 
-    def __init__(self, job: Job, work: Path) -> None:
+    def __init__(self, job: Job, work: WorkFolder) -> None:
         fix_threads(job)
         self._job, self._work = job, work
         overlap_frames = 2 * (halo_frames(job) + DEINTERLACE_CONTEXT)
@@ -102,30 +103,31 @@ class SegmentWorker:
         """Let go of the source."""
         self._reader.close()
 
-    def encode(self, planned: PlannedSegment, on_frame: Callable[[int], None]) -> Finish:
-        """Give every picture of ``planned`` to its encoder; the result is what remains to be done, in any thread.
+    def encode(self, planned: PlannedSegment) -> Generator[int, None, Finish]:
+        """Give every picture of ``planned`` to its encoder; returns what remains to be done, in any thread.
 
-        So the next segment can start while this one's encoder is drained. ``on_frame`` hears the number of pictures
+        So the next segment can start while this one's encoder is drained. Yields the number of pictures
         encoded so far. A segment that is found finished is not made again. Raises `InputError` where the source
         cannot give these frames again, `MachineError` on a full disk.
         """
         key = segment_key(self._job, planned)
-        paths = SegmentPaths.of(self._work, planned.segment.index, key)
-        found = load_result(paths, key)
+        found = load_result(self._work, planned.segment.index, key)
         if found is not None:
             return lambda: found
         began = time.monotonic()
+        self._work.make()
+        paths = SegmentPaths.of(self._work.path, planned.segment.index, key)
         temporary = paths.temporary()
         with _writing(self._work):
             sink = segment_sink(temporary, self._job.encoder)
         try:
-            findings = self._feed(planned, sink, on_frame)
+            findings = yield from self._feed(planned, sink)
         except BaseException:
             sink.abort()
             raise
         return partial(self._finish, planned, key, paths, temporary, sink, began, findings)
 
-    def _feed(self, planned: PlannedSegment, sink: SegmentSink, on_frame: Callable[[int], None]) -> dict[str, float]:
+    def _feed(self, planned: PlannedSegment, sink: SegmentSink) -> Generator[int, None, dict[str, float]]:
         """Decode, restore and encode side by side; returns the means of what the restorer found."""
         job = self._job
         restorer = self._restorer_for(planned)
@@ -137,7 +139,7 @@ class SegmentWorker:
             for count, frame in enumerate(restored, 1):
                 sink.write(quantise(frame, job.target), frame.pts)
                 means.add(frame.findings)
-                on_frame(count)
+                yield count
         return means.read()
 
     def _finish(
@@ -171,7 +173,7 @@ class SegmentWorker:
             worker=f"{socket.gethostname()}:{os.getpid()}",
         )
         with _writing(self._work):
-            store_result(paths, result)
+            store_result(self._work, result)
         return result
 
     def _restorer_for(self, planned: PlannedSegment) -> Restorer:

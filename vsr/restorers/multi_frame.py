@@ -41,11 +41,12 @@ CHAIN_FRAMES = 48
 _RUN_IN_FRAMES = 4  # reconstructed ahead of a chain, so that its first frame starts warm
 _RUN_BACK_FRAMES = 2  # the same after a shot's first frame, which nothing is ahead of
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
-_OVERSHOOT_SHARE = 0.2  # of the local range: overshoot that is left as it is
-_OVERSHOOT_KEPT = 0.5  # of what goes beyond
+_OVERSHOOT_SHARE = 0.1  # of the local range: overshoot that is left as it is
+_OVERSHOOT_KEPT = 0.3  # of what goes beyond
 _SHARPER_THAN_BICUBIC_PX = 0.25  # a blur that small, of an input pixel, no resampling leaves
 _AS_BICUBIC_PX = 0.37
 _MOST_BICUBIC = 0.4  # of a blur that is only guessed; costs 0.1 dB where it was a Gaussian, saves 0.4 where it was not
+_DEFECT = 8.0  # times Huber's bound: trust leaves out wrong motion already, what is left is mostly aliasing
 _PRIOR_RADIUS, _PRIOR_ALPHA = 1, 0.6  # with many frames a wider prior only costs time
 _FOREIGN_ROUNDS = 2  # rounds with solvers that iterate by themselves
 
@@ -101,7 +102,7 @@ def _bicubic_share(psf_sigma_px: float) -> float:
 
 
 def _halos_reduced(restored: Tensor, recorded: Tensor, noise: float) -> Tensor:
-    """``restored`` ``(H, W)`` with half of its overshoot beyond what was recorded nearby taken back.
+    """``restored`` ``(H, W)`` with most of its overshoot beyond what was recorded nearby taken back.
 
     Detail finer than a recorded pixel may exceed its surroundings somewhat; far beyond them lie mostly halos
     of edges that are sharper than the assumed blur allows.
@@ -169,6 +170,7 @@ class MultiFrame:
             return partial(spec, options=replace(usual, regularization=options.regularization * usual.regularization))
         own = HuberBtvOptions(
             regularization=options.regularization,
+            defect=_DEFECT,
             radius=_PRIOR_RADIUS,
             alpha=_PRIOR_ALPHA,
             outer_iterations=1,

@@ -14,7 +14,6 @@ __all__ = ["HuberBtvOptions", "robust_weights", "solve_huber_btv"]
 
 _CLEAN_STRENGTH = 3e-5  # of the prior where nothing but rounding disturbs, shared out over its shifts
 _NOISE_STRENGTH = 20.0  # added, times the variance of noise and misregistration
-_DEFECT = 3.0  # times Huber's bound
 _TINY = 1e-20
 
 
@@ -26,6 +25,8 @@ class HuberBtvOptions:
     """Strength of the prior; 1 suits photographs, more is smoother."""
     huber: float = 3.0
     """Standard deviations of misfit beyond which a sample pulls with constant force."""
+    defect: float = 3.0
+    """Times ``huber`` beyond which a sample is a defect and pulls ever less."""
     knee: float = 2.0
     """Standard deviations below which a difference between neighbours is smoothed as noise."""
     radius: int = 2
@@ -38,21 +39,21 @@ class HuberBtvOptions:
     """Conjugate-gradient steps for each set of weights."""
 
 
-def robust_weights(residual: Tensor, sigma: float, huber: float) -> Tensor:
+def robust_weights(residual: Tensor, sigma: float, huber: float, defect: float) -> Tensor:
     """Weights of samples by their misfit, same shape: 1 while it is small, Huber's from ``huber`` sigmas on.
 
-    From three times as far they fall with the third power: there lie defects and wrong motion, not noise.
+    From ``defect`` times as far they fall with the third power: there lie defects and wrong motion, not noise.
     """
     misfit = residual.abs().clamp_(min=_TINY)
     bounded = (huber * sigma / misfit).clamp_(max=1.0)
-    return bounded.mul_((_DEFECT * huber * sigma / misfit).clamp_(max=1.0).square_())
+    return bounded.mul_((defect * huber * sigma / misfit).clamp_(max=1.0).square_())
 
 
 def solve_huber_btv(observed: Observations, start: Tensor, options: HuberBtvOptions) -> Tensor:
     """Minimise ``sum_k rho(y_k - A_k x) + lambda BTV(x)``, ``(H, W)`` like ``start``.
 
     With sigma the noise, given or found from the misfit each round: rho is Huber's function with its bound at
-    ``huber`` sigmas, redescending from three times that on (`robust_weights`); lambda is a small constant plus a
+    ``huber`` sigmas, redescending from ``defect`` times that on (`robust_weights`); lambda is a small constant plus a
     multiple of sigma², as the maximum a posteriori estimate asks. Iteratively re-weighted least squares
     with conjugate gradients; the scheme of Köhler et al. 2016 with Farsiu's prior. Cost per step and pixel:
     two blurs, 9 + 1 + 4 r (r + 1) multiplications, whatever the number of frames. float32 or float64.
@@ -62,7 +63,7 @@ def solve_huber_btv(observed: Observations, start: Tensor, options: HuberBtvOpti
     for _ in range(options.outer_iterations):
         residual = observed.residual(x)
         sigma = observed.sigma(residual)
-        weights = believed * robust_weights(residual, sigma, options.huber)
+        weights = believed * robust_weights(residual, sigma, options.huber, options.defect)
         strength = options.regularization * (_CLEAN_STRENGTH + _NOISE_STRENGTH * sigma * sigma)
         penalty = prior.majorizer(x, strength / prior.total_weight, options.knee * sigma)
         x = weighted_least_squares(observed, weights, penalty, x, options.cg_iterations)

@@ -26,6 +26,7 @@ from vsr.pipeline.sidecar import (
     store_result,
     write_atomically,
 )
+from vsr.pipeline.storage import WorkFolder
 from vsr.timeline import Segment
 
 Clips = Callable[[str], Path]
@@ -116,13 +117,13 @@ def _stored(folder: Path, key: str = "k" * 64) -> tuple[SegmentPaths, SegmentRes
     paths.media.write_bytes(b"segment bytes")
     packets = (PacketTimes(-5, is_key=True, size=7), PacketTimes(0, is_key=False, size=6))
     result = SegmentResult(3, key, 10, 12, packets, file_digest(paths.media), 0.5, "here")
-    store_result(paths, result)
+    store_result(WorkFolder(folder), result)
     return paths, result
 
 
 def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
-    paths, result = _stored(tmp_path)
-    assert load_result(paths, result.key) == replace(result, reused=True)
+    _, result = _stored(tmp_path)
+    assert load_result(WorkFolder(tmp_path), 3, result.key) == replace(result, reused=True)
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".bin", ".json"]
 
 
@@ -130,19 +131,19 @@ def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
 def test_changed_bytes_do_not_count(tmp_path: Path, damage: bytes) -> None:
     paths, result = _stored(tmp_path)
     paths.media.write_bytes(damage)
-    assert load_result(paths, result.key) is None
+    assert load_result(WorkFolder(tmp_path), 3, result.key) is None
 
 
 def test_another_key_does_not_count(tmp_path: Path) -> None:
-    paths, _ = _stored(tmp_path)
-    assert load_result(paths, "x" * 64) is None
+    _stored(tmp_path)
+    assert load_result(WorkFolder(tmp_path), 3, "x" * 64) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"key": 1}', '"text"', "\x00"])
 def test_broken_sidecars_do_not_count(tmp_path: Path, text: str) -> None:
     paths, result = _stored(tmp_path)
     paths.sidecar.write_text(text)
-    assert load_result(paths, result.key) is None
+    assert load_result(WorkFolder(tmp_path), 3, result.key) is None
 
 
 @pytest.mark.parametrize("field", ["packets", "digest", "start", "seconds"])
@@ -151,20 +152,20 @@ def test_sidecars_with_a_missing_field_do_not_count(tmp_path: Path, field: str) 
     data = json.loads(paths.sidecar.read_text())
     del data[field]
     paths.sidecar.write_text(json.dumps(data))
-    assert load_result(paths, result.key) is None
+    assert load_result(WorkFolder(tmp_path), 3, result.key) is None
 
 
 def test_binary_rubbish_as_sidecar_does_not_count(tmp_path: Path) -> None:
     paths, result = _stored(tmp_path)
     paths.sidecar.write_bytes(b"\xff\xfe\x80")
-    assert load_result(paths, result.key) is None
+    assert load_result(WorkFolder(tmp_path), 3, result.key) is None
 
 
 @pytest.mark.parametrize("missing", ["media", "sidecar"])
 def test_missing_files_do_not_count(tmp_path: Path, missing: str) -> None:
     paths, result = _stored(tmp_path)
     getattr(paths, missing).unlink()
-    assert load_result(paths, result.key) is None
+    assert load_result(WorkFolder(tmp_path), 3, result.key) is None
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

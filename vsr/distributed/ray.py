@@ -1,0 +1,360 @@
+"""Workers as Ray actors, on this machine or a cluster.
+
+Placement, node loss, autoscaling and logs are Ray's; which actor does what is decided in `dispatch`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from vsr.distributed.actor import Actor
+from vsr.distributed.dispatch import Dispatcher, Event, Host, Limits, Work, WorkerInfo
+from vsr.distributed.files import Files
+from vsr.distributed.interrupts import gentle_interrupts
+from vsr.distributed.work import VideoHost
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read on import
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import ray
+import ray.exceptions
+
+from vsr.errors import MachineError, UsageError
+from vsr.pipeline.executor import OnOutcome
+from vsr.pipeline.progress import OnProgress
+from vsr.pipeline.request import Request
+from vsr.pipeline.settings import Settings
+from vsr.pipeline.sidecar import software_versions
+from vsr.pipeline.storage import is_url
+
+__all__ = ["RayExecutor", "RayPool", "cluster"]
+
+_log = logging.getLogger(__name__)
+_CONNECT_SECONDS = 5.0
+_START_TRIES = 3
+_IDLE_SECONDS = 0.05
+_STORE_BYTES = 80 << 20
+_MUST_AGREE = ("vsr", "python", "torch", "av", "opencv-python", "numpy")
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """A job in Ray's object store."""
+
+    ref: Any
+
+    def get(self) -> Any:
+        return ray.get(self.ref)
+
+
+class RayPool:
+    """A fixed number of actors, each lost one replaced; see `vsr.distributed.dispatch.Pool`."""
+
+    def __init__(
+        self,
+        count: int,
+        make_host: Callable[[], Host],
+        *,
+        num_cpus: float = 1.0,
+        num_gpus: float = 0.0,
+        check: Callable[[WorkerInfo], None] = lambda info: None,
+    ) -> None:
+        """``check`` refuses workers by raising `MachineError`."""
+        self._make_host, self._check = make_host, check
+        self._actor_class = ray.remote(Actor).options(
+            num_cpus=num_cpus, num_gpus=num_gpus, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD"
+        )
+        self._actors: dict[str, Any] = {}
+        self._coming: dict[Any, str] = {}  # answers to `describe` that are awaited
+        self._running: dict[Any, str] = {}  # streams of items
+        self._number = 0
+        self._failed_starts = 0
+        self._first = count
+        for _ in range(count):
+            self._add()
+
+    def close(self) -> None:
+        """End all actors."""
+        for actor in self._actors.values():
+            ray.kill(actor)
+        self._actors, self._coming, self._running = {}, {}, {}
+
+    def start(self, worker: str, work: Work) -> None:
+        """See `vsr.distributed.dispatch.Pool`."""
+        stream = self._actors[worker].run.options(num_returns="streaming").remote(work)
+        self._running[stream] = worker
+
+    def end(self, worker: str) -> None:
+        """See `vsr.distributed.dispatch.Pool`."""
+        self._running = {stream: name for stream, name in self._running.items() if name != worker}
+        ray.kill(self._actors.pop(worker))
+        self._add()
+
+    def wait(self, timeout: float) -> list[Event]:
+        """See `vsr.distributed.dispatch.Pool`."""
+        waited = [*self._running, *self._coming]
+        if not self._actors:
+            raise MachineError("no worker is left")
+        if not waited:  # all are idle
+            time.sleep(min(timeout, _IDLE_SECONDS))
+            return []
+        ready, _ = ray.wait(waited, num_returns=1, timeout=timeout, fetch_local=False)
+        if ready and len(waited) > 1:
+            ready, _ = ray.wait(waited, num_returns=len(waited), timeout=0, fetch_local=False)
+        return [event for one in ready for event in self._heard(one)]
+
+    def _add(self) -> None:
+        self._number += 1
+        name = f"worker-{self._number}"
+        self._actors[name] = self._actor_class.remote(self._make_host)
+        self._coming[self._actors[name].describe.remote()] = name
+
+    def _heard(self, one: Any) -> Iterator[Event]:
+        if one in self._coming:
+            yield from self._arrived(one)
+            return
+        worker = self._running[one]
+        try:
+            yield Event(worker, "item", ray.get(next(one)))
+        except StopIteration:
+            del self._running[one]
+            yield Event(worker, "done")
+        except ray.exceptions.RayTaskError as error:
+            del self._running[one]
+            yield Event(worker, "failed", _cause(error))
+        except ray.exceptions.RayError as error:
+            del self._running[one]
+            yield self._lost(worker, error)
+
+    def _arrived(self, answer: Any) -> Iterator[Event]:
+        worker = self._coming.pop(answer)
+        try:
+            info = replace(ray.get(answer), id=worker)
+            self._check(info)
+        except MachineError as error:
+            if self._number <= self._first:
+                raise
+            _log.warning("a machine that came later is not used: %s", error)
+            ray.kill(self._actors.pop(worker))
+            return
+        except ray.exceptions.RayError as error:
+            self._failed_starts += 1
+            if self._failed_starts >= _START_TRIES:
+                raise MachineError(f"workers do not start: {_first_line(_cause(error))}") from error
+            self._lost(worker, error)
+            return
+        self._failed_starts = 0
+        yield Event(worker, "ready", info)
+
+    def _lost(self, worker: str, error: Exception) -> Event:
+        actor = self._actors.pop(worker)
+        ray.kill(actor)
+        self._add()
+        return Event(worker, "lost", MachineError(f"its worker was lost: {_first_line(error)}"))
+
+
+def _cause(error: Exception) -> Exception:
+    """What a worker raised, as it raised it."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, Exception) else error
+
+
+def _first_line(error: Exception) -> str:
+    """Ray's messages are pages long; this is what they say."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = ("The actor is dead because", "Worker exit", "Node exit", "Task was killed")
+    why = [line for line in lines if line.startswith(telling)]
+    return " ".join((why or lines or [type(error).__name__])[0].split())[:300]
+
+
+@contextmanager
+def cluster(address: str | None, num_cpus: int) -> Iterator[None]:
+    """Ray, for as long as the context lasts: the cluster at ``address``, or one of our own with ``num_cpus`` cores.
+
+    One that this process is connected to already is used as it is. Raises `MachineError` where it cannot be reached.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    if address is None:
+        with _silenced():
+            ray.init(
+                num_cpus=num_cpus,
+                include_dashboard=False,
+                object_store_memory=_STORE_BYTES,
+                _node_ip_address="127.0.0.1",
+                **quiet,
+            )
+    else:
+        _connect(address, quiet)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str, quiet: dict[str, Any]) -> None:
+    if address != "auto":
+        _knock(address)
+    try:
+        ray.init(address=address, **quiet)
+    except ConnectionError as error:
+        found = "no Ray cluster runs on this machine" if address == "auto" else f"no Ray cluster answers at {address}"
+        raise MachineError(f"{found}; start one with `ray start --head`") from error
+    except (RuntimeError, ValueError, OSError) as error:
+        raise MachineError(f"cannot join the Ray cluster at {address}: {_first_line(error)}") from error
+
+
+def _knock(address: str) -> None:
+    """Refuse early what would take Ray minutes to give up."""
+    host, sign, port = address.rpartition(":")
+    if "://" in address or not sign or not port.isdigit():
+        raise UsageError(f"--ray {address}: want auto or HOST:PORT, for example 10.0.0.1:6379")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+    except OSError as error:
+        raise MachineError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Ray greets on standard error, whatever it is told; what it says on failure is in its exceptions, too."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+class RayExecutor:
+    """Restores a batch with a pool of actors; see `vsr.pipeline.executor.Executor`."""
+
+    def __init__(self, workers: int | None, address: str | None) -> None:
+        """``workers`` None: as many as the cluster has room for. ``address`` None: a cluster of our own."""
+        self._workers, self._address = workers, address
+
+    def run(self, requests: Sequence[Request], on_progress: OnProgress, on_outcome: OnOutcome) -> None:
+        """See `vsr.pipeline.executor.Executor.run`."""
+        settings = requests[0].settings
+        with cluster(self._address, os.cpu_count() or 1):
+            num_gpus = _gpus_each(settings)
+            count = _count(self._workers, settings, num_gpus)
+            checks = _Checks(requests, self._address is not None)
+            pool = RayPool(
+                count,
+                partial(VideoHost, settings.device, checks.must_see),
+                num_cpus=settings.num_cpus,
+                num_gpus=num_gpus,
+                check=checks.check,
+            )
+            files = Files(requests, lambda job: _Shared(ray.put(job)), on_progress, on_outcome)
+            limits = Limits(settings.attempts, settings.stall_seconds)
+            try:
+                with gentle_interrupts(_tell_stopping) as is_stopping:
+                    Dispatcher(pool, files, limits).run(is_stopping)
+            finally:
+                pool.close()
+                files.close()
+                checks.close()
+
+
+class _Checks:
+    """What every worker must be like: the same software as here, and sight of the same files."""
+
+    def __init__(self, requests: Sequence[Request], is_cluster: bool) -> None:
+        self._kinds: set[str] = set()
+        self._tokens = _make_tokens(requests) if is_cluster else ()
+        sources = {Path(r.source).absolute().parent for r in requests if not is_url(r.source)}
+        self.must_see = (*self._tokens, *sorted(sources)) if is_cluster else ()
+
+    def check(self, worker: WorkerInfo) -> None:
+        """Raises `MachineError` for a worker that cannot be used."""
+        here = software_versions()
+        for name in _MUST_AGREE:
+            if worker.versions.get(name) != here[name]:
+                raise MachineError(
+                    f"{worker.node} has {name} {worker.versions.get(name)}, this machine {here[name]}; "
+                    "the same versions are needed everywhere for the same bytes"
+                )
+        if worker.unseen:
+            where = Path(worker.unseen[0])
+            raise MachineError(
+                f"{worker.node} does not see {where.parent if where in self._tokens else where}; inputs, outputs and "
+                "the work folder must be on a path that every machine sees, or be URLs"
+            )
+        self._kinds.add(worker.kind)
+        if len(self._kinds) == 2:
+            _log.warning("two kinds of device (%s): each file is made on one of them", ", ".join(sorted(self._kinds)))
+
+    def close(self) -> None:
+        """Remove what was put there to be seen."""
+        for token in self._tokens:
+            token.unlink(missing_ok=True)
+
+
+def _make_tokens(requests: Sequence[Request]) -> tuple[Path, ...]:
+    """A new file in every folder that is written to, for the others to find."""
+    folders = {r.work_base or Path(r.output).absolute().parent for r in requests if not is_url(r.output)}
+    tokens = []
+    for folder in sorted(folder for folder in folders if folder.is_dir()):
+        token = folder / f".vsr-seen-{uuid.uuid4().hex}.tmp"
+        try:
+            token.touch()
+        except OSError as error:
+            raise MachineError(f"cannot write to {folder}: {error.strerror}") from error
+        tokens.append(token)
+    return tuple(tokens)
+
+
+def _resources() -> dict[str, float]:
+    """What the cluster has in all."""
+    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return found
+
+
+def _gpus_each(settings: Settings) -> float:
+    """GPUs that each worker is given."""
+    found = _resources().get("GPU", 0.0)
+    if settings.num_gpus:
+        if not found:
+            raise MachineError(f"num_gpus = {settings.num_gpus:g}: Ray knows of no GPU")
+        return settings.num_gpus
+    if settings.device.startswith("cuda") and not found:
+        raise MachineError(f"device {settings.device!r}: Ray knows of no GPU")
+    return 1.0 if found and settings.num_gpus is None and settings.device != "cpu" else 0.0
+
+
+def _count(wanted: int | None, settings: Settings, num_gpus: float) -> int:
+    """How many workers there shall be. Raises `UsageError` where there is no room for as many."""
+    found = _resources()
+    rooms = [(found.get("CPU", 0.0), settings.num_cpus, "CPU cores", "num_cpus")]
+    if num_gpus:
+        rooms.append((found.get("GPU", 0.0), num_gpus, "GPUs", "num_gpus"))
+    total, each, what, key = min(rooms, key=lambda room: room[0] / room[1])
+    room = int(total / each + 1e-6)
+    if room < (wanted or 1):
+        raise UsageError(
+            f"{wanted or 1} workers of {each:g} {what} each: there is room for {room} ({total:g} {what}); "
+            f"ask for fewer, or for less each by --set {key}=…"
+        )
+    return wanted or room
+
+
+def _tell_stopping() -> None:
+    print("vsr: finishing the segments that are being made; Ctrl-C again stops now", file=sys.stderr)  # noqa: T201

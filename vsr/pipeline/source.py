@@ -1,0 +1,113 @@
+"""One pass over a source: its segments as they become known, and what the pass learnt of the whole."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vsr.errors import DamageError, InputError
+from vsr.media.decode import Damage
+from vsr.media.inspect import StreamDigest, digest_streams
+from vsr.media.reading import scan
+from vsr.pipeline.job import Job
+from vsr.pipeline.scan import PlannedSegment, PlanRules, plan_segments
+from vsr.pipeline.sidecar import file_digest
+from vsr.pipeline.worker import chain_frames, halo_frames, survey_frames
+
+__all__ = ["SourcePass", "SourceSummary"]
+
+
+@dataclass(frozen=True)
+class SourceSummary:
+    """What a whole pass learnt."""
+
+    num_frames: int
+    """Source frames in all segments."""
+    interlaced_frames: int
+    """Those of them that the decoder calls interlaced."""
+    damage: Damage
+    sha256: str | None
+    """Of the file; None for an image sequence."""
+    streams: tuple[StreamDigest, ...]
+    """Those that may be copied."""
+
+
+class SourcePass:
+    """The linear decode of a job's source; digests are taken beside it, in threads. A context manager."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._damage = Damage()
+        self._frames = self._interlaced = 0
+        self._stop = threading.Event()
+        self._pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="digest")
+        whole = None if job.info.images else job.info.path
+        parts = job.info.streams_path or whole
+        self._file = self._pool.submit(file_digest, whole, self._stop) if whole is not None else None
+        self._streams = self._pool.submit(digest_streams, parts, self._stop) if parts is not None else None
+
+    def __enter__(self) -> SourcePass:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def num_frames(self) -> int:
+        """Source frames planned so far."""
+        return self._frames
+
+    def segments(self) -> Iterator[PlannedSegment]:
+        """Every segment, in order, as soon as it is known.
+
+        Raises `InputError` where there is none, `DamageError` at damage where the settings are strict.
+        """
+        job = self._job
+        rules = PlanRules(
+            segment_frames=job.settings.segment_frames,
+            halo_frames=halo_frames(job),
+            chain_frames=chain_frames(job),
+            survey_frames=survey_frames(job),
+            cut_threshold=job.settings.cut_threshold,
+            span=job.span,
+            origin=job.info.start,
+            time_base=job.video.time_base,
+        )
+        for planned in plan_segments(scan(job.info, job.settings.decoder_threads, self._damage), rules):
+            self._refuse_damage()
+            self._frames += planned.segment.num_frames
+            self._interlaced += sum(record.interlaced for record in planned.core)
+            yield planned
+        self._refuse_damage()
+        if not self._frames:
+            raise InputError(f"{job.info.path}: no frame lies between --start and --end")
+
+    def is_settled(self, timeout: float) -> bool:
+        """Whether `summary` would answer at once, waiting up to ``timeout`` seconds for that."""
+        waited: list[concurrent.futures.Future[Any]] = [f for f in (self._file, self._streams) if f is not None]
+        return not concurrent.futures.wait(waited, timeout).not_done
+
+    def summary(self) -> SourceSummary:
+        """What the pass learnt, once all segments were read; waits for the digests."""
+        streams: Sequence[StreamDigest] = self._streams.result() if self._streams is not None else ()
+        sha256 = self._file.result() if self._file is not None else None
+        return SourceSummary(self._frames, self._interlaced, self._damage, sha256, tuple(streams))
+
+    def _refuse_damage(self) -> None:
+        if self._job.settings.strict and self._damage.total:
+            words = _damage_words(self._damage)
+            raise DamageError(f"{self._job.info.path}: {words}; without --strict it is concealed and counted")
+
+
+def _damage_words(damage: Damage) -> str:
+    parts = [
+        (damage.decode_errors, "packets could not be decoded"),
+        (damage.corrupt_frames, "frames are damaged"),
+        (damage.read_errors, "places could not be read"),
+    ]
+    first = f" (first: {damage.events[0]})" if damage.events else ""
+    return ", ".join(f"{count} {what}" for count, what in parts if count) + first
