@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
+
+import ray
 
 from vsr.distributed.dispatch import Host, Work, WorkerInfo
 
@@ -17,8 +20,9 @@ class Actor:
         self._host = make_host()
 
     def describe(self) -> WorkerInfo:
-        """Who this is."""
-        return self._host.describe()
+        """Who this is, its machine by the name that Ray knows, too: host names need not differ."""
+        info = self._host.describe()
+        return replace(info, node=f"{info.node}/{ray.get_runtime_context().get_node_id()[:8]}")
 
     def run(self, work: Work) -> Iterator[Any]:
         """What ``work`` yields, after a first item that says it has begun: from there on it counts as a try."""

@@ -6,7 +6,7 @@ import heapq
 import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,8 @@ class _File:
     kind: str = ""
     run: FileRun | None = None
     shared: Shared | None = None
-    receipts: dict[int, str] = field(default_factory=dict)
-    """Keys of finished segments."""
+    receipts: dict[int, tuple[str, bool]] = field(default_factory=dict)
+    """Of finished segments: the key, and whether it was found finished."""
     num_found: int = 0
     num_waiting: int = 0
     """Segments that are known and not settled."""
@@ -175,7 +175,7 @@ class Files:
             run.meter.frame(segment.found.index, item.pictures)
         elif isinstance(item, Receipt):
             del self._about[task]
-            segment.file.receipts[item.index] = item.key
+            segment.file.receipts[item.index] = item.key, item.reused
             segment.file.num_waiting -= 1
             run.meter.segment(item.index, item.num_pictures, item.reused)
             self._close_if_complete(segment.file)
@@ -221,6 +221,9 @@ class Files:
             if error is not None and not isinstance(error, VsrError):
                 raise error
             self._settle(file, None if error else future.result(), error)
+        self._pass_on_progress()
+
+    def _pass_on_progress(self) -> None:
         while not self._stages.empty():
             self._on_progress(self._stages.get())
 
@@ -259,7 +262,7 @@ class Files:
         file.is_settled, file.shared, file.run = True, None, None
         file.receipts = {}
         self._open -= 1
-        self.tick()
+        self._pass_on_progress()
         self._on_outcome(Outcome(file.request.source, file.request.output, manifest, error))
 
 
@@ -289,12 +292,12 @@ def _finish(file: _File) -> dict[str, Any]:
     assert run is not None
     assert source is not None
     results: list[SegmentResult] = []
-    for index, key in sorted(file.receipts.items()):
+    for index, (key, reused) in sorted(file.receipts.items()):
         result = load_result(run.work, index, key)
         if result is None:
             raise VerificationError(
                 f"{file.request.output}: segment {index} is not in {Path(run.work.path).name} as it was made; "
                 "the same command makes it again"
             )
-        results.append(result)
+        results.append(replace(result, reused=reused))
     return run.finish(results, source)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +44,7 @@ __all__ = ["RayExecutor", "RayPool", "cluster"]
 
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 5.0
-_START_TRIES = 3
+_START_TRIES, _RESTART_TRIES = 3, 20
 _IDLE_SECONDS = 0.05
 _STORE_BYTES = 80 << 20
 _MUST_AGREE = ("vsr", "python", "torch", "av", "opencv-python", "numpy")
@@ -79,7 +81,7 @@ class RayPool:
         self._coming: dict[Any, str] = {}  # answers to `describe` that are awaited
         self._running: dict[Any, str] = {}  # streams of items
         self._number = 0
-        self._failed_starts = 0
+        self._failed_starts, self._has_worked = 0, False
         self._first = count
         for _ in range(count):
             self._add()
@@ -150,11 +152,11 @@ class RayPool:
             return
         except ray.exceptions.RayError as error:
             self._failed_starts += 1
-            if self._failed_starts >= _START_TRIES:
+            if self._failed_starts >= (_RESTART_TRIES if self._has_worked else _START_TRIES):
                 raise MachineError(f"workers do not start: {_first_line(_cause(error))}") from error
             self._lost(worker, error)
             return
-        self._failed_starts = 0
+        self._failed_starts, self._has_worked = 0, True
         yield Event(worker, "ready", info)
 
     def _lost(self, worker: str, error: Exception) -> Event:
@@ -173,9 +175,18 @@ def _cause(error: Exception) -> Exception:
 def _first_line(error: Exception) -> str:
     """Ray's messages are pages long; this is what they say."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = ("The actor is dead because", "Worker exit", "Node exit", "Task was killed")
-    why = [line for line in lines if line.startswith(telling)]
-    return " ".join((why or lines or [type(error).__name__])[0].split())[:300]
+    why = [line for line in lines if line.startswith("The actor is dead because")]
+    line = (why or lines or [type(error).__name__])[0].partition(" Worker exit detail:")[0]
+    return " ".join(line.split()).rstrip(".")[:300]
+
+
+def _quiet_errors() -> None:
+    """What Ray's daemons complain of goes to our log: it prints it between our lines on standard output otherwise."""
+
+    def log(data: dict[str, Any], ignore_prefix: bool) -> None:
+        _log.info("%s: %s", data.get("pid"), " ".join(data.get("lines", ())))
+
+    ray._private.worker.print_to_stdstream = log  # no public switch covers these
 
 
 @contextmanager
@@ -187,6 +198,16 @@ def cluster(address: str | None, num_cpus: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    with _own_signals():
+        _join(address, num_cpus)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _join(address: str | None, num_cpus: int) -> None:
+    _quiet_errors()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     if address is None:
         with _silenced():
@@ -199,10 +220,20 @@ def cluster(address: str | None, num_cpus: int) -> Iterator[None]:
             )
     else:
         _connect(address, quiet)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray puts in handlers of its own, which end the process without tidying; ours come back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        ray.shutdown()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _connect(address: str, quiet: dict[str, Any]) -> None:
@@ -245,9 +276,17 @@ def _silenced() -> Iterator[None]:
 class RayExecutor:
     """Restores a batch with a pool of actors; see `vsr.pipeline.executor.Executor`."""
 
-    def __init__(self, workers: int | None, address: str | None) -> None:
-        """``workers`` None: as many as the cluster has room for. ``address`` None: a cluster of our own."""
-        self._workers, self._address = workers, address
+    def __init__(
+        self,
+        workers: int | None,
+        address: str | None,
+        host: Callable[[str, Sequence[Path]], Host] = VideoHost,
+    ) -> None:
+        """``workers`` None: as many as the cluster has room for. ``address`` None: a cluster of our own.
+
+        ``host`` makes what a worker is, from the device and the paths it should see.
+        """
+        self._workers, self._address, self._host = workers, address, host
 
     def run(self, requests: Sequence[Request], on_progress: OnProgress, on_outcome: OnOutcome) -> None:
         """See `vsr.pipeline.executor.Executor.run`."""
@@ -258,7 +297,7 @@ class RayExecutor:
             checks = _Checks(requests, self._address is not None)
             pool = RayPool(
                 count,
-                partial(VideoHost, settings.device, checks.must_see),
+                partial(self._host, settings.device, checks.must_see),
                 num_cpus=settings.num_cpus,
                 num_gpus=num_gpus,
                 check=checks.check,
