@@ -34,22 +34,25 @@ def _squared_misfit(a: Tensor, b: Tensor, flow: Tensor, inside: Tensor) -> Tenso
     return blur.A(inside * misfit * misfit) / blur.A(inside).clamp(min=1e-3)
 
 
-def _chosen(a: Tensor, b: Tensor, camera: Tensor, dense: Tensor) -> Tensor:
+def _chosen(a: Tensor, b: Tensor, camera: Tensor, dense: Tensor, reluctance: float) -> Tensor:
     """``camera``, or ``dense`` where that is clearly better; between the two where it is not so clear."""
     rows, cols = pixel_positions(camera)
     height, width = a.shape
     inside = ((rows >= 0) & (rows <= height - 1) & (cols >= 0) & (cols <= width - 1)).to(a.dtype)
     ratio = (_squared_misfit(a, b, camera, inside) + _ROUNDING) / (_squared_misfit(a, b, dense, inside) + _ROUNDING)
-    return torch.lerp(camera, dense, ((ratio - _WORTH) / (_SURE - _WORTH)).clamp(0, 1))
+    return torch.lerp(camera, dense, ((ratio / reluctance - _WORTH) / (_SURE - _WORTH)).clamp(0, 1))
 
 
-def global_then_dense(a: Tensor, b: Tensor, model: MotionModel = "affine", *, fine: bool = True) -> FlowPair | None:
+def global_then_dense(
+    a: Tensor, b: Tensor, model: MotionModel = "affine", *, fine: bool = True, reluctance: float = 1.0
+) -> FlowPair | None:
     """Motion between two ``(H, W)`` float32 pictures in 0…1 as `flow_pair` gives it, but exact where the camera moves.
 
-    ``model`` is what the camera may do; ``fine`` as in `flow_pair`. On noisy photographs moved by 2 degrees and 40
-    pixels the median error falls from about 0.2 pixels to under 0.01; where parts move on their own, it is about that
-    of `flow_pair`. Takes two to five times as long. Where no camera motion can be found this is `flow_pair`. None if
-    the pictures are too small to tell.
+    ``model`` is what the camera may do; ``fine`` as in `flow_pair`; ``reluctance``, from 1 on, is how many times the
+    usual gain dense flow must bring to be used, for pictures whose aliasing it would follow. On noisy photographs moved
+    by 2 degrees and 40 pixels the median error falls from about 0.2 pixels to under 0.01; where parts move on their
+    own, it is about that of `flow_pair`. Takes two to five times as long. Where no camera motion can be found this is
+    `flow_pair`. None if the pictures are too small to tell.
     """
     camera = register(a, b, model)
     if not camera.converged:
@@ -60,6 +63,6 @@ def global_then_dense(a: Tensor, b: Tensor, model: MotionModel = "affine", *, fi
     if rest is None:
         return None
     return FlowPair(
-        forward=_chosen(a, b, forth, compose_flows(rest.forward, forth)),
-        backward=_chosen(b, a, back, compose_flows(back, rest.backward)),
+        forward=_chosen(a, b, forth, compose_flows(rest.forward, forth), reluctance),
+        backward=_chosen(b, a, back, compose_flows(back, rest.backward), reluctance),
     )

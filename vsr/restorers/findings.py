@@ -5,7 +5,8 @@ A restored frame's ``findings`` hold, by name:
 - ``noise_sigma``: standard deviation of noise and misregistration, 0…1;
 - ``frames_used``: frames that a pixel rests on, 1 for the frame alone;
 - ``sample_spread_px``: how far neighbours' samples lie from the frame's own grid, in input pixels;
-- ``psf_sigma_px``: the blur assumed, in input pixels.
+- ``psf_sigma_px``: the blur assumed, in input pixels;
+- ``evenly_weighed``: 1 where the shot's frames were found too aliased or sharpened to lead, else 0.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from vsr.observation.limits import supported_scale
 __all__ = ["Means", "describe_findings", "mean_findings"]
 
 _STILL_PX = 0.06  # sample spread below which frames bring no new samples
+_MOSTLY = 0.5
 _ALONE = 1.5  # frames used below which hardly anything registered
 
 
@@ -62,4 +64,6 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
         lines.append("hardly any neighbouring frame could be registered: most frames were restored on their own")
     elif found["sample_spread_px"] < _STILL_PX:
         lines.append("the camera stands still: neighbouring frames bring no new samples, only less noise")
+    if found.get("evenly_weighed", 0.0) > _MOSTLY:
+        lines.append("single frames are aliased or sharpened: all frames of a window were weighed alike")
     return lines

@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate, max_pool2d
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
-from vsr.observation import degradation_at, mean_blur, reading_blur, resample
+from vsr.observation import LinearOperator, degradation_at, reading_blur, resample
 from vsr.registration import FlowPair, flow_pair, global_then_dense
 from vsr.registration.flow import MIN_FLOW_SIZE
 from vsr.restorers.base import Evidence, Geometry
@@ -28,10 +28,11 @@ from vsr.restorers.highlights import compressed, expanded
 from vsr.restorers.interpolate import check_size, resample_plane
 from vsr.restorers.quality import LEVELS, Quality
 from vsr.restorers.reconstruction import Imaging, Neighbour, Reconstruction, Solve, Start, carried, reconstruct
-from vsr.restorers.survey import SURVEY_FRAMES, find_psf
+from vsr.restorers.survey import SURVEY_FRAMES, choose_weighing, find_psf, likely_blur
+from vsr.restorers.video_solver import video_solver
+from vsr.restorers.weighing import ANCHORED, EVEN, Weighing
 from vsr.restorers.window import Seen, Window
 from vsr.solvers import DEFAULT_SOLVER, find_solver
-from vsr.solvers.huber_btv import HuberBtvOptions
 
 __all__ = ["CHAIN_FRAMES", "MultiFrame", "MultiFrameOptions"]
 
@@ -43,11 +44,6 @@ _RUN_BACK_FRAMES = 2  # the same after a shot's first frame, which nothing is ah
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
 _OVERSHOOT_SHARE = 0.1  # of the local range: overshoot that is left as it is
 _OVERSHOOT_KEPT = 0.3  # of what goes beyond
-_SHARPER_THAN_BICUBIC_PX = 0.25  # a blur that small, of an input pixel, no resampling leaves
-_AS_BICUBIC_PX = 0.37
-_MOST_BICUBIC = 0.4  # of a blur that is only guessed; costs 0.1 dB where it was a Gaussian, saves 0.4 where it was not
-_DEFECT = 8.0  # times Huber's bound: trust leaves out wrong motion already, what is left is mostly aliasing
-_PRIOR_RADIUS, _PRIOR_ALPHA = 1, 0.6  # with many frames a wider prior only costs time
 _FOREIGN_ROUNDS = 2  # rounds with solvers that iterate by themselves
 
 
@@ -92,15 +88,6 @@ def _luma(frame: VideoFrame, device: torch.device) -> Tensor:
     return compressed(luma) if frame.layout.is_float else luma
 
 
-def _bicubic_share(psf_sigma_px: float) -> float:
-    """How much of a blur of unknown origin is taken for bicubic shrinking's.
-
-    Much video was shrunk or sharpened on its way, which a Gaussian is not: half-way between is near to both.
-    """
-    bicubic = (psf_sigma_px - _SHARPER_THAN_BICUBIC_PX) / (_AS_BICUBIC_PX - _SHARPER_THAN_BICUBIC_PX)
-    return _MOST_BICUBIC * min(1.0, max(0.0, bicubic))
-
-
 def _halos_reduced(restored: Tensor, recorded: Tensor, noise: float) -> Tensor:
     """``restored`` ``(H, W)`` with most of its overshoot beyond what was recorded nearby taken back.
 
@@ -137,8 +124,9 @@ class MultiFrame:
         device: torch.device,
         *,
         found_psf_px: float | None = None,
+        weighing: Weighing = ANCHORED,
     ) -> None:
-        """``found_psf_px`` is the blur that `for_shot` found, used where ``options`` give none."""
+        """``found_psf_px`` is the blur that `for_shot` found, where ``options`` give none; it chose ``weighing``."""
         self._geometry, self._options, self._device = geometry, options, device
         self._level = LEVELS[options.quality]
         enlarges = min(geometry.scale_x, geometry.scale_y) >= 1.0
@@ -146,6 +134,7 @@ class MultiFrame:
         scale = max(1.0, (geometry.scale_x * geometry.scale_y) ** 0.5)
         default_radius = self._level.radius_frames(scale)
         self._radius = default_radius if options.radius_frames is None else options.radius_frames
+        self._weighing = weighing
         self._imaging = self._make_imaging(scale, found_psf_px)
         self._solve = self._make_solve()
 
@@ -156,11 +145,11 @@ class MultiFrame:
         self._psf_sigma_px = sigma = next(
             given for given in (options.psf_sigma_px, found_psf_px, preset.psf_sigma_px) if given is not None
         )
-        blur = reading_blur((sigma * scale_yx[0], sigma * scale_yx[1]), scale_yx)
+        blur: LinearOperator = reading_blur((sigma * scale_yx[0], sigma * scale_yx[1]), scale_yx)
         if options.psf_sigma_px is None and options.degradation == "BI":
             blur = reading_blur(None, scale_yx)
         elif options.psf_sigma_px is None and options.degradation == "auto":
-            blur = mean_blur(blur, reading_blur(None, scale_yx), _bicubic_share(sigma))
+            blur = likely_blur(sigma, scale_yx)
         return Imaging((geometry.out_height, geometry.out_width), scale_yx, blur, preset.offset_px)
 
     def _make_solve(self) -> Solve:
@@ -168,15 +157,7 @@ class MultiFrame:
         if spec.name != DEFAULT_SOLVER:
             usual = spec.options_type()
             return partial(spec, options=replace(usual, regularization=options.regularization * usual.regularization))
-        own = HuberBtvOptions(
-            regularization=options.regularization,
-            defect=_DEFECT,
-            radius=_PRIOR_RADIUS,
-            alpha=_PRIOR_ALPHA,
-            outer_iterations=1,
-            cg_iterations=level.cg_iterations,
-        )
-        return partial(spec, options=own)
+        return video_solver(self._weighing, regularization=options.regularization, cg_iterations=level.cg_iterations)
 
     @property
     def halo_frames(self) -> int:
@@ -199,18 +180,20 @@ class MultiFrame:
 
     @property
     def survey_frames(self) -> int:
-        """Enough to find the blur, where it is not given."""
-        given = self._options.psf_sigma_px is not None or self._options.degradation != "auto"
-        return 0 if given else SURVEY_FRAMES
+        """Enough to find the blur and what frames are worth, where it is not known how they came to be."""
+        return 0 if self._options.degradation in ("BI", "BD") else SURVEY_FRAMES
 
     def for_shot(self, frames: Sequence[VideoFrame]) -> MultiFrame:
-        """The restorer with the blur found from ``frames``, itself where it is given or cannot be told."""
+        """The restorer with the blur found from ``frames``, where it is not given, and the weighing that suits them."""
         if self.survey_frames == 0 or not self._reconstructs or not frames:
             return self
-        sigma = find_psf([_luma(frame, self._device) for frame in frames])
-        if sigma is None:
+        options, lumas = self._options, [_luma(frame, self._device) for frame in frames]
+        is_given = options.psf_sigma_px is not None or options.degradation != "auto"
+        found = None if is_given else find_psf(lumas)
+        weighing = choose_weighing(lumas, self._psf_sigma_px if is_given else found)
+        if found is None and weighing is ANCHORED:
             return self
-        return MultiFrame(self._geometry, self._options, self._device, found_psf_px=sigma)
+        return MultiFrame(self._geometry, options, self._device, found_psf_px=found, weighing=weighing)
 
     def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         """One reconstructed frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""
@@ -237,7 +220,7 @@ class MultiFrame:
 
     def _register(self, first: Tensor, second: Tensor) -> FlowPair | None:
         if self._level.motion == "global-then-dense":
-            return global_then_dense(first, second)
+            return global_then_dense(first, second, reluctance=self._weighing.dense_reluctance)
         return flow_pair(first, second, fine=self._level.motion == "fine")
 
     def _run_in(self, window: Window, number: int) -> _Made | None:
@@ -275,6 +258,7 @@ class MultiFrame:
             self._solve,
             rounds=rounds,
             unrefined_rounds=unrefined,
+            weighing=self._weighing,
             half=self._options.half,
         )
         return _Made(number, result)
@@ -287,6 +271,7 @@ class MultiFrame:
             "frames_used": made.frames_used,
             "sample_spread_px": made.sample_spread_px,
             "psf_sigma_px": self._psf_sigma_px,
+            "evenly_weighed": float(self._weighing is EVEN),
         }
 
     def _planes(self, seen: Seen, made: Reconstruction | None) -> tuple[Tensor, ...]:

@@ -25,13 +25,13 @@ from vsr.observation import (
 from vsr.registration import FlowPair, consistency_error, match_brightness, pixel_positions, sample_bicubic
 from vsr.registration.refine import refining_steps
 from vsr.restorers.interpolate import sampling_offset
+from vsr.restorers.weighing import ANCHORED, Weighing
 from vsr.solvers.base import Observations, residual_sigma
 
 __all__ = ["Imaging", "Neighbour", "Reconstruction", "Start", "carried", "observe", "reconstruct"]
 
 _CONSISTENCY_PX = 0.5  # forward-backward miss at which trust falls to 1/e
 _MOTION_STEP_PX = 0.5  # change of motion between neighbouring samples at which trust falls to 1/e
-_OWN_TRUST = 10.0  # the frame's own samples are where they are, a neighbour's only about there
 _CONTRAST_SHARE = 0.1  # misfit allowed in proportion to local contrast: aliasing and small motion errors
 _TOLERANCE = 2.0  # standard deviations of neighbourhood misfit at which trust falls to 0.6
 _MOST_MISFIT = 0.03  # of a neighbour laid on the frame, 0…1; more is another scene, not noise
@@ -43,7 +43,6 @@ _STRIP_PIXELS = 1 << 21  # larger pictures are solved in strips of about this ma
 _MARGIN_ROWS = 32  # shared with the next strip and thrown away: then strips differ no more at seams than elsewhere
 _CARRIED_TOLERANCE = 1.0  # standard deviations of misfit at which a carried estimate is given up
 _CARRIED_CONTRAST = 0.05
-_CARRIED_WEIGHT = 2000.0  # of a carried estimate, times the variance of noise: 0.05 of a sample at 5e-3
 
 Solve = Callable[[Observations, Tensor], Tensor]
 
@@ -134,11 +133,13 @@ def _registration_trust(motion: FlowPair) -> Tensor:
     return torch.exp(-((consistency_error(motion) / _CONSISTENCY_PX) ** 2) - (step / _MOTION_STEP_PX) ** 2)
 
 
-def observe(luma: Tensor, neighbours: Sequence[Neighbour], imaging: Imaging) -> tuple[Observations, Tensor]:
+def observe(
+    luma: Tensor, neighbours: Sequence[Neighbour], imaging: Imaging, weighing: Weighing = ANCHORED
+) -> tuple[Observations, Tensor]:
     """All samples with their places and first trust, the frame's own ones first; and their local contrast."""
     size = (int(luma.shape[0]), int(luma.shape[1]))
     rows, cols = grid_positions(size, imaging.scale_yx, (imaging.offset_px, imaging.offset_px), device=luma.device)
-    frames, places, trusts = [luma], [(rows, cols)], [torch.full_like(luma, _OWN_TRUST)]
+    frames, places, trusts = [luma], [(rows, cols)], [torch.full_like(luma, weighing.own_trust)]
     for neighbour in neighbours:
         at = pixel_positions(neighbour.motion.forward)
         expected = sample_bicubic(luma[None], *at)[0]
@@ -226,27 +227,29 @@ def reconstruct(
     *,
     rounds: int,
     unrefined_rounds: int,
+    weighing: Weighing = ANCHORED,
     half: bool = False,
 ) -> Reconstruction:
     """The picture behind ``luma`` ``(h, w)`` and its ``neighbours``.
 
     ``solve`` improves an estimate given observations, in half precision where it can if ``half``; it is called
     ``rounds`` times. Motion is refined from round
-    ``unrefined_rounds`` on: the first estimate of a cold start is too coarse to correct it. Where ``start`` holds what
-    earlier frames showed, it is an observation too, of little weight: it counts where the frames say little, and
-    more the noisier they are. Values 0…1, float32. Deterministic on one kind of device.
+    ``unrefined_rounds`` on, if ``weighing`` has it so: the first estimate of a cold start is too coarse to correct it.
+    Where ``start`` holds what earlier frames showed, it is an observation too, of little weight: it counts where the
+    frames say little, and more the noisier they are. Values 0…1, float32. Deterministic on one kind of device.
     """
-    observed, contrast = observe(luma, neighbours, imaging)
+    observed, contrast = observe(luma, neighbours, imaging, weighing)
     observed = replace(observed, half=half)
     registered, x = observed.trust, start.picture
     assert registered is not None
-    if start.belief is not None:
+    belief = start.belief if weighing.carried_weight else None
+    if belief is not None:
         observed = replace(observed, expected=start.picture)
     trust, sigma = registered, 0.0
     for number in range(rounds):
         model = observed.model
         blurred = model.blur.A(x)
-        if number >= unrefined_rounds and neighbours:
+        if weighing.refines_motion and number >= unrefined_rounds and neighbours:
             predicted, *slopes = model.read_with_slopes(blurred)
             residual = (observed.frames - predicted) * model.inside
             model = _refined(model, residual, (slopes[0], slopes[1]), registered, residual_sigma(residual, trust))
@@ -259,8 +262,8 @@ def reconstruct(
         trust = registered * fits
         sigma = residual_sigma(residual, trust)
         observed = replace(observed, model=model, trust=trust, noise_sigma=sigma)
-        if start.belief is not None:
-            observed = replace(observed, expected_weight=_CARRIED_WEIGHT * sigma * sigma * start.belief)
+        if belief is not None:
+            observed = replace(observed, expected_weight=weighing.carried_weight * sigma * sigma * belief)
         x = _in_strips(observed, x, solve)
     used = 1.0 + float(trust[1:].sum(0).mean()) if neighbours else 1.0
     return Reconstruction(x, sigma, used, _sample_spread(observed.model, trust, imaging))

@@ -65,6 +65,23 @@ def test_without_a_camera_motion_it_is_dense_flow() -> None:
     assert torch.equal(ours.backward, plain.backward)
 
 
+def test_reluctance_keeps_to_the_camera_where_dense_flow_would_follow_aliasing() -> None:
+    """Bars finer than the samples seem to move otherwise than they do; only their surroundings tell."""
+    camera = turned(0, 1, (0.25, 0.5))
+
+    def bars(move: float) -> np.ndarray:
+        rows, cols = np.mgrid[:SIZE, :SIZE]
+        return 0.2 * np.sign(np.cos(2 * np.pi * (cols - move) / 1.1)) * (abs(rows - 64) < 14) * (abs(cols - 64) < 14)
+
+    a, b = recorded(texture() + bars(0), 0), recorded(texture(camera) + bars(0.5), 1)
+    middle = (slice(None), slice(58, 70), slice(58, 70))
+    usual, reluctant = (
+        (_pair(global_then_dense(a, b, reluctance=r)).forward - flow_of(camera))[middle].norm(dim=0).median()
+        for r in (1.0, 1000.0)
+    )
+    assert reluctant < 0.05 < usual
+
+
 def test_too_small_pictures_have_no_motion() -> None:
     for size in (1, MIN_FLOW_SIZE - 1):
         a = recorded(photograph("camera"), 0)[:size]

@@ -111,14 +111,14 @@ def test_too_small_for_motion_is_resampled(size: tuple[int, int]) -> None:
 def test_failed_motion_falls_back_to_the_frame_itself(clip: DemoClip, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = _gray_frames(_luma(clip)[:3])
     alone = _restore(frames[1:2])[0].planes[0]
-    monkeypatch.setattr(module, "global_then_dense", lambda a, b: None)
+    monkeypatch.setattr(module, "global_then_dense", lambda a, b, reluctance: None)
     assert torch.equal(_restore(frames)[1].planes[0], alone)
 
 
 def test_each_frame_is_registered_once_to_the_next(clip: DemoClip, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs: list[tuple[float, float]] = []
 
-    def count(a: Tensor, b: Tensor) -> None:
+    def count(a: Tensor, b: Tensor, reluctance: float) -> None:
         pairs.append((float(a[0, 0]), float(b[0, 0])))
 
     monkeypatch.setattr(module, "global_then_dense", count)

@@ -1,4 +1,4 @@
-"""Blur found from the first frames of a shot, and what a restorer makes of it."""
+"""Blur and weighing found from the first frames of a shot, and what a restorer makes of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.observation import GaussianBlur, simulate
 from vsr.restorers import Geometry, survey
 from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions
-from vsr.restorers.survey import SURVEY_FRAMES, find_psf
+from vsr.restorers.survey import SURVEY_FRAMES, choose_weighing, find_psf
+from vsr.restorers.weighing import ANCHORED, EVEN
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 data = pytest.importorskip("skimage.data", reason="scikit-image, whose photographs are shown, is not installed")
@@ -126,13 +127,61 @@ def test_shots_are_surveyed_afresh() -> None:
     assert _assumed(general.for_shot(second), second) == alone
 
 
-@pytest.mark.parametrize(
-    "options", [{"psf_sigma_px": 0.5}, {"degradation": "BI"}, {"degradation": "BD"}, {"degradation": "camera"}]
-)
-def test_a_given_blur_is_not_looked_for(options: dict[str, object]) -> None:
+@pytest.mark.parametrize("options", [{"psf_sigma_px": 0.5}, {"degradation": "camera"}])
+def test_a_given_blur_is_not_looked_for(options: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsr.restorers.multi_frame.find_psf", lambda lumas: pytest.fail("the blur is known"))
     restorer = _restorer(**options)
+    frames = _frames(_shot(count=5))
+    assert _assumed(restorer.for_shot(frames), frames) == options.get("psf_sigma_px", 0.45)
+
+
+@pytest.mark.parametrize("degradation", ["BI", "BD"])
+def test_a_known_degradation_needs_no_survey(degradation: str) -> None:
+    restorer = _restorer(degradation=degradation)
     assert restorer.survey_frames == 0
     assert restorer.for_shot(_frames(_shot(count=3))) is restorer
+
+
+def _sharpened(shot: list[Tensor]) -> list[Tensor]:
+    """As cheap cameras do: edges with halos as strong as they are."""
+    return [(frame + 1.5 * (frame - GaussianBlur(0.8, 0.8).A(frame))).clamp(0, 1) for frame in shot]
+
+
+def _aliased(count: int = 9) -> list[Tensor]:
+    """Point samples of a photograph that moves by quarters of a pixel, sharpened."""
+    scene, size = _photograph("camera", 0.0), SCALE * 96
+    steps = [(2 * n % 7, 3 * n % 5) for n in range(count)]
+    return _sharpened([scene[100 + y : 100 + y + size : SCALE, 90 + x : 90 + x + size : SCALE] for y, x in steps])
+
+
+def test_frames_that_show_their_own_grid_do_not_lead() -> None:
+    """Point samples, sharpened: every frame alone misleads. Frames of a usual camera of the same scene do not."""
+    assert choose_weighing(_aliased(), None) is EVEN
+    scene, size = _photograph("camera", 0.0), SCALE * 96
+    steps = [(2 * n % 7, 3 * n % 5) for n in range(9)]
+    usual = [
+        simulate(scene[100 + y : 100 + y + size, 90 + x : 90 + x + size].contiguous(), "camera", SCALE)
+        for y, x in steps
+    ]
+    assert choose_weighing(usual, None) is ANCHORED
+
+
+def test_the_weighing_is_the_shots_and_is_told() -> None:
+    frames = _frames(_aliased())
+    restorer = _restorer(96, 96, quality="draft")
+    told = [next(r.stream(frames)).findings["evenly_weighed"] for r in (restorer, restorer.for_shot(frames))]
+    assert told == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_too_few_frames_choose_nothing(count: int) -> None:
+    assert choose_weighing(_aliased(count), None) is ANCHORED
+
+
+def test_flat_or_unrelated_frames_choose_nothing() -> None:
+    assert choose_weighing([torch.full((SIDE, SIDE), 0.5)] * 9, None) is ANCHORED
+    noise = torch.Generator().manual_seed(0)
+    assert choose_weighing([torch.rand(SIDE, SIDE, generator=noise) for _ in range(9)], None) is ANCHORED
 
 
 def test_untold_blur_leaves_the_restorer_as_it_is() -> None:
