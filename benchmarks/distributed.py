@@ -124,9 +124,8 @@ def scheduling(folder: Path) -> None:
         start = time.perf_counter() - began - load.began
         ideal = -(-count // workers) * seconds
         print("| scheduling | |\n|---|---|")
-        print(
-            f"| {workers} workers, {count} segments of {seconds:g} s: ideal ÷ real makespan | {ideal / load.began:.3f} |"
-        )
+        what = f"{workers} workers, {count:,} segments of {seconds:g} s: ideal ÷ real makespan"
+        print(f"| {what} | {ideal / load.began:.3f} |")
         print(f"| start of the {workers} workers (not in the ratio) | {start:.1f} s |")
         empty = _sleep(4, 2000, 0.0)
         print(f"| a segment that does nothing, 4 workers | {empty.began / 2000 * 1e3:.1f} ms |")

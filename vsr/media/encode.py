@@ -80,7 +80,7 @@ class EncoderSpec:
         return self.codec.encoders[family]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PacketTimes:
     """One packet of a segment file, in decode order."""
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def write_manifest(
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "input": {
             "path": job.source_url or str(job.info.path.absolute()),
+            "version": job.source_version,
             "size_bytes": job.info.size_bytes,
             "sha256": source.sha256,
             "container": job.info.container,
@@ -120,7 +122,8 @@ def write_manifest(
             for result in ordered
         ],
     }
-    write_atomically(manifest_path(job.output), json.dumps(manifest, indent=1) + "\n")
+    pieces = json.JSONEncoder(indent=1).iterencode(manifest)  # of a long video it is large
+    write_atomically(manifest_path(job.output), chain(pieces, "\n"))
     return manifest
 
 

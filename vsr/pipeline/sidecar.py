@@ -15,7 +15,7 @@ import os
 import platform
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib.metadata import version
@@ -173,12 +173,12 @@ def file_digest(path: Path, stop: threading.Event | None = None) -> str:
     return digest.hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` under a temporary name, sync it, and rename it to ``path``."""
+def write_atomically(path: Path, text: str | Iterable[str]) -> None:
+    """Write ``text``, whole or in pieces, under a temporary name, sync it, and rename it to ``path``."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -189,7 +189,7 @@ def write_atomically(path: Path, text: str) -> None:
 def store_result(work: WorkFolder, result: SegmentResult) -> None:
     """Commit the segment's file, then write and commit its sidecar: the last step, which makes the segment count."""
     paths = SegmentPaths.of(work.path, result.index, result.key)
-    data = canonical(result)
+    data = canonical(dataclasses.replace(result, packets=()))
     data["packets"] = [[p.pts, int(p.is_key), p.size] for p in result.packets]
     work.commit(paths.media)
     write_atomically(paths.sidecar, json.dumps(data))
