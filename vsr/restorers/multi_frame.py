@@ -28,7 +28,7 @@ from vsr.restorers.highlights import compressed, expanded
 from vsr.restorers.interpolate import check_size, resample_plane
 from vsr.restorers.quality import LEVELS, Quality
 from vsr.restorers.reconstruction import Imaging, Neighbour, Reconstruction, Solve, Start, carried, reconstruct
-from vsr.restorers.survey import SURVEY_FRAMES, choose_weighing, find_psf, likely_blur
+from vsr.restorers.survey import SURVEY_FRAMES, likely_blur, survey_shot
 from vsr.restorers.video_solver import video_solver
 from vsr.restorers.weighing import ANCHORED, EVEN, Weighing
 from vsr.restorers.window import Seen, Window
@@ -189,8 +189,7 @@ class MultiFrame:
             return self
         options, lumas = self._options, [_luma(frame, self._device) for frame in frames]
         is_given = options.psf_sigma_px is not None or options.degradation != "auto"
-        found = None if is_given else find_psf(lumas)
-        weighing = choose_weighing(lumas, self._psf_sigma_px if is_given else found)
+        found, weighing = survey_shot(lumas, self._psf_sigma_px if is_given else None)
         if found is None and weighing is ANCHORED:
             return self
         return MultiFrame(self._geometry, options, self._device, found_psf_px=found, weighing=weighing)

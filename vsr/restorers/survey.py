@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from torch import Tensor
 
 from vsr.observation import GaussianBlur, LinearOperator, mean_blur, reading_blur
-from vsr.registration import flow_pair, global_then_dense
+from vsr.registration import FlowPair, flow_pair, global_then_dense
 from vsr.restorers.reconstruction import Imaging, Neighbour, Start, observe, reconstruct
 from vsr.restorers.video_solver import video_solver
 from vsr.restorers.weighing import ANCHORED, EVEN, Weighing
 from vsr.solvers.blind import estimate_psf
 
-__all__ = ["SURVEY_FRAMES", "choose_weighing", "find_psf", "likely_blur"]
+__all__ = ["SURVEY_FRAMES", "choose_weighing", "find_psf", "likely_blur", "survey_shot"]
 
 SURVEY_FRAMES = 9
 """Frames of a shot that are looked at."""
@@ -81,12 +82,36 @@ def choose_weighing(lumas: Sequence[Tensor], psf_sigma_px: float | None) -> Weig
     neighbours, and these are predicted from the result. Where the second way misses their contrasty samples by much
     less, frames are too aliased, or sharpened too much, to be relied on one by one.
     """
-    middle = len(lumas) // 2
-    parts = [_middle(luma, _TRIAL_SIDE) for luma in lumas]
-    registered = [(n, global_then_dense(part, parts[middle])) for n, part in enumerate(parts) if n != middle]
-    found = [(abs(n - middle) == 1, Neighbour(parts[n], motion)) for n, motion in registered if motion is not None]
-    held_out = [neighbour for is_next, neighbour in found if is_next]
-    seen = [neighbour for is_next, neighbour in found if not is_next]
+    parts = _trial_parts(lumas)
+    return _tried(parts, _motions_to_middle(parts), psf_sigma_px)
+
+
+def survey_shot(lumas: Sequence[Tensor], known_psf_px: float | None = None) -> tuple[float | None, Weighing]:
+    """What `find_psf` finds, unless the blur is known, and `choose_weighing`; partly side by side."""
+    parts = _trial_parts(lumas)
+    with ThreadPoolExecutor(1, thread_name_prefix="survey") as pool:
+        motions = pool.submit(_motions_to_middle, parts)
+        found = find_psf(lumas) if known_psf_px is None else None
+        return found, _tried(parts, motions.result(), found if known_psf_px is None else known_psf_px)
+
+
+def _trial_parts(lumas: Sequence[Tensor]) -> list[Tensor]:
+    return [_middle(luma, _TRIAL_SIDE) for luma in lumas]
+
+
+def _motions_to_middle(parts: Sequence[Tensor]) -> dict[int, FlowPair]:
+    """Motion from each picture that can be registered to the middle one, and back, by number."""
+    middle = len(parts) // 2
+    found = {n: global_then_dense(part, parts[middle]) for n, part in enumerate(parts) if n != middle}
+    return {n: motion for n, motion in found.items() if motion is not None}
+
+
+def _tried(parts: Sequence[Tensor], motions: Mapping[int, FlowPair], psf_sigma_px: float | None) -> Weighing:
+    middle = len(parts) // 2
+    held_out, seen = (
+        [Neighbour(parts[n], motion) for n, motion in motions.items() if (abs(n - middle) == 1) is is_next]
+        for is_next in (True, False)
+    )
     if not held_out or not seen:
         return ANCHORED
     height, width = (int(side) for side in parts[middle].shape)

@@ -34,23 +34,25 @@ _FLAT = 1e-12
 _FUSION = HuberBtvOptions(radius=1)
 
 
-def _gradient(picture: Tensor, sigma: float) -> Tensor:
-    """Size of the gradient of ``picture`` seen through a Gaussian, without the border that it mixes up."""
-    waves_y, waves_x = (torch.fft.fftfreq(size, dtype=picture.dtype, device=picture.device) for size in picture.shape)
-    waves_y = waves_y[:, None]
-    spectrum = torch.fft.fft2(picture) * torch.exp(-2 * math.pi**2 * sigma**2 * (waves_y**2 + waves_x**2))
-    slopes = [torch.fft.ifft2(spectrum * (2j * math.pi * waves)).real for waves in (waves_y, waves_x)]
-    border = math.ceil(_BORDER_WIDTHS * _WIDTHS[1])
-    return torch.hypot(*slopes)[border:-border, border:-border]
-
-
 def gradient_moments(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """``(widths, moments)`` in float64: mean fourth power of the gradient of ``picture`` ``(H, W)`` at each width."""
-    picture = picture.double()
+    """``(widths, moments)`` in float64: mean fourth power of the gradient of ``picture`` ``(H, W)`` at each width.
+
+    The picture is taken for periodic; the border that this mixes up is left out.
+    """
+    spectrum = torch.fft.rfft2(picture.double())
+    height, width = picture.shape
+    waves_y = torch.fft.fftfreq(height, dtype=torch.float64, device=picture.device)[:, None]
+    waves_x = torch.fft.rfftfreq(width, dtype=torch.float64, device=picture.device)
+    border = math.ceil(_BORDER_WIDTHS * _WIDTHS[1])
     ratio = (_WIDTHS[1] / _WIDTHS[0]) ** (1 / (_NUM_WIDTHS - 1))
     widths = [_WIDTHS[0] * ratio**number for number in range(_NUM_WIDTHS)]
-    moments = torch.stack([_gradient(picture, width).pow(_POWER).mean() for width in widths])
-    return torch.tensor(widths, dtype=torch.float64, device=picture.device), moments
+    moments = []
+    for sigma in widths:
+        seen = spectrum * torch.exp(-2 * math.pi**2 * sigma**2 * (waves_y**2 + waves_x**2))
+        slopes = [torch.fft.irfft2(seen * (2j * math.pi * waves), s=(height, width)) for waves in (waves_y, waves_x)]
+        inside = [slope[border:-border, border:-border] for slope in slopes]
+        moments.append((inside[0].square() + inside[1].square()).pow(_POWER / 2).mean())
+    return torch.tensor(widths, dtype=torch.float64, device=picture.device), torch.stack(moments)
 
 
 def _blur_variance(widths: Tensor, moments: Tensor, most: float) -> float:

@@ -129,7 +129,7 @@ def test_shots_are_surveyed_afresh() -> None:
 
 @pytest.mark.parametrize("options", [{"psf_sigma_px": 0.5}, {"degradation": "camera"}])
 def test_a_given_blur_is_not_looked_for(options: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsr.restorers.multi_frame.find_psf", lambda lumas: pytest.fail("the blur is known"))
+    monkeypatch.setattr("vsr.restorers.survey.find_psf", lambda lumas: pytest.fail("the blur is known"))
     restorer = _restorer(**options)
     frames = _frames(_shot(count=5))
     assert _assumed(restorer.for_shot(frames), frames) == options.get("psf_sigma_px", 0.45)
