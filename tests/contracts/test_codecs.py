@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.codecs import CODECS, CONTAINERS, CodecSpec, choose_layout
 from vsr.media.containers import holds
-from vsr.media.encode import EncoderSpec, PacketTimes, segment_sink
+from vsr.media.encode import EncoderSpec, segment_sink
 from vsr.media.layouts import LAYOUTS
+from vsr.media.packets import PacketTimes
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.probe import StreamInfo
 

@@ -27,9 +27,10 @@ from vsr.errors import MachineError, UsageError
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.codecs import CodecSpec
 from vsr.media.hdr import ContentLight, MasteringDisplay
+from vsr.media.packets import PacketTimes
 from vsr.media.planes import frame_from_planes
 
-__all__ = ["EncoderSpec", "PacketTimes", "SegmentSink", "can_encode", "segment_format", "segment_sink"]
+__all__ = ["EncoderSpec", "SegmentSink", "can_encode", "segment_format", "segment_sink"]
 
 _GLOBAL_HEADER = 1 << 22
 _BITEXACT = 1 << 23
@@ -78,17 +79,6 @@ class EncoderSpec:
         """FFmpeg's name of the encoder."""
         family = "rgb" if self.layout.family == "rgb" else "yuv"
         return self.codec.encoders[family]
-
-
-@dataclass(frozen=True, slots=True)
-class PacketTimes:
-    """One packet of a segment file, in decode order."""
-
-    pts: int
-    """Presentation time in ticks of the encoder's time base."""
-    is_key: bool
-    size: int
-    """Bytes."""
 
 
 class SegmentSink(Protocol):

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import av.error
+import numpy as np
+from numpy.typing import NDArray
 
 from vsr.errors import Interrupted
 from vsr.media.safe_open import open_input
@@ -82,9 +84,9 @@ def _packets(container: av.container.InputContainer) -> Iterator[av.Packet[Any]]
             yield packet
 
 
-def video_times(path: Path) -> tuple[list[int], Fraction]:
+def video_times(path: Path) -> tuple[NDArray[np.int64], Fraction]:
     """Presentation times of the first video stream's packets, sorted, and their time base."""
     with open_input(path) as container:
         stream = container.streams.video[0]
-        times = [p.pts for p in container.demux(stream) if p.size and p.pts is not None]
-        return sorted(times), stream.time_base or Fraction(1, 1000)
+        times = np.fromiter((p.pts for p in container.demux(stream) if p.size and p.pts is not None), np.int64)
+        return np.sort(times), stream.time_base or Fraction(1, 1000)

@@ -8,7 +8,6 @@ setts filter puts the real start back in whole ticks, so no rounding happens on 
 
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import tempfile
@@ -20,12 +19,15 @@ from typing import Any
 
 import av
 import av.error
+import numpy as np
+from numpy.typing import NDArray
 
 from vsr.errors import InputError, MachineError
 from vsr.media.color import COLOR_NAMES
-from vsr.media.encode import EncoderSpec, PacketTimes
+from vsr.media.encode import EncoderSpec
 from vsr.media.ffmpeg import ffmpeg_path, run_ffmpeg
 from vsr.media.hdr import DisplayTransform
+from vsr.media.packets import PacketTable, decode_times
 from vsr.media.safe_open import file_url, input_options
 
 __all__ = ["MuxJob", "SegmentFile", "copy_streams", "decode_times", "mux", "sync_file"]
@@ -75,7 +77,7 @@ class SegmentFile:
     """Packets of one segment and their times, in decode order."""
 
     path: Path
-    packets: tuple[PacketTimes, ...]
+    packets: PacketTable
 
 
 @dataclass(frozen=True)
@@ -108,20 +110,6 @@ class MuxJob:
     """Whether ``source`` is a file with tags and streams to copy."""
 
 
-def decode_times(presentation: Sequence[int]) -> list[int]:
-    """Decoding times for packets with these presentation times, given in decode order.
-
-    The sorted times, delayed by the largest reordering depth: strictly rising and never after presentation. The
-    first ones, which have no time to borrow, count back by the first frame's length, so a constant rate stays one.
-    """
-    ordered = sorted(presentation)
-    rank = {pts: place for place, pts in enumerate(ordered)}
-    delay = max((place - rank[pts] for place, pts in enumerate(presentation)), default=0)
-    step = ordered[1] - ordered[0] if delay else 0
-    early = [ordered[0] - (delay - place) * step for place in range(delay)]
-    return early + ordered[: len(ordered) - delay]
-
-
 def _seconds(value: Fraction) -> str:
     return f"{float(value):.6f}"
 
@@ -135,10 +123,10 @@ def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
     rebase = job.shift / time_base
     # a shift that is no whole number of ticks cannot be exact for the video: it is rounded once, here
     ticks = round(rebase)
-    pts = [packet.pts - ticks for segment in segments for packet in segment.packets]
+    pts = np.concatenate([segment.packets.pts for segment in segments]) - ticks
     dts = decode_times(pts)
     with tempfile.TemporaryFile() as log:
-        command = _command(job, target, dts[0])
+        command = _command(job, target, int(dts[0]))
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
         assert process.stdin is not None
         failure: Exception | None = None
@@ -165,13 +153,15 @@ def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
             raise kind(f"{target.name}: could not be put together: {reason}")
 
 
-def _feed(pipe: object, segments: Sequence[SegmentFile], job: MuxJob, pts: list[int], dts: list[int]) -> None:
+def _feed(
+    pipe: object, segments: Sequence[SegmentFile], job: MuxJob, pts: NDArray[np.int64], dts: NDArray[np.int64]
+) -> None:
     """Write all packets to ffmpeg with their final times, counted from the first decoding time."""
     kind = _pipe_format(job)
     scale = str(job.encoder.time_base.denominator)
     options = {"movflags": "frag_every_frame+empty_moov", "video_track_timescale": scale} if kind != "nut" else {}
     place = 0
-    durations = [after - before for before, after in itertools.pairwise(dts)] + [job.last_duration]
+    durations = np.append(np.diff(dts), job.last_duration)
     with av.open(pipe, "w", format=kind, options=options) as output:
         stream = None
         for segment in segments:
@@ -179,9 +169,9 @@ def _feed(pipe: object, segments: Sequence[SegmentFile], job: MuxJob, pts: list[
                 if stream is None:
                     stream = output.add_stream_from_template(packet.stream, opaque=True)
                     stream.time_base = job.encoder.time_base
-                packet.pts, packet.dts = pts[place] - dts[0], dts[place] - dts[0]
+                packet.pts, packet.dts = int(pts[place] - dts[0]), int(dts[place] - dts[0])
                 packet.time_base = job.encoder.time_base
-                packet.duration = durations[place]
+                packet.duration = int(durations[place])
                 packet.stream = stream
                 output.mux(packet)
                 place += 1

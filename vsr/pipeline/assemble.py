@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vsr.errors import MachineError, VerificationError
-from vsr.media.encode import PacketTimes
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
@@ -107,20 +109,21 @@ def _segment_files(work: WorkFolder, ordered: Sequence[SegmentResult]) -> list[S
     return [SegmentFile(work.fetch(name), result.packets) for name, result in zip(names, ordered, strict=True)]
 
 
-def _packets_in_time(ordered: Sequence[SegmentResult]) -> list[PacketTimes]:
-    return sorted((p for result in ordered for p in result.packets), key=lambda packet: packet.pts)
+def _times(ordered: Sequence[SegmentResult]) -> NDArray[np.int64]:
+    """Presentation times of all pictures, in order."""
+    return np.sort(np.concatenate([result.packets.pts for result in ordered]))
 
 
-def _last_duration(pts: Sequence[int], job: Job) -> int:
+def _last_duration(pts: NDArray[np.int64], job: Job) -> int:
     if len(pts) > 1:
-        return pts[-1] - pts[-2]
+        return int(pts[-1] - pts[-2])
     return max(1, round(1 / job.encoder.frame_rate / job.encoder.time_base))
 
 
-def _mux_job(job: Job, pts: Sequence[int]) -> MuxJob:
+def _mux_job(job: Job, pts: NDArray[np.int64]) -> MuxJob:
     base = job.encoder.time_base
     last = _last_duration(pts, job)
-    start, stop = pts[0] * base, (pts[-1] + last) * base
+    start, stop = int(pts[0]) * base, (int(pts[-1]) + last) * base
     has_timecode_track = any(stream.codec == "timecode" for stream in job.copied)
     starts_at_zero = not job.span or job.span.start is None
     return MuxJob(
@@ -156,7 +159,7 @@ def _write_video(
     source_streams: Sequence[StreamDigest],
     on_stage: Callable[[Stage], None],
 ) -> Assembled:
-    pts = [packet.pts for packet in _packets_in_time(ordered)]
+    pts = _times(ordered)
     mux_job = _mux_job(job, pts)
     mux(_segment_files(work, ordered), mux_job, partial)
     on_stage("verifying")
@@ -183,12 +186,12 @@ def _write_images(
                     raise VerificationError(f"{segment.path.name} is shorter than its sidecar says")
                 (partial / (job.output.name % number)).write_bytes(data)
                 number += 1
-    pts = [packet.pts for packet in _packets_in_time(ordered)]
+    pts = _times(ordered)
     mux_job = _mux_job(job, pts)
     ticks = round(mux_job.shift / job.encoder.time_base)
     timing = Timing(
         time_base=job.encoder.time_base,
-        pts=tuple(time - ticks for time in pts),
+        pts=tuple((pts - ticks).tolist()),
         color=job.encoder.color,
         sample_aspect_ratio=job.encoder.sample_aspect_ratio,
         timecode=job.video.timecode,

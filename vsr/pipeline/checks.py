@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vsr.errors import VerificationError
 from vsr.media.inspect import StreamDigest, video_times
 from vsr.pipeline.job import Job
@@ -33,7 +36,7 @@ def check_cover(job: Job, ordered: Sequence[SegmentResult], num_source_frames: i
         )
 
 
-def check_times(job: Job, pts: Sequence[int], shift: Fraction, path: Path) -> tuple[Fraction, bool]:
+def check_times(job: Job, pts: NDArray[np.int64], shift: Fraction, path: Path) -> tuple[Fraction, bool]:
     """The frames of ``path`` have the times ``pts`` less ``shift`` seconds, rounded once to its clock.
 
     Returns the seconds by which the container moved all streams (Matroska holds no negative times), and whether
@@ -42,14 +45,16 @@ def check_times(job: Job, pts: Sequence[int], shift: Fraction, path: Path) -> tu
     base = job.encoder.time_base
     found, clock = video_times(path)
     ticks = round(shift / base)
-    expected = [rescale(time - ticks, base, clock) for time in pts]
-    if len(found) != len(expected):
-        raise VerificationError(f"{len(expected)} frames were encoded, the assembled file holds {len(found)}")
-    moved = found[0] - expected[0]
-    wrong = sum(a - moved != b for a, b in zip(found, expected, strict=True))
+    if len(found) != len(pts):
+        raise VerificationError(f"{len(pts)} frames were encoded, the assembled file holds {len(found)}")
+    moved = int(found[0]) - rescale(int(pts[0]) - ticks, base, clock)
+    wrong, exact = 0, True
+    for time, out in zip(pts, found, strict=True):
+        wanted, there = int(time) - ticks, int(out) - moved
+        wrong += rescale(wanted, base, clock) != there
+        exact = exact and wanted * base == there * clock
     if wrong or (moved and job.container != "mkv"):
         raise VerificationError(f"{wrong or len(found)} of {len(found)} frames have another time in the assembled file")
-    exact = all((time - ticks) * base == (out - moved) * clock for time, out in zip(pts, found, strict=True))
     return moved * clock, exact
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import Interrupted
-from vsr.media.encode import PacketTimes
+from vsr.media.packets import PacketTable
 from vsr.pipeline.job import Job
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.storage import WorkFolder
@@ -60,8 +60,7 @@ class SegmentResult:
     """Ordinal of the first source frame."""
     stop: int
     """Ordinal after the last source frame."""
-    packets: tuple[PacketTimes, ...]
-    """In file order."""
+    packets: PacketTable
     digest: str
     """SHA-256 of the segment file."""
     seconds: float
@@ -189,8 +188,8 @@ def write_atomically(path: Path, text: str | Iterable[str]) -> None:
 def store_result(work: WorkFolder, result: SegmentResult) -> None:
     """Commit the segment's file, then write and commit its sidecar: the last step, which makes the segment count."""
     paths = SegmentPaths.of(work.path, result.index, result.key)
-    data = canonical(dataclasses.replace(result, packets=()))
-    data["packets"] = [[p.pts, int(p.is_key), p.size] for p in result.packets]
+    data = {f.name: canonical(getattr(result, f.name)) for f in dataclasses.fields(result) if f.name != "packets"}
+    data["packets"] = result.packets.rows()
     work.commit(paths.media)
     write_atomically(paths.sidecar, json.dumps(data))
     work.commit(paths.sidecar)
@@ -205,7 +204,7 @@ def load_result(work: WorkFolder, index: int, key: str) -> SegmentResult | None:
         data = json.loads(paths.sidecar.read_text(encoding="utf-8"))
         if data["key"] != key or file_digest(paths.media) != data["digest"]:
             return None
-        packets = tuple(PacketTimes(pts, bool(is_key), size) for pts, is_key, size in data.pop("packets"))
+        packets = PacketTable.from_rows(data.pop("packets"))
         return SegmentResult(**{**data, "packets": packets, "reused": True})
     except (OSError, ValueError, KeyError, TypeError):
         return None  # missing, half-written by other hands, or of another version: it is made again

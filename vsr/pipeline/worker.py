@@ -19,6 +19,7 @@ from vsr.frames import VideoFrame
 from vsr.media.convert import quantise
 from vsr.media.deinterlace import deinterlace
 from vsr.media.encode import SegmentSink, segment_sink
+from vsr.media.packets import PacketTable
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import Reader, open_reader
 from vsr.pipeline.job import Job
@@ -154,8 +155,8 @@ class SegmentWorker:
     ) -> SegmentResult:
         """Drain the encoder, check what it made, and give the file its name; the sidecar comes last."""
         try:
-            packets = tuple(sink.close())
-            self._check(planned, [packet.pts for packet in packets])
+            packets = PacketTable.of(sink.close())
+            self._check(planned, packets.pts.tolist())
             with _writing(self._work):
                 os.replace(temporary, paths.media)
         except BaseException:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsr.media.mux import decode_times
+from vsr.media import packets
+
+
+def decode_times(pts: list[int]) -> list[int]:
+    found: list[int] = packets.decode_times(np.array(pts, np.int64)).tolist()
+    return found
 
 
 def _decode_order(pts: list[int], depth: int, seed: int) -> list[int]:

@@ -13,7 +13,7 @@ import pytest
 
 from vsr import api
 from vsr.media.decode import FrameRecord
-from vsr.media.encode import PacketTimes
+from vsr.media.packets import PacketTable, PacketTimes
 from vsr.pipeline.job import Job
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.sidecar import (
@@ -115,7 +115,7 @@ def test_the_name_of_the_output_does_not_matter(clips: Clips) -> None:
 def _stored(folder: Path, key: str = "k" * 64) -> tuple[SegmentPaths, SegmentResult]:
     paths = SegmentPaths.of(folder, 3, key)
     paths.media.write_bytes(b"segment bytes")
-    packets = (PacketTimes(-5, is_key=True, size=7), PacketTimes(0, is_key=False, size=6))
+    packets = PacketTable.of([PacketTimes(-5, is_key=True, size=7), PacketTimes(0, is_key=False, size=6)])
     result = SegmentResult(3, key, 10, 12, packets, file_digest(paths.media), 0.5, "here")
     store_result(WorkFolder(folder), result)
     return paths, result
