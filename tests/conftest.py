@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from object_store import ObjectStore, start_object_store
 from plain_reader import is_working_name
 from videos import CLIPS
 
@@ -53,6 +54,24 @@ def probed(clips: Callable[[str], Path]) -> Callable[[str], MediaInfo]:
 def quick() -> dict[str, Any]:
     """A fresh copy of `QUICK`, to change at will."""
     return dict(QUICK)
+
+
+@pytest.fixture(scope="session")
+def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """An S3-compatible server on loopback."""
+    store = start_object_store(tmp_path_factory.mktemp("objects"))
+    yield store
+    store.process.terminate()
+    store.process.wait(10)
+
+
+@pytest.fixture
+def objects(object_server: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """The server, for this process and those it starts; copies are staged in ``tmp_path / "staging"``."""
+    for name, value in object_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("VSR_STAGING", str(tmp_path / "staging"))
+    return object_server
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from vsr.media.reading import probe as probe_source
 from vsr.pipeline.batch import is_done, write_batch
 from vsr.pipeline.executor import Executor
 from vsr.pipeline.job import Job, Span
+from vsr.pipeline.objects import is_url, join_url, list_objects
 from vsr.pipeline.progress import OnProgress, Progress
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.run import check_output
 from vsr.pipeline.settings import load_settings
-from vsr.pipeline.storage import is_url, join_url
 from vsr.pipeline.verify import Check, verify_output
 from vsr.timeline import parse_position
 
@@ -200,7 +200,7 @@ def upscale(
 def pair_outputs(inputs: Sequence[PathLike], output: PathLike, *, make_folder: bool) -> list[tuple[PathLike, PathLike]]:
     """Every input with its output file. ``make_folder`` makes the output folder where one is meant."""
     sources = expand_inputs([_place(one) for one in inputs])
-    several = len(sources) > 1 or len(inputs) > 1 or _is_plain_folder(inputs[0])
+    several = len(sources) > 1 or len(inputs) > 1 or _is_plain_folder(inputs[0]) or _is_url_folder(inputs[0])
     into_folder = several or str(output).endswith(("/", "\\")) or _is_plain_folder(output)
     if not into_folder:
         return [(sources[0], _place(output))]
@@ -219,7 +219,7 @@ def expand_inputs(places: Sequence[PathLike]) -> list[PathLike]:
     found: list[PathLike] = []
     for place in places:
         if is_url(place):
-            found.append(place)
+            found += _videos_at(str(place)) if str(place).endswith("/") else [place]
             continue
         path = Path(place)
         if path.suffix.lower() == _LIST_SUFFIX and path.is_file():
@@ -234,6 +234,14 @@ def expand_inputs(places: Sequence[PathLike]) -> list[PathLike]:
     if not found:
         raise UsageError("no input given")
     return found
+
+
+def _videos_at(folder: str) -> list[PathLike]:
+    """URLs of the videos in a folder of an object store."""
+    names = [name for name in list_objects(folder) if Path(name).suffix.lower() in _VIDEO_SUFFIXES]
+    if not names:
+        raise InputError(f"{folder}: holds no videos")
+    return [join_url(folder, name) for name in names]
 
 
 def _listed(path: Path) -> list[PathLike]:
@@ -263,6 +271,10 @@ def _place(place: PathLike) -> PathLike:
 
 def _is_plain_folder(path: PathLike) -> bool:
     return not is_url(path) and Path(path).is_dir() and not is_image_sequence(Path(path))
+
+
+def _is_url_folder(place: PathLike) -> bool:
+    return is_url(place) and str(place).endswith("/")
 
 
 def _make_folder(folder: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vsr.cli.console import fail
@@ -90,7 +91,7 @@ class _Lines(_Quiet):
         self._last = now
         total = f"/{progress.frames_total}" if progress.frames_total else ""
         print(
-            f"{progress.path.name}: {progress.frames_done}{total} frames, {progress.fps:.1f} fps, "
+            f"{Path(progress.path).name}: {progress.frames_done}{total} frames, {progress.fps:.1f} fps, "
             f"ETA {_eta(progress.eta_seconds)}",
             file=sys.stderr,
         )
@@ -156,7 +157,8 @@ class _Bar(_Quiet):
 
     def progress(self, progress: Progress) -> None:
         if progress.path not in self._tasks:
-            self._tasks[progress.path] = self._bar.add_task(progress.path.name, total=None, fps="", eta="", stage="")
+            name = Path(progress.path).name
+            self._tasks[progress.path] = self._bar.add_task(name, total=None, fps="", eta="", stage="")
         about = "" if progress.total_is_exact else "~"
         self._bar.update(
             self._tasks[progress.path],

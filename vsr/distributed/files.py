@@ -7,7 +7,6 @@ import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from vsr.distributed.dispatch import Failure, Task, WorkerInfo
@@ -15,6 +14,7 @@ from vsr.distributed.work import Beat, Found, Passed, Prepare, Prepared, Receipt
 from vsr.errors import DamageError, InputError, MachineError, UsageError, VerificationError, VsrError
 from vsr.pipeline.executor import OnOutcome
 from vsr.pipeline.job import Job
+from vsr.pipeline.objects import is_url
 from vsr.pipeline.progress import OnProgress, Progress
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.run import FileRun
@@ -71,7 +71,8 @@ class Files:
     ) -> None:
         self._share, self._on_progress, self._on_outcome = share, on_progress, on_outcome
         self._files = [_File(request, str(number)) for number, request in enumerate(requests)]
-        self._to_prepare = list(reversed(self._files))
+        self._to_prepare = [file for file in reversed(self._files) if not is_url(file.request.source)]
+        self._to_copy = [file for file in reversed(self._files) if is_url(file.request.source)]
         self._to_scan: list[_File] = []  # kept in order
         self._ready: dict[str, list[tuple[tuple[int, int], int, _Segment]]] = {}  # heaps by class of device
         self._about: dict[Task, _File | _Segment] = {}
@@ -89,15 +90,19 @@ class Files:
                 file.run.abandon()
 
     def next_task(self, worker: WorkerInfo, num_workers: int) -> Task | None:
-        """Files are looked at first, so that the longest can begin; passes go ahead as far as workers need them."""
+        """Files are looked at first, so that the longest can begin; passes go ahead as far as workers need them.
+
+        What must be copied from a store to be looked at is taken as it is given, and no sooner than it is needed.
+        """
         if self._to_prepare:
-            file = self._to_prepare.pop()
-            return self._task(file, Task(Prepare(file.request), is_final=_is_final))
+            return self._prepare(self._to_prepare.pop())
         waiting = self._ready.get(worker.kind, [])
         if len(waiting) < num_workers:
             scan = self._next_scan(worker)
             if scan is not None:
                 return scan
+            if self._to_copy:
+                return self._prepare(self._to_copy.pop())
         if not waiting:
             return None
         segment = heapq.heappop(waiting)[2]
@@ -106,6 +111,9 @@ class Files:
         assert shared is not None
         work = Restore(segment.file.token, shared, run.work, segment.found.plan)
         return self._task(segment, Task(work, worker.kind, _is_final_segment))
+
+    def _prepare(self, file: _File) -> Task:
+        return self._task(file, Task(Prepare(file.request), is_final=_is_final))
 
     def _next_scan(self, worker: WorkerInfo) -> Task | None:
         while file := next((file for file in self._to_scan if file.kind == worker.kind), None):
@@ -296,7 +304,7 @@ def _finish(file: _File) -> dict[str, Any]:
         result = load_result(run.work, index, key)
         if result is None:
             raise VerificationError(
-                f"{file.request.output}: segment {index} is not in {Path(run.work.path).name} as it was made; "
+                f"{file.request.output}: segment {index} is not in {run.work} as it was made; "
                 "the same command makes it again"
             )
         results.append(replace(result, reused=reused))

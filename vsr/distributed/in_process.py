@@ -9,9 +9,10 @@ from typing import Any
 
 from vsr.errors import VsrError
 from vsr.pipeline.executor import OnOutcome
+from vsr.pipeline.job import Job
 from vsr.pipeline.overlap import Overlap
 from vsr.pipeline.progress import OnProgress
-from vsr.pipeline.request import Outcome, Request
+from vsr.pipeline.request import Outcome, Request, at_hand
 from vsr.pipeline.run import FileRun
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.sidecar import SegmentResult
@@ -47,9 +48,9 @@ def _restore(request: Request, on_progress: OnProgress) -> dict[str, Any]:
     run.open()
     try:
         fix_threads(job)
-        with SourcePass(job) as source:
+        with at_hand(job) as here, SourcePass(here) as source:
             with Overlap(_planned(source, run), _PLAN_AHEAD, "scan") as planned:
-                results = list(_results(run, planned))
+                results = list(_results(here, run, planned))
             return run.finish(results, source.summary())
     except BaseException:
         run.abandon()
@@ -61,9 +62,9 @@ def _planned(source: SourcePass, run: FileRun) -> Iterator[PlannedSegment]:
     run.meter.planned(source.num_frames)
 
 
-def _results(run: FileRun, segments: Iterable[PlannedSegment]) -> Iterator[SegmentResult]:
+def _results(job: Job, run: FileRun, segments: Iterable[PlannedSegment]) -> Iterator[SegmentResult]:
     """A result for every segment, each counted when it is finished."""
-    worker = SegmentWorker(run.job, run.work)
+    worker = SegmentWorker(job, run.work)
     last: Future[SegmentResult] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="finish") as pool:
         try:

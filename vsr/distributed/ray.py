@@ -34,11 +34,11 @@ import ray.exceptions
 
 from vsr.errors import MachineError, UsageError
 from vsr.pipeline.executor import OnOutcome
+from vsr.pipeline.objects import is_url
 from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.request import Request
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.sidecar import software_versions
-from vsr.pipeline.storage import is_url
 
 __all__ = ["RayExecutor", "RayPool", "cluster"]
 
@@ -349,7 +349,7 @@ class _Checks:
 
 def _make_tokens(requests: Sequence[Request]) -> tuple[Path, ...]:
     """A new file in every folder that is written to, for the others to find."""
-    folders = {r.work_base or Path(r.output).absolute().parent for r in requests if not is_url(r.output)}
+    folders = {r.work_base or Path(r.output).absolute().parent for r in requests if r.work_base or not is_url(r.output)}
     tokens = []
     for folder in sorted(folder for folder in folders if folder.is_dir()):
         token = folder / f".vsr-seen-{uuid.uuid4().hex}.tmp"

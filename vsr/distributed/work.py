@@ -5,19 +5,19 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from vsr.distributed.dispatch import WorkerInfo
 from vsr.pipeline.job import Job, resolve_device
 from vsr.pipeline.planfile import load_plan, store_plan
-from vsr.pipeline.request import Request
+from vsr.pipeline.request import Request, at_hand
 from vsr.pipeline.scan import PlannedSegment
-from vsr.pipeline.sidecar import device_class, software_versions
+from vsr.pipeline.sidecar import SegmentPaths, device_class, software_versions
 from vsr.pipeline.source import SourcePass, SourceSummary
-from vsr.pipeline.storage import WorkFolder, stage
+from vsr.pipeline.storage import WorkFolder, told_by_url
 from vsr.pipeline.worker import Finish, SegmentWorker, fix_threads
 
 __all__ = ["Beat", "Found", "Passed", "Prepare", "Prepared", "Receipt", "Restore", "Scan", "Shared", "VideoHost"]
@@ -86,6 +86,7 @@ class VideoHost:
         self._device, self._must_see = device, must_see
         self._open: tuple[str, SegmentWorker] | None = None
         self._jobs: tuple[str, Job] | None = None
+        self._copy = ExitStack()
 
     def describe(self) -> WorkerInfo:
         """See `vsr.distributed.dispatch.Host`."""
@@ -96,10 +97,9 @@ class VideoHost:
     def job(self, token: str, shared: Shared) -> Job:
         """The job of the file called ``token``, with its source as this machine sees it."""
         if self._jobs is None or self._jobs[0] != token:
-            job = shared.get()
-            if job.source_url is not None:
-                job = replace(job, info=replace(job.info, path=stage(job.source_url)))
-            self._jobs = (token, job)
+            self._jobs = None
+            self._copy.close()
+            self._jobs = (token, self._copy.enter_context(at_hand(shared.get())))
         return self._jobs[1]
 
     def segment_worker(self, token: str, job: Job, work: WorkFolder) -> SegmentWorker:
@@ -140,7 +140,7 @@ class Scan:
         """Yields a `Found` for each segment, and `Passed` at the end."""
         job = host.job(self.token, self.shared)
         fix_threads(job)
-        with SourcePass(job) as source:
+        with told_by_url(job.info.path, job.source_url), SourcePass(job) as source:
             yield Beat()
             for planned in source.segments():
                 segment = planned.segment
@@ -164,12 +164,15 @@ class Restore:
         """Yields `Beat` now and then, and a `Receipt` at the end."""
         job = host.job(self.token, self.shared)
         try:
-            worker = host.segment_worker(self.token, job, self.work)
-            planned: PlannedSegment = load_plan(self.work, self.plan)
-            yield Beat()
-            with closing(worker.encode(planned)) as encoding:
-                finish: Finish = yield from _seldom(encoding)
-            result = finish()
+            with told_by_url(job.info.path, job.source_url):
+                worker = host.segment_worker(self.token, job, self.work)
+                planned: PlannedSegment = load_plan(self.work, self.plan)
+                yield Beat()
+                with closing(worker.encode(planned)) as encoding:
+                    finish: Finish = yield from _seldom(encoding)
+                result = finish()
+            paths = SegmentPaths.of(self.work.path, result.index, result.key)
+            self.work.forget(paths.media.name, paths.sidecar.name)
         except BaseException:
             host.release()  # whatever state it was left in
             raise

@@ -10,9 +10,9 @@ from typing import Any
 
 from vsr.errors import VsrError
 from vsr.pipeline.manifest import load_manifest, output_files
+from vsr.pipeline.objects import find_object, is_url, join_url, read_object, write_object
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.sidecar import canonical, write_atomically
-from vsr.pipeline.storage import deliver, is_url, join_url, local_place, stage, url_exists
 
 __all__ = ["BATCH_FILE", "is_done", "write_batch"]
 
@@ -34,7 +34,9 @@ def is_done(request: Request) -> Outcome | None:
             same = same and manifest["input"]["path"] == str(source.absolute())
             same = same and (source.is_dir() or facts.st_size == size) and int(facts.st_mtime) <= written
         else:
+            there = find_object(str(request.source))
             same = same and manifest["input"]["path"] == str(request.source)
+            same = same and there is not None and manifest["input"]["version"] == there.version
     except (VsrError, OSError, KeyError, ValueError, TypeError):
         return None  # nothing there, or nothing that can be relied on: the run itself says so
     return Outcome(request.source, request.output, manifest, was_done=True) if same else None
@@ -45,9 +47,10 @@ def _manifest_of(request: Request) -> dict[str, Any]:
         output = Path(request.output)
         output_files(output)[0].stat()
         return load_manifest(output)
-    if not url_exists(str(request.output)):
+    text = read_object(f"{request.output}.vsr.json")
+    if text is None or find_object(str(request.output)) is None:
         raise FileNotFoundError(request.output)
-    return dict(json.loads(stage(f"{request.output}.vsr.json").read_text(encoding="utf-8")))
+    return dict(json.loads(text))
 
 
 def write_batch(folder: str | Path, requests: Sequence[Request], settled: Mapping[str | Path, Outcome]) -> None:
@@ -66,11 +69,7 @@ def write_batch(folder: str | Path, requests: Sequence[Request], settled: Mappin
     if not is_url(folder):
         write_atomically(Path(folder) / BATCH_FILE, text)
         return
-    url = join_url(str(folder), BATCH_FILE)
-    local = local_place(url)
-    write_atomically(local, text)
-    deliver(local, url)
-    local.unlink()
+    write_object(join_url(str(folder), BATCH_FILE), text.encode())
 
 
 def _entry(request: Request, outcome: Outcome | None) -> dict[str, Any]:

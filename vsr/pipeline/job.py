@@ -70,6 +70,8 @@ class Job:
     """What was assumed, in words."""
     source_url: str | None = None
     """Where the source really is, if ``info.path`` is a copy."""
+    source_version: str | None = None
+    """Which version of it, as its store says."""
     output_url: str | None = None
     """Where the output goes in the end, if ``output`` is only where it is put together."""
 

@@ -47,9 +47,8 @@ def load_plan(work: WorkFolder, name: str) -> PlannedSegment:
     try:
         file = work.fetch(name)
         data = json.loads(file.read_text(encoding="utf-8"))
-        if work.url is not None:
-            file.unlink()
+        work.forget(name)
     except (OSError, ValueError) as error:
-        raise MachineError(f"cannot read {name} in {work.url or work.path}: {error}") from error
+        raise MachineError(f"cannot read {name} in {work}: {error}") from error
     records, survey = (tuple(FrameRecord(*row) for row in data[part]) for part in ("records", "survey"))
     return PlannedSegment(Segment(**data["segment"]), records, survey)

@@ -20,8 +20,8 @@ class Progress:
     """How far a run is."""
 
     stage: Stage
-    path: Path
-    """The input."""
+    path: str | Path
+    """The input; a URL if it is one."""
     frames_done: int
     """Output pictures finished, those found finished included."""
     frames_total: int | None
@@ -81,4 +81,4 @@ class Meter:
         fps = own / elapsed if elapsed > 0 else 0.0
         total = None if self.total is None else max(self.total, done)
         eta = (total - done) / fps if total is not None and fps > 0 else None
-        self.report(Progress(stage, self.job.info.path, done, total, self.exact, fps, eta))
+        self.report(Progress(stage, self.job.source_url or self.job.info.path, done, total, self.exact, fps, eta))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 from vsr.errors import VsrError
 from vsr.media.reading import probe
 from vsr.pipeline.job import Job, Span, resolve_job
+from vsr.pipeline.objects import find_object, is_url
 from vsr.pipeline.settings import Settings
-from vsr.pipeline.storage import is_url, local_place, stage
+from vsr.pipeline.storage import local_place, staged
 
-__all__ = ["Outcome", "Request"]
+__all__ = ["Outcome", "Request", "at_hand"]
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,20 @@ class Request:
 
     def plan(self) -> Job:
         """Look at the source and decide everything. Raises `InputError`, `UsageError` or `MachineError`."""
+        if not is_url(self.source):
+            return self._plan(Path(self.source))
+        url = str(self.source)
+        facts = find_object(url)
+        version = facts.version if facts is not None else None
+        with staged(url, version) as copy:
+            return dataclasses.replace(self._plan(copy), source_url=url, source_version=version)
+
+    def _plan(self, source: Path) -> Job:
         rate = Fraction(self.settings.fps) if self.settings.fps is not None else None
-        info = probe(stage(self.source), rate)
         away = is_url(self.output)
         target = local_place(str(self.output)) if away else Path(self.output)
-        job = resolve_job(info, target, self.settings, self.options, self.span)
-        return dataclasses.replace(
-            job,
-            source_url=str(self.source) if is_url(self.source) else None,
-            output_url=str(self.output) if away else None,
-        )
+        job = resolve_job(probe(source, rate), target, self.settings, self.options, self.span)
+        return dataclasses.replace(job, output_url=str(self.output) if away else None)
 
 
 @dataclass(frozen=True)
@@ -59,3 +65,13 @@ class Outcome:
     """Why it failed."""
     was_done: bool = False
     """Whether an earlier run had finished it, so that nothing was left to do."""
+
+
+@contextmanager
+def at_hand(job: Job) -> Iterator[Job]:
+    """``job`` with its source where this machine has it, for as long as the context lasts; see `staged`."""
+    if job.source_url is None:
+        yield job
+        return
+    with staged(job.source_url, job.source_version) as copy:
+        yield dataclasses.replace(job, info=dataclasses.replace(job.info, path=copy))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,18 @@ from vsr.errors import MachineError, UsageError
 from vsr.media.images import is_numbered
 from vsr.pipeline.assemble import assemble, image_folder
 from vsr.pipeline.job import Job
+from vsr.pipeline.lease import Lease
 from vsr.pipeline.manifest import manifest_path, write_manifest
+from vsr.pipeline.objects import find_object, join_url, split_url, upload
 from vsr.pipeline.progress import Meter, OnProgress
+from vsr.pipeline.request import at_hand
 from vsr.pipeline.sidecar import SegmentResult
 from vsr.pipeline.source import SourceSummary
-from vsr.pipeline.storage import Lease, WorkFolder, deliver, join_url, url_exists
+from vsr.pipeline.storage import WorkFolder, local_place
 
 __all__ = ["FileRun", "check_output", "work_folder"]
+
+_log = logging.getLogger(__name__)
 
 
 def check_output(job: Job, overwrite: bool) -> None:
@@ -28,7 +35,7 @@ def check_output(job: Job, overwrite: bool) -> None:
     if job.output_url is not None:
         if images:
             raise UsageError(f"{job.output_url}: image sequences go to a folder, not to an object store")
-        if not overwrite and url_exists(job.output_url):
+        if not overwrite and find_object(job.output_url) is not None:
             raise UsageError(f"{job.output_url} exists; give --overwrite to replace it")
         return
     if images and not is_numbered(job.output):
@@ -68,7 +75,7 @@ def work_folder(job: Job, base: Path | None) -> WorkFolder:
     beside = place.with_name(f".{place.name}.vsr-work")
     if job.output_url is None:
         return WorkFolder(beside)
-    return WorkFolder(beside, join_url(job.output_url.rpartition("/")[0], beside.name))
+    return WorkFolder(url=join_url(split_url(job.output_url)[0], beside.name))
 
 
 class FileRun:
@@ -80,6 +87,8 @@ class FileRun:
 
     def __init__(self, job: Job, *, work_base: Path | None, overwrite: bool, on_progress: OnProgress) -> None:
         """Refuses what cannot be written; see `check_output`."""
+        if job.output_url is not None:
+            job = replace(job, output=local_place(job.output_url))  # here, wherever it was planned
         check_output(job, overwrite)
         self.job = job
         self.work = work_folder(job, work_base)
@@ -96,24 +105,30 @@ class FileRun:
 
     def abandon(self) -> None:
         """Leave the work folder as a later run wants it: finished segments stay."""
-        self.work.clear_attempts()
-        keep = self.work.holds_segments()
+        try:
+            self.work.clear_attempts()
+            if not self.work.holds_segments():
+                self.work.remove()
+        except MachineError as error:  # the store is away; what it holds is found by the next run
+            _log.warning("%s", error)
         self._lease.release()
-        if not keep:
-            self.work.remove()
 
     def finish(self, results: Sequence[SegmentResult], source: SourceSummary) -> dict[str, Any]:
         """Put the output together; returns its manifest. Raises a `VsrError`; then the output's name is as before."""
-        job = self.job
-        assembled = assemble(job, self.work, results, source.num_frames, source.streams, self.meter.tell)
-        manifest = write_manifest(
-            job, source=source, results=results, assembled=assembled, seconds=time.monotonic() - self._began
-        )
+        with at_hand(self.job) as job:
+            assembled = assemble(job, self.work, results, source.num_frames, source.streams, self.meter.tell)
+            manifest = write_manifest(
+                job, source=source, results=results, assembled=assembled, seconds=time.monotonic() - self._began
+            )
+        self._lease.check()
         if job.output_url is not None:
             for local in (job.output, manifest_path(job.output)):
-                deliver(local, join_url(job.output_url.rpartition("/")[0], local.name))
+                upload(local, join_url(split_url(job.output_url)[0], local.name))
                 local.unlink()
+        try:
+            self.work.remove()
+        except MachineError as error:  # the output is whole all the same
+            _log.warning("%s", error)
         self._lease.release()
-        self.work.remove()
         self.meter.tell("done")
         return manifest

@@ -1,165 +1,223 @@
-"""Where files are: paths that every machine sees, or URLs of an object store with a copy on each machine.
+"""Where files are: paths that every machine sees, or URLs of an object store with copies on each machine.
 
-A URL (``s3://…``, ``gs://…``, whatever fsspec knows) is staged: read once on each machine into a folder of its own,
-worked on there, and put back whole. Object stores have no rename; what makes a segment count is its sidecar,
-which is put last.
+A source named by a URL is staged: read once on each machine, whoever asks there, and kept for the next. What is made
+for a URL is made in a folder of the process that makes it and put into the store whole. Stores have no rename; what
+makes a segment count is its sidecar, which is put last.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import fcntl
+import functools
 import hashlib
-import json
 import os
 import shutil
-import socket
 import tempfile
-import threading
-import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from filelock import BaseFileLock, FileLock, Timeout
+from vsr.errors import InputError, MachineError, VsrError
+from vsr.pipeline.objects import (
+    download,
+    find_object,
+    join_url,
+    list_objects,
+    remove_objects,
+    split_url,
+    upload,
+)
 
-from vsr.errors import InputError, MachineError, UsageError, WorkFolderBusy
+__all__ = ["LEASE_NAME", "WorkFolder", "local_place", "staged", "staging_root", "told_by_url"]
 
-__all__ = ["Lease", "WorkFolder", "deliver", "is_url", "join_url", "local_place", "stage", "url_exists", "url_size"]
-
+LEASE_NAME = "lease.json"
+"""What says in a store that somebody is at work in a folder; see `vsr.pipeline.lease`."""
 _KEPT_COPIES = 8
-_LEASE_SECONDS = 60.0
-_LEASE_NAME = "lease.json"
 
 
-def is_url(text: str | Path) -> bool:
-    """Whether ``text`` names something in an object store rather than a path."""
-    scheme, sign, _ = str(text).partition("://")
-    return bool(sign) and scheme.replace("+", "").isalnum()
-
-
-def join_url(folder: str, name: str) -> str:
-    """``folder`` and ``name`` with one slash between them."""
-    return f"{folder.rstrip('/')}/{name}"
-
-
-def _open_store(url: str) -> tuple[Any, str]:
-    """The fsspec file system of ``url`` and the path in it."""
-    import fsspec
-
-    scheme = url.partition("://")[0]
-    if scheme in ("file", "local", "memory", "http", "https"):
-        raise UsageError(f"{url}: {scheme}:// is not a shared store; give a path, or s3:// or gs://")
-    try:
-        store, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
-    except ValueError as error:
-        raise UsageError(f"{url}: no store is known by {scheme}://") from error
-    except ImportError as error:
-        raise MachineError(f"{url}: {error}") from error
-    return store, path
-
-
-@contextlib.contextmanager
-def _store_errors(url: str, doing: str) -> Iterator[None]:
-    """What the store answers, as one line."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise InputError(f"{url}: no such object") from error
-    except PermissionError as error:
-        raise MachineError(f"cannot {doing} {url}: access denied") from error
-    except OSError as error:
-        raise MachineError(f"cannot {doing} {url}: {error}") from error
-
-
-def url_exists(url: str) -> bool:
-    """Whether an object of this name is there."""
-    store, path = _open_store(url)
-    with _store_errors(url, "look up"):
-        return bool(store.exists(path))
-
-
-def url_size(url: str) -> int:
-    """Bytes of an object."""
-    store, path = _open_store(url)
-    with _store_errors(url, "look up"):
-        return int(store.info(path)["size"])
-
-
-def _root() -> Path:
-    """This machine's folder for copies, of this user alone."""
+def staging_root() -> Path:
+    """This machine's folder for copies, of this user alone. Raises `MachineError`."""
     root = Path(os.environ.get("VSR_STAGING", "") or Path(tempfile.gettempdir()) / f"vsr-{os.getuid()}")
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(f"cannot make staging folder {root}: {error.strerror}; VSR_STAGING names another") from error
     if root.stat().st_uid != os.getuid():
-        raise MachineError(f"{root} belongs to another user; name another folder by VSR_STAGING")
+        raise MachineError(f"staging folder {root} belongs to another user; name another one by VSR_STAGING")
     return root
 
 
-def _tag(url: str) -> str:
-    return hashlib.sha256(url.encode()).hexdigest()[:16]
+def _tag(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _lock_file(path: Path) -> Iterator[int]:
+    """A descriptor of ``path`` to lock; whatever lock is on it ends with the context."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock_now(descriptor: int) -> bool:
+    """Lock it alone, if nobody has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def local_place(url: str) -> Path:
-    """Where on this machine the output named by ``url`` is put together; its folder is made."""
-    folder = _root() / "out" / _tag(url.rpartition("/")[0])
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / url.rpartition("/")[2]
+    """Where this process puts together what goes to ``url``; the folder is there."""
+    folder, name = split_url(url)
+    place = _own_folder(os.getpid(), staging_root()) / _tag(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    return place / name
 
 
-def stage(source: str | Path) -> Path:
-    """``source`` as a path: itself, or this machine's copy of what the URL names, read once whoever asks.
+@functools.cache
+def _own_folder(process: int, root: Path) -> Path:
+    """A folder of this process alone. Those of processes that ended are removed, however they ended."""
+    base = root / "run"
+    base.mkdir(exist_ok=True)
+    for lock in base.glob("*.lock"):
+        _forget_process(lock)
+    folder = base / f"{process}-{uuid.uuid4().hex}"
+    descriptor = os.open(f"{folder}.lock.tmp", os.O_RDWR | os.O_CREAT, 0o600)  # open, and locked, until we end
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.replace(f"{folder}.lock.tmp", f"{folder}.lock")  # nobody sees it unlocked
+    folder.mkdir()
+    atexit.register(_leave, process, folder)
+    return folder
 
-    Raises `InputError` where there is no such object, `MachineError` where it cannot be copied.
+
+def _forget_process(lock: Path) -> None:
+    with contextlib.suppress(OSError):
+        descriptor = os.open(lock, os.O_RDWR)
+        try:
+            if _lock_now(descriptor):
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                lock.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
+
+def _leave(process: int, folder: Path) -> None:
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def staged(source: str, version: str | None = None) -> Iterator[Path]:
+    """This machine's copy of an object, which stays as long as the context lasts. It is read at most once.
+
+    ``version`` as from `find_object`; None: whatever is there now. Errors raised inside are `told_by_url`. Raises
+    `InputError` where there is no such object or not of this version any more, `MachineError` where it cannot be
+    copied.
     """
-    if not is_url(source):
-        return Path(source)
-    url = str(source)
-    store, path = _open_store(url)
-    with _store_errors(url, "read"):
-        facts = store.info(path)
-    version = str(facts.get("ETag") or facts.get("etag") or facts.get("LastModified") or "")
-    folder = _root() / "in" / _tag(f"{url} {facts['size']} {version}")
-    copy = folder / url.rpartition("/")[2]
-    if copy.exists():
+    if version is None:
+        facts = find_object(source)
+        version = facts.version if facts is not None else ""
+    folder = staging_root() / "in" / _tag(f"{source} {version}")
+    copy = folder / split_url(source)[1]
+    with _lock_file(folder.with_suffix(".lock")) as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        while not copy.exists():
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the others wait; one of them may have been quicker
+            if not copy.exists():
+                _copy_here(source, version, copy)
+            fcntl.flock(lock, fcntl.LOCK_SH)  # not in one step: it may have been removed in between
         folder.touch()
-        return copy
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):
-        if not copy.exists():
-            _forget_old_copies(folder)
-            part = folder / f"{uuid.uuid4().hex}.tmp"
-            try:
-                with _store_errors(url, "read"):
-                    store.get_file(path, str(part))
-                os.replace(part, copy)
-            finally:
-                part.unlink(missing_ok=True)
-    return copy
+        with told_by_url(copy, source):
+            yield copy
 
 
-def _forget_old_copies(keep: Path) -> None:
-    """Remove the copies that nobody asked for longest; whoever still reads one keeps it until it is closed."""
-    entries = sorted((entry for entry in keep.parent.iterdir() if entry != keep), key=lambda e: e.stat().st_mtime)
-    for entry in entries[: max(0, len(entries) + 1 - _KEPT_COPIES)]:
-        shutil.rmtree(entry, ignore_errors=True)
+@contextlib.contextmanager
+def told_by_url(copy: Path, url: str | None) -> Iterator[None]:
+    """Errors that name ``copy`` name ``url``, of which it is a copy, instead."""
+    try:
+        yield
+    except VsrError as error:
+        if url is None or str(copy) not in str(error):
+            raise
+        raise type(error)(str(error).replace(str(copy), url)) from error
 
 
-def deliver(path: Path, url: str) -> None:
-    """Put a file into the store under its final name; stores make an object appear whole or not at all."""
-    store, place = _open_store(url)
-    with _store_errors(url, "write"):
-        store.put_file(str(path), place)
+def _copy_here(url: str, version: str, copy: Path) -> None:
+    facts = find_object(url)
+    if facts is not None:
+        _refuse_other(url, facts.version, version)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in copy.parent.glob("*.tmp"):
+            leftover.unlink(missing_ok=True)
+        _make_room(copy.parent, url, facts.size_bytes)
+    part = copy.with_name(f"{uuid.uuid4().hex}.tmp")
+    try:
+        download(url, part)
+        after = find_object(url)
+        _refuse_other(url, after.version if after is not None else "", version)
+        os.replace(part, copy)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _refuse_other(url: str, found: str, wanted: str) -> None:
+    if found != wanted:
+        raise InputError(f"{url}: was replaced while it was being worked on; start again")
+
+
+def _make_room(folder: Path, url: str, size_bytes: int) -> None:
+    """Remove copies that nobody uses, those not asked for longest first, until there are few and there is room."""
+    others = sorted((one for one in folder.parent.iterdir() if one.is_dir() and one != folder), key=_last_asked)
+    count = len(others)
+    for other in others:
+        if count < _KEPT_COPIES and shutil.disk_usage(folder).free > size_bytes:
+            break
+        with _lock_file(other.with_suffix(".lock")) as lock:
+            if _lock_now(lock):
+                shutil.rmtree(other, ignore_errors=True)
+                count -= 1
+    free = shutil.disk_usage(folder).free
+    if free <= size_bytes:
+        raise MachineError(
+            f"cannot copy {url}: it has {size_bytes:,} bytes and {folder.parent} has room for {free:,}; "
+            "VSR_STAGING names another folder"
+        )
+
+
+def _last_asked(folder: Path) -> float:
+    with contextlib.suppress(FileNotFoundError):
+        return folder.stat().st_mtime
+    return 0.0
 
 
 @dataclass(frozen=True)
 class WorkFolder:
-    """Where a job's segments are kept until its output is whole."""
+    """Where a job's segments are kept until its output is whole: a folder, or one in an object store."""
 
-    path: Path
-    """The folder; with ``url`` this machine's copy of some of it."""
+    folder: Path | None = None
+    """The folder, or None for ``url``."""
     url: str | None = None
-    """The folder in an object store that counts."""
+    """The folder in an object store."""
+
+    @property
+    def path(self) -> Path:
+        """The folder; with ``url`` one of this process for what it makes or reads at the moment."""
+        if self.folder is not None:
+            return self.folder
+        assert self.url is not None
+        return local_place(self.url)
+
+    def __str__(self) -> str:
+        return self.url or str(self.folder)
 
     def make(self) -> None:
         """Make the folder. Raises `MachineError`."""
@@ -171,7 +229,7 @@ class WorkFolder:
     def commit(self, file: Path) -> None:
         """Let every machine see ``file`` of this folder; in a store, it is no longer here then."""
         if self.url is not None:
-            deliver(file, join_url(self.url, file.name))
+            upload(file, join_url(self.url, file.name))
             file.unlink()
 
     def fetch(self, name: str) -> Path:
@@ -181,18 +239,26 @@ class WorkFolder:
             return path
         self.make()
         part = path.with_name(f"{name}.{uuid.uuid4().hex}.tmp")
-        url = join_url(self.url, name)
-        store, place = _open_store(url)
-        try:
-            with _store_errors(url, "read"), contextlib.suppress(FileNotFoundError):
-                store.get_file(place, str(part))
+        with contextlib.suppress(InputError):  # missing
+            try:
+                download(join_url(self.url, name), part)
                 os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+            finally:
+                part.unlink(missing_ok=True)
         return path
+
+    def forget(self, *names: str) -> None:
+        """Let go of what `fetch` copied here; on a path nothing was."""
+        if self.url is not None:
+            for name in names:
+                (self.path / name).unlink(missing_ok=True)
 
     def clear_attempts(self) -> None:
         """Remove what stopped runs left half-written; call it under the lease, when nobody is writing."""
+        if self.url is not None:
+            shutil.rmtree(self.path, ignore_errors=True)  # what counts is in the store
+            remove_objects(self.url, list_objects(self.url, "plan-*"))
+            return
         for pattern in ("*.tmp", ".*.tmp", "plan-*"):
             for leftover in self.path.glob(pattern):
                 leftover.unlink(missing_ok=True)
@@ -201,91 +267,10 @@ class WorkFolder:
         """Whether a later run would find something finished."""
         if self.url is None:
             return any(self.path.glob("segment-*.json"))
-        store, place = _open_store(self.url)
-        with _store_errors(self.url, "list"):
-            return bool(store.glob(join_url(place, "segment-*.json")))
+        return bool(list_objects(self.url, "segment-*.json"))
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder with all that is in it; in a store the lease stays."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self.url is not None:
-            store, place = _open_store(self.url)
-            with _store_errors(self.url, "remove"), contextlib.suppress(FileNotFoundError):
-                store.rm(place, recursive=True)
-
-
-@dataclass
-class Lease:
-    """The right of one run to a work folder; it ends with the process that holds it.
-
-    On a path it is a lock of the operating system. In an object store it is an object that its holder writes again
-    every few seconds; one that was not for a minute is void.
-    """
-
-    work: WorkFolder
-    output: str
-    """Named in the refusal."""
-    _lock: BaseFileLock | None = None
-    _token: str = field(default_factory=lambda: uuid.uuid4().hex)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def acquire(self) -> None:
-        """Raises `WorkFolderBusy` where another run holds it."""
-        self._lock = FileLock(self.work.path / "lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise self._busy() from error
-        if self.work.url is not None:
-            try:
-                self._take_object(join_url(self.work.url, _LEASE_NAME))
-            except BaseException:
-                self._lock.release()
-                raise
-
-    def release(self) -> None:
-        """Let others have it."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-        if self.work.url is not None:
-            store, place = _open_store(join_url(self.work.url, _LEASE_NAME))
-            with contextlib.suppress(OSError):
-                store.rm_file(place)
-        if self._lock is not None:
-            self._lock.release()
-
-    def _busy(self) -> WorkFolderBusy:
-        place = self.work.url or self.work.path
-        return WorkFolderBusy(f"another run is at work on {self.output} (work folder {place})")
-
-    def _take_object(self, url: str) -> None:
-        store, place = _open_store(url)
-        with _store_errors(url, "write"):
-            held = self._read(store, place)
-            if held is not None and time.time() - held["renewed"] < _LEASE_SECONDS:
-                raise self._busy()
-            if held is not None:
-                store.rm_file(place)
-            try:
-                store.pipe_file(place, self._text(), mode="create")  # refused where another was quicker
-            except FileExistsError as error:
-                raise self._busy() from error
-        self._thread = threading.Thread(target=self._renew, args=(store, place), name="lease", daemon=True)
-        self._thread.start()
-
-    def _text(self) -> bytes:
-        return json.dumps({"token": self._token, "host": socket.gethostname(), "renewed": time.time()}).encode()
-
-    @staticmethod
-    def _read(store: Any, place: str) -> dict[str, Any] | None:
-        try:
-            return dict(json.loads(store.cat_file(place)))
-        except (FileNotFoundError, ValueError):
-            return None
-
-    def _renew(self, store: Any, place: str) -> None:
-        while not self._stop.wait(_LEASE_SECONDS / 4):
-            with contextlib.suppress(OSError):  # the next renewal may succeed; four must fail to lose the lease
-                store.pipe_file(place, self._text())
+            remove_objects(self.url, [name for name in list_objects(self.url) if name != LEASE_NAME])

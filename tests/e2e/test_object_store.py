@@ -1,0 +1,365 @@
+"""From one object store into another: the same bytes as between files, read once a machine, resumed, and said plainly.
+
+The server is a process of its own on loopback; what it was asked is read from its log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from object_store import ObjectStore
+from videos import X264, encode, scene
+
+import vsr
+
+Clips = Callable[[str], Path]
+SETTINGS: dict[str, Any] = {
+    "method": "lanczos",
+    "speed": "ultrafast",
+    "encoder_threads": 1,
+    "segment_frames": 16,
+    "num_cpus": 0.5,
+}
+
+
+@pytest.fixture
+def bucket(objects: ObjectStore) -> str:
+    return objects.make_bucket(f"bucket-{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture(scope="module")
+def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty segments of small frames."""
+    return encode(tmp_path_factory.mktemp("reel") / "reel.mp4", scene(640, 64, 48), *X264, "-g", "40")
+
+
+@pytest.fixture(scope="module")
+def expected(reel: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What comes out between files."""
+    target = tmp_path_factory.mktemp("expected") / "out.mp4"
+    vsr.upscale(reel, target, settings=SETTINGS)
+    return target.read_bytes()
+
+
+def _command(source: str, target: str, *more: str) -> list[str]:
+    flags = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
+    return [sys.executable, "-m", "vsr", "upscale", source, "-o", target, *flags, *more]
+
+
+def _cli(source: str, target: str, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        _command(source, target, *more),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env={key: value for key, value in (os.environ | environment).items() if value},
+    )
+
+
+def _leftovers(staging: Path) -> list[str]:
+    """What is kept of runs that have ended, besides copies of inputs."""
+    return [str(path) for path in (staging / "run").rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def _check_order_of_puts(objects: ObjectStore, bucket: str, name: str, mark: int) -> None:
+    """Each sidecar after its segment, the manifest after the output, and nothing after the manifest."""
+    puts = [path.removeprefix(f"/{bucket}/") for path in objects.requests("PUT", mark)]
+    sidecars = [put for put in puts if "/segment-" in put and put.endswith(".json")]
+    assert len(sidecars) == 40
+    for sidecar in sidecars:
+        assert puts.index(sidecar.removesuffix(".json") + ".bin") < puts.index(sidecar)
+    outputs = [put for put in puts if ".vsr-work/" not in put]
+    assert outputs == [name, f"{name}.vsr.json"]
+    assert puts[-1] == f"{name}.vsr.json"
+    assert "lease.json" in puts[0]
+
+
+def test_one_process(objects: ObjectStore, bucket: str, reel: Path, expected: bytes, tmp_path: Path) -> None:
+    source = objects.put(bucket, "in/reel.mp4", reel)
+    mark = objects.mark()
+    told: list[vsr.Progress] = []
+    [outcome] = vsr.upscale(source, f"s3://{bucket}/out/big.mp4", settings=SETTINGS, on_progress=told.append)
+    assert objects.read(bucket, "out/big.mp4") == expected
+    assert objects.names(bucket, "out/") == ["out/big.mp4", "out/big.mp4.vsr.json"]
+    assert outcome.manifest == json.loads(objects.read(bucket, "out/big.mp4.vsr.json"))
+    assert outcome.manifest is not None
+    assert outcome.manifest["input"]["path"] == source
+    assert outcome.manifest["output"]["path"] == f"s3://{bucket}/out/big.mp4"
+    assert {progress.path for progress in told} == {source}
+    assert objects.requests("GET", mark).count(f"/{bucket}/in/reel.mp4") == 1
+    _check_order_of_puts(objects, bucket, "out/big.mp4", mark)
+    assert not _leftovers(tmp_path / "staging")
+
+
+@pytest.mark.slow
+def test_two_workers(objects: ObjectStore, bucket: str, reel: Path, expected: bytes, tmp_path: Path) -> None:
+    source = objects.put(bucket, "in/reel.mp4", reel)
+    mark = objects.mark()
+    [outcome] = vsr.upscale(source, f"s3://{bucket}/out/big.mp4", settings=SETTINGS, workers=2)
+    assert objects.read(bucket, "out/big.mp4") == expected
+    assert outcome.manifest is not None
+    assert len({segment["worker"] for segment in outcome.manifest["segments"]}) == 2
+    assert objects.requests("GET", mark).count(f"/{bucket}/in/reel.mp4") == 1
+    _check_order_of_puts(objects, bucket, "out/big.mp4", mark)
+    assert objects.names(bucket, "out/") == ["out/big.mp4", "out/big.mp4.vsr.json"]
+    _run_anything()
+    assert not _leftovers(tmp_path / "staging")
+
+
+def _run_anything() -> None:
+    """Workers are killed at the end of a run; the next process on the machine removes what they left."""
+    code = "from vsr.pipeline.storage import local_place; local_place('s3://a/b/c')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_machines_that_share_nothing_but_the_store(
+    objects: ObjectStore, bucket: str, reel: Path, expected: bytes, tmp_path: Path
+) -> None:
+    """Three staging folders: the driver's and one on each of two machines. Each reads the source once."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    from vsr.distributed.ray import RayExecutor
+
+    if ray.is_initialized():
+        ray.shutdown()
+    source = objects.put(bucket, "in/reel.mp4", reel)
+    folders = [tmp_path / "first", tmp_path / "second"]
+    cluster = Cluster()
+    try:
+        for folder in folders:
+            cluster.add_node(num_cpus=1, include_dashboard=False, env_vars={"VSR_STAGING": str(folder)})
+        cluster.wait_for_nodes()
+        mark = objects.mark()
+        [outcome] = vsr.upscale(
+            source, f"s3://{bucket}/out/big.mp4", settings=SETTINGS, executor=RayExecutor(4, cluster.address)
+        )
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert objects.read(bucket, "out/big.mp4") == expected
+    assert outcome.manifest is not None
+    assert len({segment["worker"] for segment in outcome.manifest["segments"]}) == 4
+    copies = [list((folder / "in").rglob("reel.mp4")) for folder in (*folders, tmp_path / "staging")]
+    assert [len(found) for found in copies] == [1, 1, 1]
+    assert objects.requests("GET", mark).count(f"/{bucket}/in/reel.mp4") == 3
+
+
+def _kill_half_way(command: list[str], objects: ObjectStore, bucket: str) -> list[str]:
+    """SIGKILL once some segments are finished; names of those that are."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(_sidecars(objects, bucket)) < 8:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    time.sleep(2)  # workers hear of it
+    return _sidecars(objects, bucket)
+
+
+def _sidecars(objects: ObjectStore, bucket: str) -> list[str]:
+    names = objects.names(bucket, "out/.big.mp4.vsr-work/segment-")
+    return [name for name in names if name.endswith(".json")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_run_goes_on_at_once(
+    objects: ObjectStore, bucket: str, reel: Path, expected: bytes, tmp_path: Path, workers: int
+) -> None:
+    source, target = objects.put(bucket, "in/reel.mp4", reel), f"s3://{bucket}/out/big.mp4"
+    flags = ("--workers", str(workers))
+    finished = _kill_half_way(_command(source, target, *flags), objects, bucket)
+    assert 8 <= len(finished) < 40
+    assert objects.names(bucket, "out/big") == []
+    mark = objects.mark()
+    done = _cli(source, target, *flags)
+    assert done.returncode == 0, done.stderr
+    assert objects.read(bucket, "out/big.mp4") == expected
+    manifest = json.loads(objects.read(bucket, "out/big.mp4.vsr.json"))
+    reused = [segment for segment in manifest["segments"] if segment["reused"]]
+    assert len(reused) == len(finished)
+    written = [name for name in objects.requests("PUT", mark) if name.endswith(".bin")]
+    assert len(written) == 40 - len(finished)
+    assert objects.names(bucket, "out/") == ["out/big.mp4", "out/big.mp4.vsr.json"]
+    assert not objects.requests("GET", mark).count(f"/{bucket}/in/reel.mp4")  # this machine still had its copy
+    _run_anything()
+    assert not _leftovers(tmp_path / "staging")
+
+
+def test_a_second_run_beside_the_first_is_refused(
+    objects: ObjectStore, bucket: str, reel: Path, expected: bytes
+) -> None:
+    source, target = objects.put(bucket, "in/reel.mp4", reel), f"s3://{bucket}/out/big.mp4"
+    first = subprocess.Popen(_command(source, target), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while first.poll() is None and not _sidecars(objects, bucket):
+        time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)
+    try:
+        second = _cli(source, target)
+    finally:
+        first.send_signal(signal.SIGCONT)
+    assert second.returncode == 5
+    assert second.stderr.startswith(f"vsr: another run is at work on {target}")
+    assert len(second.stderr.strip().splitlines()) == 1
+    _, err = first.communicate(timeout=120)
+    assert first.returncode == 0, err
+    assert objects.read(bucket, "out/big.mp4") == expected
+
+
+def test_a_folder_is_a_batch_and_a_second_run_does_nothing(
+    objects: ObjectStore, bucket: str, clips: Clips, tmp_path: Path
+) -> None:
+    for name in ("plain", "cfr"):
+        objects.put(bucket, f"in/{name}.mp4", clips(name))
+    objects.client.put_object(Bucket=bucket, Key="in/notes.txt", Body=b"no video")
+    objects.client.put_object(Bucket=bucket, Key="in/bad.mp4", Body=b"no video" * 1000)
+    source, target = f"s3://{bucket}/in/", f"s3://{bucket}/out/"
+    first = vsr.upscale(source, target, settings=SETTINGS)
+    assert [outcome.input for outcome in first] == [f"{source}{name}.mp4" for name in ("bad", "cfr", "plain")]
+    assert [outcome.error is None for outcome in first] == [False, True, True]
+    assert str(first[0].error).startswith(f"{source}bad.mp4: ")
+    batch = json.loads(objects.read(bucket, "out/batch.json"))
+    assert batch["counts"] == {"failed": 1, "done": 2}
+    for name in ("plain", "cfr"):
+        local = tmp_path / f"{name}.mp4"
+        vsr.upscale(clips(name), local, settings=SETTINGS)
+        assert objects.read(bucket, f"out/{name}.mp4") == local.read_bytes()
+    objects.client.delete_object(Bucket=bucket, Key="in/bad.mp4")
+    mark = objects.mark()
+    again = vsr.upscale(source, target, settings=SETTINGS)
+    assert [outcome.was_done for outcome in again] == [True, True]
+    assert objects.requests("PUT", mark) == [f"/{bucket}/out/batch.json"]
+    assert not [path for path in objects.requests("GET", mark) if path.endswith(".mp4")]
+    objects.put(bucket, "in/cfr.mp4", clips("long"))  # another video under this name
+    third = vsr.upscale(source, target, settings=SETTINGS, overwrite=True)
+    assert [outcome.was_done for outcome in third] == [False, False]
+    assert third[0].manifest is not None
+    assert third[0].manifest["times"]["num_frames"] == 150
+
+
+def test_a_replaced_input_is_not_done(objects: ObjectStore, bucket: str, clips: Clips) -> None:
+    urls = [objects.put(bucket, f"in/{name}.mp4", clips(name)) for name in ("plain", "cfr")]
+    vsr.upscale(urls, f"s3://{bucket}/out", settings=SETTINGS)
+    objects.put(bucket, "in/cfr.mp4", clips("long"))
+    again = vsr.upscale(urls, f"s3://{bucket}/out", settings=SETTINGS)
+    assert again[0].was_done
+    assert isinstance(again[1].error, vsr.UsageError)  # not taken for done, and not overwritten unasked
+    assert "give --overwrite" in str(again[1].error)
+
+
+def test_between_a_store_and_files(objects: ObjectStore, bucket: str, clips: Clips, tmp_path: Path) -> None:
+    source = objects.put(bucket, "in/plain.mp4", clips("plain"))
+    vsr.upscale(clips("plain"), tmp_path / "files.mp4", settings=SETTINGS)
+    vsr.upscale(source, tmp_path / "from.mp4", settings=SETTINGS)
+    vsr.upscale(clips("plain"), f"s3://{bucket}/to.mp4", settings=SETTINGS)
+    assert (tmp_path / "from.mp4").read_bytes() == (tmp_path / "files.mp4").read_bytes()
+    assert objects.read(bucket, "to.mp4") == (tmp_path / "files.mp4").read_bytes()
+    assert all(check.passed for check in vsr.verify(tmp_path / "from.mp4"))
+
+
+def test_a_list_of_urls(objects: ObjectStore, bucket: str, clips: Clips, tmp_path: Path) -> None:
+    urls = [objects.put(bucket, f"in/{name}.mp4", clips(name)) for name in ("plain", "cfr")]
+    (tmp_path / "reels.txt").write_text("# two reels\n" + "\n".join(urls) + "\n")
+    outcomes = vsr.upscale(tmp_path / "reels.txt", tmp_path / "out", settings=SETTINGS)
+    assert [outcome.input for outcome in outcomes] == urls
+    assert all(outcome.error is None for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "environment", "code", "message"),
+    [
+        ("s3://{bucket}/none.mp4", "s3://{bucket}/out.mp4", {}, 3, "s3://{bucket}/none.mp4: no such object"),
+        ("s3://{bucket}/none/", "s3://{bucket}/out/", {}, 3, "s3://{bucket}/none/: holds no videos"),
+        ("s3://no-such-bucket/a.mp4", "s3://{bucket}/out.mp4", {}, 3, "bucket 'no-such-bucket' does not exist"),
+        ("s3://{bucket}/plain.mp4", "s3://no-such-bucket/out.mp4", {}, 5, "bucket 'no-such-bucket' does not exist"),
+        ("s3://{bucket}/bad.mp4", "s3://{bucket}/out.mp4", {}, 3, "s3://{bucket}/bad.mp4: "),
+        ("s3://{bucket}", "s3://{bucket}/out.mp4", {}, 2, "names no object; want s3://BUCKET/NAME"),
+        ("ftp://host/a.mp4", "s3://{bucket}/out.mp4", {}, 2, "ftp:// is no object store"),
+        ("https://host/a.mp4", "s3://{bucket}/out.mp4", {}, 2, "https:// is no object store"),
+        ("s3://{bucket}/plain.mp4", "s3://{bucket}/taken.mp4", {}, 2, "taken.mp4 exists; give --overwrite"),
+        ("s3://{bucket}/plain.mp4", "s3://{bucket}/%06d.png", {}, 2, "not to an object store"),
+        (
+            "s3://{bucket}/plain.mp4",
+            "s3://{bucket}/out.mp4",
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+            5,
+            "cannot look up s3://{bucket}/plain.mp4: Unable to locate credentials",
+        ),
+        (
+            "s3://{bucket}/plain.mp4",
+            "s3://{bucket}/out.mp4",
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+            5,
+            "cannot look up s3://{bucket}/plain.mp4: Could not connect to the endpoint",
+        ),
+        ("s3://{bucket}/plain.mp4", "s3://{bucket}/out.mp4", {"VSR_STAGING": "/dev/null/x"}, 5, "staging folder"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(
+    objects: ObjectStore,
+    bucket: str,
+    clips: Clips,
+    source: str,
+    target: str,
+    environment: dict[str, str],
+    code: int,
+    message: str,
+) -> None:
+    objects.put(bucket, "plain.mp4", clips("plain"))
+    objects.client.put_object(Bucket=bucket, Key="bad.mp4", Body=b"no video" * 1000)
+    objects.client.put_object(Bucket=bucket, Key="taken.mp4", Body=b"something")
+    before = objects.names(bucket)
+    done = _cli(source.format(bucket=bucket), target.format(bucket=bucket), **environment)
+    assert done.returncode == code, done.stderr
+    assert message.format(bucket=bucket) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert objects.names(bucket) == before
+
+
+def test_refused_credentials(objects: ObjectStore, bucket: str, clips: Clips) -> None:
+    source = objects.put(bucket, "plain.mp4", clips("plain"))
+    objects.check_credentials(True)
+    try:
+        done = _cli(source, f"s3://{bucket}/out.mp4")
+    finally:
+        objects.check_credentials(False)
+    assert done.returncode == 5
+    assert f"cannot look up {source}: access denied" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_store_that_goes_away_leaves_what_is_finished(
+    objects: ObjectStore, bucket: str, reel: Path, expected: bytes
+) -> None:
+    """Every key is refused half-way: the run ends with one line, and the next goes on."""
+    source, target = objects.put(bucket, "in/reel.mp4", reel), f"s3://{bucket}/out/big.mp4"
+    process = subprocess.Popen(
+        _command(source, target), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while process.poll() is None and len(_sidecars(objects, bucket)) < 5:
+        time.sleep(0.01)
+    objects.check_credentials(True)
+    try:
+        _, err = process.communicate(timeout=120)
+    finally:
+        objects.check_credentials(False)
+    assert process.returncode == 5, err
+    assert "access denied" in err.strip().splitlines()[-1]
+    assert "Traceback" not in err
+    assert len(_sidecars(objects, bucket)) >= 5
+    done = _cli(source, target)
+    assert done.returncode == 0, done.stderr
+    assert objects.read(bucket, "out/big.mp4") == expected
