@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
-from vsr.networks.base import Colour, Framework, Network, NetworkSpec
+from vsr.networks.base import Colour, Found, Framework, Network, NetworkSpec, Shapes, Upscaler
+from vsr.networks.loading import available_scales, load_network
+from vsr.networks.table import NETWORKS
 
-__all__ = ["Colour", "Framework", "Network", "NetworkSpec"]
+__all__ = [
+    "NETWORKS",
+    "Colour",
+    "Found",
+    "Framework",
+    "Network",
+    "NetworkSpec",
+    "Shapes",
+    "Upscaler",
+    "available_scales",
+    "load_network",
+]
