@@ -19,7 +19,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".mat")
 
 
 def model_folders() -> tuple[Path, ...]:
-    """Where names are looked up: the folders of ``$VSR_MODELS`` (as in ``PATH``), then ``$XDG_CACHE_HOME/vsr/models``."""
+    """Where names are looked up: the folders of ``$VSR_MODELS`` (as ``PATH``), then ``$XDG_CACHE_HOME/vsr/models``."""
     named = [Path(part).expanduser() for part in os.environ.get("VSR_MODELS", "").split(os.pathsep) if part]
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return (*named, Path(cache) / "vsr" / "models")

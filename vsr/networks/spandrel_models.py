@@ -1,7 +1,7 @@
 """Networks that the library spandrel recognises: RCAN, ESRGAN/RRDB, Real-ESRGAN compact, SwinIR, IPT and others.
 
-spandrel is loaded when a file is none of our own architectures. It gets tensors that are already read and checked, never
-a file.
+spandrel is loaded when a file is none of our own architectures. It gets tensors that are already read and checked,
+never a file.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from vsr.errors import MachineError, ModelError

@@ -47,4 +47,4 @@ NETWORKS: Mapping[str, NetworkSpec] = _table(
         ),
     ]
 )
-"""Every architecture of our own, by name. What is not here is tried with spandrel (see `vsr.networks.spandrel_models`)."""
+"""Every architecture of our own, by name. What is not here is tried with spandrel (`vsr.networks.spandrel_models`)."""
