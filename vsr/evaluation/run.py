@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def evaluate_methods(
                 if score is None:
                     score = _score(task, item, max_frames)
                     store.put(key, score)
-                scores.append(score)
+                scores.append(replace(score, name=item.name))  # equal files may have several names
                 done += 1
                 tell(Step(done, total, found, f"{task.method.name} x{task.method.scale} {task.data.name}/{item.name}"))
             method = task.method

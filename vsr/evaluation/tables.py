@@ -93,7 +93,7 @@ def _markdown(evaluation: Evaluation) -> str:
     rows = [["method", "scale", "data", *(_COLUMNS[name][0] for name in shown)]]
     for result, mean in zip(evaluation.results, means, strict=True):
         cells = [_cell(getattr(mean, name), _COLUMNS[name][1]) for name in shown]
-        rows.append([labels[result.method], f"×{result.scale}", result.data, *cells])
+        rows.append([labels[result.method], f"×{result.scale}", _escaped(result.data), *cells])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [_line(row, widths) for row in rows]
     rule = "|".join(
@@ -107,7 +107,11 @@ def _labels(methods: Sequence[str]) -> dict[str, str]:
     short = {method: Path(method).name for method in methods}
     count = Counter(short.values())
     chosen = {method: name if count[name] == 1 else method for method, name in short.items()}
-    return {method: name.replace("|", "\\|") for method, name in chosen.items()}
+    return {method: _escaped(name) for method, name in chosen.items()}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _line(row: list[str], widths: list[int]) -> str:
