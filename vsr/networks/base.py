@@ -37,6 +37,9 @@ class Upscaler(nn.Module):
     multiple: int = 1
     min_size: int = 1
 
+    def settle(self) -> None:
+        """Called once after weights are loaded: take over what follows from their values."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -47,7 +50,9 @@ class Found:
     scales: tuple[int, ...]
     """Magnifications that the weights serve; empty if the weights do not tell (then the user or the file name must)."""
     build: Callable[[int], Upscaler]
-    """Makes the module that fits these weights, for one scale; its state dict has exactly their names and shapes."""
+    """Makes the module that fits these weights, for one scale."""
+    rename: Callable[[str], str] = str
+    """From a name in the file to the name in the module, where other names are usual as well."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,10 @@ class NetworkSpec:
 
     It may raise KeyError or IndexError about a name or a dimension that is not there; that too means nothing.
     """
+    value_range: int = 1
+    """Largest value that it works with inside, 1 or 255; callers give and get 0…1 all the same."""
     is_generative: bool = False
-    """Whether it invents detail (adversarial or sampled)."""
+    """Whether it invents detail (adversarial or sampled); weights may be, where the architecture is not."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from torch import Tensor
 from vsr.errors import ModelError
 from vsr.networks.base import Shapes
 from vsr.networks.file_kinds import FileKind, weights_kind
+from vsr.networks.matlab_files import read_matlab
+from vsr.networks.matlab_layouts import weights_from_matlab
 from vsr.networks.safetensors_files import read_safetensors
 from vsr.networks.torch_files import read_torch
 
@@ -57,7 +59,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if kind == "safetensors":
         tensors, metadata = read_safetensors(path)
     elif kind == "matlab5":
-        raise ModelError(f"{path}: MATLAB files are not read yet")
+        tensors = weights_from_matlab(path, read_matlab(path))
     else:
         tensors = read_torch(path, is_archive=kind == "torch-zip")
     if not tensors:

@@ -46,6 +46,7 @@ def fill(found: Found, scale: int, tensors: Mapping[str, Tensor], source: str) -
     """The architecture for ``scale`` with these weights; `ModelError` if they do not fit."""
     with torch.device("meta"):
         module = found.build(scale)
+    tensors = {found.rename(name): value for name, value in tensors.items()}
     expected = module.state_dict()
     counters = {name for name in expected.keys() - tensors.keys() if name.endswith("num_batches_tracked")}
     wanted: Shapes = {name: tuple(value.shape) for name, value in expected.items() if name not in counters}
@@ -54,4 +55,5 @@ def fill(found: Found, scale: int, tensors: Mapping[str, Tensor], source: str) -
     if problem:
         raise ModelError(f"{source}: looks like {found.name}, but {problem}")
     module.load_state_dict({**tensors, **{name: torch.tensor(0) for name in counters}}, assign=True)
+    module.settle()
     return module
