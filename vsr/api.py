@@ -172,6 +172,7 @@ def evaluate(
     device: str = "auto",
     max_frames: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    lpips: PathLike | None = None,
     resume: PathLike | None = None,
     on_step: OnStep | None = None,
 ) -> Evaluation:
@@ -185,6 +186,7 @@ def evaluate(
         device: ``auto``, ``cpu``, ``cuda:N``.
         max_frames: first frames of each clip that are used; all by default.
         settings: options of restorers, as for `upscale`.
+        lpips: file of weights for LPIPS; by default ``lpips-alex`` among the models, and without it no LPIPS.
         resume: file in which results are kept as they come; what it holds already is not measured again.
         on_step: called from this thread after every picture and clip.
 
@@ -200,6 +202,7 @@ def evaluate(
         device=device,
         max_frames=max_frames,
         settings=settings,
+        lpips=None if lpips is None else Path(lpips),
         resume=None if resume is None else Path(resume),
         on_step=on_step,
     )

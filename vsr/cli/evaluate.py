@@ -41,6 +41,9 @@ def evaluate(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE...", help="Options of multiframe.")
     ] = None,
+    lpips: Annotated[
+        Path | None, typer.Option(help="Weights for LPIPS.  [default: lpips-alex among the models, if there]")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     resume: Annotated[
         Path | None,
@@ -70,6 +73,7 @@ def evaluate(
             device=device,
             max_frames=frames,
             settings=_settings(set_ or []),
+            lpips=lpips,
             resume=kept,
             on_step=report,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice, zip_longest
 
@@ -16,21 +16,14 @@ from torch import Tensor
 
 from vsr.errors import InputError
 from vsr.evaluation.base import ClipMethod, Method
-from vsr.evaluation.protocol import (
-    as_given,
-    eight_bits,
-    made_small,
-    result_luma,
-    scored,
-    smallest_side,
-    true_luma,
-    truth_from,
-)
+from vsr.evaluation.perceptual import Perceptual
+from vsr.evaluation.protocol import as_given, compared, made_small, scored, smallest_side, truth_from
 from vsr.evaluation.records import ItemScore, Scores, mean_scores
 from vsr.evaluation.sets import Item
 from vsr.frames import VideoFrame
 from vsr.media.clips import read_rgb, rgb_frame
 from vsr.metrics import temporal_psnr
+from vsr.networks import Colour
 
 __all__ = ["score_clip"]
 
@@ -119,38 +112,46 @@ def _results(method: Method, pairs: Iterator[_Pair]) -> Iterator[Tensor]:
             yield method.enlarge(as_given(pair.recorded, method.colour))
 
 
-def score_clip(item: Item, method: Method, max_frames: int | None = None) -> ItemScore:
+def score_clip(
+    item: Item, method: Method, max_frames: int | None = None, perceptual: Perceptual | None = None
+) -> ItemScore:
     """Mean scores of ``method`` over the frames of a clip, or the first ``max_frames`` of them.
 
     Restorers see RGB frames of 8 bits, and the clip as one shot. Raises `InputError` for what cannot be read.
     """
-    colour = "RGB" if isinstance(method, ClipMethod) else method.colour
     waiting: deque[_Pair] = deque()
-    watch = _Watch()
+    watch, judge = _Watch(), _Judge(item, method, perceptual)
 
     def remembered() -> Iterator[_Pair]:
         for pair in watch.feed(_pairs(item, method.scale, max_frames)):
             waiting.append(pair)
             yield pair
 
-    scores: list[Scores] = []
-    before: tuple[Tensor, Tensor] | None = None
-    for result in watch.results(_results(method, remembered())):
-        pair = waiting.popleft()
-        given = as_given(pair.recorded, colour)
-        psnr_y, ssim_y, lr_psnr = scored(result, pair.truth, given, method.scale)
-        now = result_luma(eight_bits(result), pair.truth), true_luma(pair.truth)
-        flicker = None
-        if before is not None:
-            flicker = temporal_psnr(before[0], now[0], before[1], now[1], crop=method.scale)
-        scores.append(Scores(psnr_y, ssim_y, lr_psnr, 0.0, flicker))
-        before = now
+    scores = [judge(result, waiting.popleft()) for result in watch.results(_results(method, remembered()))]
     if not scores:
         raise InputError(f"{item.path}: not a single frame could be decoded")
     if waiting:
         raise AssertionError(f"{method.name} gave {len(scores)} frames for {len(scores) + len(waiting)}")
-    mean = mean_scores(scores)
-    per_frame = watch.seconds / len(scores)
-    return ItemScore(
-        item.name, len(scores), Scores(mean.psnr_y, mean.ssim_y, mean.lr_psnr, per_frame, mean.temporal_psnr_y)
-    )
+    return ItemScore(item.name, len(scores), replace(mean_scores(scores), seconds=watch.seconds / len(scores)))
+
+
+class _Judge:
+    """Scores the frames of a clip in order; remembers the one before."""
+
+    def __init__(self, item: Item, method: Method, perceptual: Perceptual | None) -> None:
+        self._path, self._scale, self._perceptual = str(item.path), method.scale, perceptual
+        self._colour: Colour = "RGB" if isinstance(method, ClipMethod) else method.colour
+        self._before: tuple[Tensor, Tensor] | None = None
+
+    def __call__(self, result: Tensor, pair: _Pair) -> Scores:
+        """Scores of one frame, its time left open."""
+        given = as_given(pair.recorded, self._colour)
+        psnr_y, ssim_y, lr_psnr = scored(result, pair.truth, given, self._scale)
+        got, wanted = compared(result, pair.truth)
+        change = None
+        if self._before is not None:
+            change = temporal_psnr(self._before[0], got, self._before[1], wanted, crop=self._scale)
+        self._before = got, wanted
+        judge = self._perceptual
+        lpips = None if judge is None else judge(result, pair.truth, pair.recorded, self._path)
+        return Scores(psnr_y, ssim_y, lr_psnr, 0.0, change, lpips)

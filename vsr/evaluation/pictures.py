@@ -6,6 +6,7 @@ import time
 
 from vsr.errors import InputError
 from vsr.evaluation.base import PictureMethod
+from vsr.evaluation.perceptual import Perceptual
 from vsr.evaluation.protocol import made_small, scored, smallest_side, truth_from
 from vsr.evaluation.records import ItemScore, Scores
 from vsr.evaluation.sets import Item
@@ -14,8 +15,11 @@ from vsr.media.pictures import read_picture
 __all__ = ["score_picture"]
 
 
-def score_picture(item: Item, method: PictureMethod) -> ItemScore:
-    """Scores of ``method`` on a picture. Raises `InputError` where it cannot be read or is too small."""
+def score_picture(item: Item, method: PictureMethod, perceptual: Perceptual | None = None) -> ItemScore:
+    """Scores of ``method`` on a picture, with LPIPS if ``perceptual`` is given.
+
+    Raises `InputError` where it cannot be read or is too small.
+    """
     picture = read_picture(item.path)
     scale, (height, width) = method.scale, picture.shape[:2]
     if min(height, width) < smallest_side(scale):
@@ -29,4 +33,8 @@ def score_picture(item: Item, method: PictureMethod) -> ItemScore:
     result = method.enlarge(given)
     seconds = time.perf_counter() - began
     psnr_y, ssim_y, lr_psnr = scored(result, truth, given, scale)
-    return ItemScore(item.name, 1, Scores(psnr_y, ssim_y, lr_psnr, seconds))
+    lpips = None
+    if perceptual is not None:
+        small = given if method.colour == "RGB" else made_small(truth, scale, "RGB")
+        lpips = perceptual(result, truth, small, str(item.path))
+    return ItemScore(item.name, 1, Scores(psnr_y, ssim_y, lr_psnr, seconds, lpips=lpips))

@@ -4,8 +4,9 @@
 - It is made small by antialiased bicubic interpolation (``imresize``), in float64.
 - Methods that work on luma are given the small picture of the unrounded BT.601 luma (16…235), unrounded; methods that
   work on RGB are given the small RGB picture rounded to 8 bits, as it would lie in a file.
-- Results are rounded to 8 bits, turned into luma, and compared with the true luma, rounded to 8 bits as MATLAB's
-  ``rgb2ycbcr`` gives it. As many pixels as the scale are left out on every side.
+- Results are rounded to 8 bits. A result in luma is compared with the true luma, rounded to 8 bits as MATLAB's
+  ``rgb2ycbcr`` gives it; of an RGB result and of the true RGB picture the unrounded luma is compared. As many pixels as
+  the scale are left out on every side.
 - A single-channel picture is luma as it is; methods that work on RGB see three equal channels.
 - A frame of a clip is made small in RGB with 8 bits, as a file holds it, or comes so from a file; methods that work on
   luma are given its luma, unrounded.
@@ -28,12 +29,11 @@ __all__ = [
     "PROTOCOL",
     "PROTOCOL_VERSION",
     "as_given",
+    "compared",
     "eight_bits",
     "made_small",
-    "result_luma",
     "scored",
     "smallest_side",
-    "true_luma",
     "truth_from",
 ]
 
@@ -45,6 +45,7 @@ PROTOCOL: Mapping[str, str] = MappingProxyType(
         "version": str(PROTOCOL_VERSION),
         "small picture": "antialiased bicubic (MATLAB imresize): unrounded luma for Y methods, 8-bit RGB for others",
         "luma": "BT.601, 16 to 235 (MATLAB rgb2ycbcr), of 8-bit results; single-channel pictures as they are",
+        "true luma": "rounded to 8 bits for results in luma, of the 8-bit RGB truth for results in RGB",
         "border": "as many pixels as the scale are left out on every side, for psnr_y and ssim_y",
         "ssim": "11x11 Gaussian window, sigma 1.5, whole windows",
         "lr_psnr": "the 8-bit result made small again against what the method was given, in its channels, uncropped",
@@ -95,19 +96,15 @@ def as_given(recorded: Tensor, colour: Colour) -> Tensor:
     return _luma(recorded) if colour == "Y" else recorded
 
 
-def true_luma(truth: Tensor) -> Tensor:
-    """What results are compared with, ``(H, W)`` in 8-bit steps."""
-    return eight_bits(_luma(truth)[0])
-
-
-def result_luma(result: Tensor, truth: Tensor) -> Tensor:
-    """Luma ``(H, W)`` of an 8-bit result ``(1 or 3, H, W)`` in the terms of the truth's."""
-    if result.shape[0] == 1:
-        return result[0]
+def compared(result: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """What is compared of an unrounded result ``(1 or 3, H, W)`` and the truth ``(1 or 3, H, W)``: two ``(H, W)``."""
+    rounded = eight_bits(result)
+    if rounded.shape[0] == 1:
+        return rounded[0], eight_bits(_luma(truth)[0])
     if truth.shape[0] == 1:
-        weights = result.new_tensor(_GREY_OF_RGB)
-        return (result * weights[:, None, None]).sum(0)
-    return luma_bt601(result)
+        weights = rounded.new_tensor(_GREY_OF_RGB)
+        return (rounded * weights[:, None, None]).sum(0), truth[0]
+    return luma_bt601(rounded), luma_bt601(truth)
 
 
 def scored(result: Tensor, truth: Tensor, given: Tensor, scale: int) -> tuple[float, float, float]:
@@ -115,6 +112,5 @@ def scored(result: Tensor, truth: Tensor, given: Tensor, scale: int) -> tuple[fl
 
     ``truth`` is ``(1 or 3, H, W)``, ``given`` what the method got, of the result's channels.
     """
-    rounded = eight_bits(result)
-    got, wanted = result_luma(rounded, truth), true_luma(truth)
-    return psnr(got, wanted, crop=scale), ssim(got, wanted, crop=scale), lr_psnr(rounded, given)
+    got, wanted = compared(result, truth)
+    return psnr(got, wanted, crop=scale), ssim(got, wanted, crop=scale), lr_psnr(eight_bits(result), given)

@@ -15,6 +15,7 @@ from vsr.errors import UsageError
 from vsr.evaluation.base import ClipMethod, Method
 from vsr.evaluation.clips import score_clip
 from vsr.evaluation.methods import open_method
+from vsr.evaluation.perceptual import Perceptual, find_perceptual
 from vsr.evaluation.pictures import score_picture
 from vsr.evaluation.protocol import PROTOCOL
 from vsr.evaluation.records import Evaluation, ItemScore, OnStep, SetScore, Step
@@ -44,6 +45,7 @@ def evaluate_methods(
     device: str = "auto",
     max_frames: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    lpips: Path | None = None,
     resume: Path | None = None,
     on_step: OnStep | None = None,
 ) -> Evaluation:
@@ -51,6 +53,7 @@ def evaluate_methods(
     sets = find_sets(data)
     place = torch.device(resolve_device(device))
     tasks = _tasks(methods, scales, sets, place, settings or {})
+    perceptual = find_perceptual(lpips, place)
     total, done, found = sum(len(task.data.items) for task in tasks), 0, 0
     tell = on_step or (lambda step: None)
     tell(Step(0, total, 0, ""))
@@ -59,11 +62,11 @@ def evaluate_methods(
         for task in tasks:
             scores = []
             for item in task.data.items:
-                key = _key(task, item, place, max_frames)
+                key = _key(task, item, place, max_frames, perceptual)
                 score = store.get(key)
                 found += score is not None
                 if score is None:
-                    score = _score(task, item, max_frames)
+                    score = _score(task, item, max_frames, perceptual)
                     store.put(key, score)
                 scores.append(replace(score, name=item.name))  # equal files may have several names
                 done += 1
@@ -98,16 +101,16 @@ def _tasks(
     return tasks
 
 
-def _score(task: _Task, item: Item, max_frames: int | None) -> ItemScore:
+def _score(task: _Task, item: Item, max_frames: int | None, perceptual: Perceptual | None) -> ItemScore:
     if task.data.kind == "clips" or isinstance(task.method, ClipMethod):
-        return score_clip(item, task.method, max_frames)
-    return score_picture(item, task.method)
+        return score_clip(item, task.method, max_frames, perceptual)
+    return score_picture(item, task.method, perceptual)
 
 
-def _key(task: _Task, item: Item, device: torch.device, max_frames: int | None) -> str:
+def _key(task: _Task, item: Item, device: torch.device, max_frames: int | None, perceptual: Perceptual | None) -> str:
     frames = max_frames if task.data.kind == "clips" else None
     scale = task.method.scale
-    how = (device_class(str(device)), str(torch.__version__))
+    how = (device_class(str(device)), str(torch.__version__), perceptual.digest if perceptual else None)
     return result_key(task.method.digest, scale, item.digest_at(scale), task.data.kind, frames, *how)
 
 

@@ -10,12 +10,11 @@ import torch
 
 from vsr.evaluation.protocol import (
     as_given,
+    compared,
     eight_bits,
     made_small,
-    result_luma,
     scored,
     smallest_side,
-    true_luma,
     truth_from,
 )
 
@@ -56,25 +55,29 @@ def test_what_methods_are_given() -> None:
 
 def test_grey_stays_grey() -> None:
     grey = truth_from(_smooth(24, 36, 1), 2)
-    assert torch.equal(true_luma(grey), grey[0])  # not squeezed into 16…235
+    assert all(torch.equal(one, grey[0]) for one in compared(grey, grey))  # not squeezed into 16…235
     assert made_small(grey, 2, "Y").shape == (1, 12, 18)
     three = made_small(grey, 2, "RGB")
     assert three.shape == (3, 12, 18)
     assert torch.equal(three[0], three[2])
     as_rgb = grey.expand(3, -1, -1)
-    assert torch.allclose(result_luma(as_rgb, grey), grey[0])
+    assert torch.allclose(compared(as_rgb, grey)[0], grey[0])
     assert scored(as_rgb, grey, three, 2)[0] > 200
 
 
-def test_scores_are_scikit_images() -> None:
+@pytest.mark.parametrize("colour", ["Y", "RGB"])
+def test_scores_are_scikit_images(colour: str) -> None:
     metrics = pytest.importorskip("skimage.metrics", reason="scikit-image is not installed")
     truth = truth_from(_smooth(40, 60, 3), 2)
-    result = truth + torch.from_numpy(RNG.normal(0, 6, truth.shape))
-    psnr_y, ssim_y, _ = scored(result, truth, made_small(truth, 2, "RGB"), 2)
     weights = np.array([65.481, 128.553, 24.966]) / 255
-    eight = np.clip(np.round(result.numpy()), 0, 255)
-    got = 16 + np.tensordot(weights, eight, axes=1)
-    wanted = np.round(16 + np.tensordot(weights, truth.numpy(), axes=1))
+    wanted = 16 + np.tensordot(weights, truth.numpy(), axes=1)
+    if colour == "Y":
+        result = torch.from_numpy(wanted + RNG.normal(0, 6, wanted.shape))[None]
+        got, wanted = np.clip(np.round(result[0].numpy()), 0, 255), np.round(wanted)
+    else:
+        result = truth + torch.from_numpy(RNG.normal(0, 6, truth.shape))
+        got = 16 + np.tensordot(weights, np.clip(np.round(result.numpy()), 0, 255), axes=1)
+    psnr_y, ssim_y, _ = scored(result, truth, made_small(truth, 2, "Y" if colour == "Y" else "RGB"), 2)
     inner = (slice(2, -2), slice(2, -2))
     assert psnr_y == pytest.approx(metrics.peak_signal_noise_ratio(wanted[inner], got[inner], data_range=255))
     _, full = metrics.structural_similarity(
