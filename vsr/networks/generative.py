@@ -7,9 +7,10 @@ its name says by the habits of the field, then what the architecture is mostly u
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
+from vsr.networks.base import NetworkSpec
 from vsr.networks.checkpoint import Checkpoint
-from vsr.networks.table import NETWORKS
 
 __all__ = ["is_generative"]
 
@@ -22,8 +23,8 @@ _FAITHFUL_NAME = re.compile(r"psnr|esrnet|bsrnet|gan_no|no_?gan", re.IGNORECASE)
 _ADVERSARIAL_NAME = re.compile(r"gan(?![a-z])|netg(?![a-z])|realesr(?!net)", re.IGNORECASE)
 
 
-def is_generative(name: str, checkpoint: Checkpoint) -> bool:
-    """``name``: the row of `NETWORKS` or spandrel's architecture."""
+def is_generative(name: str, checkpoint: Checkpoint, networks: Mapping[str, NetworkSpec]) -> bool:
+    """``name``: a row of ``networks`` or spandrel's architecture."""
     written = checkpoint.metadata.get("vsr.generative")
     if written is not None:
         return written == "true"
@@ -32,4 +33,4 @@ def is_generative(name: str, checkpoint: Checkpoint) -> bool:
         return False
     if _ADVERSARIAL_NAME.search(stem):
         return True
-    return NETWORKS[name].is_generative if name in NETWORKS else name in _ADVERSARIAL
+    return networks[name].is_generative if name in networks else name in _ADVERSARIAL

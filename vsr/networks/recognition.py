@@ -9,7 +9,6 @@ from torch import Tensor
 
 from vsr.errors import ModelError
 from vsr.networks.base import Found, NetworkSpec, Shapes, Upscaler
-from vsr.networks.table import NETWORKS
 
 __all__ = ["fill", "recognise"]
 
@@ -21,9 +20,9 @@ def _asked(row: NetworkSpec, shapes: Shapes) -> Found | None:
         return None
 
 
-def recognise(shapes: Shapes) -> Found | None:
-    """The architecture of ours that a state dict belongs to, or None."""
-    for row in NETWORKS.values():
+def recognise(shapes: Shapes, networks: Mapping[str, NetworkSpec], *, hint: str = "") -> Found | None:
+    """The architecture of ``networks`` that a state dict belongs to, or None; the row ``hint`` is asked first."""
+    for row in sorted(networks.values(), key=lambda row: row.name != hint):
         found = _asked(row, shapes)
         if found is not None:
             return found

@@ -73,16 +73,14 @@ def _load(path: Path) -> Any:
 
 def _unwrapped(content: Any, path: Path) -> Mapping[str, Any]:
     """The innermost dictionary of tensors."""
-    for _ in range(4):
-        if not isinstance(content, Mapping):
-            kind = "one tensor without a name" if isinstance(content, Tensor) else type(content).__name__
-            raise ModelError(f"{path}: holds {kind}, not a state dict (names with tensors)")
-        if any(isinstance(value, Tensor) for value in content.values()):
-            return content
-        inner = [content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
-        if not inner:
-            break
-        content = inner[0]
+    if not isinstance(content, Mapping):
+        kind = "one tensor without a name" if isinstance(content, Tensor) else type(content).__name__
+        raise ModelError(f"{path}: holds {kind}, not a state dict (names with tensors)")
+    for key in _WRAPPERS:
+        if isinstance(content.get(key), Mapping):
+            return _unwrapped(content[key], path)
+    if any(isinstance(value, Tensor) for value in content.values()):
+        return content
     keys = ", ".join(repr(key) for key in list(content)[:5]) or "nothing"
     raise ModelError(f"{path}: no weights in it; it holds {keys}")
 
