@@ -41,9 +41,11 @@ def _built(name: str, scale: int) -> Upscaler:
 
 def test_rows_are_whole() -> None:
     for name, row in NETWORKS.items():
-        assert name == row.name and re.fullmatch(r"[a-z0-9-]+", name)
+        assert name == row.name
+        assert re.fullmatch(r"[a-z0-9-]+", name)
         assert re.search(r"(19|20)\d\d", row.title), "a title names the year"
-        assert row.scales == tuple(sorted(row.scales)) and set(row.num_parameters) == set(row.scales)
+        assert row.scales == tuple(sorted(row.scales))
+        assert set(row.num_parameters) == set(row.scales)
         assert row.value_range in (1, 255)
 
 
@@ -60,7 +62,8 @@ def test_own_state_dict_is_recognised(name: str, scale: int) -> None:
     with torch.device("meta"):
         state = NETWORKS[name].build(scale).state_dict()
         found = recognise({key: tuple(value.shape) for key, value in state.items()}, NETWORKS)
-        assert found is not None and found.name == name
+        assert found is not None
+        assert found.name == name
         assert not found.scales or scale in found.scales
         again = found.build(scale).state_dict()
     assert {key: value.shape for key, value in again.items()} == {key: value.shape for key, value in state.items()}
@@ -89,7 +92,8 @@ def test_shapes(name: str, scale: int, size: tuple[int, int]) -> None:
         enlarged = module(pictures)
         alone = module(pictures[1:])
     assert enlarged.shape == (2, _channels(name), scale * size[0], scale * size[1])
-    assert enlarged.dtype == torch.float32 and bool(torch.isfinite(enlarged).all())
+    assert enlarged.dtype == torch.float32
+    assert bool(torch.isfinite(enlarged).all())
     assert torch.equal(pictures, kept), "the input is left as it was"
     torch.testing.assert_close(enlarged[1:], alone, rtol=1e-3, atol=1e-4 * float(alone.abs().max()))
 
@@ -162,6 +166,7 @@ def test_half_precision_takes_and_gives_float32(name: str, scale: int, dtype: to
     with torch.inference_mode():
         exact = module(pictures)
         half = module.to(dtype=dtype, memory_format=torch.channels_last)(pictures)
-    assert half.dtype == torch.float32 and half.shape == exact.shape
+    assert half.dtype == torch.float32
+    assert half.shape == exact.shape
     spread = float((exact - exact.mean()).abs().max()) + float(exact.abs().max())
     assert float((half - exact).abs().max()) < 0.1 * spread

@@ -130,10 +130,10 @@ def _recognised(checkpoint: Checkpoint, networks: Mapping[str, NetworkSpec]) -> 
     found = recognise(checkpoint.shapes, networks, hint=checkpoint.metadata.get("vsr.architecture", ""))
     if found is None:
         foreign = _foreign(checkpoint, networks)
-        generative = is_generative(foreign.architecture, checkpoint, networks)
+        generative = is_generative(checkpoint, mostly=foreign.mostly_generative)
         return Weights(source, checkpoint, foreign, (foreign.scale,), generative)
-    scales = found.scales or _told_scales(checkpoint)
-    return Weights(source, checkpoint, found, scales, is_generative(found.name, checkpoint, networks))
+    generative = is_generative(checkpoint, mostly=networks[found.name].is_generative)
+    return Weights(source, checkpoint, found, found.scales or _told_scales(checkpoint), generative)
 
 
 def _told_scales(checkpoint: Checkpoint) -> tuple[int, ...]:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from vsr.errors import MachineError, ModelError
 from vsr.networks.base import Colour, Upscaler
+from vsr.networks.blocks import weights_dtype
+from vsr.networks.spandrel_table import SPANDREL
 
 __all__ = ["SpandrelUpscaler", "spandrel_upscaler"]
 
@@ -23,6 +26,8 @@ class SpandrelUpscaler(Upscaler):
     architecture: str
     """spandrel's name for it."""
     colour: Colour
+    mostly_generative: bool
+    """Whether published weights of it were mostly trained adversarially."""
 
     def __init__(self, descriptor: Any) -> None:
         super().__init__()
@@ -31,13 +36,22 @@ class SpandrelUpscaler(Upscaler):
         self.scale = int(descriptor.scale)
         self.architecture = str(descriptor.architecture.name)
         self.colour = "Y" if descriptor.input_channels == 1 else "RGB"
-        self.context_px = _CONTEXTS.get(descriptor.architecture.id, _whole_picture)(self.model)
-        self.multiple = max(1, descriptor.size_requirements.multiple_of)
+        row = SPANDREL.get(descriptor.architecture.id)
+        self.mostly_generative = row is not None and row.is_generative
+        self.context_px = row.context_px(self.model) if row is not None and row.context_px is not None else None
+        self._one_by_one = descriptor.architecture.id == "IPT"  # it joins a batch along its channels
+        unshuffled = getattr(self.model, "shuffle_factor", None) or 1
+        self.multiple = max(1, descriptor.size_requirements.multiple_of, unshuffled)
         self.min_size = max(1, descriptor.size_requirements.minimum)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """``(B, C, H, W)`` in 0…1 → ``(B, C, scale·H, scale·W)``."""
-        enlarged: Tensor = self._run(self.model, pictures.to(next(self.model.parameters()).dtype))
+        dtype = weights_dtype(self.model)
+        copied = pictures.to(dtype, copy=True)  # RCAN works on its input in place
+        given = torch.split(copied, 1 if self._one_by_one else max(1, len(pictures)))
+        # some of these networks make masks in float32 on the way; autocast lets them meet half-precision weights
+        with torch.autocast(pictures.device.type, dtype, enabled=dtype in (torch.float16, torch.bfloat16)):
+            enlarged = torch.cat([self._run(self.model, part) for part in given])
         return enlarged.to(pictures.dtype)
 
 
@@ -51,19 +65,6 @@ class _Compact(SpandrelUpscaler):
             features = layer(features)
         residual: Tensor = model.upsampler(features).to(pictures.dtype)
         return residual + nn.functional.interpolate(pictures, scale_factor=float(self.scale), mode="nearest")
-
-
-def _whole_picture(model: nn.Module) -> None:
-    """Not known to end anywhere."""
-    del model
-
-
-def _convolutions(model: nn.Module) -> int:
-    """One pixel for each 3×3 convolution, all at the input's size, one after the other."""
-    return sum(isinstance(layer, nn.Conv2d) for layer in model.modules())
-
-
-_CONTEXTS: Mapping[str, Callable[[nn.Module], int | None]] = {"Compact": _convolutions}
 
 
 def spandrel_upscaler(tensors: Mapping[str, Tensor], source: str) -> SpandrelUpscaler | None:
