@@ -14,6 +14,7 @@ from vsr.media.images import IMAGE_SUFFIXES, is_image_sequence, is_numbered
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe as probe_source
 from vsr.media.suffixes import VIDEO_SUFFIXES
+from vsr.networks import Network
 from vsr.pipeline.batch import is_done, write_batch
 from vsr.pipeline.executor import Executor
 from vsr.pipeline.job import Job, Span
@@ -165,7 +166,7 @@ def upscale(
 
 
 def evaluate(
-    methods: str | Sequence[str],
+    methods: str | Network | Sequence[str | Network],
     scales: int | Sequence[int],
     data: PathLike | Sequence[PathLike],
     *,
@@ -179,7 +180,8 @@ def evaluate(
     """Measure methods against known truth, as the papers do (MATLAB's bicubic and luma, border of the scale left out).
 
     Args:
-        methods: ``bicubic``, ``lanczos``, networks by name or file, restorers such as ``multiframe`` (clips only).
+        methods: ``bicubic``, ``lanczos``, networks by name or file or as `vsr.networks.Network`, restorers such as
+            ``multiframe`` (clips only).
         scales: whole magnifications; all methods are measured at all of them.
         data: folders of pictures (the truths), folders of video clips, or single files. Of a clip a small version is
             made, unless one lies beside it: ``X_GT.mkv`` (or ``X.mkv``) with ``X_BIx4.mkv``.
@@ -196,7 +198,7 @@ def evaluate(
         print(vsr.evaluate(["bicubic", "vdsr.mat"], 2, "Set5").results[1].mean.psnr_y)
     """
     return evaluate_methods(
-        [methods] if isinstance(methods, str) else list(methods),
+        [methods] if isinstance(methods, (str, Network)) else list(methods),
         [scales] if isinstance(scales, int) else list(scales),
         [Path(one) for one in ([data] if isinstance(data, (str, Path)) else data)],
         device=device,

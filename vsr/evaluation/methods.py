@@ -13,7 +13,7 @@ from vsr.evaluation.base import Method
 from vsr.evaluation.interpolation import interpolation_method
 from vsr.evaluation.networks import network_method
 from vsr.evaluation.restoration import restoration_method
-from vsr.networks import NETWORKS
+from vsr.networks import NETWORKS, Network, load_network
 from vsr.networks.locating import find_weights, is_path
 from vsr.observation.resample import KERNELS
 from vsr.restorers import RESTORERS
@@ -21,19 +21,23 @@ from vsr.restorers import RESTORERS
 __all__ = ["open_method"]
 
 
-def open_method(text: str, scale: int, device: torch.device, settings: Mapping[str, Any]) -> Method:
-    """A kernel, a restorer, or a network by name or file, for one scale.
+def open_method(wanted: str | Network, scale: int, device: torch.device, settings: Mapping[str, Any]) -> Method:
+    """A kernel, a restorer, or a network (by name, by file, or itself), for one scale.
 
     Raises `UsageError` for a name that nothing has, `ModelError` for weights that cannot be loaded or that lack the
     scale.
     """
+    if isinstance(wanted, Network):
+        if wanted.scale != scale:
+            raise UsageError(f"{wanted.source or wanted.name} enlarges x{wanted.scale}, not x{scale}")
+        return network_method(wanted.source or wanted.name, wanted, device)
     for kernel in KERNELS:
-        if text == kernel:
+        if wanted == kernel:
             return interpolation_method(kernel, scale, device)
-    if text in RESTORERS:
-        return restoration_method(text, scale, device, settings)
-    _refuse_unknown(text)
-    return network_method(text, scale, device)
+    if wanted in RESTORERS:
+        return restoration_method(wanted, scale, device, settings)
+    _refuse_unknown(wanted)
+    return network_method(wanted, load_network(wanted, scale), device)
 
 
 def _refuse_unknown(text: str) -> None:

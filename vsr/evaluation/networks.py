@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from vsr.evaluation.base import PictureMethod
-from vsr.networks import Network, load_network
+from vsr.networks import Network
 
 __all__ = ["network_method"]
 
@@ -36,14 +36,13 @@ def _wanted(side: int, network: Network) -> int:
     return -(-max(side, network.min_size) // network.multiple) * network.multiple
 
 
-def network_method(name: str, scale: int, device: torch.device) -> PictureMethod:
-    """The network that `vsr.networks.load_network` makes of a name or file, in float32."""
-    network = load_network(name, scale)
+def network_method(name: str, network: Network, device: torch.device) -> PictureMethod:
+    """A network in float32, called ``name``."""
     return PictureMethod(
         name=name,
         description=f"{network.name}, {network.num_parameters:,} parameters, {network.colour}",
         digest=f"{network.name}:{network.digest}",
-        scale=scale,
+        scale=network.scale,
         colour=network.colour,
         enlarge=_Enlarger(network, device),
     )

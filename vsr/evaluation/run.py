@@ -21,6 +21,7 @@ from vsr.evaluation.protocol import PROTOCOL
 from vsr.evaluation.records import Evaluation, ItemScore, OnStep, SetScore, Step
 from vsr.evaluation.resume import ResultStore, result_key
 from vsr.evaluation.sets import DataSet, Item, find_sets
+from vsr.networks import Network
 from vsr.pipeline.job import resolve_device
 from vsr.pipeline.sidecar import device_class
 
@@ -38,7 +39,7 @@ class _Task:
 
 
 def evaluate_methods(
-    methods: Sequence[str],
+    methods: Sequence[str | Network],
     scales: Sequence[int],
     data: Sequence[Path],
     *,
@@ -79,7 +80,7 @@ def evaluate_methods(
 
 
 def _tasks(
-    methods: Sequence[str],
+    methods: Sequence[str | Network],
     scales: Sequence[int],
     sets: Sequence[DataSet],
     device: torch.device,
@@ -91,14 +92,21 @@ def _tasks(
         if not 1 <= scale <= _MAX_SCALE:
             raise UsageError(f"scale {scale} is not possible; allowed are whole numbers from 1 to {_MAX_SCALE}")
     tasks = []
-    for name in dict.fromkeys(methods):
+    stills = [one.name for one in sets if one.kind == "pictures"]
+    for wanted in _once(methods):
         for scale in dict.fromkeys(scales):
-            method = open_method(name, scale, device, settings)
+            method = open_method(wanted, scale, device, settings)
             tasks += [_Task(method, one) for one in sets]
-            stills = [one.name for one in sets if one.kind == "pictures"]
             if isinstance(method, ClipMethod) and stills:
-                raise UsageError(f"{name} restores frames from each other and needs clips; {stills[0]} holds pictures")
+                raise UsageError(
+                    f"{method.name} restores frames from each other and needs clips; {stills[0]} holds pictures"
+                )
     return tasks
+
+
+def _once(methods: Sequence[str | Network]) -> list[str | Network]:
+    """Without repeated names; networks cannot be told apart by comparing them."""
+    return [one for number, one in enumerate(methods) if isinstance(one, Network) or one not in methods[:number]]
 
 
 def _score(task: _Task, item: Item, max_frames: int | None, perceptual: Perceptual | None) -> ItemScore:
