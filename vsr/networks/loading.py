@@ -161,7 +161,7 @@ def _listed(scales: tuple[int, ...]) -> str:
 
 
 def _title(weights: Weights) -> str:
-    return f"{weights.source} ({weights.name} {_listed(weights.scales)})".replace(" )", ")")
+    return f"{weights.source} ({weights.name}{' ' if weights.scales else ''}{_listed(weights.scales)})"
 
 
 def _choose(weights: Weights, wanted: int | None) -> int:

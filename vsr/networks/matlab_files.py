@@ -43,12 +43,16 @@ _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCT, _CHAR, _FIRST_NUMBER, _LAST_NUMBER = 1, 2, 4, 6, 15
 _CLASS_DTYPES = ("f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")
 _COMPLEX = 0x0800
-_MAX_BYTES = 1 << 30  # unpacked; the largest network published in this format has 7 MB
+_MAX_BYTES = 1 << 28  # unpacked; the largest network published in this format has 7 MB
 _MAX_DEPTH = 16
 
 
 class _Damaged(Exception):
     """What is wrong, without the file's name."""
+
+
+class _Unreadable(Exception):
+    """What is no plain data, without the file's name."""
 
 
 class _Reader:
@@ -121,9 +125,7 @@ class _Reader:
         if kind == _STRUCT:
             return name, self._struct(size, depth)
         if not _FIRST_NUMBER <= kind <= _LAST_NUMBER or flags & _COMPLEX:
-            raise _Damaged(
-                f"{name or 'a value'} is no plain array (class {kind}); only numbers, text, cells and structs"
-            )
+            raise _Unreadable(f"{name or 'a value'} is of class {kind}")
         values = self.numbers()
         if values.size != size:
             raise _Damaged(f"{name or 'a value'} has {values.size} numbers, its size {shape} wants {size}")
@@ -177,6 +179,8 @@ def read_matlab(path: Path) -> dict[str, MatValue]:
         if len(data) < 128 or data[126:128] not in (b"IM", b"MI"):
             raise _Damaged("its header is cut off")
         return _variables(memoryview(data)[128:], "<" if data[126:128] == b"IM" else ">")
+    except _Unreadable as error:
+        raise ModelError(f"{path}: {error}; only real numbers, text, cells and structs can be read") from error
     except (_Damaged, zlib.error, IndexError, ValueError, MemoryError) as error:
         raise ModelError(f"{path}: a damaged MATLAB file ({error}); fetch it again") from error
     except OSError as error:
