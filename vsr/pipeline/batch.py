@@ -13,6 +13,7 @@ from vsr.pipeline.manifest import load_manifest, output_files
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.sidecar import canonical, write_atomically
 from vsr.pipeline.storage import deliver, is_url, join_url, local_place, stage, url_exists
+from vsr.restorers.model import has_same_weights
 
 __all__ = ["BATCH_FILE", "is_done", "write_batch"]
 
@@ -35,6 +36,7 @@ def is_done(request: Request) -> Outcome | None:
             same = same and (source.is_dir() or facts.st_size == size) and int(facts.st_mtime) <= written
         else:
             same = same and manifest["input"]["path"] == str(request.source)
+        same = same and has_same_weights(request.settings.method, manifest["method"]["model"])
     except (VsrError, OSError, KeyError, ValueError, TypeError):
         return None  # nothing there, or nothing that can be relied on: the run itself says so
     return Outcome(request.source, request.output, manifest, was_done=True) if same else None

@@ -1,0 +1,120 @@
+"""Does a restored frame agree with what the camera recorded? Measured for any method, enforced where asked for.
+
+The frame is recorded again through a degradation of `vsr.observation` and compared with the input. What should be left
+is the noise of the input: its own, and that of rounding to code values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from vsr.frames import PixelLayout, VideoFrame
+from vsr.observation import Recording
+from vsr.restorers.base import Geometry
+from vsr.restorers.noise import estimate_noise
+from vsr.restorers.projection import project, rms
+
+__all__ = ["Agreement", "Consistency"]
+
+_LEAST_SHARE = 1e-3  # of full range: 60 dB. Finer than that no residual needs to be
+_FLOAT_STEP = 1 / 255  # of floating-point samples, whose rounding is not known
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well a restored frame agrees with the input."""
+
+    lr_psnr_db: float
+    """PSNR of the frame, recorded again, against the input: luma, or R, G and B together."""
+    residual_over_noise: float
+    """Root mean square of that difference over the input's noise; 1 is what should be left."""
+    input_noise_sigma: float
+    """Standard deviation of the input's noise as a share of full range, rounding to codes included."""
+
+    def findings(self) -> Mapping[str, float]:
+        """By the names of `vsr.restorers.findings`."""
+        return {
+            "lr_psnr_db": self.lr_psnr_db,
+            "residual_over_noise": self.residual_over_noise,
+            "input_noise_sigma": self.input_noise_sigma,
+        }
+
+
+def _recorded(frame: VideoFrame, plane: int, like: Tensor) -> Tensor:
+    values = frame.planes[plane].to(like.device).float()
+    return torch.nan_to_num(values) if frame.layout.is_float else values
+
+
+def _noise_sigma(plane: Tensor, layout: PixelLayout, given: float | None) -> float:
+    """Noise of an input plane in code values, at least that of rounding; ``given`` is in code values of 8 bits."""
+    step = _FLOAT_STEP if layout.is_float else 1.0
+    own = estimate_noise(plane, layout.peak) if given is None else given * layout.peak / 255
+    return max(math.hypot(own, step / math.sqrt(12)), _LEAST_SHARE * layout.peak)
+
+
+@dataclass
+class Consistency:
+    """Compares and projects frames of one geometry."""
+
+    geometry: Geometry
+    degradation: str
+    """Name in `vsr.observation.DEGRADATIONS`: how the input is taken to have come about."""
+    noise_sigma: float | None = None
+    """Noise of the input in code values of 8 bits; None: told from each frame."""
+    _operators: dict[tuple[object, ...], Recording] = field(default_factory=dict, repr=False)
+
+    @property
+    def applies(self) -> bool:
+        """Whether there is anything to compare: pictures that became no smaller."""
+        return min(self.geometry.scale_x, self.geometry.scale_y) >= 1
+
+    def _operator(self, frame: VideoFrame, plane: int) -> Recording:
+        layout, geometry = frame.layout, self.geometry
+        x, y = layout.siting_offset(frame.color.chroma_location) if layout.is_chroma(plane) else (0.0, 0.0)
+        sizes = (
+            layout.plane_size(plane, geometry.out_width, geometry.out_height),
+            layout.plane_size(plane, geometry.width, geometry.height),
+        )
+        key = (sizes, x, y)
+        if key not in self._operators:
+            scale_yx = (geometry.scale_y, geometry.scale_x)
+            self._operators[key] = Recording(*sizes, self.degradation, scale_yx, (y, x))
+        return self._operators[key]
+
+    def _noise(self, frame: VideoFrame, plane: int, recorded: Tensor) -> float:
+        return _noise_sigma(recorded, frame.layout, self.noise_sigma)
+
+    def measure(self, frame: VideoFrame, planes: tuple[Tensor, ...]) -> Agreement:
+        """How well ``planes``, float32 code values at the output's size, agree with the input ``frame``.
+
+        Values are compared as they are stored: cut at the ends of the code range.
+        """
+        layout = frame.layout
+        compared = range(3 if layout.family == "rgb" else 1)
+        squares = noise = 0.0
+        for plane in compared:
+            recorded = _recorded(frame, plane, planes[plane])
+            stored = planes[plane] if layout.is_float else planes[plane].clamp(0, layout.peak)
+            squares += rms(recorded - self._operator(frame, plane).A(stored)) ** 2 / len(compared)
+            noise += self._noise(frame, plane, recorded) ** 2 / len(compared)
+        peak = layout.peak
+        lr_psnr = 10 * math.log10(peak**2 / max(squares, 1e-12 * peak**2))
+        return Agreement(round(lr_psnr, 3), round(math.sqrt(squares / noise), 4), round(math.sqrt(noise) / peak, 6))
+
+    def project(self, frame: VideoFrame, planes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """``planes`` brought into agreement with ``frame``, each colour plane for itself; see `project`.
+
+        What is left is the noise of the input's plane. Alpha stays.
+        """
+        num_colours = frame.layout.num_planes - frame.layout.has_alpha
+        projected = []
+        for plane in range(num_colours):
+            recorded = _recorded(frame, plane, planes[plane])
+            wanted = self._noise(frame, plane, recorded)
+            projected.append(project(planes[plane], recorded, self._operator(frame, plane), wanted))
+        return (*projected, *planes[num_colours:])
