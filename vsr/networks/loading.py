@@ -32,6 +32,8 @@ class Weights:
     scales: tuple[int, ...]
     """Magnifications they serve; empty if neither weights nor metadata nor name tell."""
     is_generative: bool
+    is_blend: bool = False
+    """Whether they lie between two files."""
 
     @property
     def name(self) -> str:
@@ -109,7 +111,7 @@ def read_weights(
     found = first.found if isinstance(first.found, Found) else _foreign(mixed, networks)
     generative = (first.is_generative and blend.share < 1) or (second.is_generative and blend.share > 0)
     scales = common or first.scales or second.scales
-    return Weights(f"{first.source}:{second.source}@{blend.share:g}", mixed, found, scales, generative)
+    return Weights(f"{first.source}:{second.source}@{blend.share:g}", mixed, found, scales, generative, is_blend=True)
 
 
 def _pick(text: str, scale: int | None) -> Path:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from vsr.errors import MachineError, ModelError
@@ -25,9 +29,26 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ModelError(f"{path}: a truncated or damaged safetensors file ({error}); fetch it again") from error
 
 
-def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a file; the same content gives the same bytes."""
-    from safetensors.torch import save_file
+_DTYPES = {torch.int64: "I64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+"""What is written, the widest first, so that every tensor is aligned."""
 
-    ordered = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
-    save_file(ordered, path, metadata=dict(metadata))
+
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a file; the same content gives the same bytes, which the library does not promise for metadata."""
+    order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
+    start = 0
+    for name in order:
+        tensor = tensors[name]
+        stop = start + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, stop]}
+        start = stop
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in order:
+            values = tensors[name].detach().cpu().contiguous()
+            file.write(values.reshape(-1).view(torch.uint8).numpy().tobytes())
+        file.flush()
+        os.fsync(file.fileno())

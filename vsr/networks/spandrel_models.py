@@ -24,7 +24,9 @@ class SpandrelUpscaler(Upscaler):
     """One of spandrel's networks: takes and gives float32, runs in the type of its weights."""
 
     architecture: str
-    """spandrel's name for it."""
+    """spandrel's name for it, for people."""
+    architecture_id: str
+    """spandrel's identifier of it."""
     colour: Colour
     mostly_generative: bool
     """Whether published weights of it were mostly trained adversarially."""
@@ -35,6 +37,7 @@ class SpandrelUpscaler(Upscaler):
         self._run: Callable[[nn.Module, Tensor], Tensor] = descriptor._call_fn
         self.scale = int(descriptor.scale)
         self.architecture = str(descriptor.architecture.name)
+        self.architecture_id = str(descriptor.architecture.id)
         self.colour = "Y" if descriptor.input_channels == 1 else "RGB"
         row = SPANDREL.get(descriptor.architecture.id)
         self.mostly_generative = row is not None and row.is_generative

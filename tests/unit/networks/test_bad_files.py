@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from vsr.errors import ModelError
 from vsr.networks import NETWORKS, load_network
@@ -80,7 +79,10 @@ def test_whole_module_is_refused_with_the_reason(write: Callable[[Path, Any], Pa
 
 def test_torchscript_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "script.pt"
-    torch.jit.save(torch.jit.script(nn.ReLU()), path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("script/data.pkl", pickle.dumps({}))
+        archive.writestr("script/code/__torch__.py", "class ReLU(Module): ...")
+        archive.writestr("script/constants.pkl", pickle.dumps(()))
     with pytest.raises(ModelError, match=r"TorchScript program"):
         load_network(path)
 

@@ -13,7 +13,7 @@ import scipy.io
 import torch
 
 from vsr.errors import ModelError
-from vsr.networks import load_network
+from vsr.networks import load_network, matlab_files
 from vsr.networks.matlab_files import MatCell, MatStruct, read_matlab
 
 RANDOM = np.random.default_rng(1)
@@ -99,12 +99,12 @@ def test_both_byte_orders(order: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_matlab(path)["name"], values)
 
 
-def test_compressed_bomb(tmp_path: Path) -> None:
-    packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(bytes(1 << 24)) for _ in range(20)) + packer.flush()
+def test_compressed_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matlab_files, "_MAX_BYTES", 3 << 20)
+    packed = zlib.compress(bytes(4 << 20), 9)
     path = tmp_path / "bomb.mat"
     path.write_bytes(_file("<", struct.pack("<II", 15, len(packed)) + packed))
-    with pytest.raises(ModelError, match="it unpacks to more than 256 MiB"):
+    with pytest.raises(ModelError, match="it unpacks to more than 3 MiB"):
         read_matlab(path)
 
 
@@ -120,6 +120,7 @@ def _resized(length: int) -> bytes:
         (_matrix("<", b"handle", np.zeros((1, 1)), kind=16), "handle is of class 16"),
         (_matrix("<", b"object", np.zeros((1, 1)), kind=17), "object is of class 17"),
         (_matrix("<", b"z", np.zeros((1, 1)), kind=6 | 0x0800), "z is of class 6"),
+        (_resized(9), "x has 6 numbers"),
         (_resized(1 << 20), "x claims the size"),
         (_element("<", 3, bytes(8)), "an array was expected, found type 3"),
         (struct.pack("<II", 14, 400) + bytes(16), "it ends in the middle of a variable"),
