@@ -187,7 +187,7 @@ def evaluate(
             made, unless one lies beside it: ``X_GT.mkv`` (or ``X.mkv``) with ``X_BIx4.mkv``.
         device: ``auto``, ``cpu``, ``cuda:N``.
         max_frames: first frames of each clip that are used; all by default.
-        settings: options of restorers, as for `upscale`.
+        settings: options of networks and restorers, as for `upscale`; networks run in float32 by default.
         lpips: file of weights for LPIPS; by default ``lpips-alex`` among the models, and without it no LPIPS.
         resume: file in which results are kept as they come; what it holds already is not measured again.
         on_step: called from this thread after every picture and clip.

@@ -39,7 +39,10 @@ def evaluate(
     ] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="First frames of each clip that are used.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE...", help="Options of multiframe.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE...", help="Options of methods (vsr presets --keys).")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Of networks: float32, float16, bfloat16, auto.  [default: float32]")
     ] = None,
     lpips: Annotated[
         Path | None, typer.Option(help="Weights for LPIPS.  [default: lpips-alex among the models, if there]")
@@ -72,7 +75,7 @@ def evaluate(
             data,
             device=device,
             max_frames=frames,
-            settings=_settings(set_ or []),
+            settings=_settings(set_ or [], precision),
             lpips=lpips,
             resume=kept,
             on_step=report,
@@ -100,12 +103,13 @@ def _style(flags: dict[TableFormat, bool], output: Path | None) -> TableFormat:
     return by_suffix.get(output.suffix.lower(), "markdown") if output is not None else "markdown"
 
 
-def _settings(texts: list[str]) -> dict[str, Any]:
-    if not texts:
-        return {}
-    from vsr.pipeline.settings import parse_assignment
+def _settings(texts: list[str], precision: str | None) -> dict[str, Any]:
+    chosen: dict[str, Any] = {} if precision is None else {"precision": precision}
+    if texts:
+        from vsr.pipeline.settings import parse_assignment
 
-    return dict(parse_assignment(text) for text in texts)
+        chosen |= dict(parse_assignment(text) for text in texts)
+    return chosen
 
 
 def _place_of_results(resume: Path | None, output: Path | None) -> Path:
