@@ -41,7 +41,16 @@ from vsr.restorers.agreement import consistency_of, watched
 from vsr.restorers.findings import Means
 from vsr.timeline import Segment
 
-__all__ = ["Finish", "SegmentWorker", "build_restorer", "chain_frames", "fix_threads", "halo_frames", "survey_frames"]
+__all__ = [
+    "Finish",
+    "Made",
+    "SegmentWorker",
+    "build_restorer",
+    "chain_frames",
+    "fix_threads",
+    "halo_frames",
+    "survey_frames",
+]
 
 _QUEUE_FRAMES = 3
 _LARGE_BYTES = 256 << 20  # of a restored frame: larger ones are rounded before they wait, one at a time
@@ -89,7 +98,7 @@ def chain_frames(job: Job) -> int:
 
 
 @dataclass(frozen=True)
-class _Made:
+class Made:
     """A restored frame that waits for the encoder."""
 
     pts: int
@@ -151,12 +160,8 @@ class SegmentWorker:
 
     def _feed(self, planned: PlannedSegment, sink: SegmentSink) -> Generator[int, None, dict[str, float]]:
         """Decode, restore and encode side by side; returns the means of what the restorer found."""
-        restorer = self._restorer_for(planned)
         depth = 1 if self._are_large else _QUEUE_FRAMES
-        with (
-            Overlap(self.pictures(planned), _QUEUE_FRAMES, "decode") as decoded,
-            Overlap(self._restored(restorer, planned, decoded), depth, "restore") as restored,
-        ):
+        with Overlap(self.restored(planned), depth, "restore") as restored:
             means = Means()
             for count, made in enumerate(restored, 1):
                 sink.write(made.pixels(), made.pts)
@@ -171,16 +176,18 @@ class SegmentWorker:
         sizes = [layout.plane_size(n, self._job.out_width, self._job.out_height) for n in range(layout.num_planes)]
         return sum(height * width for height, width in sizes) * 4 > _LARGE_BYTES
 
-    def _restored(self, restorer: Restorer, planned: PlannedSegment, pictures: Iterable[VideoFrame]) -> Iterator[_Made]:
-        """Restored frames on their way to the encoder, with what they tell of their agreement with the input."""
+    def restored(self, planned: PlannedSegment) -> Iterator[Made]:
+        """Restored frames as they wait for the encoder, with what they tell of their agreement with the input."""
         job, head = self._job, planned.records[0]
+        restorer = self._restorer_for(planned)
         consistency = consistency_of(job.geometry(head.width, head.height), job.options)
-        for frame in watched(restorer, pictures, consistency):
-            if self._are_large:
-                pixels = quantise(frame, job.target)
-                yield _Made(frame.pts, frame.findings, partial(_as_they_are, pixels))
-            else:
-                yield _Made(frame.pts, frame.findings, partial(quantise, frame, job.target))
+        with Overlap(self.pictures(planned), _QUEUE_FRAMES, "decode") as decoded:
+            for frame in watched(restorer, decoded, consistency):
+                if self._are_large:
+                    pixels = quantise(frame, job.target)
+                    yield Made(frame.pts, frame.findings, partial(_as_they_are, pixels))
+                else:
+                    yield Made(frame.pts, frame.findings, partial(quantise, frame, job.target))
 
     def _finish(
         self,
