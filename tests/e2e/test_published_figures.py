@@ -10,8 +10,14 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 import vsr
+from vsr.evaluation.base import PictureMethod
+from vsr.evaluation.methods import open_method
+from vsr.evaluation.protocol import made_small, scored, truth_from
+from vsr.media.pictures import read_picture
+from vsr.metrics import psnr
 
 _FOLDER = Path(os.environ.get("VSR_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -50,3 +56,21 @@ def test_networks(weights: str, figures: dict[int, float], within: float) -> Non
         [row] = vsr.evaluate(str(path), scale, pictures).results
         assert row.mean.psnr_y == pytest.approx(figure, abs=within), f"x{scale}"
         assert row.mean.lr_psnr > 45, f"x{scale}: not consistent with its input"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", [weights for weights, _, _ in NETWORKS])
+def test_half_precision_costs_next_to_nothing(weights: str) -> None:
+    """float16 against float32: at most 0.02 dB against the truth, at least 60 dB between the two."""
+    item = _data("images", "Set5", "butterfly.bmp")
+    path = str(_data("weights", *weights.format(scale=4).split("/")))
+    truth = truth_from(read_picture(item), 4)
+    results, figures = [], []
+    for precision in ("float32", "float16"):
+        method = open_method(path, 4, torch.device("cpu"), {"precision": precision})
+        assert isinstance(method, PictureMethod)
+        given = made_small(truth, 4, method.colour)
+        results.append(method.enlarge(given))
+        figures.append(scored(results[-1], truth, given, 4)[0])
+    assert figures[1] == pytest.approx(figures[0], abs=0.02)
+    assert psnr(results[0], results[1]) >= 60
