@@ -63,9 +63,10 @@ def test_own_state_dict_is_recognised(name: str, scale: int) -> None:
         state = NETWORKS[name].build(scale).state_dict()
         found = recognise({key: tuple(value.shape) for key, value in state.items()}, NETWORKS)
         assert found is not None
-        assert found.name == name
-        assert not found.scales or scale in found.scales
-        again = found.build(scale).state_dict()
+        row, inside = found
+        assert row.name == inside.name == name
+        assert not inside.scales or scale in inside.scales
+        again = inside.build(scale).state_dict()
     assert {key: value.shape for key, value in again.items()} == {key: value.shape for key, value in state.items()}
 
 
@@ -78,7 +79,7 @@ def test_only_one_family_recognises_it(name: str, scale: int) -> None:
     names = set()
     for row in NETWORKS.values():
         found = recognise(shapes, {row.name: row})
-        names |= {found.name} if found else set()
+        names |= {found[1].name} if found else set()
     assert names == {name}
 
 

@@ -32,6 +32,13 @@ def _fsrcnn(path: Path, seed: int = 0) -> Path:
     return path
 
 
+def test_alone_it_says_what_there_is(call: Call) -> None:
+    done = call("models")
+    assert done.code == 0
+    assert all(word in done.out for word in ("list", "show", "convert"))
+    assert done.err == ""
+
+
 def test_list(call: Call, folder: Path) -> None:
     empty = call("models", "list")
     assert empty.code == 0

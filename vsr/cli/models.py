@@ -15,11 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "convert_model", "list_models", "show_model"]
 
-app = typer.Typer(no_args_is_help=True, help="Networks and their weights: list, show, convert.")
+app = typer.Typer(help="Networks and their weights: list, show, convert.")
 
 _Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")]
 _Scale = Annotated[int | None, typer.Option(min=1, help="Magnification, where several are there or none is told.")]
+
+
+@app.callback(invoke_without_command=True)
+def _overview(context: typer.Context) -> None:
+    """Shows the help where no command is given."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command("list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import struct
 from pathlib import Path
 from typing import Literal
@@ -61,7 +62,10 @@ def _foreign(head: bytes) -> str:
 def weights_kind(path: Path) -> FileKind:
     """The format of a file of weights; raises `ModelError` that says what the file is if it holds none."""
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise ModelError(f"{path}: a pipe or a device, not a file; {_EXPECTED}")
+        size = status.st_size
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except FileNotFoundError as error:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsr.networks.base import Colour, Found, Framework, Network
-from vsr.networks.loading import Weights, load_network, read_weights
+from vsr.networks.base import Colour, Framework
+from vsr.networks.loading import Weights, make_network, read_weights
 from vsr.networks.locating import SUFFIXES, model_folders, scale_in_name
 from vsr.networks.saving import save_weights
+from vsr.networks.spandrel_models import SpandrelUpscaler
 from vsr.networks.spandrel_table import SPANDREL
-from vsr.networks.table import NETWORKS
 
 __all__ = ["WeightsFacts", "convert_weights", "describe_weights", "installed_weights"]
 
@@ -47,13 +47,13 @@ class WeightsFacts:
     """What the file says of itself."""
 
 
-def _titled(weights: Weights) -> tuple[str, Framework | None, int]:
-    """Title, framework and value range."""
-    if isinstance(weights.found, Found):
-        row = NETWORKS[weights.name]
-        return row.title, row.framework, row.value_range
-    foreign = SPANDREL.get(weights.found.architecture_id)
-    return (foreign.title if foreign else ""), None, 1
+def _published(weights: Weights) -> tuple[str, Framework | None, tuple[int, ...], int]:
+    """Title, framework, scales and value range of the architecture."""
+    if isinstance(weights.found, SpandrelUpscaler):
+        foreign = SPANDREL.get(weights.found.architecture_id)
+        return (foreign.title if foreign else ""), None, (), 1
+    row, _ = weights.found
+    return row.title, row.framework, row.scales, row.value_range
 
 
 def describe_weights(name_or_path: str | Path, scale: int | None = None) -> WeightsFacts:
@@ -61,10 +61,13 @@ def describe_weights(name_or_path: str | Path, scale: int | None = None) -> Weig
 
     ``scale`` picks among several files of one name, and stands for the scale of weights that do not tell theirs.
     """
-    weights = read_weights(name_or_path, scale)
-    title, framework, value_range = _titled(weights)
-    tried = weights.scales or ((scale,) if scale else NETWORKS[weights.name].scales)
-    networks: dict[int, Network] = {each: load_network(name_or_path, each) for each in tried}
+    return _described(read_weights(name_or_path, scale), scale)
+
+
+def _described(weights: Weights, scale: int | None) -> WeightsFacts:
+    title, framework, usual, value_range = _published(weights)
+    tried = weights.scales or ((scale,) if scale else usual)
+    networks = {each: make_network(weights, each) for each in tried}
     first = networks[tried[0]]
     return WeightsFacts(
         source=weights.source,
@@ -93,7 +96,7 @@ def convert_weights(
     ``scale`` is written for weights that do not tell theirs.
     """
     weights = read_weights(name_or_path, scale)
-    facts = describe_weights(name_or_path, scale)
+    facts = _described(weights, scale)
     held = weights.scales or ((scale,) if scale else ())
     notes = dict(weights.checkpoint.metadata)
     notes["vsr.source"] = weights.source if weights.is_blend else weights.checkpoint.path.name

@@ -17,7 +17,7 @@ from vsr.networks.recognition import fill, recognise
 from vsr.networks.spandrel_models import SpandrelUpscaler, spandrel_upscaler
 from vsr.networks.table import NETWORKS
 
-__all__ = ["Weights", "available_scales", "load_network", "read_weights"]
+__all__ = ["Weights", "available_scales", "load_network", "make_network", "read_weights"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Weights:
     source: str
     """Where they came from, for people."""
     checkpoint: Checkpoint
-    found: Found | SpandrelUpscaler
+    found: tuple[NetworkSpec, Found] | SpandrelUpscaler
     """What they belong to: ours, or a network of spandrel's that is already built."""
     scales: tuple[int, ...]
     """Magnifications they serve; empty if neither weights nor metadata nor name tell."""
@@ -38,7 +38,7 @@ class Weights:
     @property
     def name(self) -> str:
         """The row of the table, or what spandrel calls it."""
-        return self.found.name if isinstance(self.found, Found) else self.found.architecture
+        return self.found.architecture if isinstance(self.found, SpandrelUpscaler) else self.found[1].name
 
 
 def load_network(
@@ -51,14 +51,19 @@ def load_network(
     both of one architecture. ``networks``: the architectures that are looked for, before spandrel's. Raises
     `ModelError` for what cannot be loaded, and says what it is.
     """
-    weights = read_weights(name_or_path, scale, networks=networks)
+    return make_network(read_weights(name_or_path, scale, networks=networks), scale)
+
+
+def make_network(weights: Weights, scale: int | None = None) -> Network:
+    """Weights that are read, as a network for one of their scales; as `load_network`."""
     chosen = _choose(weights, scale)
     if isinstance(weights.found, SpandrelUpscaler):
         module: Upscaler = weights.found
         colour, inner = weights.found.colour, weights.found.model
     else:
-        module = fill(weights.found, chosen, weights.checkpoint.tensors, weights.source)
-        colour, inner = networks[weights.name].colour, module
+        row, found = weights.found
+        module = fill(found, chosen, weights.checkpoint.tensors, weights.source)
+        colour, inner = row.colour, module
     module.eval().requires_grad_(False)
     return Network(
         name=weights.name,
@@ -108,7 +113,7 @@ def read_weights(
             f"cannot mix {_title(first)} and {_title(second)}: they must be of one architecture and one scale"
         )
     mixed = mix(first.checkpoint, second.checkpoint, blend.share)
-    found = first.found if isinstance(first.found, Found) else _foreign(mixed, networks)
+    found = _foreign(mixed, networks) if isinstance(first.found, SpandrelUpscaler) else first.found
     generative = (first.is_generative and blend.share < 1) or (second.is_generative and blend.share > 0)
     scales = common or first.scales or second.scales
     return Weights(f"{first.source}:{second.source}@{blend.share:g}", mixed, found, scales, generative, is_blend=True)
@@ -134,8 +139,9 @@ def _recognised(checkpoint: Checkpoint, networks: Mapping[str, NetworkSpec]) -> 
         foreign = _foreign(checkpoint, networks)
         generative = is_generative(checkpoint, mostly=foreign.mostly_generative)
         return Weights(source, checkpoint, foreign, (foreign.scale,), generative)
-    generative = is_generative(checkpoint, mostly=networks[found.name].is_generative)
-    return Weights(source, checkpoint, found, found.scales or _told_scales(checkpoint), generative)
+    row, inside = found
+    generative = is_generative(checkpoint, mostly=row.is_generative)
+    return Weights(source, checkpoint, found, inside.scales or _told_scales(checkpoint), generative)
 
 
 def _told_scales(checkpoint: Checkpoint) -> tuple[int, ...]:

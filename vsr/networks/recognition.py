@@ -20,12 +20,14 @@ def _asked(row: NetworkSpec, shapes: Shapes) -> Found | None:
         return None
 
 
-def recognise(shapes: Shapes, networks: Mapping[str, NetworkSpec], *, hint: str = "") -> Found | None:
-    """The architecture of ``networks`` that a state dict belongs to, or None; the row ``hint`` is asked first."""
+def recognise(
+    shapes: Shapes, networks: Mapping[str, NetworkSpec], *, hint: str = ""
+) -> tuple[NetworkSpec, Found] | None:
+    """The row of ``networks`` that a state dict comes closest to, and what is in it; ``hint`` is asked first."""
     for row in sorted(networks.values(), key=lambda row: row.name != hint):
         found = _asked(row, shapes)
         if found is not None:
-            return found
+            return networks.get(found.name, row), found
     return None
 
 

@@ -122,6 +122,12 @@ def test_truncated_safetensors(share: float, tmp_path: Path) -> None:
         load_network(path)
 
 
+def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(ModelError, match="a pipe or a device"):
+        load_network(tmp_path / "pipe.pth")
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"nothing\.pth: no such file; expected weights: \.safetensors"):
         load_network(tmp_path / "nothing.pth")
