@@ -35,7 +35,7 @@ def test_its_row_is_true(example: ModuleType, scale: int) -> None:
     network = row.build(scale)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     assert sum(parameter.numel() for parameter in network.parameters()) == row.num_parameters[scale]
-    found = recognise(shapes, {row.name: row})
+    found = row.recognise(shapes)
     assert found is not None
     assert found.scales == (scale,)
     assert recognise(shapes, NETWORKS) is None, "another network claims its files"

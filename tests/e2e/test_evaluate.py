@@ -162,8 +162,16 @@ def test_a_damaged_picture_does_not_cost_the_others(call: Call, pictures: Path, 
     assert "2 found done" in call(*arguments).err
 
 
-def test_an_unwritable_cache_is_named(call: Call, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_is_done_without(
+    call: Call, pictures: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
-    done = call("evaluate", "--method", "bicubic", "--scale", 2, "--data", pictures)
-    assert done.code == 5
-    assert "--resume" in done.one_line()
+    arguments = ("evaluate", "--method", "bicubic", "--scale", 2, "--data", pictures, "--json")
+    done = call(*arguments)
+    assert done.code == 0
+    assert len(json.loads(done.out)["results"]) == 1
+    assert "--resume" in done.err
+    (tmp_path / "file").touch()
+    told = call(*arguments, "-q", "--resume", tmp_path / "file" / "below")
+    assert told.code == 5
+    assert "--resume" in told.one_line()

@@ -112,16 +112,23 @@ def _settings(texts: list[str], precision: str | None) -> dict[str, Any]:
     return chosen
 
 
-def _place_of_results(resume: Path | None, output: Path | None) -> Path:
-    """Where results are kept: as told, hidden beside the output, or in the user's cache."""
+def _place_of_results(resume: Path | None, output: Path | None) -> Path | None:
+    """Where results are kept: as told, hidden beside the output, or in the user's cache if there can be one."""
     import os
+    import sys
 
     if resume is not None:
         return resume
     if output is not None:
         return output.with_name(f".{output.name}.results.jsonl")
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(cache) / "vsr" / "evaluate.jsonl"
+    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vsr" / "evaluate.jsonl"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab"):
+            return path
+    except OSError as error:
+        print(f"{path}: {error.strerror}; a stopped run starts again (--resume names another place)", file=sys.stderr)
+        return None
 
 
 def _write(output: Path, text: str) -> None:
