@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from vsr.observation.axes import AxisMap, apply_axes, apply_axes_adjoint
+from vsr.observation.axes import AxisMap, apply_axes, apply_axes_adjoint, apply_axis
 from vsr.observation.degradation import blur_radius, degradation_at
 from vsr.observation.operator import check_picture
 from vsr.observation.resample import KERNELS, axis_taps
@@ -18,6 +18,7 @@ from vsr.observation.resample import KERNELS, axis_taps
 __all__ = ["Recording"]
 
 _ROUNDING = 1e-9  # a place this near to a sample is on it
+_STRIP_COLUMNS = 1024
 
 
 def _gaussian_axis(in_size: int, out_size: int, name: str, scale: float, siting: float) -> AxisMap:
@@ -79,6 +80,16 @@ class Recording:
         """What would be recorded of ``picture`` ``(..., H, W)``: ``(..., h, w)``."""
         check_picture(picture, self._size)
         return apply_axes(picture, self._down, self._across)
+
+    def of_stored(self, picture: Tensor, peak: float) -> Tensor:
+        """`A` of ``picture`` as it is stored, cut to 0…``peak``; without a cut copy of all of it."""
+        check_picture(picture, self._size)
+        width = int(picture.shape[-1])
+        strips = [
+            apply_axis(picture[..., first : first + _STRIP_COLUMNS].clamp(0, peak), self._down, -2)
+            for first in range(0, width, _STRIP_COLUMNS)
+        ]
+        return apply_axis(torch.cat(strips, -1), self._across, -1)
 
     def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``(..., h, w)`` to ``(..., H, W)``."""

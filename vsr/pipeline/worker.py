@@ -184,10 +184,12 @@ class SegmentWorker:
         with Overlap(self.pictures(planned), _QUEUE_FRAMES, "decode") as decoded:
             for frame in watched(restorer, decoded, consistency):
                 if self._are_large:
-                    pixels = quantise(frame, job.target)
-                    yield Made(frame.pts, frame.findings, partial(_as_they_are, pixels))
+                    made = Made(frame.pts, frame.findings, partial(_as_they_are, quantise(frame, job.target)))
                 else:
-                    yield Made(frame.pts, frame.findings, partial(quantise, frame, job.target))
+                    made = Made(frame.pts, frame.findings, partial(quantise, frame, job.target))
+                del frame  # the next one is made before this name is used again
+                yield made
+                del made
 
     def _finish(
         self,

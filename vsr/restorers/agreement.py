@@ -34,6 +34,7 @@ def watched(restorer: Restorer, frames: Iterable[VideoFrame], consistency: Consi
     if not consistency.applies:
         yield from restorer.stream(frames)
         return
+    consistency = getattr(restorer, "consistency", consistency)  # with what it knows of the shot
     every = _EVERY[restorer.evidence]
     waiting: dict[tuple[int, int], VideoFrame] = {}
 
@@ -51,6 +52,7 @@ def watched(restorer: Restorer, frames: Iterable[VideoFrame], consistency: Consi
                 agreement = consistency.measure(frame, result.planes)
                 result = replace(result, findings={**result.findings, **agreement.findings()})
             yield result
+            del frame, result  # they may be large, and the next one is made before these names are used again
     finally:
         close = getattr(restored, "close", None)
         if close is not None:

@@ -7,8 +7,8 @@ is the noise of the input: its own, and that of rounding to code values.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -50,10 +50,16 @@ def _recorded(frame: VideoFrame, plane: int, like: Tensor) -> Tensor:
     return torch.nan_to_num(values) if frame.layout.is_float else values
 
 
-def _noise_sigma(plane: Tensor, layout: PixelLayout, given: float | None) -> float:
-    """Noise of an input plane in code values, at least that of rounding; ``given`` is in code values of 8 bits."""
+def _noise_sigma(plane: Tensor, layout: PixelLayout, given: float | None, told: float | None) -> float:
+    """Noise of an input plane in code values, at least that of rounding.
+
+    ``given`` by the user, in code values of 8 bits; ``told`` from the shot, in those of the plane.
+    """
     step = _FLOAT_STEP if layout.is_float else 1.0
-    own = estimate_noise(plane, layout.peak) if given is None else given * layout.peak / 255
+    if given is not None:
+        own = given * layout.peak / 255
+    else:
+        own = estimate_noise(plane, layout.peak) if told is None else told
     return max(math.hypot(own, step / math.sqrt(12)), _LEAST_SHARE * layout.peak)
 
 
@@ -65,7 +71,9 @@ class Consistency:
     degradation: str
     """Name in `vsr.observation.DEGRADATIONS`: how the input is taken to have come about."""
     noise_sigma: float | None = None
-    """Noise of the input in code values of 8 bits; None: told from each frame."""
+    """Noise of the input in code values of 8 bits; None: told from the frames."""
+    shot_noise: tuple[float, ...] | None = None
+    """Noise of each colour plane of the shot, in code values, told by `surveyed`; None: told from each frame."""
     _operators: dict[tuple[object, ...], Recording] = field(default_factory=dict, repr=False)
 
     @property
@@ -87,7 +95,19 @@ class Consistency:
         return self._operators[key]
 
     def _noise(self, frame: VideoFrame, plane: int, recorded: Tensor) -> float:
-        return _noise_sigma(recorded, frame.layout, self.noise_sigma)
+        told = self.shot_noise[plane] if self.shot_noise is not None else None
+        return _noise_sigma(recorded, frame.layout, self.noise_sigma, told)
+
+    def surveyed(self, frames: Sequence[VideoFrame]) -> Consistency:
+        """The comparison for a shot that begins with ``frames``: their median noise counts for all of it."""
+        if self.noise_sigma is not None or not frames:
+            return self
+        layout = frames[0].layout
+        told = [
+            [estimate_noise(_recorded(frame, plane, frame.planes[plane]), layout.peak) for frame in frames]
+            for plane in range(layout.num_planes - layout.has_alpha)
+        ]
+        return replace(self, shot_noise=tuple(sorted(values)[len(values) // 2] for values in told))
 
     def measure(self, frame: VideoFrame, planes: tuple[Tensor, ...]) -> Agreement:
         """How well ``planes``, float32 code values at the output's size, agree with the input ``frame``.
@@ -99,8 +119,9 @@ class Consistency:
         squares = noise = 0.0
         for plane in compared:
             recorded = _recorded(frame, plane, planes[plane])
-            stored = planes[plane] if layout.is_float else planes[plane].clamp(0, layout.peak)
-            squares += rms(recorded - self._operator(frame, plane).A(stored)) ** 2 / len(compared)
+            operator = self._operator(frame, plane)
+            again = operator.A(planes[plane]) if layout.is_float else operator.of_stored(planes[plane], layout.peak)
+            squares += rms(recorded - again) ** 2 / len(compared)
             noise += self._noise(frame, plane, recorded) ** 2 / len(compared)
         peak = layout.peak
         lr_psnr = 10 * math.log10(peak**2 / max(squares, 1e-12 * peak**2))

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
 from itertools import islice
 from typing import Literal
 
@@ -32,6 +31,7 @@ from vsr.restorers.transfers import upload_ahead
 __all__ = ["PerFrame", "PerFrameOptions"]
 
 _TRAINED_FOR = "BI"  # what networks were mostly trained to undo
+_SURVEY_FRAMES = 5
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class PerFrameOptions:
     degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
     """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: BI."""
     noise_sigma: float | None = None
-    """Noise of the input, in code values of 8 bits, that agreement with it stops at; None: told from each frame."""
+    """Noise of the input, in code values of 8 bits, that agreement with it stops at; None: told from each shot."""
 
     def __post_init__(self) -> None:
         if self.tile_px is not None and not 16 <= self.tile_px <= 16384:
@@ -66,20 +66,31 @@ class PerFrameOptions:
 class PerFrame:
     """Enlarge each frame by networks. Needs nothing of its neighbours."""
 
-    def __init__(self, geometry: Geometry, options: PerFrameOptions, device: torch.device, model: Model) -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        options: PerFrameOptions,
+        device: torch.device,
+        model: Model,
+        *,
+        consistency: Consistency | None = None,
+        engines: dict[int, Engine] | None = None,
+    ) -> None:
+        """``consistency`` is the comparison with the input that `for_shot` settled, ``engines`` those made so far."""
         self._geometry, self._options, self._device, self._model = geometry, options, device, model
         self._passes = plan_passes(magnification(geometry), [part.scale for part in model.parts])
-        self._consistency = Consistency(geometry, options.assumed_degradation, options.noise_sigma)
+        self._engines = {} if engines is None else engines
+        plain = Consistency(geometry, options.assumed_degradation, options.noise_sigma)
+        self.consistency = consistency or plain
+        """How results are compared with the input."""
 
-    @cached_property
-    def _engines(self) -> dict[int, Engine]:
-        """By scale; made when first used, as plans are made without."""
-        engines = {}
-        for part in self._model.parts:
-            if part.scale in self._passes:
-                options = EngineOptions(part.precision, part.load, self._options.tile_px, self._options.self_ensemble)
-                engines[part.scale] = Engine(open_part(self._model, part), options, self._device)
-        return engines
+    def _engine(self, scale: int) -> Engine:
+        """The network for ``scale``, ready to run; made when first asked for, as plans are made without."""
+        if scale not in self._engines:
+            part = next(part for part in self._model.parts if part.scale == scale)
+            options = EngineOptions(part.precision, part.load, self._options.tile_px, self._options.self_ensemble)
+            self._engines[scale] = Engine(open_part(self._model, part), options, self._device)
+        return self._engines[scale]
 
     @property
     def halo_frames(self) -> int:
@@ -98,12 +109,16 @@ class PerFrame:
 
     @property
     def survey_frames(self) -> int:
-        """Shots are all alike."""
-        return 0
+        """Some to tell the noise from, where results are to agree with the input."""
+        return _SURVEY_FRAMES if self._options.consistent and self._options.noise_sigma is None else 0
 
     def for_shot(self, frames: Sequence[VideoFrame]) -> PerFrame:
-        """Itself."""
-        return self
+        """The restorer with the noise of the shot settled, itself where that does not matter."""
+        if not self.survey_frames:
+            return self
+        consistency = self.consistency.surveyed(frames)
+        own = (self._geometry, self._options, self._device, self._model)
+        return PerFrame(*own, consistency=consistency, engines=self._engines)
 
     def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""
@@ -124,7 +139,7 @@ class PerFrame:
         inputs = [network_input(frame, colour, self._device) for frame in batch]
         pictures = torch.stack(inputs + inputs[-1:] * (size - len(inputs)))
         for scale in self._passes[:-1]:
-            pictures = self._engines[scale].whole(pictures)
+            pictures = self._engine(scale).whole(pictures)
         factor = math.prod(self._passes)
         size_yx = (self._geometry.height * factor, self._geometry.width * factor)
         preset = degradation_at(self._options.assumed_degradation, max(magnification(self._geometry), Fraction(1)))
@@ -132,13 +147,13 @@ class PerFrame:
             PlaneWriter(frame, colour, self._geometry, size_yx, self._device, offset_px=preset.offset_px)
             for frame in batch
         ]
-        bands = self._engines[self._passes[-1]].bands(pictures) if self._passes else iter([pictures])
+        bands = self._engine(self._passes[-1]).bands(pictures) if self._passes else iter([pictures])
         for band in bands:
             for writer, part in zip(writers, band, strict=False):
                 writer.push(part)
         while writers:
             frame = batch[len(batch) - len(writers)]
             planes = writers.pop(0).planes()
-            if self._options.consistent and self._consistency.applies:
-                planes = self._consistency.project(frame, planes)
+            if self._options.consistent and self.consistency.applies:
+                planes = self.consistency.project(frame, planes)
             yield replace(frame, planes=planes)

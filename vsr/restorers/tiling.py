@@ -57,15 +57,18 @@ def exact_spans(size: int, tile: int, context: int, *, multiple: int = 1, min_si
 
 
 def blended_spans(size: int, tile: int, overlap: int, *, multiple: int = 1) -> tuple[Span, ...]:
-    """Spans of exactly ``tile`` pixels (all of a smaller axis), spread evenly, neighbours sharing ``overlap`` or more.
+    """Spans of exactly ``tile`` pixels (all of a smaller axis), spread evenly, neighbours faded over ``overlap``.
 
-    ``tile`` is a multiple of ``multiple``; all windows begin at multiples of it.
+    ``size`` and ``tile`` are multiples of ``multiple``, and all windows begin at some. There is less overlap where that
+    leaves no room for it.
     """
     if size <= tile:
         return (Span(0, size, 0, size),)
-    count = math.ceil((size - overlap) / (tile - overlap))
-    starts = [(size - tile) * number // (count - 1) // multiple * multiple for number in range(count - 1)]
-    starts.append(size - tile)
+    stride = max(multiple, (tile - overlap) // multiple * multiple)
+    overlap = min(overlap, tile - stride)
+    count = math.ceil((size - tile) / stride) + 1
+    places = (size - tile) // multiple
+    starts = [places * number // (count - 1) * multiple for number in range(count)]
     spans = [Span(0, tile, 0, tile)]
     for before, start in itertools.pairwise(starts):
         shared = before + tile - start
@@ -75,28 +78,15 @@ def blended_spans(size: int, tile: int, overlap: int, *, multiple: int = 1) -> t
     return tuple(spans)
 
 
-def _fade_in(span: Span, scale: int, like: Tensor) -> Tensor:
-    """Weights of the used samples where this tile fades in, from 0 to 1."""
-    count = span.fade_px * scale
-    return (torch.arange(count, dtype=like.dtype, device=like.device) + 0.5) / count
-
-
-def _joined(parts: Sequence[tuple[Span, Tensor]], scale: int, dim: int) -> Tensor:
-    """Results of neighbouring spans put together along ``dim``, faded where they overlap."""
-    pieces: list[Tensor] = []
-    for span, part in parts:
-        faded = span.fade_px * scale
-        if faded and pieces:
-            before = pieces[-1]
-            kept = before.shape[dim] - faded
-            weight = _fade_in(span, scale, part)
-            weight = weight.unsqueeze(-1) if dim == -2 else weight
-            mixed = torch.lerp(before.narrow(dim, kept, faded), part.narrow(dim, 0, faded), weight)
-            pieces[-1] = before.narrow(dim, 0, kept)
-            pieces.append(mixed)
-            part = part.narrow(dim, faded, part.shape[dim] - faded)
-        pieces.append(part)
-    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim)
+def _lay(target: Tensor, part: Tensor, place: int, faded: int, dim: int) -> None:
+    """Write ``part`` into ``target`` from ``place`` on along ``dim``; over its first ``faded`` samples it fades in."""
+    if faded:
+        weight = (torch.arange(faded, dtype=part.dtype, device=part.device) + 0.5) / faded
+        weight = weight.unsqueeze(-1) if dim == -2 else weight
+        under = target.narrow(dim, place, faded)
+        under.copy_(torch.lerp(under, part.narrow(dim, 0, faded), weight))
+    length = int(part.shape[dim]) - faded
+    target.narrow(dim, place + faded, length).copy_(part.narrow(dim, faded, length))
 
 
 def run_tiles(
@@ -108,17 +98,31 @@ def run_tiles(
     """
     waiting: Tensor | None = None  # last rows of the band before, which this one fades into
     for number, row in enumerate(rows):
-        parts = []
-        for column in columns:
-            result = run(picture[..., row.start : row.stop, column.start : column.stop])
-            top, left = (row.first - row.start) * scale, (column.first - column.start) * scale
-            height, width = (row.last - row.first) * scale, (column.last - column.first) * scale
-            parts.append((column, result[..., top : top + height, left : left + width]))
-        band = _joined(parts, scale, -1)
+        band = _band(picture, run, scale, row, columns)
         faded = row.fade_px * scale
         if waiting is not None and faded:
-            band = _joined([(Span(0, 0, 0, 0), waiting), (row, band)], scale, -2)
+            first = band[..., :faded, :].clone()
+            band[..., :faded, :] = waiting
+            _lay(band[..., :faded, :], first, 0, faded, -2)
         shared = rows[number + 1].fade_px * scale if number + 1 < len(rows) else 0
-        done = band.shape[-2] - shared
+        done = int(band.shape[-2]) - shared
         waiting = band[..., done:, :].clone() if shared else None
         yield band[..., :done, :]
+        del band  # it may be large, and the next one is made before this name is used again
+
+
+def _band(picture: Tensor, run: Callable[[Tensor], Tensor], scale: int, row: Span, columns: Sequence[Span]) -> Tensor:
+    """The used rows of a row of tiles, put together."""
+    band: Tensor | None = None
+    top, height = (row.first - row.start) * scale, (row.last - row.first) * scale
+    for column in columns:
+        result = run(picture[..., row.start : row.stop, column.start : column.stop])
+        left, width = (column.first - column.start) * scale, (column.last - column.first) * scale
+        part = result[..., top : top + height, left : left + width]
+        if len(columns) == 1:
+            return part
+        if band is None:
+            band = part.new_empty((*part.shape[:-1], columns[-1].last * scale))
+        _lay(band, part, column.first * scale, column.fade_px * scale, -1)
+    assert band is not None
+    return band
