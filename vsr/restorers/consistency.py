@@ -22,6 +22,7 @@ from vsr.restorers.projection import project, rms
 __all__ = ["Agreement", "Consistency"]
 
 _LEAST_SHARE = 1e-3  # of full range: 60 dB. Finer than that no residual needs to be
+_TURNS, _ENOUGH = 8, 1.02
 _FLOAT_STEP = 1 / 255  # of floating-point samples, whose rounding is not known
 
 
@@ -61,6 +62,17 @@ def _noise_sigma(plane: Tensor, layout: PixelLayout, given: float | None, told: 
     else:
         own = estimate_noise(plane, layout.peak) if told is None else told
     return max(math.hypot(own, step / math.sqrt(12)), _LEAST_SHARE * layout.peak)
+
+
+def _projected(picture: Tensor, recorded: Tensor, operator: Recording, wanted_rms: float, peak: float | None) -> Tensor:
+    """`project`, to what can be stored: cutting at 0 and ``peak`` and projecting take turns (None: nothing is cut)."""
+    if peak is None:
+        return project(picture, recorded, operator, wanted_rms)
+    for _ in range(_TURNS):
+        picture = project(picture.clamp(0, peak), recorded, operator, wanted_rms).clamp(0, peak)
+        if rms(recorded - operator.A(picture)) <= _ENOUGH * wanted_rms:
+            break
+    return picture
 
 
 @dataclass
@@ -130,12 +142,13 @@ class Consistency:
     def project(self, frame: VideoFrame, planes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """``planes`` brought into agreement with ``frame``, each colour plane for itself; see `project`.
 
-        What is left is the noise of the input's plane. Alpha stays.
+        What is left is the noise of the input's plane. Alpha stays. Values that cannot be stored are cut off.
         """
         num_colours = frame.layout.num_planes - frame.layout.has_alpha
         projected = []
         for plane in range(num_colours):
             recorded = _recorded(frame, plane, planes[plane])
-            wanted = self._noise(frame, plane, recorded)
-            projected.append(project(planes[plane], recorded, self._operator(frame, plane), wanted))
+            wanted, operator = self._noise(frame, plane, recorded), self._operator(frame, plane)
+            peak = None if frame.layout.is_float else frame.layout.peak
+            projected.append(_projected(planes[plane], recorded, operator, wanted, peak))
         return (*projected, *planes[num_colours:])
