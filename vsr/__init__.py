@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vsr.api import Check, Job, MediaInfo, Outcome, Progress, plan, probe, upscale, verify
+    from vsr.api import Check, Evaluation, Job, MediaInfo, Outcome, Progress, evaluate, plan, probe, upscale, verify
     from vsr.errors import (
         DamageError,
         InputError,
@@ -38,6 +38,7 @@ __version__ = version("vsr")
 __all__ = [
     "Check",
     "DamageError",
+    "Evaluation",
     "InputError",
     "Interrupted",
     "Job",
@@ -51,13 +52,16 @@ __all__ = [
     "VsrError",
     "WorkFolderBusy",
     "__version__",
+    "evaluate",
     "plan",
     "probe",
     "upscale",
     "verify",
 ]
 
-_IN_API = frozenset(("Check", "Job", "MediaInfo", "Outcome", "Progress", "plan", "probe", "upscale", "verify"))
+_IN_API = frozenset(
+    ("Check", "Evaluation", "Job", "MediaInfo", "Outcome", "Progress", "evaluate", "plan", "probe", "upscale", "verify")
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -9,9 +9,12 @@ from typing import Any
 
 from vsr.distributed.choose import choose_executor
 from vsr.errors import InputError, UsageError, VsrError
+from vsr.evaluation import Evaluation, OnStep, evaluate_methods
 from vsr.media.images import IMAGE_SUFFIXES, is_image_sequence, is_numbered
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe as probe_source
+from vsr.media.suffixes import VIDEO_SUFFIXES
+from vsr.networks import Network
 from vsr.pipeline.batch import is_done, write_batch
 from vsr.pipeline.executor import Executor
 from vsr.pipeline.job import Job, Span
@@ -25,11 +28,13 @@ from vsr.timeline import parse_position
 
 __all__ = [
     "Check",
+    "Evaluation",
     "Job",
     "MediaInfo",
     "Outcome",
     "Progress",
     "check_plan",
+    "evaluate",
     "expand_inputs",
     "pair_outputs",
     "plan",
@@ -39,43 +44,6 @@ __all__ = [
 ]
 
 PathLike = str | Path
-
-_VIDEO_SUFFIXES = frozenset(
-    [
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".dv",
-        ".flv",
-        ".gif",
-        ".ivf",
-        ".m2ts",
-        ".m2v",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".nut",
-        ".ogv",
-        ".rm",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-        ".y4m",
-        ".264",
-        ".h264",
-        ".265",
-        ".h265",
-        ".hevc",
-        ".av1",
-        ".obu",
-    ]
-)
 
 _LIST_SUFFIX = ".txt"
 _SUFFIX_OF_URL = {"mkv": ".mkv", "webm": ".mkv", "mov": ".mov"}
@@ -197,6 +165,51 @@ def upscale(
     return outcomes
 
 
+def evaluate(
+    methods: str | Network | Sequence[str | Network],
+    scales: int | Sequence[int],
+    data: PathLike | Sequence[PathLike],
+    *,
+    device: str = "auto",
+    max_frames: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    lpips: PathLike | None = None,
+    resume: PathLike | None = None,
+    on_step: OnStep | None = None,
+) -> Evaluation:
+    """Measure methods against known truth, as the papers do (MATLAB's bicubic and luma, border of the scale left out).
+
+    Args:
+        methods: ``bicubic``, ``lanczos``, networks by name or file or as `vsr.networks.Network`, restorers such as
+            ``multiframe`` (clips only).
+        scales: whole magnifications; all methods are measured at all of them.
+        data: folders of pictures (the truths), folders of video clips, or single files. Of a clip a small version is
+            made, unless one lies beside it: ``X_GT.mkv`` (or ``X.mkv``) with ``X_BIx4.mkv``.
+        device: ``auto``, ``cpu``, ``cuda:N``.
+        max_frames: first frames of each clip that are used; all by default.
+        settings: options of networks and restorers, as for `upscale`; networks run in float32 by default.
+        lpips: file of weights for LPIPS; by default ``lpips-alex`` among the models, and without it no LPIPS.
+        resume: file in which results are kept as they come; what it holds already is not measured again.
+        on_step: called from this thread after every picture and clip.
+
+    Raises `UsageError` for an unknown method, `ModelError` for weights that do not load or lack a scale, `InputError`
+    for data that is missing, empty, damaged or too small. For example::
+
+        print(vsr.evaluate(["bicubic", "vdsr.mat"], 2, "Set5").results[1].mean.psnr_y)
+    """
+    return evaluate_methods(
+        [methods] if isinstance(methods, (str, Network)) else list(methods),
+        [scales] if isinstance(scales, int) else list(scales),
+        [Path(one) for one in ([data] if isinstance(data, (str, Path)) else data)],
+        device=device,
+        max_frames=max_frames,
+        settings=settings,
+        lpips=None if lpips is None else Path(lpips),
+        resume=None if resume is None else Path(resume),
+        on_step=on_step,
+    )
+
+
 def pair_outputs(inputs: Sequence[PathLike], output: PathLike, *, make_folder: bool) -> list[tuple[PathLike, PathLike]]:
     """Every input with its output file. ``make_folder`` makes the output folder where one is meant."""
     sources = expand_inputs([_place(one) for one in inputs])
@@ -225,7 +238,7 @@ def expand_inputs(places: Sequence[PathLike]) -> list[PathLike]:
         if path.suffix.lower() == _LIST_SUFFIX and path.is_file():
             found += expand_inputs(_listed(path))
         elif path.is_dir() and not is_image_sequence(path):
-            videos = sorted(e for e in path.iterdir() if e.is_file() and e.suffix.lower() in _VIDEO_SUFFIXES)
+            videos = sorted(e for e in path.iterdir() if e.is_file() and e.suffix.lower() in VIDEO_SUFFIXES)
             if not videos:
                 raise InputError(f"{path}: holds no videos")
             found += videos
@@ -238,7 +251,7 @@ def expand_inputs(places: Sequence[PathLike]) -> list[PathLike]:
 
 def _videos_at(folder: str) -> list[PathLike]:
     """URLs of the videos in a folder of an object store."""
-    names = [name for name in list_objects(folder) if Path(name).suffix.lower() in _VIDEO_SUFFIXES]
+    names = [name for name in list_objects(folder) if Path(name).suffix.lower() in VIDEO_SUFFIXES]
     if not names:
         raise InputError(f"{folder}: holds no videos")
     return [join_url(folder, name) for name in names]
@@ -280,7 +293,7 @@ def _is_url_folder(place: PathLike) -> bool:
 def _make_folder(folder: Path) -> None:
     if folder.exists():
         raise UsageError(f"several inputs need a folder as output; {folder} is a file")
-    if folder.suffix and not folder.name.endswith("/") and folder.suffix.lower() in _VIDEO_SUFFIXES:
+    if folder.suffix and not folder.name.endswith("/") and folder.suffix.lower() in VIDEO_SUFFIXES:
         raise UsageError(f"several inputs need a folder as output, for example -o {folder.stem}/; got {folder}")
     try:
         folder.mkdir()

@@ -23,6 +23,7 @@ from vsr.observation import (
     LinearOperator,
     NormalEquations,
     PointSampler,
+    Recording,
     Stencil,
     VaryingBlur,
     Warp,
@@ -128,6 +129,9 @@ OPERATORS: dict[str, Row] = {
         lambda size, device: Decimation(size, (0.5, Fraction(2, 3)), offset_yx=(0.2, -0.3))
     ),
     "Antialiased": Row(lambda size, device: Antialiased(size, (3, 2))),
+    "Recording, BI": Row(lambda size, device: Recording(size, (3, 2), "BI", (1.7, 2.0), (0.25, -0.25))),
+    "Recording, camera": Row(lambda size, device: Recording(size, (2, 3), "camera", (2.0, 1.5), (0.0, -0.25))),
+    "Recording, BD": Row(lambda size, device: Recording(size, (3, 3), "BD", (3.0, 2.0))),
     "Antialiased, lanczos": Row(lambda size, device: Antialiased(size, (8, 30), "lanczos", scale_yx=(0.5, 1.5))),
     "BI": Row(lambda size, device: degradation_operator(size, "BI", 3)),
     "BD": Row(lambda size, device: degradation_operator(size, "BD", 4)),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vsr.cli import demo, doctor, presets, probe, upscale, verify
+from vsr.cli import demo, doctor, evaluate, models, presets, probe, upscale, verify
 from vsr.cli.console import run_guarded
 
 __all__ = ["app", "main"]
@@ -26,6 +26,8 @@ app.command("probe")(probe.probe)
 app.command("verify")(verify.verify)
 app.command("presets")(presets.presets)
 app.command("doctor")(doctor.doctor)
+app.command("evaluate", cls=evaluate.EvaluateCommand)(evaluate.evaluate)
+app.add_typer(models.app, name="models")
 app.command("demo")(demo.demo)
 
 

@@ -32,7 +32,16 @@ def upscale(
     scale: Annotated[str | None, typer.Option(help="Magnification: 2, 3, 4, 1.5 …  [default: 2]")] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Exact output size.")] = None,
     height: Annotated[int | None, typer.Option(help="Output height; the width follows.")] = None,
-    method: Annotated[str | None, typer.Option(help="multiframe, lanczos, bicubic.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE|A:B@0.3",
+            help="multiframe, lanczos, bicubic; a network by name (vsr models list) or file of weights; two blended.",
+        ),
+    ] = None,
+    consistent: Annotated[
+        bool, typer.Option("--consistent", help="Bring a network's result into agreement with the input.")
+    ] = False,
     preset: Annotated[str, typer.Option(help="Name of a preset (vsr presets) or a YAML file.")] = "default",
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any preset key; may be repeated.")
@@ -81,7 +90,7 @@ def upscale(
             "scale": _number("scale", scale), "size": size, "height": height, "method": method, "codec": codec,
             "crf": crf, "speed": speed, "pix_fmt": pix_fmt, "deinterlace": deinterlace, "fps": fps,
             "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
-            "strict": strict or None,
+            "strict": strict or None, "consistent": consistent or None,
         }.items() if value is not None},
     }  # fmt: skip
     if dry_run:
@@ -162,6 +171,7 @@ def plan_rows(job: Job) -> list[tuple[str, str]]:
         ("output", str(job.output)),
         ("size", f"{video.width}x{video.height} → {job.out_width}x{job.out_height}"),
         ("method", f"{job.settings.method} on {job.device} ({job.evidence})"),
+        *_model_rows(job),
         ("codec", f"{encoder.codec.name} {encoder.layout.name}, {quality} {encoder.speed}".rstrip()),
         ("deinterlace", job.deinterlace),
         ("copied", ", ".join(f"{s.kind} {s.index} ({s.codec})" for s in job.copied) or "nothing else to copy"),
@@ -170,6 +180,20 @@ def plan_rows(job: Job) -> list[tuple[str, str]]:
         rows.append(("start", f"rebased: {float(job.shift):.6f} s taken off every time"))
     rows += [("assumed", text) for text in job.assumptions]
     rows += [("dropped", text) for text in job.dropped]
+    return rows
+
+
+def _model_rows(job: Job) -> list[tuple[str, str]]:
+    """The networks of the plan in words."""
+    if job.model is None:
+        return []
+    steps = zip(job.model.passes, job.model.tiles_yx, strict=True)
+    passes = ", then ".join(f"x{scale} in tiles up to {wide}x{tall}" for scale, (tall, wide) in steps)
+    rows = [("passes", passes or "none: the picture is shrunk")]
+    for part in job.model.parts:
+        exact = f", {part.precision.psnr_db} dB from float32" if part.precision.psnr_db is not None else ""
+        what = f"{part.name} x{part.scale}, {part.num_parameters:,} parameters, {part.precision.name}{exact}"
+        rows.append(("network", f"{what}, {part.digest[:12]}"))
     return rows
 
 

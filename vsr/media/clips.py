@@ -7,10 +7,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.error
 import numpy as np
 import torch
+from av.container import InputContainer
 from numpy.typing import NDArray
 
+from vsr.errors import InputError
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.convert import OutputFormat, quantise
 from vsr.media.layouts import LAYOUTS
@@ -18,7 +21,7 @@ from vsr.media.planes import frame_from_planes, frame_layout, planes_of
 from vsr.media.probe import probe_media
 from vsr.media.safe_open import open_input
 
-__all__ = ["read_rgb", "write_clip"]
+__all__ = ["read_rgb", "rgb_frame", "write_clip"]
 
 _SRGB = ColorSpec(1, 13, 0, full_range=True)
 _BT601 = ColorSpec(6, 6, 6, full_range=False, chroma_location="left")
@@ -47,7 +50,7 @@ def write_clip(
         context.color_primaries, context.color_trc, context.colorspace, context.color_range = 6, 6, 6, 1
         sound = container.add_stream("aac", rate=sample_rate, layout="stereo") if audio is not None else None
         for number, picture in enumerate(frames):
-            planes = quantise(_rgb_frame(picture, number, fps), OutputFormat(layout, _BT601))
+            planes = quantise(rgb_frame(picture, number, fps), OutputFormat(layout, _BT601))
             frame = frame_from_planes(planes, layout, width, height)
             frame.pts, frame.time_base = number, 1 / fps
             container.mux(stream.encode(frame))
@@ -61,17 +64,28 @@ def write_clip(
             container.mux(sound.encode(None))
 
 
-def _rgb_frame(picture: NDArray[np.uint8], number: int, fps: Fraction) -> VideoFrame:
+def rgb_frame(picture: NDArray[np.uint8], number: int, fps: Fraction) -> VideoFrame:
+    """``(H, W, 3)`` uint8 RGB as frame ``number`` of a clip of planar RGB."""
     planes = torch.from_numpy(np.array(picture.transpose(2, 0, 1)))
     return VideoFrame(tuple(planes), LAYOUTS["gbrp"], _SRGB, number, number, 1 / fps)
 
 
 def read_rgb(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a video as ``(H, W, 3)`` uint8 RGB, converted with its own matrix, range and siting."""
+    """The frames of a video as ``(H, W, 3)`` uint8 RGB, converted with its own matrix, range and siting.
+
+    Raises `InputError` for what is no video, and where it is damaged.
+    """
     info = probe_media(path)
     target = OutputFormat(LAYOUTS["gbrp"], _SRGB)
     with open_input(path) as container:
-        for number, frame in enumerate(container.decode(video=0)):
+        for number, frame in enumerate(_decoded(path, container)):
             planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
             picture = VideoFrame(planes, frame_layout(frame), info.video.color, number, number, Fraction(1))
             yield np.stack([np.asarray(plane, np.uint8) for plane in quantise(picture, target)], axis=-1)
+
+
+def _decoded(path: Path, container: InputContainer) -> Iterator[av.VideoFrame]:
+    try:
+        yield from container.decode(video=0)
+    except av.error.FFmpegError as error:
+        raise InputError(f"{path}: damaged, cannot be decoded ({error.strerror})") from error

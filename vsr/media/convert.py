@@ -8,6 +8,7 @@ is done when the user names a narrower format, with an ordered dither where bits
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +21,18 @@ from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.media.color import luma_weights
 from vsr.observation.resample import resample
 
-__all__ = ["Change", "OutputFormat", "compare_layouts", "quantise"]
+__all__ = [
+    "LUMA_GRID",
+    "Change",
+    "OutputFormat",
+    "chroma_grid",
+    "code_range",
+    "compare_layouts",
+    "quantise",
+    "regrid",
+    "to_rgb",
+    "to_yuv",
+]
 
 Change = Literal["same", "wider", "narrower"]
 
@@ -82,7 +94,7 @@ def quantise(frame: VideoFrame, target: OutputFormat) -> tuple[NDArray[np.generi
     return tuple(_round(plane, target.layout, dither) for plane in planes)
 
 
-def _range(layout: PixelLayout, full_range: bool, chroma: bool) -> tuple[float, float]:
+def code_range(layout: PixelLayout, full_range: bool, chroma: bool) -> tuple[float, float]:
     """``(offset, span)`` of nominal 0…1 (−0.5…0.5 for chroma) in code values."""
     if layout.is_float:
         return 0.0, 1.0
@@ -97,7 +109,7 @@ def _recode(planes: list[Tensor], frame: VideoFrame, target: OutputFormat) -> li
     source, layout = frame.layout, target.layout
     unit = []
     for index, plane in enumerate(planes):
-        offset, span = _range(source, frame.color.full_range, source.is_chroma(index))
+        offset, span = code_range(source, frame.color.full_range, source.is_chroma(index))
         unit.append((plane - offset) / span)
     keeps_matrix = frame.color.matrix == target.color.matrix and source.family == layout.family
     if source.family == "gray" and layout.family == "yuv":
@@ -107,19 +119,20 @@ def _recode(planes: list[Tensor], frame: VideoFrame, target: OutputFormat) -> li
     elif not keeps_matrix:
         rgb = unit
         if source.family == "yuv":
-            unit[1:] = [_regrid(c, unit[0], source, _LUMA_GRID, frame.color, frame.color) for c in unit[1:]]
-            rgb = _to_rgb(unit, frame.color.matrix)
-        unit = rgb if layout.family == "rgb" else _to_yuv(rgb, target.color.matrix)
+            unit[1:] = [regrid(c, unit[0], source, LUMA_GRID, frame.color, frame.color) for c in unit[1:]]
+            rgb = to_rgb(unit, frame.color.matrix)
+        unit = rgb if layout.family == "rgb" else to_yuv(rgb, target.color.matrix)
         if layout.family == "gray":
             unit = unit[:1]
     out = []
     for index, plane in enumerate(unit):
-        offset, span = _range(layout, target.color.full_range, layout.is_chroma(index))
+        offset, span = code_range(layout, target.color.full_range, layout.is_chroma(index))
         out.append(plane * span + offset)
     return out
 
 
-def _to_rgb(yuv: list[Tensor], matrix: int) -> list[Tensor]:
+def to_rgb(yuv: Sequence[Tensor], matrix: int) -> list[Tensor]:
+    """R, G, B of one size from Y (0…1) and Cb, Cr (−0.5…0.5), by an H.273 matrix code; nothing is clipped."""
     kr, kb = luma_weights(matrix)
     y, cb, cr = yuv
     red = y + 2 * (1 - kr) * cr
@@ -127,14 +140,16 @@ def _to_rgb(yuv: list[Tensor], matrix: int) -> list[Tensor]:
     return [red, (y - kr * red - kb * blue) / (1 - kr - kb), blue]
 
 
-def _to_yuv(rgb: list[Tensor], matrix: int) -> list[Tensor]:
+def to_yuv(rgb: Sequence[Tensor], matrix: int) -> list[Tensor]:
+    """The inverse of `to_rgb`."""
     kr, kb = luma_weights(matrix)
     red, green, blue = rgb
     y = kr * red + (1 - kr - kb) * green + kb * blue
     return [y, (blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))]
 
 
-_LUMA_GRID = PixelLayout("luma grid", "yuv", 8)
+LUMA_GRID = PixelLayout("luma grid", "yuv", 8)
+"""Chroma on the luma's own samples."""
 
 
 def _resite(planes: list[Tensor], frame: VideoFrame, target: OutputFormat) -> list[Tensor]:
@@ -142,17 +157,18 @@ def _resite(planes: list[Tensor], frame: VideoFrame, target: OutputFormat) -> li
     if target.layout.family != "yuv":
         return planes
     on_luma_grid = tuple(planes[1].shape) == tuple(planes[0].shape)
-    source = _LUMA_GRID if frame.layout.family != "yuv" or on_luma_grid else frame.layout
-    return planes[:1] + [_regrid(c, planes[0], source, target.layout, frame.color, target.color) for c in planes[1:]]
+    source = LUMA_GRID if frame.layout.family != "yuv" or on_luma_grid else frame.layout
+    return planes[:1] + [regrid(c, planes[0], source, target.layout, frame.color, target.color) for c in planes[1:]]
 
 
-def _regrid(
-    plane: Tensor, luma: Tensor, source: PixelLayout, target: PixelLayout, before: ColorSpec, after: ColorSpec
-) -> Tensor:
-    """One chroma plane from the sites of ``source`` to those of ``target``, per axis where they differ."""
+def chroma_grid(
+    size_yx: tuple[int, int], source: PixelLayout, target: PixelLayout, before: ColorSpec, after: ColorSpec
+) -> tuple[tuple[int, int], tuple[float, float], tuple[float, float]]:
+    """``(size_yx, scale_yx, offset_yx)`` for `resample`: from the chroma sites of ``source`` to those of ``target``.
+
+    The given ``size_yx`` is the luma's, which both have.
+    """
     shifts = (source.chroma_shift_y - target.chroma_shift_y, source.chroma_shift_x - target.chroma_shift_x)
-    if shifts == (0, 0):
-        return plane
     sites_in = source.siting_offset(before.chroma_location)[::-1]
     sites_out = target.siting_offset(after.chroma_location)[::-1]
     scale = (2.0 ** shifts[0], 2.0 ** shifts[1])
@@ -161,8 +177,21 @@ def _regrid(
         (out / s - inside) / (1 / s - 1) if s != 1 else 0.0
         for s, inside, out in zip(scale, sites_in, sites_out, strict=True)
     )
-    size = target.plane_size(1, int(luma.shape[1]), int(luma.shape[0]))
-    return resample(plane, size, kernel="bicubic", scale_yx=scale, offset_yx=(offset[0], offset[1]))
+    return target.plane_size(1, size_yx[1], size_yx[0]), scale, (offset[0], offset[1])
+
+
+def regrid(
+    plane: Tensor, luma: Tensor, source: PixelLayout, target: PixelLayout, before: ColorSpec, after: ColorSpec
+) -> Tensor:
+    """One chroma plane from the sites of ``source`` to those of ``target``, per axis where they differ."""
+    luma_size = (int(luma.shape[0]), int(luma.shape[1]))
+    size, scale, offset = chroma_grid(luma_size, source, target, before, after)
+    if scale == (1.0, 1.0):
+        return plane
+    return resample(plane, size, kernel="bicubic", scale_yx=scale, offset_yx=offset)
+
+
+_STRIP_SAMPLES = 1 << 24  # rounded at a time
 
 
 @functools.cache
@@ -177,6 +206,14 @@ def _bayer() -> NDArray[np.float32]:
 def _round(plane: Tensor, layout: PixelLayout, dither: bool) -> NDArray[np.generic]:
     if layout.is_float:
         return np.ascontiguousarray(plane.cpu().numpy())
+    height, width = plane.shape
+    strip = max(8, _STRIP_SAMPLES // width // 8 * 8)  # of rows: whole periods of the dither
+    if height <= strip:
+        return _round_rows(plane, layout, dither)
+    return np.concatenate([_round_rows(plane[row : row + strip], layout, dither) for row in range(0, height, strip)])
+
+
+def _round_rows(plane: Tensor, layout: PixelLayout, dither: bool) -> NDArray[np.generic]:
     if dither:
         height, width = plane.shape
         pattern = np.tile(_bayer(), (-(-height // 8), -(-width // 8)))[:height, :width]

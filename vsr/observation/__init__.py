@@ -15,6 +15,7 @@ from vsr.observation.kernels import box_kernel, disc_kernel, gaussian_kernel, mo
 from vsr.observation.model import ObservationModel, grid_positions
 from vsr.observation.neighbourhoods import neighbourhood_mean, neighbourhood_range
 from vsr.observation.operator import Composed, LinearOperator
+from vsr.observation.recording import Recording
 from vsr.observation.resample import Kernel, resample
 from vsr.observation.sampling import NormalEquations, PointSampler
 from vsr.observation.stencil import Stencil
@@ -34,6 +35,7 @@ __all__ = [
     "NormalEquations",
     "ObservationModel",
     "PointSampler",
+    "Recording",
     "Stencil",
     "SymmetricBlur",
     "VaryingBlur",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vsr.observation.resample import _resample_rows
 
-__all__ = ["AxisMap", "apply_axes", "apply_axes_adjoint"]
+__all__ = ["AxisMap", "apply_axes", "apply_axes_adjoint", "apply_axis"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +52,16 @@ def _along_rows(picture: Tensor, axis: AxisMap, transposed: bool) -> Tensor:
     return _resample_rows(picture.contiguous(), _on(axis, transposed, picture.device, picture.dtype))
 
 
+def apply_axis(picture: Tensor, axis: AxisMap, dim: int) -> Tensor:
+    """``(..., H, W)`` with ``axis`` applied along ``dim``, -2 or -1; contiguous."""
+    if dim == -2:
+        return _along_rows(picture, axis, False)
+    return _along_rows(picture.transpose(-1, -2), axis, False).transpose(-1, -2).contiguous()
+
+
 def apply_axes(picture: Tensor, down: AxisMap, across: AxisMap) -> Tensor:
     """``(..., H, W)`` with ``down`` applied to its columns, then ``across`` to its rows; contiguous."""
-    low = _along_rows(picture, down, False)
-    return _along_rows(low.transpose(-1, -2), across, False).transpose(-1, -2).contiguous()
+    return apply_axis(apply_axis(picture, down, -2), across, -1)
 
 
 def apply_axes_adjoint(picture: Tensor, down: AxisMap, across: AxisMap) -> Tensor:

@@ -20,7 +20,7 @@ from vsr.observation.decimation import Antialiased, Decimation, decimated_size
 from vsr.observation.kernels import gaussian_kernel
 from vsr.observation.operator import Composed, LinearOperator
 
-__all__ = ["DEGRADATIONS", "Degradation", "degradation_at", "degradation_operator", "simulate"]
+__all__ = ["DEGRADATIONS", "Degradation", "blur_radius", "degradation_at", "degradation_operator", "simulate"]
 
 _LEAST_RADIUS_PX = 6  # the literature's 13×13 kernel at ×4
 _REACH = 3.5  # sigmas; 6 px for sigma 1.6
@@ -76,6 +76,11 @@ def degradation_at(name: str, scale: float | Fraction) -> Degradation:
     return DEGRADATIONS[name](float(scale))
 
 
+def blur_radius(sigma_px: float) -> int:
+    """Pixels at which a degradation's Gaussian is cut: no nearer than 3.5 sigmas or 6 pixels (13×13)."""
+    return max(_LEAST_RADIUS_PX, math.ceil(_REACH * sigma_px))
+
+
 def degradation_operator(size_yx: tuple[int, int], name: str, scale: float | Fraction) -> LinearOperator:
     """The operator D B with which `simulate` degrades pictures ``(..., *size_yx)``.
 
@@ -88,7 +93,7 @@ def degradation_operator(size_yx: tuple[int, int], name: str, scale: float | Fra
         factor = 1 / float(scale)
         return Antialiased(size_yx, decimated_size(size_yx, scales), scale_yx=(factor, factor))
     sigma = preset.psf_sigma_px * float(scale)
-    radius = max(_LEAST_RADIUS_PX, math.ceil(_REACH * sigma))
+    radius = blur_radius(sigma)
     offset = preset.offset_px * float(scale)
     return Composed(
         Decimation(size_yx, scales, offset_yx=(offset, offset)),

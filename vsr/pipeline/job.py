@@ -18,7 +18,7 @@ from vsr.media.convert import OutputFormat
 from vsr.media.encode import EncoderSpec
 from vsr.media.probe import MAX_PIXELS, MediaInfo, StreamInfo, VideoInfo
 from vsr.pipeline.settings import Settings
-from vsr.restorers import Evidence, Geometry, find_restorer
+from vsr.restorers import RESTORERS, Evidence, Geometry, Model, find_restorer, settle_model
 
 __all__ = ["Job", "Span", "output_size", "resolve_device", "resolve_job"]
 
@@ -51,6 +51,8 @@ class Job:
     settings: Settings
     options: Any
     """Options of the method."""
+    model: Model | None
+    """The networks of the method, if it is one."""
     evidence: Evidence
     out_width: int
     out_height: int
@@ -217,6 +219,15 @@ def resolve_device(wanted: str) -> str:
     return wanted
 
 
+def _model(settings: Settings, options: Any, geometry: Geometry, device: str) -> Model | None:
+    if settings.method in RESTORERS:
+        return None
+    import torch
+
+    where = torch.device(device)
+    return settle_model(settings.method, geometry, where, precision=options.precision, tile_px=options.tile_px)
+
+
 def _shift(info: MediaInfo, container: str) -> Fraction:
     """Broadcast clocks start anywhere; other containers' offsets are meant and stay."""
     broadcast = info.container in ("mpegts", "mpeg", "wtv", "pva")
@@ -257,18 +268,21 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         content_light=video.content_light,
         lossless=settings.lossless,
     )
+    device = resolve_device(settings.device)
+    model = _model(settings, options, Geometry(video.width, video.height, width, height), device)
     return Job(
         info=info,
         output=output,
         container=container,
         settings=settings,
         options=options,
-        evidence=find_restorer(settings.method).evidence,
+        model=model,
+        evidence=find_restorer(settings.method, model).evidence,
         out_width=width,
         out_height=height,
         encoder=encoder,
         deinterlace=deinterlace,
-        device=resolve_device(settings.device),
+        device=device,
         span=span,
         shift=_shift(info, container),
         copied=copied,

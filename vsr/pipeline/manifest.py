@@ -26,6 +26,7 @@ from vsr.pipeline.sidecar import (
     write_atomically,
 )
 from vsr.pipeline.source import SourceSummary
+from vsr.restorers.agreement import assumed_degradation
 from vsr.restorers.findings import mean_findings
 
 __all__ = ["FORMAT", "load_manifest", "manifest_path", "output_files", "write_manifest"]
@@ -94,7 +95,8 @@ def write_manifest(
             "name": job.settings.method,
             "evidence": job.evidence,
             "generative": job.evidence == "generative",
-            "model": None,
+            "model": canonical(job.model),
+            "assumed_degradation": assumed_degradation(job.options),
             "options": canonical(job.options),
             "findings": mean_findings((result.stop - result.start, result.findings) for result in ordered),
         },

@@ -1,7 +1,7 @@
 """Settings: one flat set of keys, filled from a preset and from what the user sets.
 
 The keys of the pipeline are declared here; those of a method are the fields of its options class
-(``RESTORERS[name].options_type``). A preset is a flat YAML file of any of them.
+(``find_restorer(name).options_type``). A preset is a flat YAML file of any of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from vsr.errors import UsageError, nearest
-from vsr.restorers import RESTORERS, find_restorer
+from vsr.restorers import OPTION_TYPES, find_restorer
 
 __all__ = [
     "Key",
@@ -41,7 +41,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: str = "multiframe"
-    """Row of ``RESTORERS``."""
+    """Row of ``RESTORERS``, or a network: name or file of its weights, or two blended, ``A:B@0.3``."""
     scale: float | None = Field(None, gt=0, le=16, allow_inf_nan=False)
     """Magnification of both sides; None: 2, unless ``size`` or ``height`` is given."""
     size: str | None = Field(None, pattern=r"^\d+x\d+$")
@@ -90,7 +90,7 @@ class Settings(BaseModel):
 
 def known_keys() -> tuple[str, ...]:
     """Every key that a preset or ``--set`` may name."""
-    fields = [field.name for spec in RESTORERS.values() for field in dataclasses.fields(spec.options_type)]
+    fields = [field.name for options in OPTION_TYPES for field in dataclasses.fields(options)]
     return tuple(dict.fromkeys([*Settings.model_fields, *fields]))
 
 
@@ -105,7 +105,7 @@ class Key:
 
 def describe_keys() -> list[Key]:
     """Every setting with its default and what it means, from the docstrings under the fields."""
-    owners: list[type] = [Settings, *(spec.options_type for spec in RESTORERS.values())]
+    owners: list[type] = [Settings, *OPTION_TYPES]
     keys: dict[str, Key] = {}
     for owner in owners:
         texts = _field_docs(owner)

@@ -27,6 +27,7 @@ from vsr.media.packets import PacketTable
 from vsr.pipeline.job import Job
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.storage import WorkFolder
+from vsr.restorers.hardware import device_class
 
 __all__ = [
     "SegmentPaths",
@@ -113,21 +114,10 @@ def software_versions() -> dict[str, str]:
     """Versions of everything that computes pictures or bytes."""
     import av
 
-    names = ("torch", "opencv-python", "av", "numpy", "imageio-ffmpeg")
+    names = ("torch", "opencv-python", "av", "numpy", "imageio-ffmpeg", "spandrel")
     found = {"vsr": version("vsr"), "python": platform.python_version()}
     found |= {name: version(name) for name in names}
     return found | {name: ".".join(map(str, numbers)) for name, numbers in av.library_versions.items()}
-
-
-@functools.cache
-def device_class(device: str) -> str:
-    """The kind of processor: within one kind, equal input gives equal bytes."""
-    import torch
-
-    if device.startswith("cuda"):
-        name = torch.cuda.get_device_name(torch.device(device))
-        return f"cuda {name} {torch.version.cuda}"
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def describe_encoder(job: Job) -> dict[str, Any]:
@@ -139,8 +129,11 @@ def _deciding(job: Job) -> dict[str, Any]:
     settings = job.settings.model_dump()
     for name in _NOT_DECIDING:
         del settings[name]
+    if job.model is not None:
+        settings["method"] = None  # the weights count, not where they are kept
     return {
         "settings": settings,
+        "model": _deciding_of_model(job),
         "options": canonical(job.options),
         "encoder": describe_encoder(job),
         "color": canonical(job.video.color),
@@ -148,6 +141,13 @@ def _deciding(job: Job) -> dict[str, Any]:
         "versions": software_versions(),
         "device": device_class(job.device),
     }
+
+
+def _deciding_of_model(job: Job) -> Any:
+    """The networks without where their weights lie; their passes follow from these and the sizes."""
+    if job.model is None:
+        return None
+    return [{**canonical(part), "source": None} for part in job.model.parts]
 
 
 def segment_key(job: Job, planned: PlannedSegment) -> str:

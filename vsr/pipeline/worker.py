@@ -8,11 +8,14 @@ import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import av
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vsr.errors import InputError, MachineError
 from vsr.frames import VideoFrame
@@ -35,12 +38,25 @@ from vsr.pipeline.sidecar import (
 )
 from vsr.pipeline.storage import WorkFolder
 from vsr.restorers import Restorer, find_restorer
+from vsr.restorers.agreement import consistency_of, watched
 from vsr.restorers.findings import Means
 from vsr.timeline import Segment
 
-__all__ = ["Finish", "SegmentWorker", "build_restorer", "chain_frames", "fix_threads", "halo_frames", "survey_frames"]
+__all__ = [
+    "Finish",
+    "Made",
+    "SegmentWorker",
+    "build_restorer",
+    "chain_frames",
+    "fix_threads",
+    "halo_frames",
+    "survey_frames",
+]
 
 _QUEUE_FRAMES = 3
+_LARGE_BYTES = 256 << 20  # of a restored frame: larger ones are rounded before they wait, one at a time
+
+Pixels = tuple[NDArray[np.generic], ...]
 
 Finish = Callable[[], SegmentResult]
 """The rest of a segment's work once all its pictures are encoded."""
@@ -55,11 +71,12 @@ def fix_threads(job: Job) -> None:
     cv2.setUseOptimized(True)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 means float32
 
 
 def build_restorer(job: Job, width: int, height: int) -> Restorer:
     """The job's method for frames of ``width`` × ``height``, on the job's device."""
-    spec = find_restorer(job.settings.method)
+    spec = find_restorer(job.settings.method, job.model)
     return spec.build(job.geometry(width, height), job.options, torch.device(job.device))
 
 
@@ -79,6 +96,20 @@ def chain_frames(job: Job) -> int:
     """Source frames after which the job's method starts afresh."""
     pictures = build_restorer(job, job.video.width, job.video.height).chain_frames
     return math.lcm(pictures, job.pictures_per_frame) // job.pictures_per_frame
+
+
+@dataclass(frozen=True)
+class Made:
+    """A restored frame that waits for the encoder."""
+
+    pts: int
+    findings: Mapping[str, float]
+    pixels: Callable[[], Pixels]
+    """Its planes, rounded to the output's layout."""
+
+
+def _as_they_are(pixels: Pixels) -> Pixels:
+    return pixels
 
 
 @contextmanager
@@ -130,18 +161,36 @@ class SegmentWorker:
 
     def _feed(self, planned: PlannedSegment, sink: SegmentSink) -> Generator[int, None, dict[str, float]]:
         """Decode, restore and encode side by side; returns the means of what the restorer found."""
-        job = self._job
-        restorer = self._restorer_for(planned)
-        with (
-            Overlap(self.pictures(planned), _QUEUE_FRAMES, "decode") as decoded,
-            Overlap(restorer.stream(decoded), _QUEUE_FRAMES, "restore") as restored,
-        ):
+        depth = 1 if self._are_large else _QUEUE_FRAMES
+        with Overlap(self.restored(planned), depth, "restore") as restored:
             means = Means()
-            for count, frame in enumerate(restored, 1):
-                sink.write(quantise(frame, job.target), frame.pts)
-                means.add(frame.findings)
+            for count, made in enumerate(restored, 1):
+                sink.write(made.pixels(), made.pts)
+                means.add(made.findings)
                 yield count
         return means.read()
+
+    @property
+    def _are_large(self) -> bool:
+        """Whether restored frames are so large that none should wait unrounded."""
+        layout = self._job.video.layout
+        sizes = [layout.plane_size(n, self._job.out_width, self._job.out_height) for n in range(layout.num_planes)]
+        return sum(height * width for height, width in sizes) * 4 > _LARGE_BYTES
+
+    def restored(self, planned: PlannedSegment) -> Iterator[Made]:
+        """Restored frames as they wait for the encoder, with what they tell of their agreement with the input."""
+        job, head = self._job, planned.records[0]
+        restorer = self._restorer_for(planned)
+        consistency = consistency_of(job.geometry(head.width, head.height), job.options)
+        with Overlap(self.pictures(planned), _QUEUE_FRAMES, "decode") as decoded:
+            for frame in watched(restorer, decoded, consistency):
+                if self._are_large:
+                    made = Made(frame.pts, frame.findings, partial(_as_they_are, quantise(frame, job.target)))
+                else:
+                    made = Made(frame.pts, frame.findings, partial(quantise, frame, job.target))
+                del frame  # the next one is made before this name is used again
+                yield made
+                del made
 
     def _finish(
         self,

@@ -1,7 +1,8 @@
 """The methods that vsr offers: frames of one shot in, better frames out.
 
 To add one: write its class and its options beside it in a file of this folder, and give it a row in
-`RESTORERS`; the contract suite in ``tests/contracts/test_restorers.py`` then covers it.
+`RESTORERS`; the contract suite in ``tests/contracts/test_restorers.py`` then covers it. Networks need no row: any
+that `vsr.networks` can load is a method by its name or file.
 """
 
 from __future__ import annotations
@@ -14,11 +15,26 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from vsr.errors import UsageError, nearest
+from vsr.networks import NETWORKS
 from vsr.restorers.base import Evidence, Geometry, Restorer
 from vsr.restorers.interpolate import Interpolate, InterpolateOptions
+from vsr.restorers.model import Model, ModelPart, is_network, settle_model
 from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions
+from vsr.restorers.per_frame import PerFrame, PerFrameOptions
 
-__all__ = ["RESTORERS", "Evidence", "Geometry", "Restorer", "RestorerSpec", "find_restorer"]
+__all__ = [
+    "OPTION_TYPES",
+    "RESTORERS",
+    "Evidence",
+    "Geometry",
+    "Model",
+    "ModelPart",
+    "Restorer",
+    "RestorerSpec",
+    "find_restorer",
+    "is_network",
+    "settle_model",
+]
 
 OptionsT = TypeVar("OptionsT")
 
@@ -72,8 +88,25 @@ RESTORERS: Mapping[str, RestorerSpec[Any]] = _table(
 """Every method by name."""
 
 
-def find_restorer(name: str) -> RestorerSpec[Any]:
-    """The row called ``name``; raises `UsageError` naming the known ones."""
-    if name not in RESTORERS:
-        raise UsageError(f"no method {name!r}; known: {', '.join(RESTORERS)}{nearest(name, RESTORERS)}")
-    return RESTORERS[name]
+OPTION_TYPES: tuple[type, ...] = (*(spec.options_type for spec in RESTORERS.values()), PerFrameOptions)
+"""Every class of options that a method may have."""
+
+
+def find_restorer(name: str, model: Model | None = None) -> RestorerSpec[Any]:
+    """The row called ``name``, or one made for a network: its weights by name or file, or two of them blended.
+
+    ``model`` is what `settle_model` found for the network; without it, it is settled when a restorer is built. Raises
+    `UsageError` for a name that nothing has.
+    """
+    if name in RESTORERS:
+        return RESTORERS[name]
+    if model is None and not is_network(name):
+        known = [*RESTORERS, *NETWORKS]
+        raise UsageError(f"no method {name!r}; known: {', '.join(known)}, and files of weights{nearest(name, known)}")
+
+    def build(geometry: Geometry, options: PerFrameOptions, device: torch.device) -> Restorer:
+        settled = model or settle_model(name, geometry, device, precision=options.precision, tile_px=options.tile_px)
+        return PerFrame(geometry, options, device, settled)
+
+    evidence = model.evidence if model is not None else "learned"
+    return RestorerSpec(name, "enlarge each frame by a network", evidence, PerFrameOptions, build)

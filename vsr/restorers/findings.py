@@ -1,6 +1,12 @@
-"""What multi-frame reconstruction learns of a video, and how to say it in words.
+"""What a method learns of a video, and how to say it in words.
 
-A restored frame's ``findings`` hold, by name:
+A restored frame's ``findings`` hold, by name, for any method that enlarges:
+
+- ``lr_psnr_db``: PSNR in dB of the frame, recorded again through the assumed degradation, against the input;
+- ``residual_over_noise``: root mean square of that difference over the input's noise;
+- ``input_noise_sigma``: standard deviation of the input's noise, rounding to codes included, 0…1;
+
+and besides, for multi-frame reconstruction:
 
 - ``noise_sigma``: standard deviation of noise and misregistration, 0…1;
 - ``frames_used``: frames that a pixel rests on, 1 for the frame alone;
@@ -54,12 +60,18 @@ def mean_findings(parts: Iterable[tuple[int, Mapping[str, float]]]) -> dict[str,
 
 def describe_findings(found: Mapping[str, float]) -> list[str]:
     """Plain sentences for people; empty where nothing was found."""
+    lines = []
+    if "lr_psnr_db" in found:
+        lines.append(
+            f"recorded again, the result differs from the input by {found['residual_over_noise']:.1f} times its noise "
+            f"(LR-PSNR {found['lr_psnr_db']:.1f} dB)"
+        )
     if "supported_scale" not in found:
-        return []
-    lines = [
+        return lines
+    lines.append(
         f"each pixel rests on {found['frames_used']:.1f} frames; noise {255 * found['noise_sigma']:.1f} of 255, "
         f"blur {found['psf_sigma_px']:.2f} px: recorded detail for about {found['supported_scale']:.1f}x"
-    ]
+    )
     if found["frames_used"] < _ALONE:
         lines.append("hardly any neighbouring frame could be registered: most frames were restored on their own")
     elif found["sample_spread_px"] < _STILL_PX:

@@ -54,7 +54,7 @@ class MultiFrameOptions:
     quality: Quality = "standard"
     """How long to work on a frame: draft, standard or best."""
     degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
-    """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: the blur is found."""
+    """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: found."""
     psf_sigma_px: float | None = None
     """Standard deviation of lens and pixel blur, in input pixels; None: the degradation's, found per shot for auto."""
     radius_frames: int | None = None
@@ -76,6 +76,11 @@ class MultiFrameOptions:
         spec = find_solver(self.solver)
         if spec.requires != "any":
             raise UsageError(f"solver {self.solver} needs frames that are shifted as a whole; video moves otherwise")
+
+    @property
+    def assumed_degradation(self) -> str:
+        """A name of `vsr.observation.DEGRADATIONS`."""
+        return "camera" if self.degradation == "auto" else self.degradation
 
 
 def _luma(frame: VideoFrame, device: torch.device) -> Tensor:

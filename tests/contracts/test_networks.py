@@ -1,0 +1,173 @@
+"""What every row of `NETWORKS` promises: counts, shapes, receptive field, recognition, files, half precision."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vsr.networks import NETWORKS, Upscaler, drcn, drrn, load_network, srcnn, vdsr
+from vsr.networks.recognition import recognise
+from vsr.observation import resample
+
+CASES = [(name, scale) for name, row in NETWORKS.items() for scale in row.scales]
+LARGE = 4_000_000
+"""Learnt numbers from which on a case is marked slow."""
+
+
+def _cases() -> list[object]:
+    return [
+        pytest.param(
+            name,
+            scale,
+            marks=[pytest.mark.slow] if NETWORKS[name].num_parameters[scale] > LARGE else [],
+            id=f"{name}-x{scale}",
+        )
+        for name, scale in CASES
+    ]
+
+
+def _channels(name: str) -> int:
+    return 1 if NETWORKS[name].colour == "Y" else 3
+
+
+def _built(name: str, scale: int) -> Upscaler:
+    torch.manual_seed(3)
+    return NETWORKS[name].build(scale).eval().requires_grad_(False)
+
+
+def test_rows_are_whole() -> None:
+    for name, row in NETWORKS.items():
+        assert name == row.name
+        assert re.fullmatch(r"[a-z0-9-]+", name)
+        assert re.search(r"(19|20)\d\d", row.title), "a title names the year"
+        assert row.scales == tuple(sorted(row.scales))
+        assert set(row.num_parameters) == set(row.scales)
+        assert row.value_range in (1, 255)
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_number_of_parameters(name: str, scale: int) -> None:
+    with torch.device("meta"):
+        module = NETWORKS[name].build(scale)
+    assert sum(parameter.numel() for parameter in module.parameters()) == NETWORKS[name].num_parameters[scale]
+    assert module.scale == scale
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_own_state_dict_is_recognised(name: str, scale: int) -> None:
+    with torch.device("meta"):
+        state = NETWORKS[name].build(scale).state_dict()
+        found = recognise({key: tuple(value.shape) for key, value in state.items()}, NETWORKS)
+        assert found is not None
+        row, inside = found
+        assert row.name == inside.name == name
+        assert not inside.scales or scale in inside.scales
+        again = inside.build(scale).state_dict()
+    assert {key: value.shape for key, value in again.items()} == {key: value.shape for key, value in state.items()}
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_only_one_family_recognises_it(name: str, scale: int) -> None:
+    """The order of the table decides nothing."""
+    with torch.device("meta"):
+        state = NETWORKS[name].build(scale).state_dict()
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    names = set()
+    for row in NETWORKS.values():
+        found = recognise(shapes, {row.name: row})
+        names |= {found[1].name} if found else set()
+    assert names == {name}
+
+
+@pytest.mark.parametrize(("name", "scale"), _cases())
+@pytest.mark.parametrize("size", [(1, 1), (5, 8)], ids=str)
+def test_shapes(name: str, scale: int, size: tuple[int, int]) -> None:
+    module = _built(name, scale)
+    pictures = torch.rand(2, _channels(name), *size)
+    kept = pictures.clone()
+    with torch.inference_mode():
+        enlarged = module(pictures)
+        alone = module(pictures[1:])
+    assert enlarged.shape == (2, _channels(name), scale * size[0], scale * size[1])
+    assert enlarged.dtype == torch.float32
+    assert bool(torch.isfinite(enlarged).all())
+    assert torch.equal(pictures, kept), "the input is left as it was"
+    torch.testing.assert_close(enlarged[1:], alone, rtol=1e-3, atol=1e-4 * float(alone.abs().max()))
+
+
+def _positive(module: Upscaler) -> Upscaler:
+    """Weights under which everything an output sees has a positive share in it, however far away: nothing is lost."""
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            weight = layer.weight.data.abs() + 1e-3
+            layer.weight.data = weight / weight.sum((1, 2, 3), keepdim=True)
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.reset_running_stats()
+    return module
+
+
+def _reach(module: Upscaler, channels: int, width: int) -> int:
+    """How many columns away from its own an output block still depends on the input, by its gradient."""
+    pictures = (torch.rand(1, channels, 2, width, dtype=torch.float64) + 0.5).requires_grad_(True)
+    middle, scale = width // 2, module.scale
+    enlarged: Tensor = module(pictures)
+    (gradient,) = torch.autograd.grad(enlarged[..., middle * scale : (middle + 1) * scale].sum(), pictures)
+    seen = gradient.abs().amax((0, 1, 2)).nonzero().flatten()
+    return int((seen - middle).abs().max())
+
+
+def _differentiable_enlarge(pictures: Tensor, scale: int) -> Tensor:
+    """The same as `vsr.networks.blocks.enlarge`, as products of matrices, which gradients can pass."""
+
+    def matrix(size: int) -> Tensor:
+        return resample(torch.eye(size, dtype=pictures.dtype), (scale * size, size), kernel="bicubic")
+
+    height, width = pictures.shape[-2:]
+    return matrix(height) @ pictures @ matrix(width).T
+
+
+@pytest.mark.parametrize(("name", "scale"), _cases())
+def test_receptive_field(name: str, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stated one is exact: nothing farther away counts, and what is that far away does."""
+    for module_of in (srcnn, vdsr, drcn, drrn):
+        monkeypatch.setattr(module_of, "enlarge", _differentiable_enlarge)
+    stated = NETWORKS[name].context_px(scale)
+    assert stated is not None
+    module = _positive(_built(name, scale)).double()
+    assert _reach(module, _channels(name), 2 * stated + 7) == stated
+
+
+@pytest.mark.parametrize(("name", "scale"), _cases())
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_file_round_trip(name: str, scale: int, suffix: str, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    module = _built(name, scale)
+    path = tmp_path / f"weights-x{scale}{suffix}"
+    state = {key: value.contiguous() for key, value in module.state_dict().items()}
+    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    network = load_network(path, scale)
+    assert (network.name, network.scale) == (name, scale)
+    assert network.context_px == NETWORKS[name].context_px(scale)
+    assert network.num_parameters == NETWORKS[name].num_parameters[scale]
+    pictures = torch.rand(1, _channels(name), 4, 5)
+    with torch.inference_mode():
+        assert torch.equal(network(pictures), module(pictures))
+
+
+@pytest.mark.parametrize(("name", "scale"), _cases())
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_takes_and_gives_float32(name: str, scale: int, dtype: torch.dtype) -> None:
+    module = _built(name, scale)
+    pictures = torch.rand(1, _channels(name), 5, 4)
+    with torch.inference_mode():
+        exact = module(pictures)
+        half = module.to(dtype=dtype, memory_format=torch.channels_last)(pictures)
+    assert half.dtype == torch.float32
+    assert half.shape == exact.shape
+    spread = float((exact - exact.mean()).abs().max()) + float(exact.abs().max())
+    assert float((half - exact).abs().max()) < 0.1 * spread

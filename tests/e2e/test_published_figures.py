@@ -1,0 +1,76 @@
+"""Published figures, measured again: PSNR on luma of Set5 and Set14, with the authors' weights where there are some.
+
+Pictures and weights are not part of the repository: name the folder that holds ``images/Set5``, ``images/Set14`` and
+``weights`` in ``VSR_TEST_DATA``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+import vsr
+from vsr.evaluation.base import PictureMethod
+from vsr.evaluation.methods import open_method
+from vsr.evaluation.protocol import made_small, scored, truth_from
+from vsr.media.pictures import read_picture
+from vsr.metrics import psnr
+
+_FOLDER = Path(os.environ.get("VSR_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+BICUBIC = [("Set5", {2: 33.66, 3: 30.39, 4: 28.42}), ("Set14", {2: 30.24, 3: 27.55, 4: 26.00})]
+NETWORKS = [  # weights (by scale if they differ), dB by scale, how near
+    ("SRCNN_official_mat/9-5-5(ImageNet)/x{scale}.mat", {2: 36.64, 3: 32.75, 4: 30.48}, 0.02),
+    ("VDSR/VDSR_Official.mat", {2: 37.51, 3: 33.65, 4: 31.34}, 0.02),
+    ("FSRCNN_yjn870/fsrcnn_x{scale}.pth", {2: 37.10, 3: 32.58, 4: 30.50}, 0.02),
+    ("LapSRN/LapSRN_x{scale}.mat", {2: 37.45, 4: 31.52, 8: 26.13}, 0.03),
+    ("LapSRN/MSLapSRN_D5R8.mat", {2: 37.78, 4: 31.74, 8: 26.34}, 0.1),  # of the paper
+    ("CARN/carn_m.pth", {2: 37.69, 3: 34.07, 4: 31.88}, 0.03),
+]
+
+
+def _data(*parts: str) -> Path:
+    path = _FOLDER.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"{path} is not there; set VSR_TEST_DATA")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "figures"), BICUBIC, ids=[name for name, _ in BICUBIC])
+def test_bicubic(name: str, figures: dict[int, float]) -> None:
+    evaluation = vsr.evaluate("bicubic", list(figures), _data("images", name))
+    for row in evaluation.results:
+        assert row.mean.psnr_y == pytest.approx(figures[row.scale], abs=0.02), f"x{row.scale}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("weights", "figures", "within"), NETWORKS, ids=[weights for weights, _, _ in NETWORKS])
+def test_networks(weights: str, figures: dict[int, float], within: float) -> None:
+    pictures = _data("images", "Set5")
+    for scale, figure in figures.items():
+        path = _data("weights", *weights.format(scale=scale).split("/"))
+        [row] = vsr.evaluate(str(path), scale, pictures).results
+        assert row.mean.psnr_y == pytest.approx(figure, abs=within), f"x{scale}"
+        assert row.mean.lr_psnr > 45, f"x{scale}: not consistent with its input"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", [weights for weights, _, _ in NETWORKS])
+def test_half_precision_costs_next_to_nothing(weights: str) -> None:
+    """float16 against float32: at most 0.02 dB against the truth, at least 60 dB between the two."""
+    item = _data("images", "Set5", "butterfly.bmp")
+    path = str(_data("weights", *weights.format(scale=4).split("/")))
+    truth = truth_from(read_picture(item), 4)
+    results, figures = [], []
+    for precision in ("float32", "float16"):
+        method = open_method(path, 4, torch.device("cpu"), {"precision": precision})
+        assert isinstance(method, PictureMethod)
+        given = made_small(truth, 4, method.colour)
+        results.append(method.enlarge(given))
+        figures.append(scored(results[-1], truth, given, 4)[0])
+    assert figures[1] == pytest.approx(figures[0], abs=0.02)
+    assert psnr(results[0], results[1]) >= 60

@@ -1,0 +1,66 @@
+"""Small networks with seeded weights, as files, made at most once a test run.
+
+Both add a little to an enlarged picture, so what they make is a picture; weights of ``strength`` 1 add a lot.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+Kind = Literal["Y", "RGB"]
+WIDTH = 8
+
+
+@functools.cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="vsr-small-networks-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _conv(generator: torch.Generator, inputs: int, outputs: int, gain: float) -> tuple[Tensor, Tensor]:
+    spread = gain / (3 * inputs**0.5)
+    weight = spread * torch.randn(outputs, inputs, 3, 3, generator=generator)
+    return weight, 0.1 * spread * torch.randn(outputs, generator=generator)
+
+
+def vdsr_weights(seed: int, strength: float) -> dict[str, Tensor]:
+    """A VDSR of four layers: Y, ×2, ×3 and ×4 in one; it looks 6 pixels far at ×2."""
+    generator = torch.Generator().manual_seed(seed)
+    sizes = {"input": (1, WIDTH), "residual_layer.0.conv": (WIDTH, WIDTH), "residual_layer.1.conv": (WIDTH, WIDTH)}
+    state: dict[str, Tensor] = {}
+    for name, (inputs, outputs) in sizes.items():
+        state[f"{name}.weight"], state[f"{name}.bias"] = _conv(generator, inputs, outputs, 1.4)
+    state["output.weight"], state["output.bias"] = _conv(generator, WIDTH, 1, strength)
+    return state
+
+
+def compact_weights(seed: int, strength: float, scale: int) -> dict[str, Tensor]:
+    """A Real-ESRGAN compact of four convolutions: RGB; it looks 4 pixels far. spandrel takes it for generative."""
+    generator = torch.Generator().manual_seed(seed)
+    state: dict[str, Tensor] = {}
+    for number, inputs in enumerate((3, WIDTH, WIDTH)):
+        state[f"body.{2 * number}.weight"], state[f"body.{2 * number}.bias"] = _conv(generator, inputs, WIDTH, 1.4)
+        state[f"body.{2 * number + 1}.weight"] = 0.2 * torch.ones(WIDTH)
+    state["body.6.weight"], state["body.6.bias"] = _conv(generator, WIDTH, 3 * scale * scale, strength)
+    return state
+
+
+@functools.cache
+def small_network(kind: Kind, *, strength: float = 0.02, seed: int = 1, scale: int = 2) -> Path:
+    """The path of a file; ``scale`` counts for RGB alone. Never write to it."""
+    path = _folder() / f"small-{kind}-{strength}-{seed}-x{scale}.safetensors"
+    state = vdsr_weights(seed, strength) if kind == "Y" else compact_weights(seed, strength, scale)
+    if kind == "Y":
+        path = path.with_name(path.name.replace(f"-x{scale}", ""))
+    save_file({name: value.contiguous() for name, value in state.items()}, path)
+    return path

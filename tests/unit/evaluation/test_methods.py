@@ -1,0 +1,120 @@
+"""What can be evaluated: names, files, networks in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import vsr
+from vsr.evaluation.base import PictureMethod
+from vsr.evaluation.methods import open_method
+from vsr.metrics import psnr
+from vsr.networks import Colour, Network
+from vsr.observation import resample
+
+CPU = torch.device("cpu")
+
+
+class Bicubic(nn.Module):
+    """Enlarges as bicubic interpolation does, and insists on what it is promised."""
+
+    seen: ClassVar[set[tuple[int, ...]]] = set()
+    """Shapes of all inputs, of all copies."""
+
+    def __init__(self, scale: int, multiple: int, min_size: int) -> None:
+        super().__init__()
+        self.scale, self.multiple, self.min_size = scale, multiple, min_size
+        self.seen.clear()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        self.seen.add(tuple(pictures.shape))
+        height, width = pictures.shape[-2:]
+        assert height % self.multiple == 0
+        assert width % self.multiple == 0
+        assert min(height, width) >= self.min_size
+        assert pictures.dtype == torch.float32
+        assert float(pictures.max()) <= 1.1
+        return resample(pictures, (height * self.scale, width * self.scale), kernel="bicubic")
+
+
+def _network(colour: Colour, *, scale: int = 2, multiple: int = 1, min_size: int = 1) -> Network:
+    module = Bicubic(scale, multiple, min_size).eval()
+    return Network("mine", module, scale, colour, 2, multiple, min_size, digest=f"{colour}{multiple}{min_size}")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    rng = np.random.default_rng(1)
+    (tmp_path / "set").mkdir()
+    for name, size in (("colour", (17, 13, 3)), ("grey", (17, 13))):
+        coarse = image.fromarray(rng.integers(0, 256, size).astype(np.uint8))
+        coarse.resize((46, 34), image.Resampling.BICUBIC).save(tmp_path / "set" / f"{name}.png")
+    return tmp_path / "set"
+
+
+def test_a_network_in_memory_is_scored_as_its_equal(pictures: Path) -> None:
+    network = _network("Y")
+    ours, bicubic = vsr.evaluate([network, "bicubic"], 2, pictures).results
+    assert ours.method == "mine"
+    assert [item.scores.psnr_y for item in ours.items] == pytest.approx(
+        [item.scores.psnr_y for item in bicubic.items], abs=0.01
+    )
+    assert (1, 1, 17, 23) in Bicubic.seen
+
+
+def test_rgb_networks_see_grey_as_three_equal_channels(pictures: Path) -> None:
+    network = _network("RGB")
+    by_rgb, by_luma = vsr.evaluate([network, "bicubic"], 2, pictures).results
+    assert by_rgb.items[1].scores.psnr_y == pytest.approx(by_luma.items[1].scores.psnr_y, abs=0.3)  # 8-bit input
+    assert (1, 3, 17, 23) in Bicubic.seen
+
+
+def test_sizes_that_a_network_does_not_take_are_filled_up() -> None:
+    method = open_method(_network("Y", multiple=8, min_size=32), 2, CPU, {})
+    assert isinstance(method, PictureMethod)
+    given = torch.rand(1, 17, 43, dtype=torch.float64) * 255
+    result, expected = method.enlarge(given), resample(given, (34, 86), kernel="bicubic")
+    assert result.shape == (1, 34, 86)
+    assert psnr(result, expected, crop=4) > 90
+
+
+def test_scales_that_a_network_lacks(pictures: Path) -> None:
+    with pytest.raises(vsr.UsageError, match="x2, not x3"):
+        vsr.evaluate(_network("Y"), [2, 3], pictures)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("bicubc", "'bicubic'"), ("multi-frame", "'multiframe'"), ("vdrs", "'vdsr'")]
+)
+def test_the_nearest_name_is_told(name: str, near: str) -> None:
+    with pytest.raises(vsr.UsageError, match=near):
+        open_method(name, 2, CPU, {})
+
+
+def test_names_without_weights_and_files_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VSR_MODELS", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("vdsr", str(tmp_path / "vdsr.mat"), "a.pth"):
+        with pytest.raises(vsr.ModelError, match=Path(name).name):
+            open_method(name, 2, CPU, {})
+
+
+def test_options_of_networks(pictures: Path) -> None:
+    options = [{}, {"precision": "bfloat16"}, {"self_ensemble": True}, {"consistent": True, "noise_sigma": 0.0}]
+    rows = [vsr.evaluate(_network("Y"), 2, pictures, settings=chosen).results[0] for chosen in options]
+    plain, half, ensemble, consistent = rows
+    assert len({row.digest for row in rows}) == 4
+    assert "bfloat16" in half.description
+    # flipping a symmetric interpolation changes nothing
+    assert ensemble.mean.psnr_y == pytest.approx(plain.mean.psnr_y, abs=0.01)
+    assert plain.mean.lr_psnr < 45
+    assert consistent.mean.lr_psnr > 55
+    assert consistent.mean.psnr_y > plain.mean.psnr_y
+    with pytest.raises(vsr.UsageError, match="precision"):
+        vsr.evaluate(_network("Y"), 2, pictures, settings={"precision": "float8"})

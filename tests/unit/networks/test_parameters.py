@@ -1,0 +1,80 @@
+"""Parameter counts as the papers give them, each under the paper's own way of counting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from vsr.networks import NETWORKS
+from vsr.networks.carn import CARN
+
+Count = Callable[[nn.Module], int]
+
+
+def weights_only(module: nn.Module) -> int:
+    """Filters of convolutions; no biases, no slopes."""
+    return sum(value.numel() for value in module.parameters() if value.ndim > 1 and value.requires_grad)
+
+
+def weights_and_shift_matrices(module: nn.Module) -> int:
+    """Filters, those of the fixed mean shifts as well."""
+    return sum(value.numel() for value in module.parameters() if value.ndim > 1)
+
+
+def learnt(module: nn.Module) -> int:
+    """Everything that training changes."""
+    return sum(value.numel() for value in module.parameters() if value.requires_grad)
+
+
+def everything(module: nn.Module) -> int:
+    """All numbers in the file that are not statistics."""
+    return sum(value.numel() for value in module.parameters())
+
+
+PUBLISHED: list[tuple[str, int, Count, float, int]] = [
+    # row, scale, way of counting, published number, its last digit
+    ("srcnn-9-1-5", 3, weights_only, 8_032, 1),  # TPAMI 2016, table 1
+    ("srcnn-9-3-5", 3, weights_only, 24_416, 1),
+    ("srcnn-9-5-5", 3, weights_only, 57_184, 1),
+    ("srcnn-9-5-5", 3, learnt, 57.3e3, 100),
+    ("vdsr", 2, weights_only, 665e3, 1_000),
+    ("drcn", 2, weights_only, 1_774e3, 1_000),  # as LapSRN's and DRRN's comparisons count it
+    ("drrn", 2, weights_only, 297e3, 1_000),
+    ("fsrcnn", 3, weights_only, 12_464, 1),  # ECCV 2016, table 1
+    ("fsrcnn", 3, everything, 12_809, 1),  # the checkpoint
+    ("espcn", 3, learnt, 22.7e3, 100),
+    ("srresnet", 4, learnt, 1.5e6, 100_000),
+    ("edsr-baseline", 2, learnt, 1.37e6, 10_000),
+    ("edsr", 2, learnt, 40.7e6, 100_000),
+    ("edsr", 4, learnt, 43.1e6, 100_000),
+    ("mdsr", 4, learnt, 8.0e6, 100_000),  # all three heads
+    ("mdsr-baseline", 4, learnt, 3.2e6, 100_000),
+    ("rdn", 2, learnt, 22.1e6, 100_000),
+    ("carn", 4, learnt, 1_592e3, 1_000),  # all three heads
+    ("carn-m", 4, weights_and_shift_matrices, 412_050, 1),  # all three heads
+    ("carn-m", 4, everything, 414_811, 1),  # the checkpoint
+    ("lapsrn", 4, everything, 814_242, 1),  # the checkpoint
+    ("lapsrn", 4, weights_only, 812e3, 1_000),
+    ("ms-lapsrn", 4, weights_only, 222e3, 1_000),
+    ("dbpn", 4, learnt, 10_426_358, 1),
+    ("srfbn", 2, learnt, 2_140e3, 1_000),
+    ("srfbn", 3, learnt, 2_832e3, 1_000),
+    ("srfbn", 4, learnt, 3_631e3, 1_000),
+    ("srfbn-s", 4, learnt, 483e3, 1_000),
+]
+
+
+@pytest.mark.parametrize(("name", "scale", "count", "published", "digit"), PUBLISHED)
+def test_published_count(name: str, scale: int, count: Count, published: float, digit: int) -> None:
+    with torch.device("meta"):
+        counted = count(NETWORKS[name].build(scale))
+    assert abs(counted - published) < digit, f"{counted:,}"  # papers round or cut
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(2, 964_163), (3, 1_148_803), (4, 1_111_875)])
+def test_carn_for_one_scale(scale: int, expected: int) -> None:
+    with torch.device("meta"):
+        assert learnt(CARN(scale, scales=None)) == expected

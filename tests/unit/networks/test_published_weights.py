@@ -1,0 +1,91 @@
+"""Published checkpoints load as they are, as what they are, and keep their values in half precision.
+
+They are not part of the repository: name the folder that holds ``weights`` in ``VSR_TEST_DATA``. The figures that they
+reach are in ``tests/e2e/test_published_figures.py``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+
+from vsr.networks import NETWORKS, available_scales, load_network
+from vsr.networks.matlab_files import MatStruct, read_matlab
+
+_FOLDER = Path(os.environ.get("VSR_TEST_DATA", Path(__file__).parents[4] / "shared" / "data")) / "weights"
+
+PUBLISHED: list[tuple[str, str, tuple[int, ...], int, bool]] = [
+    # file, network, scales, numbers, generative
+    *((f"SRCNN_official_mat/9-1-5(91_images)/x{s}.mat", "srcnn-9-1-5", (s,), 8_129, False) for s in (2, 3, 4)),
+    ("SRCNN_official_mat/9-1-5(ImageNet)/x3.mat", "srcnn-9-1-5", (3,), 8_129, False),
+    ("SRCNN_official_mat/9-3-5(ImageNet)/x3.mat", "srcnn-9-3-5", (3,), 24_513, False),
+    *((f"SRCNN_official_mat/9-5-5(ImageNet)/x{s}.mat", "srcnn-9-5-5", (s,), 57_281, False) for s in (2, 3, 4)),
+    ("VDSR/VDSR_Official.mat", "vdsr", (2, 3, 4), 665_921, False),
+    ("VDSR/VDSR_Adam.mat", "vdsr", (2, 3, 4), 665_921, False),
+    *((f"FSRCNN_yjn870/fsrcnn_x{s}.pth", "fsrcnn", (s,), 12_809, False) for s in (2, 3, 4)),
+    ("LapSRN/LapSRN_x2.mat", "lapsrn", (2,), 407_441, False),
+    ("LapSRN/LapSRN_x4.mat", "lapsrn", (4,), 814_242, False),
+    ("LapSRN/LapSRN_x8.mat", "lapsrn", (8,), 667_123, False),
+    ("LapSRN/MSLapSRN_D5R8.mat", "ms-lapsrn", (2, 4, 8), 222_801, False),
+    ("CARN/carn_m.pth", "carn-m", (2, 3, 4), 414_811, False),
+    ("SRResNet_leftthomas/netG_epoch_2_100.pth", "srresnet", (2,), 586_379, True),
+    ("SRResNet_leftthomas/netG_epoch_4_100.pth", "srresnet", (4,), 734_092, True),
+    ("RealESRGAN/RealESRGAN_General_x4_v3.pth", "RealESRGAN Compact", (4,), 1_213_296, True),
+    ("RealESRGAN/realesr-animevideov3.pth", "RealESRGAN Compact", (4,), 621_424, True),
+]
+
+
+def _file(name: str) -> Path:
+    path = _FOLDER / name
+    if not path.exists():
+        pytest.skip(f"{path} is not there; set VSR_TEST_DATA")
+    return path
+
+
+def _scene(channels: int) -> torch.Tensor:
+    """Edges, a gradient and a fine pattern, ``(1, C, 24, 28)`` in 0…1."""
+    y, x = torch.meshgrid(torch.arange(24.0), torch.arange(28.0), indexing="ij")
+    planes = [
+        0.5 + 0.3 * torch.sin(x / 2 + c) * torch.cos(y / 3) + 0.2 * ((x + y + c) % 9 > 4) - 0.1 for c in range(channels)
+    ]
+    return torch.stack(planes)[None].clamp(0, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "network", "scales", "numbers", "generative"), PUBLISHED, ids=[p[0] for p in PUBLISHED]
+)
+def test_published_weights(name: str, network: str, scales: tuple[int, ...], numbers: int, generative: bool) -> None:
+    path = _file(name)
+    assert available_scales(path) == scales
+    for scale in scales:
+        loaded = load_network(path, scale)
+        assert (loaded.name, loaded.num_parameters, loaded.is_generative) == (network, numbers, generative)
+        assert loaded.colour == (NETWORKS[network].colour if network in NETWORKS else "RGB")
+        pictures = _scene(1 if loaded.colour == "Y" else 3)
+        with torch.inference_mode():
+            exact = loaded(pictures)
+            half = loaded.module.to(torch.float16)(pictures)
+        assert 0.1 < float(exact.mean()) < 0.9, "a picture, not noise"
+        assert 10 * torch.log10(1 / (half - exact).square().mean()) > 58
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [p[0] for p in PUBLISHED if p[0].endswith(".mat")])
+def test_matlab_files_against_scipy(name: str) -> None:
+    ours, theirs = read_matlab(_file(name)), scipy.io.loadmat(_file(name))
+    for key, value in ours.items():
+        if isinstance(value, np.ndarray):
+            np.testing.assert_array_equal(value, theirs[key])
+    net = ours.get("net")
+    if isinstance(net, MatStruct):
+        params = net.records[0]["params"]
+        assert isinstance(params, MatStruct)
+        for mine, other in zip(params.records, theirs["net"][0, 0]["params"][0], strict=True):
+            assert mine["name"] == other["name"].item()
+            np.testing.assert_array_equal(np.asarray(mine["value"]), other["value"])

@@ -1,0 +1,192 @@
+"""``vsr models``: networks and their weights: what there is, what a file holds, conversion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vsr.networks.base import NetworkSpec
+    from vsr.networks.inspecting import WeightsFacts
+
+__all__ = ["app", "convert_model", "list_models", "show_model"]
+
+app = typer.Typer(help="Networks and their weights: list, show, convert.")
+
+_Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+_Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")]
+_Scale = Annotated[int | None, typer.Option(min=1, help="Magnification, where several are there or none is told.")]
+
+
+@app.callback(invoke_without_command=True)
+def _overview(context: typer.Context) -> None:
+    """Shows the help where no command is given."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command("list")
+def list_models(json_: _Json = False, debug: _Debug = False) -> None:
+    """List networks, and weights that can be asked for by name."""
+    del debug
+    import json
+
+    from vsr.networks import NETWORKS
+    from vsr.networks.inspecting import installed_weights
+    from vsr.networks.locating import model_folders
+    from vsr.networks.spandrel_table import SPANDREL
+
+    installed = installed_weights()
+    if json_:
+        content = {
+            "networks": [_row(row) for row in NETWORKS.values()],
+            "spandrel": [
+                {"id": each.id, "title": each.title, "is_generative": each.is_generative} for each in SPANDREL.values()
+            ],
+            "weights": {name: _files(files) for name, files in installed.items()},
+            "folders": [str(folder) for folder in model_folders()],
+        }
+        print(json.dumps(content, indent=1))
+        return
+    from vsr.cli.console import print_table
+
+    print("networks")
+    print_table([(f"  {name}", _summary(row)) for name, row in NETWORKS.items()])
+    print("through spandrel, among others")
+    print_table([(f"  {name}", each.title) for name, each in SPANDREL.items()])
+    print("weights in " + ", ".join(str(folder) for folder in model_folders()))
+    print_table([(f"  {name}", ", ".join(map(str, files.values()))) for name, files in installed.items()])
+    if not installed:
+        print("  none; docs/networks.md says how to name them")
+
+
+@app.command("show")
+def show_model(
+    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A network, a file of weights, or A:B@0.3.")],
+    scale: _Scale = None,
+    json_: _Json = False,
+    debug: _Debug = False,
+) -> None:
+    """Say what a network is, or what a file of weights holds."""
+    del debug
+    import json
+
+    from vsr.cli.console import print_table
+    from vsr.networks import NETWORKS
+    from vsr.networks.inspecting import describe_weights, installed_weights
+
+    if model in NETWORKS:
+        row, files = NETWORKS[model], installed_weights().get(model, {})
+        if json_:
+            print(json.dumps({**_row(row), "weights": _files(files)}, indent=1))
+        else:
+            print_table([*_row_lines(row), ("weights", ", ".join(map(str, files.values())) or "none found")])
+        return
+    facts = describe_weights(model, scale)
+    if json_:
+        print(json.dumps(_facts(facts), indent=1))
+    else:
+        print_table(_facts_lines(facts))
+
+
+@app.command("convert")
+def convert_model(
+    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Weights, or A:B@0.3 between two.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File to write.")],
+    scale: _Scale = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    json_: _Json = False,
+    debug: _Debug = False,
+) -> None:
+    """Write weights as .safetensors that say themselves what they are."""
+    del debug
+    import json
+
+    from vsr.cli.console import print_table
+    from vsr.networks.inspecting import convert_weights
+
+    facts = convert_weights(model, output, scale=scale, overwrite=force)
+    if json_:
+        print(json.dumps(_facts(facts), indent=1))
+    else:
+        print_table(_facts_lines(facts))
+
+
+def _times(scales: tuple[int, ...]) -> str:
+    return ", ".join(f"×{scale}" for scale in scales) or "any, not told"
+
+
+def _summary(row: NetworkSpec) -> str:
+    counts = sorted(set(row.num_parameters.values()))
+    parameters = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    return f"{row.title}; {row.framework}, {row.colour}, {_times(row.scales)}, {parameters} parameters"
+
+
+def _row(row: NetworkSpec) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "title": row.title,
+        "framework": row.framework,
+        "scales": list(row.scales),
+        "colour": row.colour,
+        "value_range": row.value_range,
+        "num_parameters": {str(scale): row.num_parameters[scale] for scale in row.scales},
+        "context_px": {str(scale): row.context_px(scale) for scale in row.scales},
+        "is_generative": row.is_generative,
+    }
+
+
+def _row_lines(row: NetworkSpec) -> list[tuple[str, str]]:
+    return [
+        ("network", row.name),
+        ("published", row.title),
+        ("framework", row.framework),
+        ("scales", _times(row.scales)),
+        ("colour", row.colour),
+        ("range", f"0 to {row.value_range} inside"),
+        ("parameters", ", ".join(f"×{scale} {count:,}" for scale, count in row.num_parameters.items())),
+        ("context", ", ".join(_context(scale, row.context_px(scale)) for scale in row.scales)),
+        ("generative", "yes" if row.is_generative else "no, unless its weights are"),
+    ]
+
+
+def _context(scale: int, pixels: int | None) -> str:
+    return f"×{scale} {'whole picture' if pixels is None else f'{pixels} px'}"
+
+
+def _files(files: Mapping[int | None, Path]) -> list[dict[str, Any]]:
+    return [{"scale": scale, "path": str(path)} for scale, path in files.items()]
+
+
+def _facts(facts: WeightsFacts) -> dict[str, Any]:
+    import dataclasses
+
+    content = {field.name: getattr(facts, field.name) for field in dataclasses.fields(facts)}
+    content["context_px"] = {str(scale): pixels for scale, pixels in facts.context_px.items()}
+    content["metadata"] = dict(facts.metadata)
+    return content
+
+
+def _facts_lines(facts: WeightsFacts) -> list[tuple[str, str]]:
+    lines = [
+        ("weights", facts.source),
+        ("format", facts.format),
+        ("network", facts.architecture),
+        ("published", facts.title),
+        ("framework", facts.framework or ""),
+        ("scales", _times(facts.scales)),
+        ("colour", facts.colour),
+        ("range", f"0 to {facts.value_range} inside"),
+        ("parameters", f"{facts.num_parameters:,}"),
+        ("context", ", ".join(_context(scale, pixels) for scale, pixels in facts.context_px.items())),
+        ("sides", f"multiples of {facts.multiple} px" if facts.multiple > 1 else ""),
+        ("smallest", f"{facts.min_size} px" if facts.min_size > 1 else ""),
+        ("generative", "yes" if facts.is_generative else "no, as far as can be told"),
+        ("digest", facts.digest),
+        *((f"  {key}", value) for key, value in sorted(facts.metadata.items())),
+    ]
+    return [(name, value) for name, value in lines if value]

@@ -1,0 +1,48 @@
+"""What a method is to an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vsr.frames import VideoFrame
+from vsr.networks import Colour
+
+__all__ = ["ClipMethod", "Method", "PictureMethod"]
+
+
+@dataclass(frozen=True)
+class PictureMethod:
+    """Enlarges one picture at a time."""
+
+    name: str
+    """As it was asked for."""
+    description: str
+    """What it is, in words."""
+    digest: str
+    """Stands for weights and settings."""
+    scale: int
+    colour: Colour
+    """What it is given: luma or RGB."""
+    enlarge: Callable[[Tensor], Tensor]
+    """``(C, h, w)`` float64 in 0…255 → ``(C, scale·h, scale·w)``, unrounded, on the CPU; C is 1 for Y, 3 for RGB."""
+
+
+@dataclass(frozen=True)
+class ClipMethod:
+    """Restores the frames of a clip from each other."""
+
+    name: str
+    """As it was asked for."""
+    description: str
+    """What it is, in words."""
+    digest: str
+    """Stands for settings."""
+    scale: int
+    restore: Callable[[Iterable[VideoFrame]], Iterator[VideoFrame]]
+    """All frames of a shot in order → as many, ``scale`` times as large, float32 code values of the same layout."""
+
+
+Method = PictureMethod | ClipMethod

@@ -1,0 +1,30 @@
+"""Interpolation of luma in float64: the baseline of every table."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from vsr.evaluation.base import PictureMethod
+from vsr.observation import Kernel, resample
+
+__all__ = ["interpolation_method"]
+
+
+def _enlarge(picture: Tensor, kernel: Kernel, scale: int, device: torch.device) -> Tensor:
+    size = (picture.shape[-2] * scale, picture.shape[-1] * scale)
+    return resample(picture.to(device), size, kernel=kernel).cpu()
+
+
+def interpolation_method(kernel: Kernel, scale: int, device: torch.device) -> PictureMethod:
+    """Enlargement by ``kernel``, as MATLAB's ``imresize``."""
+    return PictureMethod(
+        name=kernel,
+        description=f"{kernel} interpolation",
+        digest=kernel,
+        scale=scale,
+        colour="Y",
+        enlarge=partial(_enlarge, kernel=kernel, scale=scale, device=device),
+    )

@@ -1,0 +1,38 @@
+"""From what the user typed to a method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from vsr.errors import UsageError
+from vsr.evaluation.base import Method
+from vsr.evaluation.interpolation import interpolation_method
+from vsr.evaluation.networks import network_method
+from vsr.evaluation.restoration import restoration_method
+from vsr.networks import Network, load_network
+from vsr.observation.resample import KERNELS
+from vsr.restorers import RESTORERS, find_restorer
+
+__all__ = ["open_method"]
+
+
+def open_method(wanted: str | Network, scale: int, device: torch.device, settings: Mapping[str, Any]) -> Method:
+    """A kernel, a restorer, or a network (by name, by file, or itself), for one scale.
+
+    Raises `UsageError` for a name that nothing has, `ModelError` for weights that cannot be loaded or that lack the
+    scale.
+    """
+    if isinstance(wanted, Network):
+        if wanted.scale != scale:
+            raise UsageError(f"{wanted.source or wanted.name} enlarges x{wanted.scale}, not x{scale}")
+        return network_method(wanted.source or wanted.name, wanted, device, settings)
+    for kernel in KERNELS:
+        if wanted == kernel:
+            return interpolation_method(kernel, scale, device)
+    if wanted in RESTORERS:
+        return restoration_method(wanted, scale, device, settings)
+    find_restorer(wanted)  # refuses what is neither a name nor a file, and tells the nearest
+    return network_method(wanted, load_network(wanted, scale), device, settings)

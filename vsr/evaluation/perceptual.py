@@ -1,0 +1,76 @@
+"""LPIPS of results, where its weights are there: they come as a file, like those of networks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vsr.errors import InputError, ModelError
+from vsr.evaluation.protocol import eight_bits
+from vsr.metrics import luma_bt601
+from vsr.metrics.lpips import Lpips
+from vsr.networks.checkpoint import read_checkpoint
+from vsr.networks.locating import find_weights
+from vsr.observation import resample
+
+__all__ = ["DEFAULT_WEIGHTS", "Perceptual", "find_perceptual", "in_colour"]
+
+DEFAULT_WEIGHTS = "lpips-alex"
+"""Name under which weights are looked for, in the folders where those of networks are."""
+
+
+@dataclass(frozen=True)
+class Perceptual:
+    """LPIPS, ready to use."""
+
+    measure: Lpips
+    digest: str
+    """Of the file of weights."""
+
+    def __call__(self, result: Tensor, truth: Tensor, small: Tensor, name: str) -> float:
+        """Distance of an unrounded ``(1 or 3, H, W)`` result from the truth; ``small`` is the 8-bit RGB recording.
+
+        Luma gets the colour of the small picture, enlarged bicubically. Raises `InputError` naming ``name`` for
+        pictures that are too small.
+        """
+        if min(truth.shape[-2:]) < self.measure.smallest_side:
+            raise InputError(
+                f"{name}: {truth.shape[-1]}x{truth.shape[-2]} is too small for LPIPS, which needs sides of "
+                f"{self.measure.smallest_side}; leave the weights of LPIPS away"
+            )
+        if truth.shape[0] == 1:
+            return self.measure(eight_bits(result[:1]).expand(3, -1, -1), truth.expand(3, -1, -1))
+        return self.measure(eight_bits(in_colour(result, small)), truth)
+
+
+def in_colour(result: Tensor, small: Tensor) -> Tensor:
+    """An RGB result as it is; luma ``(1, H, W)`` with the bicubically enlarged colour of ``small`` ``(3, h, w)``.
+
+    Adding one number to R, G and B changes BT.601 luma by 219/255 of it, and leaves chroma as it is.
+    """
+    if result.shape[0] == 3:
+        return result
+    colour = resample(small.double(), (int(result.shape[-2]), int(result.shape[-1])), kernel="bicubic")
+    return colour + (result.double() - luma_bt601(colour)) * 255 / 219
+
+
+def find_perceptual(path: Path | None, device: torch.device) -> Perceptual | None:
+    """LPIPS with the weights of ``path``, else with those called ``lpips-alex``, else None.
+
+    Raises `ModelError` for a file that holds something else.
+    """
+    if path is None:
+        try:
+            path = find_weights(DEFAULT_WEIGHTS)[0][1]
+        except ModelError:
+            return None
+    weights = read_checkpoint(path).tensors
+    try:
+        measure = Lpips(weights, device)
+    except ValueError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return Perceptual(measure, hashlib.sha256(path.read_bytes()).hexdigest())

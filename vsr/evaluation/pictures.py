@@ -1,0 +1,40 @@
+"""One picture: made small, enlarged, scored."""
+
+from __future__ import annotations
+
+import time
+
+from vsr.errors import InputError
+from vsr.evaluation.base import PictureMethod
+from vsr.evaluation.perceptual import Perceptual
+from vsr.evaluation.protocol import made_small, scored, smallest_side, truth_from
+from vsr.evaluation.records import ItemScore, Scores
+from vsr.evaluation.sets import Item
+from vsr.media.pictures import read_picture
+
+__all__ = ["score_picture"]
+
+
+def score_picture(item: Item, method: PictureMethod, perceptual: Perceptual | None = None) -> ItemScore:
+    """Scores of ``method`` on a picture, with LPIPS if ``perceptual`` is given.
+
+    Raises `InputError` where it cannot be read or is too small.
+    """
+    picture = read_picture(item.path)
+    scale, (height, width) = method.scale, picture.shape[:2]
+    if min(height, width) < smallest_side(scale):
+        raise InputError(
+            f"{item.path}: {width}x{height} pixels are too few for x{scale}, where {scale} are left out on every side; "
+            f"both sides need at least {smallest_side(scale)}"
+        )
+    truth = truth_from(picture, scale)
+    given = made_small(truth, scale, method.colour)
+    began = time.perf_counter()
+    result = method.enlarge(given)
+    seconds = time.perf_counter() - began
+    psnr_y, ssim_y, lr_psnr = scored(result, truth, given, scale)
+    lpips = None
+    if perceptual is not None:
+        small = given if method.colour == "RGB" else made_small(truth, scale, "RGB")
+        lpips = perceptual(result, truth, small, str(item.path))
+    return ItemScore(item.name, 1, Scores(psnr_y, ssim_y, lr_psnr, seconds, lpips=lpips))

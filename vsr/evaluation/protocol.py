@@ -1,0 +1,116 @@
+"""The rules by which pictures are made small and results are scored: those of the papers, as MATLAB does it.
+
+- The true picture loses rows and columns at the bottom and right until its sides are multiples of the scale.
+- It is made small by antialiased bicubic interpolation (``imresize``), in float64.
+- Methods that work on luma are given the small picture of the unrounded BT.601 luma (16…235), unrounded; methods that
+  work on RGB are given the small RGB picture rounded to 8 bits, as it would lie in a file.
+- Results are rounded to 8 bits. A result in luma is compared with the true luma, rounded to 8 bits as MATLAB's
+  ``rgb2ycbcr`` gives it; of an RGB result and of the true RGB picture the unrounded luma is compared. As many pixels as
+  the scale are left out on every side.
+- A single-channel picture is luma as it is; methods that work on RGB see three equal channels.
+- A frame of a clip is made small in RGB with 8 bits, as a file holds it, or comes so from a file; methods that work on
+  luma are given its luma, unrounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vsr.metrics import lr_psnr, luma_bt601, psnr, shrink_bicubic, ssim
+from vsr.networks import Colour
+
+__all__ = [
+    "PROTOCOL",
+    "PROTOCOL_VERSION",
+    "as_given",
+    "compared",
+    "eight_bits",
+    "made_small",
+    "scored",
+    "smallest_side",
+    "truth_from",
+]
+
+PROTOCOL_VERSION = 1
+"""Raised when a rule changes; results of other versions are measured again."""
+
+PROTOCOL: Mapping[str, str] = MappingProxyType(
+    {
+        "version": str(PROTOCOL_VERSION),
+        "small picture": "antialiased bicubic (MATLAB imresize): unrounded luma for Y methods, 8-bit RGB for others",
+        "luma": "BT.601, 16 to 235 (MATLAB rgb2ycbcr), of 8-bit results; single-channel pictures as they are",
+        "true luma": "rounded to 8 bits for results in luma, of the 8-bit RGB truth for results in RGB",
+        "border": "as many pixels as the scale are left out on every side, for psnr_y and ssim_y",
+        "ssim": "11x11 Gaussian window, sigma 1.5, whole windows",
+        "lr_psnr": "the 8-bit result made small again against what the method was given, in its channels, uncropped",
+    }
+)
+"""The rules in words."""
+
+_SSIM_WINDOW = 11
+_GREY_OF_RGB = (65.481 / 219, 128.553 / 219, 24.966 / 219)  # BT.601 in full range; sums to 1
+
+
+def smallest_side(scale: int) -> int:
+    """Pixels that both sides of a picture need at least."""
+    return -(-(_SSIM_WINDOW + 2 * scale) // scale) * scale
+
+
+def truth_from(picture: NDArray[np.uint8] | NDArray[np.uint16], scale: int) -> Tensor:
+    """``(H, W)`` grey or ``(H, W, 3)`` RGB as a truth: ``(1 or 3, H', W')`` float64 in 0…255, sides cut to multiples.
+
+    16-bit pictures keep their finer steps.
+    """
+    height, width = (side - side % scale for side in picture.shape[:2])
+    planes = torch.from_numpy(picture[:height, :width].astype(np.float64))
+    planes = planes[None] if planes.dim() == 2 else planes.permute(2, 0, 1).contiguous()
+    return planes / 257 if picture.dtype == np.uint16 else planes
+
+
+def eight_bits(picture: Tensor) -> Tensor:
+    """Rounded and clipped to 0…255, float64."""
+    return picture.double().round().clamp(0, 255)
+
+
+def _luma(picture: Tensor) -> Tensor:
+    """``(1 or 3, H, W)`` → ``(1, H, W)`` unrounded."""
+    return picture if picture.shape[0] == 1 else luma_bt601(picture)[None]
+
+
+def made_small(truth: Tensor, scale: int, colour: Colour) -> Tensor:
+    """What a method of ``colour`` is given: ``(1 or 3, H / scale, W / scale)`` float64 in 0…255."""
+    size = (truth.shape[-2] // scale, truth.shape[-1] // scale)
+    if colour == "Y":
+        return shrink_bicubic(_luma(truth), size)
+    return eight_bits(shrink_bicubic(truth, size)).expand(3, -1, -1)
+
+
+def as_given(recorded: Tensor, colour: Colour) -> Tensor:
+    """The same of a recorded ``(3, h, w)`` RGB picture: itself, or its unrounded luma."""
+    return _luma(recorded) if colour == "Y" else recorded
+
+
+def compared(result: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """What is compared of an unrounded result ``(1 or 3, H, W)`` and the truth ``(1 or 3, H, W)``: two ``(H, W)``."""
+    rounded = eight_bits(result)
+    if rounded.shape[0] == 1:
+        return rounded[0], eight_bits(_luma(truth)[0])
+    if truth.shape[0] == 1:
+        weights = rounded.new_tensor(_GREY_OF_RGB)
+        return (rounded * weights[:, None, None]).sum(0), truth[0]
+    return luma_bt601(rounded), luma_bt601(truth)
+
+
+def scored(result: Tensor, truth: Tensor, given: Tensor, scale: int) -> tuple[float, float, float]:
+    """``(psnr_y, ssim_y, lr_psnr)`` of a method's ``(1 or 3, H, W)`` result in 0…255, unrounded.
+
+    ``truth`` is ``(1 or 3, H, W)``, ``given`` what the method got, of the result's channels.
+    """
+    got, wanted = compared(result, truth)
+    return psnr(got, wanted, crop=scale), ssim(got, wanted, crop=scale), lr_psnr(eight_bits(result), given)

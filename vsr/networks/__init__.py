@@ -1,0 +1,20 @@
+"""Deep networks that enlarge one picture at a time: architectures from the papers, and loading of weights."""
+
+from __future__ import annotations
+
+from vsr.networks.base import Colour, Found, Framework, Network, NetworkSpec, Shapes, Upscaler
+from vsr.networks.loading import available_scales, load_network
+from vsr.networks.table import NETWORKS
+
+__all__ = [
+    "NETWORKS",
+    "Colour",
+    "Found",
+    "Framework",
+    "Network",
+    "NetworkSpec",
+    "Shapes",
+    "Upscaler",
+    "available_scales",
+    "load_network",
+]

@@ -1,0 +1,125 @@
+"""What a network is to the rest of vsr: a module with weights, and the facts that running it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor, nn
+
+from vsr.errors import ModelError
+
+__all__ = ["Colour", "Found", "Framework", "Network", "NetworkSpec", "Shapes", "Upscaler"]
+
+Framework = Literal["pre-upsampling", "post-upsampling", "progressive", "iterative"]
+"""Where a network enlarges: before it, at its end, step by step, or up and down again and again."""
+
+Colour = Literal["Y", "RGB"]
+"""What a network takes and gives: BT.601 luma (video range, as MATLAB's ``rgb2ycbcr``) or RGB."""
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Names of a state dict with their shapes: all that recognition looks at."""
+
+
+class Upscaler(nn.Module):
+    """Base of all architectures: a module that knows how it wants to be run.
+
+    ``forward`` takes ``(B, C, H, W)`` in float32 (or float64), about 0…1, and gives ``(B, C, scale·H, scale·W)`` of the
+    same type. It casts to the type of its own weights inside, so after ``module.half()`` or ``module.bfloat16()`` the
+    convolutions run in that type, while interpolation ahead of them, mean shifts and the sum of a residual with
+    its base stay in float32. Subclasses set the attributes in their ``__init__``.
+    """
+
+    scale: int
+    context_px: int | None
+    """Input pixels away from its own place that an output pixel still depends on; None: the whole picture."""
+    multiple: int = 1
+    min_size: int = 1
+
+    def settle(self) -> None:
+        """Called once after weights are loaded: take over what follows from their values."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an architecture recognises in the names and shapes of a state dict."""
+
+    name: str
+    """The row of `NETWORKS` that comes closest; other widths and depths go under the name of their family."""
+    scales: tuple[int, ...]
+    """Magnifications that the weights serve; empty if the weights do not tell (then the user or the file name must)."""
+    build: Callable[[int], Upscaler]
+    """Makes the module that fits these weights, for one scale."""
+    rename: Callable[[str], str] = str
+    """From a name in the file to the name in the module, where other names are usual as well."""
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """One row of `NETWORKS`: an architecture as published."""
+
+    name: str
+    """What the user calls it."""
+    title: str
+    """Authors' name, year and venue, in one line."""
+    framework: Framework
+    scales: tuple[int, ...]
+    """Magnifications that it is defined for."""
+    colour: Colour
+    build: Callable[[int], Upscaler]
+    """Makes one, with random weights, for a scale. Its state-dict names are those of the published files."""
+    num_parameters: Mapping[int, int]
+    """Learnt numbers by scale, as ``sum(p.numel() for p in module.parameters())`` counts them."""
+    context_px: Callable[[int], int | None]
+    """By scale: how many input pixels away from its own place an output pixel still depends on; None: all."""
+    recognise: Callable[[Shapes], Found | None]
+    """What of this architecture a state dict holds, also in other widths and depths than the published; None: nothing.
+
+    It may raise KeyError or IndexError about a name or a dimension that is not there; that too means nothing.
+    """
+    value_range: int = 1
+    """Largest value that it works with inside, 1 or 255; callers give and get 0…1 all the same."""
+    is_generative: bool = False
+    """Whether it invents detail (adversarial or sampled); weights may be, where the architecture is not."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """An architecture with weights, ready to run.
+
+    ``module`` maps ``(B, C, H, W)`` in about 0…1 (C = 1 for Y with code values over 255, 3 for RGB) to
+    ``(B, C, scale·H, scale·W)``, for every H and W of at least ``min_size`` that are multiples of ``multiple``.
+    Interpolation ahead of the network, mean shifts and other ranges are inside it. Values are not clipped.
+
+    ``module`` always takes and gives float32, on its own device. To run it in half precision call ``module.to(dtype)``
+    (or ``module.to(dtype=…, memory_format=torch.channels_last)``): it casts inside to the type of its weights, and
+    keeps in float32 what would lose by it (see `Upscaler`).
+    """
+
+    name: str
+    """The row of `NETWORKS`, or what spandrel calls its architecture."""
+    module: nn.Module
+    """In evaluation mode, float32, on the CPU, its parameters without gradients."""
+    scale: int
+    colour: Colour
+    context_px: int | None
+    multiple: int = 1
+    min_size: int = 1
+    is_generative: bool = False
+    num_parameters: int = 0
+    digest: str = ""
+    """SHA-256 over names, shapes and values of the weights, in order of the names."""
+    source: str = ""
+    """Where the weights came from, for people."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What the file says of itself."""
+
+    def __post_init__(self) -> None:
+        if self.scale < 1 or self.multiple < 1 or self.min_size < 1:
+            raise ModelError(f"{self.source or self.name}: scale {self.scale} makes no sense")
+
+    def __call__(self, pictures_BCHW: Tensor) -> Tensor:
+        """Run it; see the class."""
+        enlarged: Tensor = self.module(pictures_BCHW)
+        return enlarged

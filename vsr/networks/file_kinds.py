@@ -1,0 +1,87 @@
+"""What a file is, told from its first bytes and never from its name."""
+
+from __future__ import annotations
+
+import stat
+import struct
+from pathlib import Path
+from typing import Literal
+
+from vsr.errors import ModelError
+
+__all__ = ["FileKind", "weights_kind"]
+
+FileKind = Literal["safetensors", "torch-zip", "torch-legacy", "matlab5"]
+"""A format of weights that can be read. Old torch files are plain pickles with a magic number in front."""
+
+_EXPECTED = "expected weights: .safetensors, .pth or .pt of torch, or .mat of MATLAB 5"
+_HEAD_BYTES = 512
+_LEGACY_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.serialization.MAGIC_NUMBER as a pickled integer
+
+_FOREIGN: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"version https://git-lfs", "a pointer of Git LFS, not the weights themselves; fetch them with git lfs pull"),
+    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras, or MATLAB 7.3: save it again with -v7)"),
+    (0, b"MATLAB 7.3", "a MATLAB 7.3 file; save it again with -v7"),
+    (0, b"\x89PNG", "a PNG picture"),
+    (0, b"\xff\xd8\xff", "a JPEG picture"),
+    (0, b"BM", "a BMP picture"),
+    (0, b"GIF8", "a GIF picture"),
+    (0, b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
+    (4, b"ftyp", "an MP4 or MOV video"),
+    (0, b"RIFF", "an AVI, WAV or WebP file"),
+    (0, b"\x1f\x8b", "a gzip archive; unpack it first"),
+    (0, b"7z\xbc\xaf", "a 7-Zip archive; unpack it first"),
+    (0, b"Rar!", "a RAR archive; unpack it first"),
+    (257, b"ustar", "a tar archive (torch before 0.1.10 wrote such; save the weights again with a newer torch)"),
+    (0, b"\x93NUMPY", "a NumPy array"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"GGUF", "a GGUF file"),
+    (0, b"<", "an HTML or XML page, perhaps a download that went wrong"),
+)
+
+
+def _is_safetensors(head: bytes, size: int) -> bool:
+    """A length, then a JSON object of that length."""
+    if len(head) < 9:
+        return False
+    (length,) = struct.unpack("<Q", head[:8])
+    return head[8:9] == b"{" and 2 <= length <= 100_000_000 and (length + 8 <= size or head[8:10] in (b'{"', b"{}"))
+
+
+def _foreign(head: bytes) -> str:
+    for offset, magic, what in _FOREIGN:
+        if head[offset : offset + len(magic)] == magic:
+            return what
+    if head[:1] == b"\x80":
+        return "a Python pickle that torch did not write"
+    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head[:64]):
+        return "a text file"
+    return "no format known here, or damaged from its first bytes on"
+
+
+def weights_kind(path: Path) -> FileKind:
+    """The format of a file of weights; raises `ModelError` that says what the file is if it holds none."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise ModelError(f"{path}: a pipe or a device, not a file; {_EXPECTED}")
+        size = status.st_size
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file; {_EXPECTED}") from error
+    except IsADirectoryError as error:
+        raise ModelError(f"{path}: a folder; {_EXPECTED}") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); {_EXPECTED}") from error
+    if not head:
+        raise ModelError(f"{path}: the file is empty; {_EXPECTED}")
+    if head[:4] == b"PK\x03\x04":
+        return "torch-zip"
+    if _LEGACY_MAGIC in head[:24]:
+        return "torch-legacy"
+    if head.startswith(b"MATLAB 5.0 MAT-file"):
+        return "matlab5"
+    if _is_safetensors(head, size):
+        return "safetensors"
+    raise ModelError(f"{path}: {_foreign(head)}; {_EXPECTED}")

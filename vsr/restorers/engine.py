@@ -1,0 +1,133 @@
+"""Runs a network over pictures of any size: tiles, precision, self-ensemble, edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from vsr.networks import Network
+from vsr.restorers.cuda_graphs import GraphedModule
+from vsr.restorers.hardware import BUDGETS, refuse_excess
+from vsr.restorers.precision import Precision, cast_module
+from vsr.restorers.probe import memory_errors
+from vsr.restorers.tile_plan import Load, TilePlan, plan_tiles
+from vsr.restorers.tiling import run_tiles
+
+__all__ = ["MOST_FRAMES", "Engine", "EngineOptions", "batch_frames", "ensemble", "tiles_of"]
+
+MOST_FRAMES = 8
+"""Frames that go through a network together at most; batches are powers of two."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How a network is run."""
+
+    precision: Precision
+    load: Load
+    """What it holds for a pixel; see `vsr.restorers.probe.measure_load`."""
+    tile_px: int | None = None
+    """Side of tiles; None: planned."""
+    self_ensemble: bool = False
+
+
+def batch_frames(width: int, height: int, device: torch.device) -> int:
+    """Frames that go through a network together: a constant of the device's class and the frame's size."""
+    most = min(MOST_FRAMES, BUDGETS[device.type].batch_pixels // (width * height))
+    return 1 << (most.bit_length() - 1) if most else 1
+
+
+def ensemble(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """``run`` averaged over the eight flips and turns of its input ``(B, C, H, W)``, each turned back (self-ensemble).
+
+    Timofte, Rothe, Van Gool, "Seven ways to improve example-based single image super resolution", CVPR 2016.
+    """
+
+    def averaged(picture: Tensor) -> Tensor:
+        total: Tensor | None = None
+        for number in range(8):
+            turned = torch.rot90(picture, number % 4, (-2, -1))
+            result = run((turned.flip(-1) if number >= 4 else turned).contiguous(memory_format=torch.channels_last))
+            result = torch.rot90(result.flip(-1) if number >= 4 else result, -(number % 4), (-2, -1))
+            total = result.clone() if total is None else total.add_(result)
+        assert total is not None
+        return total / 8
+
+    return averaged
+
+
+def _wanted(side: int, network: Network) -> int:
+    """The size to which a side is made longer for the network."""
+    return -(-max(side, network.min_size) // network.multiple) * network.multiple
+
+
+def tiles_of(network: Network, options: EngineOptions, size_yx: tuple[int, int], device: torch.device) -> TilePlan:
+    """The tiles of a picture of ``size_yx``. Raises `MachineError` where one needs more memory than there is."""
+    itemsize = options.precision.itemsize
+    plan = plan_tiles(
+        (_wanted(size_yx[0], network), _wanted(size_yx[1], network)),
+        network.context_px,
+        options.load,
+        itemsize,
+        BUDGETS[device.type],
+        multiple=network.multiple,
+        min_size=network.min_size,
+        tile_px=options.tile_px,
+    )
+    tall, wide = plan.window_yx
+    what = f"{network.source or network.name}: a tile of {wide}x{tall}"
+    refuse_excess(options.load.peak_bytes(tall * wide, itemsize), device, what)
+    return plan
+
+
+class Engine:
+    """One network, ready to run on one device."""
+
+    def __init__(self, network: Network, options: EngineOptions, device: torch.device) -> None:
+        self._network, self._options, self._device = network, options, device
+        module = cast_module(network, options.precision.name, device)
+        self._module: Callable[[Tensor], Tensor] = GraphedModule(module) if device.type == "cuda" else module
+        self._plans: dict[tuple[int, int], TilePlan] = {}
+
+    @property
+    def scale(self) -> int:
+        """Magnification."""
+        return self._network.scale
+
+    def _plan(self, height: int, width: int) -> TilePlan:
+        if (height, width) not in self._plans:
+            self._plans[height, width] = tiles_of(self._network, self._options, (height, width), self._device)
+        return self._plans[height, width]
+
+    def bands(self, pictures: Tensor) -> Iterator[Tensor]:
+        """Bands ``(B, C, h, scale·W)`` float32, from top to bottom, of the network's result for ``(B, C, H, W)``.
+
+        Pictures smaller than the network's least size, or of sides that are no multiples of what it wants, have their
+        border repeated to the right and below; what comes of that is cut off again. Values are not clipped. Raises
+        `MachineError` where memory gives out.
+        """
+        height, width = (int(side) for side in pictures.shape[-2:])
+        full_h, full_w = (_wanted(side, self._network) for side in (height, width))
+        if (full_h, full_w) != (height, width):
+            pictures = pad(pictures, (0, full_w - width, 0, full_h - height), mode="replicate")
+        plan, left = self._plan(height, width), height * self.scale
+        run = ensemble(self._run) if self._options.self_ensemble else self._run
+        for band in run_tiles(pictures, run, self.scale, plan.rows, plan.columns):
+            wanted = band[..., : min(left, band.shape[-2]), : width * self.scale]
+            if wanted.shape[-2]:
+                yield wanted
+            left -= int(wanted.shape[-2])
+
+    def whole(self, pictures: Tensor) -> Tensor:
+        """The bands put together."""
+        return torch.cat(list(self.bands(pictures)), -2)
+
+    def _run(self, window: Tensor) -> Tensor:
+        tall, wide = window.shape[-2:]
+        what = f"{self._network.source or self._network.name}: a tile of {wide}x{tall}"
+        with torch.no_grad(), memory_errors(what):
+            return self._module(window.contiguous(memory_format=torch.channels_last))

@@ -1,0 +1,93 @@
+"""Classes of device: what is decided by the kind of processor, and never by how busy or how large this one is."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+
+from vsr.errors import MachineError
+
+__all__ = ["BUDGETS", "Budget", "HalfType", "cpu_instructions", "device_class", "fast_half_types", "refuse_excess"]
+
+HalfType = Literal["float16", "bfloat16"]
+
+_DECIDING = ("avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16")
+"""Instructions that choose other kernels for convolutions, float32 ones included."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a device of one class is taken to hold."""
+
+    tile_bytes: int
+    """For the features of one tile."""
+    quick_tensor_bytes: int | None
+    """Tensors above this size cost fresh memory from the system at each layer; None: they do not."""
+    batch_pixels: int
+    """Input pixels that keep the device busy; smaller frames go several at a time."""
+
+
+BUDGETS: Mapping[str, Budget] = MappingProxyType(
+    {
+        # glibc maps blocks over 32 MiB anew each time: 40 % more time for a layer of 64 features
+        "cpu": Budget(tile_bytes=1 << 30, quick_tensor_bytes=32 << 20, batch_pixels=1),
+        "cuda": Budget(tile_bytes=4 << 30, quick_tensor_bytes=None, batch_pixels=1 << 20),
+    }
+)
+"""By type of device."""
+
+
+def cpu_instructions() -> tuple[str, ...]:
+    """Those of this processor that decide how convolutions are computed, of the ones that vsr knows."""
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return ()
+    found = torch.cpu.get_capabilities()
+    return tuple(name for name in _DECIDING if found.get(name))
+
+
+def device_class(device: str) -> str:
+    """The kind of processor: within one kind, equal input gives equal bytes."""
+    if device.startswith("cuda"):
+        name = torch.cuda.get_device_name(torch.device(device))
+        return f"cuda {name} {torch.version.cuda}"
+    return " ".join([platform.machine(), torch.backends.cpu.get_cpu_capability(), *cpu_instructions()])
+
+
+def fast_half_types(device: torch.device) -> tuple[HalfType, ...]:
+    """Half-precision types with which convolutions run faster than in float32 on this class, the more exact first."""
+    if device.type == "cuda":
+        major, _ = torch.cuda.get_device_capability(device)
+        return ("float16", "bfloat16") if major >= 8 else ("float16",) if major >= 7 else ()
+    found = cpu_instructions()
+    types: list[HalfType] = []
+    if "avx512_fp16" in found or "amx_fp16" in found:
+        types.append("float16")
+    if "avx512_bf16" in found or "amx_bf16" in found:
+        types.append("bfloat16")
+    return tuple(types)
+
+
+def _memory_bytes(device: torch.device) -> int:
+    """All the memory that the device has, used or not."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # a system that does not tell
+        return 1 << 62
+
+
+def refuse_excess(needed_bytes: float, device: torch.device, what: str) -> None:
+    """Raise `MachineError` if ``what`` takes more memory than the device has altogether."""
+    held = _memory_bytes(device)
+    if needed_bytes > held:
+        raise MachineError(
+            f"{what} needs about {needed_bytes / 2**30:.1f} GiB of memory, this {device.type} has "
+            f"{held / 2**30:.1f} GiB; use a smaller network or smaller tiles (--set tile_px=64)"
+        )

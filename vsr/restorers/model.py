@@ -1,0 +1,170 @@
+"""What is settled about a method that is a network before any work: its weights, passes and precision.
+
+This travels to the workers and is part of every segment's key, so that all compute alike and a change of weights is
+noticed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vsr.errors import ModelError
+from vsr.networks import NETWORKS, Colour, Network, available_scales, load_network
+from vsr.networks.locating import find_weights, is_path
+from vsr.restorers.base import Evidence, Geometry
+from vsr.restorers.engine import EngineOptions, batch_frames, tiles_of
+from vsr.restorers.passes import magnification, plan_passes
+from vsr.restorers.precision import Precision, PrecisionChoice, choose_precision
+from vsr.restorers.probe import measure_load
+from vsr.restorers.tile_plan import Load
+
+__all__ = ["Model", "ModelPart", "has_same_weights", "is_network", "open_part", "settle_model"]
+
+_BLEND = re.compile(r"(?P<first>.+?):(?P<second>.+)@(?P<share>[0-9.]+)")
+_KEPT = 4
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """A network for one scale."""
+
+    scale: int
+    name: str
+    """Architecture."""
+    colour: Colour
+    digest: str
+    """SHA-256 of the weights; see `vsr.networks.digest`."""
+    num_parameters: int
+    generative: bool
+    source: str
+    """Where the weights came from."""
+    precision: Precision
+    load: Load
+    """What it holds for a pixel, from which tiles are planned."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A method's networks."""
+
+    method: str
+    """As `vsr.networks.load_network` takes it, paths absolute."""
+    parts: tuple[ModelPart, ...]
+    """One for each scale in use."""
+    passes: tuple[int, ...]
+    """Scales in the order in which they run; what then remains is resampled."""
+    tiles_yx: tuple[tuple[int, int], ...]
+    """For each pass the largest window that the network is given, in its input pixels, for frames of the usual size."""
+    batch_frames: int
+    """Frames that go through the networks together."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What its results rest on."""
+        return "generative" if any(part.generative for part in self.parts) else "learned"
+
+
+_networks: dict[tuple[str, int, str], Network] = {}  # by method, scale and digest: the latest few
+
+
+def is_network(method: str) -> bool:
+    """Whether ``method`` means a network: a file, two of them blended, an architecture's name, or that of weights."""
+    if is_path(method) or "@" in method or method in NETWORKS or Path(method).is_file():
+        return True
+    try:
+        find_weights(method)
+    except ModelError:
+        return False
+    return True
+
+
+def _absolute(method: str) -> str:
+    """``method`` with paths as they are seen from any folder."""
+    blend = None if Path(method).is_file() else _BLEND.fullmatch(method)
+    if blend is not None:
+        return f"{_absolute(blend['first'])}:{_absolute(blend['second'])}@{blend['share']}"
+    if is_path(method) or Path(method).is_file():
+        return str(Path(method).expanduser().absolute())
+    return method
+
+
+def _load(method: str, scale: int) -> Network:
+    network = load_network(method, scale)
+    _networks[method, scale, network.digest] = network
+    while len(_networks) > _KEPT:
+        del _networks[next(iter(_networks))]
+    return network
+
+
+def settle_model(
+    method: str,
+    geometry: Geometry,
+    device: torch.device,
+    *,
+    precision: PrecisionChoice = "auto",
+    tile_px: int | None = None,
+) -> Model:
+    """Decide which networks of ``method`` serve ``geometry``, and how they compute on ``device``.
+
+    Loads and tries them. Raises `ModelError` for weights that cannot be loaded or are no good, `MachineError` where
+    there is not memory enough for them.
+    """
+    place = _absolute(method)
+    scales = available_scales(place)
+    passes = plan_passes(magnification(geometry), scales)
+    networks, parts = {}, []
+    for scale in sorted(set(passes)) or [min(scales, default=2)]:
+        networks[scale] = network = _load(place, scale)
+        parts.append(
+            ModelPart(
+                scale=scale,
+                name=network.name,
+                colour=network.colour,
+                digest=network.digest,
+                num_parameters=network.num_parameters,
+                generative=network.is_generative,
+                source=network.source,
+                precision=choose_precision(network, precision, device),
+                load=measure_load(network),
+            )
+        )
+    colours = {part.colour for part in parts}
+    if len(colours) > 1:
+        raise ModelError(f"{method}: weights for different scales take different colours; give one file")
+    by_scale, tiles, factor = {part.scale: part for part in parts}, [], 1
+    for scale in passes:
+        size_yx = (geometry.height * factor, geometry.width * factor)
+        options = EngineOptions(by_scale[scale].precision, by_scale[scale].load, tile_px)
+        tiles.append(tiles_of(networks[scale], options, size_yx, device).window_yx)
+        factor *= scale
+    batch = batch_frames(geometry.width, geometry.height, device)
+    return Model(place, tuple(parts), passes, tuple(tiles), batch)
+
+
+def has_same_weights(method: str, model: Mapping[str, Any] | None) -> bool:
+    """Whether ``method`` still has the weights of ``model``, a `Model` as a manifest tells it.
+
+    Raises `ModelError` where they cannot be loaded.
+    """
+    if model is None:
+        return True
+    place = _absolute(method)
+    return all(load_network(place, part["scale"]).digest == part["digest"] for part in model["parts"])
+
+
+def open_part(model: Model, part: ModelPart) -> Network:
+    """The network of ``part``. Raises `ModelError` where the weights are no longer those that were settled."""
+    known = _networks.get((model.method, part.scale, part.digest))
+    network = known or _load(model.method, part.scale)
+    if network.digest != part.digest:
+        raise ModelError(
+            f"{part.source}: the weights have changed since the run was planned (digest {part.digest[:12]} then, "
+            f"{network.digest[:12]} now); start again"
+        )
+    return network
