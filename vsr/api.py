@@ -10,6 +10,7 @@ from typing import Any
 from vsr.distributed.choose import choose_executor
 from vsr.errors import InputError, UsageError, VsrError
 from vsr.evaluation import Evaluation, OnStep, evaluate_methods
+from vsr.media.codecs import CODECS
 from vsr.media.images import IMAGE_SUFFIXES, is_image_sequence, is_numbered
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe as probe_source
@@ -46,7 +47,7 @@ __all__ = [
 PathLike = str | Path
 
 _LIST_SUFFIX = ".txt"
-_SUFFIX_OF_URL = {"mkv": ".mkv", "webm": ".mkv", "mov": ".mov"}
+_CONTAINER_OF_URL = {"mkv": "mkv", "webm": "mkv", "mov": "mov"}
 
 
 def probe(path: PathLike, *, fps: str | Fraction | None = None) -> MediaInfo:
@@ -121,17 +122,17 @@ def upscale(
         settings: keys on top of the preset, for example ``{"scale": 2, "method": "lanczos"}``.
 
     Returns:
-        One `Outcome` for each input, in the order given. With one input its error is raised instead; with several,
-        one bad file does not stop the others, ``batch.json`` in the output folder says what became of each, and
-        inputs that an earlier run finished with the same settings are left as they are.
+        One `Outcome` for each input, in the order given. With one file its error is raised instead. With several, a
+        folder, or a list into a folder, one bad file does not stop the others, ``batch.json`` in the output folder says
+        what became of each, and inputs that an earlier run finished with the same settings are left as they are.
 
     Calling again after a crash goes on where it stopped. The example makes ``clip-2x.mp4``::
 
         vsr.upscale("clip.mp4", "clip-2x.mp4", settings={"scale": 2})
     """
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
-    pairs = pair_outputs(given, output, make_folder=True)
     resolved, options = load_settings(preset, settings or {})
+    pairs = pair_outputs(given, output, make_folder=True, codec=resolved.codec)
     span = Span(_position(start), _position(end))
     base = Path(work_dir) if work_dir is not None else None
     requests = [Request(source, target, resolved, options, span, overwrite, base) for source, target in pairs]
@@ -139,10 +140,11 @@ def upscale(
 
     def settle(outcome: Outcome) -> None:
         settled[outcome.input] = outcome
-        if on_outcome is not None and (len(pairs) > 1 or outcome.error is None):
+        if on_outcome is not None and (several or outcome.error is None):
             on_outcome(outcome)
 
-    several = len(pairs) > 1
+    listed = not isinstance(inputs, (str, Path)) and (str(output).endswith("/") or _is_plain_folder(output))
+    several = listed or len(pairs) > 1 or _names_several(given)
     waiting = []
     for request in requests:
         done = is_done(request) if several and not overwrite else None
@@ -210,16 +212,22 @@ def evaluate(
     )
 
 
-def pair_outputs(inputs: Sequence[PathLike], output: PathLike, *, make_folder: bool) -> list[tuple[PathLike, PathLike]]:
-    """Every input with its output file. ``make_folder`` makes the output folder where one is meant."""
+def pair_outputs(
+    inputs: Sequence[PathLike], output: PathLike, *, make_folder: bool, codec: str | None = None
+) -> list[tuple[PathLike, PathLike]]:
+    """Every input with its output file, in a container that takes ``codec``.
+
+    ``make_folder`` makes the output folder where one is meant.
+    """
     sources = expand_inputs([_place(one) for one in inputs])
-    several = len(sources) > 1 or len(inputs) > 1 or _is_plain_folder(inputs[0]) or _is_url_folder(inputs[0])
+    several = len(sources) > 1 or _names_several(inputs)
     into_folder = several or str(output).endswith(("/", "\\")) or _is_plain_folder(output)
     if not into_folder:
         return [(sources[0], _place(output))]
     if make_folder and not is_url(output) and not _is_plain_folder(output):
         _make_folder(Path(output))
-    targets = [_target(source, _place(output)) for source in sources]
+    fit = _containers_for(codec)
+    targets = [_target(source, _place(output), fit) for source in sources]
     _refuse_collisions(sources, targets)
     return list(zip(sources, targets, strict=True))
 
@@ -286,8 +294,19 @@ def _is_plain_folder(path: PathLike) -> bool:
     return not is_url(path) and Path(path).is_dir() and not is_image_sequence(Path(path))
 
 
-def _is_url_folder(place: PathLike) -> bool:
-    return is_url(place) and str(place).endswith("/")
+def _names_several(inputs: Sequence[PathLike]) -> bool:
+    """Whether these are a batch, however many videos they turn out to be."""
+    first = inputs[0]
+    if is_url(first):
+        return len(inputs) > 1 or str(first).endswith("/")
+    return len(inputs) > 1 or _is_plain_folder(first) or Path(first).suffix.lower() == _LIST_SUFFIX
+
+
+def _containers_for(codec: str | None) -> tuple[str, ...]:
+    """Containers of video that take the codec."""
+    if codec is None or CODECS.get(codec) is None or CODECS[codec].kind != "video":
+        return ("mp4", "mov", "mkv")
+    return CODECS[codec].containers
 
 
 def _make_folder(folder: Path) -> None:
@@ -301,43 +320,44 @@ def _make_folder(folder: Path) -> None:
         raise UsageError(f"cannot make output folder {folder}: {error.strerror}") from error
 
 
-def _target(place: PathLike, folder: PathLike) -> PathLike:
-    """The output's name in ``folder``: the source's, in a container that holds its times and streams."""
+def _target(place: PathLike, folder: PathLike, fit: Sequence[str]) -> PathLike:
+    """The output's name in ``folder``: the source's, in a container of ``fit`` that holds its times and streams."""
     if is_url(place):
         stem, dot, suffix = str(place).rpartition("/")[2].rpartition(".")
-        name = (stem if dot else suffix) + _SUFFIX_OF_URL.get(suffix.lower(), ".mp4")
+        liked = _CONTAINER_OF_URL.get(suffix.lower(), "mp4")
+        name = f"{stem if dot else suffix}.{liked if liked in fit else fit[0]}"
         return join_url(str(folder), name) if is_url(folder) else Path(folder) / name
     source = Path(place)
     if is_url(folder):
-        return join_url(str(folder), f"{source.stem}{_container_suffix(source)}")
+        return join_url(str(folder), f"{source.stem}{_container_suffix(source, fit)}")
     folder = Path(folder)
     if is_image_sequence(source):
         suffix = source.suffix or next(iter(_suffixes_in(source)), ".png")
         name = source.parent.name if is_numbered(source) else source.name
         return folder / name / f"%06d{suffix if suffix in ('.png', '.tif', '.tiff', '.dpx', '.exr') else '.png'}"
-    return folder / f"{source.stem}{_container_suffix(source)}"
+    return folder / f"{source.stem}{_container_suffix(source, fit)}"
 
 
 def _suffixes_in(folder: Path) -> list[str]:
     return sorted({entry.suffix.lower() for entry in folder.iterdir()} & set(IMAGE_SUFFIXES))
 
 
-def _container_suffix(source: Path) -> str:
+def _container_suffix(source: Path, fit: Sequence[str]) -> str:
     """MKV for Matroska sources; MP4 or MOV, whose clocks are exact, for all others that these can hold."""
     try:
         info = probe_source(source)
     except VsrError:
-        return ".mp4"  # the run itself says what is wrong with this file
+        return f".{fit[0]}"  # the run itself says what is wrong with this file
     from vsr.media.containers import holds
 
     others = [stream for stream in info.streams if stream.index != info.video.index]
-    if info.container.startswith("matroska"):
+    if info.container.startswith("matroska") and "mkv" in fit:
         return ".mkv"
     if info.video.layout.has_alpha or info.video.layout.bit_depth > 12:
         return ".mkv"
     order = ("mov", "mp4") if source.suffix.lower() == ".mov" or info.video.codec == "prores" else ("mp4", "mov")
-    fitting = [name for name in (*order, "mkv") if all(holds(name, stream) for stream in others)]
-    return f".{fitting[0] if fitting else 'mkv'}"
+    fitting = [name for name in (*order, "mkv") if name in fit and all(holds(name, stream) for stream in others)]
+    return f".{fitting[0] if fitting else fit[-1]}"
 
 
 def _refuse_collisions(sources: Sequence[PathLike], targets: Sequence[PathLike]) -> None:

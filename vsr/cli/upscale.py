@@ -151,8 +151,10 @@ def _dry_run(
 ) -> int:
     from vsr import api
     from vsr.cli.console import print_table
+    from vsr.pipeline.settings import load_settings
 
-    for number, (source, target) in enumerate(api.pair_outputs(inputs, output, make_folder=False)):
+    codec = load_settings(preset, settings)[0].codec
+    for number, (source, target) in enumerate(api.pair_outputs(inputs, output, make_folder=False, codec=codec)):
         job = api.plan(source, target, preset=preset, start=start, end=end, settings=settings)
         if job.output_url is not None or Path(target).parent.is_dir():
             api.check_plan(job, overwrite)
@@ -167,8 +169,8 @@ def plan_rows(job: Job) -> list[tuple[str, str]]:
     video, encoder = job.video, job.encoder
     quality = "lossless" if encoder.lossless or encoder.quality is None else f"crf {encoder.quality}"
     rows = [
-        ("input", str(job.info.path)),
-        ("output", str(job.output)),
+        ("input", job.source_url or str(job.info.path)),
+        ("output", job.output_url or str(job.output)),
         ("size", f"{video.width}x{video.height} → {job.out_width}x{job.out_height}"),
         ("method", f"{job.settings.method} on {job.device} ({job.evidence})"),
         *_model_rows(job),

@@ -240,12 +240,23 @@ def _connect(address: str, quiet: dict[str, Any]) -> None:
     if address != "auto":
         _knock(address)
     try:
-        ray.init(address=address, **quiet)
-    except ConnectionError as error:
-        found = "no Ray cluster runs on this machine" if address == "auto" else f"no Ray cluster answers at {address}"
-        raise MachineError(f"{found}; start one with `ray start --head`") from error
+        with _silenced():
+            ray.init(address=address, **quiet)
+    except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+        raise MachineError(_refusal(address, error)) from error
     except (RuntimeError, ValueError, OSError) as error:
         raise MachineError(f"cannot join the Ray cluster at {address}: {_first_line(error)}") from error
+
+
+def _refusal(address: str, error: Exception) -> str:
+    """Why a cluster cannot be joined. One that answers, and still fails, most likely wants a token."""
+    if "Could not find any running Ray instance" in str(error):
+        return "no Ray cluster runs on this machine; start one with `ray start --head`"
+    where = "on this machine" if address == "auto" else f"at {address}"
+    return (
+        f"the Ray cluster {where} does not let us in; if it wants a token, set RAY_AUTH_MODE=token, and "
+        "RAY_AUTH_TOKEN to the token itself"
+    )
 
 
 def _knock(address: str) -> None:

@@ -1,0 +1,144 @@
+"""Larger, clearer clips from surveillance cameras, and a table that says what each clip rests on.
+
+    python pipelines/surveillance.py recordings/ -o clips/
+    python pipelines/surveillance.py recordings/gate recordings/lobby -o clips/ --scale 3
+    ray job submit -- python /opt/pipelines/surveillance.py /data/recordings -o /data/clips
+
+Every folder with videos is a camera; a folder of folders stands for all of them. Clips go to ``OUTPUT/CAMERA/``, as
+lossless FFV1 with a manifest each. ``OUTPUT/outcomes.csv`` and ``outcomes.json`` have a row for every recording:
+digests before and after, method and evidence class, damage, or why it failed. The preset is `surveillance`, whose
+method invents nothing. Give the same command again for what is new. Exit codes are those of ``vsr upscale``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import vsr
+
+COLUMNS = (
+    *("camera", "input", "input_sha256", "output", "output_sha256", "status", "num_frames", "damaged_places"),
+    *("method", "evidence", "generative", "error", "exit_code"),
+)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folders", nargs="+", type=Path, help="folders of cameras")
+    parser.add_argument("-o", "--output", required=True, type=Path, help="folder for the clips and the table")
+    parser.add_argument("--scale", type=float, default=2.0)
+    parser.add_argument("--ray", default="auto" if os.environ.get("RAY_ADDRESS") else None, metavar="auto|HOST:PORT")
+    parser.add_argument("--workers", type=int, help="segments made at a time; by default all that there is room for")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of vsr")
+    options = parser.parse_args(arguments)
+    options.settings = {"scale": options.scale} | dict(text.partition("=")[::2] for text in options.set)
+    return options
+
+
+def cameras(folders: Sequence[Path]) -> list[Path]:
+    """Folders of single cameras. Raises a `vsr.VsrError` for what is no folder, and for two of one name."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise vsr.InputError(f"{folder}: is not a folder of recordings")
+        inner = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        for camera in inner or [folder.absolute()]:
+            if camera.name in found:
+                raise vsr.UsageError(f"{camera} and {found[camera.name]} have the same name; rename one of them")
+            found[camera.name] = camera
+    return list(found.values())
+
+
+def row(camera: Path, outcome: vsr.Outcome) -> dict[str, Any]:
+    """One line of the table."""
+    found: dict[str, Any] = dict.fromkeys(COLUMNS, "")
+    found |= {"camera": camera.name, "input": str(outcome.input), "output": str(outcome.output), "exit_code": 0}
+    manifest = outcome.manifest
+    if manifest is None:
+        assert outcome.error is not None
+        return found | {"status": "failed", "error": str(outcome.error), "exit_code": outcome.error.exit_code}
+    damage = manifest["damage"]
+    [digest] = manifest["output"]["files"].values()
+    return found | {
+        "input_sha256": manifest["input"]["sha256"],
+        "output_sha256": digest,
+        "status": "done before" if outcome.was_done else "done",
+        "num_frames": manifest["times"]["num_frames"],
+        "damaged_places": damage["decode_errors"] + damage["corrupt_frames"] + damage["read_errors"],
+        "method": manifest["method"]["name"],
+        "evidence": manifest["method"]["evidence"],
+        "generative": manifest["method"]["generative"],
+    }
+
+
+def clear(camera: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Restore one camera's recordings; their lines of the table. What cannot be done at all is a line, too."""
+    target = options.output / camera.name
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        outcomes = vsr.upscale(
+            [camera],
+            target,
+            preset="surveillance",
+            settings=options.settings,
+            workers=options.workers,
+            ray=options.ray,
+        )
+    except vsr.InputError as error:
+        outcomes = [vsr.Outcome(camera, target, None, error)]
+    for outcome in outcomes:
+        state = f"FAILED: {outcome.error}" if outcome.error is not None else f"→ {outcome.output}"
+        print(f"{camera.name}: {outcome.input} {state}", flush=True)
+    return [row(camera, outcome) for outcome in outcomes]
+
+
+def write_table(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Both files, each replaced as a whole."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    for name, content in (("outcomes.csv", text.getvalue()), ("outcomes.json", json.dumps(list(rows), indent=1))):
+        part = folder / f".{name}.tmp"
+        part.write_text(content, encoding="utf-8", newline="")
+        part.replace(folder / name)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """All cameras, one after the other; the exit code."""
+    options = parse(arguments)
+    rows: list[dict[str, Any]] = []
+    for camera in cameras(options.folders):
+        rows += clear(camera, options)
+        write_table(options.output, rows)
+    failed = [one for one in rows if one["exit_code"]]
+    print(f"{len(rows) - len(failed)} of {len(rows)} recordings; see {options.output / 'outcomes.csv'}")
+    return max((one["exit_code"] for one in failed), default=0)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt  # `ray job stop` asks by SIGTERM
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        code = main()
+    except vsr.VsrError as error:
+        print(f"surveillance: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("surveillance: stopped; the same command goes on from there", file=sys.stderr)
+        code = vsr.Interrupted.exit_code
+    sys.exit(code)

@@ -1,0 +1,253 @@
+"""The recipes in pipelines/, run as their users do: directly, and as jobs of a Ray cluster."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from object_store import ObjectStore
+from plain_reader import read_plain
+from videos import X264, encode, scene
+
+import vsr
+
+Clips = Callable[[str], Path]
+ROOT = Path(__file__).parents[2]
+QUICK = [part for text in ("method=lanczos", "encoder_threads=1", "num_cpus=0.5") for part in ("--set", text)]
+
+
+def _run(name: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "pipelines" / f"{name}.py"), *map(str, arguments), *QUICK],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+@pytest.fixture
+def reels(clips: Clips, tmp_path: Path) -> Path:
+    folder = tmp_path / "reels"
+    folder.mkdir()
+    for name in ("plain", "cfr"):
+        shutil.copy(clips(name), folder / f"{name}.mp4")
+    return folder
+
+
+def test_masters_of_all_reels_and_a_second_run_that_does_nothing(reels: Path, tmp_path: Path) -> None:
+    (reels / "bad.mp4").write_bytes(b"no video" * 100)
+    target = tmp_path / "masters"
+    done = _run("film_archive", reels, "-o", target)
+    assert done.returncode == 3
+    assert not done.stderr
+    assert "bad.mp4: FAILED: " in done.stdout
+    assert done.stdout.splitlines()[-1] == f"2 of 3 reels are restored; see {target}"
+    assert json.loads((target / "batch.json").read_text())["counts"] == {"failed": 1, "done": 2}
+    master = read_plain(target / "cfr.mov")
+    assert master.video.codec == "ffv1"
+    assert len(master.video.payloads) == 60
+    assert master.of("audio")[0].digest == read_plain(reels / "cfr.mp4").of("audio")[0].digest
+    before = (target / "cfr.mov").stat().st_mtime_ns
+    (reels / "bad.mp4").unlink()
+    again = _run("film_archive", reels, "-o", target)
+    assert again.returncode == 0
+    assert again.stdout.count("done before, ") == 2
+    assert (target / "cfr.mov").stat().st_mtime_ns == before
+
+
+def test_prores_masters_of_a_single_reel(reels: Path, tmp_path: Path) -> None:
+    for words in ("done in", "done before"):
+        done = _run("film_archive", reels / "plain.mp4", "-o", tmp_path / "masters", "--master", "prores", "--scale", 1)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert words in done.stdout
+    master = read_plain(tmp_path / "masters" / "plain.mov")
+    assert master.video.codec == "prores"
+    assert vsr.probe(tmp_path / "masters" / "plain.mov").video.width == vsr.probe(reels / "plain.mp4").video.width
+
+
+def test_reels_from_a_store(objects: ObjectStore, reels: Path, tmp_path: Path) -> None:
+    bucket = objects.make_bucket(f"film-{uuid.uuid4().hex[:12]}")
+    urls = [objects.put(bucket, f"scans/{name}.mp4", reels / f"{name}.mp4") for name in ("plain", "cfr")]
+    (tmp_path / "reels.txt").write_text("\n".join(urls))
+    done = _run("film_archive", tmp_path / "reels.txt", "-o", f"s3://{bucket}/masters")
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = [name for name in objects.names(bucket, "masters/") if not name.endswith(".json")]
+    assert made == ["masters/cfr.mkv", "masters/plain.mkv"]
+    _run("film_archive", reels, "-o", tmp_path / "masters")
+    local = read_plain(tmp_path / "masters" / "cfr.mov").video.payloads
+    (tmp_path / "cfr.mkv").write_bytes(objects.read(bucket, "masters/cfr.mkv"))
+    assert read_plain(tmp_path / "cfr.mkv").video.payloads == local
+
+
+@pytest.mark.parametrize("name", ["film_archive", "surveillance"])
+def test_what_cannot_be_is_said_in_one_line(name: str, tmp_path: Path) -> None:
+    for arguments, code, message in (
+        ((tmp_path / "none",), 3, "none"),
+        ((ROOT / "configs",), 3, "holds no videos"),
+        ((ROOT / "configs", "--set", "no_such_key=1"), 2, "unknown setting 'no_such_key'"),
+    ):
+        done = _run(name, *arguments, "-o", tmp_path / "out")
+        assert done.returncode == code, done.stdout + done.stderr
+        assert message in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr.strip().splitlines()) <= 1
+
+
+def test_no_cluster(reels: Path, tmp_path: Path) -> None:
+    for name in ("film_archive", "surveillance"):
+        done = _run(name, reels, "-o", tmp_path / name, "--ray", "127.0.0.1:1")
+        assert done.returncode == 5
+        assert done.stderr == f"{name}: no Ray cluster answers at 127.0.0.1:1: Connection refused\n"
+
+
+def test_every_camera_has_its_folder_and_every_recording_its_line(clips: Clips, tmp_path: Path) -> None:
+    for camera, names in {"gate": ["plain", "cfr"], "lobby": ["plain"], "yard": []}.items():
+        (tmp_path / "recordings" / camera).mkdir(parents=True)
+        for name in names:
+            shutil.copy(clips(name), tmp_path / "recordings" / camera / f"{name}.mp4")
+    (tmp_path / "recordings" / "lobby" / "torn.mp4").write_bytes(clips("cfr").read_bytes()[:3000])
+    target = tmp_path / "clips"
+    done = _run("surveillance", tmp_path / "recordings", "-o", target)
+    assert done.returncode == 3, done.stdout + done.stderr
+    rows = list(csv.DictReader((target / "outcomes.csv").open(encoding="utf-8", newline="")))
+    assert [(row["camera"], Path(row["input"]).name, row["status"]) for row in rows] == [
+        ("gate", "cfr.mp4", "done"),
+        ("gate", "plain.mp4", "done"),
+        ("lobby", "plain.mp4", "done"),
+        ("lobby", "torn.mp4", "failed"),
+        ("yard", "yard", "failed"),
+    ]
+    assert [row["exit_code"] for row in rows] == ["0", "0", "0", "3", "3"]
+    assert "holds no videos" in rows[4]["error"]
+    assert rows[0]["evidence"] == "interpolation"  # what lanczos rests on; the preset's method says observation-model
+    assert rows[0]["generative"] == "False"
+    manifest = json.loads((target / "gate" / "cfr.mov.vsr.json").read_text())
+    assert rows[0]["input_sha256"] == manifest["input"]["sha256"] != ""
+    assert rows[0]["output_sha256"] == manifest["output"]["files"]["cfr.mov"]
+    assert read_plain(Path(rows[0]["output"])).video.codec == "ffv1"
+    table: list[dict[str, Any]] = json.loads((target / "outcomes.json").read_text())
+    assert [{key: str(value) for key, value in row.items()} for row in table] == rows
+    again = _run("surveillance", tmp_path / "recordings", "-o", target)
+    assert again.returncode == 3
+    table = json.loads((target / "outcomes.json").read_text())
+    assert [row["status"] for row in table] == ["done before"] * 3 + ["failed"] * 2
+
+
+def test_the_preset_is_evidence_based(clips: Clips, tmp_path: Path) -> None:
+    """Without settings of the test's own: the whole way of the preset, on one short recording."""
+    camera = tmp_path / "gate"
+    camera.mkdir()
+    encode(camera / "a.mp4", scene(6, 64, 48), *X264)
+    command = [sys.executable, str(ROOT / "pipelines" / "surveillance.py"), str(camera), "-o", str(tmp_path / "clips")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [row] = json.loads((tmp_path / "clips" / "outcomes.json").read_text())
+    assert (row["method"], row["evidence"], row["generative"]) == ("multiframe", "observation-model", False)
+    assert row["num_frames"] == 6
+
+
+def test_cameras_of_one_name_are_refused(clips: Clips, tmp_path: Path) -> None:
+    for place in ("east", "west"):
+        (tmp_path / place / "gate").mkdir(parents=True)
+    done = _run("surveillance", tmp_path / "east", tmp_path / "west", "-o", tmp_path / "clips")
+    assert done.returncode == 2
+    assert "have the same name" in done.stderr
+
+
+def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "reels").mkdir()
+    encode(tmp_path / "reels" / "a.mp4", scene(640, 64, 48), *X264)
+    command = [sys.executable, str(ROOT / "pipelines" / "film_archive.py"), str(tmp_path / "reels")]
+    command += ["-o", str(tmp_path / "masters"), *QUICK, "--set", "segment_frames=16"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    work = tmp_path / "masters" / ".a.mov.vsr-work"
+    while process.poll() is None and len(list(work.glob("segment-*.json"))) < 3:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 6, err
+    assert err == "film_archive: stopped; the same command goes on from there\n"
+    assert json.loads((tmp_path / "masters" / "batch.json").read_text())["counts"] == {"unfinished": 1}
+    done = _run("film_archive", tmp_path / "reels", "-o", tmp_path / "masters", "--set", "segment_frames=16")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((tmp_path / "masters" / "a.mov.vsr.json").read_text())
+    assert sum(segment["reused"] for segment in manifest["segments"]) >= 3
+
+
+@pytest.fixture
+def head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+    """A Ray head of our own, as `ray start --head` makes it; its ports."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        ports = {"gcs": one.getsockname()[1], "dashboard": two.getsockname()[1]}
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", uuid.uuid4().hex)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    place = Path("/tmp") / f"vsr-test-{uuid.uuid4().hex[:8]}"  # sockets have short names
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={ports['gcs']}"]
+    command += [f"--dashboard-port={ports['dashboard']}", "--num-cpus=2", f"--temp-dir={place}"]
+    command += ["--node-ip-address=127.0.0.1", "--object-store-memory=100000000"]
+    with (tmp_path / "head.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 90
+        while "Ray runtime started" not in (tmp_path / "head.log").read_text() and time.monotonic() < deadline:
+            assert process.poll() is None, (tmp_path / "head.log").read_text()
+            time.sleep(0.2)
+        yield ports
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _has_jobs() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("aiohttp_cors") is not None and find_spec("opencensus") is not None  # of ray[default]
+
+
+@pytest.mark.slow
+def test_as_a_job_of_a_cluster(head: dict[str, int], reels: Path, tmp_path: Path) -> None:
+    """Submitted where Ray has its job server (the extra `cluster`), else started as that server would."""
+    script = [sys.executable, str(ROOT / "pipelines" / "film_archive.py"), str(reels)]
+    script += ["-o", str(tmp_path / "masters"), *QUICK]
+    environment = os.environ | {"RAY_ADDRESS": f"127.0.0.1:{head['gcs']}"}
+    if _has_jobs():
+        program = str(Path(sys.executable).with_name("ray"))
+        script = [program, "job", "submit", "--address", f"http://127.0.0.1:{head['dashboard']}", "--", *script]
+        environment = dict(os.environ)
+    for words in ("done in", "done before"):
+        done = subprocess.run(script, capture_output=True, text=True, timeout=240, check=False, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count(words) == 2
+        assert "2 of 2 reels are restored" in done.stdout
+    workers = set()
+    for name in ("plain", "cfr"):
+        manifest = json.loads((tmp_path / "masters" / f"{name}.mov.vsr.json").read_text())
+        workers |= {segment["worker"] for segment in manifest["segments"]}
+        assert vsr.verify(tmp_path / "masters" / f"{name}.mov")
+    assert len(workers) == 2
+
+
+@pytest.mark.slow
+def test_a_cluster_that_wants_a_token(head: dict[str, int], reels: Path, tmp_path: Path) -> None:
+    address = f"127.0.0.1:{head['gcs']}"
+    for environment in ({"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "wrong" * 4}):
+        done = _run("film_archive", reels, "-o", tmp_path / "masters", "--ray", address, **environment)
+        assert done.returncode == 5
+        assert done.stderr.startswith(f"film_archive: the Ray cluster at {address} does not let us in; if it wants")
+        assert len(done.stderr.splitlines()) == 1
