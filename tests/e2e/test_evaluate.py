@@ -96,13 +96,13 @@ def test_it_goes_on_where_it_stopped(call: Call, pictures: Path, tmp_path: Path)
 def test_stopped_by_a_signal_it_keeps_what_is_finished(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     (tmp_path / "many").mkdir()
-    for number in range(30):
-        image.fromarray(scene(1, 200, 150, seed=number)[0]).save(tmp_path / "many" / f"{number:03d}.bmp")
+    for number in range(12):
+        image.fromarray(scene(1, 400, 300, seed=number)[0]).save(tmp_path / "many" / f"{number:03d}.bmp")
     kept = tmp_path / "kept.jsonl"
     command = [*PROGRAM, "--method", "bicubic", "lanczos", "--scale", "2", "3", "4", "--data", str(tmp_path / "many")]
     command += ["--json", "--resume", str(kept)]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (kept.exists() and kept.read_text().count("\n") >= 5):
+    while not (kept.exists() and kept.read_text().count("\n") >= 1):
         assert running.poll() is None
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
@@ -110,7 +110,7 @@ def test_stopped_by_a_signal_it_keeps_what_is_finished(tmp_path: Path) -> None:
     assert (running.returncode, out) == (6, ""), err
     assert "goes on from there" in err
     finished = kept.read_text().count("\n")
-    assert 5 <= finished < 180
+    assert 1 <= finished < 72
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"{finished} found done" in again.stderr
     assert len(json.loads(again.stdout)["results"]) == 6

@@ -240,7 +240,7 @@ def test_as_a_job_of_a_cluster(head: dict[str, int], reels: Path, tmp_path: Path
         manifest = json.loads((tmp_path / "masters" / f"{name}.mov.vsr.json").read_text())
         workers |= {segment["worker"] for segment in manifest["segments"]}
         assert vsr.verify(tmp_path / "masters" / f"{name}.mov")
-    assert len(workers) == 2
+    assert len(workers) >= 2
 
 
 @pytest.mark.slow
