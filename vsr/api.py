@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.distributed.choose import choose_executor
-from vsr.errors import InputError, UsageError, VsrError
+from vsr.errors import InputError, UsageError, VerificationError, VsrError
 from vsr.evaluation import Evaluation, OnStep, evaluate_methods
 from vsr.media.codecs import CODECS
 from vsr.media.images import IMAGE_SUFFIXES, is_image_sequence, is_numbered
@@ -19,11 +19,13 @@ from vsr.networks import Network
 from vsr.pipeline.batch import is_done, write_batch
 from vsr.pipeline.executor import Executor
 from vsr.pipeline.job import Job, Span
-from vsr.pipeline.objects import is_url, join_url, list_objects
+from vsr.pipeline.manifest import manifest_path
+from vsr.pipeline.objects import download, find_object, is_url, join_url, list_objects
 from vsr.pipeline.progress import OnProgress, Progress
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.run import check_output
 from vsr.pipeline.settings import load_settings
+from vsr.pipeline.storage import local_place, told_by_url
 from vsr.pipeline.verify import Check, verify_output
 from vsr.timeline import parse_position
 
@@ -62,9 +64,21 @@ def probe(path: PathLike, *, fps: str | Fraction | None = None) -> MediaInfo:
 def verify(output: PathLike) -> list[Check]:
     """Compare an output with its manifest ``OUTPUT.vsr.json``: bytes, streams, frames, and the input if it is there.
 
-    Raises `VerificationError` where the output or its manifest is missing.
+    Both are copied here first where ``output`` is a URL. Raises `VerificationError` where one of them is missing.
     """
-    return verify_output(Path(output))
+    if not is_url(output):
+        return verify_output(Path(output))
+    here = local_place(str(output))
+    try:
+        for url, copy in ((str(output), here), (f"{output}.vsr.json", manifest_path(here))):
+            if find_object(url) is None:
+                raise VerificationError(f"{url}: no such object")
+            download(url, copy)
+        with told_by_url(here, str(output)):
+            return verify_output(here)
+    finally:
+        for copy in (here, manifest_path(here)):
+            copy.unlink(missing_ok=True)
 
 
 def plan(

@@ -199,6 +199,7 @@ def test_a_killed_run_goes_on_at_once(
     assert not _leftovers(tmp_path / "staging")
 
 
+@pytest.mark.slow
 def test_a_second_run_beside_the_first_is_refused(
     objects: ObjectStore, bucket: str, reel: Path, expected: bytes
 ) -> None:
@@ -268,6 +269,25 @@ def test_between_a_store_and_files(objects: ObjectStore, bucket: str, clips: Cli
     assert (tmp_path / "from.mp4").read_bytes() == (tmp_path / "files.mp4").read_bytes()
     assert objects.read(bucket, "to.mp4") == (tmp_path / "files.mp4").read_bytes()
     assert all(check.passed for check in vsr.verify(tmp_path / "from.mp4"))
+
+
+def test_an_output_in_a_store_is_verified(objects: ObjectStore, bucket: str, clips: Clips, tmp_path: Path) -> None:
+    source, target = objects.put(bucket, "in/plain.mp4", clips("plain")), f"s3://{bucket}/out/plain.mp4"
+    vsr.upscale(source, target, settings=SETTINGS)
+    checks = {check.what: check for check in vsr.verify(target)}
+    assert all(check.passed for check in checks.values())
+    assert checks["input"].detail == f"not compared: {source} is not here"
+    whole = objects.read(bucket, "out/plain.mp4")
+    objects.client.put_object(Bucket=bucket, Key="out/plain.mp4", Body=whole[:-1] + bytes([whole[-1] ^ 1]))
+    done = subprocess.run(
+        [sys.executable, "-m", "vsr", "verify", target], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 5
+    assert "FAIL  output bytes: plain.mp4: changed" in done.stdout
+    objects.client.delete_object(Bucket=bucket, Key="out/plain.mp4.vsr.json")
+    with pytest.raises(vsr.VerificationError, match=f"{target}.vsr.json: no such object"):
+        vsr.verify(target)
+    assert not _leftovers(tmp_path / "staging")
 
 
 def test_a_list_of_urls(objects: ObjectStore, bucket: str, clips: Clips, tmp_path: Path) -> None:
@@ -341,6 +361,7 @@ def test_refused_credentials(objects: ObjectStore, bucket: str, clips: Clips) ->
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_store_that_goes_away_leaves_what_is_finished(
     objects: ObjectStore, bucket: str, reel: Path, expected: bytes
 ) -> None:

@@ -237,6 +237,17 @@ class _BlindHost(VideoHost):
         return info
 
 
+class _OldHost(VideoHost):
+    """One machine has another torch."""
+
+    def describe(self) -> WorkerInfo:
+        info = super().describe()
+        mark = next(path for path in self._must_see if path.name.startswith(".vsr-seen")).parent / "full"
+        if mark.read_text() == ray.get_runtime_context().get_node_id():
+            return replace(info, versions=info.versions | {"torch": "2.0.0"})
+        return info
+
+
 @pytest.fixture
 def two_nodes() -> Iterator[tuple[Cluster, Any]]:
     """A head and another machine, as Ray sees it; each with room for two workers."""
@@ -284,6 +295,15 @@ def test_a_machine_that_does_not_see_the_files(many: Path, tmp_path: Path, two_n
     (tmp_path / "full").write_text(other.node_id)
     executor = RayExecutor(4, cluster.address, _BlindHost)
     with pytest.raises(MachineError, match=f"{other.node_id[:8]} does not see {tmp_path}; .* or be URLs"):
+        vsr.upscale(many, tmp_path / "out.mp4", settings=SETTINGS, executor=executor)
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def test_a_machine_with_another_version(many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
+    cluster, other = two_nodes
+    (tmp_path / "full").write_text(other.node_id)
+    executor = RayExecutor(4, cluster.address, _OldHost)
+    with pytest.raises(MachineError, match=rf"{other.node_id[:8]} has torch 2\.0\.0, this machine 2\..*same versions"):
         vsr.upscale(many, tmp_path / "out.mp4", settings=SETTINGS, executor=executor)
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
@@ -356,7 +376,9 @@ def test_interrupts(many: Path, whole: bytes, tmp_path: Path, times: int) -> Non
         (["--ray", "auto"], 5, "no Ray cluster runs on this machine"),
         (["--workers", "0"], 2, "at least one"),
         (["--workers", "4000"], 2, "there is room for"),
-        (["--workers", "2", "--set", "num_gpus=1"], 5, "Ray knows of no GPU"),
+        (["--workers", "2", "--set", "num_gpus=1"], 5, "num_gpus = 1: Ray knows of no GPU"),
+        (["--workers", "2", "--device", "cuda"], 5, "device 'cuda': Ray knows of no GPU"),
+        (["--workers", "2", "--set", "num_cpus=64"], 2, "there is room for 0"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ __all__ = ["verify"]
 
 
 def verify(
-    output: Annotated[Path, typer.Argument(help="An output of vsr upscale, with its .vsr.json beside it.")],
+    output: Annotated[str, typer.Argument(help="An output of vsr upscale, with its .vsr.json beside it.")],
     json_: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> int:

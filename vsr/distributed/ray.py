@@ -12,7 +12,6 @@ import socket
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.distributed.actor import Actor
+from vsr.distributed.checks import ClusterChecks
 from vsr.distributed.dispatch import Dispatcher, Event, Host, Limits, Work, WorkerInfo
 from vsr.distributed.files import Files
 from vsr.distributed.interrupts import gentle_interrupts
@@ -34,11 +34,9 @@ import ray.exceptions
 
 from vsr.errors import MachineError, UsageError
 from vsr.pipeline.executor import OnOutcome
-from vsr.pipeline.objects import is_url
 from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.request import Request
 from vsr.pipeline.settings import Settings
-from vsr.pipeline.sidecar import software_versions
 
 __all__ = ["RayExecutor", "RayPool", "cluster"]
 
@@ -47,7 +45,6 @@ _CONNECT_SECONDS = 5.0
 _START_TRIES, _RESTART_TRIES = 3, 20
 _IDLE_SECONDS = 0.05
 _STORE_BYTES = 80 << 20
-_MUST_AGREE = ("vsr", "python", "torch", "av", "opencv-python", "numpy")
 
 
 @dataclass(frozen=True)
@@ -177,6 +174,8 @@ def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     why = [line for line in lines if line.startswith("The actor is dead because")]
     line = (why or lines or [type(error).__name__])[0].partition(" Worker exit detail:")[0]
+    if line.endswith(":"):  # of a list
+        line = " ".join(lines)
     return " ".join(line.split()).rstrip(".")[:300]
 
 
@@ -210,14 +209,14 @@ def _join(address: str | None, num_cpus: int) -> None:
     _quiet_errors()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     if address is None:
-        with _silenced():
-            ray.init(
-                num_cpus=num_cpus,
-                include_dashboard=False,
-                object_store_memory=_STORE_BYTES,
-                _node_ip_address="127.0.0.1",
-                **quiet,
-            )
+        quiet |= {"num_cpus": num_cpus, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
+        try:
+            with _silenced():
+                ray.init(_node_ip_address="127.0.0.1", **quiet)
+        except Exception as error:  # Ray raises just that where its processes do not come up in time
+            raise MachineError(
+                f"Ray does not start on this machine: {_first_line(error)}; --workers 1 does without it"
+            ) from error
     else:
         _connect(address, quiet)
 
@@ -305,7 +304,7 @@ class RayExecutor:
         with cluster(self._address, os.cpu_count() or 1):
             num_gpus = _gpus_each(settings)
             count = _count(self._workers, settings, num_gpus)
-            checks = _Checks(requests, self._address is not None)
+            checks = ClusterChecks(requests, self._address is not None)
             pool = RayPool(
                 count,
                 partial(self._host, settings.device, checks.must_see),
@@ -322,54 +321,6 @@ class RayExecutor:
                 pool.close()
                 files.close()
                 checks.close()
-
-
-class _Checks:
-    """What every worker must be like: the same software as here, and sight of the same files."""
-
-    def __init__(self, requests: Sequence[Request], is_cluster: bool) -> None:
-        self._kinds: set[str] = set()
-        self._tokens = _make_tokens(requests) if is_cluster else ()
-        sources = {Path(r.source).absolute().parent for r in requests if not is_url(r.source)}
-        self.must_see = (*self._tokens, *sorted(sources)) if is_cluster else ()
-
-    def check(self, worker: WorkerInfo) -> None:
-        """Raises `MachineError` for a worker that cannot be used."""
-        here = software_versions()
-        for name in _MUST_AGREE:
-            if worker.versions.get(name) != here[name]:
-                raise MachineError(
-                    f"{worker.node} has {name} {worker.versions.get(name)}, this machine {here[name]}; "
-                    "the same versions are needed everywhere for the same bytes"
-                )
-        if worker.unseen:
-            where = Path(worker.unseen[0])
-            raise MachineError(
-                f"{worker.node} does not see {where.parent if where in self._tokens else where}; inputs, outputs and "
-                "the work folder must be on a path that every machine sees, or be URLs"
-            )
-        self._kinds.add(worker.kind)
-        if len(self._kinds) == 2:
-            _log.warning("two kinds of device (%s): each file is made on one of them", ", ".join(sorted(self._kinds)))
-
-    def close(self) -> None:
-        """Remove what was put there to be seen."""
-        for token in self._tokens:
-            token.unlink(missing_ok=True)
-
-
-def _make_tokens(requests: Sequence[Request]) -> tuple[Path, ...]:
-    """A new file in every folder that is written to, for the others to find."""
-    folders = {r.work_base or Path(r.output).absolute().parent for r in requests if r.work_base or not is_url(r.output)}
-    tokens = []
-    for folder in sorted(folder for folder in folders if folder.is_dir()):
-        token = folder / f".vsr-seen-{uuid.uuid4().hex}.tmp"
-        try:
-            token.touch()
-        except OSError as error:
-            raise MachineError(f"cannot write to {folder}: {error.strerror}") from error
-        tokens.append(token)
-    return tuple(tokens)
 
 
 def _resources() -> dict[str, float]:

@@ -69,8 +69,9 @@ def _frames(output: Path, manifest: dict[str, Any]) -> Check:
 
 
 def _input(manifest: dict[str, Any]) -> Check:
-    path, recorded = Path(manifest["input"]["path"]), manifest["input"]["sha256"]
+    place, recorded = manifest["input"]["path"], manifest["input"]["sha256"]
+    path = Path(place)
     if recorded is None or not path.is_file():
-        return Check("input", True, f"not compared: {path} is not here" if recorded else "an image sequence")
+        return Check("input", True, f"not compared: {place} is not here" if recorded else "an image sequence")
     same = file_digest(path) == recorded
     return Check("input", same, "SHA-256" if same else f"{path} is not the file that was restored")

@@ -1,0 +1,68 @@
+"""What every worker of a cluster must be like: the same software as here, and sight of the same files."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from vsr.distributed.dispatch import WorkerInfo
+from vsr.errors import MachineError
+from vsr.pipeline.objects import is_url
+from vsr.pipeline.request import Request
+from vsr.pipeline.sidecar import software_versions
+
+__all__ = ["ClusterChecks"]
+
+_log = logging.getLogger(__name__)
+_MUST_AGREE = ("vsr", "python", "torch", "av", "opencv-python", "numpy")
+
+
+class ClusterChecks:
+    """What every worker must be like: the same software as here, and sight of the same files."""
+
+    def __init__(self, requests: Sequence[Request], is_cluster: bool) -> None:
+        self._kinds: set[str] = set()
+        self._tokens = _make_tokens(requests) if is_cluster else ()
+        sources = {Path(r.source).absolute().parent for r in requests if not is_url(r.source)}
+        self.must_see = (*self._tokens, *sorted(sources)) if is_cluster else ()
+
+    def check(self, worker: WorkerInfo) -> None:
+        """Raises `MachineError` for a worker that cannot be used."""
+        here = software_versions()
+        for name in _MUST_AGREE:
+            if worker.versions.get(name) != here[name]:
+                raise MachineError(
+                    f"{worker.node} has {name} {worker.versions.get(name)}, this machine {here[name]}; "
+                    "the same versions are needed everywhere for the same bytes"
+                )
+        if worker.unseen:
+            where = Path(worker.unseen[0])
+            raise MachineError(
+                f"{worker.node} does not see {where.parent if where in self._tokens else where}; inputs, outputs and "
+                "the work folder must be on a path that every machine sees, or be URLs"
+            )
+        is_new = worker.kind not in self._kinds
+        self._kinds.add(worker.kind)
+        if is_new and len(self._kinds) == 2:
+            _log.warning("two kinds of device (%s): each file is made on one of them", ", ".join(sorted(self._kinds)))
+
+    def close(self) -> None:
+        """Remove what was put there to be seen."""
+        for token in self._tokens:
+            token.unlink(missing_ok=True)
+
+
+def _make_tokens(requests: Sequence[Request]) -> tuple[Path, ...]:
+    """A new file in every folder that is written to, for the others to find."""
+    folders = {r.work_base or Path(r.output).absolute().parent for r in requests if r.work_base or not is_url(r.output)}
+    tokens = []
+    for folder in sorted(folder for folder in folders if folder.is_dir()):
+        token = folder / f".vsr-seen-{uuid.uuid4().hex}.tmp"
+        try:
+            token.touch()
+        except OSError as error:
+            raise MachineError(f"cannot write to {folder}: {error.strerror}") from error
+        tokens.append(token)
+    return tuple(tokens)
