@@ -70,6 +70,7 @@ class Model:
         return "generative" if any(part.generative for part in self.parts) else "learned"
 
 
+_trials: dict[tuple[str, int, PrecisionChoice, torch.device], tuple[Precision, Load]] = {}  # large ones take seconds
 _networks: dict[tuple[str, int, str], Network] = {}  # by method, scale and digest: the latest few
 
 
@@ -103,6 +104,10 @@ def _load(method: str, scale: int) -> Network:
 
 
 def _part(network: Network, precision: PrecisionChoice, device: torch.device) -> ModelPart:
+    tried = (network.digest, network.scale, precision, device)
+    if tried not in _trials:
+        _trials[tried] = (choose_precision(network, precision, device), measure_load(network))
+    chosen, load = _trials[tried]
     return ModelPart(
         scale=network.scale,
         name=network.name,
@@ -111,8 +116,8 @@ def _part(network: Network, precision: PrecisionChoice, device: torch.device) ->
         num_parameters=network.num_parameters,
         generative=network.is_generative,
         source=network.source,
-        precision=choose_precision(network, precision, device),
-        load=measure_load(network),
+        precision=chosen,
+        load=load,
     )
 
 
