@@ -27,6 +27,8 @@ def presets(
     print("presets")
     print_table([(f"  {name}", summary) for name, summary in list_presets().items()])
     print("methods")
-    print_table([(f"  {name}", f"{spec.summary} ({spec.evidence})") for name, spec in RESTORERS.items()])
+    methods = [(f"  {name}", f"{spec.summary} ({spec.evidence})") for name, spec in RESTORERS.items()]
+    networks = "a network by name or file of weights, or two blended (learned or generative; see `vsr models list`)"
+    print_table([*methods, ("  NAME, FILE, A:B@0.3", networks)])
     print("codecs")
     print_table([(f"  {name}", f"{spec.summary} (.{', .'.join(spec.containers)})") for name, spec in CODECS.items()])

@@ -201,7 +201,10 @@ def load_settings(preset: str, overrides: Mapping[str, Any]) -> tuple[Settings, 
     given = [key for key in ("scale", "size", "height") if getattr(settings, key) is not None]
     if len(given) > 1:
         raise UsageError(f"give only one of {', '.join(given)}")
-    return settings, method_options(settings.method, values)
+    options = method_options(settings.method, values)
+    if explicit.get("consistent") and not hasattr(options, "consistent"):
+        raise UsageError(f"consistent: only networks can be made so; {settings.method} is none")
+    return settings, options
 
 
 def method_options(method: str, values: Mapping[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from vsr.networks import Network
 from vsr.restorers.cuda_graphs import GraphedModule
 from vsr.restorers.hardware import BUDGETS, refuse_excess
-from vsr.restorers.precision import Precision, cast_module
+from vsr.restorers.precision import Precision, cast_module, memory_layout
 from vsr.restorers.probe import memory_errors
 from vsr.restorers.tile_plan import Load, TilePlan, plan_tiles
 from vsr.restorers.tiling import run_tiles
@@ -33,6 +33,8 @@ class EngineOptions:
     tile_px: int | None = None
     """Side of tiles; None: planned."""
     self_ensemble: bool = False
+    frames: int = 1
+    """Pictures that go through it together."""
 
 
 def batch_frames(width: int, height: int, device: torch.device) -> int:
@@ -51,7 +53,7 @@ def ensemble(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         total: Tensor | None = None
         for number in range(8):
             turned = torch.rot90(picture, number % 4, (-2, -1))
-            result = run((turned.flip(-1) if number >= 4 else turned).contiguous(memory_format=torch.channels_last))
+            result = run(turned.flip(-1) if number >= 4 else turned)
             result = torch.rot90(result.flip(-1) if number >= 4 else result, -(number % 4), (-2, -1))
             total = result.clone() if total is None else total.add_(result)
         assert total is not None
@@ -68,10 +70,11 @@ def _wanted(side: int, network: Network) -> int:
 def tiles_of(network: Network, options: EngineOptions, size_yx: tuple[int, int], device: torch.device) -> TilePlan:
     """The tiles of a picture of ``size_yx``. Raises `MachineError` where one needs more memory than there is."""
     itemsize = options.precision.itemsize
+    load = Load(options.load.layer * options.frames, options.load.tensor * options.frames)
     plan = plan_tiles(
         (_wanted(size_yx[0], network), _wanted(size_yx[1], network)),
         network.context_px,
-        options.load,
+        load,
         itemsize,
         BUDGETS[device.type],
         multiple=network.multiple,
@@ -80,7 +83,7 @@ def tiles_of(network: Network, options: EngineOptions, size_yx: tuple[int, int],
     )
     tall, wide = plan.window_yx
     what = f"{network.source or network.name}: a tile of {wide}x{tall}"
-    refuse_excess(options.load.peak_bytes(tall * wide, itemsize), device, what)
+    refuse_excess(load.peak_bytes(tall * wide, itemsize), device, what)
     return plan
 
 
@@ -89,6 +92,7 @@ class Engine:
 
     def __init__(self, network: Network, options: EngineOptions, device: torch.device) -> None:
         self._network, self._options, self._device = network, options, device
+        self._layout = memory_layout(options.precision.name, device)
         module = cast_module(network, options.precision.name, device)
         self._module: Callable[[Tensor], Tensor] = GraphedModule(module) if device.type == "cuda" else module
         self._plans: dict[tuple[int, int], TilePlan] = {}
@@ -130,4 +134,4 @@ class Engine:
         tall, wide = window.shape[-2:]
         what = f"{self._network.source or self._network.name}: a tile of {wide}x{tall}"
         with torch.no_grad(), memory_errors(what):
-            return self._module(window.contiguous(memory_format=torch.channels_last))
+            return self._module(window.contiguous(memory_format=self._layout))

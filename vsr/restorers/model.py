@@ -70,6 +70,7 @@ class Model:
         return "generative" if any(part.generative for part in self.parts) else "learned"
 
 
+_trials: dict[tuple[str, int, PrecisionChoice, torch.device], tuple[Precision, Load]] = {}  # large ones take seconds
 _networks: dict[tuple[str, int, str], Network] = {}  # by method, scale and digest: the latest few
 
 
@@ -102,6 +103,24 @@ def _load(method: str, scale: int) -> Network:
     return network
 
 
+def _part(network: Network, precision: PrecisionChoice, device: torch.device) -> ModelPart:
+    tried = (network.digest, network.scale, precision, device)
+    if tried not in _trials:
+        _trials[tried] = (choose_precision(network, precision, device), measure_load(network))
+    chosen, load = _trials[tried]
+    return ModelPart(
+        scale=network.scale,
+        name=network.name,
+        colour=network.colour,
+        digest=network.digest,
+        num_parameters=network.num_parameters,
+        generative=network.is_generative,
+        source=network.source,
+        precision=chosen,
+        load=load,
+    )
+
+
 def settle_model(
     method: str,
     geometry: Geometry,
@@ -118,33 +137,18 @@ def settle_model(
     place = _absolute(method)
     scales = available_scales(place)
     passes = plan_passes(magnification(geometry), scales)
-    networks, parts = {}, []
-    for scale in sorted(set(passes)) or [min(scales, default=2)]:
-        networks[scale] = network = _load(place, scale)
-        parts.append(
-            ModelPart(
-                scale=scale,
-                name=network.name,
-                colour=network.colour,
-                digest=network.digest,
-                num_parameters=network.num_parameters,
-                generative=network.is_generative,
-                source=network.source,
-                precision=choose_precision(network, precision, device),
-                load=measure_load(network),
-            )
-        )
-    colours = {part.colour for part in parts}
-    if len(colours) > 1:
+    networks = {scale: _load(place, scale) for scale in sorted(set(passes)) or [min(scales, default=2)]}
+    if len({network.colour for network in networks.values()}) > 1:
         raise ModelError(f"{method}: weights for different scales take different colours; give one file")
-    by_scale, tiles, factor = {part.scale: part for part in parts}, [], 1
+    parts = {scale: _part(network, precision, device) for scale, network in networks.items()}
+    batch = batch_frames(geometry.width, geometry.height, device)
+    tiles, factor = [], 1
     for scale in passes:
         size_yx = (geometry.height * factor, geometry.width * factor)
-        options = EngineOptions(by_scale[scale].precision, by_scale[scale].load, tile_px)
+        options = EngineOptions(parts[scale].precision, parts[scale].load, tile_px, frames=batch)
         tiles.append(tiles_of(networks[scale], options, size_yx, device).window_yx)
         factor *= scale
-    batch = batch_frames(geometry.width, geometry.height, device)
-    return Model(place, tuple(parts), passes, tuple(tiles), batch)
+    return Model(place, tuple(parts.values()), passes, tuple(tiles), batch)
 
 
 def has_same_weights(method: str, model: Mapping[str, Any] | None) -> bool:

@@ -88,7 +88,13 @@ class PerFrame:
         """The network for ``scale``, ready to run; made when first asked for, as plans are made without."""
         if scale not in self._engines:
             part = next(part for part in self._model.parts if part.scale == scale)
-            options = EngineOptions(part.precision, part.load, self._options.tile_px, self._options.self_ensemble)
+            options = EngineOptions(
+                part.precision,
+                part.load,
+                self._options.tile_px,
+                self._options.self_ensemble,
+                batch_frames(self._geometry.width, self._geometry.height, self._device),
+            )
             self._engines[scale] = Engine(open_part(self._model, part), options, self._device)
         return self._engines[scale]
 

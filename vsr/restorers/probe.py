@@ -55,9 +55,15 @@ def memory_errors(what: str) -> Iterator[None]:
         raise MachineError(f"{what}: not enough memory; give smaller tiles (--set tile_px=128)") from error
 
 
-def run_probe(network: Network, module: nn.Module, device: torch.device) -> Tensor:
+def run_probe(
+    network: Network,
+    module: nn.Module,
+    device: torch.device,
+    layout: torch.memory_format = torch.contiguous_format,
+) -> Tensor:
     """What ``module``, which is ``network``'s in any type on ``device``, makes of the probe; float32 on the CPU.
 
+    ``layout`` is that of the picture given to it.
     Raises `ModelError` where it fails, or gives another size, or numbers that are not finite.
     """
     side = math.ceil(max(_SIDE, network.min_size) / network.multiple) * network.multiple
@@ -65,7 +71,7 @@ def run_probe(network: Network, module: nn.Module, device: torch.device) -> Tens
     name = network.source or network.name
     try:
         with torch.no_grad(), memory_errors(name), exact_convolutions():
-            result: Tensor = module(given.contiguous(memory_format=torch.channels_last)).float().cpu()
+            result: Tensor = module(given.contiguous(memory_format=layout)).float().cpu()
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise ModelError(f"{name}: the network fails on a {side}x{side} picture: {_line(error)}") from error
     expected = (1, given.shape[1], side * network.scale, side * network.scale)

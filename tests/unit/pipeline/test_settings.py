@@ -14,7 +14,7 @@ from vsr.pipeline.settings import (
     method_options,
     parse_assignment,
 )
-from vsr.restorers import RESTORERS
+from vsr.restorers import RESTORERS, PerFrameOptions
 
 
 @pytest.mark.parametrize(
@@ -156,3 +156,25 @@ def test_assignments(text: str, expected: tuple[str, Any]) -> None:
 def test_bad_assignments(text: str) -> None:
     with pytest.raises(UsageError, match="--set"):
         parse_assignment(text)
+
+
+def test_a_network_takes_the_options_of_networks() -> None:
+    chosen = {"method": "weights.pth", "self_ensemble": True, "precision": "bfloat16", "tile_px": 128}
+    settings, options = load_settings("default", chosen)
+    assert settings.method == "weights.pth"
+    assert options == PerFrameOptions(precision="bfloat16", tile_px=128, self_ensemble=True)
+    assert {"precision", "tile_px", "self_ensemble", "consistent", "noise_sigma"} <= set(known_keys())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"precision": "float8"}, {"tile_px": 4}, {"noise_sigma": -3}, {"self_ensemble": "perhaps"}], ids=str
+)
+def test_options_of_networks_out_of_range(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        load_settings("default", {"method": "weights.pth"} | wrong)
+
+
+def test_agreement_is_asked_of_networks_only() -> None:
+    assert load_settings("default", {"method": "weights.pth", "consistent": True})[1].consistent
+    with pytest.raises(UsageError, match="consistent: only networks can be made so; multiframe is none"):
+        load_settings("default", {"consistent": True})

@@ -56,6 +56,14 @@ def test_only_the_networks_in_use_are_settled(
     assert len(model.tiles_yx) == len(passes)
 
 
+def test_many_files_try_a_network_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(small_network("RGB", seed=31))
+    first = settle_model(path, TWICE, CPU)
+    monkeypatch.setattr("vsr.restorers.model.choose_precision", lambda *_: pytest.fail("tried again"))
+    assert settle_model(path, TWICE, CPU) == first
+    assert settle_model(path, Geometry(20, 20, 50, 50), CPU).parts == first.parts
+
+
 def test_evidence_is_the_networks() -> None:
     assert settle_model(str(small_network("Y")), TWICE, CPU).evidence == "learned"
     assert settle_model(str(small_network("RGB")), TWICE, CPU).evidence == "generative"
