@@ -29,7 +29,7 @@ _FAINT = 1e-3  # strength of the edge filters at the start
 
 
 class EdgeConv2d(nn.Module):
-    """``(B, width, H, W)`` → the same: plain + squeezed wide + edges + identity, one 3×3 kernel; zeros beyond the border."""
+    """Plain, squeezed wide, edges, identity as one 3×3 kernel: ``(B, width, H, W)`` → the same; zeros past the border."""
 
     edges: Tensor
     identity: Tensor
@@ -49,7 +49,7 @@ class EdgeConv2d(nn.Module):
         self.register_buffer("identity", identity, persistent=False)
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """``(width, width, 3, 3)`` kernel and ``(width,)`` bias that compute the same, in the type of the parameters."""
+        """``(width, width, 3, 3)`` kernel and ``(width,)`` bias that compute the same, in the parameters' type."""
         with torch.autocast(self.plain.device.type, enabled=False):
             wide = torch.einsum("om,mihw->oihw", self.squeeze, self.wide)
             edges = torch.einsum("eo,eoi,ehw->oihw", self.strength, self.mix, self.edges)
@@ -58,7 +58,7 @@ class EdgeConv2d(nn.Module):
     def take_over(self, kernel: Tensor, bias: Tensor) -> None:
         """Become a given convolution: the plain branch makes up what the others lack."""
         with torch.no_grad():
-            self.plain += kernel - self.folded()[0]
+            self.plain.add_(kernel - self.folded()[0])
             self.bias.copy_(bias)
 
     def forward(self, features: Tensor) -> Tensor:

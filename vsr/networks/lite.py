@@ -1,9 +1,9 @@
 """Lite: a chain of plain 3×3 convolutions at the small size, trained in a richer form and folded before it is used.
 
-vsr's own. Post-upsampling, Y, 0…1, nearest-neighbour residual. What is run is 5×5 conv 1→32, eight 3×3 convs 32→32, a sum
-with the first features, 3×3 conv 32→s², pixel shuffle: the layout of SESR (Bhardwaj et al., MLSys 2022). While it is
-trained each 3×3 conv is the sum of several branches (`vsr.networks.edge_blocks`, after ECBSR: Zhang, Zeng, Zhang, ACM
-MM 2021), which fold into one kernel. The scales differ in the last layer alone, so ×3 and ×4 can start from ×2.
+vsr's own. Post-upsampling, Y, 0…1, nearest-neighbour residual. What is run is 5×5 conv 1→32, eight 3×3 convs 32→32, a
+sum with the first features, 3×3 conv 32→s², pixel shuffle: the layout of SESR (Bhardwaj et al., MLSys 2022). While it
+is trained each 3×3 conv is the sum of several branches (`vsr.networks.edge_blocks`, after ECBSR: Zhang, Zeng, Zhang,
+ACM MM 2021), which fold into one kernel. The scales differ in the last layer alone, so ×3 and ×4 can start from ×2.
 Numbers: 75,972 / 77,417 / 79,440.
 """
 
