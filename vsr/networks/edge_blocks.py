@@ -29,7 +29,7 @@ _FAINT = 1e-3  # strength of the edge filters at the start
 
 
 class EdgeConv2d(nn.Module):
-    """Plain, squeezed wide, edges, identity as one 3×3 kernel: ``(B, width, H, W)`` → the same; zeros past the border."""
+    """Plain, squeezed wide, edges, identity as one 3×3 kernel: ``(B, width, H, W)`` → the same; zeros outside."""
 
     edges: Tensor
     identity: Tensor

@@ -28,26 +28,30 @@ class Saved:
     """Steps that are done."""
     seconds: Mapping[str, float]
     """That they took, by phase."""
+    losses: tuple[float, ...]
+    """Of the steps since the last line of the log."""
     tensors: Mapping[str, Tensor]
 
 
-def save_checkpoint(folder: Path, step: int, seconds: Mapping[str, float], tensors: Mapping[str, Tensor]) -> None:
+def save_checkpoint(folder: Path, saved: Saved) -> None:
     """Replace the checkpoint of a run; the old one stays until the new one is whole and on the disk.
 
     Raises `MachineError` where it cannot be written; then the old one is still there.
     """
     path = folder / CHECKPOINT
     partial = folder / f".{CHECKPOINT}.part"
-    metadata = {"vsr.training": json.dumps({"step": step, "seconds": dict(seconds)})}
+    metadata = {
+        "vsr.training": json.dumps({"step": saved.step, "seconds": dict(saved.seconds), "losses": saved.losses})
+    }
     try:
-        write_safetensors(partial, tensors, metadata)
+        write_safetensors(partial, saved.tensors, metadata)
         os.replace(partial, path)
         _settle(folder)
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise MachineError(
-            f"{path}: step {step} cannot be kept ({error.strerror or error}); free some space"
+            f"{path}: step {saved.step} cannot be kept ({error.strerror or error}); free some space"
         ) from error
 
 
@@ -59,7 +63,8 @@ def load_checkpoint(folder: Path) -> Saved | None:
     tensors, metadata = read_safetensors(path)
     try:
         told = json.loads(metadata["vsr.training"])
-        return Saved(int(told["step"]), {str(key): float(value) for key, value in told["seconds"].items()}, tensors)
+        seconds = {str(key): float(value) for key, value in told["seconds"].items()}
+        return Saved(int(told["step"]), seconds, tuple(map(float, told["losses"])), tensors)
     except (KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: is no checkpoint of a training run; choose another folder with --out") from error
 

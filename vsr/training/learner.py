@@ -163,18 +163,21 @@ class Learner:
                 )
             for name, optimiser in self._optimisers():
                 whole = optimiser.state_dict()
-                whole["state"] = _nested(tensors, name)
+                whole["state"] = _nested(tensors, name, optimiser)
                 optimiser.load_state_dict(whole)
         except (RuntimeError, KeyError, ValueError) as error:
             raise ModelError(f"the checkpoint does not fit this run ({' '.join(str(error).split())[:200]})") from error
 
 
-def _nested(tensors: Mapping[str, Tensor], name: str) -> dict[int, dict[str, Tensor]]:
-    """``name/3/exp_avg`` → ``{3: {"exp_avg": …}}``."""
+def _nested(tensors: Mapping[str, Tensor], name: str, optimiser: Adam) -> dict[int, dict[str, Tensor]]:
+    """``name/3/exp_avg`` → ``{3: {"exp_avg": …}}``, laid out in memory as the weights: Adam's fused step counts on it."""
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     found: dict[int, dict[str, Tensor]] = {}
     for path, value in tensors.items():
         owner, _, rest = path.partition("/")
         if owner == name:
             number, _, key = rest.partition("/")
-            found.setdefault(int(number), {})[key] = value
+            like = weights[int(number)].detach()
+            laid_out = torch.empty_like(like).copy_(value) if value.shape == like.shape and value.ndim else value
+            found.setdefault(int(number), {})[key] = laid_out
     return found

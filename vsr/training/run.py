@@ -12,7 +12,7 @@ import torch
 
 from vsr.errors import ModelError
 from vsr.training.batches import Share, batches
-from vsr.training.checkpoint import load_checkpoint, save_checkpoint
+from vsr.training.checkpoint import Saved, load_checkpoint, save_checkpoint
 from vsr.training.config import TrainingConfig
 from vsr.training.folder import claim, locked, read_record
 from vsr.training.keeping import Keeper
@@ -82,7 +82,7 @@ class _Run:
             self._begun = saved.step
         self._done = self._kept = self._begun
         self._watch = Stopwatch({} if saved is None else saved.seconds)
-        self._losses: list[float] = []
+        self._losses: list[float] = [] if saved is None else list(saved.losses)
         self._since, self._since_step = time.perf_counter(), self._begun
         if rank == 0:
             self._log = Log(request.out, self._begun)
@@ -184,7 +184,8 @@ class _Run:
 
     def _keep_state(self) -> None:
         with self._watch.during("keeping"):
-            save_checkpoint(self._out, self._done, self._watch.seconds, self._learner.state())
+            saved = Saved(self._done, self._watch.seconds, tuple(self._losses), self._learner.state())
+            save_checkpoint(self._out, saved)
         self._kept = self._done
 
     def _finish(self) -> TrainingOutcome:

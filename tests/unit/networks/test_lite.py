@@ -50,7 +50,10 @@ def test_folded_equals_unfolded(scale: int) -> None:
     pictures = torch.rand(2, 1, 17, 13)
     with torch.inference_mode():
         difference = (rich(pictures) - plain(pictures)).abs().max()
-        assert float((plain(pictures) - pictures.repeat_interleave(scale, 2).repeat_interleave(scale, 3)).abs().max()) > 0.01
+        assert (
+            float((plain(pictures) - pictures.repeat_interleave(scale, 2).repeat_interleave(scale, 3)).abs().max())
+            > 0.01
+        )
     assert float(difference) < 1e-5
     assert sum(value.numel() for value in plain.parameters()) <= 150_000
 
