@@ -86,7 +86,8 @@ def test_from_pictures_to_a_larger_video(
     assert "espcn-x2.safetensors: 8 steps" in done.out
     assert "4 pictures" in done.err
     assert {entry.name for entry in out.iterdir()} - {".lock"} == {
-        "checkpoint.safetensors", "curves.png", "espcn-x2.md", "espcn-x2.safetensors", "log.jsonl", "pictures", "run.json",
+        "checkpoint.safetensors", "curves.png", "espcn-x2.md", "espcn-x2.safetensors", "log.jsonl", "pictures",
+        "run.json",
     }  # fmt: skip
     card = (out / "espcn-x2.md").read_text()
     assert "8 of 8 steps" in card
@@ -96,8 +97,10 @@ def test_from_pictures_to_a_larger_video(
     assert f"`{network.digest}`" in card
     [row] = vsr.evaluate(network, 2, pictures).results
     assert f"{row.mean.psnr_y:.2f}" in card, "the card's figures are those of vsr evaluate"
+    log = (out / "log.jsonl").read_text()
     again = call(*arguments)
     assert "done before" in again.out
+    assert (out / "log.jsonl").read_text() == log
     larger = tmp_path / "larger.mp4"
     done = call("upscale", clips("cfr"), "-o", larger, "--method", out / "espcn-x2.safetensors", "--end", 3, "-q",
                 "--speed", "ultrafast")  # fmt: skip

@@ -170,7 +170,7 @@ class Learner:
 
 
 def _nested(tensors: Mapping[str, Tensor], name: str, optimiser: Adam) -> dict[int, dict[str, Tensor]]:
-    """``name/3/exp_avg`` → ``{3: {"exp_avg": …}}``, laid out in memory as the weights: Adam's fused step counts on it."""
+    """``name/3/exp_avg`` → ``{3: {"exp_avg": …}}``, laid out as the weights are: Adam's fused step counts on it."""
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     found: dict[int, dict[str, Tensor]] = {}
     for path, value in tensors.items():

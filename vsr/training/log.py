@@ -25,8 +25,10 @@ class Log:
         write_whole(self._path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
 
     def add(self, step: int, values: Mapping[str, Any]) -> None:
-        """One more line."""
+        """One more line, unless one of this step with the same keys is there."""
         line = {"step": step, **values}
+        if any(other["step"] == step and other.keys() == line.keys() for other in self.lines):
+            return
         self.lines.append(line)
         try:
             with self._path.open("a", encoding="utf-8") as file:

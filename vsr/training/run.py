@@ -189,7 +189,6 @@ class _Run:
         self._kept = self._done
 
     def _finish(self) -> TrainingOutcome:
-        self._log.lines[:] = [line for line in self._log.lines if not ("psnr_y" in line and line["step"] == self._done)]
         figures = self._measure()
         return TrainingOutcome(
             out=self._out,

@@ -71,8 +71,8 @@ def _turned(picture: Tensor, turn: int) -> Tensor:
 
 def _luma(rgb: Tensor) -> Tensor:
     """``(..., 3, H, W)`` in 0…255 → ``(..., 1, H, W)``, BT.601, 16…235, unrounded."""
-    weights = rgb.new_tensor(_LUMA)
-    return (rgb * weights[:, None, None]).sum(-3, keepdim=True) + _BLACK
+    red, green, blue = (rgb[..., number : number + 1, :, :] for number in range(3))
+    return (red * _LUMA[0]).add_(green, alpha=_LUMA[1]).add_(blue, alpha=_LUMA[2]).add_(_BLACK)
 
 
 class Patches:
