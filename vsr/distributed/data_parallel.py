@@ -75,7 +75,7 @@ def run_together(part: Part, workers: int, address: str | None, num_gpus: float 
                 for answer in stream:
                     ray.get(answer)
         except ray.exceptions.RayTaskError as error:
-            raise _own_error([error, *_others(streams)]) from error
+            raise _own_error(error, streams) from error
         except ray.exceptions.RayActorError as error:
             raise MachineError("a training worker was lost; the same command goes on from the checkpoint") from error
         finally:
@@ -97,11 +97,14 @@ def _others(streams: list[Any]) -> list[Exception]:
     return found
 
 
-def _own_error(errors: list[Exception]) -> Exception:
-    """The first that says what was wrong, rather than that a connection broke."""
-    causes = [getattr(error, "cause", error) for error in errors]
-    for cause in causes:
+def _own_error(error: Exception, streams: list[Any]) -> Exception:
+    """What was wrong, rather than that a connection broke: of worker 0, else of another."""
+    first = getattr(error, "cause", error)
+    if isinstance(first, VsrError):
+        return first
+    for other in _others(streams):
+        cause = getattr(other, "cause", other)
         if isinstance(cause, VsrError):
             return cause
-    text = " ".join(str(causes[0]).split())
+    text = " ".join(str(first).split())
     return MachineError(f"a training worker failed: {text[:300]}")

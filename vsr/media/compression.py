@@ -11,6 +11,7 @@ import av.error
 import numpy as np
 from av.codec import CodecContext
 from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from vsr.errors import MachineError, UsageError
@@ -54,7 +55,8 @@ def compress(frames: Sequence[NDArray[np.uint8]], codec: str, quality: float) ->
         raise MachineError(f"{codec} cannot be used by this FFmpeg ({error}); leave it out of video.codecs") from error
     if len(shown) != len(frames):
         raise MachineError(f"{codec}: {len(frames)} frames went in and {len(shown)} came out")
-    return [_as_rgb(frame)[:height, :width] for frame in shown]
+    converter = VideoReformatter()
+    return [_as_rgb(converter, frame)[:height, :width] for frame in shown]
 
 
 def _encoder(codec: str, quality: float, width: int, height: int) -> VideoCodecContext:
@@ -76,14 +78,17 @@ def _encoder(codec: str, quality: float, width: int, height: int) -> VideoCodecC
 
 def _prepared(frames: Sequence[NDArray[np.uint8]], tall: int, wide: int) -> Iterator[av.VideoFrame]:
     height, width = frames[0].shape[:2]
+    converter = VideoReformatter()  # setting one up costs more than using it
     for number, picture in enumerate(frames):
         whole = np.pad(picture, ((0, tall - height), (0, wide - width), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(whole), format="rgb24")
-        converted = frame.reformat(format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG")
+        converted = converter.reformat(
+            frame, format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG", threads=1
+        )
         converted.pts = number
         yield converted
 
 
-def _as_rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    shown = frame.reformat(format="rgb24", src_colorspace="ITU601", src_color_range="MPEG")
+def _as_rgb(converter: VideoReformatter, frame: av.VideoFrame) -> NDArray[np.uint8]:
+    shown = converter.reformat(frame, format="rgb24", src_colorspace="ITU601", src_color_range="MPEG", threads=1)
     return np.asarray(shown.to_ndarray(), np.uint8)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from vsr.errors import ModelError
+from vsr.errors import ModelError, UsageError
 from vsr.training.batches import Share, batches
 from vsr.training.checkpoint import Saved, load_checkpoint, save_checkpoint
 from vsr.training.config import TrainingConfig
@@ -36,6 +36,12 @@ class Request:
     out: Path
     workers: int = 1
 
+    def __post_init__(self) -> None:
+        if not self.config.data:
+            raise UsageError("nothing to learn from; name folders of pictures or videos with --data")
+        if self.workers < 1 or self.config.batch % self.workers:
+            raise UsageError(f"a batch of {self.config.batch} cannot be shared evenly by {self.workers} workers")
+
 
 def train_share(request: Request, rank: int = 0) -> Generator[Event]:
     """Train as worker ``rank`` of a group; the first tells how it goes, and the outcome at the end.
@@ -47,7 +53,7 @@ def train_share(request: Request, rank: int = 0) -> Generator[Event]:
         if rank == 0:
             stack.enter_context(locked(request.out))
         before = read_record(request.out) if rank == 0 or (request.out / "run.json").exists() else None
-        setup = prepare(request.config, request.workers, before)
+        setup = prepare(request.config, before)
         if rank == 0:
             claim(request.out, request.config, setup.facts(request.workers), before)
         stack.enter_context(_threads(setup.threads))

@@ -61,12 +61,12 @@ class Setup:
         }
 
 
-def prepare(config: TrainingConfig, workers: int, before: Mapping[str, Any] | None) -> Setup:
+def prepare(config: TrainingConfig, before: Mapping[str, Any] | None) -> Setup:
     """Check everything and read the data; ``before`` is what an earlier part of the run settled.
 
     Raises `UsageError`, `InputError` or `ModelError` with what is wrong.
     """
-    _check(config, workers)
+    _check(config)
     chain = parse_chain(config.degradations, config.scale)
     device = torch.device(resolve_device(config.device))
     start = None if config.start_from is None else read_start(config.start_from, config.network, config.scale)
@@ -82,11 +82,7 @@ def _wanted(config: TrainingConfig, num_frames: int) -> Wanted:
     return Wanted(config.scale, config.patch_px, num_frames, config.shots_per_video, config.shot_px, config.seed)
 
 
-def _check(config: TrainingConfig, workers: int) -> None:
-    if not config.data:
-        raise UsageError("nothing to learn from; name folders of pictures or videos with --data")
-    if workers < 1 or config.batch % workers:
-        raise UsageError(f"a batch of {config.batch} cannot be shared evenly by {workers} workers")
+def _check(config: TrainingConfig) -> None:
     side = config.patch_px * config.scale
     for name in parse_losses(config.loss):
         least = _WINDOWED_LOSS_PX.get(name, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import torch
@@ -26,10 +27,18 @@ def blurred(pictures: Tensor, kernel: Tensor) -> Tensor:
     height, width = pictures.shape[-2:]
     mode = "reflect" if radius_y < height and radius_x < width else "replicate"
     padded = pad(pictures, (radius_x, radius_x, radius_y, radius_y), mode=mode)
-    size = (padded.shape[-2], padded.shape[-1])
-    spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(kernel.to(pictures.dtype), s=size)
+    size = _quick(padded.shape[-2]), _quick(padded.shape[-1])
+    spectrum = torch.fft.rfft2(padded, s=size) * torch.fft.rfft2(kernel.to(pictures.dtype), s=size)
     whole: Tensor = torch.fft.irfft2(spectrum, s=size)
-    return whole[..., 2 * radius_y :, 2 * radius_x :].contiguous()
+    return whole[..., 2 * radius_y : 2 * radius_y + height, 2 * radius_x : 2 * radius_x + width].contiguous()
+
+
+@lru_cache(maxsize=256)
+def _quick(length: int) -> int:
+    """The next length that Fourier transforms are quick at; zeros are added at the end, where nothing is read."""
+    from scipy.fft import next_fast_len
+
+    return int(next_fast_len(length, real=True))
 
 
 @dataclass(frozen=True)
