@@ -16,7 +16,22 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vsr.api import Check, Evaluation, Job, MediaInfo, Outcome, Progress, evaluate, plan, probe, upscale, verify
+    from vsr.api import (
+        Check,
+        Evaluation,
+        Job,
+        MediaInfo,
+        Outcome,
+        Progress,
+        TrainingOutcome,
+        TrainingProgress,
+        evaluate,
+        plan,
+        probe,
+        train,
+        upscale,
+        verify,
+    )
     from vsr.errors import (
         DamageError,
         InputError,
@@ -47,6 +62,8 @@ __all__ = [
     "ModelError",
     "Outcome",
     "Progress",
+    "TrainingOutcome",
+    "TrainingProgress",
     "UsageError",
     "VerificationError",
     "VsrError",
@@ -55,19 +72,18 @@ __all__ = [
     "evaluate",
     "plan",
     "probe",
+    "train",
     "upscale",
     "verify",
 ]
 
-_IN_API = frozenset(
-    ("Check", "Evaluation", "Job", "MediaInfo", "Outcome", "Progress", "evaluate", "plan", "probe", "upscale", "verify")
-)
+_IN_ERRORS = frozenset(name for name in __all__ if name.endswith(("Error", "Interrupted", "Busy")))
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'vsr' has no attribute {name!r}")
-    return getattr(import_module("vsr.api" if name in _IN_API else "vsr.errors"), name)
+    return getattr(import_module("vsr.errors" if name in _IN_ERRORS else "vsr.api"), name)
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vsr.cli import demo, doctor, evaluate, models, presets, probe, upscale, verify
+from vsr.cli import demo, doctor, evaluate, models, presets, probe, train, upscale, verify
 from vsr.cli.console import run_guarded
 
 __all__ = ["app", "main"]
@@ -27,6 +27,7 @@ app.command("verify")(verify.verify)
 app.command("presets")(presets.presets)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate", cls=evaluate.EvaluateCommand)(evaluate.evaluate)
+app.command("train", cls=train.TrainCommand)(train.train)
 app.add_typer(models.app, name="models")
 app.command("demo")(demo.demo)
 

@@ -17,6 +17,7 @@ from vsr.networks.edsr import edsr_baseline, edsr_large, recognise_edsr
 from vsr.networks.espcn import ESPCN, recognise_espcn
 from vsr.networks.fsrcnn import FSRCNN, recognise_fsrcnn
 from vsr.networks.lapsrn import LapSRN, recognise_lapsrn
+from vsr.networks.lite import Lite, recognise_lite
 from vsr.networks.mdsr import mdsr_baseline, mdsr_large, recognise_mdsr
 from vsr.networks.ms_lapsrn import MSLapSRN, recognise_ms_lapsrn
 from vsr.networks.rdn import RDN, recognise_rdn
@@ -156,6 +157,16 @@ NETWORKS: Mapping[str, NetworkSpec] = _table(
             build=ESPCN,
             parameters=(21_284, 22_729, 24_752),
             recognise=recognise_espcn,
+        ),
+        _row(
+            "lite",
+            "vsr, 2026: eight convolutions of 32, trained in a richer form",
+            "post-upsampling",
+            scales=(2, 3, 4),
+            colour="Y",
+            build=Lite,
+            parameters=(75_972, 77_417, 79_440),
+            recognise=recognise_lite,
         ),
         _row(
             "srresnet",

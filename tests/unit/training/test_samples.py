@@ -1,0 +1,138 @@
+"""Patches: right pairs, from the seed alone, the same whoever prepares them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from videos import scene
+
+from vsr.errors import InputError
+from vsr.metrics import luma_bt601
+from vsr.networks import Colour
+from vsr.training.batches import Share, batches
+from vsr.training.degradations import parse_chain
+from vsr.training.losses.cycle import shrunk
+from vsr.training.samples import Batch, Patches, Plan
+from vsr.training.sources import Wanted, read_sources
+
+NOISY: list[Any] = ["bicubic", {"gaussian-noise": {"sigma": [2, 2]}}]
+
+
+def _patches(
+    items: list[Any], *, colour: Colour = "Y", scale: int = 2, reuse: int = 1, frames: int = 1, augment: bool = True
+) -> Patches:
+    clips = [torch.from_numpy(scene(frames, 120, 96, seed=n)) for n in range(3)]
+    plan = Plan(parse_chain(items, scale), scale, colour, 12, 36, 4, reuse, augment, 1)
+    return Patches(clips, plan)
+
+
+def _same(first: Batch, second: Batch) -> bool:
+    return torch.equal(first.small, second.small) and torch.equal(first.true, second.true)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("colour", ["Y", "RGB"])
+@pytest.mark.parametrize(
+    "items", [["bicubic"], [{"gaussian-blur": {"sigma": [0, 0]}}, "bicubic"]], ids=["whole", "region"]
+)
+def test_small_and_true_belong_together(items: list[Any], colour: Colour, scale: int) -> None:
+    patches = _patches(items, colour=colour, scale=scale)
+    assert patches.plan.whole_first == (items == ["bicubic"])
+    for step in range(4):
+        batch = patches.at(step, 0, 4)
+        assert batch.small.shape == (4, 1 if colour == "Y" else 3, 12, 12)
+        assert batch.true.shape == (4, 1 if colour == "Y" else 3, 12 * scale, 12 * scale)
+        inner = (..., slice(3, -3), slice(3, -3))
+        error = (shrunk(batch.true, scale).clamp(0, 1) - batch.small)[inner].abs().max()
+        assert float(error) < (1e-5 if colour == "Y" else 0.51 / 255)
+
+
+def test_luma_is_that_of_the_metrics() -> None:
+    patches = _patches(["bicubic"], augment=False)
+    rgb = _patches(["bicubic"], colour="RGB", augment=False)
+    expected = torch.stack([luma_bt601(picture * 255) for picture in rgb.at(0, 0, 4).true])[:, None] / 255
+    torch.testing.assert_close(patches.at(0, 0, 4).true.double(), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("items", [["bicubic"], NOISY, [*NOISY, "video"]], ids=["whole", "noise", "video"])
+@pytest.mark.parametrize("frames", [1, 5])
+def test_a_batch_follows_from_its_number(items: list[Any], frames: int) -> None:
+    first, second = (_patches(items, frames=frames, reuse=2) for _ in range(2))
+    late = second.at(5, 0, 4)
+    for step in range(6):
+        early = first.at(step, 0, 4)
+    assert _same(early, late)
+    assert not _same(first.at(4, 0, 4), late)
+    halves = [second.at(5, start, 2).small for start in (0, 2)]
+    assert torch.equal(torch.cat(halves), late.small)
+
+
+def test_patches_are_flipped_and_turned() -> None:
+    picture = torch.zeros(1, 24, 24, 3, dtype=torch.uint8)
+    picture[:, :6, 12:18] = 255
+    plan = Plan(parse_chain(["bicubic"], 2), 2, "Y", 12, 36, 4, 1, True, 1)
+    seen = {patch.numpy().tobytes() for step in range(20) for patch in Patches([picture], plan).at(step, 0, 4).true}
+    assert len(seen) == 8
+
+
+def test_noise_that_is_shared_is_drawn_once() -> None:
+    shared, alone = _patches(NOISY, reuse=8), _patches(NOISY)
+    assert len({float(shared._region(0, 0)[0].sum()) for _ in range(3)}) == 1
+    assert float(shared._region(1, 0)[0].sum()) != float(shared._region(0, 0)[0].sum())
+    assert not _same(alone.at(0, 0, 4), alone.at(1, 0, 4))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_batches_are_the_same_whoever_prepares_them(workers: int) -> None:
+    patches = _patches(NOISY, reuse=4)
+    with batches(patches, Share(4, 1, 2), 2, 11, workers) as coming:
+        found = list(coming)
+    assert len(found) == 9
+    for step, batch in zip(range(2, 11), found, strict=True):
+        assert _same(batch, patches.at(step, 2, 2))
+
+
+def _write(folder: Path, sizes: list[tuple[int, int]]) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    folder.mkdir(exist_ok=True)
+    for number, (width, height) in enumerate(sizes):
+        image.fromarray(scene(1, width, height, seed=number)[0]).save(folder / f"{number}.png")
+
+
+WANTED = Wanted(2, 16, 1, 4, 64, 1)
+
+
+def test_pictures_are_read_and_small_ones_named(tmp_path: Path) -> None:
+    _write(tmp_path, [(65, 47), (20, 60)])
+    sources = read_sources([tmp_path], WANTED)
+    assert [tuple(clip.shape) for clip in sources.clips] == [(1, 46, 64, 3)]
+    assert sources.too_small == ("1.png (20x60)",)
+    np.testing.assert_array_equal(sources.clips[0][0].numpy(), scene(1, 65, 47, seed=0)[0][:46, :64])
+
+
+def test_only_small_pictures_are_refused(tmp_path: Path) -> None:
+    _write(tmp_path, [(20, 60), (31, 31)])
+    with pytest.raises(InputError, match=r"none of 2 pictures is large enough, for example 0\.png"):
+        read_sources([tmp_path], WANTED)
+
+
+def test_shots_of_videos(clips: Any) -> None:
+    sources = read_sources([clips("cuts").parent], Wanted(2, 8, 3, 6, 48, 1))
+    assert sources.shots
+    for shot in sources.shots:
+        assert len(shot) == 3
+        assert max(shot.shape[1:3]) <= 48
+        assert not torch.equal(shot[0], shot[1])
+
+
+def test_turning_keeps_time(tmp_path: Path) -> None:
+    """A pan over a still moves evenly: three frames of one region differ by shifts."""
+    patches = _patches([*NOISY, {"video": {"probability": 0}}])
+    moving: Tensor = patches._moving(torch.from_numpy(scene(1, 120, 96)), torch.Generator().manual_seed(3))
+    assert moving.shape[0] == 3
+    assert moving.shape[1:3] == (72, 72)

@@ -1,0 +1,96 @@
+"""Short clips through an encoder and a decoder, in memory: what compression does to pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from types import MappingProxyType
+
+import av
+import av.error
+import numpy as np
+from av.codec import CodecContext
+from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import Colorspace, VideoReformatter
+from numpy.typing import NDArray
+
+from vsr.errors import MachineError, UsageError
+
+__all__ = ["CODECS", "compress"]
+
+CODECS: Mapping[str, str] = MappingProxyType({"h264": "libx264", "hevc": "libx265", "mpeg2": "mpeg2video"})
+"""Names here, and FFmpeg's encoders of them."""
+
+_DECODERS = {"h264": "h264", "hevc": "hevc", "mpeg2": "mpeg2video"}
+_WORST = 51.0
+_MPEG2_WORST = 31
+_FPS = 25
+_LEAST_SIDE = 16
+
+
+def compress(frames: Sequence[NDArray[np.uint8]], codec: str, quality: float) -> list[NDArray[np.uint8]]:
+    """``(H, W, 3)`` uint8 RGB frames as a viewer would see them after compression, as many and as large.
+
+    ``codec`` is of `CODECS`; ``quality`` is ``crf``, 0 to 51, lower is better (for MPEG-2 it becomes a quantiser from 1
+    to 31 in proportion). 4:2:0, BT.601, video range, one thread: equal frames give equal results. Sides are made even,
+    and at least 16, by repeating the edge. Raises `MachineError` where this FFmpeg lacks the encoder.
+    """
+    if codec not in CODECS or not 0 <= quality <= _WORST:
+        raise UsageError(
+            f"cannot compress with {codec} at {quality:g}; known: {', '.join(CODECS)}, from 0 to {_WORST:g}"
+        )
+    height, width = frames[0].shape[:2]
+    tall, wide = (max(_LEAST_SIDE, side + side % 2) for side in (height, width))
+    try:
+        encoder = _encoder(codec, quality, wide, tall)
+        packets = [packet for frame in _prepared(frames, tall, wide) for packet in encoder.encode(frame)]
+        packets += encoder.encode(None)
+        decoder = CodecContext.create(_DECODERS[codec], "r")
+        assert isinstance(decoder, VideoCodecContext)
+        decoder.thread_count = 1
+        if encoder.extradata:
+            decoder.extradata = encoder.extradata
+        shown = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
+    except (av.error.FFmpegError, ValueError) as error:
+        raise MachineError(f"{codec} cannot be used by this FFmpeg ({error}); leave it out of video.codecs") from error
+    if len(shown) != len(frames):
+        raise MachineError(f"{codec}: {len(frames)} frames went in and {len(shown)} came out")
+    converter = VideoReformatter()
+    return [_as_rgb(converter, frame)[:height, :width] for frame in shown]
+
+
+def _encoder(codec: str, quality: float, width: int, height: int) -> VideoCodecContext:
+    encoder = CodecContext.create(CODECS[codec], "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.framerate, encoder.thread_count = Fraction(_FPS), 1
+    encoder.colorspace, encoder.color_range = 6, 1
+    if codec == "mpeg2":
+        quantiser = round(1 + (_MPEG2_WORST - 1) * quality / _WORST)
+        encoder.qmin = encoder.qmax = max(1, quantiser)
+        encoder.options = {"bf": "1", "flags": "+qscale", "global_quality": str(118 * quantiser)}
+    else:
+        encoder.options = {"crf": f"{quality:.3f}", "preset": "veryfast"}
+        if codec == "hevc":
+            encoder.options["x265-params"] = "log-level=none:pools=none:frame-threads=1:wpp=0"
+    return encoder
+
+
+def _prepared(frames: Sequence[NDArray[np.uint8]], tall: int, wide: int) -> Iterator[av.VideoFrame]:
+    height, width = frames[0].shape[:2]
+    converter = VideoReformatter()  # setting one up costs more than using it
+    for number, picture in enumerate(frames):
+        whole = np.pad(picture, ((0, tall - height), (0, wide - width), (0, 0)), mode="edge")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(whole), format="rgb24")
+        converted = converter.reformat(
+            frame, format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range="MPEG", threads=1
+        )
+        converted.pts = number
+        yield converted
+
+
+def _as_rgb(converter: VideoReformatter, frame: av.VideoFrame) -> NDArray[np.uint8]:
+    shown = converter.reformat(
+        frame, format="rgb24", src_colorspace=Colorspace.ITU601, src_color_range="MPEG", threads=1
+    )
+    return np.asarray(shown.to_ndarray(), np.uint8)

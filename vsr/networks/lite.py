@@ -1,0 +1,99 @@
+"""Lite: a chain of plain 3×3 convolutions at the small size, trained in a richer form and folded before it is used.
+
+vsr's own. Post-upsampling, Y, 0…1, nearest-neighbour residual. What is run is 5×5 conv 1→32, eight 3×3 convs 32→32, a
+sum with the first features, 3×3 conv 32→s², pixel shuffle: the layout of SESR (Bhardwaj et al., MLSys 2022). While it
+is trained each 3×3 conv is the sum of several branches (`vsr.networks.edge_blocks`, after ECBSR: Zhang, Zeng, Zhang,
+ACM MM 2021), which fold into one kernel. The scales differ in the last layer alone, so ×3 and ×4 can start from ×2.
+Numbers: 75,972 / 77,417 / 79,440.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu, pixel_shuffle
+
+from vsr.networks.base import Found, Shapes, Upscaler
+from vsr.networks.blocks import count, weights_dtype
+from vsr.networks.edge_blocks import EdgeConv2d
+from vsr.networks.footprint import INPUT
+
+__all__ = ["Lite", "LiteInTraining", "recognise_lite"]
+
+_WIDTH, _DEPTH = 32, 8
+_SLOPE = 0.1
+
+
+class _Chain(Upscaler):
+    """What both forms share: everything but the kind of the convolutions in the middle."""
+
+    def __init__(self, scale: int, width: int, body: list[nn.Module]) -> None:
+        super().__init__()
+        self.scale = scale
+        self.context_px = INPUT.conv(5).conv(3, times=len(body) + 1).context_px
+        self.head = nn.Conv2d(1, width, 5, padding=2)
+        self.body = nn.ModuleList(body)
+        self.tail = nn.Conv2d(width, scale * scale, 3, padding=1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
+        first = leaky_relu(self.head(pictures.to(weights_dtype(self))), _SLOPE, inplace=True)
+        features = first
+        for conv in self.body:
+            features = leaky_relu(conv(features), _SLOPE, inplace=True)
+        detail: Tensor = self.tail(features + first)
+        return pixel_shuffle(detail.to(pictures.dtype) + pictures, self.scale)
+
+
+class Lite(_Chain):
+    """The folded form: what files hold and what is run."""
+
+    def __init__(self, scale: int, *, width: int = _WIDTH, depth: int = _DEPTH) -> None:
+        super().__init__(scale, width, [nn.Conv2d(width, width, 3, padding=1) for _ in range(depth)])
+
+
+class LiteInTraining(_Chain):
+    """The form that is trained; see `vsr.training.forms`."""
+
+    def __init__(self, scale: int, *, width: int = _WIDTH, depth: int = _DEPTH) -> None:
+        super().__init__(scale, width, [EdgeConv2d(width) for _ in range(depth)])
+        nn.init.zeros_(self.tail.weight)  # it begins as nearest-neighbour interpolation
+        assert self.tail.bias is not None
+        nn.init.zeros_(self.tail.bias)
+
+    def folded(self) -> dict[str, Tensor]:
+        """The state dict of `Lite` that computes the same, in float32."""
+        state = {f"{name}.{key}": value for name in ("head", "tail") for key, value in self._plain(name).items()}
+        for number, conv in enumerate(self.body):
+            assert isinstance(conv, EdgeConv2d)
+            kernel, bias = conv.folded()
+            state[f"body.{number}.weight"], state[f"body.{number}.bias"] = kernel.detach(), bias.detach()
+        return state
+
+    def take_over(self, state: Mapping[str, Tensor]) -> None:
+        """Become what a state dict of `Lite` computes; parts that are not in it stay as they are."""
+        with torch.no_grad():
+            for name in ("head", "tail"):
+                for key, value in self._plain(name).items():
+                    if f"{name}.{key}" in state:
+                        value.copy_(state[f"{name}.{key}"])
+            for number, conv in enumerate(self.body):
+                assert isinstance(conv, EdgeConv2d)
+                if f"body.{number}.weight" in state:
+                    conv.take_over(state[f"body.{number}.weight"], state[f"body.{number}.bias"])
+
+    def _plain(self, name: str) -> dict[str, Tensor]:
+        return {key: value.detach() for key, value in self.get_submodule(name).named_parameters()}
+
+
+def recognise_lite(shapes: Shapes) -> Found | None:
+    """Lite of any width and depth, folded."""
+    width, depth = shapes["head.weight"][0], count(shapes, "body.", ".weight")
+    scale = round(shapes["tail.weight"][0] ** 0.5)
+    if shapes["head.weight"][1:] != (1, 5, 5) or len(shapes) != 2 * depth + 4:
+        return None
+    if shapes["tail.weight"] != (scale * scale, width, 3, 3) or shapes["body.0.weight"] != (width, width, 3, 3):
+        return None
+    return Found("lite", (scale,), lambda scale: Lite(scale, width=width, depth=depth))

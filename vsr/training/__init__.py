@@ -1,0 +1,19 @@
+"""Training: networks fitted to pictures and videos that are made worse in known ways."""
+
+from __future__ import annotations
+
+from vsr.training.records import Figures, OnProgress, TrainingOutcome, TrainingProgress, heard
+from vsr.training.run import Request, train_share
+from vsr.training.train import list_recipes, make_request
+
+__all__ = [
+    "Figures",
+    "OnProgress",
+    "Request",
+    "TrainingOutcome",
+    "TrainingProgress",
+    "heard",
+    "list_recipes",
+    "make_request",
+    "train_share",
+]

@@ -1,0 +1,130 @@
+"""The model card: what weights are, in one page of Markdown beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from vsr.networks import NETWORKS, Network
+from vsr.training.config import TrainingConfig
+from vsr.training.losses import ADVERSARIAL, parse_losses
+from vsr.training.records import Figures
+
+__all__ = ["CardFacts", "write_card"]
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a card says besides the configuration."""
+
+    network: Network
+    step: int
+    """Steps done when the weights were written."""
+    figures: Figures | None
+    bicubic: Figures | None
+    data: Sequence[str]
+    """Names of the sets."""
+    num_clips: int
+    """Pictures and shots in them."""
+    num_left_out: int
+    """Too small for a patch."""
+    start: str
+    """What it began with; "" for random weights."""
+    precision: str
+    workers: int
+    seconds: Mapping[str, float]
+    versions: Mapping[str, str]
+    measured: Mapping[str, Sequence[float]]
+    """What was measured on the data before the run, as ``footage-blur.sigmas``."""
+
+
+def write_card(config: TrainingConfig, facts: CardFacts, weights_name: str) -> str:
+    """Markdown."""
+    title = NETWORKS[config.network].title
+    parts = [
+        f"# {weights_name}",
+        "",
+        f"Weights of `{config.network}` ({title}), ×{config.scale}, {facts.network.num_parameters:,} numbers, for "
+        f"{'luma (BT.601)' if facts.network.colour == 'Y' else 'RGB'}. SHA-256 of them: `{facts.network.digest}`.",
+        "",
+        "```sh",
+        f"vsr upscale in.mp4 -o out.mp4 --scale {config.scale} --method {weights_name}",
+        "```",
+        "",
+        "## Data",
+        "",
+        f"{', '.join(facts.data)}: {facts.num_clips} pictures and shots"
+        + (f", {facts.num_left_out} more left out, too small for a patch." if facts.num_left_out else "."),
+        "",
+        "## Degradation",
+        "",
+        "```yaml",
+        yaml.safe_dump(list(config.degradations), sort_keys=False, default_flow_style=None).strip(),
+        "```",
+        *[
+            f"\nMeasured: {name} {', '.join(f'{value:g}' for value in values)}."
+            for name, values in facts.measured.items()
+        ],
+        "",
+        "## Training",
+        "",
+        f"{facts.step:,} of {config.steps:,} steps of {config.batch} patches of {config.patch_px}×{config.patch_px} "
+        f"(small side), loss `{config.loss}`, Adam at {config.learning_rate:g}, {config.schedule}, arithmetic in "
+        f"{facts.precision}, {facts.workers} worker{'s' if facts.workers > 1 else ''}. Began with "
+        f"{facts.start or 'random weights'}. {sum(facts.seconds.values()):,.0f} s in all.",
+        "",
+        *_figures(facts),
+        "## Limits",
+        "",
+        *_limits(config),
+        "",
+        "## Versions",
+        "",
+        ", ".join(f"{name} {version}" for name, version in facts.versions.items()),
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _figures(facts: CardFacts) -> list[str]:
+    if facts.figures is None or facts.bicubic is None:
+        return ["## Figures", "", "None were taken.", ""]
+    rows = []
+    for name, (psnr, ssim) in facts.figures.pictures.items():
+        plain = facts.bicubic.pictures[name]
+        rows.append(f"| {name} | {psnr:.2f} / {ssim:.4f} | {plain[0]:.2f} / {plain[1]:.4f} |")
+    means = (facts.figures, facts.bicubic)
+    mean = " | ".join(f"**{one.psnr_y:.2f} / {one.ssim_y:.4f}**" for one in means)
+    return [
+        "## Figures",
+        "",
+        "PSNR (dB) and SSIM of Y, border of the scale left out, on pictures degraded as in training:",
+        "",
+        "| picture | these weights | bicubic |",
+        "|---|---|---|",
+        *rows,
+        f"| **mean** | {mean} |",
+        "",
+    ]
+
+
+def _limits(config: TrainingConfig) -> list[str]:
+    names = [item if isinstance(item, str) else next(iter(item)) for item in config.degradations]
+    lines = []
+    if names == ["bicubic"]:
+        lines.append(
+            "- Made for clean sources: it has seen no noise, no compression and no other blur than bicubic's, and "
+            "makes such faults sharper."
+        )
+    else:
+        lines.append(
+            "- Made for sources as under *Degradation*; clean ones come out smoother than from weights for those."
+        )
+    if ADVERSARIAL & parse_losses(config.loss).keys():
+        lines.append("- Adversarial: it invents detail. Not for evidence.")
+    else:
+        lines.append("- Looks at each frame by itself; fine detail that is gone from a frame does not come back.")
+    lines.append("- Single pictures decide the figures; other footage may fare better or worse.")
+    return lines

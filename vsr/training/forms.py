@@ -1,0 +1,102 @@
+"""The form in which a network is trained, which may be richer than the one that is run, and ways between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from vsr.errors import ModelError
+from vsr.networks import NETWORKS, Network
+from vsr.networks.digest import weights_digest
+from vsr.networks.lite import LiteInTraining
+from vsr.networks.loading import Weights, read_weights
+from vsr.networks.spandrel_models import SpandrelUpscaler
+
+__all__ = ["IN_TRAINING", "Start", "begin_with", "build_in_training", "folded", "read_start", "runnable"]
+
+
+@runtime_checkable
+class _Rich(Protocol):
+    """A module that is folded before it is used."""
+
+    def folded(self) -> dict[str, Tensor]: ...
+
+    def take_over(self, state: Mapping[str, Tensor]) -> None: ...
+
+
+IN_TRAINING: Mapping[str, Callable[[int], nn.Module]] = MappingProxyType({"lite": LiteInTraining})
+"""Rows of `NETWORKS` that are trained in another form than they are run; each has ``folded`` and ``take_over``."""
+
+
+class Start:
+    """Weights to begin with."""
+
+    def __init__(self, weights: Weights, tensors: Mapping[str, Tensor]) -> None:
+        self.source, self.scales, self.tensors = weights.source, weights.scales, tensors
+        self.digest = weights_digest(dict(tensors))
+
+
+def build_in_training(name: str, scale: int) -> nn.Module:
+    """A network with random weights, in the form that is trained."""
+    return IN_TRAINING[name](scale) if name in IN_TRAINING else NETWORKS[name].build(scale)
+
+
+def folded(name: str, module: nn.Module) -> dict[str, Tensor]:
+    """The state dict of the form that is run, float32 on the CPU."""
+    state = module.folded() if name in IN_TRAINING and isinstance(module, _Rich) else module.state_dict()
+    return {key: value.detach().cpu().clone() for key, value in state.items()}
+
+
+def runnable(name: str, scale: int, state: Mapping[str, Tensor]) -> Network:
+    """A folded state dict as a network that is ready to run."""
+    row, module = NETWORKS[name], NETWORKS[name].build(scale)
+    module.load_state_dict(dict(state))
+    module.settle()
+    module.eval().requires_grad_(False)
+    return Network(
+        name=name,
+        module=module,
+        scale=scale,
+        colour=row.colour,
+        context_px=module.context_px,
+        multiple=module.multiple,
+        min_size=module.min_size,
+        num_parameters=sum(parameter.numel() for parameter in module.parameters()),
+        digest=weights_digest(module.state_dict()),
+    )
+
+
+def read_start(name_or_path: str, network: str, scale: int) -> Start:
+    """Weights of ``network``, for ``scale`` or for another; `ModelError` if they are of something else."""
+    try:
+        weights = read_weights(name_or_path, scale)
+    except ModelError:
+        weights = read_weights(name_or_path)
+    if isinstance(weights.found, SpandrelUpscaler) or weights.found[0].name != network:
+        raise ModelError(f"{weights.source}: holds {weights.name}, not {network}; training cannot start from it")
+    rename = weights.found[1].rename
+    return Start(weights, {rename(key): value for key, value in weights.checkpoint.tensors.items()})
+
+
+def begin_with(start: Start, name: str, module: nn.Module) -> tuple[str, ...]:
+    """Give a module in training the weights that fit; the names of those that do not and begin anew.
+
+    Raises `ModelError` if hardly any fits.
+    """
+    wanted = folded(name, module)
+    fitting = {key: value for key, value in start.tensors.items() if key in wanted and wanted[key].shape == value.shape}
+    learnt = sum(wanted[key].numel() for key in fitting)
+    if 2 * learnt < sum(value.numel() for value in wanted.values()):
+        raise ModelError(f"{start.source}: fits {name} in less than half of its weights; it has another width or depth")
+    if name in IN_TRAINING and isinstance(module, _Rich):
+        module.take_over(fitting)
+    else:
+        with torch.no_grad():
+            for key, value in module.state_dict().items():
+                if key in fitting:
+                    value.copy_(fitting[key])
+    return tuple(sorted(wanted.keys() - fitting.keys()))

@@ -1,0 +1,99 @@
+"""What a run leaves behind: weights, their card, curves, pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsr.errors import MachineError
+from vsr.networks import NETWORKS, Network
+from vsr.networks.saving import save_weights
+from vsr.training.card import CardFacts, write_card
+from vsr.training.checkpoint import write_whole
+from vsr.training.curves import draw_curves, png_bytes
+from vsr.training.learner import Learner
+from vsr.training.log import Log
+from vsr.training.losses import ADVERSARIAL, parse_losses
+from vsr.training.records import Figures
+from vsr.training.setup import Setup, versions
+from vsr.training.validation import Validation
+
+__all__ = ["Keeper"]
+
+_CURVES, _PICTURES = "curves.png", "pictures"
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Writes into the folder of a run."""
+
+    out: Path
+    setup: Setup
+    workers: int
+    bicubic: Figures | None
+
+    @property
+    def weights(self) -> Path:
+        """File of the weights."""
+        config = self.setup.config
+        return self.out / f"{config.name or config.network}-x{config.scale}.safetensors"
+
+    @property
+    def card(self) -> Path:
+        """The model card beside them."""
+        return self.weights.with_suffix(".md")
+
+    def keep(self, learner: Learner, step: int, figures: Figures | None, seconds: Mapping[str, float]) -> Network:
+        """Weights and card; gives the network."""
+        config, network = self.setup.config, learner.result()
+        row = NETWORKS[config.network]
+        is_generative = row.is_generative or bool(ADVERSARIAL & parse_losses(config.loss).keys())
+        notes = {
+            "vsr.digest": network.digest,
+            "vsr.training": json.dumps(
+                {"step": step, **json.loads(config.model_dump_json(exclude={"data", "validate_on"}))}
+            ),
+        }
+        if figures is not None:
+            notes["vsr.psnr_y"] = f"{figures.psnr_y:.4f}"
+        save_weights(
+            self.weights,
+            network.module.state_dict(),
+            architecture=config.network,
+            scale=config.scale,
+            is_generative=is_generative,
+            notes=notes,
+            overwrite=True,
+        )
+        facts = CardFacts(
+            network=network,
+            step=step,
+            figures=figures,
+            bicubic=self.bicubic,
+            data=self.setup.sources.names,
+            num_clips=len(self.setup.sources.clips),
+            num_left_out=len(self.setup.sources.too_small),
+            start="" if self.setup.start is None else Path(self.setup.start.source).name,
+            precision=self.setup.precision,
+            workers=self.workers,
+            seconds=seconds,
+            versions=versions(),
+            measured=self.setup.measured,
+        )
+        write_whole(self.card, write_card(config, facts, self.weights.name).encode())
+        return network
+
+    def draw(self, log: Log, validation: Validation | None, network: Network) -> None:
+        """Curves, and validation pictures."""
+        bicubic = None if self.bicubic is None else self.bicubic.psnr_y
+        write_whole(self.out / _CURVES, png_bytes(draw_curves(log.lines, bicubic)))
+        if validation is None or not self.setup.config.keep_pictures:
+            return
+        try:
+            (self.out / _PICTURES).mkdir(exist_ok=True)
+        except OSError as error:
+            raise MachineError(f"{self.out / _PICTURES}: cannot be made ({error.strerror or error})") from error
+        for name, picture in validation.pictures(network, self.setup.config.keep_pictures).items():
+            write_whole(self.out / _PICTURES / f"{name}.png", png_bytes(picture))

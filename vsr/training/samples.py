@@ -1,0 +1,181 @@
+"""Patches: which ones a step sees, and how they come about. All follow from the seed and the number of the step.
+
+With no chance in the degradations whole pictures are made small once, as the papers do; else a region is cut, degraded
+and patches are drawn from it, without a margin in which its border could be felt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vsr.networks import Colour
+from vsr.training.degradations import Chain
+from vsr.training.degradations.base import choose
+
+__all__ = ["Batch", "Patches", "Plan"]
+
+_MARGIN_PX = 8
+_LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
+_BLACK = 16.0
+_FASTEST_PAN = 2  # small pixels from frame to frame, where a still stands for a clip
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step sees, in 0…1."""
+
+    small: Tensor
+    """``(B, C, patch, patch)`` float32."""
+    true: Tensor
+    """``(B, C, scale·patch, scale·patch)`` float32."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How patches are drawn."""
+
+    chain: Chain
+    scale: int
+    colour: Colour
+    patch_px: int
+    region_px: int
+    """Of the small picture."""
+    batch: int
+    """Patches a step, over all workers."""
+    reuse: int
+    """Steps that share regions."""
+    augment: bool
+    seed: int
+
+    @property
+    def whole_first(self) -> bool:
+        """Whether whole pictures are made small once."""
+        return not self.chain.is_random and self.chain.num_frames == 1
+
+
+def _generator(*parts: int) -> torch.Generator:
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+
+
+def _turned(picture: Tensor, turn: int) -> Tensor:
+    """One of the eight symmetries of the square, over the last two axes."""
+    flipped = picture.flip(-1) if turn >= 4 else picture
+    return torch.rot90(flipped, turn % 4, (-2, -1)) if turn % 4 else flipped
+
+
+def _luma(rgb: Tensor) -> Tensor:
+    """``(..., 3, H, W)`` in 0…255 → ``(..., 1, H, W)``, BT.601, 16…235, unrounded."""
+    red, green, blue = (rgb[..., number : number + 1, :, :] for number in range(3))
+    return (red * _LUMA[0]).add_(green, alpha=_LUMA[1]).add_(blue, alpha=_LUMA[2]).add_(_BLACK)
+
+
+class Patches:
+    """All batches of a run; `at` is a pure function of the step and of which share of the batch is asked for."""
+
+    def __init__(self, clips: Sequence[Tensor], plan: Plan) -> None:
+        """``clips``: ``(T, H, W, 3)`` uint8 RGB, sides multiples of the scale and at least ``scale · patch_px``."""
+        self._clips, self.plan = clips, plan
+        self._small: list[Tensor] = []
+        if plan.whole_first:
+            self._small = [self._made_small(clip[:1]) for clip in clips]
+        self._regions: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+    def at(self, step: int, first: int, count: int) -> Batch:
+        """Patches ``first`` to ``first + count`` - 1 of the batch of ``step``, counted from 0."""
+        make = self._from_whole if self.plan.whole_first else self._from_region
+        pairs = [make(step, index) for index in range(first, first + count)]
+        small, true = (torch.stack(parts) for parts in zip(*pairs, strict=True))
+        return Batch(small / 255, true / 255)
+
+    def _shown(self, rgb: Tensor) -> Tensor:
+        """``(..., H, W, 3)`` uint8 as the network's colour, ``(..., C, H, W)`` float32."""
+        planes = rgb.movedim(-1, -3).float()
+        return _luma(planes) if self.plan.colour == "Y" else planes
+
+    def _given(self, small: Tensor, *, is_luma: bool) -> Tensor:
+        """Degraded ``(..., C, H, W)`` as the network gets it: luma, or RGB of 8 bits."""
+        if self.plan.colour == "RGB":
+            return small.round().clamp(0, 255)
+        return small if is_luma else _luma(small)
+
+    def _degraded(self, rgb: Tensor, generator: torch.Generator) -> Tensor:
+        """``(T, H, W, 3)`` uint8 → ``(T, C, h, w)``."""
+        is_luma = self.plan.chain.is_linear and self.plan.colour == "Y"
+        pictures = self._shown(rgb) if is_luma else rgb.movedim(-1, -3).float()
+        return self._given(self.plan.chain(pictures, generator), is_luma=is_luma)
+
+    def _made_small(self, rgb: Tensor) -> Tensor:
+        return self._degraded(rgb, _generator(self.plan.seed))[0].contiguous()
+
+    def _from_whole(self, step: int, index: int) -> tuple[Tensor, Tensor]:
+        plan, generator = self.plan, _generator(self.plan.seed, step, index)
+        number = choose(len(self._clips), generator)
+        small, true = self._small[number], self._clips[number][0]
+        patch, scale = plan.patch_px, plan.scale
+        y, x = (choose(side - patch + 1, generator) for side in small.shape[-2:])
+        turn = choose(8, generator) if plan.augment else 0
+        cut = true[scale * y : scale * (y + patch), scale * x : scale * (x + patch)]
+        return _turned(small[..., y : y + patch, x : x + patch], turn), _turned(self._shown(cut), turn)
+
+    def _from_region(self, step: int, index: int) -> tuple[Tensor, Tensor]:
+        """A patch of the region that this and neighbouring steps share."""
+        plan = self.plan
+        small, true = self._region(step // plan.reuse, index)
+        generator = _generator(plan.seed, 1, step, index)
+        patch, scale = plan.patch_px, plan.scale
+        y, x = (choose(side - patch + 1, generator) for side in small.shape[-2:])
+        turn = choose(8, generator) if plan.augment else 0
+        cut = true[..., scale * y : scale * (y + patch), scale * x : scale * (x + patch)]
+        return _turned(small[..., y : y + patch, x : x + patch], turn), _turned(cut, turn)
+
+    def _region(self, chunk: int, index: int) -> tuple[Tensor, Tensor]:
+        key = (chunk, index)
+        if key not in self._regions:
+            self._regions = {kept: value for kept, value in self._regions.items() if kept[0] == chunk}
+            self._regions[key] = self._new_region(chunk, index)
+        return self._regions[key]
+
+    def _new_region(self, chunk: int, index: int) -> tuple[Tensor, Tensor]:
+        """A degraded region ``(C, h, w)`` and its truth, without margins."""
+        plan, generator = self.plan, _generator(self.plan.seed, 2, chunk, index)
+        clip = self._clips[choose(len(self._clips), generator)]
+        frames = self._moving(clip, generator)
+        turn = choose(8, generator) if plan.augment else 0
+        frames = _turned(frames.movedim(-1, -3), turn).movedim(-3, -1)
+        shown = choose(len(frames), generator)
+        small = self._degraded(frames, generator)[shown]
+        true = self._shown(frames[shown])
+        height, width = small.shape[-2:]
+        top, left = (min(_MARGIN_PX, (side - plan.patch_px) // 2) for side in (height, width))
+        scale = plan.scale
+        inner = small[..., top : height - top, left : width - left]
+        outer = true[..., scale * top : scale * (height - top), scale * left : scale * (width - left)]
+        return inner.contiguous(), outer.contiguous()
+
+    def _moving(self, clip: Tensor, generator: torch.Generator) -> Tensor:
+        """``(T, H, W, 3)`` uint8: a random region of a shot, or a pan over a still where several frames are wanted."""
+        plan, scale = self.plan, self.plan.scale
+        count = plan.chain.num_frames
+        side = scale * plan.region_px
+        height, width = (min(side, size) for size in clip.shape[1:3])
+        if len(clip) >= count:
+            first = choose(len(clip) - count + 1, generator)
+            y, x = (scale * choose((size - part) // scale + 1, generator) for size, part in
+                    zip(clip.shape[1:3], (height, width), strict=True))  # fmt: skip
+            return clip[first : first + count, y : y + height, x : x + width]
+        fastest = _FASTEST_PAN * scale
+        steps = [choose(2 * fastest + 1, generator) - fastest for _ in range(2)]
+        starts = []
+        for size, part, speed in zip(clip.shape[1:3], (height, width), steps, strict=True):
+            room = size - part
+            speed = max(-(room // max(1, count - 1)), min(room // max(1, count - 1), speed))
+            way = speed * (count - 1)
+            begin = max(0, -way) + choose(room - abs(way) + 1, generator)
+            starts.append([begin + speed * number for number in range(count)])
+        return torch.stack([clip[0, y : y + height, x : x + width] for y, x in zip(*starts, strict=True)])

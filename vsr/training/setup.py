@@ -1,0 +1,135 @@
+"""Everything that is decided and read before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vsr.errors import UsageError
+from vsr.networks import NETWORKS
+from vsr.pipeline.job import resolve_device
+from vsr.restorers.hardware import device_class, fast_half_types
+from vsr.training.config import TrainingConfig
+from vsr.training.degradations import Chain, FootageBlur, parse_chain
+from vsr.training.forms import Start, read_start
+from vsr.training.losses import parse_losses
+from vsr.training.samples import Plan
+from vsr.training.sources import Sources, Wanted, read_sources
+
+__all__ = ["Setup", "prepare", "versions"]
+
+_MARGIN_PX = 16
+_FOOTAGE_FRAMES = 9
+_WINDOWED_LOSS_PX = {"SSIM": 11, "Content": 16, "GAN": 8, "LSGAN": 8}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run, ready to begin."""
+
+    config: TrainingConfig
+    device: torch.device
+    half: torch.dtype | None
+    """Of the network's arithmetic; None for float32."""
+    threads: int
+    sources: Sources
+    plan: Plan
+    start: Start | None
+    measured: Mapping[str, Sequence[float]]
+    """What was found out about the data."""
+
+    @property
+    def precision(self) -> str:
+        """In words."""
+        return "float32" if self.half is None else "bfloat16"
+
+    def facts(self, workers: int) -> dict[str, Any]:
+        """What decides the weights, besides the configuration."""
+        return {
+            "data": self.sources.digest,
+            "start": None if self.start is None else self.start.digest,
+            "threads": self.threads,
+            "precision": self.precision,
+            "workers": workers,
+            "device": device_class(str(self.device)),
+            "measured": {name: list(values) for name, values in self.measured.items()},
+        }
+
+
+def prepare(config: TrainingConfig, before: Mapping[str, Any] | None) -> Setup:
+    """Check everything and read the data; ``before`` is what an earlier part of the run settled.
+
+    Raises `UsageError`, `InputError` or `ModelError` with what is wrong.
+    """
+    _check(config)
+    chain = parse_chain(config.degradations, config.scale)
+    device = torch.device(resolve_device(config.device))
+    start = None if config.start_from is None else read_start(config.start_from, config.network, config.scale)
+    asked = any(isinstance(step, FootageBlur) and not step.sigmas and not step.footage for step in chain.steps)
+    num_frames = max(chain.num_frames, _FOOTAGE_FRAMES if asked else 1)
+    sources = read_sources([Path(one) for one in config.data], _wanted(config, num_frames))
+    chain, measured = _with_footage(chain, config, sources)
+    threads = config.threads or (int(before["threads"]) if before and "threads" in before else torch.get_num_threads())
+    return Setup(config, device, _half(config, device), threads, sources, _plan(config, chain), start, measured)
+
+
+def _wanted(config: TrainingConfig, num_frames: int) -> Wanted:
+    return Wanted(config.scale, config.patch_px, num_frames, config.shots_per_video, config.shot_px, config.seed)
+
+
+def _check(config: TrainingConfig) -> None:
+    side = config.patch_px * config.scale
+    for name in parse_losses(config.loss):
+        least = _WINDOWED_LOSS_PX.get(name, 1)
+        if side < least:
+            raise UsageError(f"patches of {side} pixels are too small for the loss {name}, which needs {least}")
+    region = config.region_px
+    if region is not None and region < config.patch_px:
+        raise UsageError(f"region_px = {region} is less than a patch, {config.patch_px}")
+
+
+def _half(config: TrainingConfig, device: torch.device) -> torch.dtype | None:
+    if config.precision == "auto":
+        return torch.bfloat16 if "bfloat16" in fast_half_types(device) else None
+    return torch.bfloat16 if config.precision == "bfloat16" else None
+
+
+def _plan(config: TrainingConfig, chain: Chain) -> Plan:
+    usual = config.patch_px * (2 if config.reuse > 1 else 1) + _MARGIN_PX
+    return Plan(
+        chain=chain,
+        scale=config.scale,
+        colour=NETWORKS[config.network].colour,
+        patch_px=config.patch_px,
+        region_px=config.region_px or usual,
+        batch=config.batch,
+        reuse=config.reuse,
+        augment=config.augment,
+        seed=config.seed,
+    )
+
+
+def _with_footage(
+    chain: Chain, config: TrainingConfig, sources: Sources
+) -> tuple[Chain, Mapping[str, Sequence[float]]]:
+    """The chain with the blur of the footage filled in, and the widths found."""
+    found: dict[str, Sequence[float]] = {}
+    for step in chain.steps:
+        if not isinstance(step, FootageBlur) or step.sigmas:
+            continue
+        shots = sources.shots
+        if step.footage:
+            shots = read_sources([Path(one) for one in step.footage], _wanted(config, _FOOTAGE_FRAMES)).shots
+        new = step.measured(shots)
+        chain, found["footage-blur.sigmas"] = chain.with_step(step, new), new.sigmas
+    return chain, found
+
+
+def versions() -> dict[str, str]:
+    """Of what the weights rest on."""
+    return {"vsr": version("vsr"), "torch": str(torch.__version__)}

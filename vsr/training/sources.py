@@ -1,0 +1,118 @@
+"""What is learnt from, read once and kept in memory as 8-bit RGB."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vsr.errors import InputError
+from vsr.evaluation.sets import DataSet, Item, find_sets
+from vsr.media.pictures import read_picture
+from vsr.media.shots import read_shots
+
+__all__ = ["Sources", "Wanted", "read_sources"]
+
+_LIMIT_BYTES = 12 << 30
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What training asks of its sources."""
+
+    scale: int
+    patch_px: int
+    """Side of a patch of the small picture."""
+    num_frames: int
+    """Consecutive frames that are degraded together."""
+    shots_per_video: int
+    shot_px: int
+    """Side of the window that is kept of a shot."""
+    seed: int
+
+    @property
+    def smallest_side(self) -> int:
+        """Pixels that both sides of a true picture need."""
+        return self.scale * self.patch_px
+
+
+@dataclass(frozen=True)
+class Sources:
+    """True pictures and shots."""
+
+    clips: tuple[Tensor, ...]
+    """Each ``(T, H, W, 3)`` uint8 RGB; T is 1 for a picture. Sides are multiples of the scale."""
+    too_small: tuple[str, ...]
+    """Pictures that were left out, since no patch fits in."""
+    digest: str
+    """SHA-256 over everything that is there."""
+    names: tuple[str, ...]
+    """Of the sets, for the model card."""
+
+    @property
+    def shots(self) -> list[Tensor]:
+        """Those with several frames."""
+        return [clip for clip in self.clips if len(clip) > 1]
+
+
+def read_sources(paths: Sequence[Path], wanted: Wanted) -> Sources:
+    """Read folders of pictures or of videos.
+
+    Raises `InputError` where a folder is missing, empty, mixed or holds what cannot be read, and where nothing is large
+    enough for a patch; a few pictures that are too small are left out and named.
+    """
+    sets = find_sets(paths)
+    clips: list[Tensor] = []
+    too_small: list[str] = []
+    digest, held = hashlib.sha256(), 0
+    for one in sets:
+        for item in one.items:
+            digest.update(f"{one.kind} {item.digest}\n".encode())
+            for pictures in _read(one, item, wanted):
+                height, width = (side - side % wanted.scale for side in pictures.shape[1:3])
+                if min(height, width) < wanted.smallest_side:
+                    too_small.append(f"{item.path.name} ({pictures.shape[2]}x{pictures.shape[1]})")
+                    continue
+                clips.append(torch.from_numpy(np.ascontiguousarray(pictures[:, :height, :width])))
+                held += clips[-1].numel()
+                _refuse_excess(held, item)
+    if not clips:
+        raise InputError(
+            f"{paths[0]}: none of {len(too_small)} pictures is large enough, for example {too_small[0]}; a patch of "
+            f"{wanted.patch_px} at x{wanted.scale} needs {wanted.smallest_side} pixels a side; lower patch_px"
+        )
+    return Sources(tuple(clips), tuple(too_small), digest.hexdigest(), tuple(one.name for one in sets))
+
+
+def _refuse_excess(held: int, item: Item) -> None:
+    if held > _LIMIT_BYTES:
+        raise InputError(
+            f"{item.path}: the pictures up to here fill {held / 2**30:.0f} GiB of memory; train on fewer, or lower "
+            "shots_per_video or shot_px"
+        )
+
+
+def _read(one: DataSet, item: Item, wanted: Wanted) -> list[NDArray[np.uint8]]:
+    if one.kind == "pictures":
+        return [_as_rgb8(read_picture(item.path))[None]]
+    rng = np.random.default_rng([wanted.seed, int(item.digest[:12], 16)])
+    shots = read_shots(item.path, wanted.shots_per_video, wanted.num_frames, rng)
+    return [_window(shot, wanted.shot_px, rng) for shot in shots]
+
+
+def _as_rgb8(picture: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Grey pictures get three equal channels, 16-bit ones are rounded."""
+    eight = (picture / 257).round().astype(np.uint8) if picture.dtype == np.uint16 else picture.astype(np.uint8)
+    return np.repeat(eight[:, :, None], 3, 2) if eight.ndim == 2 else eight
+
+
+def _window(shot: NDArray[np.uint8], side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    height, width = shot.shape[1:3]
+    top, left = (int(rng.integers(0, max(0, size - side) + 1)) for size in (height, width))
+    return shot[:, top : top + side, left : left + side]
