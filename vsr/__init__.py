@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vsr.api import Check, Job, MediaInfo, Outcome, Progress, plan, probe, upscale, verify
+    from vsr.api import Check, Comparison, Job, MediaInfo, Outcome, Progress, compare, plan, probe, upscale, verify
     from vsr.errors import (
         DamageError,
         InputError,
@@ -37,6 +37,7 @@ __version__ = version("vsr")
 
 __all__ = [
     "Check",
+    "Comparison",
     "DamageError",
     "InputError",
     "Interrupted",
@@ -51,13 +52,16 @@ __all__ = [
     "VsrError",
     "WorkFolderBusy",
     "__version__",
+    "compare",
     "plan",
     "probe",
     "upscale",
     "verify",
 ]
 
-_IN_API = frozenset(("Check", "Job", "MediaInfo", "Outcome", "Progress", "plan", "probe", "upscale", "verify"))
+_IN_API = frozenset(
+    ("Check", "Comparison", "Job", "MediaInfo", "Outcome", "Progress", "compare", "plan", "probe", "upscale", "verify")
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from program import Run, caller
 
 import vsr
 
 Clips = Callable[[str], Path]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+    """``call("upscale", path, …)`` runs the program in this process and gives exit code and what it printed."""
+    return caller(monkeypatch, capfd)
 
 
 @pytest.fixture

@@ -12,45 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from vsr.cli import app
-from vsr.cli.console import run_guarded
+from program import Run
 
 QUICK = ["--method", "lanczos", "--speed", "ultrafast"]
 PROGRAM = [sys.executable, "-c", "from vsr.cli import main; main()"]
-
-
-class Run:
-    """What one call left behind."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    def one_line(self) -> str:
-        """The only line on standard error."""
-        lines = self.err.splitlines()
-        assert len(lines) == 1, self.err
-        assert lines[0].startswith("vsr: ")
-        assert "Traceback" not in self.err
-        assert "bug" not in self.err
-        return lines[0]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Run]:
-    """Run the program in this process, which spares starting torch for every call."""
-
-    def run(*arguments: object) -> Run:
-        monkeypatch.setattr(sys, "argv", ["vsr", *map(str, arguments)])
-        before = signal.getsignal(signal.SIGTERM)
-        try:
-            code = run_guarded(app)
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        caught = capfd.readouterr()
-        return Run(code, caught.out, caught.err)
-
-    return run
 
 
 def files(folder: Path) -> set[str]:
