@@ -95,7 +95,7 @@ def test_a_broadcast_clock_follows_from_the_manifest(run: Callable[..., tuple[Pa
     swapped = vsr.compare(output, clips("mpeg2_ts"))
     assert swapped.curve("lr_psnr").values == found.curve("lr_psnr").values  # type: ignore[union-attr]
     Path(f"{output}.vsr.json").unlink()
-    with pytest.raises(UsageError, match="no common times.*--offset"):
+    with pytest.raises(UsageError, match=r"no common times.*--offset"):
         vsr.compare(clips("mpeg2_ts"), output)
     by_hand = vsr.compare(clips("mpeg2_ts"), output, offset="start")
     assert by_hand.num_common == found.num_common

@@ -16,7 +16,8 @@ Samples = NDArray[Any]
 def sum_of_squares(first: Samples, second: Samples) -> float:
     """Sum of squared differences of two ``(H, W)`` arrays of one type and shape.
 
-    Exact for uint8 and uint16 up to rounding of the sum to float64; int16, int32 and float32 to about 1e-6 of it. Raises `ValueError` if shapes or types differ.
+    Exact for uint8 and uint16 up to rounding of the sum to float64; int16, int32 and float32 to about 1e-6 of it.
+    Raises `ValueError` if shapes or types differ.
     """
     if first.shape != second.shape or first.dtype != second.dtype:
         raise ValueError(f"not alike: {first.shape} {first.dtype} and {second.shape} {second.dtype}")

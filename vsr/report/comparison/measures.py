@@ -77,7 +77,7 @@ class PairMeter:
 
     def __init__(self, about: str, height: int, width: int, peak: float, *, exact: bool) -> None:
         """``exact``: large pictures are not sampled."""
-        self._about = about
+        self.about = about
         self._level = _PsnrTrack("psnr", about, peak)
         self._change = _ChangeTrack("temporal_psnr", about, peak)
         self._row_step = _row_step(height * width, exact)
@@ -99,7 +99,7 @@ class PairMeter:
 
     def curves(self) -> list[Curve]:
         """PSNR, SSIM, temporal PSNR."""
-        return [self._level.curve(), Curve("ssim", self._about, self._similarities), self._change.curve()]
+        return [self._level.curve(), Curve("ssim", self.about, self._similarities), self._change.curve()]
 
 
 class RecordingMeter:

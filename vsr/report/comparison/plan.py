@@ -17,57 +17,70 @@ __all__ = ["Plan"]
 
 
 class Plan:
-    """The meters for two videos and perhaps the truth. A context manager, for the sake of VMAF's program."""
+    """The meters for one video, two, or two and the truth. A context manager, for the sake of VMAF's program.
 
-    def __init__(self, infos: Sequence[MediaInfo], code: LumaCode, with_vmaf: bool, exact: bool) -> None:
-        """Raises `UsageError` where sizes do not fit each other."""
+    One alone gives sharpness. A and B are measured against each other, or against the reference where there is one;
+    where A and B differ in size, the larger one also against the smaller one, as its recording.
+    """
+
+    def __init__(self, named: Sequence[tuple[str, MediaInfo]], code: LumaCode, with_vmaf: bool, exact: bool) -> None:
+        """``named``: one to three of ``A``, ``B``, ``reference``, in this order.
+
+        Raises `UsageError` where sizes do not fit each other.
+        """
         self._peak = code.peak
-        self._sizes = [(info.video.height, info.video.width) for info in infos]
+        self._infos = [info for _, info in named]
+        self._keys = [name.lower() for name, _ in named]
+        self._sizes = [(info.video.height, info.video.width) for info in self._infos]
         self._stack = ExitStack()
         self.notes: list[str] = []
+        widest = max(width for _, width in self._sizes)
         self._sharpness = [
-            SharpnessMeter(name, code.peak, width / max(size[1] for size in self._sizes), exact=exact)
-            for name, (_, width) in zip(("a", "b", "reference"), self._sizes, strict=False)
-            if min(self._sizes[0]) > 1
+            (index, SharpnessMeter(self._keys[index], self._peak, width / widest, exact=exact))
+            for index, (height, width) in enumerate(self._sizes)
+            if min(height, width) > 1
         ]
-        self._pairs: list[tuple[int, int, PairMeter]] = []
-        self._recording: tuple[int, int, RecordingMeter] | None = None
+        self._recording = self._recording_meter()
+        self._pairs = [
+            (test, truth, PairMeter(about, *self._sizes[truth], self._peak, exact=exact))
+            for test, truth, about in self._wanted_pairs()
+        ]
+        if with_vmaf and not self._pairs:
+            raise UsageError("--vmaf needs videos of one size, or a --reference of the larger size")
+        self._vmaf_depth = code.bit_depth if with_vmaf else None
         self._vmaf: list[tuple[int, int, str, VmafRun]] = []
-        self._choose(infos, exact)
-        if with_vmaf:
-            self._add_vmaf(code)
 
     def __enter__(self) -> Plan:
+        with ExitStack() as stack:
+            if self._vmaf_depth is not None:
+                for test, truth, meter in self._pairs:
+                    height, width = self._sizes[truth]
+                    run = VmafRun(width, height, self._vmaf_depth, threads=len(os.sched_getaffinity(0)))
+                    self._vmaf.append((test, truth, meter.about, stack.enter_context(run)))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _choose(self, infos: Sequence[MediaInfo], exact: bool) -> None:
-        first, second = self._sizes[:2]
-        if first != second:
-            small, large = sorted((0, 1), key=lambda index: self._sizes[index])
-            _check_shapes(infos[small], infos[large])
-            self._recording = (large, small, RecordingMeter("", self._peak))
-        if len(self._sizes) == 2:
-            if first == second:
-                self._pairs = [(1, 0, PairMeter("", *second, self._peak, exact=exact))]
-            return
-        for index, name in enumerate(("a", "b")):
-            if self._sizes[index] != self._sizes[2]:
-                _check_shapes(infos[index], infos[2])
-                self.notes.append(f"{name.upper()} is enlarged by bicubic to the size of the reference")
-            meter = PairMeter(name, *self._sizes[2], self._peak, exact=exact)
-            self._pairs.append((index, 2, meter))
+    def _recording_meter(self) -> tuple[int, int, RecordingMeter] | None:
+        """For the larger and the smaller one of A and B."""
+        if len(self._sizes) < 2 or self._sizes[0] == self._sizes[1]:
+            return None
+        small, large = sorted((0, 1), key=lambda index: self._sizes[index])
+        _check_shapes(self._infos[small], self._infos[large])
+        return large, small, RecordingMeter("", self._peak)
 
-    def _add_vmaf(self, code: LumaCode) -> None:
-        if not self._pairs:
-            raise UsageError("--vmaf needs videos of one size, or a --reference of the larger size")
-        for test, truth, _ in self._pairs:
-            height, width = self._sizes[truth]
-            run = VmafRun(width, height, code.bit_depth, threads=len(os.sched_getaffinity(0)))
-            about = ("a", "b")[test] if len(self._sizes) > 2 else ""
-            self._vmaf.append((test, truth, about, self._stack.enter_context(run)))
+    def _wanted_pairs(self) -> list[tuple[int, int, str]]:
+        """Test, truth and whom the curve is about."""
+        if len(self._sizes) < 3:
+            return [(1, 0, "")] if len(self._sizes) == 2 and self._sizes[0] == self._sizes[1] else []
+        for index in (0, 1):
+            if self._sizes[index] != self._sizes[2]:
+                _check_shapes(self._infos[index], self._infos[2])
+                name = self._keys[index].upper()
+                self.notes.append(f"{name} is enlarged by bicubic to the size of the reference")
+        return [(0, 2, self._keys[0]), (1, 2, self._keys[1])]
 
     @property
     def ssim_grid(self) -> tuple[int, int] | None:
@@ -77,12 +90,12 @@ class Plan:
     def add(self, group: Sequence[LumaFrame]) -> None:
         """Measure one frame of each video."""
         lumas = [frame.luma for frame in group]
-        for meter, luma in zip(self._sharpness, lumas, strict=False):
-            meter.add(luma)
+        for index, sharpness in self._sharpness:
+            sharpness.add(lumas[index])
         if self._recording is not None:
             large, small, recording = self._recording
             recording.add(lumas[large], lumas[small])
-        fitted = {index: self._fitted(lumas[index], truth) for index, truth, _ in self._pairs}
+        fitted = {test: self._fitted(lumas[test], truth) for test, truth, _ in self._pairs}
         for test, truth, pair in self._pairs:
             pair.add(*_one_type(fitted[test], lumas[truth]))
         for test, truth, _, run in self._vmaf:
@@ -101,7 +114,7 @@ class Plan:
             scores = run.finish()
             curves.append(Curve("vmaf", about, [score.vmaf for score in scores]))
             curves.append(Curve("vmaf_neg", about, [score.vmaf_neg for score in scores]))
-        return curves + [curve for meter in self._sharpness for curve in meter.curves()]
+        return curves + [curve for _, meter in self._sharpness for curve in meter.curves()]
 
 
 def _one_type(test: Luma, truth: Luma) -> tuple[Luma, Luma]:

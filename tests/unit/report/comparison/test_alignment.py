@@ -20,8 +20,10 @@ class At:
     seconds: Fraction
 
 
-def _aligned(*times: list[Fraction], within: Fraction = F(0), offsets: list[Fraction] | None = None) -> Alignment[At]:
-    return Alignment([iter([At(t) for t in each]) for each in times], offsets or [F(0)] * len(times), within)
+def _aligned(*times: list[Fraction], within: Fraction | None = None, offset: int = 0) -> Alignment[At]:
+    """``offset`` is added to the times of the second."""
+    offsets = [F(offset) if number == 1 else F(0) for number in range(len(times))]
+    return Alignment([iter([At(t) for t in each]) for each in times], offsets, within or F(0))
 
 
 def test_missing_frames_are_counted_where_they_are() -> None:
@@ -49,7 +51,7 @@ def test_three_videos_need_all_three() -> None:
 
 
 def test_an_offset_moves_one_clock() -> None:
-    alignment = _aligned([F(36001), F(36002)], [F(0), F(1)], offsets=[F(0), F(36001)])
+    alignment = _aligned([F(36001), F(36002)], [F(0), F(1)], offset=36001)
     assert len(list(alignment)) == 2
 
 
