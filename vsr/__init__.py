@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vsr.api import (
         Check,
+        Comparison,
         Evaluation,
         Job,
         MediaInfo,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         Progress,
         TrainingOutcome,
         TrainingProgress,
+        compare,
         evaluate,
         plan,
         probe,
@@ -52,6 +54,7 @@ __version__ = version("vsr")
 
 __all__ = [
     "Check",
+    "Comparison",
     "DamageError",
     "Evaluation",
     "InputError",
@@ -69,6 +72,7 @@ __all__ = [
     "VsrError",
     "WorkFolderBusy",
     "__version__",
+    "compare",
     "evaluate",
     "plan",
     "probe",

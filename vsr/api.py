@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vsr.distributed.choose import choose_executor
 from vsr.errors import InputError, UsageError, VerificationError, VsrError
@@ -28,12 +28,15 @@ from vsr.pipeline.run import check_output
 from vsr.pipeline.settings import load_settings
 from vsr.pipeline.storage import local_place, told_by_url
 from vsr.pipeline.verify import Check, verify_output
+from vsr.report.comparison import Comparison, Wanted
+from vsr.report.comparison import compare as compare_videos
 from vsr.timeline import parse_position
 from vsr.training import OnProgress as OnTraining
 from vsr.training import TrainingOutcome, TrainingProgress, heard, make_request, train_share
 
 __all__ = [
     "Check",
+    "Comparison",
     "Evaluation",
     "Job",
     "MediaInfo",
@@ -42,6 +45,7 @@ __all__ = [
     "TrainingOutcome",
     "TrainingProgress",
     "check_plan",
+    "compare",
     "evaluate",
     "expand_inputs",
     "pair_outputs",
@@ -85,6 +89,43 @@ def verify(output: PathLike) -> list[Check]:
     finally:
         for copy in (here, manifest_path(here)):
             copy.unlink(missing_ok=True)
+
+
+def compare(
+    first: PathLike,
+    second: PathLike,
+    reference: PathLike | None = None,
+    *,
+    every: int = 1,
+    vmaf: bool = False,
+    exact: bool = False,
+    offset: Fraction | Literal["start"] | None = None,
+    fps: str | Fraction | None = None,
+    on_pair: Callable[[int], None] | None = None,
+) -> Comparison:
+    """Measure two videos against each other, or each against a ``reference``, frame by frame.
+
+    Frames are paired by their times. Videos of one size: PSNR, SSIM, temporal PSNR. One larger than the other: LR-PSNR
+    of the larger one. Always: sharpness.
+
+    Args:
+        first, second, reference: video files or image sequences.
+        every: measure one in so many of the frames that all have.
+        vmaf: VMAF too.
+        exact: use every window and row of large pictures, which are sampled otherwise.
+        offset: seconds added to the times of ``second``; ``"start"``: all count from their first frame. By default
+            what the manifest of one says that was made from the other, else 0.
+        fps: rate of pictures that do not tell theirs.
+        on_pair: called from this thread with the number of pairs measured so far.
+
+    Raises `UsageError` where shapes do not fit or hardly any times agree, `InputError` for what is no video. For
+    example::
+
+        print(vsr.compare("clip.mp4", "clip-2x.mp4").curve("lr_psnr").mean)
+    """
+    paths = Path(first), Path(second), None if reference is None else Path(reference)
+    wanted = Wanted(every, vmaf, exact, offset)
+    return compare_videos(*paths, wanted=wanted, fps=_rate(fps), on_pair=on_pair)
 
 
 def plan(

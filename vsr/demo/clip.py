@@ -122,7 +122,7 @@ class _Layer:
     """A picture prepared for sampling anywhere with quintic splines."""
 
     def __init__(self, picture: Floats) -> None:
-        from scipy import ndimage  # type: ignore[import-untyped]
+        from scipy import ndimage
 
         self._ndimage: Any = ndimage
         self._channels = [

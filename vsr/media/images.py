@@ -37,6 +37,7 @@ __all__ = [
     "is_numbered",
     "probe_images",
     "scan_images",
+    "view_images",
 ]
 
 IMAGE_SUFFIXES = {
@@ -252,6 +253,12 @@ def scan_images(info: MediaInfo, damage: Damage) -> Iterator[tuple[FrameRecord, 
     for ordinal, path in enumerate(info.images):
         frame = _decode_one(path)
         yield _record(info, ordinal, frame), frame
+
+
+def view_images(info: MediaInfo) -> Iterator[tuple[int, av.VideoFrame]]:
+    """The pictures of an image sequence with their times. One that cannot be read ends it: `InputError`."""
+    for pts, path in zip(info.image_pts, info.images, strict=True):
+        yield pts, _decode_one(path)
 
 
 class ImageReader:

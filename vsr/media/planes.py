@@ -37,27 +37,27 @@ def _dtype(layout: PixelLayout) -> np.dtype[np.generic]:
     return np.dtype("<f4" if layout.is_float else "u1" if layout.bit_depth <= 8 else "<u2")
 
 
-def planes_of(frame: av.VideoFrame) -> tuple[NDArray[np.generic], ...]:
-    """The planes of ``frame`` as contiguous ``(H, W)`` arrays in the order of `vsr.frames`.
+def planes_of(frame: av.VideoFrame, first: int | None = None) -> tuple[NDArray[np.generic], ...]:
+    """The planes of ``frame`` as contiguous ``(H, W)`` arrays in the order of `vsr.frames`; only the ``first`` few.
 
     Packed formats are re-arranged first; full and video range and the matrix stay as they are.
     """
     layout = frame_layout(frame)
     if layout.is_float and frame.format.name != layout.name:
-        return _float_planes(frame, layout)
+        return _float_planes(frame, layout)[:first]
     few_bits = _FEW_BITS.get(frame.format.name.removesuffix("le").removesuffix("be"))
     if frame.format.name.removeprefix("yuvj").removeprefix("yuv") != layout.name.removeprefix("yuv"):
         frame = frame.reformat(format=layout.name)
     dtype = _dtype(layout)
     planes = []
-    for index, source in enumerate(_order(layout)):
+    for index, source in enumerate(_order(layout)[:first]):
         plane = frame.planes[source]
         height, width = layout.plane_size(index, frame.width, frame.height)
         rows = np.frombuffer(memoryview(plane), dtype=dtype, count=plane.line_size * plane.height // dtype.itemsize)
         rows = rows.reshape(plane.height, plane.line_size // dtype.itemsize)
         planes.append(rows[:height, :width].copy())
     if few_bits is not None:
-        planes = [_stretch(plane, bits) for plane, bits in zip(planes, few_bits, strict=True)]
+        planes = [_stretch(plane, bits) for plane, bits in zip(planes, few_bits, strict=False)]
     return tuple(planes)
 
 

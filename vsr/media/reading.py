@@ -10,11 +10,11 @@ from typing import Protocol
 import av
 
 from vsr.errors import InputError
-from vsr.media.decode import Damage, FrameReader, FrameRecord, decode_linear
-from vsr.media.images import ImageReader, is_image_sequence, probe_images, scan_images
+from vsr.media.decode import Damage, FrameReader, FrameRecord, decode_frames, decode_linear
+from vsr.media.images import ImageReader, is_image_sequence, probe_images, scan_images, view_images
 from vsr.media.probe import MediaInfo, probe_media
 
-__all__ = ["Reader", "open_reader", "probe", "scan"]
+__all__ = ["Reader", "open_reader", "probe", "scan", "view"]
 
 
 class Reader(Protocol):
@@ -46,6 +46,11 @@ def scan(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[FrameR
         yield record, frame
     if not count:
         raise InputError(f"{info.path}: not a single frame could be decoded")
+
+
+def view(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[int, av.VideoFrame]]:
+    """The frames of `scan` with their times in ticks, for who only looks at them: without names and fingerprints."""
+    return view_images(info) if info.images else decode_frames(info.path, info.video.index, threads, damage)
 
 
 def open_reader(info: MediaInfo, threads: int, overlap_frames: int) -> Reader:

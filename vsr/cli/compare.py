@@ -1,0 +1,117 @@
+"""``vsr compare``: two videos in numbers, against each other or against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from vsr.api import Comparison
+
+__all__ = ["compare"]
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A video, or pictures.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    reference: Annotated[Path | None, typer.Option(help="The truth: A and B are both measured against it.")] = None,
+    every: Annotated[int, typer.Option(metavar="N", min=1, help="Measure one in N frames.")] = 1,
+    vmaf: Annotated[bool, typer.Option("--vmaf", help="VMAF, too (slow).")] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="Do not sample large pictures for SSIM (slow).")] = False,
+    offset: Annotated[
+        str | None, typer.Option(metavar="SECONDS|start", help="Add to B's times; start: count from first frames.")
+    ] = None,
+    fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="As JSON, with every frame.")] = False,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every frame as a line of CSV.")] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
+) -> None:
+    """Compare two videos frame by frame: PSNR, SSIM, LR-PSNR, sharpness, change over time."""
+    del debug
+    from vsr import api
+    from vsr.report.comparison import as_csv, as_json
+    from vsr.report.files import check_place, write_text
+
+    if csv is not None:
+        check_place(csv)
+    with _counter(quiet=quiet or json_) as count:
+        found = api.compare(
+            first,
+            second,
+            reference,
+            every=every,
+            vmaf=vmaf,
+            exact=exact,
+            offset=_offset(offset),
+            fps=fps,
+            on_pair=count,
+        )
+    if csv is not None:
+        write_text(csv, as_csv(found))
+    if json_:
+        print(as_json(found))
+    else:
+        _print_tables(found)
+
+
+def _offset(text: str | None) -> Fraction | Literal["start"] | None:
+    from fractions import Fraction
+
+    from vsr.errors import UsageError
+
+    if text is None:
+        return None
+    if text == "start":
+        return "start"
+    try:
+        return Fraction(text.removesuffix("s"))
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"--offset {text!r} is neither a number of seconds nor start") from None
+
+
+@contextmanager
+def _counter(*, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """Shows how many pairs were measured, at a terminal."""
+    import sys
+
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    with Progress(SpinnerColumn(), TextColumn("{task.completed} frames"), console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _print_tables(found: Comparison) -> None:
+    from rich.console import Console
+
+    from vsr.report.comparison.words import file_rows, measure_rows
+
+    console = Console(highlight=False)
+    console.print(_table(*file_rows(found), left_columns=6))
+    console.print(_table(*measure_rows(found), left_columns=1))
+    for note in found.notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(head: list[str], rows: list[list[str]], *, left_columns: int) -> object:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(head):
+        table.add_column(Text(name), justify="left" if place < left_columns else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table

@@ -1,0 +1,41 @@
+"""Comparing two videos, with or without the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+from vsr.media.reading import probe
+from vsr.report.comparison.measure import Part, Wanted, measure
+from vsr.report.comparison.offsets import clock_offsets
+from vsr.report.comparison.records import Comparison
+
+__all__ = ["compare"]
+
+_NAMES = ("A", "B", "reference")
+
+
+def compare(
+    first: Path,
+    second: Path,
+    reference: Path | None = None,
+    *,
+    wanted: Wanted | None = None,
+    fps: Fraction | None = None,
+    on_pair: Callable[[int], None] | None = None,
+) -> Comparison:
+    """Measure two videos against each other, or each against ``reference``.
+
+    Videos of one size are compared sample by sample. Where one is larger by one factor in both directions, it is made
+    small again and compared with the smaller one (LR-PSNR); against a reference the smaller one is enlarged by bicubic.
+    ``fps`` is the rate of pictures that do not tell theirs. Raises `UsageError` for videos that cannot be compared
+    (other shapes, hardly any common times), `InputError` for what is no video, `MachineError` where VMAF is wanted
+    and is not here.
+    """
+    paths = [first, second, *([reference] if reference is not None else [])]
+    infos = [probe(path, fps) for path in paths]
+    options = wanted or Wanted()
+    offsets, notes = clock_offsets(infos, options.offset)
+    parts = [Part(*each) for each in zip(_NAMES, infos, offsets, strict=False)]
+    return measure(parts, options, notes=notes, on_pair=on_pair)

@@ -1,0 +1,135 @@
+"""Which meters a comparison needs, and feeding them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from vsr.errors import UsageError
+from vsr.media.luma import LumaCode, LumaFrame
+from vsr.media.probe import MediaInfo
+from vsr.media.vmaf import VmafRun
+from vsr.report.comparison.measures import Luma, PairMeter, RecordingMeter, SharpnessMeter, enlarged
+from vsr.report.comparison.records import Curve
+
+__all__ = ["Plan"]
+
+
+class Plan:
+    """The meters for one video, two, or two and the truth. A context manager, for the sake of VMAF's program.
+
+    One alone gives sharpness. A and B are measured against each other, or against the reference where there is one;
+    where A and B differ in size, the larger one also against the smaller one, as its recording.
+    """
+
+    def __init__(self, named: Sequence[tuple[str, MediaInfo]], code: LumaCode, with_vmaf: bool, exact: bool) -> None:
+        """``named``: one to three of ``A``, ``B``, ``reference``, in this order.
+
+        Raises `UsageError` where sizes do not fit each other.
+        """
+        self._peak = code.peak
+        self._infos = [info for _, info in named]
+        self._keys = [name.lower() for name, _ in named]
+        self._sizes = [(info.video.height, info.video.width) for info in self._infos]
+        self._stack = ExitStack()
+        self.notes: list[str] = []
+        widest = max(width for _, width in self._sizes)
+        self._sharpness = [
+            (index, SharpnessMeter(self._keys[index], self._peak, width / widest, exact=exact))
+            for index, (height, width) in enumerate(self._sizes)
+            if min(height, width) > 1
+        ]
+        self._recording = self._recording_meter()
+        self._pairs = [
+            (test, truth, PairMeter(about, *self._sizes[truth], self._peak, exact=exact))
+            for test, truth, about in self._wanted_pairs()
+        ]
+        if with_vmaf and not self._pairs:
+            raise UsageError("--vmaf needs videos of one size, or a --reference of the larger size")
+        self._vmaf_depth = code.bit_depth if with_vmaf else None
+        self._vmaf: list[tuple[int, int, str, VmafRun]] = []
+
+    def __enter__(self) -> Plan:
+        with ExitStack() as stack:
+            if self._vmaf_depth is not None:
+                for test, truth, meter in self._pairs:
+                    height, width = self._sizes[truth]
+                    run = VmafRun(width, height, self._vmaf_depth, threads=len(os.sched_getaffinity(0)))
+                    self._vmaf.append((test, truth, meter.about, stack.enter_context(run)))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _recording_meter(self) -> tuple[int, int, RecordingMeter] | None:
+        """For the larger and the smaller one of A and B."""
+        if len(self._sizes) < 2 or self._sizes[0] == self._sizes[1]:
+            return None
+        small, large = sorted((0, 1), key=lambda index: self._sizes[index])
+        _check_shapes(self._infos[small], self._infos[large])
+        return large, small, RecordingMeter("", self._peak)
+
+    def _wanted_pairs(self) -> list[tuple[int, int, str]]:
+        """Test, truth and whom the curve is about."""
+        if len(self._sizes) < 3:
+            return [(1, 0, "")] if len(self._sizes) == 2 and self._sizes[0] == self._sizes[1] else []
+        for index in (0, 1):
+            if self._sizes[index] != self._sizes[2]:
+                _check_shapes(self._infos[index], self._infos[2])
+                name = self._keys[index].upper()
+                self.notes.append(f"{name} is enlarged by bicubic to the size of the reference")
+        return [(0, 2, self._keys[0]), (1, 2, self._keys[1])]
+
+    @property
+    def ssim_grid(self) -> tuple[int, int] | None:
+        """Of SSIM's windows."""
+        return self._pairs[0][2].grid if self._pairs else None
+
+    def add(self, group: Sequence[LumaFrame]) -> None:
+        """Measure one frame of each video."""
+        lumas = [frame.luma for frame in group]
+        for index, sharpness in self._sharpness:
+            sharpness.add(lumas[index])
+        if self._recording is not None:
+            large, small, recording = self._recording
+            recording.add(lumas[large], lumas[small])
+        fitted = {test: self._fitted(lumas[test], truth) for test, truth, _ in self._pairs}
+        for test, truth, pair in self._pairs:
+            pair.add(*_one_type(fitted[test], lumas[truth]))
+        for test, truth, _, run in self._vmaf:
+            run.push(fitted[test], lumas[truth])
+
+    def _fitted(self, luma: Luma, truth: int) -> Luma:
+        height, width = self._sizes[truth]
+        return luma if luma.shape == (height, width) else enlarged(luma, height, width, self._peak)
+
+    def finish(self) -> list[Curve]:
+        """All curves."""
+        curves = [curve for _, _, pair in self._pairs for curve in pair.curves()]
+        if self._recording is not None:
+            curves += self._recording[2].curves()
+        for _, _, about, run in self._vmaf:
+            scores = run.finish()
+            curves.append(Curve("vmaf", about, [score.vmaf for score in scores]))
+            curves.append(Curve("vmaf_neg", about, [score.vmaf_neg for score in scores]))
+        return curves + [curve for _, meter in self._sharpness for curve in meter.curves()]
+
+
+def _one_type(test: Luma, truth: Luma) -> tuple[Luma, Luma]:
+    """Both as they are where their types agree, else as floats."""
+    if test.dtype == truth.dtype:
+        return test, truth
+    return test.astype("float32"), truth.astype("float32")
+
+
+def _check_shapes(small: MediaInfo, large: MediaInfo) -> None:
+    """Refuse sizes of which one is no enlargement of the other, to within rounding."""
+    a, b = small.video, large.video
+    drift = abs(a.width * b.height - a.height * b.width)
+    if a.width > b.width or a.height > b.height or drift > max(b.width, b.height):
+        raise UsageError(
+            f"{small.path.name} is {a.width}x{a.height} and {large.path.name} {b.width}x{b.height}: neither one size "
+            "nor one shape, so their pictures cannot be compared"
+        )
