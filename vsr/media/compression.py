@@ -11,7 +11,7 @@ import av.error
 import numpy as np
 from av.codec import CodecContext
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from vsr.errors import MachineError, UsageError
@@ -83,12 +83,14 @@ def _prepared(frames: Sequence[NDArray[np.uint8]], tall: int, wide: int) -> Iter
         whole = np.pad(picture, ((0, tall - height), (0, wide - width), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(whole), format="rgb24")
         converted = converter.reformat(
-            frame, format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG", threads=1
+            frame, format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG, threads=1
         )
         converted.pts = number
         yield converted
 
 
 def _as_rgb(converter: VideoReformatter, frame: av.VideoFrame) -> NDArray[np.uint8]:
-    shown = converter.reformat(frame, format="rgb24", src_colorspace="ITU601", src_color_range="MPEG", threads=1)
+    shown = converter.reformat(
+        frame, format="rgb24", src_colorspace=Colorspace.ITU601, src_color_range=ColorRange.MPEG, threads=1
+    )
     return np.asarray(shown.to_ndarray(), np.uint8)
