@@ -25,22 +25,22 @@ _DECODERS = {"h264": "h264", "hevc": "hevc", "mpeg2": "mpeg2video"}
 _WORST = 51.0
 _MPEG2_WORST = 31
 _FPS = 25
-_LEAST_SIDE = 16
+_BLOCK = 32  # x265 (its cutree) writes past its buffers where sides are no multiples of this
 
 
 def compress(frames: Sequence[NDArray[np.uint8]], codec: str, quality: float) -> list[NDArray[np.uint8]]:
     """``(H, W, 3)`` uint8 RGB frames as a viewer would see them after compression, as many and as large.
 
     ``codec`` is of `CODECS`; ``quality`` is ``crf``, 0 to 51, lower is better (for MPEG-2 it becomes a quantiser from 1
-    to 31 in proportion). 4:2:0, BT.601, video range, one thread: equal frames give equal results. Sides are made even,
-    and at least 16, by repeating the edge. Raises `MachineError` where this FFmpeg lacks the encoder.
+    to 31 in proportion). 4:2:0, BT.601, video range, one thread: equal frames give equal results. Sides are
+    made multiples of 32 by repeating the edge. Raises `MachineError` where this FFmpeg lacks the encoder.
     """
     if codec not in CODECS or not 0 <= quality <= _WORST:
         raise UsageError(
             f"cannot compress with {codec} at {quality:g}; known: {', '.join(CODECS)}, from 0 to {_WORST:g}"
         )
     height, width = frames[0].shape[:2]
-    tall, wide = (max(_LEAST_SIDE, side + side % 2) for side in (height, width))
+    tall, wide = (-(-side // _BLOCK) * _BLOCK for side in (height, width))
     try:
         encoder = _encoder(codec, quality, wide, tall)
         packets = [packet for frame in _prepared(frames, tall, wide) for packet in encoder.encode(frame)]
@@ -72,7 +72,7 @@ def _encoder(codec: str, quality: float, width: int, height: int) -> VideoCodecC
     else:
         encoder.options = {"crf": f"{quality:.3f}", "preset": "veryfast"}
         if codec == "hevc":
-            encoder.options["x265-params"] = "log-level=none:pools=none:frame-threads=1:wpp=0"
+            encoder.options["x265-params"] = "log-level=none:pools=none:frame-threads=1:wpp=0:no-cutree=1"
     return encoder
 
 
