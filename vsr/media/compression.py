@@ -11,7 +11,7 @@ import av.error
 import numpy as np
 from av.codec import CodecContext
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from vsr.errors import MachineError, UsageError
@@ -25,22 +25,22 @@ _DECODERS = {"h264": "h264", "hevc": "hevc", "mpeg2": "mpeg2video"}
 _WORST = 51.0
 _MPEG2_WORST = 31
 _FPS = 25
-_LEAST_SIDE = 16
+_BLOCK = 32  # x265 (its cutree) writes past its buffers where sides are no multiples of this
 
 
 def compress(frames: Sequence[NDArray[np.uint8]], codec: str, quality: float) -> list[NDArray[np.uint8]]:
     """``(H, W, 3)`` uint8 RGB frames as a viewer would see them after compression, as many and as large.
 
     ``codec`` is of `CODECS`; ``quality`` is ``crf``, 0 to 51, lower is better (for MPEG-2 it becomes a quantiser from 1
-    to 31 in proportion). 4:2:0, BT.601, video range, one thread: equal frames give equal results. Sides are made even,
-    and at least 16, by repeating the edge. Raises `MachineError` where this FFmpeg lacks the encoder.
+    to 31 in proportion). 4:2:0, BT.601, video range, one thread: equal frames give equal results. Sides are
+    made multiples of 32 by repeating the edge. Raises `MachineError` where this FFmpeg lacks the encoder.
     """
     if codec not in CODECS or not 0 <= quality <= _WORST:
         raise UsageError(
             f"cannot compress with {codec} at {quality:g}; known: {', '.join(CODECS)}, from 0 to {_WORST:g}"
         )
     height, width = frames[0].shape[:2]
-    tall, wide = (max(_LEAST_SIDE, side + side % 2) for side in (height, width))
+    tall, wide = (-(-side // _BLOCK) * _BLOCK for side in (height, width))
     try:
         encoder = _encoder(codec, quality, wide, tall)
         packets = [packet for frame in _prepared(frames, tall, wide) for packet in encoder.encode(frame)]
@@ -72,7 +72,7 @@ def _encoder(codec: str, quality: float, width: int, height: int) -> VideoCodecC
     else:
         encoder.options = {"crf": f"{quality:.3f}", "preset": "veryfast"}
         if codec == "hevc":
-            encoder.options["x265-params"] = "log-level=none:pools=none:frame-threads=1:wpp=0"
+            encoder.options["x265-params"] = "log-level=none:pools=none:frame-threads=1:wpp=0:no-cutree=1"
     return encoder
 
 
@@ -83,7 +83,7 @@ def _prepared(frames: Sequence[NDArray[np.uint8]], tall: int, wide: int) -> Iter
         whole = np.pad(picture, ((0, tall - height), (0, wide - width), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(whole), format="rgb24")
         converted = converter.reformat(
-            frame, format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range="MPEG", threads=1
+            frame, format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG, threads=1
         )
         converted.pts = number
         yield converted
@@ -91,6 +91,6 @@ def _prepared(frames: Sequence[NDArray[np.uint8]], tall: int, wide: int) -> Iter
 
 def _as_rgb(converter: VideoReformatter, frame: av.VideoFrame) -> NDArray[np.uint8]:
     shown = converter.reformat(
-        frame, format="rgb24", src_colorspace=Colorspace.ITU601, src_color_range="MPEG", threads=1
+        frame, format="rgb24", src_colorspace=Colorspace.ITU601, src_color_range=ColorRange.MPEG, threads=1
     )
     return np.asarray(shown.to_ndarray(), np.uint8)

@@ -25,14 +25,15 @@ from vsr.media.safe_open import open_input
 __all__ = ["read_shots"]
 
 _SRGB = ColorSpec(1, 13, 0, full_range=True)
+_MOST_SKIPPED = 300
 _CUT = 24.0  # mean change of 8-bit luma from frame to frame above which a cut lies between
 
 
 def read_shots(path: Path, num_shots: int, num_frames: int, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
     """Up to ``num_shots`` runs of ``num_frames`` consecutive frames from random places of a video.
 
-    Each is ``(num_frames, H, W, 3)`` uint8 RGB, in the video's own matrix and range. A run begins at a key frame,
-    where a random time leads; runs across a cut, and places that were taken before, are left out. Raises `InputError`
+    Each is ``(num_frames, H, W, 3)`` uint8 RGB, in the video's own matrix and range. Runs across a
+    cut, and places that were taken before, are left out. Raises `InputError`
     for what is no video, or where no run could be read.
     """
     info = probe_media(path)
@@ -66,11 +67,16 @@ def _places(stream: VideoStream, seconds: float, count: int, rng: np.random.Gene
 
 
 def _run_of(container: InputContainer, stream: VideoStream, place: int, count: int) -> list[av.VideoFrame] | None:
-    """Frames from the key frame at or before ``place``; None if there are too few, or they are damaged."""
+    """Frames from the one at ``place`` on; None if there are too few, or they are damaged.
+
+    The decoder begins at the key frame before; of one very far back the run begins earlier than asked.
+    """
     frames: list[av.VideoFrame] = []
     try:
         container.seek(place, stream=stream)
-        for frame in container.decode(stream):
+        for number, frame in enumerate(container.decode(stream)):
+            if number < _MOST_SKIPPED and (frame.pts is None or frame.pts < place):
+                continue
             frames.append(frame)
             if len(frames) == count:
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from torch import Tensor
 from videos import scene
 
 from vsr.errors import InputError
+from vsr.media.clips import read_rgb
+from vsr.media.shots import read_shots
 from vsr.metrics import luma_bt601
 from vsr.networks import Colour
 from vsr.training.batches import Share, batches
@@ -119,6 +122,21 @@ def test_only_small_pictures_are_refused(tmp_path: Path) -> None:
     _write(tmp_path, [(20, 60), (31, 31)])
     with pytest.raises(InputError, match=r"none of 2 pictures is large enough, for example 0\.png"):
         read_sources([tmp_path], WANTED)
+
+
+def test_shots_are_runs_of_the_video_without_cuts(clips: Any) -> None:
+    path = clips("cuts")
+    frames = [picture.tobytes() for picture in read_rgb(path)]
+    rng = np.random.default_rng(4)
+    shots = read_shots(path, 12, 3, rng)
+    starts = [frames.index(shot[0].tobytes()) for shot in shots]
+    assert len(set(starts)) == len(starts) > 3
+    for start, shot in zip(starts, shots, strict=True):
+        assert [picture.tobytes() for picture in shot] == frames[start : start + 3]
+        steps = [np.abs(b.astype(int) - a).mean() for a, b in itertools.pairwise(shot)]
+        assert max(steps) < 40
+    again = read_shots(path, 12, 3, np.random.default_rng(4))
+    assert all(np.array_equal(one, other) for one, other in zip(shots, again, strict=True))
 
 
 def test_shots_of_videos(clips: Any) -> None:

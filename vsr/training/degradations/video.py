@@ -36,7 +36,7 @@ class Video(Step):
         check_probability("video.probability", self.probability)
 
     def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
-        """``(T, 3, H, W)`` → the same, whole numbers from 0 to 255; odd sides are made even by repeating the edge."""
+        """``(T, 3, H, W)`` → the same, whole numbers from 0 to 255; see `vsr.media.compression.compress`."""
         occurs = happens(self.probability, generator)
         codec = self.codecs[choose(len(self.codecs), generator)]
         quality = uniform(self.quality, generator)

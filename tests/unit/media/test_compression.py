@@ -1,0 +1,46 @@
+"""Clips through an encoder and a decoder in memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from videos import scene
+
+from vsr.errors import UsageError
+from vsr.media.compression import CODECS, compress
+
+SMALL = """
+import numpy as np
+from vsr.media.compression import compress
+rng = np.random.default_rng(0)
+for number in range(60):
+    frames = [rng.integers(0, 255, (36, 50, 3), dtype=np.uint8) for _ in range(3)]
+    compress(frames, "hevc", float(rng.uniform(18, 38)))
+"""
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_size_and_order_are_kept_and_results_repeat(codec: str) -> None:
+    frames = list(scene(4, 51, 37))
+    first, again = compress(frames, codec, 20), compress(frames, codec, 20)
+    assert [picture.shape for picture in first] == [(37, 51, 3)] * 4
+    for number, picture in enumerate(first):
+        assert np.array_equal(picture, again[number])
+        errors = [np.abs(picture.astype(float) - true).mean() for true in frames]
+        assert int(np.argmin(errors)) == number
+
+
+def test_small_frames_do_no_harm_to_memory() -> None:
+    """x265 writes past its buffers at some sizes; that ends the process, or shows much later."""
+    subprocess.run([sys.executable, "-c", SMALL], check=True, timeout=120)
+
+
+def test_what_cannot_be_is_refused() -> None:
+    frames = list(scene(1, 32, 32))
+    with pytest.raises(UsageError, match="known: h264"):
+        compress(frames, "vp9", 20)
+    with pytest.raises(UsageError, match="from 0 to 51"):
+        compress(frames, "h264", 60)
