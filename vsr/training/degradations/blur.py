@@ -36,7 +36,7 @@ def blurred(pictures: Tensor, kernel: Tensor) -> Tensor:
 @lru_cache(maxsize=256)
 def _quick(length: int) -> int:
     """The next length that Fourier transforms are quick at; zeros are added at the end, where nothing is read."""
-    from scipy.fft import next_fast_len  # type: ignore[import-untyped]
+    from scipy.fft import next_fast_len
 
     return int(next_fast_len(length, real=True))
 
