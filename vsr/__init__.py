@@ -16,7 +16,20 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vsr.api import Check, Comparison, Job, MediaInfo, Outcome, Progress, compare, plan, probe, upscale, verify
+    from vsr.api import (
+        Check,
+        Comparison,
+        Job,
+        MediaInfo,
+        Outcome,
+        Progress,
+        compare,
+        plan,
+        probe,
+        report,
+        upscale,
+        verify,
+    )
     from vsr.errors import (
         DamageError,
         InputError,
@@ -55,12 +68,16 @@ __all__ = [
     "compare",
     "plan",
     "probe",
+    "report",
     "upscale",
     "verify",
 ]
 
 _IN_API = frozenset(
-    ("Check", "Comparison", "Job", "MediaInfo", "Outcome", "Progress", "compare", "plan", "probe", "upscale", "verify")
+    (
+        *("Check", "Comparison", "Job", "MediaInfo", "Outcome", "Progress"),
+        *("compare", "plan", "probe", "report", "upscale", "verify"),
+    )
 )
 
 
