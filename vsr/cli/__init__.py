@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vsr.cli import compare, demo, doctor, evaluate, models, presets, probe, train, upscale, verify
+from vsr.cli import compare, demo, doctor, evaluate, models, presets, probe, report, train, upscale, verify
 from vsr.cli.console import run_guarded
 
 __all__ = ["app", "main"]
@@ -25,6 +25,7 @@ app.command("upscale")(upscale.upscale)
 app.command("probe")(probe.probe)
 app.command("verify")(verify.verify)
 app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("presets")(presets.presets)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate", cls=evaluate.EvaluateCommand)(evaluate.evaluate)

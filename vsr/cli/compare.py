@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -36,12 +34,13 @@ def compare(
     """Compare two videos frame by frame: PSNR, SSIM, LR-PSNR, sharpness, change over time."""
     del debug
     from vsr import api
+    from vsr.cli.steps import step_counter
     from vsr.report.comparison import as_csv, as_json
     from vsr.report.files import check_place, write_text
 
     if csv is not None:
         check_place(csv)
-    with _counter(quiet=quiet or json_) as count:
+    with step_counter(quiet=quiet or json_) as step:
         found = api.compare(
             first,
             second,
@@ -51,7 +50,7 @@ def compare(
             exact=exact,
             offset=_offset(offset),
             fps=fps,
-            on_pair=count,
+            on_pair=lambda count: step("comparing", count),
         )
     if csv is not None:
         write_text(csv, as_csv(found))
@@ -74,22 +73,6 @@ def _offset(text: str | None) -> Fraction | Literal["start"] | None:
         return Fraction(text.removesuffix("s"))
     except (ValueError, ZeroDivisionError):
         raise UsageError(f"--offset {text!r} is neither a number of seconds nor start") from None
-
-
-@contextmanager
-def _counter(*, quiet: bool) -> Iterator[Callable[[int], None] | None]:
-    """Shows how many pairs were measured, at a terminal."""
-    import sys
-
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn
-
-    with Progress(SpinnerColumn(), TextColumn("{task.completed} frames"), console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def _print_tables(found: Comparison) -> None:

@@ -70,9 +70,9 @@ def compare_layouts(source: PixelLayout, target: PixelLayout) -> Change:
 def quantise(frame: VideoFrame, target: OutputFormat) -> tuple[NDArray[np.generic], ...]:
     """The planes of ``frame`` as contiguous arrays in ``target``'s layout: converted, rounded and clipped.
 
-    Planes come in as ``float32`` (or integer) code values of ``frame.layout`` and ``frame.color``.
+    Planes come in as ``float32``, ``float64`` or integer code values of ``frame.layout`` and ``frame.color``.
     """
-    planes = [plane.to(torch.float32) for plane in frame.planes]
+    planes = [plane if plane.dtype == torch.float64 else plane.to(torch.float32) for plane in frame.planes]
     if frame.layout.has_alpha:
         alpha: Tensor | None = planes.pop() / frame.layout.peak
     else:

@@ -30,7 +30,7 @@ from vsr.media.hdr import ContentLight, MasteringDisplay
 from vsr.media.packets import PacketTimes
 from vsr.media.planes import frame_from_planes
 
-__all__ = ["EncoderSpec", "SegmentSink", "can_encode", "segment_format", "segment_sink"]
+__all__ = ["EncoderSpec", "SegmentSink", "can_encode", "encode_picture", "segment_format", "segment_sink"]
 
 _GLOBAL_HEADER = 1 << 22
 _BITEXACT = 1 << 23
@@ -271,28 +271,32 @@ class _PacketsSink:
         self._path.unlink(missing_ok=True)
 
 
+def encode_picture(planes: tuple[NDArray[np.generic], ...], spec: EncoderSpec) -> bytes:
+    """A complete picture file. Raises `UsageError` where the encoder refuses it."""
+    pix_fmt = _PACKED.get((spec.encoder, spec.layout.name), spec.layout.name)
+    context = av.CodecContext.create(spec.encoder, "w")
+    assert isinstance(context, VideoCodecContext)
+    _configure(context, spec, pix_fmt)
+    context.thread_count = 1
+    frame = _picture(planes, spec, pix_fmt)
+    frame.pts, frame.time_base = 0, spec.time_base
+    try:
+        return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
+    except av.error.FFmpegError as error:
+        raise _refused(spec, error) from error
+
+
 class _ImagesSink:
     """Encodes to one file that holds complete image files, one after the other."""
 
     def __init__(self, path: Path, spec: EncoderSpec) -> None:
         self._path, self._spec = path, spec
-        self._pix_fmt = _PACKED.get((spec.encoder, spec.layout.name), spec.layout.name)
         self._file = path.open("wb")
         self._packets: list[PacketTimes] = []
 
     def write(self, planes: tuple[NDArray[np.generic], ...], pts: int) -> None:
         """See `SegmentSink.write`."""
-        spec = self._spec
-        context = av.CodecContext.create(spec.encoder, "w")
-        assert isinstance(context, VideoCodecContext)
-        _configure(context, spec, self._pix_fmt)
-        context.thread_count = 1
-        frame = _picture(planes, spec, self._pix_fmt)
-        frame.pts, frame.time_base = 0, spec.time_base
-        try:
-            data = b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
-        except av.error.FFmpegError as error:
-            raise _refused(spec, error) from error
+        data = encode_picture(planes, self._spec)
         try:
             self._file.write(data)
         except OSError as error:

@@ -66,9 +66,9 @@ class DisplayTransform:
     """How a player turns the coded picture before showing it."""
 
     rotation: float = 0.0
-    """Degrees counter-clockwise, after an optional mirror."""
+    """Degrees counter-clockwise."""
     mirrored: bool = False
-    """Whether the picture is mirrored left to right first."""
+    """Whether the picture, once turned, is mirrored left to right."""
 
     def __bool__(self) -> bool:
         return bool(self.rotation) or self.mirrored

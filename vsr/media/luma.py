@@ -24,6 +24,7 @@ from vsr.media.layouts import LAYOUTS
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import view
+from vsr.media.thumbnails import thumbnail
 
 __all__ = ["LumaCode", "LumaFrame", "common_luma", "read_luma"]
 
@@ -56,6 +57,8 @@ class LumaFrame:
     """Presentation time by the file's own clock."""
     luma: NDArray[Any]
     """``(H, W)``: uint8 or uint16 samples as they are, or float32 in the common code."""
+    thumbnail: NDArray[np.uint8] | None = None
+    """`vsr.media.thumbnails.thumbnail` of the frame, where it was asked for."""
 
 
 def common_luma(infos: Sequence[MediaInfo]) -> LumaCode:
@@ -70,10 +73,13 @@ def common_luma(infos: Sequence[MediaInfo]) -> LumaCode:
     return LumaCode(depth, colors[0].full_range, colors[0].matrix)
 
 
-def read_luma(info: MediaInfo, code: LumaCode, damage: Damage, *, threads: int = 1) -> Iterator[LumaFrame]:
-    """The luma of every frame, decoded from start to end, in ``code``."""
+def read_luma(
+    info: MediaInfo, code: LumaCode, damage: Damage, *, threads: int = 1, thumbnails: bool = False
+) -> Iterator[LumaFrame]:
+    """The luma of every frame, decoded from start to end, in ``code``; ``thumbnails`` for finding cuts, too."""
     for ordinal, (pts, frame) in enumerate(view(info, threads, damage)):
-        yield LumaFrame(ordinal, pts * info.video.time_base, _luma(frame, info.video.color, code))
+        luma = _luma(frame, info.video.color, code)
+        yield LumaFrame(ordinal, pts * info.video.time_base, luma, thumbnail(frame) if thumbnails else None)
 
 
 def _luma(frame: av.VideoFrame, color: ColorSpec, code: LumaCode) -> NDArray[Any]:

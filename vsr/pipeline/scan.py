@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
 from vsr.media.decode import FrameRecord
+from vsr.media.thumbnails import thumbnail
 from vsr.pipeline.job import Span
 from vsr.registration.cuts import CutDetector
 from vsr.timeline import Segment
@@ -28,7 +27,6 @@ _log = logging.getLogger(__name__)
 DEINTERLACE_CONTEXT = 2
 """Frames the deinterlacer is given on each side of what the restorer sees."""
 
-_DETECTION_WIDTH = 256
 _FIRST_CAPS = (48, 96)
 
 
@@ -66,13 +64,6 @@ class PlannedSegment:
         """The frames that are written."""
         first = self.segment.start - self.records[0].ordinal
         return self.records[first : first + self.segment.num_frames]
-
-
-def _thumbnail(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """A small BGR picture for cut detection."""
-    width = min(frame.width, _DETECTION_WIDTH)
-    height = max(2, round(frame.height * width / frame.width))
-    return frame.reformat(max(2, width), height, "bgr24", interpolation="AREA").to_ndarray()  # type: ignore[return-value]
 
 
 class _Planner:
@@ -188,7 +179,7 @@ def plan_segments(frames: Iterable[tuple[FrameRecord, av.VideoFrame]], rules: Pl
             yield from planner.end_shot(record.ordinal)
             detector, detector_base = CutDetector(rules.cut_threshold), record.ordinal
         planner.add(record)
-        for cut in detector.push(_thumbnail(frame)):
+        for cut in detector.push(thumbnail(frame)):
             if cut > 0:
                 yield from planner.end_shot(detector_base + cut)
         known = max(detector_base, record.ordinal - detector.lag_frames)

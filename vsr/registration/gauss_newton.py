@@ -87,9 +87,9 @@ def _gradients(picture: Tensor, pixels_per_unit: float) -> tuple[Tensor, Tensor]
 def pyramid(picture: Tensor, weights: Tensor | None) -> list[Tensor]:
     """``(2, h, w)`` of picture and weights, finest first, each level the means of 2×2 pixels of the one before.
 
-    Wild pixels are replaced and have weight 0.
+    Wild pixels are replaced and have weight 0. float64 stays, everything else becomes float32.
     """
-    filled, good = without_impulses(picture.to(torch.float32))
+    filled, good = without_impulses(picture.to(torch.promote_types(picture.dtype, torch.float32)))
     levels = [torch.stack([filled, good if weights is None else good * weights.to(good)])]
     while min(levels[-1].shape[1:]) // 2 >= _COARSEST:
         levels.append(avg_pool2d(levels[-1][None], 2)[0])
@@ -112,7 +112,7 @@ def template(pictures_by_level: Sequence[Tensor]) -> list[Level]:
             ],
             dtype=torch.float64,
         )
-        rows, cols = (torch.arange(n, device=pictures.device, dtype=torch.float32) for n in pictures.shape[1:])
+        rows, cols = (torch.arange(n, device=pictures.device, dtype=pictures.dtype) for n in pictures.shape[1:])
         y, x = torch.meshgrid(
             rows * float(to_unit[1, 1]) + float(to_unit[1, 2]),
             cols * float(to_unit[0, 0]) + float(to_unit[0, 2]),

@@ -108,7 +108,7 @@ def phase_correlation(a: Tensor, b: Tensor) -> Translation:
         return nothing
     if not all(bool(torch.isfinite(t).all()) and float(t.max() - t.min()) > 1e-6 for t in (a, b)):
         return nothing
-    a, b = (without_impulses(t.to(torch.float32))[0] for t in (a, b))
+    a, b = (without_impulses(t.to(torch.promote_types(t.dtype, torch.float32)))[0] for t in (a, b))
     dy, dx, confidence = _whole_pixel_peak(_cross_power(a, b))
     height, width = a.shape
     part_a = a[max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)]

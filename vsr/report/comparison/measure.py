@@ -40,6 +40,8 @@ class Part:
     info: MediaInfo
     offset: Fraction = Fraction(0)
     """Seconds added to its times."""
+    thumbnails: bool = False
+    """Whether its frames come with small pictures for finding cuts."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class Wanted:
     """Of large pictures too, every window and every row counts."""
     offset: Fraction | Literal["start"] | None = None
     """Seconds added to B's times; ``start``: every video counts from its first frame; None: what B's manifest says."""
+
+    one_shape: bool = True
+    """Refuse videos of which one is no enlargement of the other; else they are paired, and not measured as pairs."""
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -78,10 +83,12 @@ def measure(
     damages = [Damage() for _ in infos]
     with ExitStack() as stack:
         stack.enter_context(_one_thread())
-        plan = stack.enter_context(Plan([(part.name, part.info) for part in parts], code, wanted.vmaf, wanted.exact))
+        plan = stack.enter_context(
+            Plan([(part.name, part.info) for part in parts], code, wanted.vmaf, wanted.exact, wanted.one_shape)
+        )
         streams = [
-            stack.enter_context(Overlap(_lumas(info, code, damage, len(infos)), _AHEAD_FRAMES, "luma"))
-            for info, damage in zip(infos, damages, strict=True)
+            stack.enter_context(Overlap(_lumas(part, code, damage, len(parts)), _AHEAD_FRAMES, "luma"))
+            for part, damage in zip(parts, damages, strict=True)
         ]
         alignment = Alignment[LumaFrame](streams, [part.offset for part in parts], within)
         times, ordinals = [], []
@@ -121,10 +128,10 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _lumas(info: MediaInfo, code: LumaCode, damage: Damage, num_streams: int) -> Iterator[LumaFrame]:
+def _lumas(part: Part, code: LumaCode, damage: Damage, num_streams: int) -> Iterator[LumaFrame]:
     cores = len(os.sched_getaffinity(0))
     threads = min(_MOST_THREADS, max(1, cores // (num_streams + 1)))
-    return read_luma(info, code, damage, threads=threads)
+    return read_luma(part.info, code, damage, threads=threads, thumbnails=part.thumbnails)
 
 
 def _groups(alignment: Alignment[LumaFrame], infos: Sequence[MediaInfo]) -> Iterator[tuple[LumaFrame, ...]]:

@@ -23,10 +23,17 @@ class Plan:
     where A and B differ in size, the larger one also against the smaller one, as its recording.
     """
 
-    def __init__(self, named: Sequence[tuple[str, MediaInfo]], code: LumaCode, with_vmaf: bool, exact: bool) -> None:
+    def __init__(
+        self,
+        named: Sequence[tuple[str, MediaInfo]],
+        code: LumaCode,
+        with_vmaf: bool,
+        exact: bool,
+        one_shape: bool,
+    ) -> None:
         """``named``: one to three of ``A``, ``B``, ``reference``, in this order.
 
-        Raises `UsageError` where sizes do not fit each other.
+        Raises `UsageError` where sizes do not fit each other, unless ``one_shape`` is False.
         """
         self._peak = code.peak
         self._infos = [info for _, info in named]
@@ -34,6 +41,7 @@ class Plan:
         self._sizes = [(info.video.height, info.video.width) for info in self._infos]
         self._stack = ExitStack()
         self.notes: list[str] = []
+        self._one_shape = one_shape
         widest = max(width for _, width in self._sizes)
         self._sharpness = [
             (index, SharpnessMeter(self._keys[index], self._peak, width / widest, exact=exact))
@@ -68,19 +76,38 @@ class Plan:
         if len(self._sizes) < 2 or self._sizes[0] == self._sizes[1]:
             return None
         small, large = sorted((0, 1), key=lambda index: self._sizes[index])
-        _check_shapes(self._infos[small], self._infos[large])
+        if not self._fits(small, large):
+            return None
         return large, small, RecordingMeter("", self._peak)
 
     def _wanted_pairs(self) -> list[tuple[int, int, str]]:
         """Test, truth and whom the curve is about."""
         if len(self._sizes) < 3:
             return [(1, 0, "")] if len(self._sizes) == 2 and self._sizes[0] == self._sizes[1] else []
+        pairs = []
         for index in (0, 1):
+            name = self._keys[index].upper()
+            if not self._fits(index, 2):
+                continue
+            pairs.append((index, 2, self._keys[index]))
             if self._sizes[index] != self._sizes[2]:
-                _check_shapes(self._infos[index], self._infos[2])
-                name = self._keys[index].upper()
                 self.notes.append(f"{name} is enlarged by bicubic to the size of the reference")
-        return [(0, 2, self._keys[0]), (1, 2, self._keys[1])]
+        return pairs
+
+    def _fits(self, small: int, large: int) -> bool:
+        """Whether one is an enlargement of the other, to within rounding; refuses or notes where it is not."""
+        (a_height, a_width), (b_height, b_width) = self._sizes[small], self._sizes[large]
+        drift = abs(a_width * b_height - a_height * b_width)
+        if a_width <= b_width and a_height <= b_height and drift <= max(b_width, b_height):
+            return True
+        what = (
+            f"{self._infos[small].path.name} is {a_width}x{a_height} and {self._infos[large].path.name} "
+            f"{b_width}x{b_height}: neither one size nor one shape, so their pictures cannot be compared"
+        )
+        if self._one_shape:
+            raise UsageError(what)
+        self.notes.append(what)
+        return False
 
     @property
     def ssim_grid(self) -> tuple[int, int] | None:
@@ -122,14 +149,3 @@ def _one_type(test: Luma, truth: Luma) -> tuple[Luma, Luma]:
     if test.dtype == truth.dtype:
         return test, truth
     return test.astype("float32"), truth.astype("float32")
-
-
-def _check_shapes(small: MediaInfo, large: MediaInfo) -> None:
-    """Refuse sizes of which one is no enlargement of the other, to within rounding."""
-    a, b = small.video, large.video
-    drift = abs(a.width * b.height - a.height * b.width)
-    if a.width > b.width or a.height > b.height or drift > max(b.width, b.height):
-        raise UsageError(
-            f"{small.path.name} is {a.width}x{a.height} and {large.path.name} {b.width}x{b.height}: neither one size "
-            "nor one shape, so their pictures cannot be compared"
-        )

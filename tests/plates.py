@@ -1,0 +1,148 @@
+"""A licence plate filmed by hand: truth and recording, rendered from nothing but a seed.
+
+The plate is drawn with Pillow at four times the truth's resolution and shrunk, so that the truth is no pixel art. Each
+frame sees it through a lens and a pixel under a pose of its own (shift, turn, zoom and slight perspective), read with
+quintic splines; noise and eight bits follow. None of it is code of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["PLATE", "SCALE", "PlateClip", "film", "psnr_db"]
+
+Floats = NDArray[np.float64]
+
+SCALE = 4
+"""Pixels of the truth per pixel of a frame."""
+PLATE = "KV 58 HTN"
+_FRAME_HW = (96, 144)
+_PLATE_HW = (12, 46)  # in frame pixels
+_MARGIN = 64  # truth pixels around what the frame sees
+_LENS_PX = 0.3  # Gaussian blur of the lens, in frame pixels; with the pixel's own area 0.42
+
+
+@dataclass(frozen=True)
+class PlateClip:
+    """What was filmed, and what there was to see."""
+
+    frames: list[NDArray[np.uint8]]
+    """``(h, w, 3)`` uint8 RGB."""
+    truths: list[Floats]
+    """For each frame the scene on the ×4 grid of that frame's plate, gray 0…255, ``(4 h, 4 w)`` of `roi`."""
+    roi: tuple[int, int, int, int]
+    """x, y, width, height of the plate in the frames' first pose."""
+    poses: list[Floats]
+    """(3, 3): from frame pixel indices (x, y, 1) to those of the scene at frame resolution."""
+
+
+def _scene(text: str) -> Floats:
+    """Gray scene at truth resolution with the plate in the middle, 0…255."""
+    from PIL import Image, ImageDraw, ImageFont
+    from scipy import ndimage
+    from skimage import data
+
+    height, width = (SCALE * n + 2 * _MARGIN for n in _FRAME_HW)
+    wall = np.asarray(data.brick(), dtype=np.float64)[:height, :width]
+    wall = np.pad(wall, ((0, height - wall.shape[0]), (0, width - wall.shape[1])), mode="symmetric")
+    wall = 40 + 0.45 * ndimage.gaussian_filter(wall, 2.0)
+    fine = 4
+    plate_h, plate_w = (SCALE * n for n in _PLATE_HW)
+    plate = Image.new("L", (plate_w * fine, plate_h * fine), 222)
+    draw = ImageDraw.Draw(plate)
+    font = ImageFont.load_default(int(plate_h * fine * 0.72))
+    draw.text((plate_w * fine / 2, plate_h * fine / 2), text, fill=25, font=font, anchor="mm")
+    drawn = np.asarray(plate, dtype=np.float64).reshape(plate_h, fine, plate_w, fine).mean((1, 3))
+    top, left = (height - plate_h) // 2, (width - plate_w) // 2
+    wall[top : top + plate_h, left : left + plate_w] = drawn
+    return wall
+
+
+def _poses(count: int, rng: np.random.Generator, tremor_px: float, tilt: float) -> list[Floats]:
+    """Of a hand: drift and tremor, turning and tilting a little about the middle of the frame."""
+    middle = np.array([(_FRAME_HW[1] - 1) / 2, (_FRAME_HW[0] - 1) / 2])
+    walk = np.cumsum(rng.standard_normal((count, 2)) * tremor_px, axis=0)
+    walk = 6 * np.tanh((walk - walk[0]) / 6)
+    poses = []
+    for number in range(count):
+        angle, zoom = 0.012 * rng.standard_normal(), 1 + 0.008 * rng.standard_normal()
+        tilts = tilt * rng.standard_normal(2)
+        to_middle, back = np.eye(3), np.eye(3)
+        to_middle[:2, 2], back[:2, 2] = -middle, middle + walk[number]
+        turn = np.array(
+            [
+                [zoom * np.cos(angle), -zoom * np.sin(angle), 0],
+                [zoom * np.sin(angle), zoom * np.cos(angle), 0],
+                [tilts[0], tilts[1], 1],
+            ]
+        )
+        poses.append(back @ (np.eye(3) if number == 0 else turn) @ to_middle)
+    return poses
+
+
+def _seen(filtered: Floats, pose: Floats, x: Floats, y: Floats) -> Floats:
+    """The spline-filtered scene where the frame's pixels ``(x, y)`` look."""
+    from scipy import ndimage
+
+    scene_x, scene_y, depth = (row[0] * x + row[1] * y + row[2] for row in pose)
+    cols = (scene_x / depth + 0.5) * SCALE - 0.5 + _MARGIN
+    rows = (scene_y / depth + 0.5) * SCALE - 0.5 + _MARGIN
+    found: Floats = ndimage.map_coordinates(filtered, (rows, cols), order=5, mode="mirror", prefilter=False)
+    return found
+
+
+def _through_lens(scene: Floats) -> Floats:
+    """A Gaussian lens and the area of a pixel, which is four truth pixels wide: the box is centred by two halves."""
+    from scipy import ndimage
+
+    blurred: Floats = ndimage.gaussian_filter(scene, _LENS_PX * SCALE)
+    for axis in (0, 1):
+        box = np.array([0.5, *[1.0] * (SCALE - 1), 0.5]) / SCALE
+        blurred = ndimage.convolve1d(blurred, box, axis=axis, mode="mirror")
+    return blurred
+
+
+def film(
+    count: int = 30,
+    *,
+    text: str = PLATE,
+    noise: float = 8.0,
+    seed: int = 3,
+    tremor_px: float = 0.8,
+    tilt: float = 1.5e-4,
+    blurred: Sequence[int] = (),
+) -> PlateClip:
+    """``count`` frames of the plate with Gaussian noise of ``noise`` code values; ``blurred`` ones were shaken."""
+    from scipy import ndimage
+
+    rng = np.random.default_rng(seed)
+    scene = _scene(text)
+    seen = _through_lens(scene)
+    sharp, lens, shaken = (
+        ndimage.spline_filter(picture, order=5, mode="mirror")
+        for picture in (scene, seen, ndimage.uniform_filter1d(seen, 5 * SCALE, axis=1))
+    )
+    poses = _poses(count, rng, tremor_px, tilt)
+    height, width = _FRAME_HW
+    roi_h, roi_w = (n + 6 for n in _PLATE_HW)
+    left, top = (width - roi_w) // 2, (height - roi_h) // 2
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    fine_y, fine_x = ((np.mgrid[: roi_h * SCALE, : roi_w * SCALE] + 0.5) / SCALE - 0.5).astype(np.float64)
+    frames, truths = [], []
+    for number, pose in enumerate(poses):
+        clean = _seen(shaken if number in blurred else lens, pose, x, y)
+        noisy = clean + noise * rng.standard_normal(clean.shape)
+        gray = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+        frames.append(np.repeat(gray[..., None], 3, axis=2))
+        truths.append(_seen(sharp, pose, fine_x + left, fine_y + top))
+    return PlateClip(frames, truths, (left, top, roi_w, roi_h), poses)
+
+
+def psnr_db(picture: Floats, truth: Floats, crop: int = SCALE) -> float:
+    """PSNR of gray pictures in 0…255 without a border of ``crop`` pixels."""
+    inner = (slice(crop, -crop), slice(crop, -crop))
+    return float(20 * np.log10(255 / np.sqrt(np.mean((picture[inner] - truth[inner]) ** 2))))

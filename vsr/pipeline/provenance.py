@@ -1,0 +1,43 @@
+"""What every output says of itself: the software, and whether a generative model took part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from vsr.media.picture_text import PictureText
+from vsr.restorers import Evidence
+
+__all__ = ["label", "picture_text", "sentence"]
+
+_SENTENCES: Mapping[Evidence, str] = {
+    "interpolation": "pixels of each frame itself, interpolated; no generative model took part",
+    "observation-model": "recorded frames through an imaging model; no generative model took part",
+    "learned": "a learned model took part; no generative model took part",
+    "generative": "a generative model took part: detail may be invented",
+}
+_NAMES = ("encoder", "encoding_tool", "provenance", "comment", "software")
+_OURS = "vsr "
+_MOST_CHARACTERS = 600
+
+
+def sentence(evidence: Evidence) -> str:
+    """One sentence about what a result rests on."""
+    return _SENTENCES[evidence]
+
+
+def picture_text(method: str, evidence: Evidence, source_tags: Mapping[str, str]) -> PictureText:
+    """The same for pictures; ``source_tags`` are the source's, whose own words, if it was ours, are handed on."""
+    said = next(
+        (value for key, value in source_tags.items() if key.lower() in _NAMES and value.startswith(_OURS)), None
+    )
+    comment = f"{method}: {sentence(evidence)}"
+    if said is not None:
+        comment = f"{comment}; its source said: {said}"[:_MOST_CHARACTERS]
+    return PictureText(f"vsr {version('vsr')}", comment)
+
+
+def label(method: str, evidence: Evidence, source_tags: Mapping[str, str]) -> str:
+    """`picture_text` in one line, for the tags of a container."""
+    text = picture_text(method, evidence, source_tags)
+    return f"{text.software} {text.comment}"

@@ -1,0 +1,131 @@
+"""The curves of a report: agreement with the input, with a reference, sharpness, and what the method found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from vsr.report.comparison import METRICS, Comparison, Curve
+from vsr.report.page.charts import Chart, Line, Mark, chart
+from vsr.report.page.records import Pair
+from vsr.report.page.survey import Survey
+
+__all__ = ["noise_limit", "report_charts"]
+
+_CONSISTENT_DB = 45.0
+"""LR-PSNR from which results count as consistent (NTIRE 2021 challenge on the space of super-resolved images)."""
+_FINDINGS = {
+    "frames_used": ("Frames used", "", 1, 1.0, "frames that a pixel rests on"),
+    "confidence": ("Confidence", "", 2, 1.0, "0 to 1"),
+    "noise_sigma": ("Noise and misregistration", "of 255", 2, 255.0, "standard deviation"),
+    "psf_sigma_px": ("Blur", "px", 2, 1.0, "standard deviation, in input pixels"),
+}
+_PAIR_TITLES = {
+    "lr_psnr": "LR-PSNR: the output, made small again, against the input",
+    "psnr": "PSNR against the reference",
+    "ssim": "SSIM against the reference",
+}
+_ABOUT = {"a": "input", "b": "output", "reference": "reference"}
+
+
+def report_charts(
+    found: Survey, segments: Sequence[Mapping[str, Any]], findings: Mapping[str, float], marks: Sequence[Mark]
+) -> list[Chart]:
+    """All charts that there is something for; ``findings`` are means over the video."""
+    comparison = found.comparison
+    times = _output_seconds(found)
+    duration = float(found.pairs[-1].seconds - found.pairs[0].seconds) or 1.0
+    cuts = [float(found.pairs[cut].seconds - found.pairs[0].seconds) for cut in found.cuts]
+    has_input = found.pairs[0].input is not None
+    charts = []
+    for metric in ("lr_psnr", "psnr", "ssim", "sharpness"):
+        curves = [curve for curve in comparison.curves if curve.metric == metric]
+        lines = [Line(_line_label(curve, has_input), times, curve.values) for curve in _output_first(curves)]
+        known = METRICS[metric]
+        title = _title(metric, comparison, has_input)
+        level = _level(findings) if metric == "lr_psnr" else None
+        if lines:
+            drawn = chart(
+                title,
+                known.unit,
+                lines,
+                duration=duration,
+                decimals=known.decimals,
+                cuts=cuts,
+                marks=marks,
+                level=level,
+            )
+            charts.append(drawn)
+    charts += _finding_charts(found.pairs, segments, duration, cuts)
+    return [each for each in charts if each is not None]
+
+
+def noise_limit(findings: Mapping[str, float]) -> float | None:
+    """LR-PSNR in dB that noise of the input allows a result which does not repeat it; None where it is unknown."""
+    sigma = findings.get("noise_sigma")
+    return -20 * math.log10(sigma) if sigma else None
+
+
+def _level(findings: Mapping[str, float]) -> tuple[float, str]:
+    limit = noise_limit(findings)
+    return (limit, "what noise allows") if limit is not None else (_CONSISTENT_DB, "45 dB")
+
+
+def _output_seconds(found: Survey) -> list[float]:
+    """Times of the measured frames, from the first frame of the output."""
+    start = found.pairs[0].seconds
+    measured = found.pairs[:: found.comparison.every]
+    return [float(pair.seconds - start) for pair in measured]
+
+
+def _output_first(curves: Sequence[Curve]) -> list[Curve]:
+    return sorted(curves, key=lambda curve: ("b", "", "a", "reference").index(curve.about))
+
+
+def _line_label(curve: Curve, has_input: bool) -> str:
+    if curve.metric in ("psnr", "ssim") and curve.about == "a":
+        return "input, enlarged by bicubic"
+    return _ABOUT.get(curve.about, "output")
+
+
+def _title(metric: str, comparison: Comparison, has_input: bool) -> str:
+    if metric == "sharpness":
+        return "Sharpness: step between neighbouring pixels"
+    with_reference = any(side.name == "reference" for side in comparison.sides)
+    if metric in ("psnr", "ssim") and has_input and not with_reference:
+        return f"{METRICS[metric].label} of the output against the input"
+    return _PAIR_TITLES[metric]
+
+
+def _finding_charts(
+    pairs: Sequence[Pair], segments: Sequence[Mapping[str, Any]], duration: float, cuts: Sequence[float]
+) -> list[Chart | None]:
+    """Steps: one value a segment."""
+    if not segments:
+        return []
+    starts = _segment_starts(pairs, segments)
+    charts = []
+    for name, (label, unit, decimals, factor, summary) in _FINDINGS.items():
+        values = [segment["findings"].get(name) for segment in segments]
+        if any(value is not None for value in values):
+            scaled = [None if value is None else factor * value for value in values]
+            line = Line("output", starts, scaled, is_step=True)
+            title = f"{label}: {summary}"
+            charts.append(chart(title, unit, [line], duration=duration, decimals=decimals, cuts=cuts))
+    return charts
+
+
+def _segment_starts(pairs: Sequence[Pair], segments: Sequence[Mapping[str, Any]]) -> list[float]:
+    """When each segment begins, from the first frame of the output. Segments count source frames."""
+    first, num_source = segments[0]["start"], segments[-1]["stop"] - segments[0]["start"]
+    last = pairs[-1]
+    each = Fraction(max(1, last.output + 1), max(1, num_source))
+    per_frame = max(1, round(each))  # two pictures of a frame where fields were made into frames
+    by_output = {pair.output: pair.seconds for pair in pairs}
+    known, starts = pairs[0].seconds, []
+    for segment in segments:
+        known = by_output.get((segment["start"] - first) * per_frame, known)
+        starts.append(float(known - pairs[0].seconds))
+    return starts

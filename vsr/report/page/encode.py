@@ -1,0 +1,88 @@
+"""Pictures as data URIs, all of one quality: the best that fits the room there is."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.errors import MachineError
+from vsr.report.page.pictures import Gathered
+
+__all__ = ["Encoded", "data_uri", "encode_pictures", "jpeg", "thumbnail"]
+
+Picture = NDArray[np.uint8]
+
+_QUALITIES = (95, 90, 84, 78, 70, 60, 50)
+_THUMBNAIL_WIDTH = 160
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Pictures as WebP files, by the output's ordinal."""
+
+    before: Mapping[int, bytes]
+    after: Mapping[int, bytes]
+    quality: int
+
+    @property
+    def num_bytes(self) -> int:
+        """Of all files."""
+        return sum(len(data) for data in (*self.before.values(), *self.after.values()))
+
+
+def data_uri(kind: str, data: bytes) -> str:
+    """``data`` of media type ``kind`` as a URI."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def encode_pictures(gathered: Gathered, room: int) -> Encoded:
+    """All pictures as WebP within ``room`` bytes, or at the lowest quality there is."""
+    encoded = _encoded(gathered, _QUALITIES[0])
+    for place, quality in enumerate(_QUALITIES[1:], 1):
+        if encoded.num_bytes <= room:
+            break
+        if place + 1 < len(_QUALITIES) and encoded.num_bytes > 2 * room:
+            continue  # one step down is not enough
+        encoded = _encoded(gathered, quality)
+    return encoded
+
+
+def _encoded(gathered: Gathered, quality: int) -> Encoded:
+    before = {ordinal: _webp(picture, quality) for ordinal, picture in gathered.before.items()}
+    after = {ordinal: _webp(picture, quality) for ordinal, picture in gathered.after.items()}
+    return Encoded(before, after, quality)
+
+
+def _webp(picture: Picture, quality: int) -> bytes:
+    import cv2
+
+    return _file(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, quality])
+
+
+def thumbnail(picture: Picture) -> bytes:
+    """A small JPEG."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    size = (_THUMBNAIL_WIDTH, max(1, round(height * _THUMBNAIL_WIDTH / width)))
+    return jpeg(np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), 75)
+
+
+def jpeg(picture: Picture, quality: int) -> bytes:
+    """A JPEG file."""
+    import cv2
+
+    return _file(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def _file(suffix: str, picture: Picture, options: Sequence[int]) -> bytes:
+    import cv2
+
+    is_encoded, data = cv2.imencode(suffix, picture[:, :, ::-1], list(options))
+    if not is_encoded:
+        raise MachineError(f"OpenCV cannot encode a {suffix} of {picture.shape[1]}x{picture.shape[0]}")
+    return data.tobytes()

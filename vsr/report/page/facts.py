@@ -1,0 +1,172 @@
+"""What a manifest says, in the words of a report page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vsr.media.color import COLOR_NAMES
+from vsr.restorers.findings import describe_findings
+
+__all__ = ["Evidence", "Facts", "Row", "describe_evidence", "read_facts"]
+
+Row = tuple[str, str]
+"""A name and what there is to say about it."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a result rests on."""
+
+    kind: str
+    """``recorded``, ``learned`` or ``invented``, for the looks of the page."""
+    title: str
+    sentence: str
+    generative: str
+    """Whether a generative model took part, in a sentence."""
+
+
+_EVIDENCE = {
+    "interpolation": (
+        "recorded",
+        "Interpolation",
+        "Every pixel is computed from recorded pixels of the same frame. Nothing was added.",
+    ),
+    "observation-model": (
+        "recorded",
+        "Reconstruction from the recording",
+        "Every pixel rests on samples that the camera recorded, in the frame itself and in its neighbours, put "
+        "together through a model of lens and sensor.",
+    ),
+    "learned": (
+        "learned",
+        "Learned restoration",
+        "A network trained on other pictures took part. Detail may come from its training rather than from the "
+        "recording.",
+    ),
+    "generative": (
+        "invented",
+        "Generative model",
+        "A generative model took part. It invents plausible detail that was not recorded: this picture is no evidence.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The rows of a page's tables."""
+
+    input_name: str
+    output_name: str
+    evidence: Evidence
+    head: Sequence[Row]
+    """The few that everybody wants to know."""
+    files: Sequence[Row]
+    method: Sequence[Row]
+    findings: Sequence[str]
+    settings: Sequence[Row]
+    damage: Sequence[str]
+    """Damage and mended times in words; empty where there was none."""
+    events: Sequence[str]
+    """The first events, one by one."""
+    remarks: Sequence[str]
+    """Assumptions, and what was left out."""
+    software: Sequence[Row]
+
+
+def describe_evidence(name: str, is_generative: bool) -> Evidence:
+    """Words for a class of evidence; a class that this version does not know is said so."""
+    kind, title, sentence = _EVIDENCE.get(
+        name, ("learned", f"Evidence class {name!r}", "This version of vsr does not know that class.")
+    )
+    took_part = "A generative model took part." if is_generative else "No generative model took part."
+    return Evidence("invented" if is_generative else kind, title, sentence, took_part)
+
+
+def read_facts(manifest: Mapping[str, Any], output: Path) -> Facts:
+    """The tables of a page, from a manifest."""
+    source, result, method = manifest["input"], manifest["output"], manifest["method"]
+    video, encoder, times = source["video"], result["encoder"], manifest["times"]
+    seconds, frames = float(manifest["seconds"]), int(times["num_frames"])
+    sizes = f"{video['width']}×{video['height']} → {encoder['width']}×{encoder['height']}"
+    return Facts(
+        input_name=Path(source["path"]).name,
+        output_name=output.parent.name if "%" in output.name else output.name,
+        evidence=describe_evidence(method["evidence"], bool(method["generative"])),
+        head=[
+            ("Size", sizes),
+            ("Frames", str(frames)),
+            ("Method", method["name"]),
+            ("Restored", str(manifest["written"]).replace("T", " ").replace("+00:00", " UTC")),
+        ],
+        files=_file_rows(source, result, times),
+        method=_method_rows(manifest),
+        findings=describe_findings(method["findings"]),
+        settings=[(name, _plain(value)) for name, value in manifest["settings"].items()],
+        damage=_damage(manifest["damage"]),
+        events=[str(event) for event in manifest["damage"]["events"]],
+        remarks=[*map(str, manifest["assumptions"]), *(f"left out: {text}" for text in result["dropped"])],
+        software=[
+            ("Processor", str(manifest["device"])),
+            ("Time taken", f"{seconds:.1f} s" + (f", {frames / seconds:.2f} frames a second" if seconds > 0 else "")),
+            *((str(name), str(version)) for name, version in manifest["versions"].items()),
+        ],
+    )
+
+
+def _file_rows(source: Mapping[str, Any], result: Mapping[str, Any], times: Mapping[str, Any]) -> list[Row]:
+    video, encoder = source["video"], result["encoder"]
+    quality = "lossless" if encoder.get("lossless") or encoder.get("quality") is None else f"crf {encoder['quality']}"
+    digests = list(result["files"].values())
+    exact = "exactly those of the input" if times["exact"] else "those of the input, rounded once to the file's clock"
+    shift = str(times["shift_seconds"])
+    rows = [
+        ("Input", str(source["path"])),
+        ("Input picture", f"{video['codec']} {video['width']}×{video['height']} {video['pix_fmt']}, {_color(video)}"),
+        ("Input SHA-256", str(source["sha256"] or "none: an image sequence")),
+        ("Output", str(result["path"])),
+        (
+            "Output picture",
+            f"{encoder['codec']} {encoder['width']}×{encoder['height']} {encoder['layout']['name']}, {quality}",
+        ),
+        ("Output SHA-256", str(digests[0]) if len(digests) == 1 else f"{len(digests)} files, in the manifest"),
+        ("Times", exact + ("" if shift in ("0/1", "0") else f", less {shift} s")),
+    ]
+    if result["copied_streams"]:
+        rows.append(("Copied streams", ", ".join(map(str, result["copied_streams"]))))
+    return rows
+
+
+def _color(video: Mapping[str, Any]) -> str:
+    color = video["color"]
+    names = [COLOR_NAMES[key].get(color[key], str(color[key])) for key in ("primaries", "transfer", "matrix")]
+    return f"{'/'.join(names)}, {'full' if color['full_range'] else 'video'} range"
+
+
+def _method_rows(manifest: Mapping[str, Any]) -> list[Row]:
+    method = manifest["method"]
+    rows = [("Method", str(method["name"])), ("Evidence class", str(method["evidence"]))]
+    if method.get("model"):
+        rows.append(("Model", _plain(method["model"])))
+    rows += [(str(name), _plain(value)) for name, value in method["options"].items()]
+    if manifest["deinterlace"] != "off":
+        rows.append(("Deinterlaced", f"one picture a {manifest['deinterlace']}"))
+    return rows
+
+
+def _damage(damage: Mapping[str, Any]) -> list[str]:
+    parts = [
+        ("decode_errors", "packets could not be decoded"),
+        ("corrupt_frames", "frames are damaged and were concealed by the decoder"),
+        ("read_errors", "places in the file could not be read"),
+        ("mended_times", "frames had a missing, repeated or backward time, which was moved"),
+    ]
+    return [f"{damage[name]} {words}" for name, words in parts if damage.get(name)]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    return "—" if value is None else "yes" if value is True else "no" if value is False else str(value)

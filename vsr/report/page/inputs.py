@@ -1,0 +1,53 @@
+"""Whether output and input are still the files that a manifest speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vsr.errors import VerificationError, VsrError
+from vsr.media.images import is_numbered
+from vsr.media.probe import MediaInfo
+from vsr.media.reading import probe
+from vsr.pipeline.manifest import output_files
+from vsr.pipeline.sidecar import file_digest
+
+__all__ = ["FoundInput", "find_input"]
+
+
+@dataclass(frozen=True)
+class FoundInput:
+    """The input, if it can be shown."""
+
+    info: MediaInfo | None
+    notes: tuple[str, ...] = ()
+    """Why it cannot."""
+
+
+def find_input(output: Path, manifest: Mapping[str, Any]) -> FoundInput:
+    """The input of ``output``. Raises `VerificationError` where the output is missing or another file."""
+    _check_output(output, manifest)
+    place, recorded = Path(manifest["input"]["path"]), manifest["input"]["sha256"]
+    if "://" in str(manifest["input"]["path"]):
+        return FoundInput(None, (f"the input is not shown: {manifest['input']['path']} is not on this machine",))
+    if not (place.is_file() or place.is_dir() or is_numbered(place)):
+        return FoundInput(None, (f"the input is not shown: {place} is not here any more",))
+    if recorded is not None and place.is_file() and file_digest(place) != recorded:
+        return FoundInput(None, (f"the input is not shown: {place} has changed since",))
+    fps = manifest["settings"].get("fps")
+    try:
+        return FoundInput(probe(place, Fraction(fps) if fps else None))
+    except VsrError as error:
+        return FoundInput(None, (f"the input is not shown: {error}",))
+
+
+def _check_output(output: Path, manifest: Mapping[str, Any]) -> None:
+    if not (output.parent.is_dir() if is_numbered(output) else output.is_file()):
+        raise VerificationError(f"{output}: no such output")
+    recorded = manifest["output"]["files"]
+    found = [file_digest(path) for path in output_files(output)]
+    if sorted(found) != sorted(recorded.values()):
+        raise VerificationError(f"{output}: is not the output that its manifest describes; vsr verify tells more")

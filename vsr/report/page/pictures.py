@@ -1,0 +1,168 @@
+"""The second pass: pictures of the frames that are shown, and the excerpt as a video, before and after side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.media.decode import Damage
+from vsr.media.display import Box, Frame, displayed, resized, upright
+from vsr.media.probe import MediaInfo
+from vsr.media.reading import view
+from vsr.media.small_clip import encode_small_clip
+from vsr.report.page.records import Excerpt, Pair, Pick
+from vsr.report.side_by_side import busiest_crop
+
+__all__ = ["Gathered", "gather"]
+
+Picture = NDArray[np.uint8]
+
+_PANE_WIDTH, _PANE_HEIGHT = 560, 420  # largest detail that the video shows, in pixels of the output
+_GAP = 8
+_MARGIN = 4  # pixels of the input around a detail, for the kernel that enlarges it
+
+
+@dataclass
+class Gathered:
+    """Pictures as they are shown, ``(H, W, 3)`` uint8."""
+
+    before: dict[int, Picture] = field(default_factory=dict)
+    """By the output's ordinal, at the input's own size."""
+    after: dict[int, Picture] = field(default_factory=dict)
+    most_pixels_wide: int = 0
+    """Width of the output as shown before it was made smaller."""
+    clip: bytes = b""
+    poster: Picture | None = None
+    """Its first picture."""
+    is_detail: bool = False
+    """Whether the video shows a detail."""
+
+
+def gather(
+    output: MediaInfo,
+    source: MediaInfo | None,
+    picks: Sequence[Pick],
+    excerpt: Excerpt | None,
+    *,
+    largest: tuple[int, int],
+    clip_bytes: int,
+) -> Gathered:
+    """Decode both again up to the last frame that is needed. ``largest`` is the width and height to shrink to."""
+    wanted = {pick.pair.output: pick.pair for pick in picks}
+    moving = {pair.output: pair for pair in excerpt.pairs} if excerpt else {}
+    gathered = Gathered()
+    maker = _Maker(output, source, gathered, largest)
+    pairs = [pair for _, pair in sorted({**wanted, **moving}.items())]
+    frames = maker.run(pairs, set(wanted), set(moving))
+    if not moving:
+        for _ in frames:
+            raise AssertionError("no frame was asked for")
+        return gathered
+    times = [pair.seconds for pair in moving.values()]
+    length = max(times) - min(times)
+    rate = Fraction(len(times) - 1) / length if length else Fraction(25)
+    seconds = float(length) + float(1 / rate)
+    gathered.clip = encode_small_clip(frames, rate, bits_per_second=int(8 * clip_bytes / max(seconds, 1.0)))
+    return gathered
+
+
+def _frames(info: MediaInfo, ordinals: Sequence[int]) -> Iterator[Frame]:
+    """The frames with these ordinals, rising, by a decode from the start."""
+    wanted = iter(ordinals)
+    following = next(wanted, None)
+    for ordinal, (_, frame) in enumerate(view(info, 1, Damage())):
+        while following == ordinal:  # one frame of the input may have made two of the output
+            yield frame
+            following = next(wanted, None)
+        if following is None:
+            return
+
+
+class _Maker:
+    """Walks through both videos side by side."""
+
+    def __init__(
+        self, output: MediaInfo, source: MediaInfo | None, gathered: Gathered, largest: tuple[int, int]
+    ) -> None:
+        self._output, self._source, self._gathered, self._largest = output, source, gathered, largest
+        self._box: Box | None = None
+
+    def run(self, pairs: Sequence[Pair], picked: set[int], moving: set[int]) -> Iterator[tuple[Fraction, Picture]]:
+        """Keeps the pictures of ``picked``; yields a picture of both versions for each of ``moving``."""
+        afters = _frames(self._output, [pair.output for pair in pairs])
+        befores = (
+            _frames(self._source, [pair.input for pair in pairs if pair.input is not None]) if self._source else None
+        )
+        start: Fraction | None = None
+        for pair in pairs:
+            after = next(afters)
+            before = next(befores) if befores is not None else None
+            if pair.output in picked:
+                self._keep(pair, after, before)
+            if pair.output in moving:
+                start = pair.seconds if start is None else start
+                yield pair.seconds - start, self._together(after, before)
+
+    def _keep(self, pair: Pair, after: Frame, before: Frame | None) -> None:
+        picture = upright(displayed(after, self._output.video.color), self._output.video.display)
+        self._gathered.most_pixels_wide = picture.shape[1]
+        self._gathered.after[pair.output] = self._fitted(picture)
+        if before is not None and self._source is not None:
+            seen = upright(displayed(before, self._source.video.color), self._source.video.display)
+            self._gathered.before[pair.output] = self._fitted(seen)
+
+    def _fitted(self, picture: Picture) -> Picture:
+        height, width = picture.shape[:2]
+        factor = min(1.0, self._largest[0] / width, self._largest[1] / height)
+        return resized(picture, max(1, round(height * factor)), max(1, round(width * factor)))
+
+    def _together(self, after: Frame, before: Frame | None) -> Picture:
+        if self._box is None:
+            self._box = self._choose(after)
+        panes = []
+        if before is not None and self._source is not None:
+            panes.append(upright(self._enlarged(before, self._source), self._output.video.display))
+        detail = displayed(after, self._output.video.color, self._box)
+        panes.append(upright(detail, self._output.video.display))
+        height, width = (size // 2 * 2 for size in panes[0].shape[:2])
+        panes = [pane[:height, :width] for pane in panes]
+        gap = np.zeros((height, _GAP, 3), np.uint8)
+        sheet = panes[0] if len(panes) == 1 else np.concatenate([panes[0], gap, panes[1]], axis=1)
+        if self._gathered.poster is None:
+            self._gathered.poster = sheet
+        return sheet
+
+    def _choose(self, after: Frame) -> Box:
+        """The busiest part of the first frame, on even pixels."""
+        picture = displayed(after, self._output.video.color)
+        height, width = min(picture.shape[0], _PANE_HEIGHT), min(picture.shape[1], _PANE_WIDTH)
+        self._gathered.is_detail = (height, width) != picture.shape[:2]
+        top, left = busiest_crop(picture, height, width) if min(picture.shape[:2]) > 1 else (0, 0)
+        return Box(top // 4 * 4, left // 4 * 4, height, width)
+
+    def _enlarged(self, before: Frame, source: MediaInfo) -> Picture:
+        """What ``self._box`` shows, from the input: enlarged by bicubic to the output's pixels."""
+        assert self._box is not None
+        box, video, target = self._box, source.video, self._output.video
+        top, rows, skip_y, full_h = _span(box.top, box.height, video.height, target.height)
+        left, columns, skip_x, full_w = _span(box.left, box.width, video.width, target.width)
+        part = displayed(before, video.color, Box(top, left, rows, columns))
+        large = resized(part, full_h, full_w)
+        return np.ascontiguousarray(large[skip_y : skip_y + box.height, skip_x : skip_x + box.width])
+
+
+def _span(start: int, length: int, small: int, large: int) -> tuple[int, int, int, int]:
+    """The part of the input, along one axis, that makes pixels ``start`` to ``start + length`` of the output.
+
+    Its start and length in input pixels (both map to whole output pixels, or reach the ends), how many output pixels
+    to skip at its start, and its size in output pixels.
+    """
+    scale = Fraction(large, small)
+    unit = 4 * scale.denominator  # whole chroma blocks on one side, whole pixels on the other
+    first = max(0, int(start / scale) - _MARGIN) // unit * unit
+    last = min(small, -(-(int((start + length) / scale) + 1 + _MARGIN) // unit) * unit)
+    return first, last - first, start - int(first * scale), round((last - first) * scale)

@@ -1,0 +1,1 @@
+"""One sharp still from many frames, and the record that proves it."""

@@ -1,0 +1,117 @@
+"""Which frames a still is made from: how sharp each shows the region, and how well it was registered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vsr.observation import GaussianBlur
+from vsr.registration import Registration, reject_frames
+from vsr.stills.boxes import Box, points_moved
+from vsr.stills.tracking import Sighting
+
+__all__ = ["Candidate", "choose", "frame_noise", "sharpness"]
+
+_SMOOTH = GaussianBlur(1.0, 1.0)
+_SLOPE_OF_NOISE = 0.159  # standard deviation of central differences of white noise of 1, seen through `_SMOOTH`
+_LEAST_SHARPNESS = 0.7  # of the reference frames' usual: less was shaken or out of focus
+_USUAL_PX = 0.25  # deviation of registration at which a frame counts half
+_NOISE_STEP = 4  # every so many rows and columns tell a frame's noise
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is known of a frame before the still is made."""
+
+    number: int
+    """Place in the window."""
+    registration: Registration
+    steps: int
+    """Registrations that were composed."""
+    sharpness: float
+    """Of the region there; 1 is usual among the frames. 0 where it was not seen."""
+    reason: str
+    """Why it is left out; empty for frames that are used."""
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the still is made from it."""
+        return not self.reason
+
+
+def frame_noise(luma: Tensor) -> float:
+    """Standard deviation of the noise of ``luma`` ``(h, w)``, 0…1 (Immerkær 1996, with a median against edges)."""
+    middle = luma[1:-1, 1:-1]
+    cross = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
+    corners = luma[:-2, :-2] + luma[:-2, 2:] + luma[2:, :-2] + luma[2:, 2:]
+    residual = (4 * middle - 2 * cross + corners)[::_NOISE_STEP, ::_NOISE_STEP].abs()
+    return 1.4826 * float(residual.median()) / 6 if residual.numel() else 0.0
+
+
+def sharpness(luma: Tensor, box: Box) -> float:
+    """Root mean square slope of ``luma`` ``(h, w)`` in ``box``, per pixel, without what its noise adds."""
+    smooth = _SMOOTH.A(luma)
+    slope_y, slope_x = torch.zeros_like(smooth), torch.zeros_like(smooth)
+    slope_y[1:-1] = (smooth[2:] - smooth[:-2]) / 2
+    slope_x[:, 1:-1] = (smooth[:, 2:] - smooth[:, :-2]) / 2
+    energy = float((box.of(slope_y).square() + box.of(slope_x).square()).mean())
+    return math.sqrt(max(0.0, energy - 2 * (_SLOPE_OF_NOISE * frame_noise(luma)) ** 2))
+
+
+def _place_of(box: Box, matrix: Tensor, size_yx: tuple[int, int]) -> Box:
+    """The upright box around where ``matrix`` puts ``box``, as far as the frame goes."""
+    corners = box.corners()
+    x, y = points_moved(matrix, corners[0], corners[1])
+    left, top = max(0, math.floor(float(x.min()))), max(0, math.floor(float(y.min())))
+    right, bottom = min(size_yx[1], math.ceil(float(x.max())) + 1), min(size_yx[0], math.ceil(float(y.max())) + 1)
+    return Box(left, top, max(1, right - left), max(1, bottom - top))
+
+
+def choose(
+    lumas: Sequence[Tensor],
+    sightings: Sequence[Sighting],
+    repeats: Sequence[int | None],
+    reference: int,
+    box: Box,
+    most: int,
+) -> list[Candidate]:
+    """Judge every frame of the window; at most ``most`` are used, the reference always.
+
+    Left out are frames in which the region was not found or looks otherwise, that repeat an earlier frame
+    (``repeats`` names it), in which the region is much less sharp than usual, and then those that promise least:
+    sharpness, less for uncertain registration, decides.
+    """
+    size = (int(lumas[reference].shape[0]), int(lumas[reference].shape[1]))
+    shown = [
+        sharpness(luma, _place_of(box, sighting.registration.matrix, size)) if sighting.registration.converged else 0.0
+        for luma, sighting in zip(lumas, sightings, strict=True)
+    ]
+    seen = sorted(value for value, sighting in zip(shown, sightings, strict=True) if sighting.registration.converged)
+    usual = seen[len(seen) // 2] or 1.0
+    judged = reject_frames(
+        [sighting.registration for sighting in sightings], noise_floor=max(frame_noise(luma) for luma in lumas)
+    )
+    reasons = []
+    for number, rejection in enumerate(judged):
+        reason = rejection.reason
+        if not reason and repeats[number] is not None:
+            reason = f"it repeats frame {repeats[number]}"
+        if not reason and shown[number] < _LEAST_SHARPNESS * usual:
+            reason = f"the region is blurred: {shown[number] / usual:.2f} of the usual sharpness"
+        reasons.append("" if number == reference else reason)
+    worth = [
+        shown[n] / usual / (1 + (sighting.registration.deviation_px / _USUAL_PX) ** 2)
+        for n, sighting in enumerate(sightings)
+    ]
+    worth[reference] = math.inf
+    good = sorted((n for n, reason in enumerate(reasons) if not reason), key=lambda n: (-worth[n], n))
+    for number in good[most:]:
+        reasons[number] = f"{most} others promise more"
+    return [
+        Candidate(n, sighting.registration, sighting.steps, shown[n] / usual, reasons[n])
+        for n, sighting in enumerate(sightings)
+    ]

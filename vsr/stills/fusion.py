@@ -1,0 +1,236 @@
+"""One picture from the chosen frames: picture, motions, brightness and trust improved in turn.
+
+Every round solves for the picture with the default solver, predicts all samples from it, moves each frame to where it
+fits better, matches its brightness, and trusts each neighbourhood by how well it fits. All frames count alike, whatever
+their place, except that the reference is believed where the others do not agree with the picture: there one frame is
+sharpened, and nothing ghosts. Large regions are solved in parts; what concerns whole frames is added up over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from vsr.observation import LinearOperator, ObservationModel, reading_blur
+from vsr.registration import MotionModel, match_brightness
+from vsr.solvers import DEFAULT_SOLVER, Observations, find_solver
+from vsr.solvers.base import residual_sigma
+from vsr.solvers.huber_btv import HuberBtvOptions
+from vsr.stills.boxes import Box
+from vsr.stills.canvas import Canvas, View, tiles
+from vsr.stills.refining import MotionSums
+from vsr.stills.trust import trust_of_misfit
+
+__all__ = ["Fused", "Imaging", "Part", "fuse"]
+
+_SAMPLES = 1 << 14  # of each frame, evenly thinned, that tell its noise and brightness
+_LEAST_WEIGHT = 0.1
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """What is assumed of camera and scene."""
+
+    psf_sigma_px: float
+    """Standard deviation of lens and pixel blur, in frame pixels."""
+    regularization: float
+    """Strength of the smoothness prior, times the solver's usual."""
+
+    def blur(self, scale: float) -> LinearOperator:
+        """B on a fine grid of ``scale``."""
+        return reading_blur((self.psf_sigma_px * scale, self.psf_sigma_px * scale), (scale, scale))
+
+    def options(self) -> HuberBtvOptions:
+        """Of the default solver."""
+        return HuberBtvOptions(regularization=self.regularization)
+
+
+@dataclass
+class Part:
+    """One part of the region and what is known of it."""
+
+    canvas: Canvas
+    picture: Tensor
+    """``(H, W)``, 0…1, with the margin."""
+    trust: Tensor | None = None
+    """``(K, h, w)``: of the samples of each frame's crop, after the last round."""
+
+
+@dataclass
+class _Statistics:
+    """Thinned samples of each frame: predicted, recorded, and where they are believed."""
+
+    predicted: list[list[Tensor]]
+    recorded: list[list[Tensor]]
+    trust: list[list[Tensor]]
+
+    @classmethod
+    def empty(cls, num_frames: int) -> _Statistics:
+        return cls([[] for _ in range(num_frames)], [[] for _ in range(num_frames)], [[] for _ in range(num_frames)])
+
+    def add(self, number: int, predicted: Tensor, recorded: Tensor, trust: Tensor, parts: int) -> None:
+        step = max(1, predicted.numel() * parts // _SAMPLES)
+        for kept, values in ((self.predicted, predicted), (self.recorded, recorded), (self.trust, trust)):
+            kept[number].append(values.reshape(-1)[::step])
+
+    def frame(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.cat(self.predicted[number]), torch.cat(self.recorded[number]), torch.cat(self.trust[number])
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What the frames lead to."""
+
+    parts: list[Part]
+    views: tuple[View, ...]
+    """The frames with motion, brightness and weight as found."""
+    sigma: float
+    """Standard deviation of noise and misregistration, 0…1, of the samples that are believed."""
+    sigmas: tuple[float, ...]
+    """The same of each frame."""
+    deviations_px: tuple[float, ...]
+    """Standard deviation to expect of the place of each frame's worst corner, in frame pixels."""
+    imaging: Imaging
+    model: MotionModel
+
+    def picture(self) -> Tensor:
+        """The whole region on the fine grid, ``(H, W)``, 0…1, unclipped."""
+        return assembled([(part.canvas, part.picture) for part in self.parts])
+
+    @property
+    def num_samples(self) -> int:
+        """Of all frames, margins included."""
+        return sum(part.trust.numel() for part in self.parts if part.trust is not None)
+
+    def cost(self, sigma: float) -> float:
+        """Twice the negative logarithm of the samples' likelihood at noise ``sigma``, robust, up to a constant."""
+        total = 0.0
+        for part in self.parts:
+            samples, model = part.canvas.observe(self.views, self.imaging.blur(part.canvas.scale))
+            ratio = ((samples - model.A(part.picture)) / sigma).abs()
+            bounded = torch.where(ratio < 3.0, ratio.square(), 6.0 * ratio - 9.0)
+            total += float((bounded * model.inside).sum())
+        return total
+
+
+def assembled(parts: Sequence[tuple[Canvas, Tensor]]) -> Tensor:
+    """Maps ``(H, W)`` on parts' grids put together without their margins."""
+    height = max(canvas.rows[1] for canvas, _ in parts)
+    width = max(canvas.cols[1] for canvas, _ in parts)
+    whole = parts[0][1].new_zeros((height, width))
+    for canvas, values in parts:
+        whole[canvas.rows[0] : canvas.rows[1], canvas.cols[0] : canvas.cols[1]] = canvas.inner(values)
+    return whole
+
+
+class _Rounds:
+    """The state that the rounds improve."""
+
+    def __init__(self, parts: list[Part], views: Sequence[View], reference: int, imaging: Imaging) -> None:
+        self.parts, self.views, self.imaging = parts, list(views), imaging
+        self._reference = next(n for n, view in enumerate(views) if view.number == reference)
+        self.sigma = 0.0
+        self.sigmas = [0.0] * len(views)
+
+    def run(self, sums: MotionSums, *, solve: bool, move: bool) -> None:
+        """One round; ``sums`` is filled. Without ``solve`` only the motions improve, without ``move`` they do not."""
+        statistics = _Statistics.empty(len(self.views))
+        for part in self.parts:
+            self._improve(part, sums, statistics, solve)
+        self._learn(statistics)
+        if move:
+            moved = sums.improved([view.motion for view in self.views])
+            self.views = [replace(view, motion=motion) for view, motion in zip(self.views, moved, strict=True)]
+
+    def _observe(self, part: Part) -> tuple[Tensor, ObservationModel, LinearOperator]:
+        blur = self.imaging.blur(part.canvas.scale)
+        samples, model = part.canvas.observe(self.views, blur)
+        return samples, model, blur
+
+    def _improve(self, part: Part, sums: MotionSums, statistics: _Statistics, solve: bool) -> None:
+        samples, model, blur = self._observe(part)
+        inside = model.inside.to(samples.dtype)
+        weights = torch.tensor([view.weight for view in self.views], dtype=samples.dtype)[:, None, None]
+        if solve:
+            trust = self._trust(part, samples, model, inside) * weights
+            observed = Observations(samples, model, trust)
+            part.picture = find_solver(DEFAULT_SOLVER)(observed, part.picture, self.imaging.options())
+        blurred = blur.A(part.picture)
+        predicted = model.read(blurred)
+        residual = (samples - predicted) * inside
+        sigma = residual_sigma(residual, inside)
+        part.trust = self._fits(residual, samples, sigma) * inside
+        sums.add(part.canvas, model, samples, blurred, part.trust * weights, sigma)
+        for number, view in enumerate(self.views):
+            recorded = (samples[number] - view.offset) / view.gain
+            statistics.add(number, predicted[number], recorded, part.trust[number], len(self.parts))
+
+    def _trust(self, part: Part, samples: Tensor, model: ObservationModel, inside: Tensor) -> Tensor:
+        if part.trust is None:
+            return inside
+        residual = (samples - model.A(part.picture)) * inside
+        return self._fits(residual, samples, residual_sigma(residual, inside)) * inside
+
+    def _fits(self, residual: Tensor, samples: Tensor, sigma: float) -> Tensor:
+        fits = trust_of_misfit(residual, samples, sigma)
+        fits[self._reference] = 1.0
+        return fits
+
+    def _learn(self, statistics: _Statistics) -> None:
+        """Noise, brightness and weight of every frame from its samples."""
+        matches = []
+        for number in range(len(self.views)):
+            predicted, recorded, trust = statistics.frame(number)
+            match = match_brightness(recorded, predicted, trust)
+            matches.append((float(match.gain), float(match.offset)))
+            self.sigmas[number] = residual_sigma(recorded - match.apply(predicted), trust)
+        gain, offset = matches[self._reference]
+        self.sigma = float(torch.tensor(self.sigmas, dtype=torch.float64).median())
+        self.views = [
+            replace(
+                view,
+                gain=gain / own_gain,
+                offset=offset - own_offset * gain / own_gain,
+                weight=max(_LEAST_WEIGHT, min(1.0, (self.sigma / sigma) ** 2)),
+            )
+            for view, (own_gain, own_offset), sigma in zip(self.views, matches, self.sigmas, strict=True)
+        ]
+
+
+def fuse(
+    views: Sequence[View],
+    reference: int,
+    region: Box,
+    scale: float,
+    imaging: Imaging,
+    model: MotionModel,
+    *,
+    rounds: int,
+    parts: list[Part] | None = None,
+    on_round: Callable[[int], None] = lambda number: None,
+) -> Fused:
+    """The picture of ``region`` of frame ``reference`` (a `View.number`) from all ``views``, that frame among them.
+
+    ``scale`` fine pixels a frame pixel. ``parts`` is where to start, by default the median of the frames. Motions
+    are refined as ``model`` allows. A fixed number of ``rounds``; in the views' precision.
+    """
+    if parts is None:
+        parts = [Part(canvas, canvas.median(views)) for canvas in tiles(region, scale)]
+    state = _Rounds([replace(part) for part in parts], views, reference, imaging)
+    sums = MotionSums.empty(region, model, len(views))
+    for number in range(rounds):
+        sums = MotionSums.empty(region, model, len(views))
+        state.run(sums, solve=True, move=number < rounds - 1)
+        on_round(number)
+    return Fused(
+        parts=state.parts,
+        views=tuple(state.views),
+        sigma=state.sigma,
+        sigmas=tuple(state.sigmas),
+        deviations_px=tuple(sums.deviations_px(state.sigma)),
+        imaging=imaging,
+        model=model,
+    )

@@ -1,0 +1,58 @@
+"""How well each pixel of a still is founded: how many frames it rests on, and how far they agree with it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vsr.stills.boxes import points_moved
+from vsr.stills.canvas import View
+from vsr.stills.fusion import Fused, assembled
+
+__all__ = ["Support", "find_support"]
+
+
+class Support:
+    """Two maps on the grid of the still, ``(H, W)``."""
+
+    def __init__(self, frames: Tensor, agreement: Tensor) -> None:
+        self.frames: Tensor = frames
+        """Frames that a pixel rests on: the sum of their trust there, 0 to the number of frames."""
+        self.agreement: Tensor = agreement
+        """Mean trust, 0…1, that the frames in view of a pixel keep once compared with the picture around it.
+
+        1: all misfit is noise. 0.6: the misfit is twice what noise explains. 0: no frame shows the place."""
+
+
+def find_support(fused: Fused) -> Support:
+    """The maps of a finished picture."""
+    frames, agreement = [], []
+    for part in fused.parts:
+        crops = part.canvas.crops(fused.views)
+        x, y = part.canvas.points()
+        weighed, trusted, seen = (part.picture.new_zeros(part.canvas.size_yx) for _ in range(3))
+        assert part.trust is not None
+        for view, crop, trust in zip(fused.views, crops, part.trust, strict=True):
+            to_x, to_y = points_moved(view.motion, x, y)
+            there = _read(trust, (to_x - crop.x).to(trust.dtype), (to_y - crop.y).to(trust.dtype))
+            inside = _is_inside(view, to_x, to_y).to(trust.dtype)
+            trusted += there * inside
+            weighed += there * inside * view.weight
+            seen += inside
+        frames.append((part.canvas, weighed))
+        agreement.append((part.canvas, torch.where(seen > 0, trusted / seen.clamp(min=1), torch.zeros_like(seen))))
+    return Support(assembled(frames), assembled(agreement).clamp(0, 1))
+
+
+def _is_inside(view: View, x: Tensor, y: Tensor) -> Tensor:
+    height, width = view.luma.shape
+    return (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+
+
+def _read(trust: Tensor, cols: Tensor, rows: Tensor) -> Tensor:
+    """``trust`` ``(h, w)`` between its samples, bilinear; the border goes on."""
+    height, width = trust.shape
+    grid = torch.stack([(2 * cols + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)[None]
+    return torch.nn.functional.grid_sample(
+        trust[None, None], grid, mode="bilinear", padding_mode="border", align_corners=False
+    )[0, 0]

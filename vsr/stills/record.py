@@ -1,0 +1,157 @@
+"""The evidence record of a still: everything that went in, was decided, and came out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from vsr.media.ffmpeg import ffmpeg_version
+from vsr.media.probe import MediaInfo
+from vsr.observation.limits import supported_scale
+from vsr.pipeline.provenance import sentence
+from vsr.pipeline.sidecar import canonical, device_class, file_digest, software_versions
+from vsr.registration import Registration
+from vsr.solvers import DEFAULT_SOLVER
+from vsr.stills.make import Made
+from vsr.stills.options import StillOptions
+from vsr.stills.steps import describe_steps
+from vsr.stills.window import Place, seconds_of
+from vsr.timeline import format_seconds
+
+__all__ = ["FORMAT", "KIND", "make_record"]
+
+FORMAT = 1
+"""Version of the record's layout."""
+KIND = "still"
+"""What tells it from other records."""
+
+
+def make_record(
+    info: MediaInfo, at: Place, fps: str | None, options: StillOptions, made: Made, output: dict[str, Any]
+) -> dict[str, Any]:
+    """The record as plain data, unsealed. ``output`` says what was written (`vsr.stills.write`)."""
+    deinterlaced = info.video.interlaced
+    return {
+        "format": FORMAT,
+        "kind": KIND,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "input": {
+            "path": str(info.path.absolute()),
+            "size_bytes": info.size_bytes,
+            "sha256": None if info.images else file_digest(info.path),
+            "container": info.container,
+            "video": canonical(info.video),
+            "damage": asdict(made.window.damage),
+        },
+        "request": {
+            "at": canonical(at) if not isinstance(at, int) else at,
+            "fps": fps,
+            **canonical(options),
+            "roi": str(made.region),
+            "whole_picture": options.roi is None,
+        },
+        "method": {
+            "name": "still",
+            "evidence": "observation-model",
+            "generative": False,
+            "says": sentence("observation-model"),
+            "solver": DEFAULT_SOLVER,
+            "solver_options": canonical(made.fused.imaging.options()),
+            "motion": made.fused.model,
+            "precision": options.precision,
+            "deinterlaced": deinterlaced,
+        },
+        "reference": _named(info, made, made.window.reference),
+        "frames": [_frame(info, made, number) for number in range(len(made.window.frames))],
+        "found": _found(made),
+        "quality": {
+            "lr_psnr_db": _rounded(made.quality.lr_psnr_db),
+            "residual_rms": _rounded(made.quality.residual_rms),
+            "residual_over_noise": _rounded(made.quality.residual_rms / made.fused.sigma),
+        },
+        "steps": [
+            asdict(step)
+            for step in describe_steps(
+                options, made.found, made.fused, deinterlaced=deinterlaced, num_frames=len(made.fused.views)
+            )
+        ],
+        "notes": list(made.notes),
+        "assumptions": list(info.video.assumptions),
+        "output": output,
+        "device": device_class("cpu"),
+        "versions": software_versions() | {"ffmpeg_program": ffmpeg_version()},
+    }
+
+
+def _rounded(value: float) -> float | None:
+    """To nine digits, which is more than anybody needs; what is not finite is unknown."""
+    return float(f"{value:.9g}") if math.isfinite(value) else None
+
+
+def _named(info: MediaInfo, made: Made, number: int) -> dict[str, Any]:
+    grabbed = made.window.frames[number]
+    seconds = seconds_of(info, grabbed.record)
+    return {
+        "ordinal": grabbed.record.ordinal,
+        "pts": grabbed.record.pts,
+        "time": format_seconds(seconds),
+        "md5": grabbed.md5,
+    }
+
+
+def _frame(info: MediaInfo, made: Made, number: int) -> dict[str, Any]:
+    candidate = made.candidates[number]
+    entry = {
+        **_named(info, made, number),
+        "used": candidate.is_used,
+        "reason": candidate.reason,
+        "sharpness": _rounded(candidate.sharpness),
+        "registration": _registration(candidate.registration, candidate.steps),
+    }
+    place = next((n for n, view in enumerate(made.fused.views) if view.number == number), None)
+    if place is not None:
+        view = made.fused.views[place]
+        entry["fitted"] = {
+            "matrix": [[float(value) for value in row] for row in view.motion],
+            "deviation_px": _rounded(made.fused.deviations_px[place]),
+            "noise_sigma": _rounded(made.fused.sigmas[place]),
+            "gain": _rounded(view.gain),
+            "offset": _rounded(view.offset),
+            "weight": _rounded(view.weight),
+            "lr_psnr_db": _rounded(made.quality.frames_db[place]),
+            "residual_over_noise": _rounded(made.quality.frames_rms[place] / made.fused.sigma),
+        }
+    return entry
+
+
+def _registration(found: Registration, steps: int) -> dict[str, Any]:
+    return {
+        "model": found.model,
+        "converged": found.converged,
+        "steps": steps,
+        "matrix": [[float(value) for value in row] for row in found.matrix],
+        "correlation": _rounded(found.correlation),
+        "residual": _rounded(found.residual),
+        "deviation_px": _rounded(found.deviation_px),
+    }
+
+
+def _found(made: Made) -> dict[str, Any]:
+    fused, found = made.fused, made.found
+    frames = max(1.0, float(made.support.frames.mean()))
+    return {
+        "psf_sigma_px": _rounded(fused.imaging.psf_sigma_px),
+        "psf_from": found.psf_from,
+        "psf_by_prediction_px": found.psf_by_prediction_px,
+        "psf_by_gradients_px": None if found.psf_by_gradients_px is None else _rounded(found.psf_by_gradients_px),
+        "regularization": _rounded(fused.imaging.regularization),
+        "regularization_from": found.strength_from,
+        "prediction_misfits": found.tried,
+        "noise_sigma": _rounded(fused.sigma),
+        "frames_used": len(fused.views),
+        "frames_a_pixel": _rounded(frames),
+        "stands_still": made.still.still,
+        "supported_scale": _rounded(supported_scale(fused.imaging.psf_sigma_px, fused.sigma, frames)),
+    }

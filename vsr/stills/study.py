@@ -1,0 +1,237 @@
+"""Blur and smoothness found from the frames: what predicts frames best that were left out.
+
+A blur too narrow or too wide, a prior too strong or too weak: either way the picture made from most of the frames
+misses the rest by more than their noise (cross-validation; Nguyen, Milanfar and Golub 2001 choose blur and
+regularisation of super-resolution so). Where the blur is concerned its minimum is shallow, so a usual camera's blur is
+kept unless another one predicts better by two standard errors (after Breiman et al. 1984).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from vsr.observation import ObservationModel
+from vsr.solvers import DEFAULT_SOLVER, Observations, find_solver
+from vsr.solvers.base import residual_sigma
+from vsr.solvers.blind import estimate_psf
+from vsr.stills.boxes import Box
+from vsr.stills.canvas import Canvas, View
+from vsr.stills.fusion import Imaging
+from vsr.stills.trust import trust_of_misfit
+
+__all__ = ["FIRST", "LEAST_FRAMES", "Study", "study"]
+
+LEAST_FRAMES = 6
+"""Frames from which something can be found by leaving some out."""
+FIRST = Imaging(0.45, 0.25)
+"""What is assumed before anything is known: lens and pixel of a usual camera, a prior that leaves lettering alone."""
+
+_SIDE_PX = 64  # longest side of what is looked at, in frame pixels
+_SCALES = (2.0, 4.0)  # of the fine grid while looking, least and most
+_EVERY = 3  # one frame of so many is left out
+_BLURS = tuple(0.21 + 0.06 * n for n in range(9))
+_STRENGTHS = tuple(0.03125 * 2**n for n in range(8))
+_USUAL_BLUR, _USUAL_STRENGTH = 4, 5
+_LEAST_PX, _MOST_PX = 0.25, 0.7  # blur of a camera's frames
+_BOUND = 3.0  # standard deviations beyond which a misfit counts no more
+_CLEAR = 2.0  # standard errors by which one prediction is better than another
+_STEPS = 24  # most steps of the search
+
+Pair = tuple[int, int]
+"""Numbers in `_BLURS` and `_STRENGTHS`."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was found, and how."""
+
+    imaging: Imaging
+    psf_from: str
+    """In words."""
+    strength_from: str
+    psf_by_prediction_px: float | None = None
+    """Blur at which prediction is best; None: not tried."""
+    psf_by_gradients_px: float | None = None
+    """Blur as `estimate_psf` tells it; None: untold."""
+    tried: dict[str, float] = field(default_factory=dict)
+    """Misfit of left-out frames in standard deviations, by ``blur/strength``."""
+
+
+class _LeftOut:
+    """Frames predicted from others, remembered by what was assumed."""
+
+    def __init__(self, canvas: Canvas, views: Sequence[View], reference: int) -> None:
+        self._canvas, self._views = canvas, views
+        order = sorted(range(len(views)), key=lambda n: views[n].number)
+        self._held = [n for place, n in enumerate(order) if place % _EVERY == 1 and views[n].number != reference]
+        self._known: dict[Pair, Tensor] = {}
+        samples, model = self.observed(FIRST.psf_sigma_px)
+        inside = model.inside.to(samples.dtype)
+        first = canvas.median(views)
+        self.start = find_solver(DEFAULT_SOLVER)(Observations(samples, model, inside), first, FIRST.options())
+        residual = (samples - model.A(self.start)) * inside
+        self._sigma = residual_sigma(residual, inside)  # the same for all that is tried, as is the trust
+        self._trust = inside * trust_of_misfit(residual, samples, self._sigma)
+
+    def observed(self, psf_px: float) -> tuple[Tensor, ObservationModel]:
+        return self._canvas.observe(self._views, Imaging(psf_px, 1.0).blur(self._canvas.scale))
+
+    def of(self, imaging: Imaging) -> Tensor:
+        """Mean square misfit of each frame left out, in variances of noise; wild samples count no more."""
+        samples, model = self.observed(imaging.psf_sigma_px)
+        used = self._trust.clone()
+        used[self._held] = 0.0
+        made = find_solver(DEFAULT_SOLVER)(Observations(samples, model, used), self.start, imaging.options())
+        missed = (samples - model.A(made))[self._held] / self._sigma
+        weights = self._trust[self._held]
+        bounded = missed.square().clamp(max=_BOUND * _BOUND) * weights
+        return bounded.sum((1, 2)) / weights.sum((1, 2)).clamp(min=1.0)
+
+    def pair(self, pair: Pair) -> Tensor:
+        """`of` a pair, computed once."""
+        if pair not in self._known:
+            self._known[pair] = self.of(Imaging(_BLURS[pair[0]], _STRENGTHS[pair[1]]))
+        return self._known[pair]
+
+    def misfit(self, pair: Pair) -> float:
+        """Mean over the frames left out."""
+        return float(self.pair(pair).mean())
+
+    def tried(self) -> dict[str, float]:
+        """See `Study.tried`."""
+        return {
+            f"{_BLURS[blur]:.2f}/{_STRENGTHS[strength]:g}": round(float(misfits.mean()) ** 0.5, 6)
+            for (blur, strength), misfits in self._known.items()
+        }
+
+
+def _is_worse(first: Tensor, second: Tensor) -> bool:
+    """Whether ``first`` predicts the frames clearly worse than ``second``."""
+    difference = first - second
+    error = float(difference.std()) / math.sqrt(len(difference))
+    return float(difference.mean()) > _CLEAR * error
+
+
+def study(
+    views: Sequence[View], reference: int, region: Box, scale: float, psf_px: float | None, strength: float | None
+) -> Study:
+    """Blur and strength of the prior for ``views`` with the motions they have; what is given stays.
+
+    ``scale`` is that of the still. Looks at the middle of ``region``.
+    """
+    if psf_px is not None and strength is not None:
+        return Study(Imaging(psf_px, strength), "given", "given")
+    shape = Box(0, 0, min(region.width, _SIDE_PX), min(region.height, _SIDE_PX))
+    part = shape.around(*region.middle, (region.bottom, region.right))
+    looked = _LeftOut(Canvas(region, part, min(max(scale, _SCALES[0]), _SCALES[1])), views, reference)
+    if len(views) < LEAST_FRAMES:
+        return _unpredicted(looked, psf_px, strength)
+    return _predicted(looked, psf_px, strength)
+
+
+def _by_gradients(looked: _LeftOut) -> float | None:
+    samples, model = looked.observed(0.0)
+    found = estimate_psf(Observations(samples, model, model.inside.to(samples.dtype)), looked.start)
+    if found is None:
+        return None
+    return min(_MOST_PX, max(_LEAST_PX, found / max(model.scale_yx)))
+
+
+def _unpredicted(looked: _LeftOut, psf_px: float | None, strength: float | None) -> Study:
+    """From too few frames for leaving some out."""
+    gradients = _by_gradients(looked) if psf_px is None else None
+    psf, told = (psf_px, "given") if psf_px is not None else (gradients, "growth of gradients with scale")
+    if psf is None:
+        psf, told = FIRST.psf_sigma_px, "usual for cameras: the picture does not tell"
+    few = f"usual: fewer than {LEAST_FRAMES} frames"
+    usual = _STRENGTHS[_USUAL_STRENGTH]
+    return Study(
+        Imaging(psf, usual if strength is None else strength),
+        told,
+        few if strength is None else "given",
+        psf_by_gradients_px=gradients,
+    )
+
+
+def _predicted(looked: _LeftOut, psf_px: float | None, strength: float | None) -> Study:
+    fixed = None if strength is None else min(range(len(_STRENGTHS)), key=lambda n: abs(_STRENGTHS[n] - strength))
+    best: float | None = None
+    gradients: float | None = None
+    told = "given"
+    if psf_px is None:
+        place = _downhill(looked, fixed)
+        best = _vertex(looked, place, fixed)
+        usual = (_USUAL_BLUR, _best_strength(looked, _USUAL_BLUR, place[1], fixed))
+        gradients = _by_gradients(looked)
+        if _is_worse(looked.pair(usual), looked.pair(place)):
+            psf_px, told = best, "prediction of frames left out"
+        else:
+            psf_px, told = _BLURS[_USUAL_BLUR], "usual for cameras: no other predicts frames left out clearly better"
+    if strength is None:
+        strength, tried = _best_prior(looked, psf_px)
+    else:
+        tried = {}
+    return Study(
+        Imaging(psf_px, strength),
+        told,
+        "given" if fixed is not None else "prediction of frames left out",
+        psf_by_prediction_px=best,
+        psf_by_gradients_px=gradients,
+        tried=looked.tried() | tried,
+    )
+
+
+def _downhill(looked: _LeftOut, fixed: int | None) -> Pair:
+    """The pair with the least misfit that a descent over neighbouring pairs reaches."""
+    place = (_USUAL_BLUR, 3 if fixed is None else fixed)
+    for _ in range(_STEPS):
+        near = [
+            (place[0] + blur, place[1] + strength)
+            for blur in (-1, 0, 1)
+            for strength in ((-1, 0, 1) if fixed is None else (0,))
+            if 0 <= place[0] + blur < len(_BLURS) and 0 <= place[1] + strength < len(_STRENGTHS)
+        ]
+        best = min(near, key=looked.misfit)
+        if best == place:
+            break
+        place = best
+    return place
+
+
+def _best_strength(looked: _LeftOut, blur: int, start: int, fixed: int | None) -> int:
+    """The strength with the least misfit for a blur, downhill from ``start``."""
+    if fixed is not None:
+        return fixed
+    for _ in range(len(_STRENGTHS)):
+        near = [n for n in (start - 1, start, start + 1) if 0 <= n < len(_STRENGTHS)]
+        best = min(near, key=lambda n: looked.misfit((blur, n)))
+        if best == start:
+            break
+        start = best
+    return start
+
+
+def _vertex(looked: _LeftOut, place: Pair, fixed: int | None) -> float:
+    """The blur at the lowest point of a parabola through the best misfits of three neighbouring blurs."""
+    blur, strength = place
+    if not 0 < blur < len(_BLURS) - 1:
+        return _BLURS[blur]
+    left, middle, right = (
+        looked.misfit((n, _best_strength(looked, n, strength, fixed))) for n in (blur - 1, blur, blur + 1)
+    )
+    bend = left - 2 * middle + right
+    shift = 0.5 * (left - right) / bend if bend > 1e-12 else 0.0
+    return round(_BLURS[blur] + min(0.5, max(-0.5, shift)) * (_BLURS[1] - _BLURS[0]), 4)
+
+
+def _best_prior(looked: _LeftOut, psf_px: float) -> tuple[float, dict[str, float]]:
+    """The strength with the least misfit for a blur, and what was tried."""
+    misfits = [float(looked.of(Imaging(psf_px, value)).mean()) for value in _STRENGTHS]
+    tried = {
+        f"{psf_px:.4f}/{value:g}": round(misfit**0.5, 6) for value, misfit in zip(_STRENGTHS, misfits, strict=True)
+    }
+    return _STRENGTHS[min(range(len(misfits)), key=misfits.__getitem__)], tried

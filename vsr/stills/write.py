@@ -1,0 +1,170 @@
+"""The files of a still: the picture, two maps and the record, all or none."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vsr.errors import MachineError, UsageError
+from vsr.frames import ColorSpec
+from vsr.media.codecs import find_codec
+from vsr.media.convert import OutputFormat, quantise
+from vsr.media.encode import EncoderSpec, encode_picture
+from vsr.media.layouts import LAYOUTS
+from vsr.media.picture_text import PictureText, with_text
+from vsr.media.probe import MediaInfo
+from vsr.pipeline.provenance import picture_text
+from vsr.pipeline.seal import record_pieces
+from vsr.stills.make import Made
+
+__all__ = ["StillFiles", "check_target", "encode_still", "record_path", "write_all"]
+
+_CODECS = {".png": "png", ".tif": "tiff", ".tiff": "tiff"}
+_SUPPORT, _CONFIDENCE = "support", "confidence"
+_MAP_COLOR = ColorSpec(primaries=1, transfer=13, matrix=1, full_range=True)
+_MAP_PEAK = 255
+
+
+@dataclass(frozen=True)
+class StillFiles:
+    """What is written, by name, and what the record says of it."""
+
+    files: Mapping[str, bytes]
+    output: Mapping[str, Any]
+
+
+def record_path(output: Path) -> Path:
+    """Where the record of ``output`` is."""
+    return output.with_name(f"{output.name}.vsr.json")
+
+
+def _map_name(output: Path, what: str) -> str:
+    return f"{output.stem}.{what}.png"
+
+
+def check_target(output: Path, overwrite: bool) -> None:
+    """Refuse what cannot be written, before any work. Raises `UsageError` or `MachineError`."""
+    if output.suffix.lower() not in _CODECS:
+        raise UsageError(
+            f"{output}: a still is written as {', '.join(_CODECS)}; got {output.suffix or 'no extension'!r}"
+        )
+    if not output.parent.is_dir():
+        raise MachineError(f"output folder {output.parent} does not exist; make it first")
+    if not os.access(output.parent, os.W_OK):
+        raise MachineError(f"output folder {output.parent} is not writable")
+    names = [output.name, _map_name(output, _SUPPORT), _map_name(output, _CONFIDENCE), record_path(output).name]
+    for name in names:
+        place = output.with_name(name)
+        if place.is_dir():
+            raise UsageError(f"{place} is a folder; name a file")
+        if place.exists() and not overwrite:
+            raise UsageError(f"{place} exists; give --overwrite to replace it")
+
+
+def encode_still(info: MediaInfo, made: Made, output: Path) -> StillFiles:
+    """The picture and its maps as files named after ``output``, and the record's ``output`` entry."""
+    layout = LAYOUTS["gray16le" if made.picture.layout.family == "gray" else "gbrp16le"]
+    source = info.video.color
+    matrix = source.matrix if layout.family == "gray" else 0
+    color = ColorSpec(source.primaries, source.transfer, matrix, full_range=True)
+    spec = _spec(output.suffix, layout.name, color, made, info.video.sample_aspect_ratio)
+    text = picture_text("still", "observation-model", info.metadata)
+    picture = quantise(made.picture, OutputFormat(layout, color))
+    most = len(made.fused.views)
+    maps = {
+        _SUPPORT: (made.support.frames * (_MAP_PEAK / most), f"{_MAP_PEAK} is {most} frames"),
+        _CONFIDENCE: (made.support.agreement * _MAP_PEAK, f"{_MAP_PEAK} is full agreement of the frames in view"),
+    }
+    files = {output.name: with_text(encode_picture(picture, spec), text)}
+    samples = {output.name: _digest(picture)}
+    meanings = {}
+    for what, (values, meaning) in maps.items():
+        name, plane = _map_name(output, what), _eight_bits(values)
+        map_spec = _spec(".png", "gray", _MAP_COLOR, made, info.video.sample_aspect_ratio)
+        words = PictureText(text.software, f"{what} of {output.name}: {meaning}. {text.comment}")
+        files[name], samples[name], meanings[what] = (
+            with_text(encode_picture((plane,), map_spec), words),
+            _digest((plane,)),
+            meaning,
+        )
+    entry = {
+        "path": str(output),
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        "samples": samples,
+        "maps": meanings,
+        "width": spec.width,
+        "height": spec.height,
+        "layout": layout.name,
+        "color": {"primaries": color.primaries, "transfer": color.transfer, "matrix": matrix, "full_range": True},
+        "converted": _conversion(made, layout.name, source.matrix),
+    }
+    return StillFiles(files, entry)
+
+
+def _conversion(made: Made, target: str, matrix: int) -> str:
+    source = made.picture.layout
+    by = f" with matrix {matrix} of the source" if source.family == "yuv" else ""
+    return f"from {source.name} to {target}{by}, full range"
+
+
+def _spec(suffix: str, layout: str, color: ColorSpec, made: Made, aspect: Fraction) -> EncoderSpec:
+    codec = find_codec(_CODECS[suffix.lower()])
+    return EncoderSpec(
+        codec=codec,
+        layout=LAYOUTS[layout],
+        color=color,
+        width=made.picture.width,
+        height=made.picture.height,
+        time_base=Fraction(1, 25),
+        frame_rate=Fraction(25),
+        sample_aspect_ratio=aspect,
+        quality=None,
+        speed="",
+        threads=1,
+    )
+
+
+def _eight_bits(values: Tensor) -> NDArray[np.generic]:
+    return values.round().clamp(0, _MAP_PEAK).numpy().astype(np.uint8)
+
+
+def _digest(planes: tuple[NDArray[np.generic], ...]) -> str:
+    """SHA-256 of the samples, plane by plane in the order R, G, B, rows without padding, little-endian."""
+    digest = hashlib.sha256()
+    for plane in planes:
+        digest.update(np.ascontiguousarray(plane).data)
+    return digest.hexdigest()
+
+
+def write_all(output: Path, files: Mapping[str, bytes], record: Mapping[str, Any]) -> None:
+    """Write ``files`` beside ``output`` and then the record; each gets its name once all are on the disk.
+
+    Raises `MachineError`; then no name holds anything new.
+    """
+    contents = {**files, record_path(output).name: "".join(record_pieces(record)).encode()}
+    temporary = {name: output.with_name(f".{name}.{uuid.uuid4().hex}.tmp") for name in contents}
+    try:
+        for name, data in contents.items():
+            with temporary[name].open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        for name, path in temporary.items():
+            os.replace(path, output.with_name(name))
+    except OSError as error:
+        raise MachineError(
+            f"cannot write {output}: {error.strerror or error}; free some space and run again"
+        ) from error
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
