@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from object_store import ObjectStore, start_object_store
 from plain_reader import is_working_name
 from videos import CLIPS
 
 from vsr.media.probe import MediaInfo, probe_media
+
+hypothesis.settings.register_profile("no-deadline", deadline=None)  # machines are busy; times tell nothing
+hypothesis.settings.load_profile("no-deadline")
 
 QUICK: dict[str, Any] = {"method": "lanczos", "speed": "ultrafast", "encoder_threads": 2}
 """Settings for runs whose pictures do not matter."""

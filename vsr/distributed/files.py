@@ -135,7 +135,9 @@ class Files:
 
     def item(self, task: Task, item: Any) -> None:
         """See `vsr.distributed.dispatch.Workload`."""
-        about = self._about[task]
+        about = self._about.get(task)
+        if about is None:
+            return  # it gave its result before its worker was lost, and is done again for nothing
         if isinstance(about, _Segment):
             self._segment_item(task, about, item)
         elif isinstance(item, Prepared):
