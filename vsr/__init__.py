@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from vsr.api import (
         Check,
         Comparison,
+        Exported,
         Job,
         MediaInfo,
         Outcome,
         Progress,
+        Still,
         compare,
+        export_frames,
+        make_report,
         plan,
         probe,
-        report,
+        still,
         upscale,
         verify,
     )
@@ -52,6 +56,7 @@ __all__ = [
     "Check",
     "Comparison",
     "DamageError",
+    "Exported",
     "InputError",
     "Interrupted",
     "Job",
@@ -60,23 +65,26 @@ __all__ = [
     "ModelError",
     "Outcome",
     "Progress",
+    "Still",
     "UsageError",
     "VerificationError",
     "VsrError",
     "WorkFolderBusy",
     "__version__",
     "compare",
+    "export_frames",
+    "make_report",
     "plan",
     "probe",
-    "report",
+    "still",
     "upscale",
     "verify",
 ]
 
 _IN_API = frozenset(
     (
-        *("Check", "Comparison", "Job", "MediaInfo", "Outcome", "Progress"),
-        *("compare", "plan", "probe", "report", "upscale", "verify"),
+        *("Check", "Comparison", "Exported", "Job", "MediaInfo", "Outcome", "Progress", "Still"),
+        *("compare", "export_frames", "make_report", "plan", "probe", "still", "upscale", "verify"),
     )
 )
 
