@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vsr.cli import compare, demo, doctor, presets, probe, report, upscale, verify
+from vsr.cli import compare, demo, doctor, frames, presets, probe, report, still, upscale, verify
 from vsr.cli.console import run_guarded
 
 __all__ = ["app", "main"]
@@ -22,6 +22,8 @@ app = typer.Typer(
     help="Video super-resolution: better video out, with exact frames, timing, colour and streams.",
 )
 app.command("upscale")(upscale.upscale)
+app.command("still")(still.still)
+app.command("frames")(frames.frames)
 app.command("probe")(probe.probe)
 app.command("verify")(verify.verify)
 app.command("compare")(compare.compare)

@@ -53,6 +53,9 @@ def upscale(
     ] = None,
     fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="No learned or generative method; checksums of all decoded frames.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     drop_streams: Annotated[
         bool, typer.Option("--drop-streams", help="Leave out streams that the container cannot hold.")
@@ -81,7 +84,7 @@ def upscale(
             "scale": _number("scale", scale), "size": size, "height": height, "method": method, "codec": codec,
             "crf": crf, "speed": speed, "pix_fmt": pix_fmt, "deinterlace": deinterlace, "fps": fps,
             "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
-            "strict": strict or None,
+            "strict": strict or None, "evidence": evidence or None,
         }.items() if value is not None},
     }  # fmt: skip
     if dry_run:
