@@ -15,6 +15,7 @@ from vsr.media.reading import probe as probe_source
 from vsr.pipeline.batch import is_done, write_batch
 from vsr.pipeline.executor import Executor
 from vsr.pipeline.job import Job, Span
+from vsr.pipeline.preview_places import preview_places
 from vsr.pipeline.progress import OnProgress, Progress
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.run import check_output
@@ -293,6 +294,7 @@ def upscale(
     workers: int | None = None,
     ray: str | None = None,
     executor: Executor | None = None,
+    preview: PathLike | bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> list[Outcome]:
     """Restore one video or several.
@@ -313,6 +315,8 @@ def upscale(
         ray: address of a running Ray cluster, or ``"auto"`` for the one of this machine; workers are by default as
             many as it has room for.
         executor: who does the work, instead of ``workers`` and ``ray``.
+        preview: a PNG that shows the newest frames before and after, replaced every few seconds while the work goes on;
+            a folder for one PNG of each output; True for ``OUTPUT.preview.png`` beside it.
         settings: keys on top of the preset, for example ``{"scale": 2, "method": "lanczos"}``.
 
     Returns:
@@ -329,7 +333,11 @@ def upscale(
     resolved, options = load_settings(preset, settings or {})
     span = Span(_position(start), _position(end))
     base = Path(work_dir) if work_dir is not None else None
-    requests = [Request(source, target, resolved, options, span, overwrite, base) for source, target in pairs]
+    shown = preview_places([target for _, target in pairs], preview)
+    requests = [
+        Request(source, target, resolved, options, span, overwrite, base, place)
+        for (source, target), place in zip(pairs, shown, strict=True)
+    ]
     settled: dict[PathLike, Outcome] = {}
 
     def settle(outcome: Outcome) -> None:

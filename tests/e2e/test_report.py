@@ -19,6 +19,7 @@ from videos import X264, encode, scene
 
 import vsr
 from vsr.errors import MachineError, UsageError, VerificationError
+from vsr.pipeline.seal import record_pieces, seal
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -193,7 +194,8 @@ def test_evidence_is_said_plainly(run: Upscaled, evidence: str, generative: bool
     manifest["method"]["findings"] = {"noise_sigma": 0.01, "frames_used": 4.2, "confidence": 0.8, "psf_sigma_px": 0.45}
     for segment in manifest["segments"]:
         segment["findings"] = manifest["method"]["findings"]
-    record.write_text(json.dumps(manifest))
+    seal(manifest)
+    record.write_text("".join(record_pieces(manifest)))
     text = read_page(vsr.make_report(output, frames=1, video=False)).text
     assert words in text
     assert ("No generative model took part." in text) is not generative
@@ -214,6 +216,14 @@ def test_pictures_make_room_and_the_video_goes_first_out(run: Upscaled, tmp_path
     _check_structure(page)
     assert not page.of("video")
     assert "the video is left out" in page.text.lower()
+
+
+def test_what_the_input_says_of_itself_is_handed_on(run: Upscaled, tmp_path: Path) -> None:
+    tag = "comment=vsr 0.1.0 dream: a generative model took part: detail may be invented"
+    source = encode(tmp_path / "dreamt.mkv", scene(6), "-c:v", "ffv1", "-metadata", tag)
+    output, _ = run(source)
+    text = read_page(vsr.make_report(output, frames=1, video=False)).text
+    assert "says of itself: vsr 0.1.0 dream: a generative model took part" in text
 
 
 def test_refusals(run: Upscaled, call: Call, tmp_path: Path) -> None:

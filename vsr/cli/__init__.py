@@ -21,7 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Video super-resolution: better video out, with exact frames, timing, colour and streams.",
 )
-app.command("upscale")(upscale.upscale)
+app.command("upscale", cls=upscale.UpscaleCommand)(upscale.upscale)
 app.command("still")(still.still)
 app.command("frames")(frames.frames)
 app.command("probe")(probe.probe)

@@ -73,6 +73,8 @@ class Job:
     """Where the source really is, if ``info.path`` is a copy."""
     output_url: str | None = None
     """Where the output goes in the end, if ``output`` is only where it is put together."""
+    preview: Path | None = None
+    """A picture of the newest frames, replaced now and then while the job runs; decides no byte of the output."""
 
     @property
     def video(self) -> VideoInfo:

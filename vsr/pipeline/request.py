@@ -32,6 +32,8 @@ class Request:
     overwrite: bool = False
     work_base: Path | None = None
     """Where the work folder goes; None: beside the output."""
+    preview: Path | None = None
+    """See `vsr.pipeline.job.Job`."""
 
     def plan(self) -> Job:
         """Look at the source and decide everything. Raises `InputError`, `UsageError` or `MachineError`."""
@@ -44,6 +46,7 @@ class Request:
             job,
             source_url=str(self.source) if is_url(self.source) else None,
             output_url=str(self.output) if away else None,
+            preview=self.preview,
         )
 
 

@@ -23,6 +23,7 @@ from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import Reader, open_reader
 from vsr.pipeline.job import Job
 from vsr.pipeline.overlap import Overlap
+from vsr.pipeline.preview import Preview
 from vsr.pipeline.scan import DEINTERLACE_CONTEXT, PlannedSegment
 from vsr.pipeline.sidecar import (
     SegmentPaths,
@@ -98,6 +99,7 @@ class SegmentWorker:
         overlap_frames = 2 * (halo_frames(job) + DEINTERLACE_CONTEXT)
         self._reader: Reader = open_reader(job.info, job.settings.decoder_threads, overlap_frames)
         self._restorer: tuple[object, Restorer] | None = None  # for the shot that it is for
+        self._preview = Preview(job.preview)
 
     def close(self) -> None:
         """Let go of the source."""
@@ -132,11 +134,12 @@ class SegmentWorker:
         job = self._job
         restorer = self._restorer_for(planned)
         with (
-            Overlap(self.pictures(planned), _QUEUE_FRAMES, "decode") as decoded,
+            Overlap(self._preview.watch(self.pictures(planned)), _QUEUE_FRAMES, "decode") as decoded,
             Overlap(restorer.stream(decoded), _QUEUE_FRAMES, "restore") as restored,
         ):
             means = Means()
             for count, frame in enumerate(restored, 1):
+                self._preview.offer(frame)
                 sink.write(quantise(frame, job.target), frame.pts)
                 means.add(frame.findings)
                 yield count
