@@ -24,7 +24,7 @@ from vsr.stills.canvas import Canvas, View, tiles
 from vsr.stills.refining import MotionSums
 from vsr.stills.trust import trust_of_misfit
 
-__all__ = ["Fused", "Imaging", "Part", "fuse"]
+__all__ = ["Fused", "Imaging", "Part", "assembled", "fuse"]
 
 _SAMPLES = 1 << 14  # of each frame, evenly thinned, that tell its noise and brightness
 _LEAST_WEIGHT = 0.1

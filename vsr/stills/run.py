@@ -20,7 +20,7 @@ from vsr.stills.record import make_record
 from vsr.stills.window import Place
 from vsr.stills.write import StillFiles, check_target, encode_still, write_all
 
-__all__ = ["Still", "remake", "run_still"]
+__all__ = ["Still", "options_of", "remake", "run_still"]
 
 
 @dataclass(frozen=True)
