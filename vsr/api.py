@@ -22,6 +22,7 @@ from vsr.pipeline.run import check_output
 from vsr.pipeline.settings import load_settings
 from vsr.pipeline.storage import is_url, join_url
 from vsr.pipeline.verify import Check
+from vsr.report.blind import make_blind_page
 from vsr.report.comparison import Comparison, Wanted
 from vsr.report.comparison import compare as compare_videos
 from vsr.report.page import PageOptions, make_page
@@ -47,6 +48,7 @@ __all__ = [
     "compare",
     "expand_inputs",
     "export_frames",
+    "make_blind",
     "make_report",
     "pair_outputs",
     "plan",
@@ -249,6 +251,34 @@ def plan(
     """
     span = Span(_position(start), _position(end))
     return Request(_place(path), _place(output), *load_settings(preset, settings or {}), span).plan()
+
+
+def make_blind(
+    first: PathLike,
+    second: PathLike,
+    target: PathLike,
+    reference: PathLike | None = None,
+    *,
+    pairs: int = 12,
+    seed: int = 0,
+    offset: Fraction | Literal["start"] | None = None,
+    fps: str | Fraction | None = None,
+) -> Path:
+    """Write one HTML page for opinions: which of two versions is better, without saying which is which.
+
+    ``pairs`` frames are shown, left and right by lot (``seed``); choices are saved from the page as JSON. ``reference``
+    can be looked at as the original. Otherwise as `compare`.
+    """
+    return make_blind_page(
+        Path(first),
+        Path(second),
+        Path(target),
+        reference=None if reference is None else Path(reference),
+        num_pairs=pairs,
+        seed=seed,
+        wanted=Wanted(offset=offset),
+        fps=_rate(fps),
+    )
 
 
 def make_report(

@@ -58,12 +58,12 @@ def _numbers(transform: str) -> list[float]:
     return [float(number) for number in re.findall(r"-?[\d.]+", transform)]
 
 
-def test_it_opens_quickly_without_any_request(page: Path) -> None:
+def test_it_opens_without_any_request(page: Path) -> None:
     with browser() as driven:
-        seconds = min(driven.open(page) for _ in range(3))
-        assert driven.requests == [page.as_uri()] * 3
+        driven.open(page)
+        driven.value("1")
+        assert driven.requests == [page.as_uri()]
         assert driven.problems == []
-    assert seconds < 2
     assert page.stat().st_size < 8_000_000
 
 

@@ -19,17 +19,17 @@ from vsr.media.display import is_tone_mapped
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe
 from vsr.pipeline.manifest import load_manifest
+from vsr.report.encode import Encoded, data_uri, encode_pictures, jpeg, thumbnail
 from vsr.report.files import check_place, write_text
 from vsr.report.page.charts import Mark
 from vsr.report.page.curves import report_charts
-from vsr.report.page.encode import Encoded, data_uri, encode_pictures, jpeg, thumbnail
 from vsr.report.page.facts import Facts, read_facts
 from vsr.report.page.inputs import find_input
 from vsr.report.page.picking import pick_excerpt, pick_frames
 from vsr.report.page.pictures import Gathered, gather
 from vsr.report.page.records import Clip, Excerpt, Pick, Shown
-from vsr.report.page.render import render
 from vsr.report.page.survey import Survey, survey
+from vsr.report.render import render
 from vsr.timeline import format_seconds
 
 __all__ = ["PageOptions", "make_page", "page_path"]
@@ -149,12 +149,13 @@ def _survey(
 def _fit(gathered: Gathered, wanted: PageOptions, notes: list[str]) -> tuple[Encoded, bytes]:
     """Pictures, and the video if there is room for it."""
     room = int((wanted.most_bytes - _TEXT_BYTES) / _BASE64)
-    encoded = encode_pictures(gathered, room - len(gathered.clip))
+    pictures = {"before": gathered.before, "after": gathered.after}
+    encoded = encode_pictures(pictures, room - len(gathered.clip))
     if encoded.num_bytes + len(gathered.clip) <= room:
         return encoded, gathered.clip
     if gathered.clip:
         notes.append("the video is left out: with it the page would be larger than it may be")
-        encoded = encode_pictures(gathered, room)
+        encoded = encode_pictures(pictures, room)
     if encoded.num_bytes > room:
         notes.append("the page is larger than it should be; show fewer frames")
     return encoded, b""
@@ -230,12 +231,12 @@ class _Page:
 
     def _frame(self, pick: Pick) -> _Frame:
         pair = pick.pair
-        before = self.encoded.before.get(pair.output)
+        before = self.encoded.files["before"].get(pair.output)
         value = self.found.agreement_of(pair)
         shown = Shown(
             pick=pick,
             before=data_uri("image/webp", before) if before is not None else None,
-            after=data_uri("image/webp", self.encoded.after[pair.output]),
+            after=data_uri("image/webp", self.encoded.files["after"][pair.output]),
             thumbnail=data_uri("image/jpeg", thumbnail(self.gathered.after[pair.output])),
         )
         clock = format_seconds(pair.seconds)
