@@ -86,7 +86,8 @@ __all__ = [
 _IN_API = frozenset(
     (
         *("Check", "Comparison", "Exported", "Job", "MediaInfo", "Outcome", "Progress", "Still"),
-        *("compare", "export_frames", "make_report", "plan", "probe", "still", "upscale", "verify"),
+        *("compare", "export_frames", "make_blind", "make_report"),
+        *("plan", "probe", "still", "upscale", "verify"),
     )
 )
 
