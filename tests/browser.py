@@ -1,7 +1,6 @@
 """A real browser, driven over a pair of pipes: Debian's Chromium, where it is installed.
 
 Speaks the DevTools protocol: JSON objects that end in a zero byte, over file descriptors 3 and 4.
-Nothing else is needed.
 """
 
 from __future__ import annotations

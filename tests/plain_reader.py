@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 
-__all__ = ["PlainFile", "PlainStream", "first_pictures", "is_working_name", "read_plain"]
+__all__ = ["PlainFile", "PlainStream", "first_pictures", "is_working_name", "read_plain", "with_records"]
 
 
 @dataclass
@@ -92,3 +92,8 @@ def first_pictures(path: Path, count: int = 1_000_000) -> list[av.VideoFrame]:
 def is_working_name(name: str) -> bool:
     """Whether vsr gives such names to what is not finished."""
     return name.endswith(".tmp") or ".vsr-partial" in name or ".vsr-work" in name or ".vsr-old" in name
+
+
+def with_records(*names: str) -> set[str]:
+    """The files that stay of these outputs: each with its manifest and its two files of checksums."""
+    return {name + suffix for name in names for suffix in ("", ".vsr.json", ".framemd5", ".input.framemd5")}

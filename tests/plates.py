@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PLATE", "SCALE", "PlateClip", "film", "psnr_db"]
+__all__ = ["PLATE", "SCALE", "PlateClip", "film", "film_passing", "psnr_db"]
 
 Floats = NDArray[np.float64]
 
@@ -40,25 +40,36 @@ class PlateClip:
     """(3, 3): from frame pixel indices (x, y, 1) to those of the scene at frame resolution."""
 
 
-def _scene(text: str) -> Floats:
-    """Gray scene at truth resolution with the plate in the middle, 0…255."""
-    from PIL import Image, ImageDraw, ImageFont
+def _wall() -> Floats:
+    """Gray brick at truth resolution, 0…255."""
     from scipy import ndimage
     from skimage import data
 
     height, width = (SCALE * n + 2 * _MARGIN for n in _FRAME_HW)
     wall = np.asarray(data.brick(), dtype=np.float64)[:height, :width]
     wall = np.pad(wall, ((0, height - wall.shape[0]), (0, width - wall.shape[1])), mode="symmetric")
-    wall = 40 + 0.45 * ndimage.gaussian_filter(wall, 2.0)
+    return 40 + 0.45 * ndimage.gaussian_filter(wall, 2.0)
+
+
+def _plate(text: str) -> Floats:
+    """The plate alone, gray 0…255."""
+    from PIL import Image, ImageDraw, ImageFont
+
     fine = 4
     plate_h, plate_w = (SCALE * n for n in _PLATE_HW)
     plate = Image.new("L", (plate_w * fine, plate_h * fine), 222)
-    draw = ImageDraw.Draw(plate)
     font = ImageFont.load_default(int(plate_h * fine * 0.72))
-    draw.text((plate_w * fine / 2, plate_h * fine / 2), text, fill=25, font=font, anchor="mm")
-    drawn = np.asarray(plate, dtype=np.float64).reshape(plate_h, fine, plate_w, fine).mean((1, 3))
-    top, left = (height - plate_h) // 2, (width - plate_w) // 2
-    wall[top : top + plate_h, left : left + plate_w] = drawn
+    centre = (plate_w * fine / 2, plate_h * fine / 2)
+    ImageDraw.Draw(plate).text(centre, text, fill=25, font=font, anchor="mm")
+    drawn: Floats = np.asarray(plate, dtype=np.float64).reshape(plate_h, fine, plate_w, fine).mean((1, 3))
+    return drawn
+
+
+def _scene(text: str) -> Floats:
+    """The wall with the plate in the middle."""
+    wall, plate = _wall(), _plate(text)
+    top, left = ((n - m) // 2 for n, m in zip(wall.shape, plate.shape, strict=True))
+    wall[top : top + plate.shape[0], left : left + plate.shape[1]] = plate
     return wall
 
 
@@ -140,6 +151,36 @@ def film(
         frames.append(np.repeat(gray[..., None], 3, axis=2))
         truths.append(_seen(sharp, pose, fine_x + left, fine_y + top))
     return PlateClip(frames, truths, (left, top, roi_w, roi_h), poses)
+
+
+def film_passing(count: int = 21, *, text: str = PLATE, noise: float = 4.0, seed: int = 5) -> PlateClip:
+    """A fixed camera; the plate passes by over a wall that stands still, 2.25 pixels a frame and a little down.
+
+    Its place is a multiple of a quarter pixel, so that it can be drawn exactly. `PlateClip.poses` are shifts.
+    """
+    rng = np.random.default_rng(seed)
+    wall, plate = _wall(), _plate(text)
+    height, width = _FRAME_HW
+    first_yx = (30 * SCALE + _MARGIN, 10 * SCALE + _MARGIN)
+    frames, truths, poses = [], [], []
+    roi_h, roi_w = (n + 2 for n in _PLATE_HW)
+    for number in range(count):
+        top, left = first_yx[0] + 2 * number, first_yx[1] + 9 * number
+        scene = wall.copy()
+        scene[top : top + plate.shape[0], left : left + plate.shape[1]] = plate
+        seen = _through_lens(scene)
+        # an even number of truth pixels a frame pixel: its centre lies between two of them
+        half = (seen[:-1, :-1] + seen[1:, :-1] + seen[:-1, 1:] + seen[1:, 1:]) / 4
+        place = _MARGIN + SCALE // 2 - 1
+        clean = half[place : place + SCALE * height : SCALE, place : place + SCALE * width : SCALE]
+        noisy = clean + noise * rng.standard_normal(clean.shape)
+        frames.append(np.repeat(np.clip(np.rint(noisy), 0, 255).astype(np.uint8)[..., None], 3, axis=2))
+        y, x = (edge - SCALE for edge in (top, left))
+        truths.append(scene[y : y + roi_h * SCALE, x : x + roi_w * SCALE])
+        pose = np.eye(3)
+        pose[:2, 2] = -9 * number / SCALE, -2 * number / SCALE
+        poses.append(pose)
+    return PlateClip(frames, truths, (9, 29, roi_w, roi_h), poses)
 
 
 def psnr_db(picture: Floats, truth: Floats, crop: int = SCALE) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vsr.distributed.choose import choose_executor
-from vsr.errors import InputError, UsageError, VerificationError, VsrError
+from vsr.errors import InputError, UsageError, VsrError
 from vsr.evaluation import Evaluation, OnStep, evaluate_methods
 from vsr.media.codecs import CODECS
 from vsr.media.images import IMAGE_SUFFIXES, is_image_sequence, is_numbered
@@ -20,39 +20,51 @@ from vsr.networks import Network
 from vsr.pipeline.batch import is_done, write_batch
 from vsr.pipeline.executor import Executor
 from vsr.pipeline.job import Job, Span
-from vsr.pipeline.manifest import manifest_path
-from vsr.pipeline.objects import download, find_object, is_url, join_url, list_objects
+from vsr.pipeline.objects import is_url, join_url, list_objects
+from vsr.pipeline.preview_places import preview_places
 from vsr.pipeline.progress import OnProgress, Progress
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.run import check_output
 from vsr.pipeline.settings import load_settings
-from vsr.pipeline.storage import local_place, told_by_url
-from vsr.pipeline.verify import Check, verify_output
+from vsr.pipeline.verify import Check
+from vsr.report.blind import make_blind_page
 from vsr.report.comparison import Comparison, Wanted
 from vsr.report.comparison import compare as compare_videos
 from vsr.report.page import PageOptions, make_page
+from vsr.stills.boxes import Box
+from vsr.stills.frames import Exported
+from vsr.stills.frames import export_frames as write_frames
+from vsr.stills.make import OnStep as OnStillStep
+from vsr.stills.options import Motion, StillOptions
+from vsr.stills.run import Still, run_still
 from vsr.timeline import parse_position
 from vsr.training import OnProgress as OnTraining
 from vsr.training import TrainingOutcome, TrainingProgress, heard, make_request, train_share
+from vsr.verifying import verify_any
 
 __all__ = [
     "Check",
     "Comparison",
     "Evaluation",
+    "Exported",
     "Job",
     "MediaInfo",
     "Outcome",
     "Progress",
+    "Still",
     "TrainingOutcome",
     "TrainingProgress",
     "check_plan",
     "compare",
     "evaluate",
     "expand_inputs",
+    "export_frames",
+    "make_blind",
+    "make_report",
     "pair_outputs",
     "plan",
     "probe",
-    "report",
+    "still",
     "train",
     "upscale",
     "verify",
@@ -73,24 +85,93 @@ def probe(path: PathLike, *, fps: str | Fraction | None = None) -> MediaInfo:
     return probe_source(Path(path), _rate(fps))
 
 
-def verify(output: PathLike) -> list[Check]:
-    """Compare an output with its manifest ``OUTPUT.vsr.json``: bytes, streams, frames, and the input if it is there.
+def verify(
+    output: PathLike,
+    *,
+    recompute: bool = False,
+    on_step: OnStillStep | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Check]:
+    """Compare an output with its record ``OUTPUT.vsr.json``: the record itself, bytes, streams, frames, and the input.
 
-    Both are copied here first where ``output`` is a URL. Raises `VerificationError` where one of them is missing.
+    ``output`` is the output or its record. With ``recompute`` the output is made again, as the record says, and
+    compared byte for byte. ``on_step`` is told how a still comes on, ``on_progress`` how a video does. A URL of an
+    object store is copied here first. Raises `VerificationError` where the output or its record is missing, or is of
+    another version, and `UsageError` where an output in a store is to be made again.
     """
-    if not is_url(output):
-        return verify_output(Path(output))
-    here = local_place(str(output))
-    try:
-        for url, copy in ((str(output), here), (f"{output}.vsr.json", manifest_path(here))):
-            if find_object(url) is None:
-                raise VerificationError(f"{url}: no such object")
-            download(url, copy)
-        with told_by_url(here, str(output)):
-            return verify_output(here)
-    finally:
-        for copy in (here, manifest_path(here)):
-            copy.unlink(missing_ok=True)
+    return verify_any(output, recompute, on_step or (lambda what, done: None), on_progress or (lambda told: None))
+
+
+def still(
+    path: PathLike,
+    output: PathLike,
+    *,
+    at: str | int | Fraction,
+    roi: str | tuple[int, int, int, int] | None = None,
+    frames: int = 30,
+    scale: float = 4.0,
+    motion: Motion = "auto",
+    psf_sigma_px: float | None = None,
+    regularization: float | None = None,
+    evidence: bool = True,
+    fps: str | None = None,
+    overwrite: bool = False,
+    on_step: OnStillStep | None = None,
+) -> Still:
+    """Make one still of ``path`` from the frames around a time; see `vsr.stills`.
+
+    Args:
+        path: a video, a folder of pictures or a pattern.
+        output: a PNG or TIFF file. Beside it go ``NAME.support.png``, ``NAME.confidence.png`` and the record
+            ``OUTPUT.vsr.json``.
+        at: a frame number (``120``) or a time (``"1:02.5"``, ``"62.5s"``): the still is what that frame shows.
+        roi: x, y, width and height of the region, in pixels of that frame; by default the whole picture.
+        frames: frames used at most.
+        scale: how many times as large the still is.
+        motion: how the region may move: translation, affine, homography, or auto.
+        psf_sigma_px, regularization: blur of the camera, in pixels, and strength of smoothing; found by default.
+        evidence: compute in double precision, so that other machines come to the same picture.
+        fps: rate of pictures that do not tell theirs.
+        overwrite: replace files that exist.
+        on_step: called with what is being done and the share done, 0…1 or None.
+
+    The example makes ``plate.png``::
+
+        vsr.still("yard.mp4", "plate.png", at="0:12.4", roi="612,340,96,32")
+    """
+    region = Box.parse(roi) if isinstance(roi, str) else None if roi is None else Box(*roi)
+    options = StillOptions(
+        roi=region,
+        frames=frames,
+        scale=scale,
+        motion=motion,
+        psf_sigma_px=psf_sigma_px,
+        regularization=regularization,
+        evidence=evidence,
+    )
+    place = parse_position(at) if isinstance(at, str) else at
+    told = on_step or (lambda what, done: None)
+    return run_still(Path(path), Path(output), place, fps, options, overwrite=overwrite, on_step=told)
+
+
+def export_frames(
+    path: PathLike,
+    output: PathLike,
+    *,
+    start: str | int | Fraction | None = None,
+    end: str | int | Fraction | None = None,
+    fps: str | None = None,
+    overwrite: bool = False,
+    on_frame: Callable[[int], None] | None = None,
+) -> Exported:
+    """Write frames as they were decoded to ``output``, a pattern such as ``frames/%06d.png``, with their times.
+
+    ``start`` and ``end`` are frame numbers or times. Nothing is restored; what pictures cannot hold is converted
+    without loss, which the manifest names. ``on_frame`` is told how many frames are written.
+    """
+    span = Span(_position(start), _position(end))
+    told = on_frame or (lambda count: None)
+    return write_frames(Path(path), Path(output), span, fps=fps, overwrite=overwrite, on_frame=told)
 
 
 def compare(
@@ -148,7 +229,35 @@ def plan(
     return Request(_place(path), _place(output), *load_settings(preset, settings or {}), span).plan()
 
 
-def report(
+def make_blind(
+    first: PathLike,
+    second: PathLike,
+    target: PathLike,
+    reference: PathLike | None = None,
+    *,
+    pairs: int = 12,
+    seed: int = 0,
+    offset: Fraction | Literal["start"] | None = None,
+    fps: str | Fraction | None = None,
+) -> Path:
+    """Write one HTML page for opinions: which of two versions is better, without saying which is which.
+
+    ``pairs`` frames are shown, left and right by lot (``seed``); choices are saved from the page as JSON. ``reference``
+    can be looked at as the original. Otherwise as `compare`.
+    """
+    return make_blind_page(
+        Path(first),
+        Path(second),
+        Path(target),
+        reference=None if reference is None else Path(reference),
+        num_pairs=pairs,
+        seed=seed,
+        wanted=Wanted(offset=offset),
+        fps=_rate(fps),
+    )
+
+
+def make_report(
     output: PathLike,
     target: PathLike | None = None,
     *,
@@ -191,6 +300,7 @@ def upscale(
     workers: int | None = None,
     ray: str | None = None,
     executor: Executor | None = None,
+    preview: PathLike | bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> list[Outcome]:
     """Restore one video or several.
@@ -211,6 +321,8 @@ def upscale(
         ray: address of a running Ray cluster, or ``"auto"`` for the one of this machine; workers are by default as
             many as it has room for.
         executor: who does the work, instead of ``workers`` and ``ray``.
+        preview: a PNG that shows the newest frames before and after, replaced every few seconds while the work goes on;
+            a folder for one PNG of each output; True for ``OUTPUT.preview.png`` beside it.
         settings: keys on top of the preset, for example ``{"scale": 2, "method": "lanczos"}``.
 
     Returns:
@@ -227,7 +339,11 @@ def upscale(
     pairs = pair_outputs(given, output, make_folder=True, codec=resolved.codec)
     span = Span(_position(start), _position(end))
     base = Path(work_dir) if work_dir is not None else None
-    requests = [Request(source, target, resolved, options, span, overwrite, base) for source, target in pairs]
+    shown = preview_places([target for _, target in pairs], preview)
+    requests = [
+        Request(source, target, resolved, options, span, overwrite, base, place)
+        for (source, target), place in zip(pairs, shown, strict=True)
+    ]
     settled: dict[PathLike, Outcome] = {}
 
     def settle(outcome: Outcome) -> None:

@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from vsr.cli import compare, demo, doctor, evaluate, models, presets, probe, report, train, upscale, verify
+from vsr.cli import (
+    compare,
+    demo,
+    doctor,
+    evaluate,
+    frames,
+    models,
+    presets,
+    probe,
+    report,
+    still,
+    train,
+    upscale,
+    verify,
+)
 from vsr.cli.console import run_guarded
 
 __all__ = ["app", "main"]
@@ -21,7 +35,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Video super-resolution: better video out, with exact frames, timing, colour and streams.",
 )
-app.command("upscale")(upscale.upscale)
+app.command("upscale", cls=upscale.UpscaleCommand)(upscale.upscale)
+app.command("still")(still.still)
+app.command("frames")(frames.frames)
 app.command("probe")(probe.probe)
 app.command("verify")(verify.verify)
 app.command("compare")(compare.compare)

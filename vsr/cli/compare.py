@@ -28,6 +28,12 @@ def compare(
     fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="As JSON, with every frame.")] = False,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every frame as a line of CSV.")] = None,
+    blind: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.html", help="Instead: a page on which people choose the better one, unnamed."),
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, max=100, help="Pairs of frames on the blind page.")] = 12,
+    seed: Annotated[int, typer.Option(help="Decides what is left and right on the blind page.")] = 0,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> None:
@@ -38,6 +44,10 @@ def compare(
     from vsr.report.comparison import as_csv, as_json
     from vsr.report.files import check_place, write_text
 
+    if blind is not None:
+        place = api.make_blind(first, second, blind, reference, pairs=pairs, seed=seed, offset=_offset(offset), fps=fps)
+        print(place)
+        return
     if csv is not None:
         check_place(csv)
     with step_counter(quiet=quiet or json_) as step:

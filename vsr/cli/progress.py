@@ -36,6 +36,10 @@ class Reporter(Protocol):
         """Called once an input."""
         ...
 
+    def page(self, outcome: Outcome, place: Path) -> None:
+        """Called for each report page."""
+        ...
+
     def failure(self, error: VsrError) -> None:
         """Called where the whole run fails; the error itself is shown by the program's end."""
         ...
@@ -74,6 +78,9 @@ class _Quiet:
         if outcome.error is not None:
             fail(str(outcome.error))
 
+    def page(self, outcome: Outcome, place: Path) -> None:
+        pass
+
     def failure(self, error: VsrError) -> None:
         pass
 
@@ -100,6 +107,9 @@ class _Lines(_Quiet):
         super().outcome(outcome)
         if outcome.error is None:
             print(_result_line(outcome))
+
+    def page(self, outcome: Outcome, place: Path) -> None:
+        print(place)
 
 
 class _Json(_Quiet):
@@ -140,6 +150,9 @@ class _Json(_Quiet):
                 findings=outcome.manifest["method"]["findings"],
             )
 
+    def page(self, outcome: Outcome, place: Path) -> None:
+        self._print(event="report", input=str(outcome.input), output=str(outcome.output), page=str(place))
+
     def failure(self, error: VsrError) -> None:
         self._print(event="error", message=str(error), exit_code=error.exit_code)
 
@@ -177,6 +190,9 @@ class _Bar(_Quiet):
             self._bar.console.print(f"vsr: {outcome.error}", markup=False, highlight=False)
         else:
             self._bar.console.print(_result_line(outcome), markup=False, highlight=False)
+
+    def page(self, outcome: Outcome, place: Path) -> None:
+        self._bar.console.print(str(place), markup=False, highlight=False)
 
 
 @contextmanager

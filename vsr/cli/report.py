@@ -28,7 +28,7 @@ def report(
     from vsr.cli.steps import step_counter
 
     with step_counter(quiet=quiet) as step:
-        place = api.report(
+        place = api.make_report(
             output, page, reference=reference, frames=frames, video=video, max_bytes=int(max_mb * 1e6), on_step=step
         )
     print(place)

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vsr.cli.console import fail
+from vsr.cli.optional_value import OptionalValue
+
 if TYPE_CHECKING:
     from vsr.api import Job, Outcome
+    from vsr.cli.progress import Reporter
 
-__all__ = ["plan_rows", "upscale"]
+__all__ = ["UpscaleCommand", "plan_rows", "upscale"]
+
+
+class UpscaleCommand(OptionalValue):
+    """``--preview`` may stand alone."""
+
+    option = "--preview"
+    value = "beside"
 
 
 def upscale(
@@ -62,6 +73,9 @@ def upscale(
     ] = None,
     fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="No learned or generative method; checksums of all decoded frames.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     drop_streams: Annotated[
         bool, typer.Option("--drop-streams", help="Leave out streams that the container cannot hold.")
@@ -77,6 +91,15 @@ def upscale(
     ray: Annotated[
         str | None, typer.Option("--ray", metavar="auto|HOST:PORT", help="Use a running Ray cluster.")
     ] = None,
+    preview: Annotated[
+        str | None,
+        typer.Option(
+            "--preview",
+            metavar="[FILE.png|DIR/]",
+            help="Picture of the newest frames, before and after, while it runs.  [default: OUTPUT.preview.png]",
+        ),
+    ] = None,
+    report_: Annotated[bool, typer.Option("--report", help="Make OUTPUT.report.html at the end.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     json_lines: Annotated[bool, typer.Option("--json-lines", help="Progress and results as JSON lines.")] = False,
@@ -90,9 +113,11 @@ def upscale(
             "scale": _number("scale", scale), "size": size, "height": height, "method": method, "codec": codec,
             "crf": crf, "speed": speed, "pix_fmt": pix_fmt, "deinterlace": deinterlace, "fps": fps,
             "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
-            "strict": strict or None, "consistent": consistent or None,
+            "strict": strict or None, "consistent": consistent or None, "evidence": evidence or None,
         }.items() if value is not None},
     }  # fmt: skip
+    if report_:
+        _refuse_url(output)
     if dry_run:
         return _dry_run(inputs, output, preset, start, end, settings, overwrite)
     from vsr import api
@@ -113,12 +138,43 @@ def upscale(
                 on_outcome=report.outcome,
                 workers=workers,
                 ray=ray,
+                preview=_preview(preview),
                 settings=settings,
             )
         except VsrError as error:
             report.failure(error)
             raise
-    return _summary(outcomes, is_read_by_people=not (quiet or json_lines))
+        code = _make_reports(outcomes, report) if report_ else 0
+    return max(code, _summary(outcomes, is_read_by_people=not (quiet or json_lines)))
+
+
+def _preview(text: str | None) -> str | bool:
+    return str(text) if text not in (None, UpscaleCommand.value) else text is not None
+
+
+def _refuse_url(output: str) -> None:
+    from vsr.errors import UsageError
+
+    if "://" in output:
+        raise UsageError(f"--report needs an output on this machine, not {output}; run vsr report on a copy of it")
+
+
+def _make_reports(outcomes: list[Outcome], report: Reporter) -> int:
+    """A page for each output that is here; returns the highest exit code of those that could not be made."""
+    from vsr import api
+    from vsr.errors import VsrError
+
+    code = 0
+    for outcome in outcomes:
+        if outcome.error is not None:
+            continue
+        try:
+            report.page(outcome, api.make_report(outcome.output))
+        except VsrError as error:
+            report.failure(error)
+            fail(str(error))
+            code = max(code, error.exit_code)
+    return code
 
 
 def _assignments(texts: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``vsr verify``: is an output still what its manifest says?"""
+"""``vsr verify``: is an output still what its record says, and does it come out the same again?"""
 
 from __future__ import annotations
 
@@ -10,19 +10,34 @@ __all__ = ["verify"]
 
 
 def verify(
-    output: Annotated[str, typer.Argument(help="An output of vsr upscale, with its .vsr.json beside it.")],
+    output: Annotated[
+        str, typer.Argument(metavar="OUTPUT|RECORD", help="An output of vsr, or the .vsr.json beside it.")
+    ],
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Make it again as its record says, and compare byte for byte.")
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> int:
-    """Check an output against its manifest: bytes, streams, frames, and the input if it is still there."""
+    """Check an output against its record: the record itself, bytes, streams, frames, and the input if it is there."""
     del debug
     import dataclasses
     import json
 
     from vsr import api
+    from vsr.cli.shares import step_shares
     from vsr.errors import VerificationError
 
-    checks = api.verify(output)
+    with step_shares(quiet=quiet or json_) as on_step:
+        checks = api.verify(
+            output,
+            recompute=recompute,
+            on_step=on_step,
+            on_progress=lambda told: on_step(
+                told.stage, told.frames_done / told.frames_total if told.frames_total else None
+            ),
+        )
     passed = all(check.passed for check in checks)
     if json_:
         print(json.dumps({"passed": passed, "checks": [dataclasses.asdict(check) for check in checks]}, indent=1))

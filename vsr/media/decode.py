@@ -70,6 +70,14 @@ class Damage:
     """Places where the container could not be read on."""
     mended_times: int = 0
     """Frames whose time was missing, repeated or backward and was moved to the next free tick."""
+    missing_times: int = 0
+    """Those of them that had no time."""
+    repeated_times: int = 0
+    """Those that had the time of the frame before."""
+    backward_times: int = 0
+    """Those that had an earlier one: frames out of order."""
+    repeated_frames: int = 0
+    """Frames with the very samples of the frame before; no damage, but nothing new either."""
     events: list[str] = field(default_factory=list)
     """The first hundred of them, in words."""
 
@@ -77,6 +85,17 @@ class Damage:
         """Record one event in words (counters are the caller's)."""
         if len(self.events) < _MAX_EVENTS:
             self.events.append(text)
+
+    def mend(self, ordinal: int, decoded: int | None, pts: int, last: int | None) -> None:
+        """Record that a frame's time ``decoded`` became ``pts``; ``last`` is that of the frame before."""
+        self.mended_times += 1
+        if decoded is None:
+            self.missing_times += 1
+        elif decoded == last:
+            self.repeated_times += 1
+        else:
+            self.backward_times += 1
+        self.note(f"frame {ordinal}: time {decoded} became {pts}")
 
     @property
     def total(self) -> int:
@@ -130,8 +149,12 @@ def decode_linear(
     path: Path, stream_index: int, threads: int, damage: Damage
 ) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
     """Decode a stream from start to end, naming every frame; ``damage`` is filled on the way."""
+    before = ""
     for ordinal, (decoded, pts, frame) in enumerate(_timed(path, stream_index, threads, damage)):
-        yield _record(ordinal, decoded, pts, frame), frame
+        record = _record(ordinal, decoded, pts, frame)
+        damage.repeated_frames += record.fingerprint == before
+        before = record.fingerprint
+        yield record, frame
 
 
 def decode_frames(path: Path, stream_index: int, threads: int, damage: Damage) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -156,8 +179,7 @@ def _timed(
             if last is not None and pts <= last:
                 pts = last + 1
             if pts != decoded:
-                damage.mended_times += 1
-                damage.note(f"frame {ordinal}: time {decoded} became {pts}")
+                damage.mend(ordinal, decoded, pts, last)
             if frame.is_corrupt:
                 damage.corrupt_frames += 1
                 damage.note(f"frame {ordinal}: damaged picture at pts {pts}")

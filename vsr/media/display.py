@@ -7,7 +7,7 @@ grey, and what is brighter is compressed above it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
@@ -16,14 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsr.frames import ColorSpec, PixelLayout, VideoFrame
+from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.convert import OutputFormat, quantise
 from vsr.media.hdr import DisplayTransform
 from vsr.media.layouts import LAYOUTS
 from vsr.media.planes import frame_layout, planes_of
 from vsr.observation.resample import resample
 
-__all__ = ["Box", "Frame", "displayed", "is_tone_mapped", "resized", "shown", "upright"]
+__all__ = ["Box", "Frame", "cut", "displayed", "is_tone_mapped", "resized", "shown", "upright"]
 
 Picture = NDArray[np.uint8]
 
@@ -60,18 +60,23 @@ class Box:
 
 def displayed(frame: av.VideoFrame, color: ColorSpec, box: Box | None = None) -> Picture:
     """``frame`` (or a part of it) as ``(H, W, 3)`` uint8 sRGB, as coded: neither turned nor stretched."""
-    layout = frame_layout(frame)
     planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
-    if box is not None:
-        planes = tuple(_cut(plane, layout, number, box) for number, plane in enumerate(planes))
-    return shown(VideoFrame(planes, layout, color, 0, 0, Fraction(1)))
+    picture = VideoFrame(planes, frame_layout(frame), color, 0, 0, Fraction(1))
+    return shown(picture if box is None else cut(picture, box))
 
 
-def _cut(plane: Tensor, layout: PixelLayout, number: int, box: Box) -> Tensor:
-    height, width = layout.plane_size(number, box.width, box.height)
-    shift_y, shift_x = (layout.chroma_shift_y, layout.chroma_shift_x) if layout.is_chroma(number) else (0, 0)
-    top, left = box.top >> shift_y, box.left >> shift_x
-    return plane[top : top + height, left : left + width].contiguous()
+def cut(picture: VideoFrame, box: Box) -> VideoFrame:
+    """The part ``box`` of a picture."""
+    layout = picture.layout
+    parts = []
+    for number, plane in enumerate(picture.planes):
+        is_coarse = layout.is_chroma(number) and plane.shape != picture.planes[0].shape  # restored chroma may be fine
+        height, width = layout.plane_size(number if is_coarse else 0, box.width, box.height)
+        top, left = box.top, box.left
+        if is_coarse:
+            top, left = top >> layout.chroma_shift_y, left >> layout.chroma_shift_x
+        parts.append(plane[top : top + height, left : left + width].contiguous())
+    return replace(picture, planes=tuple(parts))
 
 
 def shown(picture: VideoFrame) -> Picture:

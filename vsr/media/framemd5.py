@@ -8,13 +8,14 @@ encoder writes them: planes without padding, in the decoder's own pixel format.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import av
 import av.error
@@ -24,9 +25,10 @@ from vsr.errors import InputError
 from vsr.media.decode import FrameRecord
 from vsr.media.safe_open import open_input
 
-__all__ = ["Checksum", "ChecksumFile", "FrameHasher", "hashed", "packet_checksums", "raw_bytes"]
+__all__ = ["Checksum", "ChecksumFile", "Checksums", "FrameHasher", "hashed", "packet_checksums", "raw_bytes"]
 
 _QUEUE_FRAMES = 3  # raw pictures that wait for their checksum
+_MD5_BYTES = 16
 _HEAD = "#format: frame checksums\n#version: 2\n#hash: MD5\n"
 
 
@@ -47,6 +49,35 @@ class Checksum:
     def line(self) -> str:
         """As ffmpeg writes it."""
         return f"0, {self.dts:>10}, {self.pts:>10}, {self.duration:>8}, {self.size:>8}, {self.md5.hex()}"
+
+
+class Checksums(Sequence[Checksum]):
+    """Lines of the file, at 56 bytes a line: videos are long."""
+
+    def __init__(self) -> None:
+        self._numbers = array("q")
+        self._digests = bytearray()
+
+    def append(self, row: Checksum) -> None:
+        """Add a line."""
+        self._numbers.extend((row.dts, row.pts, row.duration, row.size))
+        self._digests += row.md5
+
+    def __len__(self) -> int:
+        return len(self._digests) // _MD5_BYTES
+
+    @overload
+    def __getitem__(self, place: int) -> Checksum: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Checksum]: ...
+
+    def __getitem__(self, place: int | slice) -> Checksum | list[Checksum]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        number = range(len(self))[place]
+        dts, pts, duration, size = self._numbers[4 * number : 4 * number + 4]
+        return Checksum(dts, pts, duration, size, bytes(self._digests[_MD5_BYTES * number : _MD5_BYTES * (number + 1)]))
 
 
 @dataclass(frozen=True)
@@ -77,7 +108,7 @@ class ChecksumFile:
         """The file at ``path``, ours or ffmpeg's; raises `InputError` where it is none."""
         try:
             head: dict[str, str] = {}
-            rows = []
+            rows = Checksums()
             with path.open(encoding="ascii") as file:
                 for line in file:
                     if line.startswith("#"):
@@ -108,7 +139,7 @@ class FrameHasher:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checksum")
         self._waiting: deque[Future[Checksum]] = deque()
-        self._rows: list[Checksum] = []
+        self._rows = Checksums()
         self._encoders: dict[tuple[int, int, str], VideoCodecContext] = {}
 
     def __enter__(self) -> FrameHasher:
@@ -134,7 +165,7 @@ class FrameHasher:
             self._encoders[shape] = _raw_encoder(frame)
         return _encoded(self._encoders[shape], frame)
 
-    def rows(self) -> list[Checksum]:
+    def rows(self) -> Checksums:
         """Checksums of all frames pushed so far."""
         while self._waiting:
             self._rows.append(self._waiting.popleft().result())
@@ -182,7 +213,7 @@ def packet_checksums(path: Path, stream_index: int = 0) -> ChecksumFile:
     with open_input(path) as container:
         stream = container.streams.video[stream_index]
         context = stream.codec_context
-        rows = []
+        rows = Checksums()
         demuxer = container.demux(stream)
         while True:
             try:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import av
 import av.error
+import numpy as np
+from numpy.typing import NDArray
 
 from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec
@@ -36,6 +38,7 @@ __all__ = [
     "is_image_sequence",
     "is_numbered",
     "probe_images",
+    "read_picture",
     "scan_images",
     "view_images",
 ]
@@ -167,6 +170,13 @@ def _decode_one(path: Path) -> av.VideoFrame:
             return next(container.decode(stream))
         except (StopIteration, av.error.FFmpegError) as error:
             raise InputError(f"{path}: cannot be decoded ({error})") from error
+
+
+def read_picture(path: Path) -> tuple[NDArray[np.generic], ...]:
+    """The samples of one picture file, ``(H, W)`` arrays in the order of `vsr.frames`; raises `InputError`."""
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise InputError(f"{path}: is no picture of a known kind: {', '.join(IMAGE_SUFFIXES)}")
+    return planes_of(_decode_one(path))
 
 
 def _times(path: Path, images: Sequence[Path], fps: Fraction | None) -> tuple[Timing | None, Fraction, list[int]]:

@@ -27,6 +27,7 @@ from vsr.media.color import COLOR_NAMES
 from vsr.media.encode import EncoderSpec
 from vsr.media.ffmpeg import ffmpeg_path, run_ffmpeg
 from vsr.media.hdr import DisplayTransform
+from vsr.media.labels import label_options
 from vsr.media.packets import PacketTable, decode_times
 from vsr.media.safe_open import file_url, input_options
 
@@ -105,6 +106,8 @@ class MuxJob:
     """The source's file-level tags (copied by ffmpeg; here to choose where MP4 and MOV put them)."""
     video_metadata: dict[str, str] = field(default_factory=dict)
     """Tags of the video stream."""
+    label: str = ""
+    """What the file says of its making, as a tag; empty for nothing."""
     keep_chapters: bool = True
     copies_source: bool = True
     """Whether ``source`` is a file with tags and streams to copy."""
@@ -212,7 +215,8 @@ def _command(job: MuxJob, target: Path, first_dts: int) -> list[str]:
     start = first_dts * job.encoder.time_base
     ticks = f"round({start.numerator}/{start.denominator}/TB)"
     command += ["-bsf:v:0", f"setts=pts=PTS+{ticks}:dts=DTS+{ticks}"]
-    command += [*_COPY, *_container_options(job), *_video_output_options(job)]
+    command += [*_COPY, *_container_options(job), *label_options(job.container, job.label, job.metadata)]
+    command += _video_output_options(job)
     return [*command, "-f", {"mkv": "matroska"}.get(job.container, job.container), file_url(target)]
 
 
@@ -299,8 +303,13 @@ def _container_options(job: MuxJob) -> list[str]:
     scale = str(time_base.denominator)
     return [
         *("-video_track_timescale", scale, "-movie_timescale", str(job.clock or scale)),
-        *("-movflags", "+faststart" if set(job.metadata) <= _ITUNES_TAGS else "+faststart+use_metadata_tags"),
+        *("-movflags", "+faststart+use_metadata_tags" if _needs_key_list(job) else "+faststart"),
     ]
+
+
+def _needs_key_list(job: MuxJob) -> bool:
+    """Whether MP4's or MOV's own list cannot hold all tags. MOV's has no place for the label but the comment."""
+    return not set(job.metadata) <= _ITUNES_TAGS or (job.container == "mov" and "comment" in job.metadata)
 
 
 def sync_file(path: Path) -> None:

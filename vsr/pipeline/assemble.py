@@ -17,13 +17,15 @@ from vsr.errors import MachineError, VerificationError
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
+from vsr.media.picture_text import with_text
 from vsr.pipeline.checks import check_copied, check_cover, check_times
 from vsr.pipeline.job import Job
 from vsr.pipeline.progress import Stage
+from vsr.pipeline.provenance import label, picture_text
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
 from vsr.pipeline.storage import WorkFolder
 
-__all__ = ["Assembled", "assemble", "image_folder", "partial_path", "video_tags"]
+__all__ = ["Assembled", "assemble", "image_folder", "partial_path", "publish_folder", "video_tags"]
 
 _FINEST_CLOCK = 1 << 27  # a day still fits MP4's 64-bit durations many times over, and no reader chokes
 _STALE_TAGS = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "ENCODED", "TIMECODE", "VENDOR_ID", "ROTATE")
@@ -85,7 +87,7 @@ def assemble(
         on_stage("assembling")
         if job.encoder.codec.kind == "images":
             assembled = _write_images(job, work, ordered, partial, source_streams)
-            _publish_folder(partial, image_folder(job))
+            publish_folder(partial, image_folder(job))
         else:
             assembled = _write_video(job, work, ordered, partial, source_streams, on_stage)
             sync_file(partial)
@@ -139,6 +141,7 @@ def _mux_job(job: Job, pts: NDArray[np.int64]) -> MuxJob:
         clock=_clock(job),
         metadata=job.info.metadata,
         video_metadata=video_tags(job),
+        label=label(job.settings.method, job.evidence, job.info.metadata),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
         copies_source=not job.info.images or job.info.streams_path is not None,
     )
@@ -177,6 +180,7 @@ def _write_images(
     source_streams: Sequence[StreamDigest],
 ) -> Assembled:
     partial.mkdir()
+    words = picture_text(job.settings.method, job.evidence, job.info.metadata)
     number = 1
     for segment, result in zip(_segment_files(work, ordered), ordered, strict=True):
         with segment.path.open("rb") as file:
@@ -184,7 +188,7 @@ def _write_images(
                 data = file.read(packet.size)
                 if len(data) != packet.size:
                     raise VerificationError(f"{segment.path.name} is shorter than its sidecar says")
-                (partial / (job.output.name % number)).write_bytes(data)
+                (partial / (job.output.name % number)).write_bytes(with_text(data, words))
                 number += 1
     pts = _times(ordered)
     mux_job = _mux_job(job, pts)
@@ -205,7 +209,7 @@ def _write_images(
     return Assembled(len(pts), mux_job.shift, Fraction(0), True, streams)
 
 
-def _publish_folder(partial: Path, folder: Path) -> None:
+def publish_folder(partial: Path, folder: Path) -> None:
     """Give the finished folder its name; what an ``--overwrite`` replaces goes only then."""
     if folder.exists():
         old = folder.with_name(f".{folder.name}.vsr-old")

@@ -17,6 +17,7 @@ from vsr.media.containers import holders, holds
 from vsr.media.convert import OutputFormat
 from vsr.media.encode import EncoderSpec
 from vsr.media.probe import MAX_PIXELS, MediaInfo, StreamInfo, VideoInfo
+from vsr.pipeline.evidence import check_evidence
 from vsr.pipeline.settings import Settings
 from vsr.restorers import RESTORERS, Evidence, Geometry, Model, find_restorer, settle_model
 
@@ -76,6 +77,8 @@ class Job:
     """Which version of it, as its store says."""
     output_url: str | None = None
     """Where the output goes in the end, if ``output`` is only where it is put together."""
+    preview: Path | None = None
+    """A picture of the newest frames, replaced now and then while the job runs; decides no byte of the output."""
 
     @property
     def video(self) -> VideoInfo:
@@ -248,6 +251,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     copied, dropped = _streams(
         info, "mkv" if codec.kind == "images" else container, settings.drop_streams, span.start is None
     )
+    check_evidence(find_restorer(settings.method).evidence, settings, options)
     deinterlace = _deinterlace(video, settings)
     time_base = video.time_base / 2 if deinterlace == "field" else video.time_base
     rate = video.average_rate or video.base_rate or Fraction(25)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,8 @@ from vsr.media.images import is_numbered
 from vsr.media.inspect import StreamDigest
 from vsr.pipeline.assemble import Assembled, image_folder
 from vsr.pipeline.job import Job
+from vsr.pipeline.provenance import sentence
+from vsr.pipeline.seal import read_sealed, record_pieces, seal
 from vsr.pipeline.sidecar import (
     SegmentResult,
     canonical,
@@ -29,9 +29,9 @@ from vsr.pipeline.source import SourceSummary
 from vsr.restorers.agreement import assumed_degradation
 from vsr.restorers.findings import mean_findings
 
-__all__ = ["FORMAT", "load_manifest", "manifest_path", "output_files", "write_manifest"]
+__all__ = ["FORMAT", "check_format", "load_manifest", "manifest_path", "output_files", "write_manifest"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the manifest's layout."""
 
 
@@ -59,6 +59,7 @@ def write_manifest(
     source: SourceSummary,
     results: Sequence[SegmentResult],
     assembled: Assembled,
+    checksums: Mapping[str, Any],
     seconds: float,
 ) -> dict[str, Any]:
     """Write ``OUTPUT.vsr.json`` and return what it says."""
@@ -85,6 +86,7 @@ def write_manifest(
             "copied_streams": [stream.index for stream in job.copied],
             "dropped": list(job.dropped),
         },
+        "checksums": dict(checksums),
         "times": {
             "num_frames": assembled.num_frames,
             "exact": assembled.exact_times,
@@ -95,6 +97,7 @@ def write_manifest(
             "name": job.settings.method,
             "evidence": job.evidence,
             "generative": job.evidence == "generative",
+            "says": sentence(job.evidence),
             "model": canonical(job.model),
             "assumed_degradation": assumed_degradation(job.options),
             "options": canonical(job.options),
@@ -124,20 +127,24 @@ def write_manifest(
             for result in ordered
         ],
     }
-    pieces = json.JSONEncoder(indent=1).iterencode(manifest)  # of a long video it is large
-    write_atomically(manifest_path(job.output), chain(pieces, "\n"))
+    seal(manifest)
+    write_atomically(manifest_path(job.output), record_pieces(manifest))
     return manifest
 
 
 def load_manifest(output: Path) -> dict[str, Any]:
-    """The manifest of ``output``; raises `VerificationError` where there is none that can be read."""
+    """The manifest of ``output``; raises `VerificationError` where there is none that can be relied on."""
     path = manifest_path(output)
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise VerificationError(f"{output}: has no manifest ({path.name} is missing)") from error
-    except (OSError, ValueError) as error:
-        raise VerificationError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise VerificationError(f"{path}: is not a manifest of format {FORMAT}; use the vsr that wrote it")
+    if not path.is_file():
+        raise VerificationError(f"{output}: has no manifest ({path.name} is missing)")
+    manifest, problem = read_sealed(path)
+    check_format(manifest, path)
+    if problem:
+        raise VerificationError(f"{path}: {problem}")
     return manifest
+
+
+def check_format(manifest: Mapping[str, Any], path: Path) -> None:
+    """Refuse manifests of another version, and records of other things. Raises `VerificationError`."""
+    if manifest.get("format") != FORMAT or "segments" not in manifest:
+        raise VerificationError(f"{path}: is not a manifest of format {FORMAT}; use the vsr that wrote it")

@@ -34,6 +34,8 @@ class Request:
     overwrite: bool = False
     work_base: Path | None = None
     """Where the work folder goes; None: beside the output."""
+    preview: Path | None = None
+    """See `vsr.pipeline.job.Job`."""
 
     def plan(self) -> Job:
         """Look at the source and decide everything. Raises `InputError`, `UsageError` or `MachineError`."""
@@ -50,7 +52,7 @@ class Request:
         away = is_url(self.output)
         target = local_place(str(self.output)) if away else Path(self.output)
         job = resolve_job(probe(source, rate), target, self.settings, self.options, self.span)
-        return dataclasses.replace(job, output_url=str(self.output) if away else None)
+        return dataclasses.replace(job, output_url=str(self.output) if away else None, preview=self.preview)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 from vsr.errors import MachineError, UsageError
 from vsr.media.images import is_numbered
 from vsr.pipeline.assemble import assemble, image_folder
+from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
 from vsr.pipeline.lease import Lease
 from vsr.pipeline.manifest import manifest_path, write_manifest
@@ -117,12 +118,14 @@ class FileRun:
         """Put the output together; returns its manifest. Raises a `VsrError`; then the output's name is as before."""
         with at_hand(self.job) as job:
             assembled = assemble(job, self.work, results, source.num_frames, source.streams, self.meter.tell)
+            checksums = write_checksums(job, source.checksums)
+            seconds = time.monotonic() - self._began
             manifest = write_manifest(
-                job, source=source, results=results, assembled=assembled, seconds=time.monotonic() - self._began
+                job, source=source, results=results, assembled=assembled, checksums=checksums, seconds=seconds
             )
         self._lease.check()
         if job.output_url is not None:
-            for local in (job.output, manifest_path(job.output)):
+            for local in (job.output, *checksum_paths(job.output), manifest_path(job.output)):
                 upload(local, join_url(split_url(job.output_url)[0], local.name))
                 local.unlink()
         try:

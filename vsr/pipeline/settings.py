@@ -74,6 +74,8 @@ class Settings(BaseModel):
     """Where restorers compute."""
     strict: bool = False
     """Stop at damage in the input instead of concealing and counting it."""
+    evidence: bool = False
+    """Refuse methods that learned or invent, and half precision; decode the output again for its frames' checksums."""
     drop_streams: bool = False
     """Leave out streams that the output container cannot hold, instead of refusing."""
     num_cpus: float = Field(1.0, gt=0, le=256)

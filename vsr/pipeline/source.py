@@ -10,6 +10,7 @@ from typing import Any
 
 from vsr.errors import DamageError, InputError
 from vsr.media.decode import Damage
+from vsr.media.framemd5 import Checksums, FrameHasher, hashed
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.reading import scan
 from vsr.pipeline.job import Job
@@ -33,6 +34,8 @@ class SourceSummary:
     """Of the file; None for an image sequence."""
     streams: tuple[StreamDigest, ...]
     """Those that may be copied."""
+    checksums: Checksums
+    """Of every decoded frame, those before and after the wanted ones too."""
 
 
 class SourcePass:
@@ -43,6 +46,7 @@ class SourcePass:
         self._damage = Damage()
         self._frames = self._interlaced = 0
         self._stop = threading.Event()
+        self._hasher = FrameHasher()
         self._pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="digest")
         whole = None if job.info.images else job.info.path
         parts = job.info.streams_path or whole
@@ -55,6 +59,7 @@ class SourcePass:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._pool.shutdown(cancel_futures=True)
+        self._hasher.close()
 
     @property
     def num_frames(self) -> int:
@@ -77,7 +82,8 @@ class SourcePass:
             origin=job.info.start,
             time_base=job.video.time_base,
         )
-        for planned in plan_segments(scan(job.info, job.settings.decoder_threads, self._damage), rules):
+        frames = hashed(scan(job.info, job.settings.decoder_threads, self._damage), self._hasher)
+        for planned in plan_segments(frames, rules):
             self._refuse_damage()
             self._frames += planned.segment.num_frames
             self._interlaced += sum(record.interlaced for record in planned.core)
@@ -95,7 +101,8 @@ class SourcePass:
         """What the pass learnt, once all segments were read; waits for the digests."""
         streams: Sequence[StreamDigest] = self._streams.result() if self._streams is not None else ()
         sha256 = self._file.result() if self._file is not None else None
-        return SourceSummary(self._frames, self._interlaced, self._damage, sha256, tuple(streams))
+        checksums = self._hasher.rows()
+        return SourceSummary(self._frames, self._interlaced, self._damage, sha256, tuple(streams), checksums)
 
     def _refuse_damage(self) -> None:
         if self._job.settings.strict and self._damage.total:

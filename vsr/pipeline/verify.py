@@ -1,19 +1,27 @@
-"""Checking an output against its manifest, long after the run."""
+"""Checking an output against its manifest, long after the run: one changed bit is found, and named."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vsr.errors import VerificationError
+from vsr.errors import InputError, VerificationError
+from vsr.media.framemd5 import ChecksumFile
 from vsr.media.images import is_numbered
 from vsr.media.inspect import digest_streams, video_times
-from vsr.pipeline.manifest import load_manifest, output_files
+from vsr.media.reading import probe
+from vsr.pipeline.chain import checksum_paths, decoded_checksums, output_checksums
+from vsr.pipeline.manifest import check_format, manifest_path, output_files
+from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import canonical, file_digest
 
-__all__ = ["Check", "verify_output"]
+__all__ = ["Check", "changed_frames", "verify_output"]
+
+_NAMED = 5  # of what differs, by name
 
 
 @dataclass(frozen=True)
@@ -28,15 +36,22 @@ class Check:
 def verify_output(output: Path) -> list[Check]:
     """Compare ``output``, and its input where it is still there, with the manifest.
 
-    Raises `VerificationError` where there is no output or no manifest; differences are returned.
+    Raises `VerificationError` where there is no output or no manifest; differences are returned. A manifest that was
+    changed itself proves nothing: then that is all that is said.
     """
     if not (output.parent.is_dir() if is_numbered(output) else output.is_file()):
         raise VerificationError(f"{output}: no such output")
-    manifest = load_manifest(output)
-    checks = [_files(output, manifest)]
-    if checks[0].passed and not is_numbered(output):
+    path = manifest_path(output)
+    if not path.is_file():
+        raise VerificationError(f"{output}: has no manifest ({path.name} is missing)")
+    manifest, problem = read_sealed(path)
+    if problem:
+        return [Check("record", False, f"{path.name} {problem}")]
+    check_format(manifest, path)
+    checks = [Check("record", True, "its own digest"), _files(output, manifest)]
+    if checks[-1].passed and not is_numbered(output):
         checks += [_streams(output, manifest), _frames(output, manifest)]
-    return [*checks, _input(manifest)]
+    return [*checks, *_checksums(output, manifest), _input(output, manifest)]
 
 
 def _files(output: Path, manifest: dict[str, Any]) -> Check:
@@ -48,8 +63,41 @@ def _files(output: Path, manifest: dict[str, Any]) -> Check:
     changed = [name for name in recorded if name in found and found[name] != recorded[name]]
     for names, what in ((changed, "changed"), (missing, "missing"), (extra, "not in the manifest")):
         if names:
-            return Check("output bytes", False, f"{', '.join(names[:5])}: {what}")
+            where = _changed_output(output, manifest) if what == "changed" else ""
+            return Check("output bytes", False, f"{_listed(names)}: {what}{where}")
     return Check("output bytes", True, f"{len(recorded)} file(s), SHA-256")
+
+
+def _changed_output(output: Path, manifest: Mapping[str, Any]) -> str:
+    """Which frames of a changed output differ, as far as their checksums can tell."""
+    path, entry = checksum_paths(output)[1], manifest.get("checksums", {}).get("output")
+    if is_numbered(output) or not _is_whole(path, entry):
+        return ""
+    try:
+        return f"; {changed_frames(ChecksumFile.read(path), output_checksums(output, entry['of']))}"
+    except InputError as error:
+        return f"; it cannot be read any more ({error})"
+
+
+def changed_frames(recorded: ChecksumFile, found: ChecksumFile) -> str:
+    """In words, which frames are not what they were. Lines are in coding order for packets: times name the frames."""
+    order = sorted(range(len(recorded.rows)), key=lambda n: recorded.rows[n].pts)
+    place = {number: rank for rank, number in enumerate(order)}
+    pairs = zip(recorded.rows, found.rows, strict=False)
+    changed = [number for number, (one, other) in enumerate(pairs) if (one.md5, one.pts) != (other.md5, other.pts)]
+    if len(recorded.rows) != len(found.rows):
+        return f"{len(found.rows)} frames are left of {len(recorded.rows)}"
+    if not changed:
+        return "no frame differs: the change is outside the pictures"
+    named = [
+        f"{place[n]} ({float(Fraction(recorded.rows[n].pts) * recorded.time_base):.3f} s)"
+        for n in sorted(changed, key=lambda n: place[n])
+    ]
+    return f"{len(changed)} frame(s) differ: {_listed(named)}"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
 
 
 def _streams(output: Path, manifest: dict[str, Any]) -> Check:
@@ -68,10 +116,53 @@ def _frames(output: Path, manifest: dict[str, Any]) -> Check:
     return Check("frames", passed, f"{len(times)} of {recorded}, times {'rising' if rising else 'not rising'}")
 
 
-def _input(manifest: dict[str, Any]) -> Check:
-    place, recorded = manifest["input"]["path"], manifest["input"]["sha256"]
-    path = Path(place)
+def _is_whole(path: Path, entry: Mapping[str, Any] | None) -> bool:
+    return entry is not None and path.is_file() and file_digest(path) == entry["sha256"]
+
+
+def _checksums(output: Path, manifest: Mapping[str, Any]) -> list[Check]:
+    """The files of frame checksums against their digests, and decoded frames of the output against their checksums."""
+    checks = []
+    for path, (name, entry) in zip(checksum_paths(output), manifest["checksums"].items(), strict=True):
+        if not path.is_file():
+            checks.append(Check(f"{name} checksums", True, f"not compared: {path.name} is not here"))
+        elif not _is_whole(path, entry):
+            checks.append(Check(f"{name} checksums", False, f"{path.name}: changed"))
+        else:
+            checks.append(Check(f"{name} checksums", True, f"{entry['frames']} lines, of {entry['of']}"))
+    return checks
+
+
+def _input(output: Path, manifest: Mapping[str, Any]) -> Check:
+    path, recorded = Path(manifest["input"]["path"]), manifest["input"]["sha256"]
+    if recorded is None and path.parent.is_dir() and (path.is_dir() or is_numbered(path)):
+        return _input_pictures(output, manifest, path)
     if recorded is None or not path.is_file():
-        return Check("input", True, f"not compared: {place} is not here" if recorded else "an image sequence")
-    same = file_digest(path) == recorded
-    return Check("input", same, "SHA-256" if same else f"{path} is not the file that was restored")
+        return Check("input", True, f"not compared: {path} is not here" if recorded else "an image sequence")
+    if file_digest(path) == recorded:
+        return Check("input", True, "SHA-256")
+    return Check("input", False, f"{path} is not the file that was restored{_changed_input(output, manifest, path)}")
+
+
+def _input_pictures(output: Path, manifest: Mapping[str, Any], path: Path) -> Check:
+    """An image sequence has no digest of its own: its decoded pictures are compared."""
+    words = _changed_input(output, manifest, path)
+    if not words:
+        return Check("input", True, "an image sequence; not compared: its checksums are not here")
+    same = "no frame differs" in words
+    return Check("input", same, "decoded pictures" if same else f"{path}{words}")
+
+
+def _changed_input(output: Path, manifest: Mapping[str, Any], path: Path) -> str:
+    """Which decoded frames of the input differ; empty where nothing can tell."""
+    checksums = checksum_paths(output)[0]
+    if not _is_whole(checksums, manifest["checksums"]["input"]):
+        return ""
+    settings = manifest["settings"]
+    try:
+        rate = Fraction(settings["fps"]) if settings.get("fps") else None
+        recorded = ChecksumFile.read(checksums)
+        found = decoded_checksums(probe(path, rate), settings.get("decoder_threads", 1), len(recorded.rows))
+        return f"; {changed_frames(recorded, found)}"
+    except InputError as error:
+        return f"; it cannot be read any more ({error})"

@@ -27,6 +27,7 @@ from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import Reader, open_reader
 from vsr.pipeline.job import Job
 from vsr.pipeline.overlap import Overlap
+from vsr.pipeline.preview import Preview
 from vsr.pipeline.scan import DEINTERLACE_CONTEXT, PlannedSegment
 from vsr.pipeline.sidecar import (
     SegmentPaths,
@@ -130,6 +131,7 @@ class SegmentWorker:
         overlap_frames = 2 * (halo_frames(job) + DEINTERLACE_CONTEXT)
         self._reader: Reader = open_reader(job.info, job.settings.decoder_threads, overlap_frames)
         self._restorer: tuple[object, Restorer] | None = None  # for the shot that it is for
+        self._preview = Preview(job.preview)
 
     def close(self) -> None:
         """Let go of the source."""
@@ -182,8 +184,9 @@ class SegmentWorker:
         job, head = self._job, planned.records[0]
         restorer = self._restorer_for(planned)
         consistency = consistency_of(job.geometry(head.width, head.height), job.options)
-        with Overlap(self.pictures(planned), _QUEUE_FRAMES, "decode") as decoded:
+        with Overlap(self._preview.watch(self.pictures(planned)), _QUEUE_FRAMES, "decode") as decoded:
             for frame in watched(restorer, decoded, consistency):
+                self._preview.offer(frame)
                 if self._are_large:
                     made = Made(frame.pts, frame.findings, partial(_as_they_are, quantise(frame, job.target)))
                 else:

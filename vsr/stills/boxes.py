@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vsr.errors import UsageError
 
-__all__ = ["Box", "moved_by", "points_moved", "recentred"]
+__all__ = ["Box", "moved_by", "normalised", "points_moved", "recentred"]
 
 _ROI = re.compile(r"(\d+),(\d+),(\d+),(\d+)")
 
@@ -88,6 +88,12 @@ class Box:
         return torch.tensor([[left, right, left, right], [top, top, bottom, bottom], [1, 1, 1, 1]], dtype=torch.float64)
 
 
+def normalised(matrix: Tensor) -> Tensor:
+    """The same motion with a last entry of 1."""
+    scaled: Tensor = matrix / matrix[2, 2]
+    return scaled
+
+
 def moved_by(x: float, y: float) -> Tensor:
     """The matrix of a shift, (3, 3) float64."""
     matrix = torch.eye(3, dtype=torch.float64)
@@ -97,8 +103,7 @@ def moved_by(x: float, y: float) -> Tensor:
 
 def recentred(matrix: Tensor, source: Box, target: Box) -> Tensor:
     """``matrix`` between frames as it is between their parts ``source`` and ``target``."""
-    part = moved_by(-target.x, -target.y) @ matrix @ moved_by(source.x, source.y)
-    return part / part[2, 2]
+    return normalised(moved_by(-target.x, -target.y) @ matrix @ moved_by(source.x, source.y))
 
 
 def points_moved(matrix: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

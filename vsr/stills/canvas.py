@@ -84,6 +84,12 @@ class Canvas:
         col = (x - self.region.x + 0.5) * self.scale - 0.5 - self.cols[0] + self.margin
         return row, col
 
+    def reference_points(self, rows: Tensor, cols: Tensor) -> tuple[Tensor, Tensor]:
+        """``(x, y)`` in the reference of places on this grid; the inverse of `place`."""
+        y = (rows - self.margin + self.rows[0] + 0.5) / self.scale - 0.5 + self.region.y
+        x = (cols - self.margin + self.cols[0] + 0.5) / self.scale - 0.5 + self.region.x
+        return x, y
+
     def points(self) -> tuple[Tensor, Tensor]:
         """``(x, y)`` in the reference of every pixel of this grid, ``(H, W)`` float64."""
         height, width = self.size_yx

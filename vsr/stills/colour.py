@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
@@ -15,12 +17,13 @@ from vsr.observation import resample
 from vsr.registration import sample_bicubic
 from vsr.restorers.chroma import guided_detail
 from vsr.stills.boxes import Box, points_moved
-from vsr.stills.canvas import View
+from vsr.stills.fusion import Fused
+from vsr.stills.maps import trusts_at
 
 __all__ = ["coloured", "luma_of"]
 
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
-_ROWS = 128  # of the region, fused at a time
+_TRUSTED = 0.3  # a frame trusted less does not show the colour of a place
 
 
 def luma_of(grabbed: Grabbed, dtype: torch.dtype) -> Tensor:
@@ -33,30 +36,23 @@ def luma_of(grabbed: Grabbed, dtype: torch.dtype) -> Tensor:
     return torch.nan_to_num(luma).clamp(0, 1) if grabbed.layout.is_float else luma
 
 
-def coloured(
-    picture: Tensor,
-    frames: Sequence[Grabbed],
-    views: Sequence[View],
-    region: Box,
-    scale: float,
-    color: ColorSpec,
-    noise_sigma: float,
-) -> VideoFrame:
-    """The fused luma ``picture`` ``(H, W)``, 0…1, of ``region`` with the colours of the frames.
+def coloured(fused: Fused, frames: Sequence[Grabbed], region: Box, scale: float, color: ColorSpec) -> VideoFrame:
+    """The luma of ``fused`` with the colours of its frames, which its views name by their place in ``frames``.
 
-    ``views`` name frames by their place in ``frames``. Every other plane is the median of all frames laid on the
-    reference, plus the luma's detail as far as it follows the luma (`vsr.restorers.chroma`). No alpha. Planes are
-    full-size code values, unrounded; their layout is the source's with full chroma.
+    Every other plane is the median of all frames laid on the reference, where they are trusted, plus the luma's detail
+    as far as it follows the luma (`vsr.restorers.chroma`). No alpha. Planes are full-size code values, unrounded; their
+    layout is the source's with full chroma.
     """
-    layout = frames[0].layout
+    layout, picture = frames[0].layout, fused.picture()
     size = (int(picture.shape[0]), int(picture.shape[1]))
+    noise = fused.sigma / math.sqrt(len(fused.views))
     low = resample(picture, (region.height, region.width), kernel="bicubic", scale_yx=(1 / scale, 1 / scale))
     plain = resample(low, size, kernel="bicubic", scale_yx=(scale, scale))
     planes = [picture] if layout.family != "rgb" else []
     for number in range(len(planes), {"gray": 1, "yuv": 3, "rgb": 3}[layout.family]):
-        fused = _median(number, frames, views, region, color)
-        detail = guided_detail(fused, low, picture - plain, noise_sigma)
-        planes.append(resample(fused, size, kernel="bicubic", scale_yx=(scale, scale)) + detail)
+        plane = _median(number, frames, fused, region, color)
+        detail = guided_detail(plane, low, picture - plain, noise)
+        planes.append(resample(plane, size, kernel="bicubic", scale_yx=(scale, scale)) + detail)
     codes = tuple(plane * layout.peak for plane in planes)
     return VideoFrame(codes, _full_chroma(layout), color, 0, 0, Fraction(1))
 
@@ -68,27 +64,60 @@ def _full_chroma(layout: PixelLayout) -> PixelLayout:
     return LAYOUTS[stem if layout.bit_depth == 8 else f"{stem}{layout.bit_depth}le"]
 
 
-def _median(number: int, frames: Sequence[Grabbed], views: Sequence[View], region: Box, color: ColorSpec) -> Tensor:
-    """Plane ``number`` of all views on the reference's luma samples within ``region``, their median, 0…1."""
-    layout, dtype = frames[0].layout, views[0].luma.dtype
-    is_chroma = layout.is_chroma(number)
-    siting_x, siting_y = layout.siting_offset(color.chroma_location) if is_chroma else (0.0, 0.0)
-    block_x, block_y = (1 << layout.chroma_shift_x, 1 << layout.chroma_shift_y) if is_chroma else (1, 1)
-    planes = [frames[view.number].planes[number].to(dtype)[None] / layout.peak for view in views]
+@dataclass(frozen=True)
+class _Plane:
+    """How a plane's samples lie among the luma samples."""
+
+    block_x: int
+    block_y: int
+    siting_x: float
+    siting_y: float
+    follows_brightness: bool
+    """Whether it gets brighter as the luma does: a colour of RGB, not a difference of colours."""
+
+    @classmethod
+    def of(cls, layout: PixelLayout, number: int, color: ColorSpec) -> _Plane:
+        if not layout.is_chroma(number):
+            return cls(1, 1, 0.0, 0.0, True)
+        siting = layout.siting_offset(color.chroma_location)
+        return cls(1 << layout.chroma_shift_x, 1 << layout.chroma_shift_y, *siting, False)
+
+    def read(self, plane: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """``plane`` ``(h, w)`` at places of the luma."""
+        rows = (y + 0.5) / self.block_y - 0.5 - self.siting_y
+        cols = (x + 0.5) / self.block_x - 0.5 - self.siting_x
+        return sample_bicubic(plane[None], rows.to(plane.dtype), cols.to(plane.dtype))[0]
+
+
+def _median(number: int, frames: Sequence[Grabbed], fused: Fused, region: Box, color: ColorSpec) -> Tensor:
+    """Plane ``number`` of all views on the reference's luma samples within ``region``, their median, 0…1.
+
+    Where a frame is not trusted the reference stands in for it.
+    """
+    layout, dtype = frames[0].layout, fused.views[0].luma.dtype
+    lies = _Plane.of(layout, number, color)
+    planes = [frames[view.number].planes[number].to(dtype) / layout.peak for view in fused.views]
     if layout.is_float:
         planes = [torch.nan_to_num(plane).clamp(0, 1) for plane in planes]
-    strips = []
-    for top in range(region.y, region.bottom, _ROWS):
+    whole = planes[0].new_zeros((region.height, region.width))
+    for part in fused.parts:
         y, x = torch.meshgrid(
-            torch.arange(top, min(top + _ROWS, region.bottom), dtype=torch.float64),
-            torch.arange(region.x, region.right, dtype=torch.float64),
+            torch.arange(part.canvas.part.y, part.canvas.part.bottom, dtype=torch.float64),
+            torch.arange(part.canvas.part.x, part.canvas.part.right, dtype=torch.float64),
             indexing="ij",
         )
+        own = lies.read(planes[fused.reference], x, y)
         laid = []
-        for view, plane in zip(views, planes, strict=True):
-            to_x, to_y = points_moved(view.motion, x, y)
-            rows = (to_y + 0.5) / block_y - 0.5 - siting_y
-            cols = (to_x + 0.5) / block_x - 0.5 - siting_x
-            laid.append(sample_bicubic(plane, rows.to(dtype), cols.to(dtype))[0])
-        strips.append(torch.stack(laid).median(0).values)
-    return torch.cat(strips)
+        trusts = trusts_at(fused, part, x, y)
+        for view, plane, trust in zip(fused.views, planes, trusts, strict=True):
+            values = lies.read(plane, *points_moved(view.motion, x, y))
+            if lies.follows_brightness:
+                values = values * view.gain + view.offset
+            laid.append(torch.where(trust > _TRUSTED, values, own))
+        place = part.canvas.part
+        rows, cols = (
+            slice(place.y - region.y, place.bottom - region.y),
+            slice(place.x - region.x, place.right - region.x),
+        )
+        whole[rows, cols] = torch.stack(laid).median(0).values
+    return whole

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from vsr.observation import LinearOperator, ObservationModel, reading_blur
-from vsr.registration import MotionModel, match_brightness
+from vsr.registration import MotionModel, match_brightness, sample_bicubic
 from vsr.solvers import DEFAULT_SOLVER, Observations, find_solver
 from vsr.solvers.base import residual_sigma
 from vsr.solvers.huber_btv import HuberBtvOptions
-from vsr.stills.boxes import Box
+from vsr.stills.boxes import Box, normalised
 from vsr.stills.canvas import Canvas, View, tiles
 from vsr.stills.refining import MotionSums
-from vsr.stills.trust import trust_of_misfit
+from vsr.stills.trust import trust_of_likeness, trust_of_misfit
 
 __all__ = ["Fused", "Imaging", "Part", "assembled", "fuse"]
 
@@ -87,6 +87,8 @@ class Fused:
     parts: list[Part]
     views: tuple[View, ...]
     """The frames with motion, brightness and weight as found."""
+    reference: int
+    """Place among them of the reference."""
     sigma: float
     """Standard deviation of noise and misregistration, 0…1, of the samples that are believed."""
     sigmas: tuple[float, ...]
@@ -131,7 +133,7 @@ class _Rounds:
 
     def __init__(self, parts: list[Part], views: Sequence[View], reference: int, imaging: Imaging) -> None:
         self.parts, self.views, self.imaging = parts, list(views), imaging
-        self._reference = next(n for n, view in enumerate(views) if view.number == reference)
+        self.reference = next(n for n, view in enumerate(views) if view.number == reference)
         self.sigma = 0.0
         self.sigmas = [0.0] * len(views)
 
@@ -143,7 +145,10 @@ class _Rounds:
         self._learn(statistics)
         if move:
             moved = sums.improved([view.motion for view in self.views])
-            self.views = [replace(view, motion=motion) for view, motion in zip(self.views, moved, strict=True)]
+            back = torch.linalg.inv(moved[self.reference])  # the reference stays where it is, whatever the others say
+            self.views = [
+                replace(view, motion=normalised(motion @ back)) for view, motion in zip(self.views, moved, strict=True)
+            ]
 
     def _observe(self, part: Part) -> tuple[Tensor, ObservationModel, LinearOperator]:
         blur = self.imaging.blur(part.canvas.scale)
@@ -152,31 +157,42 @@ class _Rounds:
 
     def _improve(self, part: Part, sums: MotionSums, statistics: _Statistics, solve: bool) -> None:
         samples, model, blur = self._observe(part)
-        inside = model.inside.to(samples.dtype)
+        likeness = self._likeness(part.canvas, samples, model)
         weights = torch.tensor([view.weight for view in self.views], dtype=samples.dtype)[:, None, None]
         if solve:
-            trust = self._trust(part, samples, model, inside) * weights
-            observed = Observations(samples, model, trust)
+            fits = torch.ones_like(samples) if part.trust is None else self._fits(samples, model.A(part.picture), model)
+            observed = Observations(samples, model, likeness * fits * weights)
             part.picture = find_solver(DEFAULT_SOLVER)(observed, part.picture, self.imaging.options())
         blurred = blur.A(part.picture)
         predicted = model.read(blurred)
-        residual = (samples - predicted) * inside
-        sigma = residual_sigma(residual, inside)
-        part.trust = self._fits(residual, samples, sigma) * inside
+        part.trust = likeness * self._fits(samples, predicted, model)
+        inside = model.inside.to(samples.dtype)
+        sigma = residual_sigma((samples - predicted) * inside, inside)
         sums.add(part.canvas, model, samples, blurred, part.trust * weights, sigma)
         for number, view in enumerate(self.views):
             recorded = (samples[number] - view.offset) / view.gain
             statistics.add(number, predicted[number], recorded, part.trust[number], len(self.parts))
 
-    def _trust(self, part: Part, samples: Tensor, model: ObservationModel, inside: Tensor) -> Tensor:
-        if part.trust is None:
-            return inside
-        residual = (samples - model.A(part.picture)) * inside
-        return self._fits(residual, samples, residual_sigma(residual, inside)) * inside
+    def _likeness(self, canvas: Canvas, samples: Tensor, model: ObservationModel) -> Tensor:
+        """How far the reference shows what each sample does, 0…1; 0 outside the picture, 1 for the reference's own."""
+        x, y = canvas.reference_points(model.rows, model.cols)
+        luma = self.views[self.reference].luma
+        count, height, width = samples.shape
+        rows, cols = (place.reshape(count * height, width) for place in (y, x))
+        shown = sample_bicubic(luma[None], rows, cols)[0].reshape(samples.shape)
+        known = (x >= 0) & (x <= luma.shape[1] - 1) & (y >= 0) & (y <= luma.shape[0] - 1) & model.inside
+        known = known.to(samples.dtype)
+        sigma = residual_sigma((samples - shown) * known, known)
+        like = trust_of_likeness(samples, shown, known, sigma)
+        like[self.reference] = 1.0
+        return like * model.inside
 
-    def _fits(self, residual: Tensor, samples: Tensor, sigma: float) -> Tensor:
-        fits = trust_of_misfit(residual, samples, sigma)
-        fits[self._reference] = 1.0
+    def _fits(self, samples: Tensor, predicted: Tensor, model: ObservationModel) -> Tensor:
+        """How far the picture explains what each sample and those around it show, 0…1; 1 for the reference's own."""
+        inside = model.inside.to(samples.dtype)
+        residual = (samples - predicted) * inside
+        fits = trust_of_misfit(residual, samples, residual_sigma(residual, inside))
+        fits[self.reference] = 1.0
         return fits
 
     def _learn(self, statistics: _Statistics) -> None:
@@ -187,7 +203,7 @@ class _Rounds:
             match = match_brightness(recorded, predicted, trust)
             matches.append((float(match.gain), float(match.offset)))
             self.sigmas[number] = residual_sigma(recorded - match.apply(predicted), trust)
-        gain, offset = matches[self._reference]
+        gain, offset = matches[self.reference]
         self.sigma = float(torch.tensor(self.sigmas, dtype=torch.float64).median())
         self.views = [
             replace(
@@ -228,6 +244,7 @@ def fuse(
     return Fused(
         parts=state.parts,
         views=tuple(state.views),
+        reference=state.reference,
         sigma=state.sigma,
         sigmas=tuple(state.sigmas),
         deviations_px=tuple(sums.deviations_px(state.sigma)),

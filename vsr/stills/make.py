@@ -141,9 +141,7 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
         parts=chosen.parts,
         on_round=lambda number: on_step("reconstructing", (number + 1) / _LAST_ROUNDS),
     )
-    picture = fused.picture()
-    noise = fused.sigma / math.sqrt(len(fused.views))
-    frame = coloured(picture, window.frames, fused.views, region, options.scale, info.video.color, noise)
+    frame = coloured(fused, window.frames, region, options.scale, info.video.color)
     still = _stillness(fused, region)
     return Made(
         region=region,

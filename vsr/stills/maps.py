@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from vsr.stills.boxes import points_moved
 from vsr.stills.canvas import View
-from vsr.stills.fusion import Fused, assembled
+from vsr.stills.fusion import Fused, Part, assembled
 
-__all__ = ["Support", "find_support"]
+__all__ = ["Support", "find_support", "trusts_at"]
 
 
 class Support:
@@ -28,20 +30,24 @@ def find_support(fused: Fused) -> Support:
     """The maps of a finished picture."""
     frames, agreement = [], []
     for part in fused.parts:
-        crops = part.canvas.crops(fused.views)
         x, y = part.canvas.points()
         weighed, trusted, seen = (part.picture.new_zeros(part.canvas.size_yx) for _ in range(3))
-        assert part.trust is not None
-        for view, crop, trust in zip(fused.views, crops, part.trust, strict=True):
-            to_x, to_y = points_moved(view.motion, x, y)
-            there = _read(trust, (to_x - crop.x).to(trust.dtype), (to_y - crop.y).to(trust.dtype))
-            inside = _is_inside(view, to_x, to_y).to(trust.dtype)
-            trusted += there * inside
-            weighed += there * inside * view.weight
-            seen += inside
+        for view, trust in zip(fused.views, trusts_at(fused, part, x, y), strict=True):
+            trusted += trust
+            weighed += trust * view.weight
+            seen += _is_inside(view, *points_moved(view.motion, x, y)).to(trust.dtype)
         frames.append((part.canvas, weighed))
         agreement.append((part.canvas, torch.where(seen > 0, trusted / seen.clamp(min=1), torch.zeros_like(seen))))
     return Support(assembled(frames), assembled(agreement).clamp(0, 1))
+
+
+def trusts_at(fused: Fused, part: Part, x: Tensor, y: Tensor) -> Iterator[Tensor]:
+    """The trust, 0…1, in each frame at the places ``(x, y)`` of the reference, ``(h, w)``, within a part; 0 outside."""
+    assert part.trust is not None
+    for view, crop, trust in zip(fused.views, part.canvas.crops(fused.views), part.trust, strict=True):
+        to_x, to_y = points_moved(view.motion, x, y)
+        there = _read(trust, (to_x - crop.x).to(trust.dtype), (to_y - crop.y).to(trust.dtype))
+        yield there * _is_inside(view, to_x, to_y)
 
 
 def _is_inside(view: View, x: Tensor, y: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vsr.observation import ObservationModel
 from vsr.registration import MotionModel
-from vsr.stills.boxes import Box, points_moved
+from vsr.stills.boxes import Box, normalised, points_moved
 from vsr.stills.canvas import Canvas
 
 __all__ = ["MotionSums", "num_parameters"]
@@ -136,6 +136,4 @@ class MotionSums:
             change = identity + (change - identity) * (_LONGEST_STEP_PX / longest)
         # samples move on the reference: the change follows the frame's inverse motion
         inverse = torch.linalg.inv(self._unit()) @ change @ self._unit() @ torch.linalg.inv(motion)
-        better = torch.linalg.inv(inverse)
-        scaled: Tensor = better / better[2, 2]
-        return scaled
+        return normalised(torch.linalg.inv(inverse))

@@ -12,18 +12,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from vsr.observation import ObservationModel
 from vsr.solvers import DEFAULT_SOLVER, Observations, find_solver
 from vsr.solvers.base import residual_sigma
 from vsr.solvers.blind import estimate_psf
-from vsr.stills.boxes import Box
+from vsr.stills.boxes import Box, points_moved
 from vsr.stills.canvas import Canvas, View
 from vsr.stills.fusion import Imaging
 from vsr.stills.trust import trust_of_misfit
 
-__all__ = ["FIRST", "LEAST_FRAMES", "Study", "study"]
+__all__ = ["FIRST", "LEAST_FRAMES", "Study", "left_out", "study"]
 
 LEAST_FRAMES = 6
 """Frames from which something can be found by leaving some out."""
@@ -32,13 +33,16 @@ FIRST = Imaging(0.45, 0.25)
 
 _SIDE_PX = 64  # longest side of what is looked at, in frame pixels
 _SCALES = (2.0, 4.0)  # of the fine grid while looking, least and most
-_EVERY = 3  # one frame of so many is left out
-_BLURS = tuple(0.21 + 0.06 * n for n in range(9))
-_STRENGTHS = tuple(0.03125 * 2**n for n in range(8))
-_USUAL_BLUR, _USUAL_STRENGTH = 4, 5
-_LEAST_PX, _MOST_PX = 0.25, 0.7  # blur of a camera's frames
+_SHARE_LEFT_OUT = 1 / 3  # of the frames, at most
+_SAME_PX = 0.12  # frames that sample the region so near to each other are left out together
+_BLURS = tuple(round(0.33 + 0.06 * n, 2) for n in range(6))
+_STRENGTHS = tuple(0.25 * 2**n for n in range(5))  # detail that no frame shows would run wild below
+_USUAL_BLUR, _USUAL_STRENGTH = 2, 2
+_LEAST_PX, _MOST_PX = 0.38, 0.6  # between these cameras lie; compressed motion looks sharper than it was
+_LEAST_LEFT_OUT = 2
 _BOUND = 3.0  # standard deviations beyond which a misfit counts no more
 _CLEAR = 2.0  # standard errors by which one prediction is better than another
+_SPREAD = 0.618034  # of a turn: takes numbers in an order that spreads them evenly
 _STEPS = 24  # most steps of the search
 
 Pair = tuple[int, int]
@@ -66,8 +70,7 @@ class _LeftOut:
 
     def __init__(self, canvas: Canvas, views: Sequence[View], reference: int) -> None:
         self._canvas, self._views = canvas, views
-        order = sorted(range(len(views)), key=lambda n: views[n].number)
-        self._held = [n for place, n in enumerate(order) if place % _EVERY == 1 and views[n].number != reference]
+        self.held = left_out(views, reference, canvas.region)
         self._known: dict[Pair, Tensor] = {}
         samples, model = self.observed(FIRST.psf_sigma_px)
         inside = model.inside.to(samples.dtype)
@@ -84,10 +87,10 @@ class _LeftOut:
         """Mean square misfit of each frame left out, in variances of noise; wild samples count no more."""
         samples, model = self.observed(imaging.psf_sigma_px)
         used = self._trust.clone()
-        used[self._held] = 0.0
+        used[self.held] = 0.0
         made = find_solver(DEFAULT_SOLVER)(Observations(samples, model, used), self.start, imaging.options())
-        missed = (samples - model.A(made))[self._held] / self._sigma
-        weights = self._trust[self._held]
+        missed = (samples - model.A(made))[self.held] / self._sigma
+        weights = self._trust[self.held]
         bounded = missed.square().clamp(max=_BOUND * _BOUND) * weights
         return bounded.sum((1, 2)) / weights.sum((1, 2)).clamp(min=1.0)
 
@@ -109,6 +112,25 @@ class _LeftOut:
         }
 
 
+def left_out(views: Sequence[View], reference: int, region: Box) -> list[int]:
+    """Places among ``views`` of the frames to predict from the others; few or none where too many sample alike.
+
+    Frames that see the region at the same places of the pixel grid go together: else a frame left out would only
+    repeat what others show, and any blur would predict it.
+    """
+    x, y = (torch.tensor(value, dtype=torch.float64) for value in region.middle)
+    places = torch.stack([torch.stack(points_moved(view.motion, x, y)) for view in views])
+    apart = places[:, None] - places[None]
+    alike = (apart - apart.round()).norm(dim=2) < _SAME_PX
+    own = next(n for n, view in enumerate(views) if view.number == reference)
+    held: set[int] = set()
+    for number in sorted(range(len(views)), key=lambda n: (views[n].number * _SPREAD) % 1.0):
+        group = {n for n in range(len(views)) if bool(alike[number, n])}
+        if own not in group and len(held | group) <= _SHARE_LEFT_OUT * len(views):
+            held |= group
+    return sorted(held)
+
+
 def _is_worse(first: Tensor, second: Tensor) -> bool:
     """Whether ``first`` predicts the frames clearly worse than ``second``."""
     difference = first - second
@@ -128,9 +150,14 @@ def study(
     shape = Box(0, 0, min(region.width, _SIDE_PX), min(region.height, _SIDE_PX))
     part = shape.around(*region.middle, (region.bottom, region.right))
     looked = _LeftOut(Canvas(region, part, min(max(scale, _SCALES[0]), _SCALES[1])), views, reference)
-    if len(views) < LEAST_FRAMES:
+    if len(views) < LEAST_FRAMES or len(looked.held) < _LEAST_LEFT_OUT:
         return _unpredicted(looked, psf_px, strength)
     return _predicted(looked, psf_px, strength)
+
+
+def _believable(psf_px: float) -> float:
+    """A blur within what cameras have."""
+    return round(min(_MOST_PX, max(_LEAST_PX, psf_px)), 4)
 
 
 def _by_gradients(looked: _LeftOut) -> float | None:
@@ -138,7 +165,7 @@ def _by_gradients(looked: _LeftOut) -> float | None:
     found = estimate_psf(Observations(samples, model, model.inside.to(samples.dtype)), looked.start)
     if found is None:
         return None
-    return min(_MOST_PX, max(_LEAST_PX, found / max(model.scale_yx)))
+    return _believable(found / max(model.scale_yx))
 
 
 def _unpredicted(looked: _LeftOut, psf_px: float | None, strength: float | None) -> Study:
@@ -147,7 +174,7 @@ def _unpredicted(looked: _LeftOut, psf_px: float | None, strength: float | None)
     psf, told = (psf_px, "given") if psf_px is not None else (gradients, "growth of gradients with scale")
     if psf is None:
         psf, told = FIRST.psf_sigma_px, "usual for cameras: the picture does not tell"
-    few = f"usual: fewer than {LEAST_FRAMES} frames"
+    few = "usual: too few frames that differ in what they sample"
     usual = _STRENGTHS[_USUAL_STRENGTH]
     return Study(
         Imaging(psf, usual if strength is None else strength),
@@ -187,7 +214,7 @@ def _predicted(looked: _LeftOut, psf_px: float | None, strength: float | None) -
 
 def _downhill(looked: _LeftOut, fixed: int | None) -> Pair:
     """The pair with the least misfit that a descent over neighbouring pairs reaches."""
-    place = (_USUAL_BLUR, 3 if fixed is None else fixed)
+    place = (_USUAL_BLUR, 0 if fixed is None else fixed)
     for _ in range(_STEPS):
         near = [
             (place[0] + blur, place[1] + strength)
@@ -219,13 +246,13 @@ def _vertex(looked: _LeftOut, place: Pair, fixed: int | None) -> float:
     """The blur at the lowest point of a parabola through the best misfits of three neighbouring blurs."""
     blur, strength = place
     if not 0 < blur < len(_BLURS) - 1:
-        return _BLURS[blur]
+        return _believable(_BLURS[blur])
     left, middle, right = (
         looked.misfit((n, _best_strength(looked, n, strength, fixed))) for n in (blur - 1, blur, blur + 1)
     )
     bend = left - 2 * middle + right
     shift = 0.5 * (left - right) / bend if bend > 1e-12 else 0.0
-    return round(_BLURS[blur] + min(0.5, max(-0.5, shift)) * (_BLURS[1] - _BLURS[0]), 4)
+    return _believable(_BLURS[blur] + min(0.5, max(-0.5, shift)) * (_BLURS[1] - _BLURS[0]))
 
 
 def _best_prior(looked: _LeftOut, psf_px: float) -> tuple[float, dict[str, float]]:

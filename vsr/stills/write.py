@@ -40,6 +40,8 @@ class StillFiles:
     """What is written, by name, and what the record says of it."""
 
     files: Mapping[str, bytes]
+    planes: Mapping[str, tuple[NDArray[np.generic], ...]]
+    """Their samples."""
     output: Mapping[str, Any]
 
 
@@ -85,30 +87,26 @@ def encode_still(info: MediaInfo, made: Made, output: Path) -> StillFiles:
         _SUPPORT: (made.support.frames * (_MAP_PEAK / most), f"{_MAP_PEAK} is {most} frames"),
         _CONFIDENCE: (made.support.agreement * _MAP_PEAK, f"{_MAP_PEAK} is full agreement of the frames in view"),
     }
+    planes: dict[str, tuple[NDArray[np.generic], ...]] = {output.name: picture}
     files = {output.name: with_text(encode_picture(picture, spec), text)}
-    samples = {output.name: _digest(picture)}
-    meanings = {}
+    map_spec = _spec(".png", "gray", _MAP_COLOR, made, info.video.sample_aspect_ratio)
     for what, (values, meaning) in maps.items():
-        name, plane = _map_name(output, what), _eight_bits(values)
-        map_spec = _spec(".png", "gray", _MAP_COLOR, made, info.video.sample_aspect_ratio)
+        name = _map_name(output, what)
+        planes[name] = (_eight_bits(values),)
         words = PictureText(text.software, f"{what} of {output.name}: {meaning}. {text.comment}")
-        files[name], samples[name], meanings[what] = (
-            with_text(encode_picture((plane,), map_spec), words),
-            _digest((plane,)),
-            meaning,
-        )
+        files[name] = with_text(encode_picture(planes[name], map_spec), words)
     entry = {
         "path": str(output),
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
-        "samples": samples,
-        "maps": meanings,
+        "samples": {name: _digest(samples) for name, samples in planes.items()},
+        "maps": {what: meaning for what, (_, meaning) in maps.items()},
         "width": spec.width,
         "height": spec.height,
         "layout": layout.name,
         "color": {"primaries": color.primaries, "transfer": color.transfer, "matrix": matrix, "full_range": True},
         "converted": _conversion(made, layout.name, source.matrix),
     }
-    return StillFiles(files, entry)
+    return StillFiles(files, planes, entry)
 
 
 def _conversion(made: Made, target: str, matrix: int) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from vsr.report.comparison.compare import compare
-from vsr.report.comparison.measure import Part, Wanted, measure
+from vsr.report.comparison.measure import Part, measure
 from vsr.report.comparison.records import METRICS, Comparison, Curve, Metric, Side
 from vsr.report.comparison.tables import as_csv, as_json
+from vsr.report.comparison.wanted import Wanted
 
 __all__ = [
     "METRICS",

@@ -7,9 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from vsr.media.reading import probe
-from vsr.report.comparison.measure import Part, Wanted, measure
+from vsr.report.comparison.measure import Part, measure
 from vsr.report.comparison.offsets import clock_offsets
 from vsr.report.comparison.records import Comparison
+from vsr.report.comparison.wanted import Wanted
 
 __all__ = ["compare"]
 

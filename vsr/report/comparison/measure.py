@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 import torch
 
@@ -19,9 +18,10 @@ from vsr.pipeline.overlap import Overlap
 from vsr.report.comparison.alignment import Alignment, Stray, tolerance
 from vsr.report.comparison.plan import Plan
 from vsr.report.comparison.records import METRICS, Comparison, Curve, Side
+from vsr.report.comparison.wanted import Wanted
 from vsr.timeline import format_seconds
 
-__all__ = ["Part", "Wanted", "Watch", "measure"]
+__all__ = ["Part", "Watch", "measure"]
 
 _AHEAD_FRAMES = 4
 _MOST_THREADS = 4
@@ -44,26 +44,6 @@ class Part:
     """Whether its frames come with small pictures for finding cuts."""
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What to measure, and of which frames."""
-
-    every: int = 1
-    """Measure one in so many of the frames that all videos have."""
-    vmaf: bool = False
-    exact: bool = False
-    """Of large pictures too, every window and every row counts."""
-    offset: Fraction | Literal["start"] | None = None
-    """Seconds added to B's times; ``start``: every video counts from its first frame; None: what B's manifest says."""
-
-    one_shape: bool = True
-    """Refuse videos of which one is no enlargement of the other; else they are paired, and not measured as pairs."""
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise UsageError(f"--every counts from 1, got {self.every}")
-
-
 def measure(
     parts: Sequence[Part],
     wanted: Wanted,
@@ -83,9 +63,7 @@ def measure(
     damages = [Damage() for _ in infos]
     with ExitStack() as stack:
         stack.enter_context(_one_thread())
-        plan = stack.enter_context(
-            Plan([(part.name, part.info) for part in parts], code, wanted.vmaf, wanted.exact, wanted.one_shape)
-        )
+        plan = stack.enter_context(Plan([(part.name, part.info) for part in parts], code, wanted))
         streams = [
             stack.enter_context(Overlap(_lumas(part, code, damage, len(parts)), _AHEAD_FRAMES, "luma"))
             for part, damage in zip(parts, damages, strict=True)

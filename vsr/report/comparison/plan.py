@@ -12,6 +12,7 @@ from vsr.media.probe import MediaInfo
 from vsr.media.vmaf import VmafRun
 from vsr.report.comparison.measures import Luma, PairMeter, RecordingMeter, SharpnessMeter, enlarged
 from vsr.report.comparison.records import Curve
+from vsr.report.comparison.wanted import Wanted
 
 __all__ = ["Plan"]
 
@@ -23,17 +24,10 @@ class Plan:
     where A and B differ in size, the larger one also against the smaller one, as its recording.
     """
 
-    def __init__(
-        self,
-        named: Sequence[tuple[str, MediaInfo]],
-        code: LumaCode,
-        with_vmaf: bool,
-        exact: bool,
-        one_shape: bool,
-    ) -> None:
+    def __init__(self, named: Sequence[tuple[str, MediaInfo]], code: LumaCode, wanted: Wanted) -> None:
         """``named``: one to three of ``A``, ``B``, ``reference``, in this order.
 
-        Raises `UsageError` where sizes do not fit each other, unless ``one_shape`` is False.
+        Raises `UsageError` where sizes do not fit each other, unless ``wanted.one_shape`` is False.
         """
         self._peak = code.peak
         self._infos = [info for _, info in named]
@@ -41,21 +35,21 @@ class Plan:
         self._sizes = [(info.video.height, info.video.width) for info in self._infos]
         self._stack = ExitStack()
         self.notes: list[str] = []
-        self._one_shape = one_shape
+        self._wanted = wanted
         widest = max(width for _, width in self._sizes)
         self._sharpness = [
-            (index, SharpnessMeter(self._keys[index], self._peak, width / widest, exact=exact))
+            (index, SharpnessMeter(self._keys[index], self._peak, width / widest, exact=wanted.exact))
             for index, (height, width) in enumerate(self._sizes)
             if min(height, width) > 1
         ]
         self._recording = self._recording_meter()
         self._pairs = [
-            (test, truth, PairMeter(about, *self._sizes[truth], self._peak, exact=exact))
+            (test, truth, PairMeter(about, *self._sizes[truth], self._peak, exact=wanted.exact))
             for test, truth, about in self._wanted_pairs()
         ]
-        if with_vmaf and not self._pairs:
+        if wanted.vmaf and not self._pairs:
             raise UsageError("--vmaf needs videos of one size, or a --reference of the larger size")
-        self._vmaf_depth = code.bit_depth if with_vmaf else None
+        self._vmaf_depth = code.bit_depth if wanted.vmaf else None
         self._vmaf: list[tuple[int, int, str, VmafRun]] = []
 
     def __enter__(self) -> Plan:
@@ -78,7 +72,7 @@ class Plan:
         small, large = sorted((0, 1), key=lambda index: self._sizes[index])
         if not self._fits(small, large):
             return None
-        return large, small, RecordingMeter("", self._peak)
+        return large, small, RecordingMeter("", self._peak, self._wanted.psf_sigma_px)
 
     def _wanted_pairs(self) -> list[tuple[int, int, str]]:
         """Test, truth and whom the curve is about."""
@@ -104,7 +98,7 @@ class Plan:
             f"{self._infos[small].path.name} is {a_width}x{a_height} and {self._infos[large].path.name} "
             f"{b_width}x{b_height}: neither one size nor one shape, so their pictures cannot be compared"
         )
-        if self._one_shape:
+        if self._wanted.one_shape:
             raise UsageError(what)
         self.notes.append(what)
         return False

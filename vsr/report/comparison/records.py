@@ -29,6 +29,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "psnr": Metric("PSNR", "dB", 2, "closeness of luma, sample by sample"),
         "ssim": Metric("SSIM", "", 4, "closeness of structure in 11×11 windows"),
         "temporal_psnr": Metric("temporal PSNR", "dB", 2, "closeness of the change from frame to frame"),
+        "model_lr_psnr": Metric(
+            "LR-PSNR by the model", "dB", 2, "the larger picture, recorded again through the camera's blur"
+        ),
         "lr_psnr": Metric("LR-PSNR", "dB", 2, "the larger picture, made small by bicubic, against the smaller one"),
         "lr_temporal_psnr": Metric("LR temporal PSNR", "dB", 2, "the same for the change from frame to frame"),
         "vmaf": Metric("VMAF", "", 2, "Netflix's forecast of opinion, 0 to 100 (vmaf_v0.6.1)"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -12,7 +11,7 @@ from vsr.report.page.charts import Chart, Line, Mark, chart
 from vsr.report.page.records import Pair
 from vsr.report.page.survey import Survey
 
-__all__ = ["noise_limit", "report_charts"]
+__all__ = ["report_charts"]
 
 _CONSISTENT_DB = 45.0
 """LR-PSNR from which results count as consistent (NTIRE 2021 challenge on the space of super-resolved images)."""
@@ -23,17 +22,15 @@ _FINDINGS = {
     "psf_sigma_px": ("Blur", "px", 2, 1.0, "standard deviation, in input pixels"),
 }
 _PAIR_TITLES = {
-    "lr_psnr": "LR-PSNR: the output, made small again, against the input",
+    "lr_psnr": "Agreement with the input: the output, made small again",
     "psnr": "PSNR against the reference",
     "ssim": "SSIM against the reference",
 }
 _ABOUT = {"a": "input", "b": "output", "reference": "reference"}
 
 
-def report_charts(
-    found: Survey, segments: Sequence[Mapping[str, Any]], findings: Mapping[str, float], marks: Sequence[Mark]
-) -> list[Chart]:
-    """All charts that there is something for; ``findings`` are means over the video."""
+def report_charts(found: Survey, segments: Sequence[Mapping[str, Any]], marks: Sequence[Mark]) -> list[Chart]:
+    """All charts that there is something for."""
     comparison = found.comparison
     times = _output_seconds(found)
     duration = float(found.pairs[-1].seconds - found.pairs[0].seconds) or 1.0
@@ -41,11 +38,13 @@ def report_charts(
     has_input = found.pairs[0].input is not None
     charts = []
     for metric in ("lr_psnr", "psnr", "ssim", "sharpness"):
-        curves = [curve for curve in comparison.curves if curve.metric == metric]
+        by_model = metric == "lr_psnr" and comparison.curve("model_lr_psnr") is not None
+        names = ("model_lr_psnr", metric) if by_model else (metric,)
+        curves = [curve for name in names for curve in comparison.curves if curve.metric == name]
         lines = [Line(_line_label(curve, has_input), times, curve.values) for curve in _output_first(curves)]
         known = METRICS[metric]
         title = _title(metric, comparison, has_input)
-        level = _level(findings) if metric == "lr_psnr" else None
+        level = (_CONSISTENT_DB, "45 dB") if names == ("lr_psnr",) else None
         if lines:
             drawn = chart(
                 title,
@@ -62,17 +61,6 @@ def report_charts(
     return [each for each in charts if each is not None]
 
 
-def noise_limit(findings: Mapping[str, float]) -> float | None:
-    """LR-PSNR in dB that noise of the input allows a result which does not repeat it; None where it is unknown."""
-    sigma = findings.get("noise_sigma")
-    return -20 * math.log10(sigma) if sigma else None
-
-
-def _level(findings: Mapping[str, float]) -> tuple[float, str]:
-    limit = noise_limit(findings)
-    return (limit, "what noise allows") if limit is not None else (_CONSISTENT_DB, "45 dB")
-
-
 def _output_seconds(found: Survey) -> list[float]:
     """Times of the measured frames, from the first frame of the output."""
     start = found.pairs[0].seconds
@@ -85,6 +73,8 @@ def _output_first(curves: Sequence[Curve]) -> list[Curve]:
 
 
 def _line_label(curve: Curve, has_input: bool) -> str:
+    if curve.metric in ("lr_psnr", "model_lr_psnr"):
+        return "by bicubic (LR-PSNR)" if curve.metric == "lr_psnr" else "through the camera's blur"
     if curve.metric in ("psnr", "ssim") and curve.about == "a":
         return "input, enlarged by bicubic"
     return _ABOUT.get(curve.about, "output")

@@ -24,7 +24,7 @@ class FoundInput:
 
     info: MediaInfo | None
     notes: tuple[str, ...] = ()
-    """Why it cannot."""
+    """Why it cannot, or what it says of itself."""
 
 
 def find_input(output: Path, manifest: Mapping[str, Any]) -> FoundInput:
@@ -39,9 +39,11 @@ def find_input(output: Path, manifest: Mapping[str, Any]) -> FoundInput:
         return FoundInput(None, (f"the input is not shown: {place} has changed since",))
     fps = manifest["settings"].get("fps")
     try:
-        return FoundInput(probe(place, Fraction(fps) if fps else None))
+        info = probe(place, Fraction(fps) if fps else None)
     except VsrError as error:
         return FoundInput(None, (f"the input is not shown: {error}",))
+    said = dict.fromkeys(text for text in info.metadata.values() if text.startswith("vsr "))
+    return FoundInput(info, tuple(f"the input was made by vsr, too, and says of itself: {text}" for text in said))
 
 
 def _check_output(output: Path, manifest: Mapping[str, Any]) -> None:

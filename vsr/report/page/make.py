@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,17 +19,17 @@ from vsr.media.display import is_tone_mapped
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe
 from vsr.pipeline.manifest import load_manifest
+from vsr.report.encode import Encoded, data_uri, encode_pictures, jpeg, thumbnail
 from vsr.report.files import check_place, write_text
 from vsr.report.page.charts import Mark
-from vsr.report.page.curves import noise_limit, report_charts
-from vsr.report.page.encode import Encoded, data_uri, encode_pictures, jpeg, thumbnail
+from vsr.report.page.curves import report_charts
 from vsr.report.page.facts import Facts, read_facts
 from vsr.report.page.inputs import find_input
 from vsr.report.page.picking import pick_excerpt, pick_frames
 from vsr.report.page.pictures import Gathered, gather
 from vsr.report.page.records import Clip, Excerpt, Pick, Shown
-from vsr.report.page.render import render
 from vsr.report.page.survey import Survey, survey
+from vsr.report.render import render
 from vsr.timeline import format_seconds
 
 __all__ = ["PageOptions", "make_page", "page_path"]
@@ -128,6 +129,7 @@ def _survey(
             shift=shift,
             every=-(-frames // _MEASURED_FRAMES),
             cut_threshold=float(manifest["settings"]["cut_threshold"]),
+            psf_sigma_px=manifest["method"]["findings"].get("psf_sigma_px"),
             on_pair=lambda count: tell("comparing", count),
         )
 
@@ -147,12 +149,13 @@ def _survey(
 def _fit(gathered: Gathered, wanted: PageOptions, notes: list[str]) -> tuple[Encoded, bytes]:
     """Pictures, and the video if there is room for it."""
     room = int((wanted.most_bytes - _TEXT_BYTES) / _BASE64)
-    encoded = encode_pictures(gathered, room - len(gathered.clip))
+    pictures = {"before": gathered.before, "after": gathered.after}
+    encoded = encode_pictures(pictures, room - len(gathered.clip))
     if encoded.num_bytes + len(gathered.clip) <= room:
         return encoded, gathered.clip
     if gathered.clip:
         notes.append("the video is left out: with it the page would be larger than it may be")
-        encoded = encode_pictures(gathered, room)
+        encoded = encode_pictures(pictures, room)
     if encoded.num_bytes > room:
         notes.append("the page is larger than it should be; show fewer frames")
     return encoded, b""
@@ -193,7 +196,7 @@ class _Page:
             Mark(float(pick.pair.seconds - start), f"frame-{number}", f"Frame {number}, {frame.clock}")
             for number, (pick, frame) in enumerate(zip(self.picks, frames, strict=True), 1)
         ]
-        charts = report_charts(self.found, self.manifest["segments"], self.manifest["method"]["findings"], marks)
+        charts = report_charts(self.found, self.manifest["segments"], marks)
         for_template = [
             {"title": c.title, "unit": c.unit, "svg": Markup(c.svg), "lines": c.lines, "summary": c.summary}
             for c in charts
@@ -228,33 +231,33 @@ class _Page:
 
     def _frame(self, pick: Pick) -> _Frame:
         pair = pick.pair
-        before = self.encoded.before.get(pair.output)
-        value = self.found.lr_psnr_of(pair)
+        before = self.encoded.files["before"].get(pair.output)
+        value = self.found.agreement_of(pair)
         shown = Shown(
             pick=pick,
             before=data_uri("image/webp", before) if before is not None else None,
-            after=data_uri("image/webp", self.encoded.after[pair.output]),
+            after=data_uri("image/webp", self.encoded.files["after"][pair.output]),
             thumbnail=data_uri("image/jpeg", thumbnail(self.gathered.after[pair.output])),
-            lr_psnr=value,
         )
         clock = format_seconds(pair.seconds)
         reasons = {"spread": "", "cut": "a shot begins", "worst": "agrees least with the input"}
-        name = "PSNR" if self.found.comparison.curve("lr_psnr") is None else "LR-PSNR"
-        text = "" if value is None else f"{name} {value:.1f} dB"
+        text = "" if value is None else f"agreement {value:.1f} dB"
         return _Frame(shown, f"frame {pair.output} at {clock}", clock, text, reasons[pick.reason])
 
     def _agreement(self) -> str:
-        curve = self.found.comparison.curve("lr_psnr")
-        if curve is None or curve.mean is None or curve.pooled is None:
+        curve = self.found.agreement()
+        if curve is None or curve.pooled is None or not math.isfinite(curve.pooled) or self.source is None:
             return ""
-        told = (
-            f"Made small again by bicubic, the output agrees with the input to {curve.pooled:.1f} dB "
-            f"(LR-PSNR of {len(curve.values)} frames)."
-        )
-        limit = noise_limit(self.manifest["method"]["findings"])
-        if limit is None:
-            return f"{told} 45 dB and more count as consistent."
-        return f"{told} The input's own noise, which the output does not repeat, allows about {limit:.1f} dB."
+        findings = self.manifest["method"]["findings"]
+        how = {
+            "model_lr_psnr": f"Recorded again through a blur of {findings.get('psf_sigma_px', 0):.2f} px",
+            "lr_psnr": "Made small again by bicubic",
+            "psnr": "Sample by sample",
+        }[curve.metric]
+        told = f"{how}, the output agrees with the input to {curve.pooled:.1f} dB ({len(curve.values)} frames)."
+        if curve.metric == "model_lr_psnr":
+            return f"{told} What differs holds the input's noise, which the output does not repeat."
+        return f"{told} 45 dB and more count as consistent." if curve.metric == "lr_psnr" else told
 
     def _clip(self, data: bytes, excerpt: Excerpt | None) -> Clip | None:
         first = self.gathered.poster

@@ -9,11 +9,10 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.media.decode import Damage
 from vsr.media.display import Box, Frame, displayed, resized, upright
 from vsr.media.probe import MediaInfo
-from vsr.media.reading import view
 from vsr.media.small_clip import encode_small_clip
+from vsr.report.frames_at import frames_at
 from vsr.report.page.records import Excerpt, Pair, Pick
 from vsr.report.side_by_side import busiest_crop
 
@@ -70,18 +69,6 @@ def gather(
     return gathered
 
 
-def _frames(info: MediaInfo, ordinals: Sequence[int]) -> Iterator[Frame]:
-    """The frames with these ordinals, rising, by a decode from the start."""
-    wanted = iter(ordinals)
-    following = next(wanted, None)
-    for ordinal, (_, frame) in enumerate(view(info, 1, Damage())):
-        while following == ordinal:  # one frame of the input may have made two of the output
-            yield frame
-            following = next(wanted, None)
-        if following is None:
-            return
-
-
 class _Maker:
     """Walks through both videos side by side."""
 
@@ -93,9 +80,9 @@ class _Maker:
 
     def run(self, pairs: Sequence[Pair], picked: set[int], moving: set[int]) -> Iterator[tuple[Fraction, Picture]]:
         """Keeps the pictures of ``picked``; yields a picture of both versions for each of ``moving``."""
-        afters = _frames(self._output, [pair.output for pair in pairs])
+        afters = frames_at(self._output, [pair.output for pair in pairs])
         befores = (
-            _frames(self._source, [pair.input for pair in pairs if pair.input is not None]) if self._source else None
+            frames_at(self._source, [pair.input for pair in pairs if pair.input is not None]) if self._source else None
         )
         start: Fraction | None = None
         for pair in pairs:

@@ -50,8 +50,6 @@ class Shown:
     before: str | None
     after: str
     thumbnail: str
-    lr_psnr: float | None
-    """dB; None where it is not known."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from vsr.media.luma import LumaFrame
 from vsr.media.probe import MediaInfo
 from vsr.registration.cuts import CutDetector
-from vsr.report.comparison import Comparison, Part, Wanted, measure
+from vsr.report.comparison import Comparison, Curve, Part, Wanted, measure
 from vsr.report.page.records import Pair
 
 __all__ = ["Survey", "survey"]
@@ -27,14 +27,19 @@ class Survey:
     cuts: Sequence[int]
     """Places in ``pairs`` where a new shot begins."""
 
-    def lr_psnr_of(self, pair: Pair) -> float | None:
-        """LR-PSNR (or PSNR, for equal sizes) of a frame that can be shown, where it was measured and is finite."""
+    def agreement(self) -> Curve | None:
+        """How well the output agrees with the input: by the method's model, else by bicubic, else sample by sample."""
+        names = ("model_lr_psnr", "lr_psnr", "psnr")
+        return next((curve for name in names if (curve := self.comparison.curve(name)) is not None), None)
+
+    def agreement_of(self, pair: Pair) -> float | None:
+        """`agreement` of a frame that can be shown, where it was measured and is finite."""
         value = self.consistency().get(self.pairs.index(pair))
         return value if value is not None and math.isfinite(value) else None
 
     def consistency(self) -> dict[int, float]:
-        """LR-PSNR by place in ``pairs``, where it was measured."""
-        curve = self.comparison.curve("lr_psnr") or self.comparison.curve("psnr")
+        """`agreement` by place in ``pairs``, where it was measured."""
+        curve = self.agreement()
         if curve is None or self.pairs[0].input is None:
             return {}
         every = self.comparison.every
@@ -69,6 +74,7 @@ def survey(
     shift: Fraction,
     every: int,
     cut_threshold: float,
+    psf_sigma_px: float | None,
     on_pair: Callable[[int], None] | None,
 ) -> Survey:
     """Decode everything once. ``shift`` is added to the output's times for those of the input."""
@@ -79,5 +85,7 @@ def survey(
         parts.append(Part("reference", reference, shift if source is not None else Fraction(0)))
     place = 1 if source is not None else 0
     watcher = _Watcher(place, 0 if source is not None else None, CutDetector(cut_threshold))
-    comparison = measure(parts, Wanted(every=every, one_shape=False), on_pair=on_pair, watch=watcher.see)
+    comparison = measure(
+        parts, Wanted(every=every, psf_sigma_px=psf_sigma_px, one_shape=False), on_pair=on_pair, watch=watcher.see
+    )
     return Survey(comparison, watcher.pairs, watcher.cuts)

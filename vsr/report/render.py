@@ -18,7 +18,7 @@ __all__ = ["render"]
 @cache
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("vsr.report.page", "templates"),
+        loader=PackageLoader("vsr.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=False,
@@ -27,7 +27,7 @@ def _environment() -> Environment:
 
 
 def _part(name: str) -> str:
-    return (resources.files("vsr.report.page") / "templates" / name).read_text(encoding="utf-8")
+    return (resources.files("vsr.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.errors import MachineError
-from vsr.report.page.pictures import Gathered
 
 __all__ = ["Encoded", "data_uri", "encode_pictures", "jpeg", "thumbnail"]
 
@@ -22,16 +21,15 @@ _THUMBNAIL_WIDTH = 160
 
 @dataclass(frozen=True)
 class Encoded:
-    """Pictures as WebP files, by the output's ordinal."""
+    """Pictures as WebP files, by version and number."""
 
-    before: Mapping[int, bytes]
-    after: Mapping[int, bytes]
+    files: Mapping[str, Mapping[int, bytes]]
     quality: int
 
     @property
     def num_bytes(self) -> int:
         """Of all files."""
-        return sum(len(data) for data in (*self.before.values(), *self.after.values()))
+        return sum(len(data) for version in self.files.values() for data in version.values())
 
 
 def data_uri(kind: str, data: bytes) -> str:
@@ -39,22 +37,24 @@ def data_uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def encode_pictures(gathered: Gathered, room: int) -> Encoded:
-    """All pictures as WebP within ``room`` bytes, or at the lowest quality there is."""
-    encoded = _encoded(gathered, _QUALITIES[0])
+def encode_pictures(pictures: Mapping[str, Mapping[int, Picture]], room: int) -> Encoded:
+    """All ``pictures``, by version and number, as WebP within ``room`` bytes, or at the lowest quality there is."""
+    encoded = _encoded(pictures, _QUALITIES[0])
     for place, quality in enumerate(_QUALITIES[1:], 1):
         if encoded.num_bytes <= room:
             break
         if place + 1 < len(_QUALITIES) and encoded.num_bytes > 2 * room:
             continue  # one step down is not enough
-        encoded = _encoded(gathered, quality)
+        encoded = _encoded(pictures, quality)
     return encoded
 
 
-def _encoded(gathered: Gathered, quality: int) -> Encoded:
-    before = {ordinal: _webp(picture, quality) for ordinal, picture in gathered.before.items()}
-    after = {ordinal: _webp(picture, quality) for ordinal, picture in gathered.after.items()}
-    return Encoded(before, after, quality)
+def _encoded(pictures: Mapping[str, Mapping[int, Picture]], quality: int) -> Encoded:
+    files = {
+        version: {number: _webp(picture, quality) for number, picture in numbered.items()}
+        for version, numbered in pictures.items()
+    }
+    return Encoded(files, quality)
 
 
 def _webp(picture: Picture, quality: int) -> bytes:

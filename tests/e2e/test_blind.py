@@ -1,0 +1,136 @@
+"""The page for opinions: both versions alike in all but their looks, who is who hidden, choices saved as JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from browser import browser, find_chromium
+from page_reader import decode_uri, read_page
+from program import Run
+from videos import X264, encode, ffmpeg, scene
+
+import vsr
+from vsr.errors import UsageError
+
+Call = Callable[..., Run]
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A dark version of half the size, a bright one, and the truth."""
+    pictures = scene(40, 96, 64)
+    truth = encode(tmp_path / "truth.mkv", pictures, "-c:v", "ffv1")
+    dark, bright = tmp_path / "secret-dark.mp4", tmp_path / "secret-bright.mp4"
+    ffmpeg("-i", str(truth), "-vf", "scale=iw/2:ih/2,eq=brightness=-0.2", *X264, "-pix_fmt", "yuv420p", str(dark))
+    ffmpeg("-i", str(truth), "-vf", "eq=brightness=0.2", *X264, "-pix_fmt", "yuv420p", str(bright))
+    return dark, bright, truth
+
+
+def _data(path: Path) -> dict[str, Any]:
+    page = read_page(path)
+    assert page.faults == []
+    hidden = next(e.text for e in page.of("script") if e.attributes.get("id") == "data")
+    return dict(json.loads(base64.b64decode(hidden)))
+
+
+def _brightness(uri: str) -> float:
+    kind, data = decode_uri(uri)
+    assert kind == "image/webp"
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (64, 96, 3)
+    return float(picture.mean())
+
+
+def test_pairs_differ_only_in_their_looks(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    dark, bright, truth = versions
+    place = vsr.make_blind(dark, bright, tmp_path / "blind.html", truth, pairs=10, seed=3)
+    data = _data(place)
+    assert len(data["pairs"]) == 10
+    assert {pair["left"] for pair in data["pairs"]} == {"a", "b"}
+    for pair in data["pairs"]:
+        looks = {key: _brightness(uri) for key, uri in pair["pictures"].items()}
+        assert looks["a"] < looks["reference"] < looks["b"]
+        assert pair["frames"]["a"] == pair["frames"]["b"] == round(pair["seconds"] * 25)
+    shown = [pair["seconds"] for pair in data["pairs"]]
+    assert shown != sorted(shown)
+    assert "secret" not in place.read_text(), "names can be read in the page's source"
+    assert place.stat().st_size < 8_000_000
+
+
+def test_the_seed_decides(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    dark, bright, _ = versions
+    pages = [vsr.make_blind(dark, bright, tmp_path / f"{n}.html", seed=n // 2).read_text() for n in range(4)]
+    assert (pages[0] == pages[1], pages[0] == pages[2]) == (True, False)
+
+
+def test_refusals(versions: tuple[Path, Path, Path], tmp_path: Path, call: Call) -> None:
+    dark, bright, _ = versions
+    wide = encode(tmp_path / "wide.mp4", scene(5, 128, 64), *X264)
+    failed = call("compare", bright, wide, "--blind", tmp_path / "x.html")
+    assert (failed.code, "neither one size nor one shape" in failed.one_line()) == (2, True)
+    done = call("compare", dark, bright, "--blind", tmp_path / "y.html", "--pairs", "2", "--seed", "9")
+    assert (done.code, done.out.strip()) == (0, str(tmp_path / "y.html"))
+    with pytest.raises(UsageError, match="1 to 100 pairs"):
+        vsr.make_blind(dark, bright, tmp_path / "z.html", pairs=0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
+def test_choosing_in_a_browser(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    dark, bright, truth = versions
+    place = vsr.make_blind(dark, bright, tmp_path / "blind.html", truth, pairs=5, seed=1)
+    pairs = _data(place)["pairs"]
+    with browser() as window:
+        window.size(1300, 900)
+        window.open(place)
+        catch = "URL.createObjectURL = (blob) => { blob.text().then(done); return '#'; };"
+        window.value(f"window.caught = new Promise((done) => {{ {catch} }}); 0")
+        assert window.value("document.body.innerText").count("secret") == 0
+        for number, pair in enumerate(pairs):  # the bright one each time; once back and forth; once no difference
+            assert window.value("document.getElementById('place').textContent") == f"{number + 1} of 5"
+            assert window.value("document.getElementById('left').src") == pair["pictures"][pair["left"]]
+            if number == 2:
+                window.key("1")
+                window.key("Backspace")
+            window.key("2" if number == 4 else "3" if pair["left"] == "a" else "1")
+        assert "secret-bright.mp4 4 times; no difference 1 times" in window.value(
+            "document.getElementById('result').innerText"
+        )
+        window.value("document.getElementById('who').value = 'observer 7'")
+        window.value("document.getElementById('save').click()")
+        saved = json.loads(window.value("window.caught"))
+        assert window.problems == []
+        assert window.requests == [place.as_uri()]
+    assert saved["counts"] == {"a": 0, "b": 4, "same": 1}
+    assert (saved["who"], saved["seed"], saved["kind"]) == ("observer 7", 1, "vsr opinions")
+    assert [choice["chosen"] for choice in saved["choices"]] == ["b"] * 4 + ["same"]
+    assert [choice["seconds"] for choice in saved["choices"]] == [pair["seconds"] for pair in pairs]
+    assert saved["names"]["b"].endswith("secret-bright.mp4")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
+def test_zoom_and_original_in_a_browser(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    dark, bright, truth = versions
+    place = vsr.make_blind(dark, bright, tmp_path / "blind.html", truth, pairs=2)
+    with browser() as window:
+        window.size(1300, 900)
+        window.open(place)
+        for key in ("+", "+", "ArrowRight"):
+            window.key(key)
+        moves = window.value("['left', 'right'].map((id) => document.getElementById(id).style.transform)")
+        assert moves[0] == moves[1] == "translate(-60%, -50%) scale(2)"
+        window.key("o")
+        sources = window.value("['left', 'right'].map((id) => document.getElementById(id).src)")
+        assert sources[0] == sources[1] == _data(place)["pairs"][0]["pictures"]["reference"]
+        window.key("1")
+        sources = window.value("['left', 'right'].map((id) => document.getElementById(id).src)")
+        assert sources[0] != sources[1]
+        assert window.problems == []

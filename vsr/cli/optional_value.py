@@ -1,0 +1,39 @@
+"""Options whose value may be left out: ``--preview`` for ``--preview auto``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from typer.core import TyperCommand
+
+__all__ = ["OptionalValue", "complete"]
+
+
+def complete(arguments: list[str], option: str, value: str) -> list[str]:
+    """``arguments`` with ``value`` put after ``option`` where none that it could mean follows.
+
+    A value of the option ends in .png or in a slash, or names a folder that is there.
+    """
+    result: list[str] = []
+    for number, argument in enumerate(arguments):
+        if argument == "--":
+            return result + arguments[number:]
+        result.append(argument)
+        if argument == option:
+            following = arguments[number + 1] if number + 1 < len(arguments) else ""
+            is_picture = following.lower().endswith(".png") and "%" not in following
+            if not (is_picture or following.endswith("/") or (following and Path(following).is_dir())):
+                result.append(value)
+    return result
+
+
+class OptionalValue(TyperCommand):
+    """A command with one such option."""
+
+    option: ClassVar[str] = ""
+    value: ClassVar[str] = ""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See the base class."""
+        return super().parse_args(ctx, complete(args, self.option, self.value))

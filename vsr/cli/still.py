@@ -1,0 +1,92 @@
+"""``vsr still``: many frames to one picture, and the record that proves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from vsr.api import Still
+
+__all__ = ["still"]
+
+
+def still(
+    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of pictures or pattern.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="PNG or TIFF file.")],
+    at: Annotated[str, typer.Option(metavar="TIME", help="Time (62.5s, 1:02.5) or frame number (120).")],
+    roi: Annotated[
+        str | None, typer.Option(metavar="X,Y,W,H", help="Region, in pixels of that frame.  [default: all of it]")
+    ] = None,
+    frames: Annotated[int, typer.Option(metavar="N", help="Frames used at most.")] = 30,
+    scale: Annotated[float, typer.Option(metavar="S", help="How many times as large.")] = 4.0,
+    motion: Annotated[
+        Literal["auto", "translation", "affine", "homography"], typer.Option(help="How the region may move.")
+    ] = "auto",
+    psf: Annotated[
+        float | None, typer.Option(metavar="PIXELS", help="Blur of the camera.  [default: found from the frames]")
+    ] = None,
+    regularization: Annotated[
+        float | None, typer.Option(help="Strength of smoothing.  [default: found from the frames]")
+    ] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence/--no-evidence", help="In double precision, the same on every machine.")
+    ] = True,
+    fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
+) -> None:
+    """Make one sharp picture of a region from the frames around a time, with maps of its support and a record."""
+    del debug
+    import json
+
+    from vsr import api
+    from vsr.cli.shares import step_shares
+
+    with step_shares(quiet=quiet or json_) as on_step:
+        made = api.still(
+            input_,
+            output,
+            at=at,
+            roi=roi,
+            frames=frames,
+            scale=scale,
+            motion=motion,
+            psf_sigma_px=psf,
+            regularization=regularization,
+            evidence=evidence,
+            fps=fps,
+            overwrite=overwrite,
+            on_step=on_step,
+        )
+    if json_:
+        print(json.dumps(made.record, indent=1))
+    else:
+        _print_summary(made)
+
+
+def _print_summary(made: Still) -> None:
+    from vsr.cli.console import print_table
+
+    record = made.record
+    found, quality = record["found"], record["quality"]
+    left_out = [frame for frame in record["frames"] if not frame["used"]]
+    rows = [
+        ("still", f"{made.output}: {record['output']['width']}x{record['output']['height']}"),
+        ("shows", f"frame {record['reference']['ordinal']} at {record['reference']['time']}"),
+        ("frames", f"{found['frames_used']} used, {found['frames_a_pixel']:.1f} a pixel; {len(left_out)} left out"),
+        ("motion", record["method"]["motion"]),
+        ("blur", f"{found['psf_sigma_px']:.2f} px ({found['psf_from']})"),
+        (
+            "noise",
+            f"{255 * found['noise_sigma']:.1f} of 255; detail recorded for about {found['supported_scale']:.1f}x",
+        ),
+        ("agrees", f"LR-PSNR {quality['lr_psnr_db']:.1f} dB, misfit {quality['residual_over_noise']:.2f} of the noise"),
+        *(("note", text) for text in record["notes"]),
+        ("record", f"{made.output.name}.vsr.json; check it: vsr verify {made.output} --recompute"),
+    ]
+    print_table(rows)

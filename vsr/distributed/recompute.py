@@ -1,0 +1,86 @@
+"""An upscaled output made again, as its manifest says, and compared."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vsr.distributed.in_process import InProcess
+from vsr.errors import MachineError, UsageError, VerificationError, VsrError
+from vsr.media.images import is_numbered
+from vsr.pipeline.differences import between_videos, describe_elsewhere
+from vsr.pipeline.job import Span
+from vsr.pipeline.manifest import load_manifest
+from vsr.pipeline.progress import OnProgress
+from vsr.pipeline.request import Outcome, Request
+from vsr.pipeline.settings import Settings, method_options
+from vsr.pipeline.verify import Check
+
+__all__ = ["recompute"]
+
+_WHAT = "made again"
+
+
+def recompute(output: Path, on_progress: OnProgress) -> Check:
+    """Make ``output`` again in a folder beside it and compare the bytes, and where they differ the decoded frames.
+
+    On another kind of processor, or with other programs, one code value of difference passes and is named.
+    """
+    manifest = load_manifest(output)
+    source = Path(manifest["input"]["path"])
+    if manifest.get("kind") == "frames":
+        return Check(_WHAT, False, "frames were exported, not made; export them again and compare")
+    if not source.exists():
+        return Check(_WHAT, False, f"not made: {source} is not here")
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".vsr-recompute-", dir=_root(output)))
+    except OSError as error:
+        raise MachineError(f"cannot write beside {output}: {error.strerror or error}") from error
+    try:
+        again = folder / "again" / output.name if is_numbered(output) else folder / output.name
+        made = _make(_request(manifest, source, again), on_progress)
+        return _compared(output, manifest, again, made)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _root(output: Path) -> Path:
+    return output.parent.parent if is_numbered(output) else output.parent
+
+
+def _request(manifest: Mapping[str, Any], source: Path, output: Path) -> Request:
+    try:
+        settings = Settings.model_validate(manifest["settings"])
+        options = method_options(settings.method, manifest["method"]["options"])
+        start, stop = (_position(manifest["span"][name]) for name in ("start", "stop"))
+        return Request(source, output, settings, options, Span(start, stop))
+    except (KeyError, ValueError, TypeError, UsageError) as error:
+        raise VerificationError(f"{output.name}: its manifest does not say how it was made ({error})") from error
+
+
+def _position(said: int | str | None) -> int | Fraction | None:
+    return Fraction(said) if isinstance(said, str) else said
+
+
+def _make(request: Request, on_progress: OnProgress) -> Mapping[str, Any]:
+    outcomes: list[Outcome] = []
+    InProcess().run([request], on_progress, outcomes.append)
+    [outcome] = outcomes
+    if outcome.error is not None:
+        raise outcome.error
+    if outcome.manifest is None:
+        raise VsrError(f"{request.output}: nothing was made, and no reason was given")
+    return outcome.manifest
+
+
+def _compared(output: Path, manifest: Mapping[str, Any], again: Path, made: Mapping[str, Any]) -> Check:
+    recorded, found = manifest["output"]["files"], made["output"]["files"]
+    if sorted(recorded.values()) == sorted(found.values()):
+        return Check(_WHAT, True, f"identical bytes, {len(found)} file(s)")
+    difference = between_videos(output, again)
+    elsewhere = describe_elsewhere(manifest, made["device"], made["versions"])
+    return Check(_WHAT, bool(elsewhere) and difference.is_rounding, f"{difference}{elsewhere}")

@@ -1,0 +1,27 @@
+"""Evidence mode: what may not take part in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vsr.errors import UsageError
+from vsr.pipeline.settings import Settings
+from vsr.restorers import RESTORERS, Evidence
+
+__all__ = ["check_evidence"]
+
+_REFUSED = ("learned", "generative")
+
+
+def check_evidence(evidence: Evidence, settings: Settings, options: Any) -> None:
+    """Refuse what evidence mode does not allow, where ``settings`` ask for it. Raises `UsageError`."""
+    if not settings.evidence:
+        return
+    if evidence in _REFUSED:
+        allowed = ", ".join(name for name, spec in RESTORERS.items() if spec.evidence not in _REFUSED)
+        raise UsageError(
+            f"--evidence allows no {evidence} method, and {settings.method} is one; "
+            f"methods that add nothing to what was recorded: {allowed}"
+        )
+    if getattr(options, "half", False):
+        raise UsageError("--evidence allows no half precision; leave out half=true")

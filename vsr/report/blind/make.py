@@ -1,0 +1,148 @@
+"""Making a blind page: frames common to both videos, in one size and one quality, left and right by lot."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.errors import UsageError
+from vsr.media.display import displayed, resized, upright
+from vsr.media.luma import LumaFrame
+from vsr.media.probe import MediaInfo
+from vsr.media.reading import probe
+from vsr.report.comparison import Part, Wanted, measure
+from vsr.report.comparison.offsets import clock_offsets
+from vsr.report.encode import data_uri, encode_pictures
+from vsr.report.files import check_place, write_text
+from vsr.report.frames_at import frames_at
+from vsr.report.render import render
+from vsr.timeline import format_seconds
+
+__all__ = ["make_blind_page"]
+
+FORMAT = 1
+"""Version of the file that the page saves."""
+
+Picture = NDArray[np.uint8]
+
+_LARGEST = (1920, 1200)
+_PAGE_BYTES, _TEXT_BYTES = 8_000_000, 100_000
+_BASE64 = (4 / 3) ** 2  # pictures are text inside what is hidden, which is text again
+_KEYS = ("a", "b", "reference")
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A frame of each video at one time."""
+
+    ordinals: tuple[int, ...]
+    seconds: Fraction
+
+
+def make_blind_page(
+    first: Path,
+    second: Path,
+    target: Path,
+    *,
+    reference: Path | None = None,
+    num_pairs: int = 12,
+    seed: int = 0,
+    wanted: Wanted | None = None,
+    fps: Fraction | None = None,
+) -> Path:
+    """Write the page; returns ``target``. ``seed`` decides the order of pairs and what is left and right.
+
+    Raises as `vsr.report.comparison.compare`.
+    """
+    if not 1 <= num_pairs <= 100:
+        raise UsageError(f"a blind page shows 1 to 100 pairs, not {num_pairs}")
+    check_place(target)
+    paths = [first, second, *([reference] if reference is not None else [])]
+    infos = [probe(path, fps) for path in paths]
+    groups = _spread(_common(infos, wanted or Wanted()), num_pairs)
+    pictures = {
+        key: _pictures(info, [group.ordinals[index] for group in groups], infos)
+        for index, (key, info) in enumerate(zip(_KEYS, infos, strict=False))
+    }
+    encoded = encode_pictures(pictures, int((_PAGE_BYTES - _TEXT_BYTES) / _BASE64))
+    uris = {key: [data_uri("image/webp", files[n]) for n in sorted(files)] for key, files in encoded.files.items()}
+    height, width = pictures["a"][0].shape[:2]
+    ratio = width / height * float(infos[0].video.sample_aspect_ratio)
+    page = render(
+        "blind",
+        style=f".pane{{aspect-ratio:{ratio:.5f}}}",
+        version=version("vsr"),
+        has_reference=reference is not None,
+        num_pairs=len(groups),
+        data=_hidden(_lots(paths, groups, uris, seed)),
+    )
+    write_text(target, page)
+    return target
+
+
+def _common(infos: Sequence[MediaInfo], wanted: Wanted) -> list[_Group]:
+    """Every time that all videos have."""
+    offsets, _ = clock_offsets(infos, wanted.offset)
+    names = ("A", "B", "reference")
+    parts = [Part(*each) for each in zip(names, infos, offsets, strict=False)]
+    groups: list[_Group] = []
+
+    def see(frames: Sequence[LumaFrame]) -> None:
+        groups.append(_Group(tuple(frame.ordinal for frame in frames), frames[0].seconds))
+
+    measure(parts, Wanted(every=1 << 40), watch=see)
+    return groups
+
+
+def _spread(groups: Sequence[_Group], wanted: int) -> list[_Group]:
+    """As many as wanted, from the middles of equal parts."""
+    count = min(wanted, len(groups))
+    return [groups[(2 * part + 1) * len(groups) // (2 * count)] for part in range(count)]
+
+
+def _pictures(info: MediaInfo, ordinals: Sequence[int], infos: Sequence[MediaInfo]) -> dict[int, Picture]:
+    """Frames as they are shown, by place in the page: all of one size, so that size tells nothing."""
+    height, width = max((one.video.height, one.video.width) for one in infos)
+    factor = min(1.0, _LARGEST[0] / width, _LARGEST[1] / height)
+    size = max(1, round(height * factor)), max(1, round(width * factor))
+    pictures = {}
+    for place, frame in enumerate(frames_at(info, ordinals)):
+        pictures[place] = upright(resized(displayed(frame, info.video.color), *size), info.video.display)
+    return pictures
+
+
+def _lots(paths: Sequence[Path], groups: Sequence[_Group], uris: dict[str, list[str]], seed: int) -> dict[str, Any]:
+    """What the page's script works with: pairs in the order they are shown, and who is left."""
+    lots = random.Random(seed)
+    order = list(range(len(groups)))
+    lots.shuffle(order)
+    left = [lots.choice("ab") for _ in order]
+    pairs = []
+    for place, first in zip(order, left, strict=True):
+        group = groups[place]
+        pairs.append(
+            {
+                "seconds": round(float(group.seconds), 6),
+                "time": format_seconds(group.seconds),
+                "frames": dict(zip(_KEYS, group.ordinals, strict=False)),
+                "left": first,
+                "pictures": {key: uris[key][place] for key in uris},
+            }
+        )
+    names = {key: str(path) for key, path in zip(_KEYS, paths, strict=False)}
+    return {"format": FORMAT, "kind": "vsr opinions", "seed": seed, "names": names, "pairs": pairs}
+
+
+def _hidden(data: dict[str, Any]) -> str:
+    """As text that says nothing to who looks at the page's source. It keeps no secret from who wants to know."""
+    return base64.b64encode(json.dumps(data).encode()).decode("ascii")

@@ -1,0 +1,206 @@
+"""Frames as they are: decoded, converted without loss, and written as numbered pictures with their times."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vsr.errors import InputError, MachineError, UsageError
+from vsr.frames import VideoFrame
+from vsr.media.convert import quantise
+from vsr.media.decode import Damage, FrameRecord
+from vsr.media.encode import encode_picture
+from vsr.media.ffmpeg import ffmpeg_version
+from vsr.media.framemd5 import FrameHasher, hashed
+from vsr.media.images import TIMING_FILE, Timing
+from vsr.media.picture_text import with_text
+from vsr.media.planes import frame_layout, planes_of
+from vsr.media.reading import scan
+from vsr.pipeline.assemble import image_folder, partial_path, publish_folder
+from vsr.pipeline.chain import write_checksums
+from vsr.pipeline.job import Job, Span
+from vsr.pipeline.manifest import FORMAT, manifest_path, output_files
+from vsr.pipeline.provenance import picture_text
+from vsr.pipeline.request import Request
+from vsr.pipeline.run import check_output
+from vsr.pipeline.seal import record_pieces, seal
+from vsr.pipeline.settings import load_settings
+from vsr.pipeline.sidecar import (
+    canonical,
+    describe_encoder,
+    device_class,
+    file_digest,
+    software_versions,
+    write_atomically,
+)
+from vsr.timeline import format_seconds
+
+__all__ = ["Exported", "export_frames"]
+
+_AS_THEY_ARE = {"method": "bicubic", "scale": 1, "deinterlace": "off", "drop_streams": True}
+_FIRST_NUMBER = 1  # of the pictures
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Frames that were exported."""
+
+    output: Path
+    manifest: Mapping[str, Any]
+    """What ``DIR.vsr.json`` says."""
+
+
+def export_frames(
+    path: Path,
+    output: Path,
+    span: Span,
+    *,
+    fps: str | None,
+    overwrite: bool,
+    on_frame: Callable[[int], None] = lambda count: None,
+) -> Exported:
+    """Write the frames of ``span`` to ``output``, a pattern such as ``frames/%06d.png``, without any restoration.
+
+    Each keeps all that was decoded: layouts that pictures cannot hold are widened (to RGB with the stream's own
+    matrix, at 16 bits for 8), which the manifest names. Interlaced frames keep both fields. Raises a `VsrError`; then
+    the folder's name is as before.
+    """
+    job = _plan(path, output, span, fps)
+    check_output(job, overwrite)
+    partial, damage = partial_path(job), Damage()
+    with FrameHasher() as hasher:
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            written = []
+            for record in _write(job, partial, damage, hasher):
+                written.append(record)
+                on_frame(len(written))
+            if not written:
+                raise InputError(f"{path}: no frame lies between --start and --end")
+            (partial / TIMING_FILE).write_text(_timing(job, written).to_json(), encoding="utf-8")
+            publish_folder(partial, image_folder(job))
+        except OSError as error:
+            raise MachineError(f"cannot write {output}: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        checksums = write_checksums(job, hasher.rows())
+    manifest = _manifest(job, written, damage, checksums)
+    seal(manifest)
+    write_atomically(manifest_path(job.output), "".join(record_pieces(manifest)))
+    return Exported(output, manifest)
+
+
+def _plan(path: Path, output: Path, span: Span, fps: str | None) -> Job:
+    settings, options = load_settings("default", {**_AS_THEY_ARE, "fps": fps})
+    job = Request(path, output, settings, options, span).plan()
+    if job.encoder.codec.kind != "images":
+        raise UsageError(f"{output}: frames are written as pictures; name the output like {output.stem}/%06d.png")
+    return job
+
+
+def _is_before(job: Job, record: FrameRecord, bound: int | Fraction) -> bool:
+    if isinstance(bound, int):
+        return record.ordinal < bound
+    return record.pts * job.video.time_base - job.info.start < bound
+
+
+def _write(job: Job, folder: Path, damage: Damage, hasher: FrameHasher) -> Iterator[FrameRecord]:
+    """Decode from the start, write the wanted frames to ``folder``, and name each one."""
+    start, stop = job.span.start, job.span.stop
+    words = picture_text("frames", "interpolation", job.info.metadata)
+    words = dataclasses.replace(words, comment=f"{_conversion(job)}; no model took part, no generative one either")
+    number = _FIRST_NUMBER
+    for record, frame in hashed(scan(job.info, job.settings.decoder_threads, damage), hasher):
+        if start is not None and _is_before(job, record, start):
+            continue
+        if stop is not None and not _is_before(job, record, stop):
+            return
+        planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
+        picture = VideoFrame(
+            planes, frame_layout(frame), job.video.color, record.ordinal, record.pts, job.video.time_base
+        )
+        spec = dataclasses.replace(job.encoder, width=record.width, height=record.height)
+        data = with_text(encode_picture(quantise(picture, job.target), spec), words)
+        (folder / (job.output.name % number)).write_bytes(data)
+        number += 1
+        yield record
+
+
+def _conversion(job: Job) -> str:
+    source, target = job.video.layout, job.encoder.layout
+    if source == target:
+        return f"frame as decoded, {source.name}"
+    by = (
+        f" with matrix {job.video.color.matrix} of the source"
+        if (source.family, target.family) == ("yuv", "rgb")
+        else ""
+    )
+    return f"frame as decoded, from {source.name} to {target.name}{by}"
+
+
+def _timing(job: Job, records: list[FrameRecord]) -> Timing:
+    return Timing(
+        time_base=job.video.time_base,
+        pts=tuple(record.pts for record in records),
+        color=job.encoder.color,
+        sample_aspect_ratio=job.video.sample_aspect_ratio,
+        timecode=job.video.timecode if records[0].ordinal == 0 else None,
+    )
+
+
+def _manifest(job: Job, records: list[FrameRecord], damage: Damage, checksums: Mapping[str, Any]) -> dict[str, Any]:
+    """As `vsr.pipeline.manifest` writes them, where frames were not restored."""
+    info = job.info
+    return {
+        "format": FORMAT,
+        "kind": "frames",
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "input": {
+            "path": str(info.path.absolute()),
+            "size_bytes": info.size_bytes,
+            "sha256": None if info.images else file_digest(info.path),
+            "container": info.container,
+            "video": canonical(job.video),
+        },
+        "output": {
+            "path": str(job.output),
+            "files": {path.name: file_digest(path) for path in output_files(job.output)},
+            "encoder": describe_encoder(job),
+        },
+        "checksums": dict(checksums),
+        "times": {"num_frames": len(records), "exact": True},
+        "method": {
+            "name": "frames",
+            "evidence": "interpolation",
+            "generative": False,
+            "says": f"{_conversion(job)}; no generative model took part",
+        },
+        "frames": [_named(job, number, record) for number, record in enumerate(records, _FIRST_NUMBER)],
+        "settings": {"fps": job.settings.fps, "decoder_threads": job.settings.decoder_threads},
+        "span": canonical(job.span),
+        "assumptions": list(job.assumptions),
+        "damage": dataclasses.asdict(damage),
+        "device": device_class("cpu"),
+        "versions": software_versions() | {"ffmpeg_program": ffmpeg_version()},
+        "segments": [],
+    }
+
+
+def _named(job: Job, number: int, record: FrameRecord) -> dict[str, Any]:
+    seconds = record.pts * job.video.time_base - job.info.start
+    return {
+        "file": job.output.name % number,
+        "ordinal": record.ordinal,
+        "pts": record.pts,
+        "time": format_seconds(seconds),
+        "interlaced": record.interlaced,
+    }

@@ -1,0 +1,75 @@
+"""Any output of vsr, or its record, checked: the door to what each kind of output has for that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vsr.distributed.recompute import recompute as make_again
+from vsr.errors import UsageError, VerificationError
+from vsr.media.images import is_numbered
+from vsr.pipeline.chain import checksum_paths
+from vsr.pipeline.manifest import manifest_path
+from vsr.pipeline.objects import download, find_object, is_url, join_url, split_url
+from vsr.pipeline.progress import OnProgress
+from vsr.pipeline.seal import read_sealed
+from vsr.pipeline.storage import local_place, told_by_url
+from vsr.pipeline.verify import Check, verify_output
+from vsr.stills.make import OnStep
+from vsr.stills.verify import is_still, verify_still
+
+__all__ = ["verify_any"]
+
+_RECORD = ".vsr.json"
+
+
+def verify_any(given: str | Path, recompute: bool, on_step: OnStep, on_progress: OnProgress) -> list[Check]:
+    """Check ``given``, an output or the record beside it, here or in an object store; see `vsr.verify`."""
+    if not is_url(given):
+        return _verify_here(Path(given), recompute, on_step, on_progress)
+    if recompute:
+        raise UsageError(f"{given}: only an output on this machine can be made again; copy it and its record here")
+    return _verify_away(str(given).removesuffix(_RECORD))
+
+
+def _verify_away(url: str) -> list[Check]:
+    """Check a copy of the output at ``url``, with what lies beside it there."""
+    here = local_place(url)
+    needed, others = (here, manifest_path(here)), checksum_paths(here)
+    try:
+        for copy in (*needed, *others):
+            there = join_url(split_url(url)[0], copy.name)
+            if find_object(there) is not None:
+                download(there, copy)
+            elif copy in needed:
+                raise VerificationError(f"{there}: no such object")
+        with told_by_url(here, url):
+            return verify_output(here)
+    finally:
+        for copy in (*needed, *others):
+            copy.unlink(missing_ok=True)
+
+
+def _verify_here(given: Path, recompute: bool, on_step: OnStep, on_progress: OnProgress) -> list[Check]:
+    output = _output_of(given) if given.name.endswith(_RECORD) else given
+    path = manifest_path(output)
+    if path.is_file() and is_still(read_sealed(path)[0]):
+        return verify_still(output, recompute=recompute, on_step=on_step)
+    checks = verify_output(output)
+    if recompute:
+        broken = next((check for check in checks if not check.passed and check.what in ("record", "input")), None)
+        again = Check("made again", False, f"not made: {broken.detail}") if broken else make_again(output, on_progress)
+        checks.append(again)
+    return checks
+
+
+def _output_of(record: Path) -> Path:
+    """The output that a record lies beside: a file, or the numbered pictures of a folder."""
+    output = record.with_name(record.name.removesuffix(_RECORD))
+    if not output.is_dir():
+        return output
+    said = read_sealed(record)[0].get("output")
+    name = Path(str(said["path"])).name if isinstance(said, dict) and "path" in said else ""
+    pattern = output / name
+    if not is_numbered(pattern):
+        raise VerificationError(f"{record}: does not name the pictures in {output}; give them, like {output}/%06d.png")
+    return pattern
