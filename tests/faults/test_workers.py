@@ -227,12 +227,13 @@ class _FullHost(VideoHost):
 
 
 class _BlindHost(VideoHost):
-    """One machine does not see the files."""
+    """One machine does not see the files, and is slow to say so."""
 
     def describe(self) -> WorkerInfo:
         info = super().describe()
         mark = next(path for path in self._must_see if path.name.startswith(".vsr-seen")).parent / "full"
         if mark.read_text() == ray.get_runtime_context().get_node_id():
+            time.sleep(2.0)  # the other one could have made several segments
             return replace(info, unseen=tuple(map(str, self._must_see)))
         return info
 

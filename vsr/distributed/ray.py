@@ -44,6 +44,7 @@ _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 5.0
 _START_TRIES, _RESTART_TRIES = 3, 20
 _IDLE_SECONDS = 0.05
+_GATHER_SECONDS = 30.0
 _STORE_BYTES = 80 << 20
 
 
@@ -68,8 +69,13 @@ class RayPool:
         num_cpus: float = 1.0,
         num_gpus: float = 0.0,
         check: Callable[[WorkerInfo], None] = lambda info: None,
+        gather_seconds: float = 0.0,
     ) -> None:
-        """``check`` refuses workers by raising `MachineError`."""
+        """``check`` refuses workers by raising `MachineError`.
+
+        No worker is told to be ready before all of them were checked, or none has come for ``gather_seconds``. Until
+        then one that is refused ends the run, which has done nothing yet; one that comes later is left out.
+        """
         self._make_host, self._check = make_host, check
         self._actor_class = ray.remote(Actor).options(
             num_cpus=num_cpus, num_gpus=num_gpus, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD"
@@ -79,7 +85,8 @@ class RayPool:
         self._running: dict[Any, str] = {}  # streams of items
         self._number = 0
         self._failed_starts, self._has_worked = 0, False
-        self._first = count
+        self._gather_seconds, self._gathered_at = gather_seconds, time.monotonic()
+        self._is_gathering, self._gathered = True, list[Event]()
         for _ in range(count):
             self._add()
 
@@ -102,6 +109,21 @@ class RayPool:
 
     def wait(self, timeout: float) -> list[Event]:
         """See `vsr.distributed.dispatch.Pool`."""
+        events = self._wait(timeout)
+        return self._gather(events) if self._is_gathering else events
+
+    def _gather(self, events: list[Event]) -> list[Event]:
+        """Keep first workers back until there are no more to come."""
+        now = time.monotonic()
+        if events or not self._gathered:
+            self._gathered_at = now
+        self._gathered += events
+        if self._coming and (not self._gathered or now - self._gathered_at < self._gather_seconds):
+            return []
+        self._is_gathering = False
+        return self._gathered
+
+    def _wait(self, timeout: float) -> list[Event]:
         waited = [*self._running, *self._coming]
         if not self._actors:
             raise MachineError("no worker is left")
@@ -142,7 +164,7 @@ class RayPool:
             info = replace(ray.get(answer), id=worker)
             self._check(info)
         except MachineError as error:
-            if self._number <= self._first:
+            if self._is_gathering:
                 raise
             _log.warning("a machine that came later is not used: %s", error)
             ray.kill(self._actors.pop(worker))
@@ -311,6 +333,7 @@ class RayExecutor:
                 num_cpus=settings.num_cpus,
                 num_gpus=num_gpus,
                 check=checks.check,
+                gather_seconds=_GATHER_SECONDS if self._address is not None else 0.0,
             )
             files = Files(requests, lambda job: _Shared(ray.put(job)), on_progress, on_outcome)
             limits = Limits(settings.attempts, settings.stall_seconds)

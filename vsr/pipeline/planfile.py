@@ -32,7 +32,7 @@ def store_plan(work: WorkFolder, planned: PlannedSegment) -> str:
         "survey": _rows(planned.survey),
     }
     try:
-        work.make()
+        work.make_copy()
         part = work.path / f"{name}.tmp"
         part.write_text(json.dumps(data, separators=(",", ":")), encoding="utf-8")
         os.replace(part, work.path / name)

@@ -15,6 +15,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ __all__ = ["LEASE_NAME", "WorkFolder", "local_place", "staged", "staging_root", 
 LEASE_NAME = "lease.json"
 """What says in a store that somebody is at work in a folder; see `vsr.pipeline.lease`."""
 _KEPT_COPIES = 8
+_REMOVALS, _REMOVAL_SECONDS = 40, 0.05
 
 
 def staging_root() -> Path:
@@ -220,11 +222,19 @@ class WorkFolder:
         return self.url or str(self.folder)
 
     def make(self) -> None:
-        """Make the folder. Raises `MachineError`."""
+        """Make the folder; whoever has the right to it does so once. Raises `MachineError`."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MachineError(f"cannot make work folder {self.path}: {error.strerror}") from error
+
+    def make_copy(self) -> None:
+        """Make the folder of this process for what it puts into a store. Raises `MachineError`.
+
+        A folder on a path is there as long as its run is. A worker that outlives the run does not bring it back.
+        """
+        if self.url is not None:
+            self.make()
 
     def commit(self, file: Path) -> None:
         """Let every machine see ``file`` of this folder; in a store, it is no longer here then."""
@@ -237,7 +247,7 @@ class WorkFolder:
         path = self.path / name
         if self.url is None or path.exists():
             return path
-        self.make()
+        self.make_copy()
         part = path.with_name(f"{name}.{uuid.uuid4().hex}.tmp")
         with contextlib.suppress(InputError):  # missing
             try:
@@ -270,7 +280,14 @@ class WorkFolder:
         return bool(list_objects(self.url, "segment-*.json"))
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it; in a store the lease stays."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove the folder with all that is in it; in a store the lease stays.
+
+        A worker that is being ended may still write; what it adds while the folder is emptied goes, too.
+        """
+        for _ in range(_REMOVALS):
+            shutil.rmtree(self.path, ignore_errors=True)
+            if not self.path.exists():
+                break
+            time.sleep(_REMOVAL_SECONDS)
         if self.url is not None:
             remove_objects(self.url, [name for name in list_objects(self.url) if name != LEASE_NAME])

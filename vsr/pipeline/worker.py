@@ -149,7 +149,7 @@ class SegmentWorker:
         if found is not None:
             return lambda: found
         began = time.monotonic()
-        self._work.make()
+        self._work.make_copy()
         paths = SegmentPaths.of(self._work.path, planned.segment.index, key)
         temporary = paths.temporary()
         with _writing(self._work):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +19,12 @@ import pytest
 from object_store import ObjectStore
 
 from vsr.errors import InputError, MachineError
+from vsr.media.decode import FrameRecord
 from vsr.pipeline.objects import find_object, join_url
+from vsr.pipeline.planfile import store_plan
+from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.storage import WorkFolder, local_place, staged, staging_root
+from vsr.timeline import Segment
 
 
 @pytest.fixture
@@ -163,6 +169,29 @@ def test_a_work_folder_in_a_store(objects: ObjectStore, bucket: str) -> None:
     work.remove()
     assert objects.names(bucket, "out/.a [1]") == ["out/.a [1]*.mp4.vsr-work/lease.json"]
     assert len(objects.names(bucket, "out/.a 1x")) == 4
+
+
+def test_a_removed_folder_stays_removed_while_somebody_writes(tmp_path: Path) -> None:
+    work = WorkFolder(tmp_path / ".out.mp4.vsr-work")
+    work.make()
+    has_begun = threading.Event()
+
+    def write() -> None:
+        while True:
+            store_plan(work, planned)
+            has_begun.set()
+
+    record = FrameRecord(*[0] * len(dataclasses.fields(FrameRecord)))
+    planned = PlannedSegment(Segment(0, 0, 1, 0, 1), (record,), ())
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(write) for _ in range(2)]
+        assert has_begun.wait(10)
+        work.remove()
+        assert not work.path.exists()
+        for writer in writers:
+            with pytest.raises(MachineError, match="cannot write plan"):
+                writer.result(10)
+    assert not work.path.exists()
 
 
 def test_joining() -> None:
