@@ -61,10 +61,8 @@ def one_engine(weights: Path, name: str, frames: int, device_name: str) -> None:
     import torch
 
     from vsr.networks import load_network
-    from vsr.restorers.engine import Engine, EngineOptions, batch_frames
-    from vsr.restorers.hardware import device_class
-    from vsr.restorers.precision import choose_precision
-    from vsr.restorers.probe import exact_convolutions, measure_load
+    from vsr.restorers.engine import Engine, EngineOptions, batch_frames, choose_precision, device_class
+    from vsr.restorers.engine.probe import exact_convolutions, measure_load
 
     torch.set_num_threads(1)
     device, network = torch.device(device_name), load_network(weights)

@@ -26,9 +26,7 @@ from vsr.networks import NETWORKS, Found, Network, NetworkSpec, Shapes, Upscaler
 from vsr.networks.blocks import enlarge, weights_dtype
 from vsr.networks.footprint import INPUT
 from vsr.networks.saving import save_weights
-from vsr.restorers.engine import Engine, EngineOptions
-from vsr.restorers.precision import choose_precision
-from vsr.restorers.probe import measure_load
+from vsr.restorers.engine import Engine, EngineOptions, choose_precision, measure_load
 
 SCALE, PATCH, BATCH, RATE = 2, 20, 8, 2e-3
 TRAINED_ON = ("chelsea", "coffee", "rocket", "camera", "immunohistochemistry", "hubble_deep_field")

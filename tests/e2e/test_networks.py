@@ -229,7 +229,7 @@ def test_no_such_file_and_no_such_name(call: Call, clips: Clips, tmp_path: Path)
 
 
 def test_more_memory_than_there_is(clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vsr.restorers import hardware
+    from vsr.restorers.engine import hardware
 
     monkeypatch.setattr(hardware, "_memory_bytes", lambda device: 1 << 18)
     with pytest.raises(MachineError, match=r"needs about .* use a smaller network or smaller tiles"):

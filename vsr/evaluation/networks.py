@@ -17,10 +17,8 @@ from vsr.networks import NETWORKS, Network
 from vsr.pipeline.settings import load_settings
 from vsr.restorers import Geometry
 from vsr.restorers.consistency import Consistency
-from vsr.restorers.engine import Engine, EngineOptions
+from vsr.restorers.engine import Engine, EngineOptions, Precision, choose_precision, measure_load
 from vsr.restorers.per_frame import PerFrameOptions
-from vsr.restorers.precision import Precision, choose_precision
-from vsr.restorers.probe import measure_load
 
 __all__ = ["network_method"]
 

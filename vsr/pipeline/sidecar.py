@@ -27,7 +27,7 @@ from vsr.media.packets import PacketTable
 from vsr.pipeline.job import Job
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.storage import WorkFolder
-from vsr.restorers.hardware import device_class
+from vsr.restorers.engine import device_class
 
 __all__ = [
     "SegmentPaths",

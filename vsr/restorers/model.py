@@ -18,11 +18,17 @@ from vsr.errors import ModelError
 from vsr.networks import NETWORKS, Colour, Network, available_scales, load_network
 from vsr.networks.locating import find_weights, is_path
 from vsr.restorers.base import Evidence, Geometry
-from vsr.restorers.engine import EngineOptions, batch_frames, tiles_of
+from vsr.restorers.engine import (
+    EngineOptions,
+    Load,
+    Precision,
+    PrecisionChoice,
+    batch_frames,
+    choose_precision,
+    measure_load,
+    tiles_of,
+)
 from vsr.restorers.passes import magnification, plan_passes
-from vsr.restorers.precision import Precision, PrecisionChoice, choose_precision
-from vsr.restorers.probe import measure_load
-from vsr.restorers.tile_plan import Load
 
 __all__ = ["Model", "ModelPart", "has_same_weights", "is_network", "open_part", "settle_model"]
 

@@ -20,13 +20,11 @@ from vsr.frames import VideoFrame
 from vsr.observation import degradation_at
 from vsr.restorers.base import Evidence, Geometry
 from vsr.restorers.consistency import Consistency
-from vsr.restorers.engine import MOST_FRAMES, Engine, EngineOptions, batch_frames
+from vsr.restorers.engine import MOST_FRAMES, Engine, EngineOptions, PrecisionChoice, batch_frames, upload_ahead
 from vsr.restorers.interpolate import check_size
 from vsr.restorers.model import Model, open_part
 from vsr.restorers.network_colour import PlaneWriter, network_input
 from vsr.restorers.passes import magnification, plan_passes
-from vsr.restorers.precision import PrecisionChoice
-from vsr.restorers.transfers import upload_ahead
 
 __all__ = ["PerFrame", "PerFrameOptions"]
 

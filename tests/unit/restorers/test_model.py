@@ -12,7 +12,8 @@ from small_networks import small_network
 
 from vsr.errors import MachineError, ModelError
 from vsr.networks import load_network
-from vsr.restorers import Geometry, find_restorer, hardware, is_network, settle_model
+from vsr.restorers import Geometry, find_restorer, is_network, settle_model
+from vsr.restorers.engine import hardware
 from vsr.restorers.model import has_same_weights, open_part
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vsr.errors import MachineError, ModelError
 from vsr.networks import Network
 from vsr.observation import resample
-from vsr.restorers.tile_plan import Load
+from vsr.restorers.engine.tile_plan import Load
 
 __all__ = ["exact_convolutions", "measure_load", "memory_errors", "probe_picture", "run_probe"]
 

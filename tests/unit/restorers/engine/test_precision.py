@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from vsr.errors import MachineError, ModelError
 from vsr.networks import Network, load_network
-from vsr.restorers import hardware, precision
-from vsr.restorers.hardware import HalfType, device_class, fast_half_types, refuse_excess
-from vsr.restorers.precision import LEAST_DB, cast_module, choose_precision
-from vsr.restorers.probe import measure_load, probe_picture, run_probe
+from vsr.restorers.engine import hardware, precision
+from vsr.restorers.engine.hardware import HalfType, device_class, fast_half_types, refuse_excess
+from vsr.restorers.engine.precision import LEAST_DB, cast_module, choose_precision
+from vsr.restorers.engine.probe import measure_load, probe_picture, run_probe
 
 CPU = torch.device("cpu")
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from vsr.errors import ModelError
 from vsr.networks import Network
-from vsr.restorers.hardware import fast_half_types
-from vsr.restorers.probe import run_probe
+from vsr.restorers.engine.hardware import fast_half_types
+from vsr.restorers.engine.probe import run_probe
 
 __all__ = [
     "LEAST_DB",

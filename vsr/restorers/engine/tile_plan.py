@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vsr.restorers.hardware import Budget
-from vsr.restorers.tiling import Span, blended_spans, exact_spans
+from vsr.restorers.engine.hardware import Budget
+from vsr.restorers.engine.tiling import Span, blended_spans, exact_spans
 
 __all__ = ["Load", "TilePlan", "plan_tiles"]
 

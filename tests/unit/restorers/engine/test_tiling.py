@@ -12,10 +12,8 @@ from small_networks import small_network
 from torch import Tensor, nn
 
 from vsr.networks import NETWORKS, Network, load_network
-from vsr.restorers.engine import Engine, EngineOptions
-from vsr.restorers.precision import Precision
-from vsr.restorers.probe import measure_load
-from vsr.restorers.tiling import Span, blended_spans, exact_spans, run_tiles
+from vsr.restorers.engine import Engine, EngineOptions, Precision, measure_load
+from vsr.restorers.engine.tiling import Span, blended_spans, exact_spans, run_tiles
 
 CPU = torch.device("cpu")
 FLOAT32 = Precision("float32")

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from vsr.networks import Network
-from vsr.restorers.cuda_graphs import GraphedModule
-from vsr.restorers.hardware import BUDGETS, refuse_excess
-from vsr.restorers.precision import Precision, cast_module, memory_layout
-from vsr.restorers.probe import memory_errors
-from vsr.restorers.tile_plan import Load, TilePlan, plan_tiles
-from vsr.restorers.tiling import run_tiles
+from vsr.restorers.engine.cuda_graphs import GraphedModule
+from vsr.restorers.engine.hardware import BUDGETS, refuse_excess
+from vsr.restorers.engine.precision import Precision, cast_module, memory_layout
+from vsr.restorers.engine.probe import memory_errors
+from vsr.restorers.engine.tile_plan import Load, TilePlan, plan_tiles
+from vsr.restorers.engine.tiling import run_tiles
 
 __all__ = ["MOST_FRAMES", "Engine", "EngineOptions", "batch_frames", "ensemble", "tiles_of"]
 
@@ -29,7 +29,7 @@ class EngineOptions:
 
     precision: Precision
     load: Load
-    """What it holds for a pixel; see `vsr.restorers.probe.measure_load`."""
+    """What it holds for a pixel; see `vsr.restorers.engine.probe.measure_load`."""
     tile_px: int | None = None
     """Side of tiles; None: planned."""
     self_ensemble: bool = False

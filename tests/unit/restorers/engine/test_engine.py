@@ -12,11 +12,8 @@ from torch import Tensor, nn
 
 from vsr.errors import MachineError
 from vsr.networks import Network, load_network
-from vsr.restorers import hardware
-from vsr.restorers.engine import MOST_FRAMES, Engine, EngineOptions, batch_frames, ensemble
-from vsr.restorers.precision import Precision
-from vsr.restorers.probe import measure_load
-from vsr.restorers.tile_plan import Load
+from vsr.restorers.engine import Load, Precision, hardware, measure_load
+from vsr.restorers.engine.engine import MOST_FRAMES, Engine, EngineOptions, batch_frames, ensemble
 
 CPU = torch.device("cpu")
 FLOAT32 = Precision("float32")

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
-from vsr.restorers import cuda_graphs
-from vsr.restorers.cuda_graphs import GraphedModule
-from vsr.restorers.transfers import upload_ahead
+from vsr.restorers.engine import cuda_graphs, upload_ahead
+from vsr.restorers.engine.cuda_graphs import GraphedModule
 
 
 class _Graph:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vsr.restorers.hardware import BUDGETS, Budget
-from vsr.restorers.tile_plan import Load, TilePlan, plan_tiles
+from vsr.restorers.engine.hardware import BUDGETS, Budget
+from vsr.restorers.engine.tile_plan import Load, TilePlan, plan_tiles
 
 CPU = BUDGETS["cpu"]
 COMPACT = Load(layer=128, tensor=64)
