@@ -55,6 +55,13 @@ def test_import_loads_nothing_heavy(statement: str) -> None:
     assert done.stdout.split() == []
 
 
+def test_a_function_does_not_load_what_others_need() -> None:
+    others = ("vsr.evaluation", "vsr.report", "vsr.stills", "vsr.training", "vsr.verifying", "jinja2", "ray")
+    program = f"import sys, vsr; vsr.upscale; print(' '.join(m for m in {others!r} if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_numerics_import_without_video_libraries() -> None:
     """GPU machines may have only torch and numpy."""
     blocked = ("av", "cv2", "kornia", "scenedetect", "pydantic", "typer", "ray", "skimage", "scipy", "xxhash")

@@ -1,0 +1,96 @@
+"""The public functions of vsr: what the command line calls, for use from Python.
+
+Each is loaded when it is asked for, so that none pays for what the others need.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vsr.api.checking import verify
+    from vsr.api.comparing import compare, make_blind
+    from vsr.api.inputs import expand_inputs, pair_outputs
+    from vsr.api.learning import train
+    from vsr.api.measuring import evaluate
+    from vsr.api.probing import probe
+    from vsr.api.reporting import make_report
+    from vsr.api.stills import export_frames, still
+    from vsr.api.upscaling import check_plan, plan, upscale
+    from vsr.evaluation import Evaluation
+    from vsr.media.probe import MediaInfo
+    from vsr.pipeline.job import Job
+    from vsr.pipeline.progress import Progress
+    from vsr.pipeline.request import Outcome
+    from vsr.pipeline.verify import Check
+    from vsr.report.comparison import Comparison
+    from vsr.stills.frames import Exported
+    from vsr.stills.run import Still
+    from vsr.training import TrainingOutcome, TrainingProgress
+
+__all__ = [
+    "Check",
+    "Comparison",
+    "Evaluation",
+    "Exported",
+    "Job",
+    "MediaInfo",
+    "Outcome",
+    "Progress",
+    "Still",
+    "TrainingOutcome",
+    "TrainingProgress",
+    "check_plan",
+    "compare",
+    "evaluate",
+    "expand_inputs",
+    "export_frames",
+    "make_blind",
+    "make_report",
+    "pair_outputs",
+    "plan",
+    "probe",
+    "still",
+    "train",
+    "upscale",
+    "verify",
+]
+
+_HOMES = {
+    "Check": "vsr.pipeline.verify",
+    "Comparison": "vsr.report.comparison",
+    "Evaluation": "vsr.evaluation",
+    "Exported": "vsr.stills.frames",
+    "Job": "vsr.pipeline.job",
+    "MediaInfo": "vsr.media.probe",
+    "Outcome": "vsr.pipeline.request",
+    "Progress": "vsr.pipeline.progress",
+    "Still": "vsr.stills.run",
+    "TrainingOutcome": "vsr.training",
+    "TrainingProgress": "vsr.training",
+    "check_plan": "vsr.api.upscaling",
+    "compare": "vsr.api.comparing",
+    "evaluate": "vsr.api.measuring",
+    "expand_inputs": "vsr.api.inputs",
+    "export_frames": "vsr.api.stills",
+    "make_blind": "vsr.api.comparing",
+    "make_report": "vsr.api.reporting",
+    "pair_outputs": "vsr.api.inputs",
+    "plan": "vsr.api.upscaling",
+    "probe": "vsr.api.probing",
+    "still": "vsr.api.stills",
+    "train": "vsr.api.learning",
+    "upscale": "vsr.api.upscaling",
+    "verify": "vsr.api.checking",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vsr.api' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

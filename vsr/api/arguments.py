@@ -1,0 +1,40 @@
+"""What several functions take, as users write it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from vsr.errors import UsageError
+from vsr.media.images import is_image_sequence
+from vsr.pipeline.objects import is_url
+from vsr.timeline import parse_position
+
+__all__ = ["PathLike", "is_plain_folder", "place_of", "position_of", "rate_of"]
+
+PathLike = str | Path
+
+
+def place_of(place: PathLike) -> PathLike:
+    """A path, or a URL as it is written."""
+    return place if is_url(place) else Path(place)
+
+
+def is_plain_folder(path: PathLike) -> bool:
+    """Whether it is a folder of this machine that is no image sequence."""
+    return not is_url(path) and Path(path).is_dir() and not is_image_sequence(Path(path))
+
+
+def rate_of(fps: str | Fraction | None) -> Fraction | None:
+    """The rate in pictures a second. Raises `UsageError` for one that is not positive."""
+    if fps is None:
+        return None
+    rate = Fraction(fps)
+    if rate <= 0:
+        raise UsageError(f"fps must be positive, got {fps}")
+    return rate
+
+
+def position_of(value: str | int | Fraction | None) -> int | Fraction | None:
+    """A frame number, or a time in seconds."""
+    return parse_position(value) if isinstance(value, str) else value

@@ -1,0 +1,80 @@
+"""Two videos side by side: measured, or judged by people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from vsr.api.arguments import PathLike, rate_of
+from vsr.report.blind import make_blind_page
+from vsr.report.comparison import Comparison, Wanted
+from vsr.report.comparison import compare as compare_videos
+
+__all__ = ["compare", "make_blind"]
+
+
+def compare(
+    first: PathLike,
+    second: PathLike,
+    reference: PathLike | None = None,
+    *,
+    every: int = 1,
+    vmaf: bool = False,
+    exact: bool = False,
+    offset: Fraction | Literal["start"] | None = None,
+    fps: str | Fraction | None = None,
+    on_pair: Callable[[int], None] | None = None,
+) -> Comparison:
+    """Measure two videos against each other, or each against a ``reference``, frame by frame.
+
+    Frames are paired by their times. Videos of one size: PSNR, SSIM, temporal PSNR. One larger than the other: LR-PSNR
+    of the larger one. Always: sharpness.
+
+    Args:
+        first, second, reference: video files or image sequences.
+        every: measure one in so many of the frames that all have.
+        vmaf: VMAF too.
+        exact: use every window and row of large pictures, which are sampled otherwise.
+        offset: seconds added to the times of ``second``; ``"start"``: all count from their first frame. By default
+            what the manifest of one says that was made from the other, else 0.
+        fps: rate of pictures that do not tell theirs.
+        on_pair: called from this thread with the number of pairs measured so far.
+
+    Raises `UsageError` where shapes do not fit or hardly any times agree, `InputError` for what is no video. For
+    example::
+
+        print(vsr.compare("clip.mp4", "clip-2x.mp4").curve("lr_psnr").mean)
+    """
+    paths = Path(first), Path(second), None if reference is None else Path(reference)
+    wanted = Wanted(every, vmaf, exact, offset)
+    return compare_videos(*paths, wanted=wanted, fps=rate_of(fps), on_pair=on_pair)
+
+
+def make_blind(
+    first: PathLike,
+    second: PathLike,
+    target: PathLike,
+    reference: PathLike | None = None,
+    *,
+    pairs: int = 12,
+    seed: int = 0,
+    offset: Fraction | Literal["start"] | None = None,
+    fps: str | Fraction | None = None,
+) -> Path:
+    """Write one HTML page for opinions: which of two versions is better, without saying which is which.
+
+    ``pairs`` frames are shown, left and right by lot (``seed``); choices are saved from the page as JSON. ``reference``
+    can be looked at as the original. Otherwise as `compare`.
+    """
+    return make_blind_page(
+        Path(first),
+        Path(second),
+        Path(target),
+        reference=None if reference is None else Path(reference),
+        num_pairs=pairs,
+        seed=seed,
+        wanted=Wanted(offset=offset),
+        fps=rate_of(fps),
+    )

@@ -1,0 +1,91 @@
+"""One picture from a video, and frames as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+from vsr.api.arguments import PathLike, position_of
+from vsr.pipeline.job import Span
+from vsr.stills.boxes import Box
+from vsr.stills.frames import Exported
+from vsr.stills.frames import export_frames as write_frames
+from vsr.stills.make import OnStep as OnStillStep
+from vsr.stills.options import Motion, StillOptions
+from vsr.stills.run import Still, run_still
+from vsr.timeline import parse_position
+
+__all__ = ["export_frames", "still"]
+
+
+def still(
+    path: PathLike,
+    output: PathLike,
+    *,
+    at: str | int | Fraction,
+    roi: str | tuple[int, int, int, int] | None = None,
+    frames: int = 30,
+    scale: float = 4.0,
+    motion: Motion = "auto",
+    psf_sigma_px: float | None = None,
+    regularization: float | None = None,
+    evidence: bool = True,
+    fps: str | None = None,
+    overwrite: bool = False,
+    on_step: OnStillStep | None = None,
+) -> Still:
+    """Make one still of ``path`` from the frames around a time; see `vsr.stills`.
+
+    Args:
+        path: a video, a folder of pictures or a pattern.
+        output: a PNG or TIFF file. Beside it go ``NAME.support.png``, ``NAME.confidence.png`` and the record
+            ``OUTPUT.vsr.json``.
+        at: a frame number (``120``) or a time (``"1:02.5"``, ``"62.5s"``): the still is what that frame shows.
+        roi: x, y, width and height of the region, in pixels of that frame; by default the whole picture.
+        frames: frames used at most.
+        scale: how many times as large the still is.
+        motion: how the region may move: translation, affine, homography, or auto.
+        psf_sigma_px, regularization: blur of the camera, in pixels, and strength of smoothing; found by default.
+        evidence: compute in double precision, so that other machines come to the same picture.
+        fps: rate of pictures that do not tell theirs.
+        overwrite: replace files that exist.
+        on_step: called with what is being done and the share done, 0…1 or None.
+
+    The example makes ``plate.png``::
+
+        vsr.still("yard.mp4", "plate.png", at="0:12.4", roi="612,340,96,32")
+    """
+    region = Box.parse(roi) if isinstance(roi, str) else None if roi is None else Box(*roi)
+    options = StillOptions(
+        roi=region,
+        frames=frames,
+        scale=scale,
+        motion=motion,
+        psf_sigma_px=psf_sigma_px,
+        regularization=regularization,
+        evidence=evidence,
+    )
+    place = parse_position(at) if isinstance(at, str) else at
+    told = on_step or (lambda what, done: None)
+    return run_still(Path(path), Path(output), place, fps, options, overwrite=overwrite, on_step=told)
+
+
+def export_frames(
+    path: PathLike,
+    output: PathLike,
+    *,
+    start: str | int | Fraction | None = None,
+    end: str | int | Fraction | None = None,
+    fps: str | None = None,
+    overwrite: bool = False,
+    on_frame: Callable[[int], None] | None = None,
+) -> Exported:
+    """Write frames as they were decoded to ``output``, a pattern such as ``frames/%06d.png``, with their times.
+
+    ``start`` and ``end`` are frame numbers or times. Nothing is restored; what pictures cannot hold is converted
+    without loss, which the manifest names. ``on_frame`` is told how many frames are written.
+    """
+    span = Span(position_of(start), position_of(end))
+    told = on_frame or (lambda count: None)
+    return write_frames(Path(path), Path(output), span, fps=fps, overwrite=overwrite, on_frame=told)

@@ -1,0 +1,134 @@
+"""Restoring videos, and planning it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vsr.api.arguments import PathLike, is_plain_folder, place_of, position_of
+from vsr.api.inputs import names_several, pair_outputs
+from vsr.distributed.choose import choose_executor
+from vsr.pipeline.batch import is_done, write_batch
+from vsr.pipeline.executor import Executor
+from vsr.pipeline.job import Job, Span
+from vsr.pipeline.preview_places import preview_places
+from vsr.pipeline.progress import OnProgress
+from vsr.pipeline.request import Outcome, Request
+from vsr.pipeline.run import check_output
+from vsr.pipeline.settings import load_settings
+
+__all__ = ["check_plan", "plan", "upscale"]
+
+
+def upscale(
+    inputs: PathLike | Sequence[PathLike],
+    output: PathLike,
+    *,
+    preset: str = "default",
+    start: str | int | Fraction | None = None,
+    end: str | int | Fraction | None = None,
+    overwrite: bool = False,
+    work_dir: PathLike | None = None,
+    on_progress: OnProgress | None = None,
+    on_outcome: Callable[[Outcome], None] | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+    executor: Executor | None = None,
+    preview: PathLike | bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> list[Outcome]:
+    """Restore one video or several.
+
+    Args:
+        inputs: a file, a folder of videos, an image sequence, a list of them in a ``.txt`` file, a URL (``s3://…``),
+            or several of these.
+        output: a file name whose extension says the container (or ``folder/%06d.png``); for several inputs, or
+            with a trailing slash, a folder to fill. URLs, too.
+        preset: name of a shipped preset, or a YAML file.
+        start, end: the part wanted: frame numbers (``120``) or times (``"1:02.5"``, ``"62.5s"``).
+        overwrite: replace an output that exists.
+        work_dir: where unfinished work is kept; by default beside the output.
+        on_progress: called from this thread while work goes on.
+        on_outcome: called once for each input, as soon as it is settled.
+        workers: how many segments are made at a time, each by a process of its own; by default one for each GPU,
+            else one. One is this process; more are Ray's.
+        ray: address of a running Ray cluster, or ``"auto"`` for the one of this machine; workers are by default as
+            many as it has room for.
+        executor: who does the work, instead of ``workers`` and ``ray``.
+        preview: a PNG that shows the newest frames before and after, replaced every few seconds while the work goes on;
+            a folder for one PNG of each output; True for ``OUTPUT.preview.png`` beside it.
+        settings: keys on top of the preset, for example ``{"scale": 2, "method": "lanczos"}``.
+
+    Returns:
+        One `Outcome` for each input, in the order given. With one file its error is raised instead. With several, a
+        folder, or a list into a folder, one bad file does not stop the others, ``batch.json`` in the output folder says
+        what became of each, and inputs that an earlier run finished with the same settings are left as they are.
+
+    Calling again after a crash goes on where it stopped. The example makes ``clip-2x.mp4``::
+
+        vsr.upscale("clip.mp4", "clip-2x.mp4", settings={"scale": 2})
+    """
+    given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
+    resolved, options = load_settings(preset, settings or {})
+    pairs = pair_outputs(given, output, make_folder=True, codec=resolved.codec)
+    span = Span(position_of(start), position_of(end))
+    base = Path(work_dir) if work_dir is not None else None
+    shown = preview_places([target for _, target in pairs], preview)
+    requests = [
+        Request(source, target, resolved, options, span, overwrite, base, place)
+        for (source, target), place in zip(pairs, shown, strict=True)
+    ]
+    settled: dict[PathLike, Outcome] = {}
+
+    def settle(outcome: Outcome) -> None:
+        settled[outcome.input] = outcome
+        if on_outcome is not None and (several or outcome.error is None):
+            on_outcome(outcome)
+
+    listed = not isinstance(inputs, (str, Path)) and (str(output).endswith("/") or is_plain_folder(output))
+    several = listed or len(pairs) > 1 or names_several(given)
+    waiting = []
+    for request in requests:
+        done = is_done(request) if several and not overwrite else None
+        if done is not None:
+            settle(done)
+        else:
+            waiting.append(request)
+    if waiting:
+        chosen = executor or choose_executor(resolved, workers, ray)
+        try:
+            chosen.run(waiting, on_progress or (lambda progress: None), settle)
+        finally:
+            if several:
+                write_batch(output, requests, settled)
+    elif several:
+        write_batch(output, requests, settled)
+    outcomes = [settled[source] for source, _ in pairs]
+    if not several and outcomes[0].error is not None:
+        raise outcomes[0].error
+    return outcomes
+
+
+def plan(
+    path: PathLike,
+    output: PathLike,
+    *,
+    preset: str = "default",
+    start: str | int | Fraction | None = None,
+    end: str | int | Fraction | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Job:
+    """Decide everything about restoring ``path`` into ``output`` without doing it.
+
+    ``settings`` are keys of a preset (``scale``, ``method``, ``codec`` …; ``vsr presets --keys`` lists them) and go
+    on top of ``preset``. Raises `UsageError` for what cannot be, `InputError` for what is no video.
+    """
+    span = Span(position_of(start), position_of(end))
+    return Request(place_of(path), place_of(output), *load_settings(preset, settings or {}), span).plan()
+
+
+def check_plan(job: Job, overwrite: bool) -> None:
+    """Refuse what a run of ``job`` could not write; see `vsr.pipeline.run.check_output`."""
+    check_output(job, overwrite)
