@@ -16,8 +16,9 @@ from videos import X264, encode, ffmpeg, scene
 
 import vsr
 from vsr.errors import InputError, UsageError
+from vsr.media.reading import probe
 from vsr.media.vmaf import has_vmaf
-from vsr.report.comparison import as_csv, as_json
+from vsr.report.comparison import Part, Wanted, as_csv, as_json, measure
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -112,6 +113,19 @@ def test_lr_psnr_and_the_enlarged_input(tmp_path: Path) -> None:
     assert {side.num_frames for side in found.sides} == {8}
     sharp, soft = found.curve("sharpness", "b"), found.curve("sharpness", "a")
     assert sharp.mean > soft.mean  # type: ignore[union-attr,operator]
+
+
+@pytest.mark.parametrize("settings", [{"method": "lanczos"}, {"method": "multiframe", "quality": "draft"}])
+def test_lr_psnr_is_the_manifests(run: Callable[..., tuple[Path, dict]], clips: Clips, settings: dict) -> None:
+    """The manifest measures what the method gives, a comparison what was stored: rounding to codes lies between."""
+    output, manifest = run("plain", "mkv", codec="ffv1", end=1, scale=2, **settings)
+    method = manifest["method"]
+    parts = [Part("A", probe(clips("plain"))), Part("B", probe(output))]
+    found = measure(parts, Wanted(degradation=method["assumed_degradation"]))
+    curve = found.curve("model_lr_psnr") or found.curve("lr_psnr")
+    assert curve is not None
+    assert curve.metric == ("lr_psnr" if method["assumed_degradation"] == "BI" else "model_lr_psnr")
+    assert curve.values == pytest.approx([method["findings"]["lr_psnr_db"]], abs=0.3)
 
 
 def test_one_in_every_few(clips: Clips, blurred: Path) -> None:

@@ -109,6 +109,7 @@ def test_the_reference_gives_curves(run: Upscaled, tmp_path: Path) -> None:
         "PSNR against the reference",
         "SSIM against the reference",
         "Sharpness",
+        "Misfit",
     ]
     assert "input, enlarged by bicubic" in labels[1]
     assert not page.of("video")
@@ -190,8 +191,8 @@ def test_evidence_is_said_plainly(run: Upscaled, evidence: str, generative: bool
     output, _ = run("plain", end=8)
     record = output.with_name("out.mp4.vsr.json")
     manifest = json.loads(record.read_text())
-    manifest["method"] |= {"evidence": evidence, "generative": generative}
-    manifest["method"]["findings"] = {"noise_sigma": 0.01, "frames_used": 4.2, "confidence": 0.8, "psf_sigma_px": 0.45}
+    manifest["method"] |= {"evidence": evidence, "generative": generative, "assumed_degradation": "camera"}
+    manifest["method"]["findings"] = {"noise_sigma": 0.01, "frames_used": 4.2, "psf_sigma_px": 0.45}
     for segment in manifest["segments"]:
         segment["findings"] = manifest["method"]["findings"]
     seal(manifest)
@@ -199,8 +200,8 @@ def test_evidence_is_said_plainly(run: Upscaled, evidence: str, generative: bool
     text = read_page(vsr.make_report(output, frames=1, video=False)).text
     assert words in text
     assert ("No generative model took part." in text) is not generative
-    assert "Recorded again through a blur of 0.45 px" in text
-    assert all(title in text for title in ("Frames used", "Confidence", "Noise and misregistration"))
+    assert "recorded again through a blur of 0.45 px" in text
+    assert all(title in text for title in ("Frames used", "Noise and misregistration"))
 
 
 def test_pictures_make_room_and_the_video_goes_first_out(run: Upscaled, tmp_path: Path) -> None:
@@ -249,3 +250,30 @@ def test_refusals(run: Upscaled, call: Call, tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="has no manifest"):
         vsr.make_report(tmp_path / "other.mp4")
     assert issubclass(VerificationError, MachineError)
+
+
+def test_other_commands_outputs_are_refused_by_name(clips: Clips, tmp_path: Path) -> None:
+    source = clips("plain")
+    vsr.export_frames(source, tmp_path / "frames" / "%06d.png", end=3)
+    with pytest.raises(UsageError, match=r"frames as they were recorded.*vsr verify.*outputs of vsr upscale"):
+        vsr.make_report(tmp_path / "frames" / "%06d.png")
+    vsr.still(source, tmp_path / "still.png", at="0.4s", frames=3)
+    with pytest.raises(UsageError, match=r"a still picture.*--recompute"):
+        vsr.make_report(tmp_path / "still.png")
+
+
+def test_a_manifest_of_another_version_or_file(run: Upscaled, tmp_path: Path) -> None:
+    output, manifest = run("plain", end=6)
+    record = output.with_name("out.mp4.vsr.json")
+    for change, words in (({"format": 1}, "is not a manifest of format 2"), ({}, "was changed after it was written")):
+        changed = {**manifest, **change}
+        changed["seconds"] = 1.0
+        if change:
+            seal(changed)
+        record.write_text("".join(record_pieces(changed)))
+        with pytest.raises(VerificationError, match=words):
+            vsr.make_report(output)
+    other, _ = run("cfr", "mkv", end=6)
+    record.write_bytes(other.with_name(f"{other.name}.vsr.json").read_bytes())
+    with pytest.raises(VerificationError, match="not the output that its manifest describes"):
+        vsr.make_report(output)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vsr.frames import PixelLayout, VideoFrame
+from vsr.metrics.sums import psnr_from_sum
 from vsr.observation import Recording
 from vsr.restorers.base import Geometry
 from vsr.restorers.noise import estimate_noise
@@ -136,7 +137,7 @@ class Consistency:
             squares += rms(recorded - again) ** 2 / len(compared)
             noise += self._noise(frame, plane, recorded) ** 2 / len(compared)
         peak = layout.peak
-        lr_psnr = 10 * math.log10(peak**2 / max(squares, 1e-12 * peak**2))
+        lr_psnr = psnr_from_sum(max(squares, 1e-12 * peak**2), 1, peak)
         return Agreement(round(lr_psnr, 3), round(math.sqrt(squares / noise), 4), round(math.sqrt(noise) / peak, 6))
 
     def project(self, frame: VideoFrame, planes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

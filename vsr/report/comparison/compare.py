@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from vsr.media.reading import probe
+from vsr.report.comparison.made_from import assumed_degradation
 from vsr.report.comparison.measure import Part, measure
 from vsr.report.comparison.offsets import clock_offsets
 from vsr.report.comparison.records import Comparison
@@ -29,7 +31,8 @@ def compare(
     """Measure two videos against each other, or each against ``reference``.
 
     Videos of one size are compared sample by sample. Where one is larger by one factor in both directions, it is made
-    small again and compared with the smaller one (LR-PSNR); against a reference the smaller one is enlarged by bicubic.
+    small again and compared with the smaller one (LR-PSNR); if its manifest says that it was made from that one, also
+    in the way that its method assumes. Against a reference the smaller one is enlarged by bicubic.
     ``fps`` is the rate of pictures that do not tell theirs. Raises `UsageError` for videos that cannot be compared
     (other shapes, hardly any common times), `InputError` for what is no video, `MachineError` where VMAF is wanted
     and is not here.
@@ -37,6 +40,8 @@ def compare(
     paths = [first, second, *([reference] if reference is not None else [])]
     infos = [probe(path, fps) for path in paths]
     options = wanted or Wanted()
+    if options.degradation is None:
+        options = replace(options, degradation=assumed_degradation(infos))
     offsets, notes = clock_offsets(infos, options.offset)
     parts = [Part(*each) for each in zip(_NAMES, infos, offsets, strict=False)]
     return measure(parts, options, notes=notes, on_pair=on_pair)

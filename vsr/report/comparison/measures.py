@@ -11,21 +11,18 @@ from numpy.typing import NDArray
 
 from vsr.metrics.sampled_ssim import SampledSsim
 from vsr.metrics.sums import energy, errors, psnr_from_sum, rms_slope, sum_of_squares
-from vsr.observation.convolution import KernelBlur
-from vsr.observation.decimation import Decimation
-from vsr.observation.kernels import gaussian_kernel
-from vsr.observation.operator import Composed, LinearOperator
+from vsr.observation.recording import Recording
 from vsr.observation.resample import resample
 from vsr.report.comparison.records import Curve
 
 __all__ = ["PairMeter", "RecordingMeter", "SharpnessMeter", "enlarged"]
 
 Luma = NDArray[Any]
+Size = tuple[int, int]
 
 
 _SMALLEST_FOR_SSIM = 11
 _LARGE_PIXELS = 1_000_000
-_REACH = 3.5  # of the camera's blur, in standard deviations
 _ROW_STEP = 4  # of large pictures, where a quarter of the rows tells as much
 
 
@@ -108,42 +105,37 @@ class PairMeter:
 
 
 class RecordingMeter:
-    """A restored video against its recording of smaller size: is it, made small again, what was recorded?"""
+    """A restored video against its recording of smaller size: is it, recorded again, what was recorded?
 
-    def __init__(self, about: str, peak: float, psf_sigma_px: float | None = None) -> None:
-        """``psf_sigma_px``: blur of the camera, in pixels of the recording, for recording it again by the model."""
+    `vsr.metrics.lr_psnr` with `vsr.observation.Recording`, unrounded, as a manifest's ``lr_psnr_db``; that one is taken
+    of what the method gives, this one of what was stored.
+    """
+
+    def __init__(self, about: str, peak: float, large: Size, small: Size, assumed: str | None = None) -> None:
+        """Sizes are ``(H, W)``. ``assumed``: a degradation other than BI, for LR-PSNR through it, too."""
         self._level = _PsnrTrack("lr_psnr", about, peak)
         self._change = _ChangeTrack("lr_temporal_psnr", about, peak)
-        self._by_model = _PsnrTrack("model_lr_psnr", about, peak) if psf_sigma_px is not None else None
-        self._psf_sigma_px = psf_sigma_px or 0.0
-        self._camera: LinearOperator | None = None
+        self._bicubic = _recording(large, small, "BI")
+        self._assumed = _recording(large, small, assumed) if assumed not in (None, "BI") else None
+        self._by_model = _PsnrTrack("model_lr_psnr", about, peak)
 
     def add(self, restored: Luma, recorded: Luma) -> None:
-        """The next pair. Made small by antialiased bicubic and left unrounded, as `vsr.metrics.lr_psnr`."""
+        """The next pair."""
         large, small = _as_float(restored), recorded.astype(np.float32)
-        size = (int(recorded.shape[0]), int(recorded.shape[1]))
-        error = resample(large, size, kernel="bicubic").numpy() - small
+        error = self._bicubic.A(large).numpy() - small
         self._level.add(energy(error), error.size)
         self._change.add(error)
-        if self._by_model is not None:
-            if self._camera is None:
-                self._camera = _camera((int(large.shape[0]), int(large.shape[1])), size, self._psf_sigma_px)
-            self._by_model.add(energy(self._camera.A(large).numpy() - small), error.size)
+        if self._assumed is not None:
+            self._by_model.add(energy(self._assumed.A(large).numpy() - small), error.size)
 
     def curves(self) -> list[Curve]:
-        """LR-PSNR by the model, if its blur is known; LR-PSNR and LR temporal PSNR."""
-        own = [self._by_model.curve()] if self._by_model is not None else []
+        """LR-PSNR by the model, if it is another one than bicubic; LR-PSNR and LR temporal PSNR."""
+        own = [self._by_model.curve()] if self._assumed is not None else []
         return [*own, self._level.curve(), self._change.curve()]
 
 
-def _camera(large: tuple[int, int], small: tuple[int, int], psf_sigma_px: float) -> LinearOperator:
-    """A Gaussian lens and pixel, sampled at the centres of the recording's pixels."""
-    scale = (large[0] / small[0], large[1] / small[1])
-    decimation = Decimation(large, scale, out_size_yx=small)
-    if psf_sigma_px == 0:
-        return decimation
-    sigma = (psf_sigma_px * scale[0], psf_sigma_px * scale[1])
-    return Composed(decimation, KernelBlur(gaussian_kernel(sigma, radius_px=math.ceil(_REACH * max(sigma)))))
+def _recording(large: Size, small: Size, name: str | None) -> Recording:
+    return Recording(large, small, name or "BI", (large[0] / small[0], large[1] / small[1]))
 
 
 class SharpnessMeter:

@@ -7,9 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from vsr.errors import VsrError
 from vsr.media.probe import MediaInfo
-from vsr.pipeline.manifest import load_manifest
+from vsr.report.comparison.made_from import manifest_of
 
 __all__ = ["clock_offsets", "manifest_shift"]
 
@@ -19,14 +18,12 @@ def manifest_shift(output: Path, source: Path) -> Fraction | None:
 
     None where there is no manifest, or where it names another file.
     """
+    manifest = manifest_of(output, source)
     try:
-        manifest = load_manifest(output)
-        if not Path(manifest["input"]["path"]).samefile(source):
-            return None
-        times = manifest["times"]
+        times = manifest["times"] if manifest is not None else {}
         return Fraction(times["shift_seconds"]) - Fraction(times["container_shift_seconds"])
-    except (VsrError, OSError, KeyError, ValueError, TypeError):
-        return None  # no output of ours, or nothing that can be relied on: times are compared as they are
+    except (KeyError, ValueError, TypeError):
+        return None  # times are compared as they are
 
 
 def clock_offsets(

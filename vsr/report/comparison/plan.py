@@ -72,7 +72,8 @@ class Plan:
         small, large = sorted((0, 1), key=lambda index: self._sizes[index])
         if not self._fits(small, large):
             return None
-        return large, small, RecordingMeter("", self._peak, self._wanted.psf_sigma_px)
+        sizes = self._sizes[large], self._sizes[small]
+        return large, small, RecordingMeter("", self._peak, *sizes, self._wanted.degradation)
 
     def _wanted_pairs(self) -> list[tuple[int, int, str]]:
         """Test, truth and whom the curve is about."""

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from vsr.errors import UsageError
+from vsr.observation.degradation import DEGRADATIONS
 
 __all__ = ["Wanted"]
 
@@ -23,11 +24,13 @@ class Wanted:
     offset: Fraction | Literal["start"] | None = None
     """Seconds added to B's times; ``start``: every video counts from its first frame; None: what B's manifest says."""
 
-    psf_sigma_px: float | None = None
-    """Blur of the camera, in pixels of the smaller video: LR-PSNR by the model, too."""
+    degradation: str | None = None
+    """How the smaller video is taken to have come about: LR-PSNR by that row of `vsr.observation.DEGRADATIONS`, too."""
     one_shape: bool = True
     """Refuse videos of which one is no enlargement of the other; else they are paired, and not measured as pairs."""
 
     def __post_init__(self) -> None:
         if self.every < 1:
             raise UsageError(f"--every counts from 1, got {self.every}")
+        if self.degradation is not None and self.degradation not in DEGRADATIONS:
+            raise UsageError(f"no degradation {self.degradation!r}; there are {', '.join(DEGRADATIONS)}")

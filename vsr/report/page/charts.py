@@ -64,15 +64,17 @@ def chart(
     cuts: Sequence[float] = (),
     marks: Sequence[Mark] = (),
     level: tuple[float, str] | None = None,
+    from_zero: bool = False,
 ) -> Chart | None:
     """A chart from 0 to ``duration`` seconds; None where there is not one finite value.
 
-    ``level`` is a value worth a line of its own, with its name.
+    ``level`` is a value worth a line of its own, with its name. ``from_zero``: the axis begins at 0, so that values
+    which hardly differ look it.
     """
     finite = [value for line in lines for value in line.values if value is not None and math.isfinite(value)]
     if not finite or duration <= 0:
         return None
-    ticks = _ticks(min(finite), max(finite))
+    ticks = _ticks(min(0.0, *finite) if from_zero else min(finite), max(finite))
     frame = _Frame(duration, ticks[0], ticks[-1])
     summary = "; ".join(_words(line, unit, decimals) for line in lines)
     parts = [
@@ -221,4 +223,6 @@ def _words(line: Line, unit: str, decimals: int) -> str:
     mean = math.fsum(value for value, _ in known) / len(known)
     least, at = min(known)
     suffix = f" {unit}" if unit else ""
+    if line.is_step and len({f"{value:.{decimals}f}" for value, _ in known}) == 1:
+        return f"{line.label}: {mean:.{decimals}f}{suffix} throughout"
     return f"{line.label}: mean {mean:.{decimals}f}{suffix}, least {least:.{decimals}f}{suffix} at {format_seconds(at)}"

@@ -17,12 +17,12 @@ _CONSISTENT_DB = 45.0
 """LR-PSNR from which results count as consistent (NTIRE 2021 challenge on the space of super-resolved images)."""
 _FINDINGS = {
     "frames_used": ("Frames used", "", 1, 1.0, "frames that a pixel rests on"),
-    "confidence": ("Confidence", "", 2, 1.0, "0 to 1"),
+    "residual_over_noise": ("Misfit", "", 2, 1.0, "difference from the input over its noise; 1 is what should be left"),
     "noise_sigma": ("Noise and misregistration", "of 255", 2, 255.0, "standard deviation"),
     "psf_sigma_px": ("Blur", "px", 2, 1.0, "standard deviation, in input pixels"),
 }
 _PAIR_TITLES = {
-    "lr_psnr": "Agreement with the input: the output, made small again",
+    "lr_psnr": "Agreement with the input: the output as stored, recorded again",
     "psnr": "PSNR against the reference",
     "ssim": "SSIM against the reference",
 }
@@ -74,7 +74,7 @@ def _output_first(curves: Sequence[Curve]) -> list[Curve]:
 
 def _line_label(curve: Curve, has_input: bool) -> str:
     if curve.metric in ("lr_psnr", "model_lr_psnr"):
-        return "by bicubic (LR-PSNR)" if curve.metric == "lr_psnr" else "through the camera's blur"
+        return "by bicubic (LR-PSNR)" if curve.metric == "lr_psnr" else "as the method assumes"
     if curve.metric in ("psnr", "ssim") and curve.about == "a":
         return "input, enlarged by bicubic"
     return _ABOUT.get(curve.about, "output")
@@ -103,7 +103,8 @@ def _finding_charts(
             scaled = [None if value is None else factor * value for value in values]
             line = Line("output", starts, scaled, is_step=True)
             title = f"{label}: {summary}"
-            charts.append(chart(title, unit, [line], duration=duration, decimals=decimals, cuts=cuts))
+            drawn = chart(title, unit, [line], duration=duration, decimals=decimals, cuts=cuts, from_zero=True)
+            charts.append(drawn)
     return charts
 
 

@@ -1,4 +1,4 @@
-"""Whether output and input are still the files that a manifest speaks of."""
+"""The manifest of an output, and whether output and input are still the files that it speaks of."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vsr.errors import VerificationError, VsrError
+from vsr.errors import UsageError, VerificationError, VsrError
 from vsr.media.images import is_numbered
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe
-from vsr.pipeline.manifest import output_files
+from vsr.pipeline.manifest import load_manifest, manifest_path, output_files
+from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import file_digest
 
-__all__ = ["FoundInput", "find_input"]
+__all__ = ["FoundInput", "find_input", "restored_manifest"]
+
+_OTHERS = {
+    "still": "a still picture, with its maps and its record beside it; vsr verify {name} --recompute proves it",
+    "frames": "frames as they were recorded, with nothing to compare; vsr verify {name} checks them",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,19 @@ class FoundInput:
     info: MediaInfo | None
     notes: tuple[str, ...] = ()
     """Why it cannot, or what it says of itself."""
+
+
+def restored_manifest(output: Path) -> dict[str, Any]:
+    """The manifest of a restored ``output``.
+
+    Raises `UsageError` for what other commands make, `VerificationError` where there is none that can be relied on.
+    """
+    path = manifest_path(output)
+    if path.is_file():
+        words = _OTHERS.get(str(read_sealed(path)[0].get("kind")))
+        if words is not None:
+            raise UsageError(f"{output}: is {words.format(name=output)}; vsr report shows outputs of vsr upscale")
+    return load_manifest(output)
 
 
 def find_input(output: Path, manifest: Mapping[str, Any]) -> FoundInput:

@@ -18,13 +18,13 @@ from vsr.errors import UsageError, VsrError
 from vsr.media.display import is_tone_mapped
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe
-from vsr.pipeline.manifest import load_manifest
+from vsr.observation.degradation import degradation_at
 from vsr.report.encode import Encoded, data_uri, encode_pictures, jpeg, thumbnail
 from vsr.report.files import check_place, write_text
 from vsr.report.page.charts import Mark
 from vsr.report.page.curves import report_charts
 from vsr.report.page.facts import Facts, read_facts
-from vsr.report.page.inputs import find_input
+from vsr.report.page.inputs import find_input, restored_manifest
 from vsr.report.page.picking import pick_excerpt, pick_frames
 from vsr.report.page.pictures import Gathered, gather
 from vsr.report.page.records import Clip, Excerpt, Pick, Shown
@@ -83,13 +83,14 @@ def make_page(
 ) -> Path:
     """Write the page of ``output``, which has its manifest beside it; returns where.
 
-    The input is shown where it still is what it was. Raises `VerificationError` where there is no manifest or where the
+    The input is shown where it still is what it was. Raises `UsageError` for outputs of other commands,
+    `VerificationError` where there is no manifest or where the
     output is another file than it describes, `MachineError` where the page cannot be written.
     """
     wanted, place = options or PageOptions(), target or page_path(output)
     check_place(place)
     tell = on_step or (lambda stage, frames: None)
-    manifest = load_manifest(output)
+    manifest = restored_manifest(output)
     found = find_input(output, manifest)
     info = probe(output)
     truth = probe(reference) if reference is not None else None
@@ -129,7 +130,7 @@ def _survey(
             shift=shift,
             every=-(-frames // _MEASURED_FRAMES),
             cut_threshold=float(manifest["settings"]["cut_threshold"]),
-            psf_sigma_px=manifest["method"]["findings"].get("psf_sigma_px"),
+            degradation=manifest["method"]["assumed_degradation"],
             on_pair=lambda count: tell("comparing", count),
         )
 
@@ -248,15 +249,13 @@ class _Page:
         curve = self.found.agreement()
         if curve is None or curve.pooled is None or not math.isfinite(curve.pooled) or self.source is None:
             return ""
-        findings = self.manifest["method"]["findings"]
+        assumed = self.manifest["method"]["assumed_degradation"]
         how = {
-            "model_lr_psnr": f"Recorded again through a blur of {findings.get('psf_sigma_px', 0):.2f} px",
-            "lr_psnr": "Made small again by bicubic",
-            "psnr": "Sample by sample",
+            "model_lr_psnr": f"recorded again through a blur of {degradation_at(assumed, 1).psf_sigma_px:.2f} px",
+            "lr_psnr": "made small again by bicubic",
+            "psnr": "sample by sample",
         }[curve.metric]
-        told = f"{how}, the output agrees with the input to {curve.pooled:.1f} dB ({len(curve.values)} frames)."
-        if curve.metric == "model_lr_psnr":
-            return f"{told} What differs holds the input's noise, which the output does not repeat."
+        told = f"As stored and {how}, it agrees with the input to {curve.pooled:.1f} dB ({len(curve.values)} frames)."
         return f"{told} 45 dB and more count as consistent." if curve.metric == "lr_psnr" else told
 
     def _clip(self, data: bytes, excerpt: Excerpt | None) -> Clip | None:

@@ -74,10 +74,13 @@ def survey(
     shift: Fraction,
     every: int,
     cut_threshold: float,
-    psf_sigma_px: float | None,
+    degradation: str | None,
     on_pair: Callable[[int], None] | None,
 ) -> Survey:
-    """Decode everything once. ``shift`` is added to the output's times for those of the input."""
+    """Decode everything once. ``shift`` is added to the output's times for those of the input.
+
+    ``degradation``: how the method takes the input to have come about.
+    """
     parts = [Part("B", output, shift if source is not None else Fraction(0), thumbnails=True)]
     if source is not None:
         parts.insert(0, Part("A", source))
@@ -86,6 +89,6 @@ def survey(
     place = 1 if source is not None else 0
     watcher = _Watcher(place, 0 if source is not None else None, CutDetector(cut_threshold))
     comparison = measure(
-        parts, Wanted(every=every, psf_sigma_px=psf_sigma_px, one_shape=False), on_pair=on_pair, watch=watcher.see
+        parts, Wanted(every=every, degradation=degradation, one_shape=False), on_pair=on_pair, watch=watcher.see
     )
     return Survey(comparison, watcher.pairs, watcher.cuts)
