@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from vsr.distributed.recompute import recompute as make_again
-from vsr.errors import UsageError, VerificationError
+from vsr.errors import InputError, UsageError, VerificationError
 from vsr.media.images import is_numbered
+from vsr.media.reading import is_there
 from vsr.pipeline.chain import checksum_paths
 from vsr.pipeline.manifest import manifest_path
 from vsr.pipeline.objects import download, find_object, is_url, join_url, split_url
@@ -14,6 +15,7 @@ from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.storage import local_place, told_by_url
 from vsr.pipeline.verify import Check, verify_output
+from vsr.stills.exported import export_again, is_export
 from vsr.stills.make import OnStep
 from vsr.stills.verify import is_still, verify_still
 
@@ -22,16 +24,20 @@ __all__ = ["verify_any"]
 _RECORD = ".vsr.json"
 
 
-def verify_any(given: str | Path, recompute: bool, on_step: OnStep, on_progress: OnProgress) -> list[Check]:
+def verify_any(
+    given: str | Path, source: Path | None, recompute: bool, on_step: OnStep, on_progress: OnProgress
+) -> list[Check]:
     """Check ``given``, an output or the record beside it, here or in an object store; see `vsr.verify`."""
+    if source is not None and not is_there(source):
+        raise InputError(f"{source}: no such file")
     if not is_url(given):
-        return _verify_here(Path(given), recompute, on_step, on_progress)
+        return _verify_here(Path(given), source, recompute, on_step, on_progress)
     if recompute:
         raise UsageError(f"{given}: only an output on this machine can be made again; copy it and its record here")
-    return _verify_away(str(given).removesuffix(_RECORD))
+    return _verify_away(str(given).removesuffix(_RECORD), source)
 
 
-def _verify_away(url: str) -> list[Check]:
+def _verify_away(url: str, source: Path | None) -> list[Check]:
     """Check a copy of the output at ``url``, with what lies beside it there."""
     here = local_place(url)
     needed, others = (here, manifest_path(here)), checksum_paths(here)
@@ -43,22 +49,26 @@ def _verify_away(url: str) -> list[Check]:
             elif copy in needed:
                 raise VerificationError(f"{there}: no such object")
         with told_by_url(here, url):
-            return verify_output(here)
+            return verify_output(here, source)
     finally:
         for copy in (*needed, *others):
             copy.unlink(missing_ok=True)
 
 
-def _verify_here(given: Path, recompute: bool, on_step: OnStep, on_progress: OnProgress) -> list[Check]:
+def _verify_here(
+    given: Path, source: Path | None, recompute: bool, on_step: OnStep, on_progress: OnProgress
+) -> list[Check]:
     output = _output_of(given) if given.name.endswith(_RECORD) else given
     path = manifest_path(output)
-    if path.is_file() and is_still(read_sealed(path)[0]):
-        return verify_still(output, recompute=recompute, on_step=on_step)
-    checks = verify_output(output)
+    record = read_sealed(path)[0] if path.is_file() else {}
+    if is_still(record):
+        return verify_still(output, source, recompute=recompute, on_step=on_step)
+    checks = verify_output(output, source)
     if recompute:
         broken = next((check for check in checks if not check.passed and check.what in ("record", "input")), None)
-        again = Check("made again", False, f"not made: {broken.detail}") if broken else make_again(output, on_progress)
-        checks.append(again)
+        make = export_again if is_export(record) else make_again
+        why = f"not made: {broken.detail}" if broken else ""
+        checks.append(Check("made again", False, why) if why else make(output, source, on_progress))
     return checks
 
 

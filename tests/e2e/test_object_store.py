@@ -384,3 +384,13 @@ def test_a_store_that_goes_away_leaves_what_is_finished(
     done = _cli(source, target)
     assert done.returncode == 0, done.stderr
     assert objects.read(bucket, "out/big.mp4") == expected
+
+
+def test_made_again_from_an_input_in_a_store(
+    objects: ObjectStore, clips: Callable[[str], Path], tmp_path: Path, quick: dict[str, Any]
+) -> None:
+    url = objects.put(objects.make_bucket("evidence"), "in.mp4", clips("plain"))
+    vsr.upscale(url, tmp_path / "out.mp4", settings=quick)
+    [*_, last] = vsr.verify(tmp_path / "out.mp4", recompute=True)
+    assert last.passed
+    assert "identical bytes" in last.detail

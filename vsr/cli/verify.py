@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,10 @@ def verify(
     output: Annotated[
         str, typer.Argument(metavar="OUTPUT|RECORD", help="An output of vsr, or the .vsr.json beside it.")
     ],
+    input_: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="PATH", help="Where the input is now.  [default: where the record says]"),
+    ] = None,
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Make it again as its record says, and compare byte for byte.")
     ] = False,
@@ -32,6 +37,7 @@ def verify(
     with step_shares(quiet=quiet or json_) as on_step:
         checks = api.verify(
             output,
+            source=input_,
             recompute=recompute,
             on_step=on_step,
             on_progress=lambda told: on_step(

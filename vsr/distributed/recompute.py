@@ -10,40 +10,48 @@ from pathlib import Path
 from typing import Any
 
 from vsr.distributed.in_process import InProcess
-from vsr.errors import MachineError, UsageError, VerificationError, VsrError
+from vsr.errors import Interrupted, MachineError, UsageError, VerificationError, VsrError
 from vsr.media.images import is_numbered
+from vsr.media.reading import is_there
 from vsr.pipeline.differences import between_videos, describe_elsewhere
 from vsr.pipeline.job import Span
 from vsr.pipeline.manifest import load_manifest
+from vsr.pipeline.objects import is_url
 from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.settings import Settings, method_options
 from vsr.pipeline.verify import Check
+from vsr.restorers.model import has_same_weights
 
 __all__ = ["recompute"]
 
 _WHAT = "made again"
 
 
-def recompute(output: Path, on_progress: OnProgress) -> Check:
+def recompute(output: Path, source: Path | None, on_progress: OnProgress) -> Check:
     """Make ``output`` again in a folder beside it and compare the bytes, and where they differ the decoded frames.
 
-    On another kind of processor, or with other programs, one code value of difference passes and is named.
+    ``source`` is where its input is now, if not where the manifest says; weights are looked for where they were. On
+    another kind of processor, or with other programs, one code value of difference passes and is named.
     """
     manifest = load_manifest(output)
-    source = Path(manifest["input"]["path"])
-    if manifest.get("kind") == "frames":
-        return Check(_WHAT, False, "frames were exported, not made; export them again and compare")
-    if not source.exists():
-        return Check(_WHAT, False, f"not made: {source} is not here")
+    place = source or _recorded_place(manifest)
+    if isinstance(place, Path) and not is_there(place):
+        return Check(_WHAT, False, f"not made: {place} is not here")
     try:
         folder = Path(tempfile.mkdtemp(prefix=".vsr-recompute-", dir=_root(output)))
     except OSError as error:
         raise MachineError(f"cannot write beside {output}: {error.strerror or error}") from error
     try:
         again = folder / "again" / output.name if is_numbered(output) else folder / output.name
-        made = _make(_request(manifest, source, again), on_progress)
-        return _compared(output, manifest, again, made)
+        request = _request(manifest, place, again)
+        if not has_same_weights(request.settings.method, manifest["method"]["model"]):
+            return Check(_WHAT, False, f"not made: {request.settings.method} holds other weights than those recorded")
+        return _compared(output, manifest, again, _make(request, on_progress))
+    except (Interrupted, VerificationError):
+        raise
+    except VsrError as error:
+        return Check(_WHAT, False, f"not made: {error}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -52,9 +60,16 @@ def _root(output: Path) -> Path:
     return output.parent.parent if is_numbered(output) else output.parent
 
 
-def _request(manifest: Mapping[str, Any], source: Path, output: Path) -> Request:
+def _recorded_place(manifest: Mapping[str, Any]) -> str | Path:
+    said = str(manifest["input"]["path"])
+    return said if is_url(said) else Path(said)
+
+
+def _request(manifest: Mapping[str, Any], source: str | Path, output: Path) -> Request:
     try:
-        settings = Settings.model_validate(manifest["settings"])
+        model = manifest["method"]["model"]
+        method = model["method"] if model else manifest["method"]["name"]  # of networks the paths are absolute here
+        settings = Settings.model_validate(manifest["settings"] | {"method": method})
         options = method_options(settings.method, manifest["method"]["options"])
         start, stop = (_position(manifest["span"][name]) for name in ("start", "stop"))
         return Request(source, output, settings, options, Span(start, stop))

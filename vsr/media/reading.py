@@ -11,10 +11,10 @@ import av
 
 from vsr.errors import InputError
 from vsr.media.decode import Damage, FrameReader, FrameRecord, decode_frames, decode_linear
-from vsr.media.images import ImageReader, is_image_sequence, probe_images, scan_images, view_images
+from vsr.media.images import ImageReader, is_image_sequence, is_numbered, probe_images, scan_images, view_images
 from vsr.media.probe import MediaInfo, probe_media
 
-__all__ = ["Reader", "open_reader", "probe", "scan", "view"]
+__all__ = ["Reader", "is_there", "open_reader", "probe", "scan", "view"]
 
 
 class Reader(Protocol):
@@ -27,6 +27,11 @@ class Reader(Protocol):
     def close(self) -> None:
         """Let go of the source."""
         ...
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything at ``path``: a file, a folder, or for a pattern the folder of its pictures."""
+    return path.exists() or (is_numbered(path) and path.parent.is_dir())
 
 
 def probe(path: Path, fps: Fraction | None = None) -> MediaInfo:

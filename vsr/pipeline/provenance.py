@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 
@@ -31,10 +32,15 @@ def picture_text(method: str, evidence: Evidence, source_tags: Mapping[str, str]
     said = next(
         (value for key, value in source_tags.items() if key.lower() in _NAMES and value.startswith(_OURS)), None
     )
-    comment = f"{method}: {sentence(evidence)}"
+    comment = f"{_without_folders(method)}: {sentence(evidence)}"
     if said is not None:
         comment = f"{comment}; its source said: {said}"[:_MOST_CHARACTERS]
     return PictureText(f"vsr {version('vsr')}", comment)
+
+
+def _without_folders(method: str) -> str:
+    """``method``, which may be a file of weights or two of them blended, as it is called wherever the files lie."""
+    return re.sub(r"[^:]*[/\\\\]", "", method)
 
 
 def label(method: str, evidence: Evidence, source_tags: Mapping[str, str]) -> str:

@@ -33,8 +33,8 @@ class Check:
     detail: str = ""
 
 
-def verify_output(output: Path) -> list[Check]:
-    """Compare ``output``, and its input where it is still there, with the manifest.
+def verify_output(output: Path, source: Path | None = None) -> list[Check]:
+    """Compare ``output``, and its input where it is still there or is at ``source`` now, with the manifest.
 
     Raises `VerificationError` where there is no output or no manifest; differences are returned. A manifest that was
     changed itself proves nothing: then that is all that is said.
@@ -51,7 +51,7 @@ def verify_output(output: Path) -> list[Check]:
     checks = [Check("record", True, "its own digest"), _files(output, manifest)]
     if checks[-1].passed and not is_numbered(output):
         checks += [_streams(output, manifest), _frames(output, manifest)]
-    return [*checks, *_checksums(output, manifest), _input(output, manifest)]
+    return [*checks, *_checksums(output, manifest), _input(output, manifest, source)]
 
 
 def _files(output: Path, manifest: dict[str, Any]) -> Check:
@@ -133,8 +133,8 @@ def _checksums(output: Path, manifest: Mapping[str, Any]) -> list[Check]:
     return checks
 
 
-def _input(output: Path, manifest: Mapping[str, Any]) -> Check:
-    path, recorded = Path(manifest["input"]["path"]), manifest["input"]["sha256"]
+def _input(output: Path, manifest: Mapping[str, Any], source: Path | None) -> Check:
+    path, recorded = source or Path(manifest["input"]["path"]), manifest["input"]["sha256"]
     if recorded is None and path.parent.is_dir() and (path.is_dir() or is_numbered(path)):
         return _input_pictures(output, manifest, path)
     if recorded is None or not path.is_file():

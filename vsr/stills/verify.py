@@ -12,7 +12,7 @@ from vsr.errors import InputError, VerificationError
 from vsr.media.decode import Damage
 from vsr.media.grabbing import grab_frames
 from vsr.media.images import read_picture
-from vsr.media.reading import probe
+from vsr.media.reading import is_there, probe
 from vsr.pipeline.differences import between_planes, describe_elsewhere
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import device_class, file_digest, software_versions
@@ -25,6 +25,7 @@ from vsr.stills.write import StillFiles, record_path
 __all__ = ["is_still", "verify_still"]
 
 _NAMED = 5
+_NEEDED = ("input.path", "input.sha256", "request.fps", "output.path", "output.files", "frames", "device", "versions")
 
 
 def is_still(record: Mapping[str, Any]) -> bool:
@@ -32,9 +33,12 @@ def is_still(record: Mapping[str, Any]) -> bool:
     return record.get("kind") == KIND
 
 
-def verify_still(output: Path, *, recompute: bool, on_step: OnStep = lambda what, done: None) -> list[Check]:
+def verify_still(
+    output: Path, source: Path | None = None, *, recompute: bool, on_step: OnStep = lambda what, done: None
+) -> list[Check]:
     """Compare the still ``output``, its maps and its input with its record; with ``recompute`` make it again too.
 
+    ``source`` is where the input is now, if not where the record says.
     Raises `VerificationError` where there is no record, or one of another version; differences are returned.
     """
     path = record_path(output)
@@ -43,15 +47,24 @@ def verify_still(output: Path, *, recompute: bool, on_step: OnStep = lambda what
         return [Check("record", False, f"{path.name} {problem}")]
     if record.get("format") != FORMAT or not is_still(record):
         raise VerificationError(f"{path}: is not a still's record of format {FORMAT}; use the vsr that wrote it")
-    own_input = _input(record)
+    lacking = [name for name in _NEEDED if not _holds(record, name)]
+    if lacking:
+        raise VerificationError(f"{path}: does not say {', '.join(lacking)}; it is no record of this version of vsr")
+    source = source or Path(record["input"]["path"])
+    own_input = _input(record, source)
     checks = [Check("record", True, "its own digest"), _files(output, record), own_input]
     if recompute:
-        source = Path(record["input"]["path"])
-        if not own_input.passed or not source.exists():
+        if not own_input.passed or not is_there(source):
             checks.append(Check("made again", False, f"not made: {own_input.detail}"))
         else:
             checks.append(_made_again(output, record, remake(record, source, _named(output, record), on_step)))
     return checks
+
+
+def _holds(record: Mapping[str, Any], name: str) -> bool:
+    """Whether there is a field ``name``, with dots for fields of fields."""
+    first, _, rest = name.partition(".")
+    return first in record and (not rest or (isinstance(record[first], dict) and _holds(record[first], rest)))
 
 
 def _named(output: Path, record: Mapping[str, Any]) -> Path:
@@ -78,9 +91,9 @@ def _files(output: Path, record: Mapping[str, Any]) -> Check:
     return Check("output bytes", True, f"{len(recorded)} files, SHA-256")
 
 
-def _input(record: Mapping[str, Any]) -> Check:
-    path, recorded = Path(record["input"]["path"]), record["input"]["sha256"]
-    if not path.exists():
+def _input(record: Mapping[str, Any], path: Path) -> Check:
+    recorded = record["input"]["sha256"]
+    if not is_there(path):
         return Check("input", True, f"not compared: {path} is not here")
     if recorded is not None and path.is_file() and file_digest(path) == recorded:
         return Check("input", True, "SHA-256")

@@ -1,0 +1,196 @@
+"""How good stills are and how long they take. Prints Markdown.
+
+    python benchmarks/stills.py [plate] [times] [gallery] [--seeds N] [--folder DIR]
+
+``plate``: 30 hand-held frames of a rendered plate, noise 8/255, H.264: the still against the best single frame.
+``times``: a region and a whole picture, and the record made again. ``gallery``: plates, and the classic sequences where
+they are (``VSR_MDSP`` names their folder), each beside one frame enlarged by bicubic interpolation, in ``--folder``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from plates import SCALE, PlateClip, film, psnr_db
+from videos import encode
+
+Floats = NDArray[np.float64]
+
+CRFS = (20, 28)
+_X264 = ("-c:v", "libx264", "-preset", "medium", "-threads", "1")
+_MDSP = Path(os.environ.get("VSR_MDSP", Path(__file__).resolve().parents[2] / "shared" / "data" / "mdsp"))
+_SEQUENCES = {
+    "text": ("text.avi", 10, None),
+    "disk": ("disk.avi", 10, None),
+    "eia": ("eia_lr.avi", 8, None),
+    "alpaca": ("alpaca.avi", 20, None),
+}
+_TEXTS = ("KV 58 HTN", "B8 03 DQO", "M1 74 WZS", "HG 26 EFX", "RU 90 CGJ", "3L 65 PYA", "S5 2Z 8B0", "QO 1I 7T4")
+
+
+def decoded(path: Path) -> list[NDArray[np.uint8]]:
+    """All frames as RGB, by PyAV alone."""
+    import av
+
+    with av.open(f"file:{path}") as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def enlarged(frame: NDArray[np.uint8], roi: tuple[int, int, int, int] | None, scale: int) -> NDArray[np.uint8]:
+    """A frame by Pillow's bicubic, and the region of it."""
+    picture = Image.fromarray(frame)
+    large = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
+    x, y, width, height = roi or (0, 0, picture.width, picture.height)
+    return np.asarray(large)[y * scale : (y + height) * scale, x * scale : (x + width) * scale]
+
+
+def of_still(path: Path) -> NDArray[np.float64]:
+    """A still as RGB or gray, 0…255."""
+    from vsr.media.images import read_picture
+
+    return np.stack([plane.astype(np.float64) for plane in read_picture(path)], axis=-1) / 65535 * 255
+
+
+def best_single(clip: PlateClip, frames: list[NDArray[np.uint8]]) -> float:
+    """PSNR of the frame that shows the plate best, each against the plate as that frame sees it."""
+    return max(
+        psnr_db(enlarged(frame, clip.roi, SCALE).astype(np.float64).mean(2), truth)
+        for frame, truth in zip(frames, clip.truths, strict=True)
+    )
+
+
+def filmed(folder: Path, seed: int, crf: int) -> tuple[PlateClip, Path]:
+    """A plate's clip, a text for each seed, and its file."""
+    clip = film(text=_TEXTS[seed % len(_TEXTS)], seed=seed)
+    path = encode(folder / f"plate-{seed}-{crf}.mp4", np.stack(clip.frames), *_X264, "-crf", str(crf))
+    return clip, path
+
+
+def plates(folder: Path, seeds: int) -> None:
+    """PSNR of stills and of the best single frames."""
+    import vsr
+
+    print(f"### Plate, 30 hand-held frames, x{SCALE}, noise 8/255, H.264\n")
+    print("| CRF | seed | best frame, bicubic | still | gain | blur found (true .42) | frames used | seconds |")
+    print("|---|---|---|---|---|---|---|---|")
+    for crf in CRFS:
+        gains = []
+        for seed in range(seeds):
+            clip, path = filmed(folder, seed, crf)
+            single = best_single(clip, decoded(path))
+            made = vsr.still(path, folder / f"still-{seed}-{crf}.png", at=0, roi=clip.roi, overwrite=True)
+            found, record = made.record["found"], made.record
+            still = psnr_db(of_still(made.output).mean(2), clip.truths[0])
+            gains.append(still - single)
+            print(
+                f"| {crf} | {seed} | {single:.2f} | {still:.2f} | {still - single:+.2f} | {found['psf_sigma_px']:.2f} "
+                f"| {found['frames_used']} | {record['seconds']:.1f} |",
+                flush=True,
+            )
+        print(f"| {crf} | all | | | {np.mean(gains):+.2f}, least {min(gains):+.2f} | | | |", flush=True)
+
+
+def times(folder: Path) -> None:
+    """Seconds for a region and for a whole picture, and for making them again."""
+    import vsr
+
+    rng = np.random.default_rng(0)
+    clip = film(45)
+    wide = np.stack([np.tile(frame, (8, 9, 1))[:720, :1280] for frame in clip.frames])
+    wide = np.roll(wide, int(rng.integers(40)), axis=2)
+    path = encode(folder / "wide.mp4", wide, *_X264, "-crf", "20")
+    print("\n### Seconds, one thread\n\n| what | made | made again | identical |\n|---|---|---|---|")
+    jobs: list[tuple[str, dict[str, Any]]] = [
+        ("96x32, x4, 30 frames, 1280x720 video", {"roi": (600, 340, 96, 32), "scale": 4}),
+        ("1280x720 whole, x2, 30 frames", {"scale": 2}),
+    ]
+    for name, options in jobs:
+        began = time.monotonic()
+        made = vsr.still(path, folder / "timed.png", at=20, overwrite=True, **options)
+        first = time.monotonic() - began
+        began = time.monotonic()
+        last = vsr.verify(made.output, recompute=True)[-1]
+        print(f"| {name} | {first:.1f} | {time.monotonic() - began:.1f} | {last.detail} |", flush=True)
+
+
+def beside(left: NDArray[Any], right: NDArray[Any], titles: tuple[str, str]) -> Image.Image:
+    """Two pictures of one size side by side, with their names above, enlarged to a size that is looked at."""
+    pair = [Image.fromarray(np.clip(np.rint(p), 0, 255).astype(np.uint8)).convert("RGB") for p in (left, right)]
+    times_larger = max(1, 480 // pair[0].width)
+    width, height = pair[0].width * times_larger, pair[0].height * times_larger
+    page = Image.new("RGB", (2 * width + 12, height + 24), "white")
+    for number, (picture, title) in enumerate(zip(pair, titles, strict=True)):
+        place = number * (width + 12)
+        page.paste(picture.resize((width, height), Image.Resampling.NEAREST), (place, 24))
+        ImageDraw.Draw(page).text((place + 4, 5), title, fill="black", font=ImageFont.load_default(13))
+    return page
+
+
+def _page(path: Path, output: Path, scale: int, **options: Any) -> None:
+    """The still of ``path`` and its page for the gallery."""
+    import vsr
+
+    made = vsr.still(path, output, scale=scale, overwrite=True, **options)
+    still = of_still(made.output)
+    shown = still.squeeze(-1) if still.shape[-1] == 1 else still
+    frame = decoded(path)[made.record["reference"]["ordinal"]]
+    single = enlarged(frame, options.get("roi"), scale)
+    found = made.record["found"]
+    title = f"{found['frames_used']} frames, vsr still x{scale}"
+    beside(single, shown, (f"one frame, bicubic x{scale}", title)).save(output.with_suffix(".beside.png"))
+    print(
+        f"| {output.stem} | {found['frames_used']} | {found['psf_sigma_px']:.2f} | {found['regularization']:g} "
+        f"| {found['noise_sigma'] * 255:.1f} | {made.record['method']['motion']} "
+        f"| {made.record['quality']['residual_over_noise']:.2f} | {made.record['seconds']:.0f} "
+        f"| {'; '.join(made.record['notes'])} |",
+        flush=True,
+    )
+
+
+def gallery(folder: Path) -> None:
+    """Pages for looking at."""
+    print("\n### Gallery\n")
+    print("| picture | frames used | blur | smoothness | noise | motion | misfit / noise | seconds | notes |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for seed in range(4):
+        clip, path = filmed(folder, seed, CRFS[0])
+        _page(path, folder / f"plate-{seed}.png", SCALE, at=0, roi=clip.roi)
+    for name, (file, at, roi) in _SEQUENCES.items():
+        if (_MDSP / file).is_file():
+            _page(_MDSP / file, folder / f"{name}.png", 4 if name != "alpaca" else 3, at=at, roi=roi)
+        else:
+            print(f"| {name} | not made: {_MDSP / file} is not here; set VSR_MDSP | | | | | | | |")
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", default=["plate", "times"], help="plate, times, gallery")
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--folder", type=Path, help="where pictures go; a temporary folder by default")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        if "plate" in arguments.what:
+            plates(folder, arguments.seeds)
+        if "times" in arguments.what:
+            times(folder)
+        if "gallery" in arguments.what:
+            gallery(folder)
+
+
+if __name__ == "__main__":
+    main()
