@@ -17,6 +17,8 @@ from program import Run
 import vsr
 from vsr.networks import load_network
 from vsr.networks.locating import SHIPPED
+from vsr.networks.safetensors_files import read_safetensors, write_safetensors
+from vsr.pipeline import doctor
 from vsr.training.config import make_config
 from vsr.training.degradations import parse_chain
 from vsr.training.validation import Validation
@@ -90,6 +92,17 @@ def test_models_tells_of_them(call: Call) -> None:
     assert str(SHIPPED / "lite-x2.safetensors") in call("models", "show", "lite").out
     shown = json.loads(call("models", "show", "real", "--scale", 2, "--json").out)
     assert shown["card"] == str(SHIPPED / "real-x2.md")
+
+
+@pytest.mark.usefixtures("bare")
+def test_doctor_looks_at_them(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are whole; one with another's digest is a problem."""
+    assert json.loads(call("doctor", "--json").out)["weights"] == {path.stem: "whole" for path in FILES}
+    tensors, metadata = read_safetensors(FILES[0])
+    write_safetensors(tmp_path / FILES[0].name, tensors, {**metadata, "vsr.digest": "0" * 64})
+    monkeypatch.setattr(doctor, "SHIPPED", tmp_path)
+    found = doctor.examine()
+    assert found.problems == [f"{FILES[0].stem}: other weights than its digest says; install vsr again"]
 
 
 @pytest.mark.slow
