@@ -1,9 +1,10 @@
 """How fast networks run: the engine against a plain loop, end to end, and memory for large pictures. Prints Markdown.
 
-    python benchmarks/networks.py [engine] [whole] [memory] [--weights FILE] [--frames N] [--device cpu|cuda]
+    python benchmarks/networks.py [engine] [whole] [memory] [--weights NAME|FILE] [--scale S] [--threads N] [--frames N]
+        [--device cpu|cuda]
 
-FILE is a network for RGB; Real-ESRGAN compact is what the figures of the README are for. Everything compared is
-measured in one run on one machine, in turns.
+Real-ESRGAN compact at ×4 is what most figures of the README are for; ``--weights lite --scale 2`` gives those of what
+ships. Everything compared is measured in one run on one machine, in turns.
 """
 
 from __future__ import annotations
@@ -40,23 +41,30 @@ def timed(work: Callable[[], object], on_gpu: bool) -> float:
     return time.perf_counter() - began
 
 
-def engine(weights: Path, frames: int, device_name: str) -> None:
+def engine(given: argparse.Namespace) -> None:
     """A plain float32 loop and the engine over the same pictures, in turns, each in a fresh process; best of each."""
-    names = ["loop", "auto", "float32", "bfloat16", *(["float16"] if device_name != "cpu" else [])]
+    names = ["loop", "auto", "float32", "bfloat16", *(["float16"] if given.device != "cpu" else [])]
     best: dict[str, tuple[float, str]] = {}
     for _ in range(3):
         for name in names:
-            program = [sys.executable, __file__, f"one-{name}", "--weights", str(weights), "--frames", str(frames)]
-            done = subprocess.run([*program, "--device", device_name], check=True, capture_output=True, text=True)
+            program = [sys.executable, __file__, f"one-{name}", *_passed_on(given)]
+            done = subprocess.run(program, check=True, capture_output=True, text=True)
             seconds, what = done.stdout.strip().split(maxsplit=1)
             best[name] = min(best.get(name, (float("inf"), "")), (float(seconds), what))
-    print(f"\n### Engine: {weights.name}, {WIDTH}x{HEIGHT}, one thread\n")
+    threads = f"{given.threads} thread{'s' if given.threads > 1 else ''}"
+    print(f"\n### Engine: {Path(given.weights).name} x{given.scale}, {WIDTH}x{HEIGHT}, {threads}\n")
     print("| | ms a frame | times the plain loop |\n|---|---|---|")
     for seconds, what in best.values():
         print(f"| {what} | {seconds * 1000:.1f} | {best['loop'][0] / seconds:.2f} |")
 
 
-def one_engine(weights: Path, name: str, frames: int, device_name: str) -> None:
+def _passed_on(given: argparse.Namespace) -> list[str]:
+    """What a program of its own for one measurement is told."""
+    names = ("weights", "scale", "threads", "frames", "device")
+    return [word for name in names for word in (f"--{name}", str(getattr(given, name)))]
+
+
+def one_engine(given: argparse.Namespace, name: str) -> None:
     """Print seconds a frame and what was run; see `engine`."""
     import torch
 
@@ -64,11 +72,11 @@ def one_engine(weights: Path, name: str, frames: int, device_name: str) -> None:
     from vsr.restorers.engine import Engine, EngineOptions, batch_frames, choose_precision, device_class
     from vsr.restorers.engine.probe import exact_convolutions, measure_load
 
-    torch.set_num_threads(1)
-    device, network = torch.device(device_name), load_network(weights)
+    torch.set_num_threads(given.threads)
+    device, network = torch.device(given.device), load_network(given.weights, given.scale)
     batch = batch_frames(WIDTH, HEIGHT, device)
-    count = -(-frames // batch) * batch
-    pictures = torch.rand(count, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1)).to(device)
+    count, channels = -(-given.frames // batch) * batch, 1 if network.colour == "Y" else 3
+    pictures = torch.rand(count, channels, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1)).to(device)
     if name == "loop":
         plain = network.module.to(device)
 
@@ -77,7 +85,7 @@ def one_engine(weights: Path, name: str, frames: int, device_name: str) -> None:
                 for picture in pictures:
                     plain(picture[None])
 
-        what = f"plain float32 loop, {device_class(str(device))}"
+        what = f"plain float32 loop, {device_class(given.device)}"
     else:
         precision = choose_precision(network, name, device)  # type: ignore[arg-type]
         fast = Engine(network, EngineOptions(precision, measure_load(network)), device)
@@ -94,7 +102,7 @@ def one_engine(weights: Path, name: str, frames: int, device_name: str) -> None:
         print(timed(work, device.type == "cuda") / count, what)
 
 
-def whole(weights: Path, frames: int, device_name: str) -> None:
+def whole(given: argparse.Namespace) -> None:
     """``vsr upscale`` of a clip against the network alone and against the cores."""
     import torch
 
@@ -106,10 +114,12 @@ def whole(weights: Path, frames: int, device_name: str) -> None:
     from vsr.pipeline.worker import SegmentWorker, build_restorer, fix_threads
     from vsr.timeline import Segment
 
+    frames = given.frames
+    settings = {"method": given.weights, "scale": given.scale, "speed": "veryfast", "codec": "h264"}
+    settings |= {"device": given.device, "torch_threads": given.threads}
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.mp4"
         make_source(source, frames, WIDTH, HEIGHT)
-        settings = {"method": str(weights), "scale": 4, "speed": "veryfast", "codec": "h264", "device": device_name}
         job = vsr.plan(source, Path(folder) / "out.mp4", settings=settings)
         fix_threads(job)
         worker = SegmentWorker(job, WorkFolder(Path(folder)))
@@ -129,24 +139,25 @@ def whole(weights: Path, frames: int, device_name: str) -> None:
         seconds, cpu = (time.perf_counter() - began) / frames, (cpu_seconds() - before) / frames
     cores = len(os.sched_getaffinity(0))
     bound = min(1 / alone, cores / cpu)
-    print(f"\n### End to end: {WIDTH}x{HEIGHT} x4, x264 veryfast, {frames} frames, {torch.get_num_threads()} thread\n")
+    what = f"{WIDTH}x{HEIGHT} x{given.scale}, x264 veryfast, {frames} frames, torch threads: {torch.get_num_threads()}"
+    print(f"\n### End to end: {what}\n")
     print("| | frames a second |\n|---|---|")
     print(f"| network alone | {1 / alone:.3f} |\n| {cores} cores ÷ CPU time a frame | {cores / cpu:.3f} |")
     print(f"| **end to end** | **{1 / seconds:.3f}** |\n\nEfficiency {1 / seconds / bound:.2f} (goal 0.9).")
 
 
-def memory(weights: Path, frames: int, device_name: str) -> None:
+def memory(given: argparse.Namespace) -> None:
     """Peak memory of decoding, restoring and rounding 3840x2160, without the encoder, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.mp4"
         make_source(source, 2, 3840, 2160)
-        program = [sys.executable, __file__, "one-large", "--weights", str(weights), "--source", str(source)]
-        done = subprocess.run([*program, "--device", device_name], check=True, capture_output=True, text=True)
-    print("\n### Memory: 3840x2160 by four, one worker, encoder apart\n")
+        program = [sys.executable, __file__, "one-large", *_passed_on(given), "--source", str(source)]
+        done = subprocess.run(program, check=True, capture_output=True, text=True)
+    print(f"\n### Memory: 3840x2160 x{given.scale}, one worker, encoder apart\n")
     print(done.stdout.strip())
 
 
-def one_large(weights: Path, source: Path, device_name: str) -> None:
+def one_large(given: argparse.Namespace) -> None:
     """What `memory` measures."""
     import vsr
     from vsr.media.decode import Damage
@@ -157,7 +168,8 @@ def one_large(weights: Path, source: Path, device_name: str) -> None:
     from vsr.pipeline.worker import SegmentWorker
     from vsr.timeline import Segment
 
-    settings = {"method": str(weights), "scale": 4, "codec": "ffv1", "device": device_name}
+    source, scale = given.source, given.scale
+    settings = {"method": given.weights, "scale": scale, "codec": "ffv1", "device": given.device}
     job = vsr.plan(source, source.with_name("out.mkv"), settings=settings)
     worker = SegmentWorker(job, WorkFolder(source.parent))
     records = tuple(record for record, _ in scan(job.info, 1, Damage()))
@@ -165,7 +177,7 @@ def one_large(weights: Path, source: Path, device_name: str) -> None:
     began, made = time.perf_counter(), 0
     with Overlap(worker.restored(planned), 1, "restore") as frames:
         for frame in frames:
-            made += frame.pixels()[0].shape == (8640, 15360)
+            made += frame.pixels()[0].shape == (scale * 2160, scale * 3840)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     tiles = " and ".join(f"{wide}x{tall}" for tall, wide in job.model.tiles_yx) if job.model else ""
@@ -176,20 +188,22 @@ def main() -> None:
     """Run what the arguments name, or everything."""
     parser = argparse.ArgumentParser()
     parser.add_argument("parts", nargs="*", default=["engine", "whole", "memory"])
-    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--weights", default=str(WEIGHTS), help="By name or file.")
+    parser.add_argument("--scale", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=1, help="Of torch.")
     parser.add_argument("--source", type=Path)
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
-    if not given.weights.is_file():
-        raise SystemExit(f"{given.weights} is missing; give --weights FILE")
+    if given.weights == str(WEIGHTS) and not WEIGHTS.is_file():
+        raise SystemExit(f"{WEIGHTS} is missing; give --weights NAME or FILE")
     for part in given.parts:
         if part == "one-large":
-            one_large(given.weights, given.source, given.device)
+            one_large(given)
         elif part.startswith("one-"):
-            one_engine(given.weights, part.removeprefix("one-"), given.frames, given.device)
+            one_engine(given, part.removeprefix("one-"))
         else:
-            {"engine": engine, "whole": whole, "memory": memory}[part](given.weights, given.frames, given.device)
+            {"engine": engine, "whole": whole, "memory": memory}[part](given)
 
 
 if __name__ == "__main__":

@@ -59,9 +59,10 @@ def test_list_as_json(call: Call, folder: Path) -> None:
     assert rows["edsr"]["num_parameters"]["2"] == 40_729_627
     assert rows["vdsr"]["context_px"] == {"2": 12, "3": 8, "4": 7}
     assert rows["rdn"]["value_range"] == 255
-    assert content["weights"] == {
-        "fsrcnn": [{"scale": 2, "path": str(folder / "fsrcnn-x2.pth")}],
-        "other": [{"scale": None, "path": str(folder / "other.pth")}],
+    own = {name: files for name, files in content["weights"].items() if not any(file["ships"] for file in files)}
+    assert own == {
+        "fsrcnn": [{"scale": 2, "path": str(folder / "fsrcnn-x2.pth"), "ships": False}],
+        "other": [{"scale": None, "path": str(folder / "other.pth"), "ships": False}],
     }
     assert content["folders"][0] == str(folder)
 

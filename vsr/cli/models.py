@@ -37,7 +37,7 @@ def list_models(json_: _Json = False, debug: _Debug = False) -> None:
 
     from vsr.networks import NETWORKS
     from vsr.networks.inspecting import installed_weights
-    from vsr.networks.locating import model_folders
+    from vsr.networks.locating import SHIPPED, model_folders
     from vsr.networks.spandrel_table import SPANDREL
 
     installed = installed_weights()
@@ -58,9 +58,12 @@ def list_models(json_: _Json = False, debug: _Debug = False) -> None:
     print_table([(f"  {name}", _summary(row)) for name, row in NETWORKS.items()])
     print("through spandrel, among others")
     print_table([(f"  {name}", each.title) for name, each in SPANDREL.items()])
+    print("weights that ship with vsr")
+    print_table([(f"  {name}", _times(scales)) for name, scales in _shipped(installed).items()])
     print("weights in " + ", ".join(str(folder) for folder in model_folders()))
-    print_table([(f"  {name}", ", ".join(map(str, files.values()))) for name, files in installed.items()])
-    if not installed:
+    own = {name: [path for path in files.values() if path.parent != SHIPPED] for name, files in installed.items()}
+    print_table([(f"  {name}", ", ".join(map(str, paths))) for name, paths in own.items() if paths])
+    if not any(own.values()):
         print("  none; docs/networks.md says how to name them")
 
 
@@ -116,6 +119,17 @@ def convert_model(
         print_table(_facts_lines(facts))
 
 
+def _shipped(installed: Mapping[str, Mapping[int | None, Path]]) -> dict[str, tuple[int, ...]]:
+    """Names that ship with vsr, and their scales."""
+    from vsr.networks.locating import SHIPPED
+
+    scales = {
+        name: tuple(sorted(scale for scale, path in files.items() if scale and path.parent == SHIPPED))
+        for name, files in installed.items()
+    }
+    return {name: held for name, held in scales.items() if held}
+
+
 def _times(scales: tuple[int, ...]) -> str:
     return ", ".join(f"×{scale}" for scale in scales) or "any, not told"
 
@@ -159,7 +173,9 @@ def _context(scale: int, pixels: int | None) -> str:
 
 
 def _files(files: Mapping[int | None, Path]) -> list[dict[str, Any]]:
-    return [{"scale": scale, "path": str(path)} for scale, path in files.items()]
+    from vsr.networks.locating import SHIPPED
+
+    return [{"scale": scale, "path": str(path), "ships": path.parent == SHIPPED} for scale, path in files.items()]
 
 
 def _facts(facts: WeightsFacts) -> dict[str, Any]:
@@ -187,6 +203,7 @@ def _facts_lines(facts: WeightsFacts) -> list[tuple[str, str]]:
         ("smallest", f"{facts.min_size} px" if facts.min_size > 1 else ""),
         ("generative", "yes" if facts.is_generative else "no, as far as can be told"),
         ("digest", facts.digest),
+        ("model card", facts.card),
         *((f"  {key}", value) for key, value in sorted(facts.metadata.items())),
     ]
     return [(name, value) for name, value in lines if value]

@@ -47,7 +47,7 @@ def upscale(
         str | None,
         typer.Option(
             metavar="NAME|FILE|A:B@0.3",
-            help="multiframe, lanczos, bicubic; a network by name (vsr models list) or file of weights; two blended.",
+            help="multiframe, lanczos, bicubic; lite, real; a network by name (vsr models list) or file; two blended.",
         ),
     ] = None,
     consistent: Annotated[

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vsr.networks.base import Colour, Framework
 from vsr.networks.loading import Weights, make_network, read_weights
-from vsr.networks.locating import SUFFIXES, model_folders, scale_in_name
+from vsr.networks.locating import SHIPPED, SUFFIXES, scale_in_name, search_folders
 from vsr.networks.saving import save_weights
 from vsr.networks.spandrel_models import SpandrelUpscaler
 from vsr.networks.spandrel_table import SPANDREL
@@ -45,6 +45,8 @@ class WeightsFacts:
     """SHA-256 of the weights, whatever file they are in."""
     metadata: Mapping[str, str]
     """What the file says of itself."""
+    card: str = ""
+    """The model card beside weights that ship with vsr; "" for others."""
 
 
 def _published(weights: Weights) -> tuple[str, Framework | None, tuple[int, ...], int]:
@@ -85,7 +87,13 @@ def _described(weights: Weights, scale: int | None) -> WeightsFacts:
         is_generative=weights.is_generative,
         digest=first.digest,
         metadata=weights.checkpoint.metadata,
+        card=_card(weights.checkpoint.path),
     )
+
+
+def _card(path: Path) -> str:
+    card = path.with_suffix(".md")
+    return str(card) if path.parent == SHIPPED and card.is_file() else ""
 
 
 def convert_weights(
@@ -118,7 +126,7 @@ def convert_weights(
 def installed_weights() -> Mapping[str, Mapping[int | None, Path]]:
     """Weights that can be asked for by name: name, scale (None: several in one file), and the file that is taken."""
     found: dict[str, dict[int | None, Path]] = {}
-    for folder in model_folders():
+    for folder in search_folders():
         for suffix in SUFFIXES:
             for path in sorted(folder.glob(f"*{suffix}")) if folder.is_dir() else []:
                 scale = scale_in_name(path)

@@ -1,7 +1,8 @@
 """From what the user typed to a file of weights.
 
 A path is something with a folder separator or a suffix of weights. Anything else is a name: ``NAME-xS.EXT``, or
-``NAME.EXT`` for a file that serves several scales, in the folders of ``VSR_MODELS`` and then in the cache.
+``NAME.EXT`` for a file that serves several scales: among what ships with vsr, in the folders of ``VSR_MODELS``, in the
+cache. What ships comes first, so that a preset means the same weights everywhere; weights of one's own get other names.
 """
 
 from __future__ import annotations
@@ -12,17 +13,26 @@ from pathlib import Path
 
 from vsr.errors import ModelError
 
-__all__ = ["SUFFIXES", "find_weights", "is_path", "model_folders", "scale_in_name"]
+__all__ = ["SHIPPED", "SUFFIXES", "find_weights", "is_path", "model_folders", "scale_in_name", "search_folders"]
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".mat")
 """Of files of weights; of two that differ only in this, the earlier is taken."""
 
 
+SHIPPED = Path(__file__).with_name("weights")
+"""Folder of the weights that ship with vsr, each with its model card beside it."""
+
+
 def model_folders() -> tuple[Path, ...]:
-    """Where names are looked up: the folders of ``$VSR_MODELS`` (as ``PATH``), then ``$XDG_CACHE_HOME/vsr/models``."""
+    """Where users put weights: the folders of ``$VSR_MODELS`` (as ``PATH``), then ``$XDG_CACHE_HOME/vsr/models``."""
     named = [Path(part).expanduser() for part in os.environ.get("VSR_MODELS", "").split(os.pathsep) if part]
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return (*named, Path(cache) / "vsr" / "models")
+
+
+def search_folders() -> tuple[Path, ...]:
+    """Where names are looked up, in order: `SHIPPED`, then `model_folders`."""
+    return (SHIPPED, *model_folders())
 
 
 def is_path(name_or_path: str) -> bool:
@@ -41,7 +51,7 @@ def scale_in_name(path: Path) -> int | None:
 def _named(name: str) -> list[tuple[int | None, Path]]:
     """Scale (None: not in the name) and file, for each scale the first in order of folders and suffixes."""
     files: dict[int | None, Path] = {}
-    for folder in model_folders():
+    for folder in search_folders():
         for suffix in SUFFIXES:
             candidates: list[tuple[int | None, Path]] = [
                 (scale, folder / f"{name}-x{scale}{suffix}") for scale in range(2, 9)

@@ -1,4 +1,4 @@
-"""What this machine can do: versions, devices, encoders, and which precisions are fast."""
+"""What this machine can do: versions, devices, encoders, weights that ship, and which precisions are fast."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from vsr.errors import VsrError
 from vsr.media.codecs import CODECS
 from vsr.media.encode import can_encode
 from vsr.media.ffmpeg import ffmpeg_version
+from vsr.networks import load_network
+from vsr.networks.locating import SHIPPED
 from vsr.pipeline.sidecar import device_class, software_versions
 
 __all__ = ["Report", "examine"]
+
+_WHOLE = "whole"
 
 
 @dataclass
@@ -24,6 +28,8 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
     devices: list[str] = field(default_factory=list)
     codecs: dict[str, bool] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
+    """Those that ship with vsr: whole, or what is wrong with them."""
     precision: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -36,6 +42,7 @@ class Report:
         rows = [(f"version  {name}", text) for name, text in self.versions.items()]
         rows += [("device", text) for text in self.devices]
         rows += [(f"codec  {name}", "yes" if works else "NO") for name, works in self.codecs.items()]
+        rows += [(f"weights  {name}", text) for name, text in self.weights.items()]
         rows += [(f"precision  {name}", text) for name, text in self.precision.items()]
         return (
             rows + [("PROBLEM", text) for text in self.problems or []] + ([] if self.problems else [("all well", "")])
@@ -59,9 +66,25 @@ def examine() -> Report:
         report.codecs[name] = all(can_encode(encoder) for encoder in set(spec.encoders.values()))
         if not report.codecs[name]:
             report.problems.append(f"the {name} encoder is missing from this build of PyAV")
+    report.weights = _shipped_weights()
+    report.problems += [f"{name}: {text}" for name, text in report.weights.items() if text != _WHOLE]
     for device in ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]:
         report.precision |= _precisions(torch.device(device))
     return report
+
+
+def _shipped_weights() -> dict[str, str]:
+    """Whether each file of weights that ships holds what its digest says."""
+    found = {}
+    for path in sorted(SHIPPED.glob("*.safetensors")):
+        try:
+            network = load_network(path)
+        except VsrError as error:
+            found[path.stem] = str(error)
+            continue
+        is_whole = network.digest == network.metadata.get("vsr.digest")
+        found[path.stem] = _WHOLE if is_whole else "other weights than its digest says; install vsr again"
+    return found
 
 
 def _precisions(device: Any) -> dict[str, str]:

@@ -13,7 +13,7 @@ from vsr.errors import ModelError
 from vsr.networks import NETWORKS, Network
 from vsr.networks.digest import weights_digest
 from vsr.networks.lite import LiteInTraining
-from vsr.networks.loading import Weights, read_weights
+from vsr.networks.loading import Weights, available_scales, read_weights
 from vsr.networks.spandrel_models import SpandrelUpscaler
 
 __all__ = ["IN_TRAINING", "Start", "begin_with", "build_in_training", "folded", "read_start", "runnable"]
@@ -71,11 +71,10 @@ def runnable(name: str, scale: int, state: Mapping[str, Tensor]) -> Network:
 
 
 def read_start(name_or_path: str, network: str, scale: int) -> Start:
-    """Weights of ``network``, for ``scale`` or for another; `ModelError` if they are of something else."""
-    try:
-        weights = read_weights(name_or_path, scale)
-    except ModelError:
-        weights = read_weights(name_or_path)
+    """Weights of ``network``, for ``scale`` or the nearest there is; `ModelError` if they are of something else."""
+    held = available_scales(name_or_path)
+    nearest = min(held, key=lambda one: abs(one - scale), default=scale)
+    weights = read_weights(name_or_path, nearest)
     if isinstance(weights.found, SpandrelUpscaler) or weights.found[0].name != network:
         raise ModelError(f"{weights.source}: holds {weights.name}, not {network}; training cannot start from it")
     rename = weights.found[1].rename

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vsr.errors import MachineError
 from vsr.networks import NETWORKS, Network
@@ -52,9 +53,7 @@ class Keeper:
         is_generative = row.is_generative or bool(ADVERSARIAL & parse_losses(config.loss).keys())
         notes = {
             "vsr.digest": network.digest,
-            "vsr.training": json.dumps(
-                {"step": step, **json.loads(config.model_dump_json(exclude={"data", "validate_on"}))}
-            ),
+            "vsr.training": json.dumps({"step": step, **self._recipe()}),
         }
         if figures is not None:
             notes["vsr.psnr_y"] = f"{figures.psnr_y:.4f}"
@@ -84,6 +83,14 @@ class Keeper:
         )
         write_whole(self.card, write_card(config, facts, self.weights.name).encode())
         return network
+
+    def _recipe(self) -> dict[str, Any]:
+        """Keys of the configuration, without the folders of this machine."""
+        config = self.setup.config
+        keys: dict[str, Any] = json.loads(config.model_dump_json(exclude={"data", "validate_on"}))
+        if config.start_from is not None:
+            keys["start_from"] = Path(config.start_from).name
+        return keys
 
     def draw(self, log: Log, validation: Validation | None, network: Network) -> None:
         """Curves, and validation pictures."""

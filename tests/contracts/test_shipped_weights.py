@@ -1,0 +1,73 @@
+"""What all weights that ship have in common, whatever they were trained for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from videos import scene
+
+from vsr.metrics import luma_bt601, psnr
+from vsr.networks import Network, load_network
+from vsr.networks.locating import SHIPPED
+from vsr.observation import resample
+
+FILES = sorted(SHIPPED.glob("*.safetensors"))
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def network(request: pytest.FixtureRequest) -> Network:
+    path: Path = request.param
+    return load_network(path)
+
+
+def _luma(height: int, width: int) -> Tensor:
+    """``(1, 1, H, W)`` in 0…1."""
+    rgb = torch.from_numpy(scene(1, width, height, seed=3)[0]).permute(2, 0, 1).double()
+    return (luma_bt601(rgb) / 255).float()[None, None]
+
+
+def _enlarged(picture: Tensor, scale: int) -> Tensor:
+    height, width = picture.shape[-2:]
+    return resample(picture.double(), (height * scale, width * scale), kernel="bicubic")
+
+
+def test_constants_stay(network: Network) -> None:
+    """Flat areas keep their value to a step of 8 bits, away from the border."""
+    edge = network.scale * (network.context_px or 0)
+    for value in (16 / 255, 0.5, 235 / 255):
+        made = network(torch.full((1, 1, 40, 36), value))[..., edge:-edge, edge:-edge]
+        assert float((made - value).abs().max()) < 1 / 255
+
+
+def test_it_is_a_picture_of_the_input(network: Network) -> None:
+    """Close to bicubic interpolation, and closer to it in place than moved by a pixel in any direction."""
+    small = _luma(72, 96)
+    made, plain = network(small)[0, 0].double(), _enlarged(small, network.scale)[0, 0]
+    inner = slice(8, -8)
+    near = psnr(made[inner, inner] * 255, plain[inner, inner] * 255)
+    assert near > 24
+    for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+        moved = torch.roll(made, (dy, dx), (0, 1))
+        assert psnr(moved[inner, inner] * 255, plain[inner, inner] * 255) < near
+
+
+def test_noise_and_hard_edges_stay_bounded(network: Network) -> None:
+    """White noise, which no picture is like, does not make it run away."""
+    generator = torch.Generator().manual_seed(1)
+    for picture in (torch.rand(1, 1, 31, 45, generator=generator), torch.eye(33)[None, None]):
+        made = network(picture)
+        assert bool(made.isfinite().all())
+        assert float(made.min()) > -1.5
+        assert float(made.max()) < 2.5
+
+
+def test_half_precision_shows_no_difference(network: Network) -> None:
+    """float16 within 60 dB of float32, bfloat16 within 48: half a step of 8 bits."""
+    small = _luma(64, 80)
+    exact = network(small)
+    for dtype, least in ((torch.float16, 60), (torch.bfloat16, 48)):
+        network.module.to(dtype)
+        assert psnr(network(small)[0, 0] * 255, exact[0, 0] * 255) > least

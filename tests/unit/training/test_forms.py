@@ -1,0 +1,34 @@
+"""What a training may begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vsr.errors import ModelError
+from vsr.networks.fsrcnn import FSRCNN
+from vsr.training.forms import read_start
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "taken"),
+    [("lite", 3, "lite-x3"), ("real", 2, "real-x2"), ("real", 3, "real-x2"), ("real", 8, "real-x4")],
+)
+def test_a_name_with_several_scales(name: str, scale: int, taken: str) -> None:
+    """The run's own scale, or the nearest."""
+    assert Path(read_start(name, "lite", scale).source).stem == taken
+
+
+def test_one_file_for_another_scale(tmp_path: Path) -> None:
+    torch.save(FSRCNN(2).state_dict(), tmp_path / "mine-x2.pth")
+    assert Path(read_start(str(tmp_path / "mine-x2.pth"), "fsrcnn", 4).source).stem == "mine-x2"
+
+
+def test_what_cannot_be_begun_with(tmp_path: Path) -> None:
+    torch.save(FSRCNN(2).state_dict(), tmp_path / "mine-x2.pth")
+    with pytest.raises(ModelError, match="holds fsrcnn, not lite"):
+        read_start(str(tmp_path / "mine-x2.pth"), "lite", 2)
+    with pytest.raises(ModelError, match="no such file"):
+        read_start(str(tmp_path / "absent.pth"), "lite", 2)
