@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import signal
@@ -288,7 +289,8 @@ def no_ray(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
     if ray.is_initialized():
         ray.shutdown()
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path_factory.mktemp("no-ray")))  # where the last one's address is kept
-    monkeypatch.setattr("ray._private.services.find_gcs_addresses", frozenset)  # it looks through all processes
+    nothing = functools.cache(frozenset[str])  # Ray looks through all processes
+    monkeypatch.setattr("ray._private.services._cached_find_gcs_addresses", nothing)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
