@@ -142,11 +142,12 @@ def test_receptive_field(name: str, scale: int, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(("name", "scale"), _cases())
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_file_round_trip(name: str, scale: int, suffix: str, tmp_path: Path) -> None:
+def test_file_round_trip(name: str, scale: int, tmp_path: Path) -> None:
+    """Kinds of file take turns; what is in them is recognised alike."""
     from safetensors.torch import save_file
 
     module = _built(name, scale)
+    suffix = (".pth", ".safetensors")[NETWORKS[name].scales.index(scale) % 2]
     path = tmp_path / f"weights-x{scale}{suffix}"
     state = {key: value.contiguous() for key, value in module.state_dict().items()}
     save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)

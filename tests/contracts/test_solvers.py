@@ -260,7 +260,7 @@ def test_unknown_solver_names_the_nearest() -> None:
 
 
 def test_duplicate_names_are_refused() -> None:
-    from vsr.solvers import _table
+    from vsr.tables import table_of
 
     with pytest.raises(ValueError, match="'l2'"):
-        _table([SOLVERS["l2"], SOLVERS["l2"]])
+        table_of("solvers", [SOLVERS["l2"], SOLVERS["l2"]])

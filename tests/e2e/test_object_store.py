@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from object_store import ObjectStore
+from program import Run
 from videos import X264, encode, scene
 
 import vsr
@@ -72,15 +73,21 @@ def _leftovers(staging: Path) -> list[str]:
     return [str(path) for path in (staging / "run").rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
+def _made(name: str) -> list[str]:
+    """An output and what goes with it, sorted."""
+    return [name, f"{name}.framemd5", f"{name}.input.framemd5", f"{name}.vsr.json"]
+
+
 def _check_order_of_puts(objects: ObjectStore, bucket: str, name: str, mark: int) -> None:
-    """Each sidecar after its segment, the manifest after the output, and nothing after the manifest."""
+    """Each sidecar after its segment, the output after all of them, and nothing after the manifest."""
     puts = [path.removeprefix(f"/{bucket}/") for path in objects.requests("PUT", mark)]
     sidecars = [put for put in puts if "/segment-" in put and put.endswith(".json")]
     assert len(sidecars) == 40
     for sidecar in sidecars:
         assert puts.index(sidecar.removesuffix(".json") + ".bin") < puts.index(sidecar)
     outputs = [put for put in puts if ".vsr-work/" not in put]
-    assert outputs == [name, f"{name}.vsr.json"]
+    assert outputs[0] == name
+    assert sorted(outputs) == _made(name)
     assert puts[-1] == f"{name}.vsr.json"
     assert "lease.json" in puts[0]
 
@@ -91,7 +98,7 @@ def test_one_process(objects: ObjectStore, bucket: str, reel: Path, expected: by
     told: list[vsr.Progress] = []
     [outcome] = vsr.upscale(source, f"s3://{bucket}/out/big.mp4", settings=SETTINGS, on_progress=told.append)
     assert objects.read(bucket, "out/big.mp4") == expected
-    assert objects.names(bucket, "out/") == ["out/big.mp4", "out/big.mp4.vsr.json"]
+    assert objects.names(bucket, "out/") == _made("out/big.mp4")
     assert outcome.manifest == json.loads(objects.read(bucket, "out/big.mp4.vsr.json"))
     assert outcome.manifest is not None
     assert outcome.manifest["input"]["path"] == source
@@ -112,7 +119,7 @@ def test_two_workers(objects: ObjectStore, bucket: str, reel: Path, expected: by
     assert len({segment["worker"] for segment in outcome.manifest["segments"]}) == 2
     assert objects.requests("GET", mark).count(f"/{bucket}/in/reel.mp4") == 1
     _check_order_of_puts(objects, bucket, "out/big.mp4", mark)
-    assert objects.names(bucket, "out/") == ["out/big.mp4", "out/big.mp4.vsr.json"]
+    assert objects.names(bucket, "out/") == _made("out/big.mp4")
     _run_anything()
     assert not _leftovers(tmp_path / "staging")
 
@@ -193,7 +200,7 @@ def test_a_killed_run_goes_on_at_once(
     assert len(reused) == len(finished)
     written = [name for name in objects.requests("PUT", mark) if name.endswith(".bin")]
     assert len(written) == 40 - len(finished)
-    assert objects.names(bucket, "out/") == ["out/big.mp4", "out/big.mp4.vsr.json"]
+    assert objects.names(bucket, "out/") == _made("out/big.mp4")
     assert not objects.requests("GET", mark).count(f"/{bucket}/in/reel.mp4")  # this machine still had its copy
     _run_anything()
     assert not _leftovers(tmp_path / "staging")
@@ -271,7 +278,9 @@ def test_between_a_store_and_files(objects: ObjectStore, bucket: str, clips: Cli
     assert all(check.passed for check in vsr.verify(tmp_path / "from.mp4"))
 
 
-def test_an_output_in_a_store_is_verified(objects: ObjectStore, bucket: str, clips: Clips, tmp_path: Path) -> None:
+def test_an_output_in_a_store_is_verified(
+    objects: ObjectStore, bucket: str, clips: Clips, tmp_path: Path, call: Callable[..., Run]
+) -> None:
     source, target = objects.put(bucket, "in/plain.mp4", clips("plain")), f"s3://{bucket}/out/plain.mp4"
     vsr.upscale(source, target, settings=SETTINGS)
     checks = {check.what: check for check in vsr.verify(target)}
@@ -279,11 +288,9 @@ def test_an_output_in_a_store_is_verified(objects: ObjectStore, bucket: str, cli
     assert checks["input"].detail == f"not compared: {source} is not here"
     whole = objects.read(bucket, "out/plain.mp4")
     objects.client.put_object(Bucket=bucket, Key="out/plain.mp4", Body=whole[:-1] + bytes([whole[-1] ^ 1]))
-    done = subprocess.run(
-        [sys.executable, "-m", "vsr", "verify", target], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 5
-    assert "FAIL  output bytes: plain.mp4: changed" in done.stdout
+    done = call("verify", target)
+    assert done.code == 5
+    assert "FAIL  output bytes: plain.mp4: changed" in done.out
     objects.client.delete_object(Bucket=bucket, Key="out/plain.mp4.vsr.json")
     with pytest.raises(vsr.VerificationError, match=f"{target}.vsr.json: no such object"):
         vsr.verify(target)
@@ -332,6 +339,7 @@ def test_what_cannot_be_is_said_in_one_line(
     objects: ObjectStore,
     bucket: str,
     clips: Clips,
+    call: Callable[..., Run],
     source: str,
     target: str,
     environment: dict[str, str],
@@ -342,23 +350,28 @@ def test_what_cannot_be_is_said_in_one_line(
     objects.client.put_object(Bucket=bucket, Key="bad.mp4", Body=b"no video" * 1000)
     objects.client.put_object(Bucket=bucket, Key="taken.mp4", Body=b"something")
     before = objects.names(bucket)
-    done = _cli(source.format(bucket=bucket), target.format(bucket=bucket), **environment)
-    assert done.returncode == code, done.stderr
-    assert message.format(bucket=bucket) in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    source, target = source.format(bucket=bucket), target.format(bucket=bucket)
+    if environment:
+        done = _cli(source, target, **environment)
+        found, said = done.returncode, done.stderr
+    else:
+        run = call(*_command(source, target)[3:])
+        found, said = run.code, run.err
+    assert found == code, said
+    assert message.format(bucket=bucket) in said
+    assert len(said.strip().splitlines()) == 1
     assert objects.names(bucket) == before
 
 
-def test_refused_credentials(objects: ObjectStore, bucket: str, clips: Clips) -> None:
+def test_refused_credentials(objects: ObjectStore, bucket: str, clips: Clips, call: Callable[..., Run]) -> None:
     source = objects.put(bucket, "plain.mp4", clips("plain"))
     objects.check_credentials(True)
     try:
-        done = _cli(source, f"s3://{bucket}/out.mp4")
+        done = call(*_command(source, f"s3://{bucket}/out.mp4")[3:])
     finally:
         objects.check_credentials(False)
-    assert done.returncode == 5
-    assert f"cannot look up {source}: access denied" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.code == 5
+    assert f"cannot look up {source}: access denied" in done.one_line()
 
 
 @pytest.mark.slow

@@ -1,10 +1,14 @@
-"""The recipes in pipelines/, run as their users do: directly, and as jobs of a Ray cluster."""
+"""The recipes in pipelines/, run as their users do: directly, and as jobs of a Ray cluster.
+
+Most runs are those of the script's own main block in this process, which spares starting torch for each.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import runpy
 import shutil
 import signal
 import socket
@@ -19,6 +23,7 @@ from typing import Any
 import pytest
 from object_store import ObjectStore
 from plain_reader import read_plain
+from program import Run
 from videos import X264, encode, scene
 
 import vsr
@@ -28,15 +33,41 @@ ROOT = Path(__file__).parents[2]
 QUICK = [part for text in ("method=lanczos", "encoder_threads=1", "num_cpus=0.5") for part in ("--set", text)]
 
 
-def _run(name: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "pipelines" / f"{name}.py"), *map(str, arguments), *QUICK],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-        env=os.environ | environment,
+Recipe = Callable[..., Run]
+
+
+def _command(name: str, *arguments: object) -> list[str]:
+    return [str(ROOT / "pipelines" / f"{name}.py"), *map(str, arguments), *QUICK]
+
+
+def _run_alone(name: str, *arguments: object, **environment: str) -> Run:
+    """As a process of its own."""
+    command = [sys.executable, *_command(name, *arguments)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=240, check=False, env=os.environ | environment
     )
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Recipe:
+    """``recipe("film_archive", …)`` runs the script and gives exit code and what it printed."""
+
+    def run(name: str, *arguments: object) -> Run:
+        command = _command(name, *arguments)
+        monkeypatch.setattr(sys, "argv", command)
+        before = signal.getsignal(signal.SIGTERM)
+        capfd.readouterr()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                runpy.run_path(command[0], run_name="__main__")
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        caught = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Run(ended.value.code, caught.out, caught.err)
+
+    return run
 
 
 @pytest.fixture
@@ -48,14 +79,14 @@ def reels(clips: Clips, tmp_path: Path) -> Path:
     return folder
 
 
-def test_masters_of_all_reels_and_a_second_run_that_does_nothing(reels: Path, tmp_path: Path) -> None:
+def test_masters_of_all_reels_and_a_second_run_that_does_nothing(recipe: Recipe, reels: Path, tmp_path: Path) -> None:
     (reels / "bad.mp4").write_bytes(b"no video" * 100)
     target = tmp_path / "masters"
-    done = _run("film_archive", reels, "-o", target)
-    assert done.returncode == 3
-    assert not done.stderr
-    assert "bad.mp4: FAILED: " in done.stdout
-    assert done.stdout.splitlines()[-1] == f"2 of 3 reels are restored; see {target}"
+    done = recipe("film_archive", reels, "-o", target)
+    assert done.code == 3
+    assert not done.err
+    assert "bad.mp4: FAILED: " in done.out
+    assert done.out.splitlines()[-1] == f"2 of 3 reels are restored; see {target}"
     assert json.loads((target / "batch.json").read_text())["counts"] == {"failed": 1, "done": 2}
     master = read_plain(target / "cfr.mov")
     assert master.video.codec == "ffv1"
@@ -63,66 +94,69 @@ def test_masters_of_all_reels_and_a_second_run_that_does_nothing(reels: Path, tm
     assert master.of("audio")[0].digest == read_plain(reels / "cfr.mp4").of("audio")[0].digest
     before = (target / "cfr.mov").stat().st_mtime_ns
     (reels / "bad.mp4").unlink()
-    again = _run("film_archive", reels, "-o", target)
-    assert again.returncode == 0
-    assert again.stdout.count("done before, ") == 2
+    again = recipe("film_archive", reels, "-o", target)
+    assert again.code == 0
+    assert again.out.count("done before, ") == 2
     assert (target / "cfr.mov").stat().st_mtime_ns == before
 
 
-def test_prores_masters_of_a_single_reel(reels: Path, tmp_path: Path) -> None:
+def test_prores_masters_of_a_single_reel(recipe: Recipe, reels: Path, tmp_path: Path) -> None:
     for words in ("done in", "done before"):
-        done = _run("film_archive", reels / "plain.mp4", "-o", tmp_path / "masters", "--master", "prores", "--scale", 1)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert words in done.stdout
+        done = recipe(
+            "film_archive", reels / "plain.mp4", "-o", tmp_path / "masters", "--master", "prores", "--scale", 1
+        )
+        assert done.code == 0, done.out + done.err
+        assert words in done.out
     master = read_plain(tmp_path / "masters" / "plain.mov")
     assert master.video.codec == "prores"
     assert vsr.probe(tmp_path / "masters" / "plain.mov").video.width == vsr.probe(reels / "plain.mp4").video.width
 
 
-def test_reels_from_a_store(objects: ObjectStore, reels: Path, tmp_path: Path) -> None:
+def test_reels_from_a_store(recipe: Recipe, objects: ObjectStore, reels: Path, tmp_path: Path) -> None:
     bucket = objects.make_bucket(f"film-{uuid.uuid4().hex[:12]}")
     urls = [objects.put(bucket, f"scans/{name}.mp4", reels / f"{name}.mp4") for name in ("plain", "cfr")]
     (tmp_path / "reels.txt").write_text("\n".join(urls))
-    done = _run("film_archive", tmp_path / "reels.txt", "-o", f"s3://{bucket}/masters")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = recipe("film_archive", tmp_path / "reels.txt", "-o", f"s3://{bucket}/masters")
+    assert done.code == 0, done.out + done.err
+    kinds = ("", ".framemd5", ".input.framemd5")  # the preset keeps checksums of frames
     made = [name for name in objects.names(bucket, "masters/") if not name.endswith(".json")]
-    assert made == ["masters/cfr.mkv", "masters/plain.mkv"]
-    _run("film_archive", reels, "-o", tmp_path / "masters")
+    assert made == [f"masters/{name}.mkv{kind}" for name in ("cfr", "plain") for kind in kinds]
+    recipe("film_archive", reels, "-o", tmp_path / "masters")
     local = read_plain(tmp_path / "masters" / "cfr.mov").video.payloads
     (tmp_path / "cfr.mkv").write_bytes(objects.read(bucket, "masters/cfr.mkv"))
     assert read_plain(tmp_path / "cfr.mkv").video.payloads == local
 
 
 @pytest.mark.parametrize("name", ["film_archive", "surveillance"])
-def test_what_cannot_be_is_said_in_one_line(name: str, tmp_path: Path) -> None:
+def test_what_cannot_be_is_said_in_one_line(recipe: Recipe, name: str, tmp_path: Path) -> None:
     for arguments, code, message in (
         ((tmp_path / "none",), 3, "none"),
         ((ROOT / "configs",), 3, "holds no videos"),
         ((ROOT / "configs", "--set", "no_such_key=1"), 2, "unknown setting 'no_such_key'"),
     ):
-        done = _run(name, *arguments, "-o", tmp_path / "out")
-        assert done.returncode == code, done.stdout + done.stderr
-        assert message in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        assert len(done.stderr.strip().splitlines()) <= 1
+        done = recipe(name, *arguments, "-o", tmp_path / "out")
+        assert done.code == code, done.out + done.err
+        assert message in done.out + done.err
+        assert "Traceback" not in done.err
+        assert len(done.err.strip().splitlines()) <= 1
 
 
-def test_no_cluster(reels: Path, tmp_path: Path) -> None:
+def test_no_cluster(recipe: Recipe, reels: Path, tmp_path: Path) -> None:
     for name in ("film_archive", "surveillance"):
-        done = _run(name, reels, "-o", tmp_path / name, "--ray", "127.0.0.1:1")
-        assert done.returncode == 5
-        assert done.stderr == f"{name}: no Ray cluster answers at 127.0.0.1:1: Connection refused\n"
+        done = recipe(name, reels, "-o", tmp_path / name, "--ray", "127.0.0.1:1")
+        assert done.code == 5
+        assert done.err == f"{name}: no Ray cluster answers at 127.0.0.1:1: Connection refused\n"
 
 
-def test_every_camera_has_its_folder_and_every_recording_its_line(clips: Clips, tmp_path: Path) -> None:
+def test_every_camera_has_its_folder_and_every_recording_its_line(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
     for camera, names in {"gate": ["plain", "cfr"], "lobby": ["plain"], "yard": []}.items():
         (tmp_path / "recordings" / camera).mkdir(parents=True)
         for name in names:
             shutil.copy(clips(name), tmp_path / "recordings" / camera / f"{name}.mp4")
     (tmp_path / "recordings" / "lobby" / "torn.mp4").write_bytes(clips("cfr").read_bytes()[:3000])
     target = tmp_path / "clips"
-    done = _run("surveillance", tmp_path / "recordings", "-o", target)
-    assert done.returncode == 3, done.stdout + done.stderr
+    done = recipe("surveillance", tmp_path / "recordings", "-o", target)
+    assert done.code == 3, done.out + done.err
     rows = list(csv.DictReader((target / "outcomes.csv").open(encoding="utf-8", newline="")))
     assert [(row["camera"], Path(row["input"]).name, row["status"]) for row in rows] == [
         ("gate", "cfr.mp4", "done"),
@@ -141,8 +175,8 @@ def test_every_camera_has_its_folder_and_every_recording_its_line(clips: Clips, 
     assert read_plain(Path(rows[0]["output"])).video.codec == "ffv1"
     table: list[dict[str, Any]] = json.loads((target / "outcomes.json").read_text())
     assert [{key: str(value) for key, value in row.items()} for row in table] == rows
-    again = _run("surveillance", tmp_path / "recordings", "-o", target)
-    assert again.returncode == 3
+    again = recipe("surveillance", tmp_path / "recordings", "-o", target)
+    assert again.code == 3
     table = json.loads((target / "outcomes.json").read_text())
     assert [row["status"] for row in table] == ["done before"] * 3 + ["failed"] * 2
 
@@ -160,15 +194,15 @@ def test_the_preset_is_evidence_based(clips: Clips, tmp_path: Path) -> None:
     assert row["num_frames"] == 6
 
 
-def test_cameras_of_one_name_are_refused(clips: Clips, tmp_path: Path) -> None:
+def test_cameras_of_one_name_are_refused(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
     for place in ("east", "west"):
         (tmp_path / place / "gate").mkdir(parents=True)
-    done = _run("surveillance", tmp_path / "east", tmp_path / "west", "-o", tmp_path / "clips")
-    assert done.returncode == 2
-    assert "have the same name" in done.stderr
+    done = recipe("surveillance", tmp_path / "east", tmp_path / "west", "-o", tmp_path / "clips")
+    assert done.code == 2
+    assert "have the same name" in done.err
 
 
-def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "reels").mkdir()
     encode(tmp_path / "reels" / "a.mp4", scene(640, 64, 48), *X264)
     command = [sys.executable, str(ROOT / "pipelines" / "film_archive.py"), str(tmp_path / "reels")]
@@ -182,8 +216,8 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     assert process.returncode == 6, err
     assert err == "film_archive: stopped; the same command goes on from there\n"
     assert json.loads((tmp_path / "masters" / "batch.json").read_text())["counts"] == {"unfinished": 1}
-    done = _run("film_archive", tmp_path / "reels", "-o", tmp_path / "masters", "--set", "segment_frames=16")
-    assert done.returncode == 0, done.stderr
+    done = recipe("film_archive", tmp_path / "reels", "-o", tmp_path / "masters", "--set", "segment_frames=16")
+    assert done.code == 0, done.err
     manifest = json.loads((tmp_path / "masters" / "a.mov.vsr.json").read_text())
     assert sum(segment["reused"] for segment in manifest["segments"]) >= 3
 
@@ -243,7 +277,7 @@ def test_as_a_job_of_a_cluster(head: dict[str, int], reels: Path, tmp_path: Path
 def test_a_cluster_that_wants_a_token(head: dict[str, int], reels: Path, tmp_path: Path) -> None:
     address = f"127.0.0.1:{head['gcs']}"
     for environment in ({"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "wrong" * 4}):
-        done = _run("film_archive", reels, "-o", tmp_path / "masters", "--ray", address, **environment)
-        assert done.returncode == 5
-        assert done.stderr.startswith(f"film_archive: the Ray cluster at {address} does not let us in; if it wants")
-        assert len(done.stderr.splitlines()) == 1
+        done = _run_alone("film_archive", reels, "-o", tmp_path / "masters", "--ray", address, **environment)
+        assert done.code == 5
+        assert done.err.startswith(f"film_archive: the Ray cluster at {address} does not let us in; if it wants")
+        assert len(done.err.splitlines()) == 1

@@ -17,7 +17,7 @@ from plain_reader import read_plain
 import vsr
 from vsr.timeline import rescale
 
-_LARGE = 60_000_000  # luma samples in the whole file; larger ones are made smaller, what is compared here is the same
+_LARGE = 20_000_000  # luma samples in the whole file; larger ones are made smaller, what is compared here is the same
 
 
 def _folder() -> Path:

@@ -234,7 +234,7 @@ def _join(address: str | None, num_cpus: int) -> None:
         quiet |= {"num_cpus": num_cpus, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
         try:
             with _silenced():
-                ray.init("local", _node_ip_address="127.0.0.1", **quiet)  # not what somebody else runs here
+                ray.init(address="local", _node_ip_address="127.0.0.1", **quiet)  # whatever else runs on this machine
         except Exception as error:  # Ray raises just that where its processes do not come up in time
             raise MachineError(
                 f"Ray does not start on this machine: {_first_line(error)}; --workers 1 does without it"

@@ -15,6 +15,7 @@ from vsr.errors import UsageError, nearest
 from vsr.frames import PixelLayout
 from vsr.media.convert import compare_layouts
 from vsr.media.layouts import LAYOUTS
+from vsr.tables import table_of
 
 __all__ = ["CODECS", "CONTAINERS", "CodecSpec", "choose_codec", "choose_layout", "find_codec"]
 
@@ -157,7 +158,7 @@ _ROWS = (
     ),
 )
 
-CODECS: Mapping[str, CodecSpec] = MappingProxyType({row.name: row for row in _ROWS})
+CODECS: Mapping[str, CodecSpec] = table_of("codecs", _ROWS)
 """Every way to write video, by name, preferred ones first."""
 
 CONTAINERS: Mapping[str, str] = MappingProxyType(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
@@ -25,6 +25,7 @@ from vsr.networks.srcnn import SRCNN, recognise_srcnn
 from vsr.networks.srfbn import SRFBN, recognise_srfbn, srfbn_small
 from vsr.networks.srresnet import SRResNet, recognise_srresnet
 from vsr.networks.vdsr import VDSR, recognise_vdsr
+from vsr.tables import table_of
 
 __all__ = ["NETWORKS"]
 
@@ -67,16 +68,8 @@ def _row(
     )
 
 
-def _table(rows: Iterable[NetworkSpec]) -> Mapping[str, NetworkSpec]:
-    table: dict[str, NetworkSpec] = {}
-    for row in rows:
-        if row.name in table:
-            raise ValueError(f"two networks are called {row.name!r}")
-        table[row.name] = row
-    return MappingProxyType(table)
-
-
-NETWORKS: Mapping[str, NetworkSpec] = _table(
+NETWORKS: Mapping[str, NetworkSpec] = table_of(
+    "networks",
     [
         _row(
             "srcnn-9-1-5",
@@ -305,6 +298,6 @@ NETWORKS: Mapping[str, NetworkSpec] = _table(
             recognise=recognise_srfbn,
             value_range=255,
         ),
-    ]
+    ],
 )
 """Every architecture of our own, by name. What is not here is tried with spandrel (`vsr.networks.spandrel_models`)."""

@@ -138,7 +138,8 @@ def _input(output: Path, manifest: Mapping[str, Any], source: Path | None) -> Ch
     if recorded is None and path.parent.is_dir() and (path.is_dir() or is_numbered(path)):
         return _input_pictures(output, manifest, path)
     if recorded is None or not path.is_file():
-        return Check("input", True, f"not compared: {path} is not here" if recorded else "an image sequence")
+        where = manifest["input"]["path"]  # a URL, too
+        return Check("input", True, f"not compared: {where} is not here" if recorded else "an image sequence")
     if file_digest(path) == recorded:
         return Check("input", True, "SHA-256")
     return Check("input", False, f"{path} is not the file that was restored{_changed_input(output, manifest, path)}")

@@ -7,9 +7,8 @@ that `vsr.networks` can load is a method by its name or file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -21,6 +20,7 @@ from vsr.restorers.interpolate import Interpolate, InterpolateOptions
 from vsr.restorers.model import Model, ModelPart, is_network, settle_model
 from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions
 from vsr.restorers.per_frame import PerFrame, PerFrameOptions
+from vsr.tables import table_of
 
 __all__ = [
     "OPTION_TYPES",
@@ -63,16 +63,8 @@ def _bicubic(geometry: Geometry, options: InterpolateOptions, device: torch.devi
     return Interpolate(geometry, "bicubic", device)
 
 
-def _table(rows: Iterable[RestorerSpec[Any]]) -> Mapping[str, RestorerSpec[Any]]:
-    table: dict[str, RestorerSpec[Any]] = {}
-    for row in rows:
-        if row.name in table:
-            raise ValueError(f"two restorers are called {row.name!r}")
-        table[row.name] = row
-    return MappingProxyType(table)
-
-
-RESTORERS: Mapping[str, RestorerSpec[Any]] = _table(
+RESTORERS: Mapping[str, RestorerSpec[Any]] = table_of(
+    "restorers",
     [
         RestorerSpec(
             "multiframe",
@@ -83,7 +75,7 @@ RESTORERS: Mapping[str, RestorerSpec[Any]] = _table(
         ),
         RestorerSpec("lanczos", "resample with a 3-lobe Lanczos kernel", "interpolation", InterpolateOptions, _lanczos),
         RestorerSpec("bicubic", "resample with Keys' cubic, a = -0.5", "interpolation", InterpolateOptions, _bicubic),
-    ]
+    ],
 )
 """Every method by name."""
 

@@ -6,8 +6,7 @@ contract suite in ``tests/contracts/test_solvers.py`` then covers it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any
 
 from vsr.errors import UsageError, nearest
@@ -21,6 +20,7 @@ from vsr.solvers.irwsr import IrwsrOptions, solve_irwsr
 from vsr.solvers.l1_btv import L1BtvOptions, solve_l1_btv
 from vsr.solvers.l2 import L2Options, solve_l2
 from vsr.solvers.tsai_huang import TsaiHuangOptions, solve_tsai_huang
+from vsr.tables import table_of
 
 __all__ = [
     "DEFAULT_SOLVER",
@@ -35,16 +35,8 @@ DEFAULT_SOLVER = "huber-btv"
 """Name of the solver that suits most videos."""
 
 
-def _table(rows: Iterable[SolverSpec[Any]]) -> Mapping[str, SolverSpec[Any]]:
-    table: dict[str, SolverSpec[Any]] = {}
-    for row in rows:
-        if row.name in table:
-            raise ValueError(f"two solvers are called {row.name!r}")
-        table[row.name] = row
-    return MappingProxyType(table)
-
-
-SOLVERS: Mapping[str, SolverSpec[Any]] = _table(
+SOLVERS: Mapping[str, SolverSpec[Any]] = table_of(
+    "solvers",
     [
         SolverSpec(
             "huber-btv",
@@ -103,7 +95,7 @@ SOLVERS: Mapping[str, SolverSpec[Any]] = _table(
             InterlaceOptions,
             solve_interlace,
         ),
-    ]
+    ],
 )
 """Every solver by name."""
 
