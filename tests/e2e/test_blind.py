@@ -130,7 +130,15 @@ def test_zoom_and_original_in_a_browser(versions: tuple[Path, Path, Path], tmp_p
         window.key("o")
         sources = window.value("['left', 'right'].map((id) => document.getElementById(id).src)")
         assert sources[0] == sources[1] == _data(place)["pairs"][0]["pictures"]["reference"]
+        tree = [node for node in window.send("Accessibility.getFullAXTree")["nodes"] if not node.get("ignored")]
+        parts = [node for node in tree if node["role"]["value"] in ("button", "image")]
+        names = [part["name"]["value"] for part in parts]
+        assert [name for name in names if name.endswith("version")] == ["Left version", "Right version"]
+        assert {"Zoom in", "Zoom out", "1 Left is better", "2 No difference", "3 Right is better"} <= set(names)
+        [truth_button] = [part for part in parts if part["name"]["value"].endswith("Original")]
+        assert {"name": "pressed", "value": {"type": "tristate", "value": "true"}} in truth_button["properties"]
         window.key("1")
+        assert window.value("document.getElementById('truth').getAttribute('aria-pressed')") == "false"
         sources = window.value("['left', 'right'].map((id) => document.getElementById(id).src)")
         assert sources[0] != sources[1]
         assert window.problems == []

@@ -21,7 +21,7 @@ from vsr.report.comparison.records import METRICS, Comparison, Curve, Side
 from vsr.report.comparison.wanted import Wanted
 from vsr.timeline import format_seconds
 
-__all__ = ["Part", "Watch", "measure"]
+__all__ = ["Part", "Watch", "decoder_threads", "measure"]
 
 _AHEAD_FRAMES = 4
 _MOST_THREADS = 4
@@ -106,10 +106,13 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def decoder_threads(num_streams: int) -> int:
+    """Threads of each decoder where so many videos are read side by side; they decide speed alone."""
+    return min(_MOST_THREADS, max(1, len(os.sched_getaffinity(0)) // (num_streams + 1)))
+
+
 def _lumas(part: Part, code: LumaCode, damage: Damage, num_streams: int) -> Iterator[LumaFrame]:
-    cores = len(os.sched_getaffinity(0))
-    threads = min(_MOST_THREADS, max(1, cores // (num_streams + 1)))
-    return read_luma(part.info, code, damage, threads=threads, thumbnails=part.thumbnails)
+    return read_luma(part.info, code, damage, threads=decoder_threads(num_streams), thumbnails=part.thumbnails)
 
 
 def _groups(alignment: Alignment[LumaFrame], infos: Sequence[MediaInfo]) -> Iterator[tuple[LumaFrame, ...]]:
