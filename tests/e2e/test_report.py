@@ -123,7 +123,7 @@ def test_references_that_do_not_fit(run: Upscaled, tmp_path: Path) -> None:
         vsr.make_report(output, reference=film)
     short = encode(tmp_path / "short.mkv", scene(20, 96, 64), "-c:v", "ffv1")
     page = read_page(vsr.make_report(output, reference=short, frames=2, video=False))
-    assert "10 of 30 frames of A have no partner" in page.text
+    assert "10 of 30 frames of the input have no partner" in page.text
     assert "PSNR against the reference, dB" in page.text
     wide = encode(tmp_path / "wide.mkv", scene(30, 128, 64), "-c:v", "ffv1")
     page = read_page(vsr.make_report(output, reference=wide, frames=2, video=False))
@@ -280,7 +280,7 @@ def test_other_commands_outputs_are_refused_by_name(clips: Clips, tmp_path: Path
     vsr.export_frames(source, tmp_path / "frames" / "%06d.png", end=3)
     with pytest.raises(UsageError, match=r"frames as they were recorded.*vsr verify.*outputs of vsr upscale"):
         vsr.make_report(tmp_path / "frames" / "%06d.png")
-    vsr.still(source, tmp_path / "still.png", at="0.4s", frames=3)
+    vsr.still(source, tmp_path / "still.png", at="0.4s", roi=(24, 16, 32, 32), frames=2, scale=2, evidence=False)
     with pytest.raises(UsageError, match=r"a still picture.*--recompute"):
         vsr.make_report(tmp_path / "still.png")
 
