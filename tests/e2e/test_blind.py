@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,17 @@ def test_refusals(versions: tuple[Path, Path, Path], tmp_path: Path, call: Call)
         vsr.make_blind(dark, bright, tmp_path / "z.html", pairs=0)
 
 
+def test_the_documented_count_of_people(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    code = text.split("```python\n")[1].split("```")[0]
+    files = []
+    for number, counts in enumerate([{"a": 2, "b": 9, "same": 1}, *[{"a": 1, "b": 10, "same": 1}] * 5]):
+        files.append(tmp_path / f"{number}.json")
+        files[-1].write_text(json.dumps({"counts": counts}))
+    done = subprocess.run([sys.executable, "-c", code, *map(str, files)], capture_output=True, text=True, check=True)
+    assert done.stdout == "0 people for A, 6 for B, chance 0.031\n"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
 def test_choosing_in_a_browser(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -103,6 +116,7 @@ def test_choosing_in_a_browser(versions: tuple[Path, Path, Path], tmp_path: Path
         assert "secret-bright.mp4 4 times; no difference 1 times" in window.value(
             "document.getElementById('result').innerText"
         )
+        assert "with probability 0.13" in window.value("document.getElementById('result').innerText"), "2 / 2**4"
         window.value("document.getElementById('who').value = 'observer 7'")
         window.value("document.getElementById('save').click()")
         saved = json.loads(window.value("window.caught"))
