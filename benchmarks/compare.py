@@ -66,12 +66,15 @@ def make_versions(folder: Path, frames: int) -> tuple[Path, Path]:
 
 
 def decode_both(paths: tuple[Path, Path]) -> None:
-    """Each in a thread of its own, nothing else."""
+    """Each in a thread of its own, with the decoder threads that a comparison gives it, and nothing else."""
     from vsr.media.decode import Damage
     from vsr.media.reading import probe, view
+    from vsr.report.comparison.measure import decoder_threads
+
+    num_threads = decoder_threads(len(paths))
 
     def decode(path: Path) -> None:
-        for _ in view(probe(path), 1, Damage()):
+        for _ in view(probe(path), num_threads, Damage()):
             pass
 
     threads = [threading.Thread(target=decode, args=(path,)) for path in paths]

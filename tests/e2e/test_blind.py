@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,17 @@ def test_refusals(versions: tuple[Path, Path, Path], tmp_path: Path, call: Call)
         vsr.make_blind(dark, bright, tmp_path / "z.html", pairs=0)
 
 
+def test_the_documented_count_of_people(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    code = text.split("```python\n")[1].split("```")[0]
+    files = []
+    for number, counts in enumerate([{"a": 2, "b": 9, "same": 1}, *[{"a": 1, "b": 10, "same": 1}] * 5]):
+        files.append(tmp_path / f"{number}.json")
+        files[-1].write_text(json.dumps({"counts": counts}))
+    done = subprocess.run([sys.executable, "-c", code, *map(str, files)], capture_output=True, text=True, check=True)
+    assert done.stdout == "0 people for A, 6 for B, chance 0.031\n"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
 def test_choosing_in_a_browser(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -103,6 +116,7 @@ def test_choosing_in_a_browser(versions: tuple[Path, Path, Path], tmp_path: Path
         assert "secret-bright.mp4 4 times; no difference 1 times" in window.value(
             "document.getElementById('result').innerText"
         )
+        assert "with probability 0.13" in window.value("document.getElementById('result').innerText"), "2 / 2**4"
         window.value("document.getElementById('who').value = 'observer 7'")
         window.value("document.getElementById('save').click()")
         saved = json.loads(window.value("window.caught"))
@@ -130,7 +144,15 @@ def test_zoom_and_original_in_a_browser(versions: tuple[Path, Path, Path], tmp_p
         window.key("o")
         sources = window.value("['left', 'right'].map((id) => document.getElementById(id).src)")
         assert sources[0] == sources[1] == _data(place)["pairs"][0]["pictures"]["reference"]
+        tree = [node for node in window.send("Accessibility.getFullAXTree")["nodes"] if not node.get("ignored")]
+        parts = [node for node in tree if node["role"]["value"] in ("button", "image")]
+        names = [part["name"]["value"] for part in parts]
+        assert [name for name in names if name.endswith("version")] == ["Left version", "Right version"]
+        assert {"Zoom in", "Zoom out", "1 Left is better", "2 No difference", "3 Right is better"} <= set(names)
+        [truth_button] = [part for part in parts if part["name"]["value"].endswith("Original")]
+        assert {"name": "pressed", "value": {"type": "tristate", "value": "true"}} in truth_button["properties"]
         window.key("1")
+        assert window.value("document.getElementById('truth').getAttribute('aria-pressed')") == "false"
         sources = window.value("['left', 'right'].map((id) => document.getElementById(id).src)")
         assert sources[0] != sources[1]
         assert window.problems == []

@@ -184,6 +184,12 @@ def test_refusals(clips: Clips, tmp_path: Path) -> None:
         vsr.compare(clips("size_change"), clips("size_change"))
     with pytest.raises(UsageError, match="--every"):
         vsr.compare(plain, plain, every=0)
+    with pytest.raises(UsageError, match=r"only 2 of 30 frames .*film.mp4 24 fps"):
+        vsr.compare(plain, plain, film)
+    other = encode(tmp_path / "short.mp4", scene(12, 96, 64), *X264)
+    shorter = vsr.compare(plain, plain, other)
+    assert shorter.num_common == 12
+    assert [note.split(" frames")[0] for note in shorter.notes] == ["18 of 30", "18 of 30"]
     late = vsr.compare(plain, plain, offset=Fraction(1, 5))
     assert (late.num_common, late.ordinals[0]) == (25, (5, 0))
     with pytest.raises(UsageError, match="no common times"):

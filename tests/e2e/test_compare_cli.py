@@ -36,3 +36,7 @@ def test_errors_are_one_line(call: Call, clips: Clips, tmp_path: Path) -> None:
     assert (unclear.code, "neither a number" in unclear.one_line()) == (2, True)
     nowhere = call("compare", plain, plain, "--csv", tmp_path / "no" / "such.csv")
     assert (nowhere.code, "there is no folder" in nowhere.one_line()) == (5, True)
+    taken = call("compare", plain, plain, "--csv", plain)
+    assert (taken.code, "is what is read" in taken.one_line()) == (2, True)
+    figures = call("compare", plain, plain, "--blind", tmp_path / "page.html", "--vmaf", "--json")
+    assert (figures.code, "--vmaf, --json: a blind page has no figures" in figures.one_line()) == (2, True)

@@ -115,6 +115,22 @@ def test_the_reference_gives_curves(run: Upscaled, tmp_path: Path) -> None:
     assert not page.of("video")
 
 
+def test_references_that_do_not_fit(run: Upscaled, tmp_path: Path) -> None:
+    source = encode(tmp_path / "source.mp4", scene(30, 48, 32), *X264)
+    output, _ = run(source, scale=2)
+    film = encode(tmp_path / "film.mkv", scene(30, 96, 64), "-c:v", "ffv1", rate="24")
+    with pytest.raises(UsageError, match=r"only 2 of 30 frames.*24 fps"):
+        vsr.make_report(output, reference=film)
+    short = encode(tmp_path / "short.mkv", scene(20, 96, 64), "-c:v", "ffv1")
+    page = read_page(vsr.make_report(output, reference=short, frames=2, video=False))
+    assert "10 of 30 frames of the input have no partner" in page.text
+    assert "PSNR against the reference, dB" in page.text
+    wide = encode(tmp_path / "wide.mkv", scene(30, 128, 64), "-c:v", "ffv1")
+    page = read_page(vsr.make_report(output, reference=wide, frames=2, video=False))
+    assert "neither one size nor one shape" in page.text
+    assert "PSNR against the reference" not in page.text
+
+
 @pytest.mark.parametrize("change", ["gone", "other"])
 def test_without_its_input_the_output_is_shown_alone(run: Upscaled, clips: Clips, tmp_path: Path, change: str) -> None:
     source = tmp_path / "input.mp4"
@@ -227,7 +243,7 @@ def test_what_the_input_says_of_itself_is_handed_on(run: Upscaled, tmp_path: Pat
     assert "says of itself: vsr 0.1.0 dream: a generative model took part" in text
 
 
-def test_refusals(run: Upscaled, call: Call, tmp_path: Path) -> None:
+def test_refusals(run: Upscaled, call: Call, clips: Clips, tmp_path: Path) -> None:
     output, _ = run("plain", end=6)
     nowhere = call("report", output, "-o", tmp_path / "none" / "page.html")
     assert (nowhere.code, "there is no folder" in nowhere.one_line()) == (5, True)
@@ -239,6 +255,13 @@ def test_refusals(run: Upscaled, call: Call, tmp_path: Path) -> None:
         vsr.make_report(output, max_bytes=10)
     with pytest.raises(UsageError, match="is a folder"):
         vsr.make_report(output, tmp_path)
+    for taken in (output, clips("plain"), output.with_name("out.mp4.vsr.json")):
+        before = taken.read_bytes()
+        with pytest.raises(UsageError, match="name another file"):
+            vsr.make_report(output, taken)
+        assert taken.read_bytes() == before
+    with pytest.raises(MachineError, match="is not writable"):
+        vsr.make_report(output, "/proc/page.html")
     data = bytearray(output.read_bytes())
     data[len(data) // 2] ^= 1
     output.write_bytes(data)
@@ -257,7 +280,7 @@ def test_other_commands_outputs_are_refused_by_name(clips: Clips, tmp_path: Path
     vsr.export_frames(source, tmp_path / "frames" / "%06d.png", end=3)
     with pytest.raises(UsageError, match=r"frames as they were recorded.*vsr verify.*outputs of vsr upscale"):
         vsr.make_report(tmp_path / "frames" / "%06d.png")
-    vsr.still(source, tmp_path / "still.png", at="0.4s", frames=3)
+    vsr.still(source, tmp_path / "still.png", at="0.4s", roi=(24, 16, 32, 32), frames=2, scale=2, evidence=False)
     with pytest.raises(UsageError, match=r"a still picture.*--recompute"):
         vsr.make_report(tmp_path / "still.png")
 

@@ -45,11 +45,12 @@ def compare(
     from vsr.report.files import check_place, write_text
 
     if blind is not None:
+        _refuse({"--every": every > 1, "--vmaf": vmaf, "--exact": exact, "--json": json_, "--csv": csv is not None})
         place = api.make_blind(first, second, blind, reference, pairs=pairs, seed=seed, offset=_offset(offset), fps=fps)
         print(place)
         return
     if csv is not None:
-        check_place(csv)
+        check_place(csv, [first, second, *([reference] if reference is not None else [])])
     with step_counter(quiet=quiet or json_) as step:
         found = api.compare(
             first,
@@ -68,6 +69,14 @@ def compare(
         print(as_json(found))
     else:
         _print_tables(found)
+
+
+def _refuse(given: dict[str, bool]) -> None:
+    from vsr.errors import UsageError
+
+    names = [name for name, is_given in given.items() if is_given]
+    if names:
+        raise UsageError(f"{', '.join(names)}: a blind page has no figures; run vsr compare once more without --blind")
 
 
 def _offset(text: str | None) -> Fraction | Literal["start"] | None:

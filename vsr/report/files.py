@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from vsr.errors import MachineError, UsageError
@@ -11,15 +12,24 @@ from vsr.pipeline.sidecar import write_atomically
 __all__ = ["check_place", "write_text"]
 
 
-def check_place(path: Path) -> None:
-    """Refuse a name that cannot be written, before hours of work. Raises `MachineError` or `UsageError`."""
+def check_place(path: Path, sources: Iterable[Path] = ()) -> None:
+    """Refuse a name that cannot be written, or that is one of ``sources``, before hours of work.
+
+    Raises `MachineError` or `UsageError`.
+    """
     folder = path.absolute().parent
+    for source in sources:
+        if path.exists() and source.exists() and path.samefile(source):
+            raise UsageError(f"{path}: is what is read; name another file to write")
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; name a file")
     if not folder.is_dir():
         raise MachineError(f"{path}: there is no folder {folder}; make it first")
-    if not os.access(folder, os.W_OK):
-        raise MachineError(f"{path}: folder {folder} is not writable")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise MachineError(f"{path}: folder {folder} is not writable ({error.strerror or error})") from error
 
 
 def write_text(path: Path, text: str) -> None:

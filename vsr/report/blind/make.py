@@ -66,8 +66,8 @@ def make_blind_page(
     """
     if not 1 <= num_pairs <= 100:
         raise UsageError(f"a blind page shows 1 to 100 pairs, not {num_pairs}")
-    check_place(target)
     paths = [first, second, *([reference] if reference is not None else [])]
+    check_place(target, paths)
     infos = [probe(path, fps) for path in paths]
     groups = _spread(_common(infos, wanted or Wanted()), num_pairs)
     pictures = {

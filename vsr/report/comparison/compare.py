@@ -9,8 +9,9 @@ from pathlib import Path
 
 from vsr.media.reading import probe
 from vsr.report.comparison.made_from import assumed_degradation
-from vsr.report.comparison.measure import Part, measure
+from vsr.report.comparison.measure import measure
 from vsr.report.comparison.offsets import clock_offsets
+from vsr.report.comparison.part import Part
 from vsr.report.comparison.records import Comparison
 from vsr.report.comparison.wanted import Wanted
 

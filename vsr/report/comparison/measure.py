@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
@@ -16,12 +15,13 @@ from vsr.media.luma import LumaCode, LumaFrame, common_luma, read_luma
 from vsr.media.probe import MediaInfo
 from vsr.pipeline.overlap import Overlap
 from vsr.report.comparison.alignment import Alignment, Stray, tolerance
+from vsr.report.comparison.part import Part
 from vsr.report.comparison.plan import Plan
 from vsr.report.comparison.records import METRICS, Comparison, Curve, Side
 from vsr.report.comparison.wanted import Wanted
 from vsr.timeline import format_seconds
 
-__all__ = ["Part", "Watch", "measure"]
+__all__ = ["Watch", "decoder_threads", "measure"]
 
 _AHEAD_FRAMES = 4
 _MOST_THREADS = 4
@@ -29,19 +29,6 @@ _LEAST_SHARE = Fraction(1, 2)  # of the shortest video's frames that must have p
 
 Watch = Callable[[Sequence[LumaFrame]], None]
 """Sees every group of frames that belong together, measured or not."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One of the videos."""
-
-    name: str
-    """``A``, ``B`` or ``reference``."""
-    info: MediaInfo
-    offset: Fraction = Fraction(0)
-    """Seconds added to its times."""
-    thumbnails: bool = False
-    """Whether its frames come with small pictures for finding cuts."""
 
 
 def measure(
@@ -63,7 +50,7 @@ def measure(
     damages = [Damage() for _ in infos]
     with ExitStack() as stack:
         stack.enter_context(_one_thread())
-        plan = stack.enter_context(Plan([(part.name, part.info) for part in parts], code, wanted))
+        plan = stack.enter_context(Plan(parts, code, wanted))
         streams = [
             stack.enter_context(Overlap(_lumas(part, code, damage, len(parts)), _AHEAD_FRAMES, "luma"))
             for part, damage in zip(parts, damages, strict=True)
@@ -91,7 +78,13 @@ def measure(
         every=wanted.every,
         num_common=alignment.num_groups,
         ssim_grid=plan.ssim_grid,
-        notes=(*notes, *_code_notes(infos, code), *plan.notes, *_stray_notes(sides), *_damage_notes(infos, damages)),
+        notes=(
+            *notes,
+            *_code_notes(infos, code),
+            *plan.notes,
+            *_stray_notes(parts, sides),
+            *_damage_notes(infos, damages),
+        ),
     )
 
 
@@ -106,10 +99,13 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def decoder_threads(num_streams: int) -> int:
+    """Threads of each decoder where so many videos are read side by side; they decide speed alone."""
+    return min(_MOST_THREADS, max(1, len(os.sched_getaffinity(0)) // (num_streams + 1)))
+
+
 def _lumas(part: Part, code: LumaCode, damage: Damage, num_streams: int) -> Iterator[LumaFrame]:
-    cores = len(os.sched_getaffinity(0))
-    threads = min(_MOST_THREADS, max(1, cores // (num_streams + 1)))
-    return read_luma(part.info, code, damage, threads=threads, thumbnails=part.thumbnails)
+    return read_luma(part.info, code, damage, threads=decoder_threads(num_streams), thumbnails=part.thumbnails)
 
 
 def _groups(alignment: Alignment[LumaFrame], infos: Sequence[MediaInfo]) -> Iterator[tuple[LumaFrame, ...]]:
@@ -189,12 +185,12 @@ def _code_notes(infos: Sequence[MediaInfo], code: LumaCode) -> list[str]:
     return notes
 
 
-def _stray_notes(sides: Sequence[Side]) -> list[str]:
+def _stray_notes(parts: Sequence[Part], sides: Sequence[Side]) -> list[str]:
     notes = []
-    for side in sides:
+    for part, side in zip(parts, sides, strict=True):
         if side.first_unpaired is not None and side.last_unpaired is not None:
             between = f"{format_seconds(side.first_unpaired)} to {format_seconds(side.last_unpaired)}"
-            notes.append(f"{side.num_unpaired} of {side.num_frames} frames of {side.name} have no partner ({between})")
+            notes.append(f"{side.num_unpaired} of {side.num_frames} frames of {part.label} have no partner ({between})")
     return notes
 
 

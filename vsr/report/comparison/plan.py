@@ -8,9 +8,9 @@ from contextlib import ExitStack
 
 from vsr.errors import UsageError
 from vsr.media.luma import LumaCode, LumaFrame
-from vsr.media.probe import MediaInfo
 from vsr.media.vmaf import VmafRun
 from vsr.report.comparison.measures import Luma, PairMeter, RecordingMeter, SharpnessMeter, enlarged
+from vsr.report.comparison.part import Part
 from vsr.report.comparison.records import Curve
 from vsr.report.comparison.wanted import Wanted
 
@@ -24,14 +24,15 @@ class Plan:
     where A and B differ in size, the larger one also against the smaller one, as its recording.
     """
 
-    def __init__(self, named: Sequence[tuple[str, MediaInfo]], code: LumaCode, wanted: Wanted) -> None:
-        """``named``: one to three of ``A``, ``B``, ``reference``, in this order.
+    def __init__(self, parts: Sequence[Part], code: LumaCode, wanted: Wanted) -> None:
+        """``parts``: one to three of ``A``, ``B``, ``reference``, in this order.
 
         Raises `UsageError` where sizes do not fit each other, unless ``wanted.one_shape`` is False.
         """
         self._peak = code.peak
-        self._infos = [info for _, info in named]
-        self._keys = [name.lower() for name, _ in named]
+        self._parts = parts
+        self._infos = [part.info for part in parts]
+        self._keys = [part.name.lower() for part in parts]
         self._sizes = [(info.video.height, info.video.width) for info in self._infos]
         self._stack = ExitStack()
         self.notes: list[str] = []
@@ -81,12 +82,11 @@ class Plan:
             return [(1, 0, "")] if len(self._sizes) == 2 and self._sizes[0] == self._sizes[1] else []
         pairs = []
         for index in (0, 1):
-            name = self._keys[index].upper()
             if not self._fits(index, 2):
                 continue
             pairs.append((index, 2, self._keys[index]))
             if self._sizes[index] != self._sizes[2]:
-                self.notes.append(f"{name} is enlarged by bicubic to the size of the reference")
+                self.notes.append(f"{self._parts[index].label} is enlarged by bicubic to the size of the reference")
         return pairs
 
     def _fits(self, small: int, large: int) -> bool:

@@ -19,6 +19,7 @@ from vsr.media.display import is_tone_mapped
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe
 from vsr.observation.degradation import degradation_at
+from vsr.pipeline.manifest import manifest_path
 from vsr.report.encode import Encoded, data_uri, encode_pictures, jpeg, thumbnail
 from vsr.report.files import check_place, write_text
 from vsr.report.page.charts import Mark
@@ -88,10 +89,12 @@ def make_page(
     output is another file than it describes, `MachineError` where the page cannot be written.
     """
     wanted, place = options or PageOptions(), target or page_path(output)
-    check_place(place)
+    check_place(place, [output, manifest_path(output), *([reference] if reference is not None else [])])
     tell = on_step or (lambda stage, frames: None)
     manifest = restored_manifest(output)
     found = find_input(output, manifest)
+    if found.info is not None:
+        check_place(place, [found.info.path])
     info = probe(output)
     truth = probe(reference) if reference is not None else None
     notes = list(found.notes)

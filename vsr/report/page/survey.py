@@ -81,11 +81,11 @@ def survey(
 
     ``degradation``: how the method takes the input to have come about.
     """
-    parts = [Part("B", output, shift if source is not None else Fraction(0), thumbnails=True)]
+    parts = [Part("B", output, shift if source is not None else Fraction(0), thumbnails=True, called="the output")]
     if source is not None:
-        parts.insert(0, Part("A", source))
+        parts.insert(0, Part("A", source, called="the input"))
     if reference is not None:
-        parts.append(Part("reference", reference, shift if source is not None else Fraction(0)))
+        parts.append(Part("reference", reference, shift if source is not None else Fraction(0), called="the reference"))
     place = 1 if source is not None else 0
     watcher = _Watcher(place, 0 if source is not None else None, CutDetector(cut_threshold))
     comparison = measure(
