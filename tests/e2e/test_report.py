@@ -175,6 +175,12 @@ def test_awkward_sources(run: Upscaled, clip: str, extension: str, settings: dic
     assert len(after) == 3
     if clip == "rotated":
         assert [p.shape for p in (before[0], after[0])] == [(96, 64, 3), (192, 128, 3)]
+    if clip == "sar":
+        [video] = page.of("video")
+        aspect = vsr.probe(output).video.sample_aspect_ratio
+        assert aspect != 1
+        width, height = (int(video.attributes[name]) for name in ("width", "height"))
+        assert (width - 8) / 2 / height == pytest.approx(float(aspect) * 192 / 128, rel=0.02)
     if clip == "damaged":
         assert "damaged and were concealed" in page.text or "could not be decoded" in page.text
     if clip == "size_change":
@@ -183,6 +189,13 @@ def test_awkward_sources(run: Upscaled, clip: str, extension: str, settings: dic
         assert len(before) == 3
     if extension == "png":
         assert place == output.parent.with_name(f"{output.parent.name}.report.html")
+
+
+def test_a_part_of_the_input_is_named_as_such(run: Upscaled) -> None:
+    output, _ = run("damaged", end=8)
+    text = read_page(vsr.make_report(output, frames=2, video=False)).text
+    assert "Only a part of the input was asked for: " in text
+    assert " in the input, concealed by the decoder" in text
 
 
 def test_names_are_only_names(run: Upscaled, clips: Clips, tmp_path: Path) -> None:

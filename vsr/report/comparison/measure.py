@@ -83,7 +83,7 @@ def measure(
             *_code_notes(infos, code),
             *plan.notes,
             *_stray_notes(parts, sides),
-            *_damage_notes(infos, damages),
+            *_damage_notes(parts, damages),
         ),
     )
 
@@ -194,9 +194,9 @@ def _stray_notes(parts: Sequence[Part], sides: Sequence[Side]) -> list[str]:
     return notes
 
 
-def _damage_notes(infos: Sequence[MediaInfo], damages: Sequence[Damage]) -> list[str]:
+def _damage_notes(parts: Sequence[Part], damages: Sequence[Damage]) -> list[str]:
     return [
-        f"{info.path.name}: {damage.total} damaged places, concealed by the decoder"
-        for info, damage in zip(infos, damages, strict=True)
+        f"{damage.total} damaged place{'' if damage.total == 1 else 's'} in {part.label}, concealed by the decoder"
+        for part, damage in zip(parts, damages, strict=True)
         if damage.total
     ]

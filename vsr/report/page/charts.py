@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from vsr.timeline import format_seconds
 
@@ -65,18 +66,19 @@ def chart(
     marks: Sequence[Mark] = (),
     level: tuple[float, str] | None = None,
     from_zero: bool = False,
+    low_is_good: bool = False,
 ) -> Chart | None:
     """A chart from 0 to ``duration`` seconds; None where there is not one finite value.
 
     ``level`` is a value worth a line of its own, with its name. ``from_zero``: the axis begins at 0, so that values
-    which hardly differ look it.
+    which hardly differ look it. ``low_is_good``: the words name the greatest value instead of the least.
     """
     finite = [value for line in lines for value in line.values if value is not None and math.isfinite(value)]
     if not finite or duration <= 0:
         return None
     ticks = _ticks(min(0.0, *finite) if from_zero else min(finite), max(finite))
     frame = _Frame(duration, ticks[0], ticks[-1])
-    summary = "; ".join(_words(line, unit, decimals) for line in lines)
+    summary = "; ".join(_words(line, unit, decimals, low_is_good, duration) for line in lines)
     parts = [
         f'<svg class="chart" role="img" width="100%" height="{_HEIGHT}" aria-label="{escape(f"{title}: {summary}")}">',
         *_grid(frame, ticks),
@@ -216,13 +218,29 @@ def _value_at(line: Line, seconds: float) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _words(line: Line, unit: str, decimals: int) -> str:
+def _mean(line: Line, duration: float) -> float:
+    """Of the finite values; steps count by how long they hold."""
+    lengths = [1.0] * len(line.times)
+    if line.is_step:
+        lengths = [max(end - start, 1e-9) for start, end in pairwise([*line.times, duration])]
+    weighed = [
+        (value, length)
+        for value, length in zip(line.values, lengths, strict=True)
+        if value is not None and math.isfinite(value)
+    ]
+    return math.fsum(value * length for value, length in weighed) / math.fsum(length for _, length in weighed)
+
+
+def _words(line: Line, unit: str, decimals: int, low_is_good: bool, duration: float) -> str:
     known = [(v, t) for t, v in zip(line.times, line.values, strict=True) if v is not None and math.isfinite(v)]
     if not known:
         return f"{line.label}: no value"
-    mean = math.fsum(value for value, _ in known) / len(known)
-    least, at = min(known)
+    mean = _mean(line, duration)
+    worst, at = max(known, key=lambda point: point[0]) if low_is_good else min(known)
+    named = "greatest" if low_is_good else "least"
     suffix = f" {unit}" if unit else ""
     if line.is_step and len({f"{value:.{decimals}f}" for value, _ in known}) == 1:
         return f"{line.label}: {mean:.{decimals}f}{suffix} throughout"
-    return f"{line.label}: mean {mean:.{decimals}f}{suffix}, least {least:.{decimals}f}{suffix} at {format_seconds(at)}"
+    return (
+        f"{line.label}: mean {mean:.{decimals}f}{suffix}, {named} {worst:.{decimals}f}{suffix} at {format_seconds(at)}"
+    )

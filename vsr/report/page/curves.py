@@ -16,11 +16,12 @@ __all__ = ["report_charts"]
 _CONSISTENT_DB = 45.0
 """LR-PSNR from which results count as consistent (NTIRE 2021 challenge on the space of super-resolved images)."""
 _FINDINGS = {
-    "frames_used": ("Frames used", "", 1, 1.0, "frames that a pixel rests on"),
-    "residual_over_noise": ("Misfit", "", 2, 1.0, "difference from the input over its noise; 1 is what should be left"),
-    "noise_sigma": ("Noise and misregistration", "of 255", 2, 255.0, "standard deviation"),
-    "psf_sigma_px": ("Blur", "px", 2, 1.0, "standard deviation, in input pixels"),
+    "frames_used": ("Frames used: frames that a pixel rests on", "", 1, 1.0),
+    "residual_over_noise": ("Misfit: difference from the input over its noise; 1 is what should be left", "", 2, 1.0),
+    "noise_sigma": ("Noise and misregistration: standard deviation", "of 255", 2, 255.0),
+    "psf_sigma_px": ("Blur: standard deviation", "input px", 2, 1.0),
 }
+_MORE_IS_BETTER = {"frames_used"}
 _PAIR_TITLES = {
     "lr_psnr": "Agreement with the input: the output as stored, recorded again",
     "psnr": "PSNR against the reference",
@@ -97,13 +98,21 @@ def _finding_charts(
         return []
     starts = _segment_starts(pairs, segments)
     charts = []
-    for name, (label, unit, decimals, factor, summary) in _FINDINGS.items():
+    for name, (title, unit, decimals, factor) in _FINDINGS.items():
         values = [segment["findings"].get(name) for segment in segments]
         if any(value is not None for value in values):
             scaled = [None if value is None else factor * value for value in values]
             line = Line("output", starts, scaled, is_step=True)
-            title = f"{label}: {summary}"
-            drawn = chart(title, unit, [line], duration=duration, decimals=decimals, cuts=cuts, from_zero=True)
+            drawn = chart(
+                title,
+                unit,
+                [line],
+                duration=duration,
+                decimals=decimals,
+                cuts=cuts,
+                from_zero=True,
+                low_is_good=name not in _MORE_IS_BETTER,
+            )
             charts.append(drawn)
     return charts
 

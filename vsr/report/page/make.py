@@ -144,10 +144,17 @@ def _survey(
             raise
         notes.append(f"the input is not shown: {error}")
         result = go(None, truth)
-    notes += [note for note in result.comparison.notes if not note.startswith("luma of RGB")]
+    notes += _told(result.comparison.notes, is_part=any(manifest["span"].values()))
     if result.comparison.every > 1:
         notes.append(f"measured: one in {result.comparison.every} frames")
     return result
+
+
+def _told(notes: Sequence[str], *, is_part: bool) -> list[str]:
+    """What readers of a page need of a comparison's notes; ``is_part``: only a part of the input was restored."""
+    told = [note for note in notes if not note.startswith("luma of RGB")]
+    reason = "only a part of the input was asked for: "
+    return [reason + note if is_part and "frames of the input have no partner" in note else note for note in told]
 
 
 def _fit(gathered: Gathered, wanted: PageOptions, notes: list[str]) -> tuple[Encoded, bytes]:
@@ -267,7 +274,8 @@ class _Page:
             return None
         times = [format_seconds(excerpt.pairs[place].seconds) for place in (0, -1)]
         span = "the whole video" if excerpt.is_whole else f"{times[0]} to {times[1]}"
-        what = "A detail, pixel by pixel" if self.gathered.is_detail else "The whole picture"
+        by_pixel = ", pixel by pixel" if self.info.video.sample_aspect_ratio == 1 else ""
+        what = f"A detail{by_pixel}" if self.gathered.is_detail else "The whole picture"
         sides = (
             ": left the input enlarged by bicubic, right the output" if self.source is not None else " of the output"
         )

@@ -77,6 +77,7 @@ class _Maker:
     ) -> None:
         self._output, self._source, self._gathered, self._largest = output, source, gathered, largest
         self._box: Box | None = None
+        self._aspect = float(output.video.sample_aspect_ratio)
 
     def run(self, pairs: Sequence[Pair], picked: set[int], moving: set[int]) -> Iterator[tuple[Fraction, Picture]]:
         """Keeps the pictures of ``picked``; yields a picture of both versions for each of ``moving``."""
@@ -110,11 +111,10 @@ class _Maker:
     def _together(self, after: Frame, before: Frame | None) -> Picture:
         if self._box is None:
             self._box = self._choose(after)
-        panes = []
+        details = [displayed(after, self._output.video.color, self._box)]
         if before is not None and self._source is not None:
-            panes.append(upright(self._enlarged(before, self._source), self._output.video.display))
-        detail = displayed(after, self._output.video.color, self._box)
-        panes.append(upright(detail, self._output.video.display))
+            details.insert(0, self._enlarged(before, self._source))
+        panes = [upright(_square(detail, self._aspect), self._output.video.display) for detail in details]
         height, width = (size // 2 * 2 for size in panes[0].shape[:2])
         panes = [pane[:height, :width] for pane in panes]
         gap = np.zeros((height, _GAP, 3), np.uint8)
@@ -126,7 +126,8 @@ class _Maker:
     def _choose(self, after: Frame) -> Box:
         """The busiest part of the first frame, on even pixels."""
         picture = displayed(after, self._output.video.color)
-        height, width = min(picture.shape[0], _PANE_HEIGHT), min(picture.shape[1], _PANE_WIDTH)
+        most_height, most_width = int(_PANE_HEIGHT * min(1, self._aspect)), int(_PANE_WIDTH / max(1, self._aspect))
+        height, width = min(picture.shape[0], most_height), min(picture.shape[1], most_width)
         self._gathered.is_detail = (height, width) != picture.shape[:2]
         top, left = busiest_crop(picture, height, width) if min(picture.shape[:2]) > 1 else (0, 0)
         return Box(top // 4 * 4, left // 4 * 4, height, width)
@@ -140,6 +141,14 @@ class _Maker:
         part = displayed(before, video.color, Box(top, left, rows, columns))
         large = resized(part, full_h, full_w)
         return np.ascontiguousarray(large[skip_y : skip_y + box.height, skip_x : skip_x + box.width])
+
+
+def _square(picture: Picture, aspect: float) -> Picture:
+    """``picture`` with square pixels; ``aspect`` is the width of its own over their height."""
+    height, width = picture.shape[:2]
+    if aspect >= 1:
+        return resized(picture, height, max(1, round(width * aspect)))
+    return resized(picture, max(1, round(height / aspect)), width)
 
 
 def _span(start: int, length: int, small: int, large: int) -> tuple[int, int, int, int]:

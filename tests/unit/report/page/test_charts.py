@@ -71,3 +71,16 @@ def test_any_range_has_a_few_round_ticks_around_it(low: float, high: float) -> N
     assert values[0] <= low + 1e-9
     assert values[-1] >= high - 1e-9 * max(1, high)
     assert len(set(texts)) == len(texts)
+
+
+def test_constants_from_zero_and_the_worst_by_name() -> None:
+    flat = Line("output", [0, 2], [0.421, 0.422], is_step=True)
+    drawn = chart("Blur", "px", [flat], duration=4, decimals=2, from_zero=True)
+    assert drawn is not None
+    assert drawn.summary == "output: 0.42 px throughout"
+    ticks = [e.text for e in ET.fromstring(drawn.svg).iter("text") if e.get("class") == "tick"]
+    assert (ticks[0], ticks[-1]) == ("0.0", "0.6")
+    misfit = Line("output", [0, 3], [1.0, 5.0], is_step=True)
+    worst = chart("Misfit", "", [misfit], duration=4, decimals=1, low_is_good=True)
+    assert worst is not None
+    assert worst.summary == "output: mean 2.0, greatest 5.0 at 0:00:03.000"
