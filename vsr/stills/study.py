@@ -42,7 +42,6 @@ _LEAST_PX, _MOST_PX = 0.38, 0.6  # between these cameras lie; compressed motion 
 _LEAST_LEFT_OUT = 2
 _BOUND = 3.0  # standard deviations beyond which a misfit counts no more
 _CLEAR = 2.0  # standard errors by which one prediction is better than another
-_ALIKE = 1.0  # the same within which two are alike, and the smoother picture is taken
 _COVERED = 0.6  # of the fine pixels seen by some frame, from which a prior weaker than usual may be chosen
 _SPREAD = 0.618034  # of a turn: takes numbers in an order that spreads them evenly
 _STEPS = 24  # most steps of the search
@@ -149,11 +148,11 @@ def left_out(views: Sequence[View], reference: int, region: Box) -> list[int]:
     return sorted(held)
 
 
-def _is_worse(first: Tensor, second: Tensor, errors: float = _CLEAR) -> bool:
-    """Whether ``first`` predicts the frames worse than ``second``, by more than so many standard errors."""
+def _is_worse(first: Tensor, second: Tensor) -> bool:
+    """Whether ``first`` predicts the frames clearly worse than ``second``."""
     difference = first - second
     error = float(difference.std()) / math.sqrt(len(difference))
-    return float(difference.mean()) > errors * error
+    return float(difference.mean()) > _CLEAR * error
 
 
 def study(
@@ -274,9 +273,7 @@ def _vertex(looked: _LeftOut, place: Pair, fixed: int | None) -> float:
 
 
 def _best_prior(looked: _LeftOut, psf_px: float) -> tuple[float, dict[str, float]]:
-    """The greatest strength that predicts about as well as the best one for a blur, and what was tried."""
-    misfits = {_STRENGTHS[n]: looked.of(Imaging(psf_px, _STRENGTHS[n])) for n in looked.strengths}
-    tried = {f"{psf_px:.4f}/{value:g}": round(float(misfit.mean()) ** 0.5, 6) for value, misfit in misfits.items()}
-    best = min(misfits.values(), key=lambda misfit: float(misfit.mean()))
-    alike = [value for value, misfit in misfits.items() if not _is_worse(misfit, best, errors=_ALIKE)]
-    return max(alike), tried
+    """The strength with the least misfit for a blur, and what was tried."""
+    misfits = {_STRENGTHS[n]: float(looked.of(Imaging(psf_px, _STRENGTHS[n])).mean()) for n in looked.strengths}
+    tried = {f"{psf_px:.4f}/{value:g}": round(misfit**0.5, 6) for value, misfit in misfits.items()}
+    return min(misfits, key=misfits.__getitem__), tried
