@@ -28,14 +28,13 @@ from videos import encode
 
 Floats = NDArray[np.float64]
 
-CRFS = (20, 28)
+CRFS = (20, 23, 28)
 _X264 = ("-c:v", "libx264", "-preset", "medium", "-threads", "1")
 _MDSP = Path(os.environ.get("VSR_MDSP", Path(__file__).resolve().parents[2] / "shared" / "data" / "mdsp"))
 _SEQUENCES = {
     "text": ("text.avi", 10, None),
     "disk": ("disk.avi", 10, None),
     "eia": ("eia_lr.avi", 8, None),
-    "alpaca": ("alpaca.avi", 20, None),
 }
 _TEXTS = ("KV 58 HTN", "B8 03 DQO", "M1 74 WZS", "HG 26 EFX", "RU 90 CGJ", "3L 65 PYA", "S5 2Z 8B0", "QO 1I 7T4")
 
@@ -133,7 +132,7 @@ def beside(left: NDArray[Any], right: NDArray[Any], titles: tuple[str, str]) -> 
     page = Image.new("RGB", (2 * width + 12, height + 24), "white")
     for number, (picture, title) in enumerate(zip(pair, titles, strict=True)):
         place = number * (width + 12)
-        page.paste(picture.resize((width, height), Image.Resampling.NEAREST), (place, 24))
+        page.paste(picture.resize((width, height), Image.Resampling.BICUBIC), (place, 24))
         ImageDraw.Draw(page).text((place + 4, 5), title, fill="black", font=ImageFont.load_default(13))
     return page
 
@@ -169,7 +168,7 @@ def gallery(folder: Path) -> None:
         _page(path, folder / f"plate-{seed}.png", SCALE, at=0, roi=clip.roi)
     for name, (file, at, roi) in _SEQUENCES.items():
         if (_MDSP / file).is_file():
-            _page(_MDSP / file, folder / f"{name}.png", 4 if name != "alpaca" else 3, at=at, roi=roi)
+            _page(_MDSP / file, folder / f"{name}.png", SCALE, at=at, roi=roi)
         else:
             print(f"| {name} | not made: {_MDSP / file} is not here; set VSR_MDSP | | | | | | | |")
 

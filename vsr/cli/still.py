@@ -69,16 +69,25 @@ def still(
         _print_summary(made)
 
 
+def _reasons(reasons: list[str]) -> str:
+    """How many frames were left out for which kind of reason; figures in reasons are those of one frame."""
+    from collections import Counter
+
+    kinds = Counter(reason.partition(":")[0].partition(" by 0.")[0].rstrip("0123456789 ") for reason in reasons)
+    return "; ".join(f"{count} ({kind})" for kind, count in kinds.most_common())
+
+
 def _print_summary(made: Still) -> None:
     from vsr.cli.console import print_table
 
     record = made.record
     found, quality = record["found"], record["quality"]
-    left_out = [frame for frame in record["frames"] if not frame["used"]]
+    left_out = _reasons([frame["reason"] for frame in record["frames"] if not frame["used"]])
     rows = [
         ("still", f"{made.output}: {record['output']['width']}x{record['output']['height']}"),
         ("shows", f"frame {record['reference']['ordinal']} at {record['reference']['time']}"),
-        ("frames", f"{found['frames_used']} used, {found['frames_a_pixel']:.1f} a pixel; {len(left_out)} left out"),
+        ("frames", f"{found['frames_used']} used, {found['frames_a_pixel']:.1f} a pixel"),
+        *([("left out", left_out)] if left_out else []),
         ("motion", record["method"]["motion"]),
         ("blur", f"{found['psf_sigma_px']:.2f} px ({found['psf_from']})"),
         (

@@ -29,6 +29,8 @@ class HuberBtvOptions:
     """Times ``huber`` beyond which a sample is a defect and pulls ever less."""
     knee: float = 2.0
     """Standard deviations below which a difference between neighbours is smoothed as noise."""
+    least_sigma: float = 0.0
+    """Noise that is reckoned with at least, 0…1: what neither noise nor motion explains, such as compression."""
     radius: int = 2
     """Reach of the bilateral total variation, in pixels of x."""
     alpha: float = 0.7
@@ -62,7 +64,7 @@ def solve_huber_btv(observed: Observations, start: Tensor, options: HuberBtvOpti
     x, believed = start, observed.believed()
     for _ in range(options.outer_iterations):
         residual = observed.residual(x)
-        sigma = observed.sigma(residual)
+        sigma = max(options.least_sigma, observed.sigma(residual))
         weights = believed * robust_weights(residual, sigma, options.huber, options.defect)
         strength = options.regularization * (_CLEAN_STRENGTH + _NOISE_STRENGTH * sigma * sigma)
         penalty = prior.majorizer(x, strength / prior.total_weight, options.knee * sigma)

@@ -28,6 +28,7 @@ __all__ = ["Fused", "Imaging", "Part", "assembled", "fuse"]
 
 _SAMPLES = 1 << 14  # of each frame, evenly thinned, that tell its noise and brightness
 _LEAST_WEIGHT = 0.1
+_LEAST_SIGMA = 2.0 / 255  # frames that were compressed alike agree better with each other than with what was filmed
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Imaging:
 
     def options(self) -> HuberBtvOptions:
         """Of the default solver."""
-        return HuberBtvOptions(regularization=self.regularization)
+        return HuberBtvOptions(regularization=self.regularization, least_sigma=_LEAST_SIGMA)
 
 
 @dataclass

@@ -279,6 +279,8 @@ def _notes(info: MediaInfo, window: Window, candidates: Sequence[Candidate], sti
     if own.sharpness < _BLURRED and sharpest.number != own.number:
         record = window.frames[sharpest.number].record
         notes.append(f"the frame at this time is blurred; frame {record.ordinal} is sharper (--at {record.ordinal})")
+    if info.video.interlaced:
+        notes.append("the video is interlaced: each frame shows one of its fields, the lines between are interpolated")
     if info.video.display:
         notes.append(
             f"players turn this video by {info.video.display.rotation:g} degrees; region and still are unturned"

@@ -24,7 +24,7 @@ from vsr.stills.canvas import Canvas, View
 from vsr.stills.fusion import Imaging
 from vsr.stills.trust import trust_of_misfit
 
-__all__ = ["FIRST", "LEAST_FRAMES", "Study", "left_out", "study"]
+__all__ = ["FIRST", "LEAST_FRAMES", "Study", "coverage", "left_out", "study"]
 
 LEAST_FRAMES = 6
 """Frames from which something can be found by leaving some out."""
@@ -42,6 +42,7 @@ _LEAST_PX, _MOST_PX = 0.38, 0.6  # between these cameras lie; compressed motion 
 _LEAST_LEFT_OUT = 2
 _BOUND = 3.0  # standard deviations beyond which a misfit counts no more
 _CLEAR = 2.0  # standard errors by which one prediction is better than another
+_COVERED = 0.6  # of the fine pixels seen by some frame, from which a prior weaker than usual may be chosen
 _SPREAD = 0.618034  # of a turn: takes numbers in an order that spreads them evenly
 _STEPS = 24  # most steps of the search
 
@@ -77,6 +78,9 @@ class _LeftOut:
         first = canvas.median(views)
         self.start = find_solver(DEFAULT_SOLVER)(Observations(samples, model, inside), first, FIRST.options())
         residual = (samples - model.A(self.start)) * inside
+        least = 0 if coverage(views, canvas.region, canvas.scale) >= _COVERED else _USUAL_STRENGTH
+        self.strengths = range(least, len(_STRENGTHS))
+        """Numbers in `_STRENGTHS` that may be chosen: a weak prior leaves what no frame shows to chance."""
         self._sigma = residual_sigma(residual, inside)  # the same for all that is tried, as is the trust
         self._trust = inside * trust_of_misfit(residual, samples, self._sigma)
 
@@ -110,6 +114,19 @@ class _LeftOut:
             f"{_BLURS[blur]:.2f}/{_STRENGTHS[strength]:g}": round(float(misfits.mean()) ** 0.5, 6)
             for (blur, strength), misfits in self._known.items()
         }
+
+
+def coverage(views: Sequence[View], region: Box, scale: float) -> float:
+    """Share of the fine pixels within a frame pixel that some view samples, 0…1, over a few places of ``region``."""
+    cells = math.ceil(scale)
+    corners = region.corners()
+    x, y = (torch.cat([corners[n], torch.tensor([region.middle[n]], dtype=torch.float64)]) for n in (0, 1))
+    seen: list[set[tuple[int, int]]] = [set() for _ in range(x.numel())]
+    for view in views:
+        to_x, to_y = points_moved(view.motion, x, y)
+        for place, (column, row) in enumerate(zip(to_x.tolist(), to_y.tolist(), strict=True)):
+            seen[place].add((math.floor(column % 1 * cells), math.floor(row % 1 * cells)))
+    return sum(map(len, seen)) / (len(seen) * cells * cells)
 
 
 def left_out(views: Sequence[View], reference: int, region: Box) -> list[int]:
@@ -214,13 +231,13 @@ def _predicted(looked: _LeftOut, psf_px: float | None, strength: float | None) -
 
 def _downhill(looked: _LeftOut, fixed: int | None) -> Pair:
     """The pair with the least misfit that a descent over neighbouring pairs reaches."""
-    place = (_USUAL_BLUR, 0 if fixed is None else fixed)
+    place = (_USUAL_BLUR, looked.strengths[0] if fixed is None else fixed)
     for _ in range(_STEPS):
         near = [
             (place[0] + blur, place[1] + strength)
             for blur in (-1, 0, 1)
             for strength in ((-1, 0, 1) if fixed is None else (0,))
-            if 0 <= place[0] + blur < len(_BLURS) and 0 <= place[1] + strength < len(_STRENGTHS)
+            if 0 <= place[0] + blur < len(_BLURS) and (strength == 0 or place[1] + strength in looked.strengths)
         ]
         best = min(near, key=looked.misfit)
         if best == place:
@@ -234,7 +251,7 @@ def _best_strength(looked: _LeftOut, blur: int, start: int, fixed: int | None) -
     if fixed is not None:
         return fixed
     for _ in range(len(_STRENGTHS)):
-        near = [n for n in (start - 1, start, start + 1) if 0 <= n < len(_STRENGTHS)]
+        near = [n for n in (start - 1, start, start + 1) if n in looked.strengths]
         best = min(near, key=lambda n: looked.misfit((blur, n)))
         if best == start:
             break
@@ -257,8 +274,6 @@ def _vertex(looked: _LeftOut, place: Pair, fixed: int | None) -> float:
 
 def _best_prior(looked: _LeftOut, psf_px: float) -> tuple[float, dict[str, float]]:
     """The strength with the least misfit for a blur, and what was tried."""
-    misfits = [float(looked.of(Imaging(psf_px, value)).mean()) for value in _STRENGTHS]
-    tried = {
-        f"{psf_px:.4f}/{value:g}": round(misfit**0.5, 6) for value, misfit in zip(_STRENGTHS, misfits, strict=True)
-    }
-    return _STRENGTHS[min(range(len(misfits)), key=misfits.__getitem__)], tried
+    misfits = {_STRENGTHS[n]: float(looked.of(Imaging(psf_px, _STRENGTHS[n])).mean()) for n in looked.strengths}
+    tried = {f"{psf_px:.4f}/{value:g}": round(misfit**0.5, 6) for value, misfit in misfits.items()}
+    return min(misfits, key=misfits.__getitem__), tried
