@@ -14,11 +14,12 @@ from vsr.registration import Registration, reject_frames
 from vsr.stills.boxes import Box, points_moved
 from vsr.stills.tracking import Sighting
 
-__all__ = ["Candidate", "choose", "frame_noise", "sharpness"]
+__all__ = ["Candidate", "choose", "frame_noise", "sharpnesses", "slopes"]
 
 _SMOOTH = GaussianBlur(1.0, 1.0)
 _SLOPE_OF_NOISE = 0.159  # standard deviation of central differences of white noise of 1, seen through `_SMOOTH`
-_LEAST_SHARPNESS = 0.7  # of the reference frames' usual: less was shaken or out of focus
+_TELLING = 0.3  # of the slopes in the other direction: less tells nothing of blur
+_LEAST_SHARPNESS = 0.7  # of the frames' usual: less was shaken or out of focus
 _USUAL_PX = 0.25  # deviation of registration at which a frame counts half
 _NOISE_STEP = 4  # every so many rows and columns tell a frame's noise
 
@@ -52,14 +53,26 @@ def frame_noise(luma: Tensor) -> float:
     return 1.4826 * float(residual.median()) / 6 if residual.numel() else 0.0
 
 
-def sharpness(luma: Tensor, box: Box) -> float:
-    """Root mean square slope of ``luma`` ``(h, w)`` in ``box``, per pixel, without what its noise adds."""
+def slopes(luma: Tensor, box: Box) -> tuple[float, float]:
+    """Root mean square slopes down and across of ``luma`` ``(h, w)`` in ``box``, per pixel, less what noise adds."""
     smooth = _SMOOTH.A(luma)
     slope_y, slope_x = torch.zeros_like(smooth), torch.zeros_like(smooth)
     slope_y[1:-1] = (smooth[2:] - smooth[:-2]) / 2
     slope_x[:, 1:-1] = (smooth[:, 2:] - smooth[:, :-2]) / 2
-    energy = float((box.of(slope_y).square() + box.of(slope_x).square()).mean())
-    return math.sqrt(max(0.0, energy - 2 * (_SLOPE_OF_NOISE * frame_noise(luma)) ** 2))
+    noise = (_SLOPE_OF_NOISE * frame_noise(luma)) ** 2
+    down, across = (math.sqrt(max(0.0, float(box.of(s).square().mean()) - noise)) for s in (slope_y, slope_x))
+    return down, across
+
+
+def sharpnesses(found: Sequence[tuple[float, float] | None]) -> list[float]:
+    """How sharp frames with these `slopes` are, 1 is usual; 0 for None.
+
+    The direction that lost more counts, for motion blurs one alone, unless there is little to see in it.
+    """
+    seen = [pair for pair in found if pair is not None]
+    usual = [sorted(pair[axis] for pair in seen)[len(seen) // 2] if seen else 0.0 for axis in (0, 1)]
+    axes = [axis for axis in (0, 1) if usual[axis] > _TELLING * max(usual)]
+    return [0.0 if pair is None else min((pair[axis] / usual[axis] for axis in axes), default=1.0) for pair in found]
 
 
 def _place_of(box: Box, matrix: Tensor, size_yx: tuple[int, int]) -> Box:
@@ -86,12 +99,14 @@ def choose(
     sharpness, less for uncertain registration, decides.
     """
     size = (int(lumas[reference].shape[0]), int(lumas[reference].shape[1]))
-    shown = [
-        sharpness(luma, _place_of(box, sighting.registration.matrix, size)) if sighting.registration.converged else 0.0
-        for luma, sighting in zip(lumas, sightings, strict=True)
-    ]
-    seen = sorted(value for value, sighting in zip(shown, sightings, strict=True) if sighting.registration.converged)
-    usual = seen[len(seen) // 2] or 1.0
+    shown = sharpnesses(
+        [
+            slopes(luma, _place_of(box, sighting.registration.matrix, size))
+            if sighting.registration.converged
+            else None
+            for luma, sighting in zip(lumas, sightings, strict=True)
+        ]
+    )
     judged = reject_frames(
         [sighting.registration for sighting in sightings], noise_floor=max(frame_noise(luma) for luma in lumas)
     )
@@ -100,18 +115,17 @@ def choose(
         reason = rejection.reason
         if not reason and repeats[number] is not None:
             reason = f"it repeats frame {repeats[number]}"
-        if not reason and shown[number] < _LEAST_SHARPNESS * usual:
-            reason = f"the region is blurred: {shown[number] / usual:.2f} of the usual sharpness"
+        if not reason and shown[number] < _LEAST_SHARPNESS:
+            reason = f"the region is blurred: {shown[number]:.2f} of the usual sharpness"
         reasons.append("" if number == reference else reason)
     worth = [
-        shown[n] / usual / (1 + (sighting.registration.deviation_px / _USUAL_PX) ** 2)
-        for n, sighting in enumerate(sightings)
+        shown[n] / (1 + (sighting.registration.deviation_px / _USUAL_PX) ** 2) for n, sighting in enumerate(sightings)
     ]
     worth[reference] = math.inf
     good = sorted((n for n, reason in enumerate(reasons) if not reason), key=lambda n: (-worth[n], n))
     for number in good[most:]:
         reasons[number] = f"{most} others promise more"
     return [
-        Candidate(n, sighting.registration, sighting.steps, shown[n] / usual, reasons[n])
+        Candidate(n, sighting.registration, sighting.steps, shown[n], reasons[n])
         for n, sighting in enumerate(sightings)
     ]

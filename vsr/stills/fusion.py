@@ -8,7 +8,7 @@ sharpened, and nothing ghosts. Large regions are solved in parts; what concerns 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -138,11 +138,15 @@ class _Rounds:
         self.sigma = 0.0
         self.sigmas = [0.0] * len(views)
 
-    def run(self, sums: MotionSums, *, solve: bool, move: bool) -> None:
-        """One round; ``sums`` is filled. Without ``solve`` only the motions improve, without ``move`` they do not."""
+    def run(self, sums: MotionSums, *, solve: bool, move: bool) -> Iterator[float]:
+        """One round; ``sums`` is filled. Without ``solve`` only the motions improve, without ``move`` they do not.
+
+        Gives the share of the round that is done after each part; to be gone through to the end.
+        """
         statistics = _Statistics.empty(len(self.views))
-        for part in self.parts:
+        for number, part in enumerate(self.parts):
             self._improve(part, sums, statistics, solve)
+            yield (number + 1) / len(self.parts)
         self._learn(statistics)
         if move:
             moved = sums.improved([view.motion for view in self.views])
@@ -227,12 +231,13 @@ def fuse(
     *,
     rounds: int,
     parts: list[Part] | None = None,
-    on_round: Callable[[int], None] = lambda number: None,
+    on_share: Callable[[float], None] = lambda share: None,
 ) -> Fused:
     """The picture of ``region`` of frame ``reference`` (a `View.number`) from all ``views``, that frame among them.
 
     ``scale`` fine pixels a frame pixel. ``parts`` is where to start, by default the median of the frames. Motions
-    are refined as ``model`` allows. A fixed number of ``rounds``; in the views' precision.
+    are refined as ``model`` allows. A fixed number of ``rounds``; in the views' precision. ``on_share`` is told the
+    share that is done, 0…1.
     """
     if parts is None:
         parts = [Part(canvas, canvas.median(views)) for canvas in tiles(region, scale)]
@@ -240,8 +245,8 @@ def fuse(
     sums = MotionSums.empty(region, model, len(views))
     for number in range(rounds):
         sums = MotionSums.empty(region, model, len(views))
-        state.run(sums, solve=True, move=number < rounds - 1)
-        on_round(number)
+        for done in state.run(sums, solve=True, move=number < rounds - 1):
+            on_share((number + done) / rounds)
     return Fused(
         parts=state.parts,
         views=tuple(state.views),

@@ -119,10 +119,9 @@ def _fixed_threads(count: int) -> Iterator[None]:
 
 
 def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOptions, on_step: OnStep) -> Made:
-    on_step("following", None)
     dtype = torch.float64 if options.evidence else torch.float32
     lumas = [luma_of(grabbed, dtype) for grabbed in window.frames]
-    model, sightings = _follow(lumas, window.reference, region, options)
+    model, sightings = _follow(lumas, window.reference, region, options, lambda share: on_step("following", share))
     candidates = choose(lumas, sightings, _repeats(window), window.reference, region, options.frames)
     views = [View(c.number, lumas[c.number], c.registration.matrix) for c in candidates if c.is_used]
     first, candidates = _first(views, candidates, window.reference, region, options, model, on_step)
@@ -139,7 +138,7 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
         chosen.model,
         rounds=_LAST_ROUNDS,
         parts=chosen.parts,
-        on_round=lambda number: on_step("reconstructing", (number + 1) / _LAST_ROUNDS),
+        on_share=lambda share: on_step("reconstructing", share),
     )
     frame = coloured(fused, window.frames, region, options.scale, info.video.color)
     still = _stillness(fused, region)
@@ -158,13 +157,17 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
 
 
 def _follow(
-    lumas: Sequence[torch.Tensor], reference: int, region: Box, options: StillOptions
+    lumas: Sequence[torch.Tensor],
+    reference: int,
+    region: Box,
+    options: StillOptions,
+    on_share: Callable[[float], None],
 ) -> tuple[MotionModel, list[Sighting]]:
     """The region in all frames; as a shift where it is too plain for more."""
     model: MotionModel = "translation" if options.motion == "translation" else "affine"
-    sightings = Tracker(lumas, reference, region, model).sightings()
+    sightings = Tracker(lumas, reference, region, model).sightings(on_share)
     if options.motion == "auto" and sum(s.registration.converged for s in sightings) <= len(lumas) // 2:
-        shifted = Tracker(lumas, reference, region, "translation").sightings()
+        shifted = Tracker(lumas, reference, region, "translation").sightings(on_share)
         if sum(s.registration.converged for s in shifted) > sum(s.registration.converged for s in sightings):
             return "translation", shifted
     return model, sightings
@@ -200,7 +203,7 @@ def _first(
         imaging,
         model,
         rounds=_FIRST_ROUNDS,
-        on_round=lambda number: on_step("first picture", (number + 1) / _FIRST_ROUNDS),
+        on_share=lambda share: on_step("first picture", share),
     )
     limit = _WORSE_THAN_USUAL * fused.sigma
     bad = {
@@ -223,7 +226,6 @@ def _first(
 def _with_model(first: Fused, reference: int, region: Box, options: StillOptions, on_step: OnStep) -> Fused:
     """The picture with the kind of motion that the options name, or that the frames give reason for (Schwarz 1978)."""
     if options.motion == "homography" or (options.motion == "auto" and first.model == "affine"):
-        on_step("choosing the motion", None)
         freer = fuse(
             first.views,
             reference,
@@ -233,6 +235,7 @@ def _with_model(first: Fused, reference: int, region: Box, options: StillOptions
             "homography",
             rounds=_CHOICE_ROUNDS,
             parts=first.parts,
+            on_share=lambda share: on_step("choosing the motion", share / 2),
         )
         if options.motion == "homography":
             return freer
@@ -245,6 +248,7 @@ def _with_model(first: Fused, reference: int, region: Box, options: StillOptions
             "affine",
             rounds=_CHOICE_ROUNDS,
             parts=first.parts,
+            on_share=lambda share: on_step("choosing the motion", (1 + share) / 2),
         )
         sigma, each = min(freer.sigma, same.sigma), first.num_samples / len(first.views)
         more = num_parameters("homography") - num_parameters("affine")

@@ -9,7 +9,7 @@ on from the predicted place.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,8 +62,8 @@ class Tracker:
         inner = Box(box.x - self.surroundings.x, box.y - self.surroundings.y, box.width, box.height)
         inner.of(self._weights).fill_(1.0)
 
-    def sightings(self) -> list[Sighting]:
-        """The region in every frame, in their order."""
+    def sightings(self, on_share: Callable[[float], None] = lambda share: None) -> list[Sighting]:
+        """The region in every frame, in their order; ``on_share`` is told the share that is done, 0…1."""
         nothing = Registration(torch.eye(3, dtype=torch.float64), self._model, True, 1.0, 0.0, 0.0)
         own = Sighting(self._reference, nothing, 0)
         found = {self._reference: own}
@@ -73,6 +73,7 @@ class Tracker:
             for number in range(self._reference + direction, stop, direction):
                 seen = self._see(number, last, self._velocity(last, before))
                 found[number] = seen
+                on_share(len(found) / len(self._lumas))
                 if seen.registration.converged:
                     last, before = seen, last
         return [found[number] for number in range(len(self._lumas))]

@@ -1,0 +1,65 @@
+"""Blur and smoothness by prediction: what is left out, what the frames cover, and a known blur found."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from plates import film
+
+from vsr.stills.boxes import Box, moved_by
+from vsr.stills.canvas import View
+from vsr.stills.study import coverage, left_out, study
+
+REGION = Box(10, 10, 24, 16)
+
+
+def _views(shifts: list[tuple[float, float]]) -> list[View]:
+    luma = torch.zeros(40, 48, dtype=torch.float64)
+    return [View(n, luma, moved_by(dx, dy)) for n, (dx, dy) in enumerate(shifts)]
+
+
+def test_coverage_counts_cells_of_the_pixel() -> None:
+    assert coverage(_views([(0, 0), (3, -2)]), REGION, 2.0) == pytest.approx(1 / 4)
+    assert coverage(_views([(0, 0), (0.5, 0), (0, 0.5), (0.5, 0.5)]), REGION, 2.0) == 1.0
+    assert coverage(_views([(n / 4, m / 4) for n in range(4) for m in range(2)]), REGION, 4.0) == pytest.approx(1 / 2)
+
+
+def test_frames_that_sample_alike_are_left_out_together() -> None:
+    shifts = [
+        (0.0, 0.0),
+        (1.0, 0.0),
+        (0.3, 0.4),
+        (1.3, 0.4),
+        (0.6, 0.1),
+        (2.6, 1.1),
+        (0.8, 0.7),
+        (0.1, 0.8),
+        (0.4, 0.9),
+    ]
+    held = left_out(_views(shifts), 0, REGION)
+    assert held
+    assert len(held) <= len(shifts) / 3
+    assert 0 not in held
+    assert 1 not in held
+    for pair in ((2, 3), (4, 5)):
+        assert (pair[0] in held) == (pair[1] in held)
+
+
+def test_given_values_stay() -> None:
+    found = study(_views([(0, 0)]), 0, REGION, 2.0, 0.5, 2.0)
+    assert (found.imaging.psf_sigma_px, found.imaging.regularization) == (0.5, 2.0)
+    assert (found.psf_from, found.strength_from) == ("given", "given")
+
+
+@pytest.mark.slow
+def test_a_usual_camera_is_taken_for_one() -> None:
+    clip = film(16, noise=4.0)
+    x, y, width, height = clip.roi
+    views = []
+    for number, (frame, pose) in enumerate(zip(clip.frames, clip.poses, strict=True)):
+        motion = torch.linalg.inv(torch.from_numpy(pose))
+        views.append(View(number, torch.from_numpy(frame[..., 0] / 255.0), motion / motion[2, 2]))
+    found = study(views, 0, Box(x, y, width, height), 3.0, None, None)
+    assert 0.4 <= found.imaging.psf_sigma_px <= 0.5
+    assert found.imaging.regularization <= 1.0
+    assert len(found.tried) >= 5
