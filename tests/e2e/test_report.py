@@ -233,6 +233,7 @@ def test_evidence_is_said_plainly(run: Upscaled, evidence: str, generative: bool
     assert all(title in text for title in ("Frames used", "Noise and misregistration"))
 
 
+@pytest.mark.slow
 def test_pictures_make_room_and_the_video_goes_first_out(run: Upscaled, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (14, 180, 320, 3)).astype(np.uint8)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vsr.observation.axes import AxisMap, apply_axes, apply_axes_adjoint, apply_axis
+from vsr.observation.bands import BandedAxes
 from vsr.observation.degradation import blur_radius, degradation_at
 from vsr.observation.operator import check_picture
 from vsr.observation.resample import KERNELS, axis_taps
@@ -90,6 +91,10 @@ class Recording:
             for first in range(0, width, _STRIP_COLUMNS)
         ]
         return apply_axis(torch.cat(strips, -1), self._across, -1)
+
+    def banded(self) -> BandedAxes:
+        """`A` of ``(H, W)`` float32 pictures in a fraction of the time, up to rounding; for measuring many frames."""
+        return BandedAxes(self._down, self._across)
 
     def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``(..., h, w)`` to ``(..., H, W)``."""

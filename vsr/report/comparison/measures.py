@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vsr.metrics.sampled_ssim import SampledSsim
 from vsr.metrics.sums import energy, errors, psnr_from_sum, rms_slope, sum_of_squares
+from vsr.observation.bands import BandedAxes
 from vsr.observation.recording import Recording
 from vsr.observation.resample import resample
 from vsr.report.comparison.records import Curve
@@ -118,15 +119,17 @@ class RecordingMeter:
         self._bicubic = _recording(large, small, "BI")
         self._assumed = _recording(large, small, assumed) if assumed not in (None, "BI") else None
         self._by_model = _PsnrTrack("model_lr_psnr", about, peak)
+        self._large = np.empty(large, np.float32)
 
     def add(self, restored: Luma, recorded: Luma) -> None:
         """The next pair."""
-        large, small = _as_float(restored), recorded.astype(np.float32)
-        error = self._bicubic.A(large).numpy() - small
+        np.copyto(self._large, restored)
+        large, small = torch.from_numpy(self._large), recorded.astype(np.float32, copy=False)
+        error = self._bicubic(large).numpy() - small
         self._level.add(energy(error), error.size)
         self._change.add(error)
         if self._assumed is not None:
-            self._by_model.add(energy(self._assumed.A(large).numpy() - small), error.size)
+            self._by_model.add(energy(self._assumed(large).numpy() - small), error.size)
 
     def curves(self) -> list[Curve]:
         """LR-PSNR by the model, if it is another one than bicubic; LR-PSNR and LR temporal PSNR."""
@@ -134,8 +137,8 @@ class RecordingMeter:
         return [*own, self._level.curve(), self._change.curve()]
 
 
-def _recording(large: Size, small: Size, name: str | None) -> Recording:
-    return Recording(large, small, name or "BI", (large[0] / small[0], large[1] / small[1]))
+def _recording(large: Size, small: Size, name: str | None) -> BandedAxes:
+    return Recording(large, small, name or "BI", (large[0] / small[0], large[1] / small[1])).banded()
 
 
 class SharpnessMeter:
