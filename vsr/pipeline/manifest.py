@@ -120,6 +120,7 @@ def write_manifest(
                 "key": result.key,
                 "sha256": result.digest,
                 "findings": dict(result.findings),
+                "curves": canonical(result.curves),
                 "seconds": result.seconds,
                 "worker": result.worker,
                 "reused": result.reused,

@@ -15,7 +15,8 @@ import os
 import platform
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib.metadata import version
@@ -70,6 +71,8 @@ class SegmentResult:
     """Who made it."""
     findings: Mapping[str, float] = field(default_factory=dict)
     """Means over its pictures of what the restorer learnt, by name; see `vsr.restorers.findings`."""
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """The same picture by picture, where it changes."""
     reused: bool = False
     """Whether it was found finished."""
 
@@ -102,6 +105,8 @@ def canonical(value: Any) -> Any:
         return {str(key): canonical(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [canonical(item) for item in value]
+    if isinstance(value, array):
+        return value.tolist()
     if isinstance(value, Fraction):
         return f"{value.numerator}/{value.denominator}"
     if isinstance(value, Path):
@@ -205,6 +210,7 @@ def load_result(work: WorkFolder, index: int, key: str) -> SegmentResult | None:
         if data["key"] != key or file_digest(paths.media) != data["digest"]:
             return None
         packets = PacketTable.from_rows(data.pop("packets"))
-        return SegmentResult(**{**data, "packets": packets, "reused": True})
-    except (OSError, ValueError, KeyError, TypeError):
+        curves = {name: array("d", values) for name, values in data.pop("curves").items()}
+        return SegmentResult(**{**data, "packets": packets, "curves": curves, "reused": True})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # missing, half-written by other hands, or of another version: it is made again

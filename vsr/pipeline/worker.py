@@ -40,7 +40,7 @@ from vsr.pipeline.sidecar import (
 from vsr.pipeline.storage import WorkFolder
 from vsr.restorers import Restorer, find_restorer
 from vsr.restorers.agreement import consistency_of, watched
-from vsr.restorers.findings import Means
+from vsr.restorers.findings import Findings
 from vsr.timeline import Segment
 
 __all__ = [
@@ -161,16 +161,16 @@ class SegmentWorker:
             raise
         return partial(self._finish, planned, key, paths, temporary, sink, began, findings)
 
-    def _feed(self, planned: PlannedSegment, sink: SegmentSink) -> Generator[int, None, dict[str, float]]:
-        """Decode, restore and encode side by side; returns the means of what the restorer found."""
+    def _feed(self, planned: PlannedSegment, sink: SegmentSink) -> Generator[int, None, Findings]:
+        """Decode, restore and encode side by side; returns what the restorer found."""
         depth = 1 if self._are_large else _QUEUE_FRAMES
         with Overlap(self.restored(planned), depth, "restore") as restored:
-            means = Means()
+            findings = Findings()
             for count, made in enumerate(restored, 1):
                 sink.write(made.pixels(), made.pts)
-                means.add(made.findings)
+                findings.add(made.findings)
                 yield count
-        return means.read()
+        return findings
 
     @property
     def _are_large(self) -> bool:
@@ -203,7 +203,7 @@ class SegmentWorker:
         temporary: Path,
         sink: SegmentSink,
         began: float,
-        findings: Mapping[str, float],
+        findings: Findings,
     ) -> SegmentResult:
         """Drain the encoder, check what it made, and give the file its name; the sidecar comes last."""
         try:
@@ -222,7 +222,8 @@ class SegmentWorker:
             packets=packets,
             digest=file_digest(paths.media),
             seconds=round(time.monotonic() - began, 3),
-            findings=findings,
+            findings=findings.means(),
+            curves=findings.curves(),
             worker=f"{socket.gethostname()}:{os.getpid()}",
         )
         with _writing(self._work):

@@ -10,6 +10,7 @@ and besides, for multi-frame reconstruction:
 
 - ``noise_sigma``: standard deviation of noise and misregistration, 0…1;
 - ``frames_used``: frames that a pixel rests on, 1 for the frame alone;
+- ``confidence``: mean trust in the samples of the frames around it, 0…1, 0 where there are none;
 - ``sample_spread_px``: how far neighbours' samples lie from the frame's own grid, in input pixels;
 - ``psf_sigma_px``: the blur assumed, in input pixels;
 - ``evenly_weighed``: 1 where the shot's frames were found too aliased or sharpened to lead, else 0.
@@ -17,11 +18,12 @@ and besides, for multi-frame reconstruction:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 
 from vsr.observation.limits import supported_scale
 
-__all__ = ["Means", "describe_findings", "mean_findings"]
+__all__ = ["Findings", "Means", "describe_findings", "mean_findings"]
 
 _STILL_PX = 0.06  # sample spread below which frames bring no new samples
 _MOSTLY = 0.5
@@ -44,6 +46,34 @@ class Means:
     def read(self) -> dict[str, float]:
         """The means, to 6 digits."""
         return {name: float(f"{total / self._counts[name]:.6g}") for name, total in self._totals.items()}
+
+
+class Findings:
+    """What was learnt of a segment, picture after picture: means and curves."""
+
+    def __init__(self) -> None:
+        self._means = Means()
+        self._columns: dict[str, array[float]] = {}
+        self._count = 0
+
+    def add(self, findings: Mapping[str, float]) -> None:
+        """Take the next picture's numbers."""
+        self._means.add(findings)
+        for name, value in findings.items():
+            self._columns.setdefault(name, array("d")).append(float(f"{value:.4g}"))
+        self._count += 1
+
+    def means(self) -> dict[str, float]:
+        """See `Means`."""
+        return self._means.read()
+
+    def curves(self) -> dict[str, Sequence[float]]:
+        """To 4 digits, the numbers that every picture has and that are not always the same."""
+        return {
+            name: column
+            for name, column in self._columns.items()
+            if len(column) == self._count and min(column) < max(column)
+        }
 
 
 def mean_findings(parts: Iterable[tuple[int, Mapping[str, float]]]) -> dict[str, float]:

@@ -273,6 +273,7 @@ class MultiFrame:
         return {
             "noise_sigma": made.noise_sigma,
             "frames_used": made.frames_used,
+            "confidence": made.confidence,
             "sample_spread_px": made.sample_spread_px,
             "psf_sigma_px": self._psf_sigma_px,
             "evenly_weighed": float(self._weighing is EVEN),

@@ -104,6 +104,8 @@ class Reconstruction:
     """Standard deviation of noise and misregistration of trusted samples, 0…1."""
     frames_used: float
     """Frames that a pixel rests on, averaged over the picture; 1 is the frame alone."""
+    confidence: float
+    """Mean trust in the samples of the neighbours, 0…1; 0 where there are none."""
     sample_spread_px: float
     """Mean distance of neighbours' trusted samples from the frame's own grid, in its pixels: 0 brings nothing new."""
 
@@ -265,5 +267,6 @@ def reconstruct(
         if belief is not None:
             observed = replace(observed, expected_weight=weighing.carried_weight * sigma * sigma * belief)
         x = _in_strips(observed, x, solve)
-    used = 1.0 + float(trust[1:].sum(0).mean()) if neighbours else 1.0
-    return Reconstruction(x, sigma, used, _sample_spread(observed.model, trust, imaging))
+    confidence = float(trust[1:].mean()) if neighbours else 0.0
+    used = 1.0 + len(neighbours) * confidence
+    return Reconstruction(x, sigma, used, confidence, _sample_spread(observed.model, trust, imaging))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -117,6 +118,7 @@ def _stored(folder: Path, key: str = "k" * 64) -> tuple[SegmentPaths, SegmentRes
     paths.media.write_bytes(b"segment bytes")
     packets = PacketTable.of([PacketTimes(-5, is_key=True, size=7), PacketTimes(0, is_key=False, size=6)])
     result = SegmentResult(3, key, 10, 12, packets, file_digest(paths.media), 0.5, "here")
+    result = replace(result, findings={"noise_sigma": 0.015}, curves={"noise_sigma": array("d", [0.01, 0.02])})
     store_result(WorkFolder(folder), result)
     return paths, result
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsr.observation.limits import supported_scale
-from vsr.restorers.findings import Means, describe_findings, mean_findings
+from vsr.restorers.findings import Findings, Means, describe_findings, mean_findings
 
 FOUND = {"noise_sigma": 0.02, "frames_used": 5.0, "sample_spread_px": 0.3, "psf_sigma_px": 0.4}
 
@@ -31,6 +31,18 @@ def test_means_have_six_digits() -> None:
     means = Means()
     means.add({"noise_sigma": 0.012345678901})
     assert means.read() == {"noise_sigma": 0.0123457}
+
+
+def test_curves_are_what_every_picture_has_and_what_changes() -> None:
+    found = Findings()
+    for number in range(4):
+        sampled = {"lr_psnr_db": 40.0} if number == 0 else {}
+        found.add({"frames_used": 3.14159265 + number, "psf_sigma_px": 0.4, **sampled})
+    assert {name: list(values) for name, values in found.curves().items()} == {
+        "frames_used": [3.142, 4.142, 5.142, 6.142]
+    }
+    assert found.means() == {"frames_used": 4.64159, "psf_sigma_px": 0.4, "lr_psnr_db": 40.0}
+    assert Findings().curves() == {}
 
 
 @given(st.lists(st.tuples(st.integers(1, 48), st.floats(0.002, 0.2)), min_size=1, max_size=8))

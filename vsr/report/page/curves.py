@@ -17,11 +17,12 @@ _CONSISTENT_DB = 45.0
 """LR-PSNR from which results count as consistent (NTIRE 2021 challenge on the space of super-resolved images)."""
 _FINDINGS = {
     "frames_used": ("Frames used: frames that a pixel rests on", "", 1, 1.0),
+    "confidence": ("Confidence: mean trust in the samples of the frames around", "", 2, 1.0),
     "residual_over_noise": ("Misfit: difference from the input over its noise; 1 is what should be left", "", 2, 1.0),
     "noise_sigma": ("Noise and misregistration: standard deviation", "of 255", 2, 255.0),
     "psf_sigma_px": ("Blur: standard deviation", "input px", 2, 1.0),
 }
-_MORE_IS_BETTER = {"frames_used"}
+_MORE_IS_BETTER = {"frames_used", "confidence"}
 _PAIR_TITLES = {
     "lr_psnr": "Agreement with the input: the output as stored, recorded again",
     "psnr": "PSNR against the reference",
@@ -93,16 +94,12 @@ def _title(metric: str, comparison: Comparison, has_input: bool) -> str:
 def _finding_charts(
     pairs: Sequence[Pair], segments: Sequence[Mapping[str, Any]], duration: float, cuts: Sequence[float]
 ) -> list[Chart | None]:
-    """Steps: one value a segment."""
     if not segments:
         return []
-    starts = _segment_starts(pairs, segments)
     charts = []
     for name, (title, unit, decimals, factor) in _FINDINGS.items():
-        values = [segment["findings"].get(name) for segment in segments]
-        if any(value is not None for value in values):
-            scaled = [None if value is None else factor * value for value in values]
-            line = Line("output", starts, scaled, is_step=True)
+        line = _finding_line(name, factor, pairs, segments)
+        if any(value is not None for value in line.values):
             drawn = chart(
                 title,
                 unit,
@@ -117,12 +114,34 @@ def _finding_charts(
     return charts
 
 
+def _finding_line(name: str, factor: float, pairs: Sequence[Pair], segments: Sequence[Mapping[str, Any]]) -> Line:
+    """One value a picture where segments have it, else steps: one value a segment."""
+    if not any(name in segment["curves"] for segment in segments):
+        values = [segment["findings"].get(name) for segment in segments]
+        return Line("output", _segment_starts(pairs, segments), _times(factor, values), is_step=True)
+    first, per_frame = segments[0]["start"], _pictures_a_frame(pairs, segments)
+    by_output: dict[int, float | None] = {}
+    for segment in segments:
+        start, stop = (per_frame * (segment[end] - first) for end in ("start", "stop"))
+        same = [segment["findings"].get(name)] * (stop - start)
+        by_output |= enumerate(segment["curves"].get(name, same), start)
+    seconds = [float(pair.seconds - pairs[0].seconds) for pair in pairs]
+    return Line("output", seconds, _times(factor, [by_output.get(pair.output) for pair in pairs]))
+
+
+def _times(factor: float, values: Sequence[float | None]) -> list[float | None]:
+    return [None if value is None else factor * value for value in values]
+
+
+def _pictures_a_frame(pairs: Sequence[Pair], segments: Sequence[Mapping[str, Any]]) -> int:
+    """Two where fields were made into frames."""
+    num_source = segments[-1]["stop"] - segments[0]["start"]
+    return max(1, round(Fraction(max(1, pairs[-1].output + 1), max(1, num_source))))
+
+
 def _segment_starts(pairs: Sequence[Pair], segments: Sequence[Mapping[str, Any]]) -> list[float]:
     """When each segment begins, from the first frame of the output. Segments count source frames."""
-    first, num_source = segments[0]["start"], segments[-1]["stop"] - segments[0]["start"]
-    last = pairs[-1]
-    each = Fraction(max(1, last.output + 1), max(1, num_source))
-    per_frame = max(1, round(each))  # two pictures of a frame where fields were made into frames
+    first, per_frame = segments[0]["start"], _pictures_a_frame(pairs, segments)
     by_output = {pair.output: pair.seconds for pair in pairs}
     known, starts = pairs[0].seconds, []
     for segment in segments:

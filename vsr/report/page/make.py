@@ -322,8 +322,11 @@ def _segment_table(segments: Sequence[Mapping[str, Any]]) -> tuple[list[str], li
 
 
 def _manifest_text(manifest: Mapping[str, Any]) -> str:
-    text = json.dumps(manifest, indent=1, ensure_ascii=False)
-    if len(text) <= _MANIFEST_BYTES:
-        return text
-    short = {**manifest, "segments": f"{len(manifest['segments'])} segments, in the manifest's own file"}
-    return json.dumps(short, indent=1, ensure_ascii=False)[:_MANIFEST_BYTES]
+    """As it is, or where that is too long, without curves, which are drawn, and then without segments."""
+    drawn = [{name: value for name, value in one.items() if name != "curves"} for one in manifest["segments"]]
+    count = f"{len(manifest['segments'])} segments, in the manifest's own file"
+    for segments in (manifest["segments"], drawn, count):
+        text = json.dumps({**manifest, "segments": segments}, indent=1, ensure_ascii=False)
+        if len(text) <= _MANIFEST_BYTES:
+            return text
+    return text[:_MANIFEST_BYTES]
