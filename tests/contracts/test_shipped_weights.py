@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,15 @@ def _enlarged(picture: Tensor, scale: int) -> Tensor:
 
 
 def test_constants_stay(network: Network) -> None:
-    """Flat areas keep their value to a step of 8 bits, away from the border."""
+    """Flat areas keep their value to a step of 8 bits, away from the border; to two where noise was learnt.
+
+    Noise on white is clipped and so darker on average, which such weights make good.
+    """
     edge = network.scale * (network.context_px or 0)
+    clean = json.loads(network.metadata["vsr.training"])["degradations"] == ["bicubic"]
     for value in (16 / 255, 0.5, 235 / 255):
         made = network(torch.full((1, 1, 40, 36), value))[..., edge:-edge, edge:-edge]
-        assert float((made - value).abs().max()) < 1 / 255
+        assert float((made - value).abs().max()) < (1 if clean else 2) / 255
 
 
 def test_it_is_a_picture_of_the_input(network: Network) -> None:

@@ -11,7 +11,7 @@ import av.error
 import numpy as np
 from av.codec import CodecContext
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from vsr.errors import MachineError, UsageError
@@ -26,6 +26,12 @@ _WORST = 51.0
 _MPEG2_WORST = 31
 _FPS = 25
 _BLOCK = 32  # x265 (its cutree) writes past its buffers where sides are no multiples of this
+
+_ZERO = np.array([16, 128, 128], np.float32)
+_FROM_RGB = np.array(
+    [[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]], np.float32
+) / np.float32(255)
+_TO_RGB = np.linalg.inv(_FROM_RGB.astype(np.float64)).astype(np.float32)
 
 
 def compress(frames: Sequence[NDArray[np.uint8]], codec: str, quality: float) -> list[NDArray[np.uint8]]:
@@ -55,8 +61,7 @@ def compress(frames: Sequence[NDArray[np.uint8]], codec: str, quality: float) ->
         raise MachineError(f"{codec} cannot be used by this FFmpeg ({error}); leave it out of video.codecs") from error
     if len(shown) != len(frames):
         raise MachineError(f"{codec}: {len(frames)} frames went in and {len(shown)} came out")
-    converter = VideoReformatter()
-    return [_as_rgb(converter, frame)[:height, :width] for frame in shown]
+    return [_as_rgb(frame)[:height, :width] for frame in shown]
 
 
 def _encoder(codec: str, quality: float, width: int, height: int) -> VideoCodecContext:
@@ -78,19 +83,30 @@ def _encoder(codec: str, quality: float, width: int, height: int) -> VideoCodecC
 
 def _prepared(frames: Sequence[NDArray[np.uint8]], tall: int, wide: int) -> Iterator[av.VideoFrame]:
     height, width = frames[0].shape[:2]
-    converter = VideoReformatter()  # setting one up costs more than using it
     for number, picture in enumerate(frames):
         whole = np.pad(picture, ((0, tall - height), (0, wide - width), (0, 0)), mode="edge")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(whole), format="rgb24")
-        converted = converter.reformat(
-            frame, format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG, threads=1
-        )
-        converted.pts = number
-        yield converted
+        frame = av.VideoFrame.from_ndarray(_as_yuv420(whole), format="yuv420p")
+        frame.colorspace, frame.color_range = Colorspace.ITU601, ColorRange.MPEG
+        frame.pts = number
+        yield frame
 
 
-def _as_rgb(converter: VideoReformatter, frame: av.VideoFrame) -> NDArray[np.uint8]:
-    shown = converter.reformat(
-        frame, format="rgb24", src_colorspace=Colorspace.ITU601, src_color_range=ColorRange.MPEG, threads=1
-    )
-    return np.asarray(shown.to_ndarray(), np.uint8)
+def _as_yuv420(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``(H, W, 3)`` RGB → ``(1.5 H, W)`` planes one below the other, rounded (FFmpeg's scaler is a code too dark)."""
+    height, width = picture.shape[:2]
+    planes = picture.astype(np.float32) @ _FROM_RGB.T + _ZERO
+    colour = planes[..., 1:].reshape(height // 2, 2, width // 2, 2, 2).mean((1, 3))
+    rows = [planes[..., 0], *(colour[..., number].reshape(-1, width) for number in (0, 1))]
+    return np.clip(np.rint(np.concatenate(rows)), 0, 255).astype(np.uint8)
+
+
+def _as_rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """A decoded frame as ``(H, W, 3)``; colour is interpolated between the middles of its pixels."""
+    import cv2
+
+    rows = frame.to_ndarray(format="yuv420p").astype(np.float32)
+    height, width = frame.height, frame.width
+    colour = rows[height:].reshape(2, height // 2, width // 2)
+    wide = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in colour]
+    rgb = (np.stack([rows[:height], *wide], axis=-1) - _ZERO) @ _TO_RGB.T
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)

@@ -44,3 +44,13 @@ def test_what_cannot_be_is_refused() -> None:
         compress(frames, "vp9", 20)
     with pytest.raises(UsageError, match="from 0 to 51"):
         compress(frames, "h264", 60)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_neither_darker_nor_lighter(codec: str) -> None:
+    """Conversion to YCbCr and back is rounded, not cut: flat grey stays, a picture keeps its mean to half a code."""
+    grey = np.full((64, 64, 3), 125, np.uint8)
+    assert np.abs(compress([grey] * 3, codec, 10)[1].astype(int) - 125).max() <= 1
+    frames = list(scene(3, 96, 64, seed=2))
+    through = compress(frames, codec, 12)
+    assert abs(np.mean([made.astype(float) - true for made, true in zip(through, frames, strict=True)])) < 0.6
