@@ -97,8 +97,7 @@ def _as_yuv420(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     planes = picture.astype(np.float32) @ _FROM_RGB.T + _ZERO
     colour = planes[..., 1:].reshape(height // 2, 2, width // 2, 2, 2).mean((1, 3))
     rows = [planes[..., 0], *(colour[..., number].reshape(-1, width) for number in (0, 1))]
-    rounded: NDArray[np.uint8] = np.clip(np.rint(np.concatenate(rows)), 0, 255).astype(np.uint8)
-    return rounded
+    return _whole_numbers(np.concatenate(rows))
 
 
 def _as_rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
@@ -110,5 +109,8 @@ def _as_rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
     colour = rows[height:].reshape(2, height // 2, width // 2)
     wide = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in colour]
     rgb = (np.stack([rows[:height], *wide], axis=-1) - _ZERO) @ _TO_RGB.T
-    rounded: NDArray[np.uint8] = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
-    return rounded
+    return _whole_numbers(rgb)
+
+
+def _whole_numbers(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
