@@ -15,6 +15,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from vsr.errors import MachineError, UsageError
+from vsr.media.repeatable import join_params, repeatable_x264, repeatable_x265
 
 __all__ = ["CODECS", "compress"]
 
@@ -77,7 +78,10 @@ def _encoder(codec: str, quality: float, width: int, height: int) -> VideoCodecC
     else:
         encoder.options = {"crf": f"{quality:.3f}", "preset": "veryfast"}
         if codec == "hevc":
-            encoder.options["x265-params"] = "log-level=none:pools=none:frame-threads=1:wpp=0:no-cutree=1"
+            plain = {"log-level": "none", "pools": "none", "frame-threads": "1", "wpp": "0", "no-cutree": "1"}
+            encoder.options["x265-params"] = join_params(plain | repeatable_x265(width, height))
+        else:
+            encoder.options["x264-params"] = join_params(repeatable_x264())
     return encoder
 
 

@@ -7,7 +7,6 @@ because times of single segments cannot be joined anyway (`vsr.media.mux` rebuil
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +16,6 @@ from typing import Any, Protocol
 import av
 import av.error
 import numpy as np
-import torch
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -29,6 +27,7 @@ from vsr.media.codecs import CodecSpec
 from vsr.media.hdr import ContentLight, MasteringDisplay
 from vsr.media.packets import PacketTimes
 from vsr.media.planes import frame_from_planes
+from vsr.media.repeatable import join_params, repeatable_x264, repeatable_x265
 
 __all__ = ["EncoderSpec", "SegmentSink", "can_encode", "encode_picture", "segment_format", "segment_sink"]
 
@@ -107,28 +106,19 @@ def segment_sink(path: Path, spec: EncoderSpec) -> SegmentSink:
     return _ImagesSink(path, spec) if spec.codec.kind == "images" else _PacketsSink(path, spec)
 
 
-def _repeatable_x264() -> dict[str, str]:
-    """Keep x264 from its AVX-512 routines, one of which reads memory that was never written.
-
-    With them, equal pictures gave other bytes once in some hundred encodes, and with fresh memory filled on purpose
-    (``MALLOC_PERTURB_=1``) at once; with the AVX2 routines never.
-    """
-    capable = platform.machine() in ("x86_64", "AMD64") and torch.backends.cpu.get_cpu_capability() != "DEFAULT"
-    return {"asm": "AVX2"} if capable else {}
-
-
 def _x264_options(spec: EncoderSpec) -> dict[str, str]:
-    params = {"open-gop": "0"} | _repeatable_x264()
+    params = {"open-gop": "0"} | repeatable_x264()
     if spec.mastering:
         params["mastering-display"] = spec.mastering.x265()
     if spec.content_light:
         params["cll"] = str(spec.content_light)
     quality = {"qp": "0"} if spec.lossless else {"crf": str(spec.quality)}
-    return {"preset": spec.speed, **quality, "x264-params": _join(params)}
+    return {"preset": spec.speed, **quality, "x264-params": join_params(params)}
 
 
 def _x265_options(spec: EncoderSpec) -> dict[str, str]:
     params = {"open-gop": "0", "pools": str(spec.threads), "frame-threads": "2", "log-level": "error", "info": "0"}
+    params |= repeatable_x265(spec.width, spec.height)
     if spec.lossless:
         params["lossless"] = "1"
     if spec.mastering:
@@ -137,7 +127,7 @@ def _x265_options(spec: EncoderSpec) -> dict[str, str]:
         params["max-cll"] = str(spec.content_light)
     if spec.color.transfer in (16, 18):
         params["repeat-headers"] = "1"
-    return {"preset": spec.speed, "crf": str(spec.quality), "x265-params": _join(params)}
+    return {"preset": spec.speed, "crf": str(spec.quality), "x265-params": join_params(params)}
 
 
 def _svt_options(spec: EncoderSpec) -> dict[str, str]:
@@ -146,16 +136,12 @@ def _svt_options(spec: EncoderSpec) -> dict[str, str]:
         params["mastering-display"] = spec.mastering.svt()
     if spec.content_light:
         params["content-light"] = str(spec.content_light)
-    return {"preset": spec.speed, "crf": str(spec.quality), "svtav1-params": _join(params)}
+    return {"preset": spec.speed, "crf": str(spec.quality), "svtav1-params": join_params(params)}
 
 
 def _prores_options(spec: EncoderSpec) -> dict[str, str]:
     full = spec.layout.chroma_shift_x == 0
     return {"profile": "4444" if full else "hq", "vendor": "apl0", **({"alpha_bits": "16"} if full else {})}
-
-
-def _join(params: dict[str, str]) -> str:
-    return ":".join(f"{key}={value}" for key, value in params.items())
 
 
 def _options(spec: EncoderSpec) -> dict[str, str]:
