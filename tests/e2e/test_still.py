@@ -136,6 +136,25 @@ def test_blurred_and_foreign_frames_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_passes_in_this_frame_alone_stays_in_the_picture(tmp_path: Path) -> None:
+    """Thirteen frames show the plate, the one asked for something dark before its middle: that is what it shows."""
+    clip = film(14, noise=2.0)
+    x, _, width, _ = clip.roi
+    frames = np.stack(clip.frames)
+    hidden = frames[7][:, x + width // 3 : x + 2 * width // 3]
+    hidden[:] = np.clip(30 + np.random.default_rng(2).normal(0, 2, hidden.shape), 0, 255)
+    path = encode(tmp_path / "in.mkv", frames, "-c:v", "ffv1")
+    record = vsr.still(path, tmp_path / "out.png", at=7, roi=clip.roi, scale=2, **GIVEN).record
+    assert record["found"]["frames_used"] > 6, "else the others have no say anyway"
+    made = read_picture(tmp_path / "out.png")[0] / 257
+    there = np.s_[:, 2 * width // 3 + 6 : 4 * width // 3 - 6]
+    assert np.percentile(made[there], 95) < 50, "the plate is bright"
+    assert record["quality"]["reference_lr_psnr_db"] > 28
+    [confidence] = read_picture(tmp_path / "out.confidence.png")
+    assert confidence[there].mean() < 100 < confidence.mean()
+
+
+@pytest.mark.slow
 def test_a_plate_that_passes_by_is_followed(tmp_path: Path) -> None:
     clip = film_passing(17)
     path = encode(tmp_path / "in.mp4", np.stack(clip.frames), *X264)

@@ -94,7 +94,11 @@ def _print_summary(made: Still) -> None:
             "noise",
             f"{255 * found['noise_sigma']:.1f} of 255; detail recorded for about {found['supported_scale']:.1f}x",
         ),
-        ("agrees", f"LR-PSNR {quality['lr_psnr_db']:.1f} dB, misfit {quality['residual_over_noise']:.2f} of the noise"),
+        (
+            "agrees",
+            f"LR-PSNR {quality['reference_lr_psnr_db']:.1f} dB with its own frame, {quality['lr_psnr_db']:.1f} dB "
+            f"with all used (misfit {quality['residual_over_noise']:.2f} of the noise)",
+        ),
         *(("note", text) for text in record["notes"]),
         ("record", f"{made.output.name}.vsr.json; check it: vsr verify {made.output} --recompute"),
     ]

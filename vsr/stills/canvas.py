@@ -20,6 +20,8 @@ _MARGIN_PX = 6  # frame pixels around a part that are solved too and thrown away
 _BEYOND_PX = 2  # frame pixels read beyond that
 _TILE_PX = 128  # longest side of what is solved at once, in frame pixels
 
+_SOMETHING_ELSE = 0.08  # 0…1; more than noise and aliasing make
+
 
 @dataclass(frozen=True)
 class View:
@@ -144,6 +146,11 @@ class Canvas:
             to_x, to_y = (place.to(view.luma.dtype) for place in points_moved(view.motion, x, y))
             laid.append(sample_bicubic(view.luma[None] * view.gain + view.offset, to_y, to_x)[0])
         return torch.stack(laid).median(0).values
+
+    def first_guess(self, views: Sequence[View], reference: int) -> Tensor:
+        """`median`, and where that shows something else than view number ``reference`` of them, what this one shows."""
+        usual, own = self.median(views), self.median([views[reference]])
+        return torch.where((usual - own).abs() > _SOMETHING_ELSE, own, usual)
 
 
 def tiles(region: Box, scale: float) -> list[Canvas]:

@@ -22,13 +22,16 @@ from vsr.solvers.huber_btv import HuberBtvOptions
 from vsr.stills.boxes import Box, normalised
 from vsr.stills.canvas import Canvas, View, tiles
 from vsr.stills.refining import MotionSums
-from vsr.stills.trust import trust_of_likeness, trust_of_misfit
+from vsr.stills.trust import noise_of, trust_of_likeness, trust_of_misfit
 
 __all__ = ["Fused", "Imaging", "Part", "assembled", "fuse"]
 
 _SAMPLES = 1 << 14  # of each frame, evenly thinned, that tell its noise and brightness
 _LEAST_WEIGHT = 0.1
 _LEAST_SIGMA = 2.0 / 255  # frames that were compressed alike agree better with each other than with what was filmed
+_LIKEST = 0.25  # share of the frames that tell what noise and aliasing alone make different
+_MOST_UNLIKE = 1.5  # times the reference's own noise: the most that differences by noise and aliasing come to
+_MOST_GAIN = 1.4  # of brightness, between frames of a shot
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,8 @@ class _Rounds:
         self.reference = next(n for n, view in enumerate(views) if view.number == reference)
         self.sigma = 0.0
         self.sigmas = [0.0] * len(views)
+        own_noise = noise_of(self.views[self.reference].luma)
+        self._most_unlike = _MOST_UNLIKE * max(_LEAST_SIGMA, own_noise)
 
     def run(self, sums: MotionSums, *, solve: bool, move: bool) -> Iterator[float]:
         """One round; ``sums`` is filled. Without ``solve`` only the motions improve, without ``move`` they do not.
@@ -170,13 +175,16 @@ class _Rounds:
             part.picture = find_solver(DEFAULT_SOLVER)(observed, part.picture, self.imaging.options())
         blurred = blur.A(part.picture)
         predicted = model.read(blurred)
-        part.trust = likeness * self._fits(samples, predicted, model)
+        fits = self._explained(samples, predicted, model)
+        unforced = likeness * fits
+        fits[self.reference] = 1.0
+        part.trust = likeness * fits
         inside = model.inside.to(samples.dtype)
         sigma = residual_sigma((samples - predicted) * inside, inside)
         sums.add(part.canvas, model, samples, blurred, part.trust * weights, sigma)
         for number, view in enumerate(self.views):
             recorded = (samples[number] - view.offset) / view.gain
-            statistics.add(number, predicted[number], recorded, part.trust[number], len(self.parts))
+            statistics.add(number, predicted[number], recorded, unforced[number], len(self.parts))
 
     def _likeness(self, canvas: Canvas, samples: Tensor, model: ObservationModel) -> Tensor:
         """How far the reference shows what each sample does, 0…1; 0 outside the picture, 1 for the reference's own."""
@@ -187,18 +195,31 @@ class _Rounds:
         shown = sample_bicubic(luma[None], rows, cols)[0].reshape(samples.shape)
         known = (x >= 0) & (x <= luma.shape[1] - 1) & (y >= 0) & (y <= luma.shape[0] - 1) & model.inside
         known = known.to(samples.dtype)
-        sigma = residual_sigma((samples - shown) * known, known)
-        like = trust_of_likeness(samples, shown, known, sigma)
+        like = trust_of_likeness(samples, shown, known, self._likest((samples - shown) * known, known))
         like[self.reference] = 1.0
         return like * model.inside
 
+    def _likest(self, residual: Tensor, known: Tensor) -> float:
+        """Difference from the reference, 0…1, of the frames that are most like it: what noise and aliasing make.
+
+        Over all frames it would grow with what passes in front of the reference, until that was allowed to vanish.
+        Where it fills the part, no frame is like the reference, and its own noise sets the limit.
+        """
+        sigmas = [residual_sigma(residual[k], known[k]) for k in range(len(self.views)) if k != self.reference]
+        likest = float(torch.tensor(sigmas).quantile(_LIKEST)) if sigmas else 0.0
+        return min(max(_LEAST_SIGMA, likest), self._most_unlike)
+
     def _fits(self, samples: Tensor, predicted: Tensor, model: ObservationModel) -> Tensor:
-        """How far the picture explains what each sample and those around it show, 0…1; 1 for the reference's own."""
-        inside = model.inside.to(samples.dtype)
-        residual = (samples - predicted) * inside
-        fits = trust_of_misfit(residual, samples, residual_sigma(residual, inside))
+        """`_explained`, and 1 for the reference's own."""
+        fits = self._explained(samples, predicted, model)
         fits[self.reference] = 1.0
         return fits
+
+    def _explained(self, samples: Tensor, predicted: Tensor, model: ObservationModel) -> Tensor:
+        """How far the picture explains what each sample and those around it show, 0…1."""
+        inside = model.inside.to(samples.dtype)
+        residual = (samples - predicted) * inside
+        return trust_of_misfit(residual, samples, residual_sigma(residual, inside))
 
     def _learn(self, statistics: _Statistics) -> None:
         """Noise, brightness and weight of every frame from its samples."""
@@ -206,18 +227,15 @@ class _Rounds:
         for number in range(len(self.views)):
             predicted, recorded, trust = statistics.frame(number)
             match = match_brightness(recorded, predicted, trust)
-            matches.append((float(match.gain), float(match.offset)))
+            matches.append((min(max(float(match.gain), 1 / _MOST_GAIN), _MOST_GAIN), float(match.offset)))
             self.sigmas[number] = residual_sigma(recorded - match.apply(predicted), trust)
         gain, offset = matches[self.reference]
         self.sigma = float(torch.tensor(self.sigmas, dtype=torch.float64).median())
+        weights = [max(_LEAST_WEIGHT, min(1.0, (self.sigma / sigma) ** 2)) for sigma in self.sigmas]
+        weights[self.reference] = 1.0  # whatever the others say
         self.views = [
-            replace(
-                view,
-                gain=gain / own_gain,
-                offset=offset - own_offset * gain / own_gain,
-                weight=max(_LEAST_WEIGHT, min(1.0, (self.sigma / sigma) ** 2)),
-            )
-            for view, (own_gain, own_offset), sigma in zip(self.views, matches, self.sigmas, strict=True)
+            replace(view, gain=gain / own_gain, offset=offset - own_offset * gain / own_gain, weight=weight)
+            for view, (own_gain, own_offset), weight in zip(self.views, matches, weights, strict=True)
         ]
 
 
@@ -235,12 +253,13 @@ def fuse(
 ) -> Fused:
     """The picture of ``region`` of frame ``reference`` (a `View.number`) from all ``views``, that frame among them.
 
-    ``scale`` fine pixels a frame pixel. ``parts`` is where to start, by default the median of the frames. Motions
-    are refined as ``model`` allows. A fixed number of ``rounds``; in the views' precision. ``on_share`` is told the
-    share that is done, 0…1.
+    ``scale`` fine pixels a frame pixel. ``parts`` is where to start, by default the median of the frames, or the
+    reference. Motions are refined as ``model`` allows. A fixed number of ``rounds``; in the views' precision.
+    ``on_share`` is told the share that is done, 0…1.
     """
     if parts is None:
-        parts = [Part(canvas, canvas.median(views)) for canvas in tiles(region, scale)]
+        place = next(n for n, view in enumerate(views) if view.number == reference)
+        parts = [Part(canvas, canvas.first_guess(views, place)) for canvas in tiles(region, scale)]
     state = _Rounds([replace(part) for part in parts], views, reference, imaging)
     sums = MotionSums.empty(region, model, len(views))
     for number in range(rounds):

@@ -36,6 +36,10 @@ _LEAST_SIDE_PX = 8
 _FIRST_ROUNDS, _CHOICE_ROUNDS, _LAST_ROUNDS = 4, 2, 6
 _WORSE_THAN_USUAL = 2.0  # misfit of a frame, times the usual one, at which it is left out after all
 _BLURRED = 0.75  # of the usual sharpness: less in the reference, and the user is told
+_LONELY = 0.02  # share of the region that may rest on one frame before the prior is made strong enough for one
+_HARDLY_ANY = 1.5  # frames
+_DOUBTFUL = 3.0  # misfit of the reference, in noise, from which the user is warned
+_ROUNDING = 1.0 / 255
 _GRID = 9  # points a side of the region at which motion is looked at
 
 
@@ -129,6 +133,8 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
     on_step("finding blur and smoothness", None)
     reference = window.reference
     found = study(chosen.views, reference, region, options.scale, options.psf_sigma_px, options.regularization)
+    if options.regularization is None and _rests_on_one(chosen) > _LONELY:
+        found = found.smoothed("usual at least: parts of the region rest on a single frame")
     fused = fuse(
         chosen.views,
         reference,
@@ -142,6 +148,7 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
     )
     frame = coloured(fused, window.frames, region, options.scale, info.video.color)
     still = _stillness(fused, region)
+    quality = agreement(fused, region)
     return Made(
         region=region,
         window=window,
@@ -150,9 +157,9 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
         fused=fused,
         picture=frame,
         support=find_support(fused),
-        quality=agreement(fused, region),
+        quality=quality,
         still=still,
-        notes=(*window.notes, *_notes(info, window, candidates, still)),
+        notes=(*window.notes, *_doubts(fused, quality), *_notes(info, window, candidates, still)),
     )
 
 
@@ -269,6 +276,22 @@ def _stillness(fused: Fused, region: Box) -> StillCamera:
         to_x, to_y = points_moved(view.motion, x, y)
         motions.append(torch.stack([to_y - y, to_x - x]))
     return stands_still(torch.stack(motions))
+
+
+def _rests_on_one(fused: Fused) -> float:
+    """Share of the region, 0…1, where hardly any frame agrees with the reference."""
+    return float((find_support(fused).frames < _HARDLY_ANY).to(torch.float64).mean())
+
+
+def _doubts(fused: Fused, quality: Agreement) -> list[str]:
+    """Whether the picture fails to show what its own frame shows."""
+    misfit, level = quality.frames_rms[fused.reference], max(fused.sigma, _ROUNDING)
+    if misfit < _DOUBTFUL * level:
+        return []
+    return [
+        f"the picture does not agree with its own frame everywhere: misfit {misfit / level:.1f} times the noise; do "
+        "not rely on it before it is compared with that frame (vsr frames), or name another --at or --roi"
+    ]
 
 
 def _notes(info: MediaInfo, window: Window, candidates: Sequence[Candidate], still: StillCamera) -> list[str]:

@@ -67,6 +67,7 @@ def make_record(
         "frames": [_frame(info, made, number) for number in range(len(made.window.frames))],
         "found": _found(made),
         "quality": {
+            "reference_lr_psnr_db": _rounded(made.quality.frames_db[made.fused.reference]),
             "lr_psnr_db": _rounded(made.quality.lr_psnr_db),
             "residual_rms": _rounded(made.quality.residual_rms),
             "residual_over_noise": _rounded(made.quality.residual_rms / made.fused.sigma),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -64,6 +64,13 @@ class Study:
     """Blur as `estimate_psf` tells it; None: untold."""
     tried: dict[str, float] = field(default_factory=dict)
     """Misfit of left-out frames in standard deviations, by ``blur/strength``."""
+
+    def smoothed(self, why: str) -> Study:
+        """The same with a prior of the usual strength at least."""
+        usual = _STRENGTHS[_USUAL_STRENGTH]
+        if self.imaging.regularization >= usual:
+            return self
+        return replace(self, imaging=replace(self.imaging, regularization=usual), strength_from=why)
 
 
 class _LeftOut:
