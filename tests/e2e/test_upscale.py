@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from plain_reader import PlainFile, first_pictures, read_plain
+from outputs import check_copied, check_times, decoded_times
+from plain_reader import first_pictures, read_plain
 
 import vsr
 from vsr.media.planes import fingerprint, planes_of
@@ -21,51 +21,14 @@ Clips = Callable[[str], Path]
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
-def _decoded_times(path: Path) -> list[Fraction]:
-    return [Fraction(frame.pts) * frame.time_base for frame in first_pictures(path)]
-
-
-def _nearest(seconds: Fraction, tick: Fraction) -> Fraction:
-    whole, rest = divmod(abs(seconds), tick)
-    rounded = (whole + (rest * 2 >= tick)) * tick
-    return rounded if seconds >= 0 else -rounded
-
-
-def _check_times(source: list[Fraction], output: Path, shift: Fraction = Fraction(0)) -> Fraction:
-    """Equal after one rounding; returns what Matroska moved everything by (it holds no negative times)."""
-    stream = read_plain(output).video
-    expected = [_nearest(time - shift, stream.time_base) for time in source]
-    assert len(stream.seconds) == len(expected)
-    moved = stream.seconds[0] - expected[0]
-    assert moved == 0 or output.suffix == ".mkv"
-    assert [time - moved for time in stream.seconds] == expected
-    known = [dts for dts in stream.dts if dts is not None]
-    assert known == sorted(set(known))
-    shown = _decoded_times(output)
-    assert shown == stream.seconds
-    return moved
-
-
-def _check_copied(
-    before: PlainFile, after: PlainFile, kind: str, *, shift: Fraction = Fraction(0), skipped: int = 0
-) -> None:
-    """Packets byte for byte, times moved by ``shift`` alone."""
-    assert len(after.of(kind)) == len(before.of(kind))
-    for given, got in zip(before.of(kind), after.of(kind), strict=True):
-        assert got.payloads == given.payloads[skipped:]
-        tick = max(given.time_base, got.time_base)
-        for a, b in zip(given.pts[skipped:], got.pts, strict=True):
-            assert abs((a * given.time_base - shift) - b * got.time_base) <= tick
-
-
 @pytest.mark.parametrize("extension", ["mp4", "mov", "mkv"])
 @pytest.mark.parametrize("clip", ["cfr", "ntsc", "vfr", "open_gop_hevc", "intra_refresh", "vfr_mkv", "mpeg4_avi"])
 def test_every_frame_at_its_time(run: Any, clips: Clips, clip: str, extension: str) -> None:
     output, manifest = run(clip, extension)
-    source = _decoded_times(clips(clip))
-    moved = _check_times(source, output)
+    source = decoded_times(clips(clip))
+    moved = check_times(source, output)
     before, after = read_plain(clips(clip)), read_plain(output)
-    _check_copied(before, after, "audio", shift=-moved)
+    check_copied(before, after, "audio", shift=-moved)
     assert manifest["times"]["num_frames"] == len(source)
     assert manifest["times"]["exact"] or extension == "mkv"
     [frame] = first_pictures(output, 1)
@@ -77,8 +40,8 @@ def test_every_frame_at_its_time(run: Any, clips: Clips, clip: str, extension: s
 def test_edit_lists_and_offsets_stay(run: Any, clips: Clips, clip: str, extension: str) -> None:
     """What a player shows and plays together before, it shows and plays together after."""
     output, manifest = run(clip, extension)
-    times = _decoded_times(clips(clip))
-    moved = _check_times(times, output)
+    times = decoded_times(clips(clip))
+    moved = check_times(times, output)
 
     def first_sound(path: Path) -> Fraction:
         with av.open(str(path)) as container:
@@ -86,7 +49,7 @@ def test_edit_lists_and_offsets_stay(run: Any, clips: Clips, clip: str, extensio
             return Fraction(frame.pts) * frame.time_base
 
     offset_before = times[0] - first_sound(clips(clip))
-    offset_after = _decoded_times(output)[0] - first_sound(output)
+    offset_after = decoded_times(output)[0] - first_sound(output)
     assert abs(offset_before - offset_after) <= Fraction(1, 500)
     assert Fraction(manifest["times"]["container_shift_seconds"]) == moved
 
@@ -98,8 +61,8 @@ def test_a_transport_stream_starts_at_zero_and_stays_in_step(run: Any, clips: Cl
     assert shift > 36000
     before, after = read_plain(clips("mpeg2_ts")), read_plain(output)
     assert shift == min(stream.seconds[0] for stream in before.streams)
-    _check_times(_decoded_times(clips("mpeg2_ts")), output, shift)
-    _check_copied(before, after, "audio", shift=shift)
+    check_times(decoded_times(clips("mpeg2_ts")), output, shift)
+    check_copied(before, after, "audio", shift=shift)
     assert min(stream.seconds[0] for stream in after.streams) < Fraction(1, 20)
 
 
@@ -108,7 +71,7 @@ def test_matroska_keeps_everything(run: Any, clips: Clips) -> None:
     before, after = read_plain(clips("rich")), read_plain(output)
     assert [(s.kind, s.codec) for s in after.streams] == [(s.kind, s.codec) for s in before.streams]
     for kind in ("audio", "subtitle"):
-        _check_copied(before, after, kind)
+        check_copied(before, after, kind)
         assert [s.tags.get("language") for s in after.of(kind)] == [s.tags.get("language") for s in before.of(kind)]
     assert after.chapters == before.chapters
     assert (after.tags["title"], after.tags["ARTIST"]) == ("All sorts", "Nobody in particular")
@@ -247,8 +210,8 @@ SPANS = [
 @pytest.mark.parametrize(("start", "end", "wanted"), SPANS)
 def test_spans(run: Any, clips: Clips, start: Any, end: Any, wanted: range, extension: str) -> None:
     output, _ = run("cfr", extension, start=start, end=end)
-    source = _decoded_times(clips("cfr"))
-    _check_times([source[n] for n in wanted], output, source[wanted[0]])
+    source = decoded_times(clips("cfr"))
+    check_times([source[n] for n in wanted], output, source[wanted[0]])
     _, audio = read_plain(output).streams
     given = read_plain(clips("cfr")).of("audio")[0].payloads
     assert audio.payloads, "sound of the span is copied"
@@ -305,10 +268,10 @@ def test_segment_length_does_not_show(run: Any, tmp_path: Path, method: dict[str
 @pytest.mark.parametrize(("mode", "factor"), [("frame", 1), ("field", 2), ("auto", 1)])
 def test_deinterlacing(run: Any, clips: Clips, mode: str, factor: int) -> None:
     output, _ = run("interlaced", "mp4", deinterlace=mode)
-    source = _decoded_times(clips("interlaced"))
+    source = decoded_times(clips("interlaced"))
     step = source[1] - source[0]
     wanted = [time + part * step / factor for time in source for part in range(factor)]
-    _check_times(wanted, output)
+    check_times(wanted, output)
     assert not probe_media(output).video.interlaced
     frames = [planes_of(frame)[0].astype(float) for frame in first_pictures(output)]
     combing = np.mean([np.abs(f[1:-1] - (f[:-2] + f[2:]) / 2).mean() for f in frames])
@@ -337,7 +300,7 @@ def test_damage_is_concealed_counted_and_no_frame_lost(run: Any, clips: Clips) -
     assert damage["decode_errors"] + damage["corrupt_frames"] > 0
     assert damage["events"]
     assert manifest["times"]["num_frames"] == len(read_plain(output).video.pts)
-    _check_copied(read_plain(clips("damaged")), read_plain(output), "audio")
+    check_copied(read_plain(clips("damaged")), read_plain(output), "audio")
 
 
 @pytest.mark.parametrize("clip", ["damaged", "damaged_ts"])
@@ -348,58 +311,3 @@ def test_strict_stops_at_damage(run: Any, tmp_path: Path, clip: str) -> None:
     work = tmp_path / ".out.mkv.vsr-work"  # finished segments are kept: without --strict the run goes on from there
     assert {path.suffix for path in work.iterdir()} <= {".bin", ".json", ""}
     run(clip, "mkv", strict=False, segment_frames=16)
-
-
-@pytest.mark.parametrize("extension", ["png", "tiff", "dpx", "exr"])
-def test_image_sequences_out_and_back_in(
-    run: Any, clips: Clips, tmp_path: Path, extension: str, quick: dict[str, Any]
-) -> None:
-    output, manifest = run("vfr", extension, scale=1)
-    folder = output.parent
-    source = _decoded_times(clips("vfr"))
-    names = sorted(path.name for path in folder.iterdir())
-    pictures = [f"{number:06d}.{extension}" for number in range(1, 91)]
-    assert names == sorted([*pictures, "timing.json", "streams.mkv"])
-    timing = json.loads((folder / "timing.json").read_text())
-    assert [pts * Fraction(timing["time_base"]) for pts in timing["pts"]] == source
-    _check_copied(read_plain(clips("vfr")), read_plain(folder / "streams.mkv"), "audio")
-    assert manifest["output"]["files"].keys() == set(names)
-    assert (tmp_path / f"frames-{extension}.vsr.json").is_file()
-
-    back = tmp_path / "back.mp4"
-    fmt = {"pix_fmt": "yuv420p", "speed": "ultrafast", "crf": 4, "scale": 1, "drop_streams": True}
-    if extension == "exr":
-        fmt["codec"] = "h264"
-    vsr.upscale(folder, back, settings={"method": "lanczos"} | fmt)
-    _check_times(source, back)
-    given, got = first_pictures(clips("vfr")), first_pictures(back)
-    for a, b in zip(given[::30], got[::30], strict=True):
-        luma_a, luma_b = (planes_of(frame)[0].astype(float) for frame in (a, b))
-        assert np.abs(luma_a - luma_b).mean() < 3, "range or matrix went wrong on the way through RGB"
-
-
-def test_rgb_survives_an_image_sequence_bit_for_bit(run: Any, clips: Clips, tmp_path: Path) -> None:
-    output, _ = run("rgb", "png", scale=1)
-    back = tmp_path / "back.mkv"
-    vsr.upscale(output.parent, back, settings={"method": "lanczos", "scale": 1, "codec": "ffv1"})
-    given, got = first_pictures(clips("rgb")), first_pictures(back)
-    assert [fingerprint(planes_of(f)) for f in got] == [fingerprint(planes_of(f)) for f in given]
-
-
-def test_plain_pictures_need_a_rate(run: Any, tmp_path: Path, quick: dict[str, Any]) -> None:
-    output, _ = run("plain", "png", scale=1)
-    (output.parent / "timing.json").unlink()
-    with pytest.raises(vsr.UsageError, match="--fps"):
-        vsr.upscale(output.parent, tmp_path / "b.mp4", settings=quick)
-    given = quick | {"fps": "30000/1001", "pix_fmt": "yuv420p"}
-    vsr.upscale(output.parent / "%06d.png", tmp_path / "b.mp4", settings=given)
-    times = _decoded_times(tmp_path / "b.mp4")
-    assert times == [n * Fraction(1001, 30000) for n in range(30)]
-
-
-def test_a_missing_picture_is_named(run: Any, tmp_path: Path, quick: dict[str, Any]) -> None:
-    output, _ = run("plain", "png", scale=1)
-    (output.parent / "timing.json").unlink()
-    (output.parent / "000013.png").unlink()
-    with pytest.raises(vsr.InputError, match="picture 13 is missing"):
-        vsr.upscale(output.parent, tmp_path / "b.mp4", settings=quick | {"fps": "25"})
