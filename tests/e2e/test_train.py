@@ -109,12 +109,13 @@ def test_from_pictures_to_a_larger_video(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", ["lite", "espcn"])
+@pytest.mark.parametrize(("network", "optimiser"), [("lite", "muon"), ("espcn", "adam")])
 def test_killed_and_continued_it_ends_with_the_same_weights(
-    config: Callable[..., Path], pictures: Path, tmp_path: Path, network: str
+    config: Callable[..., Path], pictures: Path, tmp_path: Path, network: str, optimiser: str
 ) -> None:
     """With random degradations whose regions several steps share, and an opponent that learns as well."""
-    path = config(network=network, steps=40, degradations=NOISY, reuse=8, loss="1*L1 + 0.01*LSGAN", validate_every=100)
+    more = {"loss": "1*L1 + 0.01*LSGAN", "degradations": NOISY, "reuse": 8, "validate_every": 100}
+    path = config(network=network, optimiser=optimiser, steps=40, **more)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     command = [*PROGRAM, str(path), "--data", str(pictures), "-q", "--out"]
     subprocess.run([*command, str(whole)], check=True, timeout=300)

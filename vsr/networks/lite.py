@@ -1,10 +1,10 @@
 """Lite: a chain of plain 3×3 convolutions at the small size, trained in a richer form and folded before it is used.
 
-vsr's own. Post-upsampling, Y, 0…1, nearest-neighbour residual. What is run is 5×5 conv 1→32, eight 3×3 convs 32→32, a
+vsr's own. Post-upsampling, Y, 0…1, nearest-neighbour residual. What is run is 5×5 conv 1→32, twelve 3×3 convs 32→32, a
 sum with the first features, 3×3 conv 32→s², pixel shuffle: the layout of SESR (Bhardwaj et al., MLSys 2022). While it
 is trained each 3×3 conv is the sum of several branches (`vsr.networks.edge_blocks`, after ECBSR: Zhang, Zeng, Zhang,
 ACM MM 2021), which fold into one kernel. The scales differ in the last layer alone, so ×3 and ×4 can start from ×2.
-Numbers: 75,972 / 77,417 / 79,440.
+Numbers: 112,964 / 114,409 / 116,432; files may hold other widths and depths.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vsr.networks.footprint import INPUT
 
 __all__ = ["Lite", "LiteInTraining", "recognise_lite"]
 
-_WIDTH, _DEPTH = 32, 8
+_WIDTH, _DEPTH = 32, 12
 _SLOPE = 0.1
 
 
@@ -62,6 +62,12 @@ class LiteInTraining(_Chain):
         nn.init.zeros_(self.tail.weight)  # it begins as nearest-neighbour interpolation
         assert self.tail.bias is not None
         nn.init.zeros_(self.tail.bias)
+
+    @classmethod
+    def of(cls, folded: Upscaler) -> LiteInTraining:
+        """As wide and deep as ``folded``, a `Lite`; with random weights."""
+        assert isinstance(folded, Lite)
+        return cls(folded.scale, width=folded.head.out_channels, depth=len(folded.body))
 
     def folded(self) -> dict[str, Tensor]:
         """The state dict of `Lite` that computes the same, in float32."""

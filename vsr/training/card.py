@@ -71,7 +71,8 @@ def write_card(config: TrainingConfig, facts: CardFacts, weights_name: str) -> s
         "## Training",
         "",
         f"{facts.step:,} of {config.steps:,} steps of {config.batch} patches of {config.patch_px}×{config.patch_px} "
-        f"(small side), loss `{config.loss}`, Adam at {config.learning_rate:g}, {config.schedule}, arithmetic in "
+        f"(small side), loss `{config.loss}`, "
+        f"{config.optimiser.capitalize()} at {config.learning_rate:g}, {config.schedule}, arithmetic in "
         f"{facts.precision}, {facts.workers} worker{'s' if facts.workers > 1 else ''}. Began with "
         f"{facts.start or 'random weights'}. {sum(facts.seconds.values()):,.0f} s in all.",
         "",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vsr.errors import ModelError
 from vsr.networks import NETWORKS, Network
+from vsr.networks.base import Upscaler
 from vsr.networks.digest import weights_digest
 from vsr.networks.lite import LiteInTraining
 from vsr.networks.loading import Weights, available_scales, read_weights
@@ -28,8 +29,9 @@ class _Rich(Protocol):
     def take_over(self, state: Mapping[str, Tensor]) -> None: ...
 
 
-IN_TRAINING: Mapping[str, Callable[[int], nn.Module]] = MappingProxyType({"lite": LiteInTraining})
-"""Rows of `NETWORKS` that are trained in another form than they are run; each has ``folded`` and ``take_over``."""
+IN_TRAINING: Mapping[str, Callable[[Upscaler], nn.Module]] = MappingProxyType({"lite": LiteInTraining.of})
+"""Rows of `NETWORKS` that are trained in another form than they are run: from the one the other is made, with random
+weights; it has ``folded`` and ``take_over``."""
 
 
 class Start:
@@ -40,9 +42,18 @@ class Start:
         self.digest = weights_digest(dict(tensors))
 
 
-def build_in_training(name: str, scale: int) -> nn.Module:
-    """A network with random weights, in the form that is trained."""
-    return IN_TRAINING[name](scale) if name in IN_TRAINING else NETWORKS[name].build(scale)
+def build_in_training(name: str, scale: int, start: Start | None = None) -> nn.Module:
+    """A network with random weights in the form that is trained; where that is one of its own, as wide as ``start``."""
+    if name not in IN_TRAINING:
+        return NETWORKS[name].build(scale)
+    return IN_TRAINING[name](_built(name, scale, {} if start is None else start.tensors))
+
+
+def _built(name: str, scale: int, state: Mapping[str, Tensor]) -> Upscaler:
+    """The form that is run, for a state dict of any width and depth if it also has another form."""
+    row = NETWORKS[name]
+    found = row.recognise({key: tuple(value.shape) for key, value in state.items()}) if state else None
+    return row.build(scale) if found is None or name not in IN_TRAINING else found.build(scale)
 
 
 def folded(name: str, module: nn.Module) -> dict[str, Tensor]:
@@ -53,7 +64,7 @@ def folded(name: str, module: nn.Module) -> dict[str, Tensor]:
 
 def runnable(name: str, scale: int, state: Mapping[str, Tensor]) -> Network:
     """A folded state dict as a network that is ready to run."""
-    row, module = NETWORKS[name], NETWORKS[name].build(scale)
+    row, module = NETWORKS[name], _built(name, scale, state)
     module.load_state_dict(dict(state))
     module.settle()
     module.eval().requires_grad_(False)

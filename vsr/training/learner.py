@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import Adam
+from torch.optim import Adam, Optimizer
 
 from vsr.errors import ModelError
 from vsr.networks import NETWORKS, Network
@@ -18,6 +18,7 @@ from vsr.training.config import TrainingConfig
 from vsr.training.discriminator import Discriminator
 from vsr.training.forms import Start, begin_with, build_in_training, folded, runnable
 from vsr.training.losses import ADVERSARIAL, LossNeeds, WeightedLosses, parse_losses
+from vsr.training.muon import Muon, is_for_muon
 from vsr.training.samples import Batch
 from vsr.training.schedule import rate_at
 from vsr.training.together import average_gradients
@@ -49,12 +50,12 @@ class Learner:
         torch.manual_seed(config.seed)
         self._config, self._device, self._half, self._world = config, device, half, world
         self._format = torch.channels_last if config.channels_last else torch.contiguous_format
-        self.network = build_in_training(config.network, config.scale)
+        self.network = build_in_training(config.network, config.scale, start)
         self.begun_anew = begin_with(start, config.network, self.network) if start is not None else ()
         self.network.to(device=device, memory_format=self._format).train()  # type: ignore[call-overload]
         self._learnt = [value for value in self.network.parameters() if value.requires_grad]
         self.mean = copy.deepcopy(self.network).requires_grad_(False) if config.ema else None
-        self._optimiser = Adam(self._learnt, config.learning_rate, betas=config.betas, fused=True)
+        self._optimisers = dict(_optimisers(self._learnt, config))
         colour = NETWORKS[config.network].colour
         self.discriminator: Discriminator | None = None
         self._optimiser_of_discriminator: Adam | None = None
@@ -76,7 +77,7 @@ class Learner:
         true = batch.true.to(self._device).contiguous(memory_format=self._format)
         with torch.autocast(self._device.type, self._half, enabled=self._half is not None):
             made = self.network(small).float()
-        self._optimiser.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         total, parts = self.losses(made, true, small)
         total.backward()  # type: ignore[no-untyped-call]
         return total, parts, made, true
@@ -92,9 +93,10 @@ class Learner:
             single = ", ".join(f"{name} {float(value):g}" for name, value in parts.items())
             raise ModelError(f"step {step + 1}: {what} ({single}); lower learning_rate or clip_norm, or check the data")
         rate = rate_at(step, self._config)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
-        self._optimiser.step()
+        for optimiser in self._optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            optimiser.step()
         self._follow(step)
         told = {name: float(value) for name, value in parts.items()}
         if self.discriminator is not None:
@@ -138,8 +140,8 @@ class Learner:
         if self.discriminator is not None:
             yield "discriminator", self.discriminator
 
-    def _optimisers(self) -> Iterator[tuple[str, Adam]]:
-        yield "adam", self._optimiser
+    def _all_optimisers(self) -> Iterator[tuple[str, Optimizer]]:
+        yield from self._optimisers.items()
         if self._optimiser_of_discriminator is not None:
             yield "adam_of_discriminator", self._optimiser_of_discriminator
 
@@ -148,7 +150,7 @@ class Learner:
         tensors = {
             f"{name}/{key}": value for name, module in self._modules() for key, value in module.state_dict().items()
         }
-        for name, optimiser in self._optimisers():
+        for name, optimiser in self._all_optimisers():
             for number, kept in optimiser.state_dict()["state"].items():
                 tensors |= {f"{name}/{number}/{key}": value for key, value in kept.items()}
         return tensors
@@ -161,7 +163,7 @@ class Learner:
                 module.load_state_dict(
                     {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
                 )
-            for name, optimiser in self._optimisers():
+            for name, optimiser in self._all_optimisers():
                 whole = optimiser.state_dict()
                 whole["state"] = _nested(tensors, name, optimiser)
                 optimiser.load_state_dict(whole)
@@ -169,7 +171,18 @@ class Learner:
             raise ModelError(f"the checkpoint does not fit this run ({' '.join(str(error).split())[:200]})") from error
 
 
-def _nested(tensors: Mapping[str, Tensor], name: str, optimiser: Adam) -> dict[int, dict[str, Tensor]]:
+def _optimisers(weights: Sequence[Tensor], config: TrainingConfig) -> Iterator[tuple[str, Optimizer]]:
+    """What changes the ``weights``, by name."""
+    matrices = [one for one in weights if config.optimiser == "muon" and is_for_muon(one)]
+    if matrices:
+        yield "muon", Muon(matrices, config.learning_rate)
+    taken = {id(one) for one in matrices}
+    others = [one for one in weights if id(one) not in taken]
+    if others:
+        yield "adam", Adam(others, config.learning_rate, betas=config.betas, fused=True)
+
+
+def _nested(tensors: Mapping[str, Tensor], name: str, optimiser: Optimizer) -> dict[int, dict[str, Tensor]]:
     """``name/3/exp_avg`` → ``{3: {"exp_avg": …}}``, laid out as the weights are: Adam's fused step counts on it."""
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     found: dict[int, dict[str, Tensor]] = {}
