@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from vsr.observation import LinearOperator, ObservationModel, reading_blur
+from vsr.observation import LinearOperator, ObservationModel, neighbourhood_range, reading_blur
 from vsr.registration import MotionModel, match_brightness, sample_bicubic
 from vsr.solvers import DEFAULT_SOLVER, Observations, find_solver
 from vsr.solvers.base import residual_sigma
@@ -167,26 +167,26 @@ class _Rounds:
 
     def _improve(self, part: Part, sums: MotionSums, statistics: _Statistics, solve: bool) -> None:
         samples, model, blur = self._observe(part)
-        likeness = self._likeness(part.canvas, samples, model)
+        contrast = neighbourhood_range(samples)
+        likeness = self._likeness(part.canvas, samples, contrast, model)
         weights = torch.tensor([view.weight for view in self.views], dtype=samples.dtype)[:, None, None]
         if solve:
-            fits = torch.ones_like(samples) if part.trust is None else self._fits(samples, model.A(part.picture), model)
-            observed = Observations(samples, model, likeness * fits * weights)
+            believed = likeness if part.trust is None else likeness * self._fits(samples, contrast, part, model)
+            observed = Observations(samples, model, believed * weights)
             part.picture = find_solver(DEFAULT_SOLVER)(observed, part.picture, self.imaging.options())
-        blurred = blur.A(part.picture)
-        predicted = model.read(blurred)
-        fits = self._explained(samples, predicted, model)
+        predicted, *slopes = model.read_with_slopes(blur.A(part.picture))
+        residual = (samples - predicted) * model.inside
+        fits = self._explained(residual, contrast, model)
         unforced = likeness * fits
         fits[self.reference] = 1.0
         part.trust = likeness * fits
-        inside = model.inside.to(samples.dtype)
-        sigma = residual_sigma((samples - predicted) * inside, inside)
-        sums.add(part.canvas, model, samples, blurred, part.trust * weights, sigma)
+        sigma = residual_sigma(residual, model.inside.to(samples.dtype))
+        sums.add(part.canvas, model, residual, (slopes[0], slopes[1]), part.trust * weights, sigma)
         for number, view in enumerate(self.views):
             recorded = (samples[number] - view.offset) / view.gain
             statistics.add(number, predicted[number], recorded, unforced[number], len(self.parts))
 
-    def _likeness(self, canvas: Canvas, samples: Tensor, model: ObservationModel) -> Tensor:
+    def _likeness(self, canvas: Canvas, samples: Tensor, contrast: Tensor, model: ObservationModel) -> Tensor:
         """How far the reference shows what each sample does, 0…1; 0 outside the picture, 1 for the reference's own."""
         x, y = canvas.reference_points(model.rows, model.cols)
         luma = self.views[self.reference].luma
@@ -195,7 +195,8 @@ class _Rounds:
         shown = sample_bicubic(luma[None], rows, cols)[0].reshape(samples.shape)
         known = (x >= 0) & (x <= luma.shape[1] - 1) & (y >= 0) & (y <= luma.shape[0] - 1) & model.inside
         known = known.to(samples.dtype)
-        like = trust_of_likeness(samples, shown, known, self._likest((samples - shown) * known, known))
+        residual = (samples - shown) * known
+        like = trust_of_likeness(residual, contrast, self._likest(residual, known))
         like[self.reference] = 1.0
         return like * model.inside
 
@@ -209,17 +210,16 @@ class _Rounds:
         likest = float(torch.tensor(sigmas).quantile(_LIKEST)) if sigmas else 0.0
         return min(max(_LEAST_SIGMA, likest), self._most_unlike)
 
-    def _fits(self, samples: Tensor, predicted: Tensor, model: ObservationModel) -> Tensor:
-        """`_explained`, and 1 for the reference's own."""
-        fits = self._explained(samples, predicted, model)
+    def _fits(self, samples: Tensor, contrast: Tensor, part: Part, model: ObservationModel) -> Tensor:
+        """`_explained` of the picture so far, and 1 for the reference's own."""
+        fits = self._explained((samples - model.A(part.picture)) * model.inside, contrast, model)
         fits[self.reference] = 1.0
         return fits
 
-    def _explained(self, samples: Tensor, predicted: Tensor, model: ObservationModel) -> Tensor:
+    @staticmethod
+    def _explained(residual: Tensor, contrast: Tensor, model: ObservationModel) -> Tensor:
         """How far the picture explains what each sample and those around it show, 0…1."""
-        inside = model.inside.to(samples.dtype)
-        residual = (samples - predicted) * inside
-        return trust_of_misfit(residual, samples, residual_sigma(residual, inside))
+        return trust_of_misfit(residual, contrast, residual_sigma(residual, model.inside.to(residual.dtype)))
 
     def _learn(self, statistics: _Statistics) -> None:
         """Noise, brightness and weight of every frame from its samples."""
