@@ -1,9 +1,10 @@
 """One picture from the chosen frames: picture, motions, brightness and trust improved in turn.
 
-Every round solves for the picture with the default solver, predicts all samples from it, moves each frame to where it
-fits better, matches its brightness, and trusts each neighbourhood by how well it fits. All frames count alike, whatever
-their place, except that the reference is believed where the others do not agree with the picture: there one frame is
-sharpened, and nothing ghosts. Large regions are solved in parts; what concerns whole frames is added up over them.
+Every round takes a step towards the picture with the default solver, predicts all samples from it, moves each frame to
+where it fits better, matches its brightness, and trusts each neighbourhood by how well it fits. All frames count alike,
+whatever their place, except that the reference is believed where the others do not agree with the picture: there one
+frame is sharpened, and nothing ghosts. Large regions are solved in parts; what concerns whole frames is added up over
+them.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ _LEAST_SIGMA = 2.0 / 255  # frames that were compressed alike agree better with 
 _LIKEST = 0.25  # share of the frames that tell what noise and aliasing alone make different
 _MOST_UNLIKE = 1.5  # times the reference's own noise: the most that differences by noise and aliasing come to
 _MOST_GAIN = 1.4  # of brightness, between frames of a shot
+_FIRST_STEPS, _STEPS, _LAST_STEPS = (
+    3,
+    1,
+    3,
+)  # renewals of the solver's weights: from a first guess, on the way, to finish
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,9 @@ class Imaging:
         """B on a fine grid of ``scale``."""
         return reading_blur((self.psf_sigma_px * scale, self.psf_sigma_px * scale), (scale, scale))
 
-    def options(self) -> HuberBtvOptions:
-        """Of the default solver."""
-        return HuberBtvOptions(regularization=self.regularization, least_sigma=_LEAST_SIGMA)
+    def options(self, steps: int = HuberBtvOptions.outer_iterations) -> HuberBtvOptions:
+        """Of the default solver, which renews its weights ``steps`` times."""
+        return HuberBtvOptions(regularization=self.regularization, least_sigma=_LEAST_SIGMA, outer_iterations=steps)
 
 
 @dataclass
@@ -143,14 +149,14 @@ class _Rounds:
         own_noise = noise_of(self.views[self.reference].luma)
         self._most_unlike = _MOST_UNLIKE * max(_LEAST_SIGMA, own_noise)
 
-    def run(self, sums: MotionSums, *, solve: bool, move: bool) -> Iterator[float]:
-        """One round; ``sums`` is filled. Without ``solve`` only the motions improve, without ``move`` they do not.
+    def run(self, sums: MotionSums, *, move: bool, finish: bool) -> Iterator[float]:
+        """One round; ``sums`` is filled. Without ``move`` the motions stay; ``finish`` takes the picture further.
 
         Gives the share of the round that is done after each part; to be gone through to the end.
         """
         statistics = _Statistics.empty(len(self.views))
         for number, part in enumerate(self.parts):
-            self._improve(part, sums, statistics, solve)
+            self._improve(part, sums, statistics, _LAST_STEPS if finish else _STEPS)
             yield (number + 1) / len(self.parts)
         self._learn(statistics)
         if move:
@@ -165,15 +171,18 @@ class _Rounds:
         samples, model = part.canvas.observe(self.views, blur)
         return samples, model, blur
 
-    def _improve(self, part: Part, sums: MotionSums, statistics: _Statistics, solve: bool) -> None:
+    def _improve(self, part: Part, sums: MotionSums, statistics: _Statistics, steps: int) -> None:
         samples, model, blur = self._observe(part)
         contrast = neighbourhood_range(samples)
         likeness = self._likeness(part.canvas, samples, contrast, model)
         weights = torch.tensor([view.weight for view in self.views], dtype=samples.dtype)[:, None, None]
-        if solve:
-            believed = likeness if part.trust is None else likeness * self._fits(samples, contrast, part, model)
-            observed = Observations(samples, model, believed * weights)
-            part.picture = find_solver(DEFAULT_SOLVER)(observed, part.picture, self.imaging.options())
+        believed = likeness
+        if part.trust is None:
+            steps = max(steps, _FIRST_STEPS)
+        else:
+            believed = likeness * self._fits(samples, contrast, part, model)
+        observed = Observations(samples, model, believed * weights)
+        part.picture = find_solver(DEFAULT_SOLVER)(observed, part.picture, self.imaging.options(steps))
         predicted, *slopes = model.read_with_slopes(blur.A(part.picture))
         residual = (samples - predicted) * model.inside
         fits = self._explained(residual, contrast, model)
@@ -248,14 +257,15 @@ def fuse(
     model: MotionModel,
     *,
     rounds: int,
+    finish: bool = False,
     parts: list[Part] | None = None,
     on_share: Callable[[float], None] = lambda share: None,
 ) -> Fused:
     """The picture of ``region`` of frame ``reference`` (a `View.number`) from all ``views``, that frame among them.
 
     ``scale`` fine pixels a frame pixel. ``parts`` is where to start, by default the median of the frames, or the
-    reference. Motions are refined as ``model`` allows. A fixed number of ``rounds``; in the views' precision.
-    ``on_share`` is told the share that is done, 0…1.
+    reference. Motions are refined as ``model`` allows. A fixed number of ``rounds``; the last one takes the picture
+    further if it is to ``finish``. In the views' precision. ``on_share`` is told the share that is done, 0…1.
     """
     if parts is None:
         place = next(n for n, view in enumerate(views) if view.number == reference)
@@ -264,7 +274,8 @@ def fuse(
     sums = MotionSums.empty(region, model, len(views))
     for number in range(rounds):
         sums = MotionSums.empty(region, model, len(views))
-        for done in state.run(sums, solve=True, move=number < rounds - 1):
+        is_last = number == rounds - 1
+        for done in state.run(sums, move=not is_last, finish=finish and is_last):
             on_share((number + done) / rounds)
     return Fused(
         parts=state.parts,

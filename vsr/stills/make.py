@@ -143,6 +143,7 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
         found.imaging,
         chosen.model,
         rounds=_LAST_ROUNDS,
+        finish=True,
         parts=chosen.parts,
         on_share=lambda share: on_step("reconstructing", share),
     )
