@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from browser import browser, find_chromium
+from numpy.typing import NDArray
 from page_reader import decode_uri, read_page
 from program import Run
 from videos import X264, encode, ffmpeg, scene
@@ -42,10 +43,14 @@ def _data(path: Path) -> dict[str, Any]:
     return dict(json.loads(base64.b64decode(hidden)))
 
 
-def _brightness(uri: str) -> float:
+def _picture(uri: str) -> NDArray[np.uint8]:
     kind, data = decode_uri(uri)
     assert kind == "image/webp"
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+
+
+def _brightness(uri: str) -> float:
+    picture = _picture(uri)
     assert picture.shape == (64, 96, 3)
     return float(picture.mean())
 
@@ -64,6 +69,37 @@ def test_pairs_differ_only_in_their_looks(versions: tuple[Path, Path, Path], tmp
     assert shown != sorted(shown)
     assert "secret" not in place.read_text(), "names can be read in the page's source"
     assert place.stat().st_size < 8_000_000
+
+
+_SHOWN = {
+    "turned": (("-display_rotation", "90"), "1"),
+    "turned and mirrored": (("-display_rotation", "270", "-display_hflip"), "1"),
+    "wide pixels": ((), "2"),
+    "turned, wide pixels": (("-display_rotation", "90"), "2"),
+}
+"""How players are told to show a clip: turned, and how wide its pixels are for their height."""
+
+
+@pytest.fixture(params=_SHOWN)
+def told(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[Path], NDArray[np.uint8]]:
+    """Two equal versions of such a clip, one of which has lost the tags, and FFmpeg's picture of frame 10."""
+    turn, aspect = _SHOWN[request.param]
+    bare = encode(tmp_path / "bare.mp4", scene(20), *X264, vf=f"setsar={aspect}")
+    ffmpeg(*turn, "-i", str(bare), "-c", "copy", str(tmp_path / "told.mp4"))
+    whole = "select=eq(n\\,10),scale=iw*sar:ih" if not turn else "select=eq(n\\,10),scale=iw:ih/sar"
+    ffmpeg("-i", str(tmp_path / "told.mp4"), "-vf", whole, "-frames:v", "1", str(tmp_path / "shown.png"))
+    truth = np.asarray(cv2.imread(str(tmp_path / "shown.png")), np.uint8)
+    return [tmp_path / "told.mp4", bare], truth
+
+
+def test_pictures_stand_as_players_show_them(told: tuple[list[Path], NDArray[np.uint8]], tmp_path: Path) -> None:
+    (first, second), truth = told
+    place = vsr.make_blind(first, second, tmp_path / "blind.html", pairs=1)
+    [pair] = _data(place)["pairs"]
+    assert pair["frames"] == {"a": 10, "b": 10}
+    for uri in pair["pictures"].values():
+        seen = cv2.resize(_picture(uri), truth.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+        assert np.abs(seen.astype(int) - truth).mean() < 8
 
 
 def test_the_seed_decides(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -155,4 +191,25 @@ def test_zoom_and_original_in_a_browser(versions: tuple[Path, Path, Path], tmp_p
         assert window.value("document.getElementById('truth').getAttribute('aria-pressed')") == "false"
         sources = window.value("['left', 'right'].map((id) => document.getElementById(id).src)")
         assert sources[0] != sources[1]
+        assert window.problems == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
+def test_shapes_in_a_browser(told: tuple[list[Path], NDArray[np.uint8]], tmp_path: Path) -> None:
+    (first, second), truth = told
+    place = vsr.make_blind(first, second, tmp_path / "blind.html", pairs=1)
+    with browser() as window:
+        window.size(1300, 700)
+        window.open(place)
+        left, right, buttons = (window.box(what) for what in ("#left", "#right", ".tools"))
+        assert left[2] / left[3] == pytest.approx(truth.shape[1] / truth.shape[0], rel=0.01)
+        assert left[1:] == pytest.approx(right[1:], abs=0.1)
+        assert left[0] + left[2] < right[0]
+        assert buttons[1] + buttons[3] <= 700, "the buttons are in the window, however high the picture is"
+        shot = cv2.imdecode(np.frombuffer(window.screenshot(tmp_path / "page.png"), np.uint8), cv2.IMREAD_COLOR)
+        for x, y, width, height in (left, right):
+            part = shot[round(y) : round(y + height), round(x) : round(x + width)]
+            seen = cv2.resize(part, truth.shape[1::-1], interpolation=cv2.INTER_AREA)
+            assert np.abs(seen.astype(int) - truth).mean() < 8
         assert window.problems == []

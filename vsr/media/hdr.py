@@ -73,6 +73,11 @@ class DisplayTransform:
     def __bool__(self) -> bool:
         return bool(self.rotation) or self.mirrored
 
+    @property
+    def is_sideways(self) -> bool:
+        """Whether the picture's width is shown as its height."""
+        return round(self.rotation / 90) % 2 == 1
+
 
 def _side_data(frame: av.VideoFrame) -> list[Any]:
     """The side data of a frame (PyAV's own annotation calls the items text)."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from itertools import zip_longest
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vsr.observation.borders import mirrored
@@ -59,15 +61,23 @@ def _blur_along(picture: Tensor, taps: Taps, dim: int) -> Tensor:
 
 
 def _filtered_by_opencv(picture: Tensor, taps_y: Taps, taps_x: Taps) -> Tensor | None:
-    """The blur by OpenCV, 7 times as fast as torch on a CPU; None where OpenCV is not installed."""
+    """The blur of a float32 or float64 picture by OpenCV, 4 to 7 times as fast as torch; None without OpenCV."""
     try:
         import cv2
         import numpy as np
     except ImportError:
         return None
-    across, down = (np.array([*taps[:0:-1], *taps], dtype=np.float32) for taps in (taps_x, taps_y))
     source = picture.contiguous().numpy()
-    return torch.from_numpy(cv2.sepFilter2D(source, cv2.CV_32F, across, down, borderType=cv2.BORDER_REFLECT))
+    across, down = (np.array([*taps[:0:-1], *taps], dtype=source.dtype) for taps in (taps_x, taps_y))
+    result = torch.empty_like(picture, memory_format=torch.contiguous_format)
+    for one, target in zip(_singly(source), _singly(result.numpy()), strict=True):
+        cv2.sepFilter2D(one, -1, across, down, dst=target, borderType=cv2.BORDER_REFLECT)
+    return result
+
+
+def _singly(pictures: NDArray[Any]) -> NDArray[Any]:
+    """``(..., H, W)`` as ``(N, H, W)``."""
+    return pictures.reshape(-1, *pictures.shape[-2:])
 
 
 class SymmetricBlur:
@@ -86,8 +96,8 @@ class SymmetricBlur:
     def A(self, picture: Tensor) -> Tensor:  # noqa: N802
         """The blurred picture; same shape, dtype and device."""
         widest = max(len(self.taps_y), len(self.taps_x))
-        plain = picture.ndim == 2 and picture.dtype == torch.float32 and picture.device.type == "cpu"
-        if plain and 1 < widest <= min(picture.shape):
+        plain = picture.dtype in (torch.float32, torch.float64) and picture.device.type == "cpu"
+        if plain and 1 < widest <= min(picture.shape[-2:]):
             filtered = _filtered_by_opencv(picture, self.taps_y, self.taps_x)
             if filtered is not None:
                 return filtered

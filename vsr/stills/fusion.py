@@ -1,9 +1,10 @@
 """One picture from the chosen frames: picture, motions, brightness and trust improved in turn.
 
-Every round solves for the picture with the default solver, predicts all samples from it, moves each frame to where it
-fits better, matches its brightness, and trusts each neighbourhood by how well it fits. All frames count alike, whatever
-their place, except that the reference is believed where the others do not agree with the picture: there one frame is
-sharpened, and nothing ghosts. Large regions are solved in parts; what concerns whole frames is added up over them.
+Every round takes a step towards the picture with the default solver, predicts all samples from it, moves each frame to
+where it fits better, matches its brightness, and trusts each neighbourhood by how well it fits. All frames count alike,
+whatever their place, except that the reference is believed where the others do not agree with the picture: there one
+frame is sharpened, and nothing ghosts. Large regions are solved in parts; what concerns whole frames is added up over
+them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from vsr.observation import LinearOperator, ObservationModel, reading_blur
+from vsr.observation import LinearOperator, ObservationModel, neighbourhood_range, reading_blur
 from vsr.registration import MotionModel, match_brightness, sample_bicubic
 from vsr.solvers import DEFAULT_SOLVER, Observations, find_solver
 from vsr.solvers.base import residual_sigma
@@ -32,6 +33,11 @@ _LEAST_SIGMA = 2.0 / 255  # frames that were compressed alike agree better with 
 _LIKEST = 0.25  # share of the frames that tell what noise and aliasing alone make different
 _MOST_UNLIKE = 1.5  # times the reference's own noise: the most that differences by noise and aliasing come to
 _MOST_GAIN = 1.4  # of brightness, between frames of a shot
+_FIRST_STEPS, _STEPS, _LAST_STEPS = (
+    3,
+    1,
+    3,
+)  # renewals of the solver's weights: from a first guess, on the way, to finish
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,9 @@ class Imaging:
         """B on a fine grid of ``scale``."""
         return reading_blur((self.psf_sigma_px * scale, self.psf_sigma_px * scale), (scale, scale))
 
-    def options(self) -> HuberBtvOptions:
-        """Of the default solver."""
-        return HuberBtvOptions(regularization=self.regularization, least_sigma=_LEAST_SIGMA)
+    def options(self, steps: int = HuberBtvOptions.outer_iterations) -> HuberBtvOptions:
+        """Of the default solver, which renews its weights ``steps`` times."""
+        return HuberBtvOptions(regularization=self.regularization, least_sigma=_LEAST_SIGMA, outer_iterations=steps)
 
 
 @dataclass
@@ -143,14 +149,14 @@ class _Rounds:
         own_noise = noise_of(self.views[self.reference].luma)
         self._most_unlike = _MOST_UNLIKE * max(_LEAST_SIGMA, own_noise)
 
-    def run(self, sums: MotionSums, *, solve: bool, move: bool) -> Iterator[float]:
-        """One round; ``sums`` is filled. Without ``solve`` only the motions improve, without ``move`` they do not.
+    def run(self, sums: MotionSums, *, move: bool, finish: bool) -> Iterator[float]:
+        """One round; ``sums`` is filled. Without ``move`` the motions stay; ``finish`` takes the picture further.
 
         Gives the share of the round that is done after each part; to be gone through to the end.
         """
         statistics = _Statistics.empty(len(self.views))
         for number, part in enumerate(self.parts):
-            self._improve(part, sums, statistics, solve)
+            self._improve(part, sums, statistics, _LAST_STEPS if finish else _STEPS)
             yield (number + 1) / len(self.parts)
         self._learn(statistics)
         if move:
@@ -165,28 +171,31 @@ class _Rounds:
         samples, model = part.canvas.observe(self.views, blur)
         return samples, model, blur
 
-    def _improve(self, part: Part, sums: MotionSums, statistics: _Statistics, solve: bool) -> None:
+    def _improve(self, part: Part, sums: MotionSums, statistics: _Statistics, steps: int) -> None:
         samples, model, blur = self._observe(part)
-        likeness = self._likeness(part.canvas, samples, model)
+        contrast = neighbourhood_range(samples)
+        likeness = self._likeness(part.canvas, samples, contrast, model)
         weights = torch.tensor([view.weight for view in self.views], dtype=samples.dtype)[:, None, None]
-        if solve:
-            fits = torch.ones_like(samples) if part.trust is None else self._fits(samples, model.A(part.picture), model)
-            observed = Observations(samples, model, likeness * fits * weights)
-            part.picture = find_solver(DEFAULT_SOLVER)(observed, part.picture, self.imaging.options())
-        blurred = blur.A(part.picture)
-        predicted = model.read(blurred)
-        fits = self._explained(samples, predicted, model)
+        believed = likeness
+        if part.trust is None:
+            steps = max(steps, _FIRST_STEPS)
+        else:
+            believed = likeness * self._fits(samples, contrast, part, model)
+        observed = Observations(samples, model, believed * weights)
+        part.picture = find_solver(DEFAULT_SOLVER)(observed, part.picture, self.imaging.options(steps))
+        predicted, *slopes = model.read_with_slopes(blur.A(part.picture))
+        residual = (samples - predicted) * model.inside
+        fits = self._explained(residual, contrast, model)
         unforced = likeness * fits
         fits[self.reference] = 1.0
         part.trust = likeness * fits
-        inside = model.inside.to(samples.dtype)
-        sigma = residual_sigma((samples - predicted) * inside, inside)
-        sums.add(part.canvas, model, samples, blurred, part.trust * weights, sigma)
+        sigma = residual_sigma(residual, model.inside.to(samples.dtype))
+        sums.add(part.canvas, model, residual, (slopes[0], slopes[1]), part.trust * weights, sigma)
         for number, view in enumerate(self.views):
             recorded = (samples[number] - view.offset) / view.gain
             statistics.add(number, predicted[number], recorded, unforced[number], len(self.parts))
 
-    def _likeness(self, canvas: Canvas, samples: Tensor, model: ObservationModel) -> Tensor:
+    def _likeness(self, canvas: Canvas, samples: Tensor, contrast: Tensor, model: ObservationModel) -> Tensor:
         """How far the reference shows what each sample does, 0…1; 0 outside the picture, 1 for the reference's own."""
         x, y = canvas.reference_points(model.rows, model.cols)
         luma = self.views[self.reference].luma
@@ -195,7 +204,8 @@ class _Rounds:
         shown = sample_bicubic(luma[None], rows, cols)[0].reshape(samples.shape)
         known = (x >= 0) & (x <= luma.shape[1] - 1) & (y >= 0) & (y <= luma.shape[0] - 1) & model.inside
         known = known.to(samples.dtype)
-        like = trust_of_likeness(samples, shown, known, self._likest((samples - shown) * known, known))
+        residual = (samples - shown) * known
+        like = trust_of_likeness(residual, contrast, self._likest(residual, known))
         like[self.reference] = 1.0
         return like * model.inside
 
@@ -209,17 +219,16 @@ class _Rounds:
         likest = float(torch.tensor(sigmas).quantile(_LIKEST)) if sigmas else 0.0
         return min(max(_LEAST_SIGMA, likest), self._most_unlike)
 
-    def _fits(self, samples: Tensor, predicted: Tensor, model: ObservationModel) -> Tensor:
-        """`_explained`, and 1 for the reference's own."""
-        fits = self._explained(samples, predicted, model)
+    def _fits(self, samples: Tensor, contrast: Tensor, part: Part, model: ObservationModel) -> Tensor:
+        """`_explained` of the picture so far, and 1 for the reference's own."""
+        fits = self._explained((samples - model.A(part.picture)) * model.inside, contrast, model)
         fits[self.reference] = 1.0
         return fits
 
-    def _explained(self, samples: Tensor, predicted: Tensor, model: ObservationModel) -> Tensor:
+    @staticmethod
+    def _explained(residual: Tensor, contrast: Tensor, model: ObservationModel) -> Tensor:
         """How far the picture explains what each sample and those around it show, 0…1."""
-        inside = model.inside.to(samples.dtype)
-        residual = (samples - predicted) * inside
-        return trust_of_misfit(residual, samples, residual_sigma(residual, inside))
+        return trust_of_misfit(residual, contrast, residual_sigma(residual, model.inside.to(residual.dtype)))
 
     def _learn(self, statistics: _Statistics) -> None:
         """Noise, brightness and weight of every frame from its samples."""
@@ -248,14 +257,15 @@ def fuse(
     model: MotionModel,
     *,
     rounds: int,
+    finish: bool = False,
     parts: list[Part] | None = None,
     on_share: Callable[[float], None] = lambda share: None,
 ) -> Fused:
     """The picture of ``region`` of frame ``reference`` (a `View.number`) from all ``views``, that frame among them.
 
     ``scale`` fine pixels a frame pixel. ``parts`` is where to start, by default the median of the frames, or the
-    reference. Motions are refined as ``model`` allows. A fixed number of ``rounds``; in the views' precision.
-    ``on_share`` is told the share that is done, 0…1.
+    reference. Motions are refined as ``model`` allows. A fixed number of ``rounds``; the last one takes the picture
+    further if it is to ``finish``. In the views' precision. ``on_share`` is told the share that is done, 0…1.
     """
     if parts is None:
         place = next(n for n, view in enumerate(views) if view.number == reference)
@@ -264,7 +274,8 @@ def fuse(
     sums = MotionSums.empty(region, model, len(views))
     for number in range(rounds):
         sums = MotionSums.empty(region, model, len(views))
-        for done in state.run(sums, solve=True, move=number < rounds - 1):
+        is_last = number == rounds - 1
+        for done in state.run(sums, move=not is_last, finish=finish and is_last):
             on_share((number + done) / rounds)
     return Fused(
         parts=state.parts,

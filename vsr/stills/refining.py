@@ -69,17 +69,25 @@ class MotionSums:
         return max(self.region.width, self.region.height) / 2
 
     def add(
-        self, canvas: Canvas, observed: ObservationModel, samples: Tensor, blurred: Tensor, trust: Tensor, sigma: float
+        self,
+        canvas: Canvas,
+        observed: ObservationModel,
+        residual: Tensor,
+        slopes: tuple[Tensor, Tensor],
+        trust: Tensor,
+        sigma: float,
     ) -> None:
-        """What the samples ``(K, h, w)`` say, given the ``blurred`` picture on ``canvas`` and ``trust``, 0…1."""
-        predicted, slope_row, slope_col = observed.read_with_slopes(blurred)
-        residual = samples - predicted
+        """What the samples' ``residual`` ``(K, h, w)`` says, given ``trust``, 0…1.
+
+        ``slopes`` are those of the predicted samples along rows and columns of the picture on ``canvas``, per pixel.
+        """
+        slope_row, slope_col = slopes
         weights = trust * observed.inside * (_HUBER * sigma / residual.abs().clamp(min=1e-12)).clamp(max=1.0)
         middle_x, middle_y = self.region.middle
         row, col = canvas.place(*(torch.tensor(m, dtype=torch.float64) for m in (middle_x, middle_y)))
         per_unit = self._half * canvas.scale
         u, v = (observed.cols - col) / per_unit, (observed.rows - row) / per_unit
-        for number in range(samples.shape[0]):
+        for number in range(residual.shape[0]):
             at_u, at_v, along_x, along_y = (
                 t[number].reshape(-1) for t in (u, v, slope_col * per_unit, slope_row * per_unit)
             )

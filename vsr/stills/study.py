@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from vsr.observation import ObservationModel
+from vsr.observation import ObservationModel, neighbourhood_range
 from vsr.solvers import DEFAULT_SOLVER, Observations, find_solver
 from vsr.solvers.base import residual_sigma
 from vsr.solvers.blind import estimate_psf
@@ -89,7 +89,7 @@ class _LeftOut:
         self.strengths = range(least, len(_STRENGTHS))
         """Numbers in `_STRENGTHS` that may be chosen: a weak prior leaves what no frame shows to chance."""
         self._sigma = residual_sigma(residual, inside)  # the same for all that is tried, as is the trust
-        self._trust = inside * trust_of_misfit(residual, samples, self._sigma)
+        self._trust = inside * trust_of_misfit(residual, neighbourhood_range(samples), self._sigma)
 
     def observed(self, psf_px: float) -> tuple[Tensor, ObservationModel]:
         return self._canvas.observe(self._views, Imaging(psf_px, 1.0).blur(self._canvas.scale))

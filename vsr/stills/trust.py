@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vsr.observation import GaussianBlur, neighbourhood_mean, neighbourhood_range
+from vsr.observation import GaussianBlur, neighbourhood_mean
 
 __all__ = ["noise_of", "trust_of_likeness", "trust_of_misfit"]
 
@@ -24,21 +24,25 @@ def noise_of(picture: Tensor) -> float:
     return float(diagonal.abs().median()) / 0.6745
 
 
-def trust_of_misfit(residual: Tensor, samples: Tensor, sigma: float) -> Tensor:
-    """Trust in 0…1 of each sample from the misfit around it; all ``(K, h, w)``, ``sigma`` the noise, 0…1."""
-    return _trust(residual, samples, sigma, _CONTRAST_SHARE)
+def trust_of_misfit(residual: Tensor, contrast: Tensor, sigma: float) -> Tensor:
+    """Trust in 0…1 of each sample from the misfit around it; all ``(K, h, w)``, ``sigma`` the noise, 0…1.
+
+    ``contrast`` is `neighbourhood_range` of the samples, by which small errors of motion are allowed for.
+    """
+    return _trust(residual, contrast, sigma, _CONTRAST_SHARE)
 
 
-def trust_of_likeness(samples: Tensor, shown: Tensor, known: Tensor, sigma: float) -> Tensor:
+def trust_of_likeness(residual: Tensor, contrast: Tensor, sigma: float) -> Tensor:
     """Trust in 0…1 of each sample from how far the reference shows the same around it; all ``(K, h, w)``.
 
-    ``shown`` is what the reference shows there, where ``known`` is 1; elsewhere nothing is held against a sample.
+    ``residual`` is the difference from what the reference shows there, 0 where that is not known: there nothing is held
+    against a sample.
     """
-    trust = _trust((samples - shown) * known, samples, sigma, _ROUGH_SHARE)
+    trust = _trust(residual, contrast, sigma, _ROUGH_SHARE)
     return torch.where(trust < _SOMETHING_ELSE, 0.0, trust)
 
 
-def _trust(residual: Tensor, samples: Tensor, sigma: float, contrast_share: float) -> Tensor:
+def _trust(residual: Tensor, contrast: Tensor, sigma: float, contrast_share: float) -> Tensor:
     mean_square = neighbourhood_mean(_SOFTENED.A(residual).square(), _WINDOW)
-    allowed = _TOLERANCE * (sigma + contrast_share * neighbourhood_range(samples))
-    return torch.exp(-0.5 * mean_square / allowed.square())
+    allowed = contrast.mul(contrast_share).add_(sigma).mul_(_TOLERANCE)
+    return mean_square.div_(allowed.square_()).mul_(-0.5).exp_()

@@ -36,7 +36,9 @@ def test_a_wrong_motion_comes_back(model: MotionModel) -> None:
         at = canvas.place(*points_moved(torch.linalg.inv(motion), frame_x, frame_y))
         observed = model_right.moved(at[0] - model_right.rows, at[1] - model_right.cols)
         sums = MotionSums.empty(REGION, model, 1)
-        sums.add(canvas, observed, recorded, blur.A(picture), model_right.inside.double(), 0.01)
+        predicted, along_rows, along_cols = observed.read_with_slopes(blur.A(picture))
+        residual = recorded - predicted
+        sums.add(canvas, observed, residual, (along_rows, along_cols), model_right.inside.double(), 0.01)
         [motion] = sums.improved([motion])
     corners = REGION.corners()
     for found, true in zip(

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from vsr.errors import UsageError
 from vsr.media.display import displayed, resized, upright
+from vsr.media.hdr import DisplayTransform
 from vsr.media.luma import LumaFrame
-from vsr.media.probe import MediaInfo
+from vsr.media.probe import MediaInfo, VideoInfo
 from vsr.media.reading import probe
 from vsr.report.comparison import Part, Wanted, measure
 from vsr.report.comparison.offsets import clock_offsets
@@ -70,17 +71,16 @@ def make_blind_page(
     check_place(target, paths)
     infos = [probe(path, fps) for path in paths]
     groups = _spread(_common(infos, wanted or Wanted()), num_pairs)
+    size, display = _size(infos), infos[0].video.display
     pictures = {
-        key: _pictures(info, [group.ordinals[index] for group in groups], infos)
+        key: _pictures(info, [group.ordinals[index] for group in groups], size, display)
         for index, (key, info) in enumerate(zip(_KEYS, infos, strict=False))
     }
     encoded = encode_pictures(pictures, int((_PAGE_BYTES - _TEXT_BYTES) / _BASE64))
     uris = {key: [data_uri("image/webp", files[n]) for n in sorted(files)] for key, files in encoded.files.items()}
-    height, width = pictures["a"][0].shape[:2]
-    ratio = width / height * float(infos[0].video.sample_aspect_ratio)
     page = render(
         "blind",
-        style=f".pane{{aspect-ratio:{ratio:.5f}}}",
+        style=_shape(infos[0].video, *size),
         version=version("vsr"),
         has_reference=reference is not None,
         num_pairs=len(groups),
@@ -110,15 +110,34 @@ def _spread(groups: Sequence[_Group], wanted: int) -> list[_Group]:
     return [groups[(2 * part + 1) * len(groups) // (2 * count)] for part in range(count)]
 
 
-def _pictures(info: MediaInfo, ordinals: Sequence[int], infos: Sequence[MediaInfo]) -> dict[int, Picture]:
-    """Frames as they are shown, by place in the page: all of one size, so that size tells nothing."""
+def _size(infos: Sequence[MediaInfo]) -> tuple[int, int]:
+    """Height and width of all pictures, before they are turned: the largest there is, within what a screen shows."""
     height, width = max((one.video.height, one.video.width) for one in infos)
-    factor = min(1.0, _LARGEST[0] / width, _LARGEST[1] / height)
-    size = max(1, round(height * factor)), max(1, round(width * factor))
-    pictures = {}
-    for place, frame in enumerate(frames_at(info, ordinals)):
-        pictures[place] = upright(resized(displayed(frame, info.video.color), *size), info.video.display)
-    return pictures
+    most_wide, most_high = _LARGEST[::-1] if infos[0].video.display.is_sideways else _LARGEST
+    factor = min(1.0, most_wide / width, most_high / height)
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def _pictures(
+    info: MediaInfo, ordinals: Sequence[int], size: tuple[int, int], display: DisplayTransform
+) -> dict[int, Picture]:
+    """Frames by place in the page: all of one size and turned alike, so that neither tells who is who."""
+    return {
+        place: upright(resized(displayed(frame, info.video.color), *size), display)
+        for place, frame in enumerate(frames_at(info, ordinals))
+    }
+
+
+def _shape(video: VideoInfo, height: int, width: int) -> str:
+    """Style of the panes: as wide for their height as players show pictures of ``height`` and ``width``, as coded.
+
+    No wider than that both panes, and the buttons below them, find room in the window.
+    """
+    ratio = width / height * float(video.sample_aspect_ratio)
+    ratio = 1 / ratio if video.display.is_sideways else ratio
+    return (
+        f".pane{{aspect-ratio:{ratio:.5f}}}.panes{{max-width:calc({2 * ratio:.5f}*max(100vh - 12rem, 16rem) + .5rem)}}"
+    )
 
 
 def _lots(paths: Sequence[Path], groups: Sequence[_Group], uris: dict[str, list[str]], seed: int) -> dict[str, Any]:

@@ -237,8 +237,7 @@ class _Page:
     def _display_ratio(self, width: int, height: int) -> float:
         """Width over height on the screen."""
         aspect = float(self.info.video.sample_aspect_ratio)
-        is_turned = round(self.info.video.display.rotation / 90) % 2 == 1
-        return width / height * (1 / aspect if is_turned else aspect)
+        return width / height * (1 / aspect if self.info.video.display.is_sideways else aspect)
 
     def _frame(self, pick: Pick) -> _Frame:
         pair = pick.pair

@@ -1,0 +1,53 @@
+"""What the user should know of a still, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vsr.media.probe import VideoInfo
+from vsr.registration import StillCamera
+from vsr.stills.choosing import Candidate
+from vsr.stills.fusion import Fused
+from vsr.stills.quality import Agreement
+from vsr.stills.window import Window
+
+__all__ = ["doubts", "notes_of"]
+
+_BLURRED = 0.75  # of the usual sharpness: less in the reference, and the user is told
+_DOUBTFUL = 3.0  # misfit of the reference, in noise, from which the user is warned
+_ROUNDING = 1.0 / 255
+
+
+def doubts(fused: Fused, quality: Agreement) -> list[str]:
+    """Whether the picture fails to show what its own frame shows."""
+    misfit, level = quality.frames_rms[fused.reference], max(fused.sigma, _ROUNDING)
+    if misfit < _DOUBTFUL * level:
+        return []
+    return [
+        f"the picture does not agree with its own frame everywhere: misfit {misfit / level:.1f} times the noise; do "
+        "not rely on it before it is compared with that frame (vsr frames), or name another --at or --roi"
+    ]
+
+
+def notes_of(video: VideoInfo, window: Window, candidates: Sequence[Candidate], still: StillCamera) -> list[str]:
+    """What frames and video are like."""
+    used = [candidate for candidate in candidates if candidate.is_used]
+    notes = []
+    if len(used) == 1:
+        notes.append("no other frame could be used: this is one frame, sharpened")
+    elif still.still:
+        notes.append("nothing moves: the frames show no new detail, only noise and blur could be reduced")
+    own = next(c for c in candidates if c.number == window.reference)
+    sharpest = max(used, key=lambda c: c.sharpness)
+    if own.sharpness < _BLURRED and sharpest.number != own.number:
+        record = window.frames[sharpest.number].record
+        notes.append(f"the frame at this time is blurred; frame {record.ordinal} is sharper (--at {record.ordinal})")
+    if video.interlaced:
+        notes.append("the video is interlaced: each frame shows one of its fields, the lines between are interpolated")
+    if video.display:
+        notes.append(f"players turn this video by {video.display.rotation:g} degrees; region and still are unturned")
+    if video.sample_aspect_ratio != 1:
+        notes.append(f"pixels of this video are {video.sample_aspect_ratio} as wide as high, and so are the still's")
+    if video.layout.has_alpha:
+        notes.append("the alpha plane is left out")
+    return notes
