@@ -56,10 +56,7 @@ class LumaFrame:
     seconds: Fraction
     """Presentation time by the file's own clock."""
     luma: NDArray[Any]
-    """``(H, W)``: uint8 or uint16 samples as they are, or float32 in the common code.
-
-    They may be the decoder's own: to be read, never written, and rows may lie apart.
-    """
+    """``(H, W)``: uint8 or uint16 samples as they are, or float32 in the common code."""
     thumbnail: NDArray[np.uint8] | None = None
     """`vsr.media.thumbnails.thumbnail` of the frame, where it was asked for."""
 
@@ -89,7 +86,7 @@ def _luma(frame: av.VideoFrame, color: ColorSpec, code: LumaCode) -> NDArray[Any
     layout = frame_layout(frame)
     if layout.family == "rgb":
         return _from_rgb(frame, layout, color, code)
-    [plane] = planes_of(frame, 1, copy=False)
+    [plane] = planes_of(frame, 1)
     if not layout.is_float and (layout.bit_depth, color.full_range) == (code.bit_depth, code.full_range):
         return plane
     offset, span = _range(layout.bit_depth, color.full_range) if not layout.is_float else (0.0, 1.0)

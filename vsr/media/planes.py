@@ -37,11 +37,10 @@ def _dtype(layout: PixelLayout) -> np.dtype[np.generic]:
     return np.dtype("<f4" if layout.is_float else "u1" if layout.bit_depth <= 8 else "<u2")
 
 
-def planes_of(frame: av.VideoFrame, first: int | None = None, *, copy: bool = True) -> tuple[NDArray[np.generic], ...]:
+def planes_of(frame: av.VideoFrame, first: int | None = None) -> tuple[NDArray[np.generic], ...]:
     """The planes of ``frame`` as contiguous ``(H, W)`` arrays in the order of `vsr.frames`; only the ``first`` few.
 
-    Packed formats are re-arranged first; full and video range and the matrix stay as they are. Without ``copy`` they
-    may be the frame's own samples, which keep it in memory: for reading alone, and rows may lie apart.
+    Packed formats are re-arranged first; full and video range and the matrix stay as they are.
     """
     layout = frame_layout(frame)
     if layout.is_float and frame.format.name != layout.name:
@@ -56,8 +55,7 @@ def planes_of(frame: av.VideoFrame, first: int | None = None, *, copy: bool = Tr
         height, width = layout.plane_size(index, frame.width, frame.height)
         rows = np.frombuffer(memoryview(plane), dtype=dtype, count=plane.line_size * plane.height // dtype.itemsize)
         rows = rows.reshape(plane.height, plane.line_size // dtype.itemsize)
-        visible = rows[:height, :width]
-        planes.append(visible.copy() if copy else visible)
+        planes.append(rows[:height, :width].copy())
     if few_bits is not None:
         planes = [_stretch(plane, bits) for plane, bits in zip(planes, few_bits, strict=False)]
     return tuple(planes)

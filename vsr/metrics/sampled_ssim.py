@@ -71,7 +71,7 @@ class SampledSsim:
         self._blocks = self._across.repeat(self._num_blocks, 1, 1)
 
     def __call__(self, first: NDArray[Any], second: NDArray[Any], number: int = 0) -> float:
-        """SSIM of two pictures of one type, whose rows may lie apart; ``number`` is the frame's: it places the grid."""
+        """SSIM of two contiguous pictures of one type; ``number`` is the frame's, which places the grid."""
         height, width = self._size
         if first.shape != self._size or second.shape != self._size:
             raise ValueError(f"pictures must be {width}x{height}: {first.shape}, {second.shape}")
@@ -88,10 +88,8 @@ class SampledSsim:
         """A view ``(rows, 11, W)`` of the rows that windows start at, from ``offset`` on."""
         width = self._size[1]
         plain = picture if picture.dtype != np.uint16 else picture.astype(np.int32)  # torch hardly knows uint16
-        whole = torch.from_numpy(plain)
-        row, sample = whole.stride()
-        shape, strides = (self._num_rows, _WINDOW, width), (self.grid[0] * row, row, sample)
-        return whole.as_strided(shape, strides, offset * row)
+        shape, strides = (self._num_rows, _WINDOW, width), (self.grid[0] * width, width, 1)
+        return torch.from_numpy(plain).as_strided(shape, strides, offset * width)
 
     def _average_down(self, first: Tensor, second: Tensor, columns: Tensor) -> None:
         """Into ``columns`` ``(4, rows, 1, W)``: windowed means of x, y, x² + y², xy of ``(rows, 11, W)`` windows."""

@@ -40,15 +40,6 @@ def test_a_grid_comes_near_and_frames_together_nearer() -> None:
     assert SampledSsim(480, 720, 255)(first, second) == pytest.approx(expected, abs=2e-3)
 
 
-@pytest.mark.parametrize(("peak", "dtype"), [(255, np.uint8), (1023, np.uint16), (255, np.float32)])
-def test_rows_may_lie_apart(peak: int, dtype: type) -> None:
-    first, second = _pair(120, 161, peak, dtype)
-    wide = [np.pad(picture, ((0, 0), (0, 31)), mode="wrap")[:, :161] for picture in (first, second)]
-    assert not wide[0].flags.c_contiguous
-    meter = SampledSsim(120, 161, peak)
-    assert [meter(*wide, number) for number in range(5)] == [meter(first, second, number) for number in range(5)]
-
-
 def test_grids_by_size() -> None:
     assert window_grid(288, 352) == window_grid(576, 720) == (4, 2)
     assert window_grid(200, 300) == (1, 1)
