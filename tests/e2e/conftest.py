@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from object_store import ObjectStore
 from program import Run, caller
+from store_runs import STORE_SETTINGS
+from videos import X264, encode, scene
 
 import vsr
 
@@ -43,3 +47,23 @@ def run(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> Callable[..., tu
         return target, dict(outcome.manifest)
 
     return go
+
+
+@pytest.fixture
+def bucket(objects: ObjectStore) -> str:
+    """A new bucket of the test's own."""
+    return objects.make_bucket(f"bucket-{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture(scope="session")
+def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty segments of small frames."""
+    return encode(tmp_path_factory.mktemp("reel") / "reel.mp4", scene(640, 64, 48), *X264, "-g", "40")
+
+
+@pytest.fixture(scope="session")
+def expected(reel: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What comes out between files."""
+    target = tmp_path_factory.mktemp("expected") / "out.mp4"
+    vsr.upscale(reel, target, settings=STORE_SETTINGS)
+    return target.read_bytes()

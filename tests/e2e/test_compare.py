@@ -170,6 +170,16 @@ def test_files(clips: Clips, blurred: Path) -> None:
     assert (rows[0]["temporal_psnr_b"], rows[1]["psnr_a"], rows[3]["seconds"]) == ("", "inf", "0.120000")
 
 
+def test_of_several_that_cannot_be_read_the_first_is_told(clips: Clips, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"no video" * 100_000)  # takes longer to refuse than what is missing
+    gone = tmp_path / "gone.mp4"
+    for paths in ((clips("plain"), bad, gone), (bad, gone), (gone, bad)):
+        first = next(path for path in paths if path.parent == tmp_path)
+        with pytest.raises(InputError, match=f"^{re.escape(str(first))}: "):
+            vsr.compare(*paths)
+
+
 def test_refusals(clips: Clips, tmp_path: Path) -> None:
     plain = clips("plain")
     film = encode(tmp_path / "film.mp4", scene(48), *X264, rate="24")

@@ -1,4 +1,4 @@
-"""From one object store into another: the same bytes as between files, read once a machine, resumed, and said plainly.
+"""From one object store into another: the same bytes as between files, read once a machine, and resumed.
 
 The server is a process of its own on loopback; what it was asked is read from its log.
 """
@@ -6,12 +6,10 @@ The server is a process of its own on loopback; what it was asked is read from i
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,58 +17,11 @@ from typing import Any
 import pytest
 from object_store import ObjectStore
 from program import Run
-from videos import X264, encode, scene
+from store_runs import STORE_SETTINGS, leftovers, run_store_command, sidecars_in_store, store_command
 
 import vsr
 
 Clips = Callable[[str], Path]
-SETTINGS: dict[str, Any] = {
-    "method": "lanczos",
-    "speed": "ultrafast",
-    "encoder_threads": 1,
-    "segment_frames": 16,
-    "num_cpus": 0.5,
-}
-
-
-@pytest.fixture
-def bucket(objects: ObjectStore) -> str:
-    return objects.make_bucket(f"bucket-{uuid.uuid4().hex[:12]}")
-
-
-@pytest.fixture(scope="module")
-def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty segments of small frames."""
-    return encode(tmp_path_factory.mktemp("reel") / "reel.mp4", scene(640, 64, 48), *X264, "-g", "40")
-
-
-@pytest.fixture(scope="module")
-def expected(reel: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """What comes out between files."""
-    target = tmp_path_factory.mktemp("expected") / "out.mp4"
-    vsr.upscale(reel, target, settings=SETTINGS)
-    return target.read_bytes()
-
-
-def _command(source: str, target: str, *more: str) -> list[str]:
-    flags = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
-    return [sys.executable, "-m", "vsr", "upscale", source, "-o", target, *flags, *more]
-
-
-def _cli(source: str, target: str, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        _command(source, target, *more),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-        env={key: value for key, value in (os.environ | environment).items() if value},
-    )
-
-
-def _leftovers(staging: Path) -> list[str]:
-    """What is kept of runs that have ended, besides copies of inputs."""
-    return [str(path) for path in (staging / "run").rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 def _made(name: str) -> list[str]:
@@ -96,7 +47,7 @@ def test_one_process(objects: ObjectStore, bucket: str, reel: Path, expected: by
     source = objects.put(bucket, "in/reel.mp4", reel)
     mark = objects.mark()
     told: list[vsr.Progress] = []
-    [outcome] = vsr.upscale(source, f"s3://{bucket}/out/big.mp4", settings=SETTINGS, on_progress=told.append)
+    [outcome] = vsr.upscale(source, f"s3://{bucket}/out/big.mp4", settings=STORE_SETTINGS, on_progress=told.append)
     assert objects.read(bucket, "out/big.mp4") == expected
     assert objects.names(bucket, "out/") == _made("out/big.mp4")
     assert outcome.manifest == json.loads(objects.read(bucket, "out/big.mp4.vsr.json"))
@@ -106,14 +57,14 @@ def test_one_process(objects: ObjectStore, bucket: str, reel: Path, expected: by
     assert {progress.path for progress in told} == {source}
     assert objects.requests("GET", mark).count(f"/{bucket}/in/reel.mp4") == 1
     _check_order_of_puts(objects, bucket, "out/big.mp4", mark)
-    assert not _leftovers(tmp_path / "staging")
+    assert not leftovers(tmp_path / "staging")
 
 
 @pytest.mark.slow
 def test_two_workers(objects: ObjectStore, bucket: str, reel: Path, expected: bytes, tmp_path: Path) -> None:
     source = objects.put(bucket, "in/reel.mp4", reel)
     mark = objects.mark()
-    [outcome] = vsr.upscale(source, f"s3://{bucket}/out/big.mp4", settings=SETTINGS, workers=2)
+    [outcome] = vsr.upscale(source, f"s3://{bucket}/out/big.mp4", settings=STORE_SETTINGS, workers=2)
     assert objects.read(bucket, "out/big.mp4") == expected
     assert outcome.manifest is not None
     assert len({segment["worker"] for segment in outcome.manifest["segments"]}) == 2
@@ -121,7 +72,7 @@ def test_two_workers(objects: ObjectStore, bucket: str, reel: Path, expected: by
     _check_order_of_puts(objects, bucket, "out/big.mp4", mark)
     assert objects.names(bucket, "out/") == _made("out/big.mp4")
     _run_anything()
-    assert not _leftovers(tmp_path / "staging")
+    assert not leftovers(tmp_path / "staging")
 
 
 def _run_anything() -> None:
@@ -151,7 +102,7 @@ def test_machines_that_share_nothing_but_the_store(
         cluster.wait_for_nodes()
         mark = objects.mark()
         [outcome] = vsr.upscale(
-            source, f"s3://{bucket}/out/big.mp4", settings=SETTINGS, executor=RayExecutor(4, cluster.address)
+            source, f"s3://{bucket}/out/big.mp4", settings=STORE_SETTINGS, executor=RayExecutor(4, cluster.address)
         )
     finally:
         ray.shutdown()
@@ -167,18 +118,13 @@ def test_machines_that_share_nothing_but_the_store(
 def _kill_half_way(command: list[str], objects: ObjectStore, bucket: str) -> list[str]:
     """SIGKILL once some segments are finished; names of those that are."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and len(_sidecars(objects, bucket)) < 8:
+    while process.poll() is None and len(sidecars_in_store(objects, bucket)) < 8:
         time.sleep(0.01)
     process.kill()
     process.wait()
     assert process.returncode == -signal.SIGKILL
     time.sleep(2)  # workers hear of it
-    return _sidecars(objects, bucket)
-
-
-def _sidecars(objects: ObjectStore, bucket: str) -> list[str]:
-    names = objects.names(bucket, "out/.big.mp4.vsr-work/segment-")
-    return [name for name in names if name.endswith(".json")]
+    return sidecars_in_store(objects, bucket)
 
 
 @pytest.mark.slow
@@ -188,11 +134,11 @@ def test_a_killed_run_goes_on_at_once(
 ) -> None:
     source, target = objects.put(bucket, "in/reel.mp4", reel), f"s3://{bucket}/out/big.mp4"
     flags = ("--workers", str(workers))
-    finished = _kill_half_way(_command(source, target, *flags), objects, bucket)
+    finished = _kill_half_way(store_command(source, target, *flags), objects, bucket)
     assert 8 <= len(finished) < 40
     assert objects.names(bucket, "out/big") == []
     mark = objects.mark()
-    done = _cli(source, target, *flags)
+    done = run_store_command(source, target, *flags)
     assert done.returncode == 0, done.stderr
     assert objects.read(bucket, "out/big.mp4") == expected
     manifest = json.loads(objects.read(bucket, "out/big.mp4.vsr.json"))
@@ -203,28 +149,7 @@ def test_a_killed_run_goes_on_at_once(
     assert objects.names(bucket, "out/") == _made("out/big.mp4")
     assert not objects.requests("GET", mark).count(f"/{bucket}/in/reel.mp4")  # this machine still had its copy
     _run_anything()
-    assert not _leftovers(tmp_path / "staging")
-
-
-@pytest.mark.slow
-def test_a_second_run_beside_the_first_is_refused(
-    objects: ObjectStore, bucket: str, reel: Path, expected: bytes
-) -> None:
-    source, target = objects.put(bucket, "in/reel.mp4", reel), f"s3://{bucket}/out/big.mp4"
-    first = subprocess.Popen(_command(source, target), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while first.poll() is None and not _sidecars(objects, bucket):
-        time.sleep(0.01)
-    first.send_signal(signal.SIGSTOP)
-    try:
-        second = _cli(source, target)
-    finally:
-        first.send_signal(signal.SIGCONT)
-    assert second.returncode == 5
-    assert second.stderr.startswith(f"vsr: another run is at work on {target}")
-    assert len(second.stderr.strip().splitlines()) == 1
-    _, err = first.communicate(timeout=120)
-    assert first.returncode == 0, err
-    assert objects.read(bucket, "out/big.mp4") == expected
+    assert not leftovers(tmp_path / "staging")
 
 
 def test_a_folder_is_a_batch_and_a_second_run_does_nothing(
@@ -235,7 +160,7 @@ def test_a_folder_is_a_batch_and_a_second_run_does_nothing(
     objects.client.put_object(Bucket=bucket, Key="in/notes.txt", Body=b"no video")
     objects.client.put_object(Bucket=bucket, Key="in/bad.mp4", Body=b"no video" * 1000)
     source, target = f"s3://{bucket}/in/", f"s3://{bucket}/out/"
-    first = vsr.upscale(source, target, settings=SETTINGS)
+    first = vsr.upscale(source, target, settings=STORE_SETTINGS)
     assert [outcome.input for outcome in first] == [f"{source}{name}.mp4" for name in ("bad", "cfr", "plain")]
     assert [outcome.error is None for outcome in first] == [False, True, True]
     assert str(first[0].error).startswith(f"{source}bad.mp4: ")
@@ -243,16 +168,16 @@ def test_a_folder_is_a_batch_and_a_second_run_does_nothing(
     assert batch["counts"] == {"failed": 1, "done": 2}
     for name in ("plain", "cfr"):
         local = tmp_path / f"{name}.mp4"
-        vsr.upscale(clips(name), local, settings=SETTINGS)
+        vsr.upscale(clips(name), local, settings=STORE_SETTINGS)
         assert objects.read(bucket, f"out/{name}.mp4") == local.read_bytes()
     objects.client.delete_object(Bucket=bucket, Key="in/bad.mp4")
     mark = objects.mark()
-    again = vsr.upscale(source, target, settings=SETTINGS)
+    again = vsr.upscale(source, target, settings=STORE_SETTINGS)
     assert [outcome.was_done for outcome in again] == [True, True]
     assert objects.requests("PUT", mark) == [f"/{bucket}/out/batch.json"]
     assert not [path for path in objects.requests("GET", mark) if path.endswith(".mp4")]
     objects.put(bucket, "in/cfr.mp4", clips("long"))  # another video under this name
-    third = vsr.upscale(source, target, settings=SETTINGS, overwrite=True)
+    third = vsr.upscale(source, target, settings=STORE_SETTINGS, overwrite=True)
     assert [outcome.was_done for outcome in third] == [False, False]
     assert third[0].manifest is not None
     assert third[0].manifest["times"]["num_frames"] == 150
@@ -260,9 +185,9 @@ def test_a_folder_is_a_batch_and_a_second_run_does_nothing(
 
 def test_a_replaced_input_is_not_done(objects: ObjectStore, bucket: str, clips: Clips) -> None:
     urls = [objects.put(bucket, f"in/{name}.mp4", clips(name)) for name in ("plain", "cfr")]
-    vsr.upscale(urls, f"s3://{bucket}/out", settings=SETTINGS)
+    vsr.upscale(urls, f"s3://{bucket}/out", settings=STORE_SETTINGS)
     objects.put(bucket, "in/cfr.mp4", clips("long"))
-    again = vsr.upscale(urls, f"s3://{bucket}/out", settings=SETTINGS)
+    again = vsr.upscale(urls, f"s3://{bucket}/out", settings=STORE_SETTINGS)
     assert again[0].was_done
     assert isinstance(again[1].error, vsr.UsageError)  # not taken for done, and not overwritten unasked
     assert "give --overwrite" in str(again[1].error)
@@ -270,9 +195,9 @@ def test_a_replaced_input_is_not_done(objects: ObjectStore, bucket: str, clips: 
 
 def test_between_a_store_and_files(objects: ObjectStore, bucket: str, clips: Clips, tmp_path: Path) -> None:
     source = objects.put(bucket, "in/plain.mp4", clips("plain"))
-    vsr.upscale(clips("plain"), tmp_path / "files.mp4", settings=SETTINGS)
-    vsr.upscale(source, tmp_path / "from.mp4", settings=SETTINGS)
-    vsr.upscale(clips("plain"), f"s3://{bucket}/to.mp4", settings=SETTINGS)
+    vsr.upscale(clips("plain"), tmp_path / "files.mp4", settings=STORE_SETTINGS)
+    vsr.upscale(source, tmp_path / "from.mp4", settings=STORE_SETTINGS)
+    vsr.upscale(clips("plain"), f"s3://{bucket}/to.mp4", settings=STORE_SETTINGS)
     assert (tmp_path / "from.mp4").read_bytes() == (tmp_path / "files.mp4").read_bytes()
     assert objects.read(bucket, "to.mp4") == (tmp_path / "files.mp4").read_bytes()
     assert all(check.passed for check in vsr.verify(tmp_path / "from.mp4"))
@@ -282,7 +207,7 @@ def test_an_output_in_a_store_is_verified(
     objects: ObjectStore, bucket: str, clips: Clips, tmp_path: Path, call: Callable[..., Run]
 ) -> None:
     source, target = objects.put(bucket, "in/plain.mp4", clips("plain")), f"s3://{bucket}/out/plain.mp4"
-    vsr.upscale(source, target, settings=SETTINGS)
+    vsr.upscale(source, target, settings=STORE_SETTINGS)
     checks = {check.what: check for check in vsr.verify(target)}
     assert all(check.passed for check in checks.values())
     assert checks["input"].detail == f"not compared: {source} is not here"
@@ -294,109 +219,15 @@ def test_an_output_in_a_store_is_verified(
     objects.client.delete_object(Bucket=bucket, Key="out/plain.mp4.vsr.json")
     with pytest.raises(vsr.VerificationError, match=f"{target}.vsr.json: no such object"):
         vsr.verify(target)
-    assert not _leftovers(tmp_path / "staging")
+    assert not leftovers(tmp_path / "staging")
 
 
 def test_a_list_of_urls(objects: ObjectStore, bucket: str, clips: Clips, tmp_path: Path) -> None:
     urls = [objects.put(bucket, f"in/{name}.mp4", clips(name)) for name in ("plain", "cfr")]
     (tmp_path / "reels.txt").write_text("# two reels\n" + "\n".join(urls) + "\n")
-    outcomes = vsr.upscale(tmp_path / "reels.txt", tmp_path / "out", settings=SETTINGS)
+    outcomes = vsr.upscale(tmp_path / "reels.txt", tmp_path / "out", settings=STORE_SETTINGS)
     assert [outcome.input for outcome in outcomes] == urls
     assert all(outcome.error is None for outcome in outcomes)
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "environment", "code", "message"),
-    [
-        ("s3://{bucket}/none.mp4", "s3://{bucket}/out.mp4", {}, 3, "s3://{bucket}/none.mp4: no such object"),
-        ("s3://{bucket}/none/", "s3://{bucket}/out/", {}, 3, "s3://{bucket}/none/: holds no videos"),
-        ("s3://no-such-bucket/a.mp4", "s3://{bucket}/out.mp4", {}, 3, "bucket 'no-such-bucket' does not exist"),
-        ("s3://{bucket}/plain.mp4", "s3://no-such-bucket/out.mp4", {}, 5, "bucket 'no-such-bucket' does not exist"),
-        ("s3://{bucket}/bad.mp4", "s3://{bucket}/out.mp4", {}, 3, "s3://{bucket}/bad.mp4: "),
-        ("s3://{bucket}", "s3://{bucket}/out.mp4", {}, 2, "names no object; want s3://BUCKET/NAME"),
-        ("ftp://host/a.mp4", "s3://{bucket}/out.mp4", {}, 2, "ftp:// is no object store"),
-        ("https://host/a.mp4", "s3://{bucket}/out.mp4", {}, 2, "https:// is no object store"),
-        ("s3://{bucket}/plain.mp4", "s3://{bucket}/taken.mp4", {}, 2, "taken.mp4 exists; give --overwrite"),
-        ("s3://{bucket}/plain.mp4", "s3://{bucket}/%06d.png", {}, 2, "not to an object store"),
-        (
-            "s3://{bucket}/plain.mp4",
-            "s3://{bucket}/out.mp4",
-            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
-            5,
-            "cannot look up s3://{bucket}/plain.mp4: Unable to locate credentials",
-        ),
-        (
-            "s3://{bucket}/plain.mp4",
-            "s3://{bucket}/out.mp4",
-            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
-            5,
-            "cannot look up s3://{bucket}/plain.mp4: Could not connect to the endpoint",
-        ),
-        ("s3://{bucket}/plain.mp4", "s3://{bucket}/out.mp4", {"VSR_STAGING": "/dev/null/x"}, 5, "staging folder"),
-    ],
-)
-def test_what_cannot_be_is_said_in_one_line(
-    objects: ObjectStore,
-    bucket: str,
-    clips: Clips,
-    call: Callable[..., Run],
-    source: str,
-    target: str,
-    environment: dict[str, str],
-    code: int,
-    message: str,
-) -> None:
-    objects.put(bucket, "plain.mp4", clips("plain"))
-    objects.client.put_object(Bucket=bucket, Key="bad.mp4", Body=b"no video" * 1000)
-    objects.client.put_object(Bucket=bucket, Key="taken.mp4", Body=b"something")
-    before = objects.names(bucket)
-    source, target = source.format(bucket=bucket), target.format(bucket=bucket)
-    if environment:
-        done = _cli(source, target, **environment)
-        found, said = done.returncode, done.stderr
-    else:
-        run = call(*_command(source, target)[3:])
-        found, said = run.code, run.err
-    assert found == code, said
-    assert message.format(bucket=bucket) in said
-    assert len(said.strip().splitlines()) == 1
-    assert objects.names(bucket) == before
-
-
-def test_refused_credentials(objects: ObjectStore, bucket: str, clips: Clips, call: Callable[..., Run]) -> None:
-    source = objects.put(bucket, "plain.mp4", clips("plain"))
-    objects.check_credentials(True)
-    try:
-        done = call(*_command(source, f"s3://{bucket}/out.mp4")[3:])
-    finally:
-        objects.check_credentials(False)
-    assert done.code == 5
-    assert f"cannot look up {source}: access denied" in done.one_line()
-
-
-@pytest.mark.slow
-def test_a_store_that_goes_away_leaves_what_is_finished(
-    objects: ObjectStore, bucket: str, reel: Path, expected: bytes
-) -> None:
-    """Every key is refused half-way: the run ends with one line, and the next goes on."""
-    source, target = objects.put(bucket, "in/reel.mp4", reel), f"s3://{bucket}/out/big.mp4"
-    process = subprocess.Popen(
-        _command(source, target), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    while process.poll() is None and len(_sidecars(objects, bucket)) < 5:
-        time.sleep(0.01)
-    objects.check_credentials(True)
-    try:
-        _, err = process.communicate(timeout=120)
-    finally:
-        objects.check_credentials(False)
-    assert process.returncode == 5, err
-    assert "access denied" in err.strip().splitlines()[-1]
-    assert "Traceback" not in err
-    assert len(_sidecars(objects, bucket)) >= 5
-    done = _cli(source, target)
-    assert done.returncode == 0, done.stderr
-    assert objects.read(bucket, "out/big.mp4") == expected
 
 
 def test_made_again_from_an_input_in_a_store(

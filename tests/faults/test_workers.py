@@ -1,4 +1,4 @@
-"""Ray workers and machines that are killed, hang, refuse and fill up: the same bytes in the end, or a true reason."""
+"""Ray workers of one machine that are killed, hang and refuse: the same bytes in the end, or a true reason."""
 
 from __future__ import annotations
 
@@ -11,21 +11,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 import psutil
 import pytest
 import ray
 from plain_reader import is_working_name
 from program import Run, caller
-from ray.cluster_utils import Cluster
+from ray_runs import MANY_FRAMES, RAY_SETTINGS
 
 import vsr
-from vsr.distributed.dispatch import WorkerInfo
 from vsr.distributed.ray import RayExecutor
 from vsr.distributed.work import VideoHost
 from vsr.errors import MachineError
@@ -36,40 +32,7 @@ from vsr.pipeline.worker import SegmentWorker
 
 Clips = Callable[[str], Path]
 pytestmark = pytest.mark.slow
-SETTINGS: dict[str, Any] = {
-    "method": "lanczos",
-    "speed": "ultrafast",
-    "encoder_threads": 1,
-    "segment_frames": 16,
-    "num_cpus": 0.5,
-}
-_FRAMES = 1600
-
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hundred segments of small frames."""
-    path = tmp_path_factory.mktemp("many") / "many.mp4"
-    rng = np.random.default_rng(5)
-    picture = rng.integers(0, 255, (48 + _FRAMES // 8, 64, 3), dtype=np.uint8)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for number in range(_FRAMES):
-            part = picture[number // 8 : number // 8 + 48]
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(part), "rgb24")))
-        container.mux(stream.encode(None))
-    return path
-
-
-@pytest.fixture(scope="module")
-def whole(many: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """What this process alone makes of it."""
-    target = tmp_path_factory.mktemp("whole") / "out.mp4"
-    vsr.upscale(many, target, settings=SETTINGS)
-    return target.read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +45,7 @@ def local_ray() -> Iterator[None]:
 
 
 def _run(source: Path, target: Path, workers: int, host: Any = VideoHost, **changes: Any) -> dict[str, Any]:
-    [outcome] = vsr.upscale(source, target, settings=SETTINGS | changes, executor=RayExecutor(workers, None, host))
+    [outcome] = vsr.upscale(source, target, settings=RAY_SETTINGS | changes, executor=RayExecutor(workers, None, host))
     assert outcome.manifest is not None
     assert not [path.name for path in target.parent.iterdir() if is_working_name(path.name)]
     return dict(outcome.manifest)
@@ -105,7 +68,7 @@ def test_any_number_of_workers_makes_the_same_bytes(many: Path, whole: bytes, tm
     manifest = _run(many, tmp_path / "out.mp4", workers)
     assert (tmp_path / "out.mp4").read_bytes() == whole
     assert len({segment["worker"] for segment in manifest["segments"]}) >= min(workers, 2)
-    assert manifest["times"]["num_frames"] == _FRAMES
+    assert manifest["times"]["num_frames"] == MANY_FRAMES
 
 
 @pytest.mark.usefixtures("local_ray")
@@ -130,7 +93,7 @@ def test_workers_killed_at_any_moment(many: Path, whole: bytes, tmp_path: Path, 
         vsr.upscale(
             many,
             tmp_path / "out.mp4",
-            settings=SETTINGS | {"attempts": 10},
+            settings=RAY_SETTINGS | {"attempts": 10},
             executor=RayExecutor(2, None),
             on_progress=lambda progress: begun.set(),
         )
@@ -208,47 +171,14 @@ def test_a_batch_goes_on_past_a_bad_file(many: Path, clips: Clips, tmp_path: Pat
     inputs = [clips("plain"), bad, many, tmp_path / "missing.mp4", clips("rich")]
     told: list[vsr.Outcome] = []
     outcomes = vsr.upscale(
-        inputs, tmp_path / "out", settings=SETTINGS, executor=RayExecutor(2, None), on_outcome=told.append
+        inputs, tmp_path / "out", settings=RAY_SETTINGS, executor=RayExecutor(2, None), on_outcome=told.append
     )
     assert [outcome.error is None for outcome in outcomes] == [True, False, True, False, True]
     assert {type(outcome.error) for outcome in outcomes if outcome.error} == {vsr.InputError}
     assert sorted(str(outcome.input) for outcome in told) == sorted(map(str, inputs))
     assert (tmp_path / "out" / "many.mp4").read_bytes() == whole
-    again = vsr.upscale(inputs, tmp_path / "out", settings=SETTINGS, executor=RayExecutor(2, None))
+    again = vsr.upscale(inputs, tmp_path / "out", settings=RAY_SETTINGS, executor=RayExecutor(2, None))
     assert [outcome.was_done for outcome in again] == [True, False, True, False, True]
-
-
-class _FullHost(VideoHost):
-    """The machine that is marked refuses to write."""
-
-    def segment_worker(self, token: str, job: Job, work: WorkFolder) -> SegmentWorker:
-        mark = work.path.parent / "full"
-        if mark.read_text() == ray.get_runtime_context().get_node_id():
-            raise MachineError(f"cannot write segment in {work.path}: No space left on device")
-        return super().segment_worker(token, job, work)
-
-
-class _BlindHost(VideoHost):
-    """One machine does not see the files, and is slow to say so."""
-
-    def describe(self) -> WorkerInfo:
-        info = super().describe()
-        mark = next(path for path in self._must_see if path.name.startswith(".vsr-seen")).parent / "full"
-        if mark.read_text() == ray.get_runtime_context().get_node_id():
-            time.sleep(2.0)  # the other one could have made several segments
-            return replace(info, unseen=tuple(map(str, self._must_see)))
-        return info
-
-
-class _OldHost(VideoHost):
-    """One machine has another torch."""
-
-    def describe(self) -> WorkerInfo:
-        info = super().describe()
-        mark = next(path for path in self._must_see if path.name.startswith(".vsr-seen")).parent / "full"
-        if mark.read_text() == ray.get_runtime_context().get_node_id():
-            return replace(info, versions=info.versions | {"torch": "2.0.0"})
-        return info
 
 
 Call = Callable[..., Run]
@@ -311,66 +241,6 @@ def test_what_cannot_be_is_said_in_one_line(
     _check_refusal(call, clips("plain"), tmp_path, flags, code, message)
 
 
-@pytest.fixture(scope="module")
-def two_nodes() -> Iterator[tuple[Cluster, Any]]:
-    """A head and another machine, as Ray sees it; each with room for two workers. One test takes the other away."""
-    if ray.is_initialized():
-        ray.shutdown()
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    other = cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
-    try:
-        yield cluster, other
-    finally:
-        if ray.is_initialized():
-            ray.shutdown()
-        cluster.shutdown()
-
-
-def test_a_machine_with_a_full_disk(many: Path, whole: bytes, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
-    cluster, other = two_nodes
-    target = tmp_path / "out.mp4"
-    (tmp_path / "full").write_text(other.node_id)
-    executor = RayExecutor(4, cluster.address, _FullHost)
-    [outcome] = vsr.upscale(many, target, settings=SETTINGS, executor=executor)
-    assert target.read_bytes() == whole
-    assert outcome.manifest is not None
-
-
-def test_a_machine_that_does_not_see_the_files(many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
-    cluster, other = two_nodes
-    (tmp_path / "full").write_text(other.node_id)
-    executor = RayExecutor(4, cluster.address, _BlindHost)
-    with pytest.raises(MachineError, match=f"{other.node_id[:8]} does not see {tmp_path}; .* or be URLs"):
-        vsr.upscale(many, tmp_path / "out.mp4", settings=SETTINGS, executor=executor)
-    assert [path.name for path in tmp_path.iterdir()] == ["full"]
-
-
-def test_a_machine_with_another_version(many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
-    cluster, other = two_nodes
-    (tmp_path / "full").write_text(other.node_id)
-    executor = RayExecutor(4, cluster.address, _OldHost)
-    with pytest.raises(MachineError, match=rf"{other.node_id[:8]} has torch 2\.0\.0, this machine 2\..*same versions"):
-        vsr.upscale(many, tmp_path / "out.mp4", settings=SETTINGS, executor=executor)
-    assert not (tmp_path / "out.mp4").exists()
-
-
-def test_a_machine_lost_half_way(many: Path, whole: bytes, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
-    cluster, other = two_nodes
-    target = tmp_path / "out.mp4"
-    lost = threading.Event()
-
-    def lose(progress: vsr.Progress) -> None:
-        if progress.frames_done > _FRAMES // 3 and not lost.is_set():
-            lost.set()
-            cluster.remove_node(other, allow_graceful=False)
-
-    [outcome] = vsr.upscale(many, target, settings=SETTINGS, executor=RayExecutor(4, cluster.address), on_progress=lose)
-    assert lost.is_set()
-    assert target.read_bytes() == whole
-    assert outcome.manifest is not None
-
-
 def _cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "vsr", *arguments], capture_output=True, text=True, timeout=120, check=False
@@ -378,7 +248,7 @@ def _cli(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _flags(**changes: Any) -> list[str]:
-    pairs = (SETTINGS | changes).items()
+    pairs = (RAY_SETTINGS | changes).items()
     return [part for key, value in pairs for part in ("--set", f"{key}={value}")]
 
 

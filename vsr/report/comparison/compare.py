@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe
 from vsr.report.comparison.made_from import assumed_degradation
 from vsr.report.comparison.measure import measure
@@ -39,10 +41,16 @@ def compare(
     and is not here.
     """
     paths = [first, second, *([reference] if reference is not None else [])]
-    infos = [probe(path, fps) for path in paths]
+    infos = _probe_all(paths, fps)
     options = wanted or Wanted()
     if options.degradation is None:
         options = replace(options, degradation=assumed_degradation(infos))
     offsets, notes = clock_offsets(infos, options.offset)
     parts = [Part(*each) for each in zip(_NAMES, infos, offsets, strict=False)]
     return measure(parts, options, notes=notes, on_pair=on_pair)
+
+
+def _probe_all(paths: Sequence[Path], fps: Fraction | None) -> list[MediaInfo]:
+    """Side by side: each decodes its first frames. Of several that cannot be read, the first is told."""
+    with ThreadPoolExecutor(len(paths), "probe") as pool:
+        return list(pool.map(lambda path: probe(path, fps), paths))

@@ -1,0 +1,124 @@
+"""Machines of a Ray cluster that are full, blind, old or lost: the same bytes in the end, or a true reason."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+from ray_runs import MANY_FRAMES, RAY_SETTINGS
+
+import vsr
+from vsr.distributed.dispatch import WorkerInfo
+from vsr.distributed.ray import RayExecutor
+from vsr.distributed.work import VideoHost
+from vsr.errors import MachineError
+from vsr.pipeline.job import Job
+from vsr.pipeline.storage import WorkFolder
+from vsr.pipeline.worker import SegmentWorker
+
+pytestmark = pytest.mark.slow
+
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+class _FullHost(VideoHost):
+    """The machine that is marked refuses to write."""
+
+    def segment_worker(self, token: str, job: Job, work: WorkFolder) -> SegmentWorker:
+        mark = work.path.parent / "full"
+        if mark.read_text() == ray.get_runtime_context().get_node_id():
+            raise MachineError(f"cannot write segment in {work.path}: No space left on device")
+        return super().segment_worker(token, job, work)
+
+
+class _BlindHost(VideoHost):
+    """One machine does not see the files, and is slow to say so."""
+
+    def describe(self) -> WorkerInfo:
+        info = super().describe()
+        mark = next(path for path in self._must_see if path.name.startswith(".vsr-seen")).parent / "full"
+        if mark.read_text() == ray.get_runtime_context().get_node_id():
+            time.sleep(2.0)  # the other one could have made several segments
+            return replace(info, unseen=tuple(map(str, self._must_see)))
+        return info
+
+
+class _OldHost(VideoHost):
+    """One machine has another torch."""
+
+    def describe(self) -> WorkerInfo:
+        info = super().describe()
+        mark = next(path for path in self._must_see if path.name.startswith(".vsr-seen")).parent / "full"
+        if mark.read_text() == ray.get_runtime_context().get_node_id():
+            return replace(info, versions=info.versions | {"torch": "2.0.0"})
+        return info
+
+
+@pytest.fixture(scope="module")
+def two_nodes() -> Iterator[tuple[Cluster, Any]]:
+    """A head and another machine, as Ray sees it; each with room for two workers. One test takes the other away."""
+    if ray.is_initialized():
+        ray.shutdown()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    other = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    try:
+        yield cluster, other
+    finally:
+        if ray.is_initialized():
+            ray.shutdown()
+        cluster.shutdown()
+
+
+def test_a_machine_with_a_full_disk(many: Path, whole: bytes, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
+    cluster, other = two_nodes
+    target = tmp_path / "out.mp4"
+    (tmp_path / "full").write_text(other.node_id)
+    executor = RayExecutor(4, cluster.address, _FullHost)
+    [outcome] = vsr.upscale(many, target, settings=RAY_SETTINGS, executor=executor)
+    assert target.read_bytes() == whole
+    assert outcome.manifest is not None
+
+
+def test_a_machine_that_does_not_see_the_files(many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
+    cluster, other = two_nodes
+    (tmp_path / "full").write_text(other.node_id)
+    executor = RayExecutor(4, cluster.address, _BlindHost)
+    with pytest.raises(MachineError, match=f"{other.node_id[:8]} does not see {tmp_path}; .* or be URLs"):
+        vsr.upscale(many, tmp_path / "out.mp4", settings=RAY_SETTINGS, executor=executor)
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def test_a_machine_with_another_version(many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
+    cluster, other = two_nodes
+    (tmp_path / "full").write_text(other.node_id)
+    executor = RayExecutor(4, cluster.address, _OldHost)
+    with pytest.raises(MachineError, match=rf"{other.node_id[:8]} has torch 2\.0\.0, this machine 2\..*same versions"):
+        vsr.upscale(many, tmp_path / "out.mp4", settings=RAY_SETTINGS, executor=executor)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_machine_lost_half_way(many: Path, whole: bytes, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
+    cluster, other = two_nodes
+    target = tmp_path / "out.mp4"
+    lost = threading.Event()
+
+    def lose(progress: vsr.Progress) -> None:
+        if progress.frames_done > MANY_FRAMES // 3 and not lost.is_set():
+            lost.set()
+            cluster.remove_node(other, allow_graceful=False)
+
+    [outcome] = vsr.upscale(
+        many, target, settings=RAY_SETTINGS, executor=RayExecutor(4, cluster.address), on_progress=lose
+    )
+    assert lost.is_set()
+    assert target.read_bytes() == whole
+    assert outcome.manifest is not None
