@@ -24,14 +24,15 @@ from vsr.stills.canvas import Canvas, View
 from vsr.stills.fusion import Imaging
 from vsr.stills.trust import trust_of_misfit
 
-__all__ = ["FIRST", "LEAST_FRAMES", "Study", "coverage", "left_out", "study"]
+__all__ = ["FIRST", "LEAST_FRAMES", "Study", "coverage", "left_out", "places_of", "study"]
 
 LEAST_FRAMES = 6
 """Frames from which something can be found by leaving some out."""
 FIRST = Imaging(0.45, 0.25)
 """What is assumed before anything is known: lens and pixel of a usual camera, a prior that leaves lettering alone."""
 
-_SIDE_PX = 64  # longest side of what is looked at, in frame pixels
+_SIDE_PX = 64  # longest side of a place that is looked at, in frame pixels
+_QUARTERS = (0.25, 0.75)  # of a side that is long enough for two places: their middles
 _SCALES = (2.0, 4.0)  # of the fine grid while looking, least and most
 _SHARE_LEFT_OUT = 1 / 3  # of the frames, at most
 _SAME_PX = 0.12  # frames that sample the region so near to each other are left out together
@@ -90,6 +91,8 @@ class _LeftOut:
         """Numbers in `_STRENGTHS` that may be chosen: a weak prior leaves what no frame shows to chance."""
         self._sigma = residual_sigma(residual, inside)  # the same for all that is tried, as is the trust
         self._trust = inside * trust_of_misfit(residual, neighbourhood_range(samples), self._sigma)
+        self.contrast = float(samples[model.inside].std()) / self._sigma
+        """Of the place, in deviations of what is not explained there: how much it can tell."""
 
     def observed(self, psf_px: float) -> tuple[Tensor, ObservationModel]:
         return self._canvas.observe(self._views, Imaging(psf_px, 1.0).blur(self._canvas.scale))
@@ -167,16 +170,30 @@ def study(
 ) -> Study:
     """Blur and strength of the prior for ``views`` with the motions they have; what is given stays.
 
-    ``scale`` is that of the still. Looks at the middle of ``region``.
+    ``scale`` is that of the still. Looks at the middle of ``region``, and of its quarters where it is large: the blur
+    is found where the frames tell most, the strength for all places together.
     """
     if psf_px is not None and strength is not None:
         return Study(Imaging(psf_px, strength), "given", "given")
-    shape = Box(0, 0, min(region.width, _SIDE_PX), min(region.height, _SIDE_PX))
-    part = shape.around(*region.middle, (region.bottom, region.right))
-    looked = _LeftOut(Canvas(region, part, min(max(scale, _SCALES[0]), _SCALES[1])), views, reference)
-    if len(views) < LEAST_FRAMES or len(looked.held) < _LEAST_LEFT_OUT:
-        return _unpredicted(looked, psf_px, strength)
+    fine = min(max(scale, _SCALES[0]), _SCALES[1])
+    looked = [_LeftOut(Canvas(region, part, fine), views, reference) for part in places_of(region)]
+    looked.sort(key=lambda place: -place.contrast)
+    if len(views) < LEAST_FRAMES or len(looked[0].held) < _LEAST_LEFT_OUT:
+        return _unpredicted(looked[0], psf_px, strength)
     return _predicted(looked, psf_px, strength)
+
+
+def places_of(region: Box) -> list[Box]:
+    """Where to look: in the middle, and in the middle of each quarter or half of a region that has room for them."""
+    shape = Box(0, 0, min(region.width, _SIDE_PX), min(region.height, _SIDE_PX))
+    columns, rows = (_QUARTERS if side >= 2 * _SIDE_PX else (0.5,) for side in (region.width, region.height))
+    middles = {(0.5, 0.5): None} | {(across, down): None for down in rows for across in columns}
+    return [
+        shape.around(
+            region.x + across * region.width - 0.5, region.y + down * region.height - 0.5, (region.bottom, region.right)
+        )
+        for across, down in middles
+    ]
 
 
 def _believable(psf_px: float) -> float:
@@ -208,7 +225,9 @@ def _unpredicted(looked: _LeftOut, psf_px: float | None, strength: float | None)
     )
 
 
-def _predicted(looked: _LeftOut, psf_px: float | None, strength: float | None) -> Study:
+def _predicted(places: Sequence[_LeftOut], psf_px: float | None, strength: float | None) -> Study:
+    """The most telling place first."""
+    looked = places[0]
     fixed = None if strength is None else min(range(len(_STRENGTHS)), key=lambda n: abs(_STRENGTHS[n] - strength))
     best: float | None = None
     gradients: float | None = None
@@ -223,7 +242,7 @@ def _predicted(looked: _LeftOut, psf_px: float | None, strength: float | None) -
         else:
             psf_px, told = _BLURS[_USUAL_BLUR], "usual for cameras: no other predicts frames left out clearly better"
     if strength is None:
-        strength, tried = _best_prior(looked, psf_px)
+        strength, tried = _best_prior(places, psf_px)
     else:
         tried = {}
     return Study(
@@ -279,8 +298,11 @@ def _vertex(looked: _LeftOut, place: Pair, fixed: int | None) -> float:
     return _believable(_BLURS[blur] + min(0.5, max(-0.5, shift)) * (_BLURS[1] - _BLURS[0]))
 
 
-def _best_prior(looked: _LeftOut, psf_px: float) -> tuple[float, dict[str, float]]:
-    """The strength with the least misfit for a blur, and what was tried."""
-    misfits = {_STRENGTHS[n]: float(looked.of(Imaging(psf_px, _STRENGTHS[n])).mean()) for n in looked.strengths}
+def _best_prior(places: Sequence[_LeftOut], psf_px: float) -> tuple[float, dict[str, float]]:
+    """The strength with the least misfit for a blur, over all ``places``, and what was tried."""
+    misfits = {}
+    for number in places[0].strengths:
+        imaging = Imaging(psf_px, _STRENGTHS[number])
+        misfits[imaging.regularization] = sum(float(place.of(imaging).mean()) for place in places) / len(places)
     tried = {f"{psf_px:.4f}/{value:g}": round(misfit**0.5, 6) for value, misfit in misfits.items()}
     return min(misfits, key=misfits.__getitem__), tried

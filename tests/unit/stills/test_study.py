@@ -8,7 +8,7 @@ from plates import film
 
 from vsr.stills.boxes import Box, moved_by
 from vsr.stills.canvas import View
-from vsr.stills.study import coverage, left_out, study
+from vsr.stills.study import coverage, left_out, places_of, study
 
 REGION = Box(10, 10, 24, 16)
 
@@ -43,6 +43,43 @@ def test_frames_that_sample_alike_are_left_out_together() -> None:
     assert 1 not in held
     for pair in ((2, 3), (4, 5)):
         assert (pair[0] in held) == (pair[1] in held)
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [
+        (Box(5, 7, 24, 16), [(5, 7)]),
+        (Box(5, 7, 127, 90), [(36, 20)]),
+        (Box(100, 50, 256, 90), [(196, 63), (132, 63), (260, 63)]),
+        (Box(0, 0, 640, 272), [(288, 104), (128, 36), (448, 36), (128, 172), (448, 172)]),
+    ],
+)
+def test_a_large_region_is_looked_at_in_several_places(region: Box, expected: list[tuple[int, int]]) -> None:
+    places = places_of(region)
+    assert [(place.x, place.y) for place in places] == expected
+    for place in places:
+        assert place.width == min(64, region.width)
+        assert place.height == min(64, region.height)
+        assert region.x <= place.x
+        assert place.right <= region.right
+        assert region.y <= place.y
+        assert place.bottom <= region.bottom
+
+
+@pytest.mark.slow
+def test_what_is_there_only_once_does_not_decide_for_all_places() -> None:
+    """Noisy frames of an even scene, of which the middle shows something else each time."""
+    generator = torch.Generator().manual_seed(3)
+    slope = torch.linspace(0.3, 0.6, 200, dtype=torch.float64).expand(160, 200)
+    views = []
+    for number in range(12):
+        luma = slope + 0.03 * torch.randn(160, 200, generator=generator, dtype=torch.float64)
+        luma[48:112, 68:132] = torch.rand(64, 64, generator=generator, dtype=torch.float64)
+        views.append(View(number, luma, moved_by(0.29 * number % 1, 0.61 * number % 1)))
+    whole = study(views, 0, Box(2, 2, 196, 156), 2.0, None, None)
+    assert whole.imaging.regularization >= 1.0
+    apart = study(views, 0, Box(4, 4, 60, 40), 2.0, None, None)
+    assert whole.imaging.psf_sigma_px == pytest.approx(apart.imaging.psf_sigma_px, abs=0.1)
 
 
 def test_given_values_stay() -> None:
