@@ -39,6 +39,7 @@ _SAME_PX = 0.12  # frames that sample the region so near to each other are left 
 _BLURS = tuple(round(0.33 + 0.06 * n, 2) for n in range(6))
 _STRENGTHS = tuple(0.25 * 2**n for n in range(5))  # detail that no frame shows would run wild below
 _USUAL_BLUR, _USUAL_STRENGTH = 2, 2
+_LARGE_STRENGTH = 3  # least of large regions: some part of them always rests on few frames, and shows a lattice below
 _LEAST_PX, _MOST_PX = 0.38, 0.6  # between these cameras lie; compressed motion looks sharper than it was
 _LEAST_LEFT_OUT = 2
 _BOUND = 3.0  # standard deviations beyond which a misfit counts no more
@@ -77,7 +78,7 @@ class Study:
 class _LeftOut:
     """Frames predicted from others, remembered by what was assumed."""
 
-    def __init__(self, canvas: Canvas, views: Sequence[View], reference: int) -> None:
+    def __init__(self, canvas: Canvas, views: Sequence[View], reference: int, least: int) -> None:
         self._canvas, self._views = canvas, views
         self.held = left_out(views, reference, canvas.region)
         self._known: dict[Pair, Tensor] = {}
@@ -86,7 +87,8 @@ class _LeftOut:
         first = canvas.median(views)
         self.start = find_solver(DEFAULT_SOLVER)(Observations(samples, model, inside), first, FIRST.options())
         residual = (samples - model.A(self.start)) * inside
-        least = 0 if coverage(views, canvas.region, canvas.scale) >= _COVERED else _USUAL_STRENGTH
+        if coverage(views, canvas.region, canvas.scale) < _COVERED:
+            least = max(least, _USUAL_STRENGTH)
         self.strengths = range(least, len(_STRENGTHS))
         """Numbers in `_STRENGTHS` that may be chosen: a weak prior leaves what no frame shows to chance."""
         self._sigma = residual_sigma(residual, inside)  # the same for all that is tried, as is the trust
@@ -176,7 +178,9 @@ def study(
     if psf_px is not None and strength is not None:
         return Study(Imaging(psf_px, strength), "given", "given")
     fine = min(max(scale, _SCALES[0]), _SCALES[1])
-    looked = [_LeftOut(Canvas(region, part, fine), views, reference) for part in places_of(region)]
+    places = places_of(region)
+    least = _LARGE_STRENGTH if len(places) > 1 else 0
+    looked = [_LeftOut(Canvas(region, part, fine), views, reference, least) for part in places]
     looked.sort(key=lambda place: -place.contrast)
     if len(views) < LEAST_FRAMES or len(looked[0].held) < _LEAST_LEFT_OUT:
         return _unpredicted(looked[0], psf_px, strength)
@@ -216,7 +220,7 @@ def _unpredicted(looked: _LeftOut, psf_px: float | None, strength: float | None)
     if psf is None:
         psf, told = FIRST.psf_sigma_px, "usual for cameras: the picture does not tell"
     few = "usual: too few frames that differ in what they sample"
-    usual = _STRENGTHS[_USUAL_STRENGTH]
+    usual = _STRENGTHS[max(_USUAL_STRENGTH, looked.strengths.start)]
     return Study(
         Imaging(psf, usual if strength is None else strength),
         told,

@@ -77,7 +77,7 @@ def test_what_is_there_only_once_does_not_decide_for_all_places() -> None:
         luma[48:112, 68:132] = torch.rand(64, 64, generator=generator, dtype=torch.float64)
         views.append(View(number, luma, moved_by(0.29 * number % 1, 0.61 * number % 1)))
     whole = study(views, 0, Box(2, 2, 196, 156), 2.0, None, None)
-    assert whole.imaging.regularization >= 1.0
+    assert whole.imaging.regularization >= 2.0
     apart = study(views, 0, Box(4, 4, 60, 40), 2.0, None, None)
     assert whole.imaging.psf_sigma_px == pytest.approx(apart.imaging.psf_sigma_px, abs=0.1)
 
