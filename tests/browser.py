@@ -60,10 +60,19 @@ class Browser:
         self.requests: list[str] = []
         self.session: str | None = None
         self.loaded = False
-        target = self.send("Target.getTargets")["targetInfos"][0]["targetId"]
-        self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.session = self.send("Target.attachToTarget", targetId=self._page(), flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
+
+    def _page(self) -> str:
+        """The window's page, once the browser has it: other targets may come first."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for target in self.send("Target.getTargets")["targetInfos"]:
+                if target["type"] == "page":
+                    return str(target["targetId"])
+            time.sleep(0.05)
+        raise AssertionError("the browser opened no page")
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call a method of the protocol; events that come meanwhile are noted."""

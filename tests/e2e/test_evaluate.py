@@ -97,7 +97,7 @@ def test_stopped_by_a_signal_it_keeps_what_is_finished(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     (tmp_path / "many").mkdir()
     for number in range(12):
-        image.fromarray(scene(1, 400, 300, seed=number)[0]).save(tmp_path / "many" / f"{number:03d}.bmp")
+        image.fromarray(scene(1, 640, 480, seed=number)[0]).save(tmp_path / "many" / f"{number:03d}.bmp")
     kept = tmp_path / "kept.jsonl"
     command = [*PROGRAM, "--method", "bicubic", "lanczos", "--scale", "2", "3", "4", "--data", str(tmp_path / "many")]
     command += ["--json", "--resume", str(kept)]
