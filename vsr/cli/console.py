@@ -22,6 +22,9 @@ def fail(message: str) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Torch, while it is being loaded, aborts the process on any exception; nothing has been begun by then."""
+    if getattr(getattr(sys.modules.get("torch"), "__spec__", None), "_initializing", False):
+        _stopped()
     raise KeyboardInterrupt
 
 
@@ -46,6 +49,8 @@ def run_guarded(app: typer.Typer) -> int:
 
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in the background of a script
+        signal.signal(signal.SIGINT, _interrupt)
     debug = "--debug" in sys.argv[1:]
     command = typer.main.get_command(app)
     try:
@@ -68,6 +73,8 @@ def run_guarded(app: typer.Typer) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output went away
         return 0
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # as it comes out of a class that is being made
+            _stopped()
         if debug:
             raise
         fail(f"unexpected {type(error).__name__}: {error}; this is a bug, --debug shows where")
