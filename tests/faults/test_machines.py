@@ -88,22 +88,22 @@ def test_a_machine_with_a_full_disk(many: Path, whole: bytes, tmp_path: Path, tw
     assert outcome.manifest is not None
 
 
-def test_a_machine_that_does_not_see_the_files(many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        (_BlindHost, "{node} does not see {folder}; .* or be URLs"),
+        (_OldHost, r"{node} has torch 2\.0\.0, this machine 2\..*same versions"),
+    ],
+)
+def test_a_machine_that_cannot_take_part(
+    many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any], host: Any, told: str
+) -> None:
     cluster, other = two_nodes
     (tmp_path / "full").write_text(other.node_id)
-    executor = RayExecutor(4, cluster.address, _BlindHost)
-    with pytest.raises(MachineError, match=f"{other.node_id[:8]} does not see {tmp_path}; .* or be URLs"):
+    executor = RayExecutor(4, cluster.address, host)
+    with pytest.raises(MachineError, match=told.format(node=other.node_id[:8], folder=tmp_path)):
         vsr.upscale(many, tmp_path / "out.mp4", settings=RAY_SETTINGS, executor=executor)
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
-
-
-def test_a_machine_with_another_version(many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
-    cluster, other = two_nodes
-    (tmp_path / "full").write_text(other.node_id)
-    executor = RayExecutor(4, cluster.address, _OldHost)
-    with pytest.raises(MachineError, match=rf"{other.node_id[:8]} has torch 2\.0\.0, this machine 2\..*same versions"):
-        vsr.upscale(many, tmp_path / "out.mp4", settings=RAY_SETTINGS, executor=executor)
-    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_a_machine_lost_half_way(many: Path, whole: bytes, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:

@@ -117,12 +117,12 @@ def canonical(value: Any) -> Any:
 @functools.cache
 def software_versions() -> dict[str, str]:
     """Versions of everything that computes pictures or bytes."""
-    import av
+    from av import library_versions as ffmpegs
 
     names = ("torch", "opencv-python", "av", "numpy", "imageio-ffmpeg", "spandrel")
     found = {"vsr": version("vsr"), "python": platform.python_version()}
     found |= {name: version(name) for name in names}
-    return found | {name: ".".join(map(str, numbers)) for name, numbers in av.library_versions.items()}
+    return found | {name: ".".join(map(str, numbers)) for name, numbers in ffmpegs.items()}
 
 
 def describe_encoder(job: Job) -> dict[str, Any]:

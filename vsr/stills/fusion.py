@@ -33,11 +33,7 @@ _LEAST_SIGMA = 2.0 / 255  # frames that were compressed alike agree better with 
 _LIKEST = 0.25  # share of the frames that tell what noise and aliasing alone make different
 _MOST_UNLIKE = 1.5  # times the reference's own noise: the most that differences by noise and aliasing come to
 _MOST_GAIN = 1.4  # of brightness, between frames of a shot
-_FIRST_STEPS, _STEPS, _LAST_STEPS = (
-    3,
-    1,
-    3,
-)  # renewals of the solver's weights: from a first guess, on the way, to finish
+_FIRST_STEPS, _STEPS, _LAST_STEPS = 3, 1, 3  # renewals of the solver's weights: from a guess, on the way, to finish
 
 
 @dataclass(frozen=True)
