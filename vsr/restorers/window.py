@@ -13,6 +13,9 @@ from vsr.registration import FlowPair, compose_pairs
 
 __all__ = ["Seen", "Window"]
 
+_AHEAD_FRAMES = 2  # read beyond a frame's neighbours, so that their motion is known when it is their turn
+_MOTION_THREADS = 2  # of use before the first frame, which waits for all its neighbours
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -28,7 +31,7 @@ class Window:
 
     Only consecutive frames are registered; the motion between others is the composition of these steps. Between
     neighbours in time things move little, so what is found there is surer than a search over many frames. Steps are
-    registered in a thread of their own as soon as their frames are read, while earlier frames are being restored.
+    registered in threads of their own as soon as their frames are read, some frames ahead of the one being restored.
 
     Iterate with `advance`. A frame's neighbours are the ``2 * radius`` frames nearest to it: as many on either
     side, more on one side near the ends of the stream.
@@ -49,14 +52,15 @@ class Window:
         self._read = 0  # frames taken from the source
         self._ended = False
         self._steps: dict[int, Future[FlowPair | None]] = {}  # from the frame of that number to the next
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="motion")
+        self._thread = ThreadPoolExecutor(_MOTION_THREADS, thread_name_prefix="motion")
 
     def advance(self) -> Iterator[int]:
         """Numbers of the stream's frames in order, from 0; each is current until the next is asked for."""
         number = 0
+        ahead = self._radius + _AHEAD_FRAMES if self._radius else 0
         try:
             while True:
-                self._fill(max(2 * self._radius, number + self._radius))
+                self._fill(max(2 * self._radius, number + ahead))
                 if number >= self._read:
                     return
                 yield number

@@ -35,6 +35,8 @@ class TrainingConfig(BaseModel):
     """Folders of pictures to measure on; none: no figures on the way."""
     degradations: tuple[Any, ...] = ("bicubic",)
     """What makes the pictures small and worse, in order: names, or ``name: {option: value}``; see docs/training.md."""
+    sizes: tuple[float, ...] = Field((1.0,), min_length=1, max_length=16)
+    """Sizes at which every picture is learnt from, as shares of its own; 1 to 0.6 in steps of 0.1 for few pictures."""
     patch_px: int = Field(48, ge=4, le=512)
     """Side of a patch of the small picture."""
     batch: int = Field(16, ge=1, le=4096)
@@ -109,6 +111,8 @@ class TrainingConfig(BaseModel):
             object.__setattr__(self, "warmup_steps", self.steps // 2)
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError("betas must lie between 0 and 1")
+        if not all(0 < size <= 1 for size in self.sizes):
+            raise ValueError("sizes must lie above 0 and be at most 1")
         return self
 
 

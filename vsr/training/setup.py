@@ -79,7 +79,15 @@ def prepare(config: TrainingConfig, before: Mapping[str, Any] | None) -> Setup:
 
 
 def _wanted(config: TrainingConfig, num_frames: int) -> Wanted:
-    return Wanted(config.scale, config.patch_px, num_frames, config.shots_per_video, config.shot_px, config.seed)
+    return Wanted(
+        scale=config.scale,
+        patch_px=config.patch_px,
+        sizes=config.sizes,
+        num_frames=num_frames,
+        shots_per_video=config.shots_per_video,
+        shot_px=config.shot_px,
+        seed=config.seed,
+    )
 
 
 def _check(config: TrainingConfig) -> None:

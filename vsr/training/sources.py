@@ -16,6 +16,7 @@ from vsr.errors import InputError
 from vsr.evaluation.sets import DataSet, Item, find_sets
 from vsr.media.pictures import read_picture
 from vsr.media.shots import read_shots
+from vsr.observation.resample import resample
 
 __all__ = ["Sources", "Wanted", "read_sources"]
 
@@ -29,6 +30,8 @@ class Wanted:
     scale: int
     patch_px: int
     """Side of a patch of the small picture."""
+    sizes: tuple[float, ...]
+    """Sizes at which every picture is wanted, as shares of its own."""
     num_frames: int
     """Consecutive frames that are degraded together."""
     shots_per_video: int
@@ -75,12 +78,11 @@ def read_sources(paths: Sequence[Path], wanted: Wanted) -> Sources:
         for item in one.items:
             digest.update(f"{one.kind} {item.digest}\n".encode())
             for pictures in _read(one, item, wanted):
-                height, width = (side - side % wanted.scale for side in pictures.shape[1:3])
-                if min(height, width) < wanted.smallest_side:
+                usable = [clip for size in wanted.sizes if (clip := _clip(pictures, size, wanted)) is not None]
+                if not usable:
                     too_small.append(f"{item.path.name} ({pictures.shape[2]}x{pictures.shape[1]})")
-                    continue
-                clips.append(torch.from_numpy(np.ascontiguousarray(pictures[:, :height, :width])))
-                held += clips[-1].numel()
+                clips += usable
+                held += sum(clip.numel() for clip in usable)
                 _refuse_excess(held, item)
     if not clips:
         raise InputError(
@@ -88,6 +90,19 @@ def read_sources(paths: Sequence[Path], wanted: Wanted) -> Sources:
             f"{wanted.patch_px} at x{wanted.scale} needs {wanted.smallest_side} pixels a side; lower patch_px"
         )
     return Sources(tuple(clips), tuple(too_small), digest.hexdigest(), tuple(one.name for one in sets))
+
+
+def _clip(pictures: NDArray[np.uint8], size: float, wanted: Wanted) -> Tensor | None:
+    """``(T, H, W, 3)`` at ``size``, with sides that are multiples of the scale; None where no patch fits in."""
+    full = pictures.shape[1:3]
+    height, width = (round(side * size) // wanted.scale * wanted.scale for side in full)
+    if min(height, width) < wanted.smallest_side:
+        return None
+    if size == 1:
+        return torch.from_numpy(np.ascontiguousarray(pictures[:, :height, :width]))
+    planes = torch.from_numpy(np.ascontiguousarray(pictures)).movedim(-1, -3).float()
+    smaller = resample(planes, (height, width), kernel="bicubic", scale_yx=(size, size))
+    return smaller.round_().clamp_(0, 255).to(torch.uint8).movedim(-3, -1).contiguous()
 
 
 def _refuse_excess(held: int, item: Item) -> None:
