@@ -36,7 +36,7 @@ class TrainingConfig(BaseModel):
     degradations: tuple[Any, ...] = ("bicubic",)
     """What makes the pictures small and worse, in order: names, or ``name: {option: value}``; see docs/training.md."""
     sizes: tuple[float, ...] = Field((1.0,), min_length=1, max_length=16)
-    """Sizes at which every picture is learnt from, as shares of its own; 1 to 0.6 in steps of 0.1 for few pictures."""
+    """Sizes at which every picture is learnt from, as shares of its own; 1 to 0.5 in steps of 0.1 for few pictures."""
     patch_px: int = Field(48, ge=4, le=512)
     """Side of a patch of the small picture."""
     batch: int = Field(16, ge=1, le=4096)

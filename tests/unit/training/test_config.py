@@ -48,6 +48,8 @@ def test_the_guide_has_every_key() -> None:
         ({"learning_rate": float("nan")}, "finite"),
         ({"schedule": "cosin"}, "schedule = 'cosin'"),
         ({"betas": [0.9, 1.5]}, "betas"),
+        ({"sizes": [1, 1.5]}, "sizes must lie above 0"),
+        ({"sizes": []}, "sizes"),
         ({"name": "../x"}, "name = '../x'"),
     ],
 )

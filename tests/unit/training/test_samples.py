@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def _write(folder: Path, sizes: list[tuple[int, int]]) -> None:
         image.fromarray(scene(1, width, height, seed=number)[0]).save(folder / f"{number}.png")
 
 
-WANTED = Wanted(2, 16, 1, 4, 64, 1)
+WANTED = Wanted(scale=2, patch_px=16, sizes=(1.0,), num_frames=1, shots_per_video=4, shot_px=64, seed=1)
 
 
 def test_pictures_are_read_and_small_ones_named(tmp_path: Path) -> None:
@@ -122,6 +123,18 @@ def test_only_small_pictures_are_refused(tmp_path: Path) -> None:
     _write(tmp_path, [(20, 60), (31, 31)])
     with pytest.raises(InputError, match=r"none of 2 pictures is large enough, for example 0\.png"):
         read_sources([tmp_path], WANTED)
+
+
+def test_pictures_are_learnt_from_at_several_sizes(tmp_path: Path) -> None:
+    """Those at which a patch fits in; against Pillow's antialiased bicubic, whose kernel has the same a = -0.5."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    _write(tmp_path, [(96, 64), (40, 48)])
+    sources = read_sources([tmp_path], replace(WANTED, sizes=(1.0, 0.75, 0.5)))
+    assert [tuple(clip.shape[1:3]) for clip in sources.clips] == [(64, 96), (48, 72), (32, 48), (48, 40)]
+    assert sources.too_small == ()
+    smaller = image.fromarray(scene(1, 96, 64, seed=0)[0]).resize((72, 48), image.Resampling.BICUBIC)
+    difference = sources.clips[1][0].numpy().astype(int) - np.asarray(smaller)
+    assert np.abs(difference[4:-4, 4:-4]).max() <= 1
 
 
 def test_shots_are_runs_of_the_video_without_cuts(clips: Any) -> None:
@@ -140,7 +153,9 @@ def test_shots_are_runs_of_the_video_without_cuts(clips: Any) -> None:
 
 
 def test_shots_of_videos(clips: Any) -> None:
-    sources = read_sources([clips("cuts").parent], Wanted(2, 8, 3, 6, 48, 1))
+    sources = read_sources(
+        [clips("cuts").parent], replace(WANTED, patch_px=8, num_frames=3, shots_per_video=6, shot_px=48)
+    )
     assert sources.shots
     for shot in sources.shots:
         assert len(shot) == 3
