@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import Annotated
 
@@ -70,6 +69,4 @@ def _common(
 
 def main() -> None:
     """Entry point of the ``vsr`` program."""
-    code = run_guarded(app)
-    gc.freeze()  # else the interpreter looks through all of torch for garbage before it ends: 0.3 s
-    sys.exit(code)
+    sys.exit(run_guarded(app))
