@@ -46,7 +46,7 @@ def write_clip(
         stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "medium"})
         stream.width, stream.height, stream.pix_fmt = width, height, layout.name
         context = stream.codec_context
-        context.thread_count = 2
+        context.thread_count, context.thread_type = 2, "FRAME"
         context.color_primaries, context.color_trc, context.colorspace, context.color_range = 6, 6, 6, 1
         sound = container.add_stream("aac", rate=sample_rate, layout="stereo") if audio is not None else None
         for number, picture in enumerate(frames):

@@ -159,6 +159,8 @@ def _configure(context: VideoCodecContext, spec: EncoderSpec, pix_fmt: str) -> N
     context.width, context.height, context.pix_fmt = spec.width, spec.height, pix_fmt
     context.time_base, context.framerate = spec.time_base, spec.frame_rate
     context.thread_count = spec.threads
+    if spec.codec.name == "h264":
+        context.thread_type = "FRAME"  # PyAV's default is a slice a thread: 6 % more bytes at four fifths of the speed
     context.sample_aspect_ratio = spec.sample_aspect_ratio
     context.color_primaries = spec.color.primaries
     context.color_trc = spec.color.transfer

@@ -44,7 +44,7 @@ def encode_small_clip(
                 stream.width, stream.height, stream.pix_fmt = width, height, layout.name
                 stream.time_base = stream.codec_context.time_base = _CLOCK
                 context = stream.codec_context
-                context.thread_count = 2
+                context.thread_count, context.thread_type = 2, "FRAME"
                 context.color_primaries = context.color_trc = context.colorspace = context.color_range = 1
             planes = torch.from_numpy(picture).permute(2, 0, 1)
             source = VideoFrame(tuple(planes), LAYOUTS["gbrp"], _SRGB, 0, 0, _CLOCK)
