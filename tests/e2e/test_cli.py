@@ -207,7 +207,9 @@ def test_presets_and_doctor(call: Callable[..., Run]) -> None:
 
 
 def test_no_command_shows_help(call: Callable[..., Run]) -> None:
-    assert "upscale" in call("--help").out
+    help_ = call()
+    assert (help_.code, help_.out, help_.err) == (0, call("--help").out, "")
+    assert "upscale" in help_.out
     assert call("--version").out.startswith("vsr 0.")
     wrong = call("upscal")
     assert wrong.code == 2

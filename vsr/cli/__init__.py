@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -22,13 +21,12 @@ from vsr.cli import (
     upscale,
     verify,
 )
-from vsr.cli.console import run_guarded
+from vsr.cli.console import leave, run_guarded
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="vsr",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -58,15 +56,18 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _common(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Takes what stands before the command."""
+    """Takes what stands before the command; shows the help where there is none."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Entry point of the ``vsr`` program."""
-    sys.exit(run_guarded(app))
+    leave(run_guarded(app))
