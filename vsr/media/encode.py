@@ -28,6 +28,7 @@ from vsr.media.hdr import ContentLight, MasteringDisplay
 from vsr.media.packets import PacketTimes
 from vsr.media.planes import frame_from_planes
 from vsr.media.repeatable import join_params, repeatable_x264, repeatable_x265
+from vsr.media.scheduling import ordinary_scheduling
 
 __all__ = ["EncoderSpec", "SegmentSink", "can_encode", "encode_picture", "segment_format", "segment_sink"]
 
@@ -209,6 +210,12 @@ class _PacketsSink:
         self._context = context
         _configure(self._context, spec, self._pix_fmt)
         self._context.flags |= _GLOBAL_HEADER
+        with ordinary_scheduling():
+            try:
+                self._context.open()
+            except av.error.FFmpegError as error:
+                self.abort()
+                raise _refused(spec, error) from error
 
     def write(self, planes: tuple[NDArray[np.generic], ...], pts: int) -> None:
         """See `SegmentSink.write`."""
