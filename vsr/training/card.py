@@ -40,6 +40,15 @@ class CardFacts:
     """What was measured on the data before the run, as ``footage-blur.sigmas``."""
 
 
+def _data(config: TrainingConfig, facts: CardFacts) -> str:
+    sizes = ", ".join(f"{size:g}" for size in config.sizes)
+    return (
+        f"{', '.join(facts.data)}: {facts.num_clips:,} pictures and shots"
+        + (f", counted at each of the sizes {sizes} that a patch fits in" if len(config.sizes) > 1 else "")
+        + (f", {facts.num_left_out} more left out, too small for a patch." if facts.num_left_out else ".")
+    )
+
+
 def write_card(config: TrainingConfig, facts: CardFacts, weights_name: str) -> str:
     """Markdown."""
     title = NETWORKS[config.network].title
@@ -55,8 +64,7 @@ def write_card(config: TrainingConfig, facts: CardFacts, weights_name: str) -> s
         "",
         "## Data",
         "",
-        f"{', '.join(facts.data)}: {facts.num_clips} pictures and shots"
-        + (f", {facts.num_left_out} more left out, too small for a patch." if facts.num_left_out else "."),
+        _data(config, facts),
         "",
         "## Degradation",
         "",
