@@ -109,7 +109,8 @@ def test_machines_that_share_nothing_but_the_store(
         cluster.shutdown()
     assert objects.read(bucket, "out/big.mp4") == expected
     assert outcome.manifest is not None
-    assert len({segment["worker"] for segment in outcome.manifest["segments"]}) >= 2  # the last to start may find none left
+    # the worker that starts last may find no segment left; that both machines took part, the copies show
+    assert len({segment["worker"] for segment in outcome.manifest["segments"]}) >= 2
     copies = [list((folder / "in").rglob("reel.mp4")) for folder in (*folders, tmp_path / "staging")]
     assert [len(found) for found in copies] == [1, 1, 1]
     assert objects.requests("GET", mark).count(f"/{bucket}/in/reel.mp4") == 3
