@@ -52,7 +52,7 @@ class Window:
         self._read = 0  # frames taken from the source
         self._ended = False
         self._steps: dict[int, Future[FlowPair | None]] = {}  # from the frame of that number to the next
-        self._thread = ThreadPoolExecutor(_MOTION_THREADS, thread_name_prefix="motion")
+        self._threads = ThreadPoolExecutor(_MOTION_THREADS, thread_name_prefix="motion")
 
     def advance(self) -> Iterator[int]:
         """Numbers of the stream's frames in order, from 0; each is current until the next is asked for."""
@@ -67,7 +67,7 @@ class Window:
                 number += 1
                 self._forget(number - self._behind)
         finally:
-            self._thread.shutdown(cancel_futures=True)
+            self._threads.shutdown(cancel_futures=True)
 
     def __getitem__(self, number: int) -> Seen:
         return self._frames[number]
@@ -117,7 +117,7 @@ class Window:
             self._frames[self._read] = seen
             if self._radius and self._read:
                 before = self._frames[self._read - 1]
-                self._steps[self._read - 1] = self._thread.submit(self._register, before.luma, seen.luma)
+                self._steps[self._read - 1] = self._threads.submit(self._register, before.luma, seen.luma)
             self._read += 1
 
     def _forget(self, current: int) -> None:
