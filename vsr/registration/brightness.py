@@ -9,7 +9,8 @@ from torch import Tensor
 
 __all__ = ["BrightnessMatch", "match_brightness"]
 
-_STEPS = 10
+_MOST_STEPS = 10
+_SETTLED = 1e-4  # change of gain and offset that ends the iteration
 _ENOUGH_PIXELS = 1 << 12  # of a large picture, evenly thinned
 _GAIN_LIMIT = 1.6
 _MIN_SPREAD = 4e-3  # standard deviation below which a picture tells nothing about gain
@@ -39,7 +40,8 @@ def match_brightness(reference: Tensor, other: Tensor, weights: Tensor) -> Brigh
     ref, oth, trust = (t.reshape(-1)[::step].to(torch.float64) for t in (reference, other, weights))
     gain = torch.ones_like(ref[:1])[0]
     offset = (ref - oth)[trust > 0].median() if bool((trust > 0).any()) else torch.zeros_like(gain)
-    for _ in range(_STEPS):
+    for _ in range(_MOST_STEPS):
+        before = torch.stack([gain, offset])
         residual = (ref - gain * oth - offset).abs()
         scale = 1.4826 * residual.median() + 1e-3
         weight = trust / (1 + (residual / (2 * scale)) ** 2) ** 2
@@ -51,6 +53,8 @@ def match_brightness(reference: Tensor, other: Tensor, weights: Tensor) -> Brigh
         slope = torch.where(variance < _MIN_SPREAD**2, torch.ones_like(slope), slope)
         gain = slope.clamp(1 / _GAIN_LIMIT, _GAIN_LIMIT)
         offset = mean_r - gain * mean_o
+        if bool((torch.stack([gain, offset]) - before).abs().max() < _SETTLED):
+            break
     empty = trust.sum() < 1e-6
     gain = torch.where(empty, torch.ones_like(gain), gain)
     offset = torch.where(empty, torch.zeros_like(offset), offset)

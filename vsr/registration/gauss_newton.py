@@ -28,7 +28,7 @@ _COARSEST = 24  # no level of the pyramid has a side shorter than this
 _MARGIN = 2  # pixels at the border that are not compared: the kernels would reach beyond
 _CUT = 2.5  # in standard deviations: misfits beyond count less and less
 _LEAST_SIGMA = 5e-4  # 0…1; a fit is never better than rounding
-_ENOUGH_PIXELS = 1 << 14  # for a median
+_ENOUGH_PIXELS = 1 << 12  # for a median
 _LONGEST_STEP = 0.25  # shift of a corner in one step, in unit coordinates
 _LENGTHENING_LIMIT = 1.6
 _CORRELATED = 2.0  # deviations are larger by this than those of white misfits, which smoothed ones are not
@@ -38,15 +38,14 @@ _NEAREST = 1e-3  # homogeneous coordinate below which a pixel counts as behind t
 
 @dataclass(frozen=True)
 class Level:
-    """Picture ``a`` on one level of the pyramid; all ``(h, w)``."""
+    """Picture ``a`` on one level of the pyramid; ``(h, w)`` where nothing else is said."""
 
     smooth: Tensor
     weights: Tensor
-    gradient_x: Tensor
-    gradient_y: Tensor
-    x: Tensor
-    """Coordinates in units of half the longer side, from the picture's centre."""
-    y: Tensor
+    gradients: Tensor
+    """``(2, h, w)``: along x and y, per unit."""
+    places: Tensor
+    """``(3, h, w)``: (x, y, 1) in units of half the longer side, from the picture's centre."""
     to_unit: Tensor
     """(3, 3) float64: from pixel indices of this level to such coordinates."""
 
@@ -64,6 +63,15 @@ class Estimate:
     gain: float = 1.0
     offset: float = 0.0
 
+    def parameters(self) -> Tensor:
+        """All of it as one vector, ``(11,)`` float64."""
+        return torch.cat([self.motion.flatten(), torch.tensor([self.gain, self.offset], dtype=torch.float64)])
+
+    @classmethod
+    def of(cls, parameters: Tensor) -> Estimate:
+        """The estimate of which these are the `parameters`."""
+        return cls(parameters[:9].reshape(3, 3), *parameters[9:].tolist())
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -76,12 +84,12 @@ class Comparison:
     sigma: float
 
 
-def _gradients(picture: Tensor, pixels_per_unit: float) -> tuple[Tensor, Tensor]:
-    """Central differences along x and y, per unit; 0 at the border."""
-    gradient_x, gradient_y = torch.zeros_like(picture), torch.zeros_like(picture)
-    gradient_x[:, 1:-1] = (picture[:, 2:] - picture[:, :-2]) * (pixels_per_unit / 2)
-    gradient_y[1:-1] = (picture[2:] - picture[:-2]) * (pixels_per_unit / 2)
-    return gradient_x, gradient_y
+def _gradients(picture: Tensor, pixels_per_unit: float) -> Tensor:
+    """Central differences along x and y, ``(2, h, w)``, per unit; 0 at the border."""
+    gradients = picture.new_zeros(2, *picture.shape)
+    torch.sub(picture[:, 2:], picture[:, :-2], out=gradients[0, :, 1:-1])
+    torch.sub(picture[2:], picture[:-2], out=gradients[1, 1:-1])
+    return gradients.mul_(pixels_per_unit / 2)
 
 
 def pyramid(picture: Tensor, weights: Tensor | None) -> list[Tensor]:
@@ -119,26 +127,30 @@ def template(pictures_by_level: Sequence[Tensor]) -> list[Level]:
             indexing="ij",
         )
         smooth, weights = smooth_spline(pictures)
-        weights = weights * _within(rows[:, None], cols, weights.shape)
-        levels.append(Level(smooth, weights, *_gradients(smooth, half / stride), x, y, to_unit))
+        weights = weights * _within(torch.stack(torch.meshgrid(rows, cols, indexing="ij")))
+        places = torch.stack([x, y, torch.ones_like(x)])
+        levels.append(Level(smooth, weights, _gradients(smooth, half / stride), places, to_unit))
     return levels
 
 
-def _within(rows: Tensor, cols: Tensor, size_yx: Sequence[int]) -> Tensor:
-    height, width = size_yx
-    inside = (rows >= _MARGIN) & (rows <= height - 1 - _MARGIN) & (cols >= _MARGIN) & (cols <= width - 1 - _MARGIN)
-    return inside.to(rows.dtype)
+def _within(indices: Tensor) -> Tensor:
+    """Whether ``(2, h, w)`` rows and columns lie within a picture of that size, away from its border."""
+    last = torch.tensor(indices.shape[1:], device=indices.device, dtype=indices.dtype)[:, None, None] - 1
+    inside = (indices >= _MARGIN) & (indices <= last - _MARGIN)
+    return inside[0] & inside[1]
 
 
 def compare(level: Level, other: Tensor, estimate: Estimate) -> Comparison:
     """``b``, whose picture and weights are ``other`` ``(2, h, w)``, laid on ``a`` by the estimate."""
-    to_index = torch.linalg.inv(level.to_unit) @ estimate.motion
-    to_x, to_y, depth = (float(r[0]) * level.x + float(r[1]) * level.y + float(r[2]) for r in to_index)
-    ahead = (depth > _NEAREST).to(depth.dtype)
-    depth = depth.clamp(min=_NEAREST)
-    rows, cols = to_y / depth, to_x / depth
-    moved, good = read_spline(other, rows, cols)
-    weights = level.weights * good * _within(rows, cols, other.shape[1:]) * ahead
+    to_index = (torch.linalg.inv(level.to_unit) @ estimate.motion).to(level.places)
+    cols, rows, depth = (to_index @ level.places.flatten(1)).view_as(level.places)
+    indices = torch.stack([rows, cols])
+    seen = _within(indices)
+    if bool(to_index[2, :2].any()):
+        indices /= depth.clamp(min=_NEAREST)
+        seen = _within(indices) & (depth > _NEAREST)
+    moved, good = read_spline(other, *indices)
+    weights = level.weights * good * seen
     misfit = level.smooth - estimate.gain * moved - estimate.offset
     step = max(1, misfit.numel() // _ENOUGH_PIXELS)
     thinned = misfit.reshape(-1)[::step][weights.reshape(-1)[::step] > 0]
@@ -146,15 +158,15 @@ def compare(level: Level, other: Tensor, estimate: Estimate) -> Comparison:
     return Comparison(moved, misfit, weights, max(sigma, _LEAST_SIGMA))
 
 
-def _columns(x: Tensor, y: Tensor, gradient_x: Tensor, gradient_y: Tensor, model: MotionModel) -> list[Tensor]:
-    """Change with each parameter of the motion of what has these gradients at ``(x, y)``; unit coordinates."""
+def _rows(places: Tensor, gradients: Tensor, model: MotionModel) -> Tensor:
+    """Change with each parameter of the motion, ``(n, N)``, of what has these ``(2, N)`` gradients at ``(3, N)``."""
     if model == "translation":
-        return [gradient_x, gradient_y]
-    columns = [gradient_x * x, gradient_x * y, gradient_x, gradient_y * x, gradient_y * y, gradient_y]
+        return gradients
+    rows = (gradients[:, None] * places).flatten(0, 1)
     if model == "homography":
-        radial = -(columns[0] + columns[4])
-        columns += [radial * x, radial * y]
-    return columns
+        radial = -(rows[0] + rows[4])
+        rows = torch.cat([rows, radial * places[:2]])
+    return rows
 
 
 def _change(parameters: Tensor, model: MotionModel) -> Tensor:
@@ -170,7 +182,7 @@ def _change(parameters: Tensor, model: MotionModel) -> Tensor:
 
 def _corners(level: Level) -> Tensor:
     """(x, y, 1) of the four outermost pixels, ``(3, 4)`` float64."""
-    x, y = float(level.x[0, 0]), float(level.y[0, 0])
+    x, y, _ = level.places[:, 0, 0].tolist()
     return torch.tensor([[x, -x, x, -x], [y, y, -y, -y], [1, 1, 1, 1]], dtype=torch.float64)
 
 
@@ -181,21 +193,22 @@ def _corner_shift(change: Tensor, level: Level) -> float:
     return float((moved[:2] / moved[2].clamp(min=_NEAREST) - corners[:2]).norm(dim=0).max())
 
 
-def _normal_matrix(left: list[Tensor], right: list[Tensor], weights: Tensor) -> Tensor:
-    """Weighted products of columns, ``(n, m)`` float64 on the processor."""
-    rows = torch.stack([column.reshape(-1) for column in left]) * weights.reshape(-1)
-    return (rows @ torch.stack([column.reshape(-1) for column in right]).T).to("cpu", torch.float64)
+def _normal_matrix(left: Tensor, right: Tensor, weights: Tensor) -> Tensor:
+    """Weighted products of rows ``(n, N)`` and ``(m, N)``: ``(n, m)`` float64 on the processor."""
+    return ((left * weights.flatten()) @ right.T).to("cpu", torch.float64)
 
 
-def _robust_weights(comparison: Comparison) -> Tensor:
-    return comparison.weights / (1 + (comparison.misfit / (_CUT * comparison.sigma)) ** 2) ** 2
+def _robust_weights(comparison: Comparison) -> tuple[Tensor, Tensor]:
+    """ψ(r)/r and ψ'(r), ``(h, w)``, for the misfits r."""
+    squared = (comparison.misfit / (_CUT * comparison.sigma)).square()
+    beyond = 1 + squared
+    weights = comparison.weights / beyond.square()
+    return weights, weights * (1 - 3 * squared) / beyond
 
 
-def _lengthening(comparison: Comparison) -> float:
+def _lengthening(weights: Tensor, slopes: Tensor) -> float:
     """Factor that makes a re-weighted least-squares step about a Newton step: mean of ψ(r)/r over mean of ψ'(r)."""
-    squared = (comparison.misfit / (_CUT * comparison.sigma)) ** 2
-    slope = float((comparison.weights * (1 - 3 * squared) / (1 + squared) ** 3).sum())
-    return min(max(float(_robust_weights(comparison).sum()) / max(slope, 1e-9), 1.0), _LENGTHENING_LIMIT)
+    return min(max(float(weights.sum()) / max(float(slopes.sum()), 1e-9), 1.0), _LENGTHENING_LIMIT)
 
 
 def improve(
@@ -205,16 +218,17 @@ def improve(
 
     None where the equations have no finite solution.
     """
-    moved = comparison.moved
-    gradients = _gradients(moved, level.pixels_per_unit * estimate.gain)
-    mean_x, mean_y = (level.gradient_x + gradients[0]) / 2, (level.gradient_y + gradients[1]) / 2
-    columns = [*_columns(level.x, level.y, mean_x, mean_y, model), moved, torch.ones_like(moved)]
-    products = _normal_matrix(columns, [*columns, comparison.misfit], _robust_weights(comparison))
+    places, moved = level.places.flatten(1), comparison.moved
+    gradients = _gradients(moved, level.pixels_per_unit * estimate.gain).add_(level.gradients).div_(2)
+    brightness = torch.stack([moved, level.places[2], comparison.misfit]).flatten(1)
+    rows = torch.cat([_rows(places, gradients.flatten(1), model), brightness])
+    weights, slopes = _robust_weights(comparison)
+    products = _normal_matrix(rows[:-1], rows, weights)
     matrix, right = products[:, :-1], products[:, -1:]
     scale = matrix.diagonal().clamp(min=1e-12).rsqrt()
     matrix = matrix * scale * scale[:, None] + 1e-6 * torch.eye(len(scale), dtype=torch.float64)
     solution, failed = torch.linalg.solve_ex(matrix, right * scale[:, None])
-    step = solution[:, 0] * scale * _lengthening(comparison)
+    step = solution[:, 0] * scale * _lengthening(weights, slopes)
     if int(failed) or not bool(torch.isfinite(step).all()):
         return None
     change = _change(step[:-2], model)
@@ -235,10 +249,10 @@ def observability(level: Level, comparison: Comparison, estimate: Estimate, mode
     ``deviation`` is the standard deviation to expect of the worst corner's place, in pixels of this level; that of
     strongly aliased pictures without noise may be three times as large.
     """
-    weights = _robust_weights(comparison)
-    first = _columns(level.x, level.y, level.gradient_x, level.gradient_y, model)
-    second = _columns(level.x, level.y, *_gradients(comparison.moved, level.pixels_per_unit * estimate.gain), model)
-    mean = [(a + b) / 2 for a, b in zip(first, second, strict=True)]
+    weights, _ = _robust_weights(comparison)
+    gradients = _gradients(comparison.moved, level.pixels_per_unit * estimate.gain)
+    first, second = (_rows(level.places.flatten(1), one.flatten(1), model) for one in (level.gradients, gradients))
+    mean = (first + second) / 2
     energy = _normal_matrix(mean, mean, weights)
     common = _normal_matrix(first, second, weights)
     scale = energy.diagonal().clamp(min=1e-12).rsqrt()
@@ -252,8 +266,7 @@ def observability(level: Level, comparison: Comparison, estimate: Estimate, mode
     if not share > 0:
         return 0.0, math.inf
     spread = (vectors / values).T @ whitener * (_CORRELATED * comparison.sigma)
-    x, y, one = _corners(level)
-    along_x = torch.stack(_columns(x, y, one, 0 * one, model))
-    along_y = torch.stack(_columns(x, y, 0 * one, one, model))
-    variance = (spread @ along_x).square().sum(0) + (spread @ along_y).square().sum(0)
+    corners = _corners(level)
+    axes = torch.eye(2, dtype=torch.float64)[:, :, None].expand(2, 2, corners.shape[1])
+    variance = sum((spread @ _rows(corners, axis, model)).square().sum(0) for axis in axes)
     return share, float(variance.max()) ** 0.5 * level.pixels_per_unit

@@ -37,6 +37,8 @@ _COARSE_STEPS, _COARSE_PX = 12, 0.05  # most steps, and the step that ends the i
 _FINE_STEPS, _FINE_PX = 40, 4e-3  # the same on the finest
 _SETTLED_PX = 0.02  # a fit whose last step was longer has failed, unless it cannot be located better anyway
 _CLEAR_PEAK = 0.5  # confidence of a phase correlation that needs no second opinion
+_LONGEST_REACH = 9.0  # steps that an accelerated one may make up for
+_TINY = 1e-30
 _LEAST_OVERLAP = 0.15  # share of the picture
 _LEAST_CORRELATION = 0.4  # unrelated photographs reach 0.37
 _LEAST_SHARE = 0.05  # of the gradients that both pictures have in common, in the worst direction
@@ -61,18 +63,43 @@ def _check_overlap(comparison: Comparison) -> None:
         raise _Failed(f"only {overlap:.0%} of the picture could be compared; at least {_LEAST_OVERLAP:.0%} are needed")
 
 
+class _Acceleration:
+    """Lengthens steps that point the way of the last one, which re-weighted least squares takes many of.
+
+    Anderson's mixing (1965) with one step of memory: the two steps' difference tells how they shrink, and so their sum.
+    """
+
+    def __init__(self) -> None:
+        self._before: tuple[Tensor, Tensor] | None = None
+
+    def further(self, start: Estimate, end: Estimate, *, shrinks: bool) -> Estimate:
+        """Where to go instead of from ``start`` to ``end``; there, unless the step is shorter than the last."""
+        place = start.parameters()
+        step = end.parameters() - place
+        before, self._before = self._before, (place, step)
+        if before is None or not shrinks:
+            return end
+        change = step - before[1]
+        share = float(step @ change / (change @ change).clamp(min=_TINY))
+        share = min(max(share, -_LONGEST_REACH), 0.0)
+        return Estimate.of(place + step - share * (place - before[0] + change))
+
+
 def _descend(
     level: Level, other: Tensor, estimate: Estimate, model: MotionModel, *, most_steps: int, until_px: float
 ) -> tuple[Estimate, Comparison, float]:
     """Steps until one is shorter than ``until_px``; with the last comparison and the length of the last step."""
     length_px = math.inf
     comparison = compare(level, other, estimate)
+    acceleration = _Acceleration()
     for _ in range(most_steps):
         _check_overlap(comparison)
         better = improve(level, comparison, estimate, model)
         if better is None:
             raise _Failed("the pictures have too little texture to tell the motion")
-        estimate, length_px = better
+        reached, now_px = better
+        estimate = acceleration.further(estimate, reached, shrinks=until_px < now_px < length_px)
+        length_px = now_px
         comparison = compare(level, other, estimate)
         if length_px < until_px:
             break

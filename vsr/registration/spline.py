@@ -18,11 +18,11 @@ def _pairs(position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     first = position.floor()
     t = position - first
     square = t * t
-    w1 = (4 - 6 * square + 3 * t * square) / 6
-    w3 = t * square / 6
-    before = w1 + (1 - t) ** 3 / 6
-    share = 1 - before
-    return first - 1 + w1 / before, first + 1 + w3 / share, share
+    cube = t * square
+    w1 = (3 * cube - 6 * square + 4) / 6
+    w3 = cube / 6
+    share = (3 * (t + square) - 2 * cube + 1) / 6
+    return first - 1 + w1 / (1 - share), first + 1 + w3 / share, share
 
 
 def read_spline(pictures: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
@@ -31,19 +31,15 @@ def read_spline(pictures: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     Weights are those of the cubic B-spline (Unser 1999) on the samples themselves: smoothing, not interpolating. Each
     of the four linear readings does the work of four taps (Sigg & Hadwiger 2005). The border is repeated.
     """
-    height, width = pictures.shape[-2:]
-    top, bottom, share_y = _pairs(rows)
-    left, right, share_x = _pairs(cols)
-    ys, xs = torch.stack([top, top, bottom, bottom]), torch.stack([left, right, left, right])
-    grid = torch.stack([(2 * xs + 1) / width - 1, (2 * ys + 1) / height - 1], dim=-1)
+    places = torch.stack([rows, cols])
+    size_yx = torch.tensor(pictures.shape[-2:], device=places.device, dtype=places.dtype)[:, None, None]
+    first, second, (share_y, share_x) = _pairs(places)
+    (top, left), (bottom, right) = ((2 * one + 1) / size_yx - 1 for one in (first, second))
+    grid = torch.stack([left, right, left, right, top, top, bottom, bottom]).view(2, -1, rows.shape[-1])
     taps = torch.nn.functional.grid_sample(
-        pictures[None],
-        grid.reshape(1, -1, rows.shape[-1], 2),
-        mode="bilinear",
-        padding_mode="border",
-        align_corners=False,
-    )[0].reshape(pictures.shape[0], 4, *rows.shape)
-    upper, lower = (torch.lerp(taps[:, i], taps[:, i + 1], share_x) for i in (0, 2))
+        pictures[None], grid.permute(1, 2, 0)[None], mode="bilinear", padding_mode="border", align_corners=False
+    )[0].reshape(pictures.shape[0], 2, 2, *rows.shape)
+    upper, lower = torch.lerp(taps[:, :, 0], taps[:, :, 1], share_x).unbind(1)
     return torch.lerp(upper, lower, share_y)
 
 

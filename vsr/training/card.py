@@ -42,10 +42,12 @@ class CardFacts:
 
 def _data(config: TrainingConfig, facts: CardFacts) -> str:
     sizes = ", ".join(f"{size:g}" for size in config.sizes)
+    least, most = config.contrast
     return (
         f"{', '.join(facts.data)}: {facts.num_clips:,} pictures and shots"
         + (f", counted at each of the sizes {sizes} that a patch fits in" if len(config.sizes) > 1 else "")
         + (f", {facts.num_left_out} more left out, too small for a patch." if facts.num_left_out else ".")
+        + (f" Contrast of patches changed by {least:g} to {most:g}." if (least, most) != (1, 1) else "")
     )
 
 

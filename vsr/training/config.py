@@ -15,6 +15,8 @@ from vsr.networks import NETWORKS
 
 __all__ = ["NOT_DECIDING", "TrainingConfig", "load_config", "make_config"]
 
+_MOST_CONTRAST = 10.0
+
 
 class TrainingConfig(BaseModel):
     """Everything that decides what comes out of a run, and a little that does not."""
@@ -43,6 +45,8 @@ class TrainingConfig(BaseModel):
     """Patches a step, over all workers."""
     augment: bool = True
     """Flip and turn patches at random."""
+    contrast: tuple[float, float] = (1.0, 1.0)
+    """Least and most factor by which a patch's contrast is changed at random; [0.7, 1.6] tames long runs."""
     reuse: int = Field(1, ge=1, le=256)
     """Steps that draw their patches from the same degraded regions; more spares work where degrading is dear."""
     region_px: int | None = Field(None, ge=8, le=2048)
@@ -111,6 +115,8 @@ class TrainingConfig(BaseModel):
             object.__setattr__(self, "warmup_steps", self.steps // 2)
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError("betas must lie between 0 and 1")
+        if not 0 < self.contrast[0] <= self.contrast[1] <= _MOST_CONTRAST:
+            raise ValueError(f"contrast must be two rising factors above 0 and at most {_MOST_CONTRAST:g}")
         if not all(0 < size <= 1 for size in self.sizes):
             raise ValueError("sizes must lie above 0 and be at most 1")
         return self

@@ -50,6 +50,8 @@ class Plan:
     reuse: int
     """Steps that share regions."""
     augment: bool
+    contrast: tuple[float, float]
+    """Least and most factor about a patch's mean."""
     seed: int
 
     @property
@@ -121,7 +123,9 @@ class Patches:
         y, x = (choose(side - patch + 1, generator) for side in small.shape[-2:])
         turn = choose(8, generator) if plan.augment else 0
         cut = true[scale * y : scale * (y + patch), scale * x : scale * (x + patch)]
-        return _turned(small[..., y : y + patch, x : x + patch], turn), _turned(self._shown(cut), turn)
+        return self._stretched(
+            _turned(small[..., y : y + patch, x : x + patch], turn), _turned(self._shown(cut), turn), generator
+        )
 
     def _from_region(self, step: int, index: int) -> tuple[Tensor, Tensor]:
         """A patch of the region that this and neighbouring steps share."""
@@ -132,7 +136,16 @@ class Patches:
         y, x = (choose(side - patch + 1, generator) for side in small.shape[-2:])
         turn = choose(8, generator) if plan.augment else 0
         cut = true[..., scale * y : scale * (y + patch), scale * x : scale * (x + patch)]
-        return _turned(small[..., y : y + patch, x : x + patch], turn), _turned(cut, turn)
+        return self._stretched(_turned(small[..., y : y + patch, x : x + patch], turn), _turned(cut, turn), generator)
+
+    def _stretched(self, small: Tensor, true: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Both with another contrast; unclipped, so that one stays what the other was made of."""
+        least, most = self.plan.contrast
+        if least == most == 1:
+            return small, true
+        factor = least * (most / least) ** float(torch.rand((), generator=generator))
+        mean = small.mean()
+        return torch.lerp(mean, small, factor), torch.lerp(mean, true, factor)
 
     def _region(self, chunk: int, index: int) -> tuple[Tensor, Tensor]:
         key = (chunk, index)

@@ -118,6 +118,7 @@ def _plan(config: TrainingConfig, chain: Chain) -> Plan:
         batch=config.batch,
         reuse=config.reuse,
         augment=config.augment,
+        contrast=config.contrast,
         seed=config.seed,
     )
 

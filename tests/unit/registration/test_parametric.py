@@ -14,7 +14,7 @@ from moving_scenes import SIZE, flow_of, photograph, recorded, texture, turned
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsr.registration import MotionModel, Registration, register, register_many
+from vsr.registration import MotionModel, Registration, parametric, register, register_many
 from vsr.registration.parametric import MIN_REGISTER_SIZE
 
 MODELS: tuple[MotionModel, ...] = ("translation", "affine", "homography")
@@ -87,6 +87,26 @@ def test_other_motion_in_a_third_of_the_picture_matters_little() -> None:
     a, b = recorded(photograph("astronaut"), 0), recorded(photograph("astronaut", (0.4, -1.3)), 1)
     b[:, : SIZE // 3] = recorded(photograph("gravel"), 2)[:, : SIZE // 3]
     assert _miss(register(a, b, "translation"), turned(0, 1, (0.4, -1.3))) < 0.02
+
+
+def test_steps_are_lengthened_to_where_they_lead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a third of the picture moves a little differently: fewer steps, to the same place."""
+    steps: list[tuple[Any, ...]] = []
+    improve = parametric.improve
+    monkeypatch.setattr(parametric, "improve", lambda *given: (steps.append(given), improve(*given))[1])
+    pairs = []
+    for name in ("camera", "astronaut", "coffee"):
+        a, b = recorded(photograph(name), 0), recorded(photograph(name, (0.4, -1.3)), 1)
+        b[: SIZE // 3] = recorded(photograph(name, (1.0, -1.9)), 2)[: SIZE // 3]
+        pairs.append((a, b))
+    quick, count = [register(a, b) for a, b in pairs], len(steps)
+    monkeypatch.setattr(parametric._Acceleration, "further", lambda self, start, end, shrinks: end)
+    plain = [register(a, b) for a, b in pairs]
+    assert count < 0.8 * (len(steps) - count)
+    for one, other in zip(quick, plain, strict=True):
+        difference = (one.flow((SIZE, SIZE)) - other.flow((SIZE, SIZE))).abs().max()
+        assert one.converged
+        assert float(difference) < 0.5 * other.deviation_px
 
 
 def test_weights_say_what_to_follow() -> None:

@@ -50,6 +50,10 @@ def test_the_guide_has_every_key() -> None:
         ({"betas": [0.9, 1.5]}, "betas"),
         ({"sizes": [1, 1.5]}, "sizes must lie above 0"),
         ({"sizes": []}, "sizes"),
+        ({"contrast": [1.5, 0.7]}, "contrast must be two rising factors"),
+        ({"contrast": [0, 1]}, "contrast must be two rising factors"),
+        ({"contrast": [0.5, 20]}, "contrast must be two rising factors"),
+        ({"contrast": [1]}, "contrast"),
         ({"name": "../x"}, "name = '../x'"),
     ],
 )

@@ -28,10 +28,17 @@ NOISY: list[Any] = ["bicubic", {"gaussian-noise": {"sigma": [2, 2]}}]
 
 
 def _patches(
-    items: list[Any], *, colour: Colour = "Y", scale: int = 2, reuse: int = 1, frames: int = 1, augment: bool = True
+    items: list[Any],
+    *,
+    colour: Colour = "Y",
+    scale: int = 2,
+    reuse: int = 1,
+    frames: int = 1,
+    augment: bool = True,
+    contrast: tuple[float, float] = (1.0, 1.0),
 ) -> Patches:
     clips = [torch.from_numpy(scene(frames, 120, 96, seed=n)) for n in range(3)]
-    plan = Plan(parse_chain(items, scale), scale, colour, 12, 36, 4, reuse, augment, 1)
+    plan = Plan(parse_chain(items, scale), scale, colour, 12, 36, 4, reuse, augment, contrast, 1)
     return Patches(clips, plan)
 
 
@@ -63,6 +70,27 @@ def test_luma_is_that_of_the_metrics() -> None:
     torch.testing.assert_close(patches.at(0, 0, 4).true.double(), expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("items", [["bicubic"], NOISY], ids=["whole", "region"])
+def test_contrast_changes_about_the_mean_of_a_patch(items: list[Any]) -> None:
+    plain, twice = _patches(items).at(0, 0, 4), _patches(items, contrast=(2.0, 2.0)).at(0, 0, 4)
+    mean = plain.small.mean((1, 2, 3), keepdim=True)
+    torch.testing.assert_close(twice.small, mean + 2 * (plain.small - mean))
+    torch.testing.assert_close(twice.true, mean + 2 * (plain.true - mean))
+
+
+def test_each_patch_has_a_contrast_of_its_own() -> None:
+    """Within the limits, and the same wherever the patch is made."""
+    plain, changed = (_patches(["bicubic"], contrast=limits) for limits in ((1.0, 1.0), (0.5, 2.0)))
+    factors = []
+    for step in range(40):
+        before, after = plain.at(step, 0, 4), changed.at(step, 0, 4)
+        factors += (after.true.std((1, 2, 3)) / before.true.std((1, 2, 3))).log2().tolist()
+        assert _same(changed.at(step, 1, 2), Batch(after.small[1:3], after.true[1:3]))
+    assert -1.001 < min(factors) < -0.8
+    assert 0.8 < max(factors) < 1.001
+    assert abs(sum(factors) / len(factors)) < 0.15
+
+
 @pytest.mark.parametrize("items", [["bicubic"], NOISY, [*NOISY, "video"]], ids=["whole", "noise", "video"])
 @pytest.mark.parametrize("frames", [1, 5])
 def test_a_batch_follows_from_its_number(items: list[Any], frames: int) -> None:
@@ -79,7 +107,7 @@ def test_a_batch_follows_from_its_number(items: list[Any], frames: int) -> None:
 def test_patches_are_flipped_and_turned() -> None:
     picture = torch.zeros(1, 24, 24, 3, dtype=torch.uint8)
     picture[:, :6, 12:18] = 255
-    plan = Plan(parse_chain(["bicubic"], 2), 2, "Y", 12, 36, 4, 1, True, 1)
+    plan = Plan(parse_chain(["bicubic"], 2), 2, "Y", 12, 36, 4, 1, True, (1.0, 1.0), 1)
     seen = {patch.numpy().tobytes() for step in range(20) for patch in Patches([picture], plan).at(step, 0, 4).true}
     assert len(seen) == 8
 
