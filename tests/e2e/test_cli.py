@@ -252,6 +252,17 @@ def test_closed_pipe_is_no_error(clips: Callable[[str], Path]) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("arguments", [["presets", "--keys"], ["--version"]])
+def test_full_output_is_told_in_one_line(arguments: list[str]) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with full.open("w") as output:
+        done = subprocess.run([*PROGRAM, *arguments], stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 5
+    assert done.stderr == "vsr: no more can be written: No space left on device\n"
+
+
 def test_json_lines_tell_of_a_failure_too(call: Callable[..., Run], tmp_path: Path) -> None:
     done = call("upscale", tmp_path / "missing.mp4", "-o", tmp_path / "out.mp4", "--json-lines")
     assert done.code == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fail", "leave", "print_table", "run_guarded"]
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _PARSER_INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
@@ -39,6 +41,11 @@ def _stopped() -> NoReturn:
     _exit(Interrupted.exit_code)
 
 
+def _silence() -> None:
+    """Let go of what is still to be printed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def leave(code: int) -> NoReturn:
     """End the program as usual but for the interpreter's own tidying: to free all that torch has made takes 0.3 s."""
     atexit._run_exitfuncs()
@@ -56,7 +63,7 @@ def run_guarded(app: typer.Typer) -> int:
     import typer.exceptions
     import typer.main
 
-    from vsr.errors import UsageError, VsrError
+    from vsr.errors import MachineError, UsageError, VsrError
 
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
     signal.signal(signal.SIGTERM, _interrupt)
@@ -81,9 +88,13 @@ def run_guarded(app: typer.Typer) -> int:
         fail(f"{getattr(error, 'format_message', error.__str__)()} (see vsr --help)")
         return UsageError.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output went away
+        _silence()  # the reader of our output went away
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None and not debug:
+            _silence()
+            fail(f"no more can be written: {error.strerror}")
+            return MachineError.exit_code
         if isinstance(error.__cause__, KeyboardInterrupt):  # as it comes out of a class that is being made
             _stopped()
         if debug:
