@@ -60,9 +60,11 @@ def test_it_is_a_picture_of_the_input(network: Network) -> None:
 
 
 def test_noise_and_hard_edges_stay_bounded(network: Network) -> None:
-    """White noise, which no picture is like, does not make it run away."""
+    """Neither white noise, which no picture is like, nor lines of one pixel, as titles have, make it run away."""
     generator = torch.Generator().manual_seed(1)
-    for picture in (torch.rand(1, 1, 31, 45, generator=generator), torch.eye(33)[None, None]):
+    lines = torch.zeros(1, 1, 40, 60)
+    lines[..., 20, :] = lines[..., 30] = 1
+    for picture in (torch.rand(1, 1, 31, 45, generator=generator), torch.eye(33)[None, None], lines, 1 - lines):
         made = network(picture)
         assert bool(made.isfinite().all())
         assert float(made.min()) > -2
