@@ -142,15 +142,16 @@ def _within(indices: Tensor) -> Tensor:
 
 def compare(level: Level, other: Tensor, estimate: Estimate) -> Comparison:
     """``b``, whose picture and weights are ``other`` ``(2, h, w)``, laid on ``a`` by the estimate."""
-    to_index = (torch.linalg.inv(level.to_unit) @ estimate.motion).to(level.places)
-    cols, rows, depth = (to_index @ level.places.flatten(1)).view_as(level.places)
+    to_index = torch.linalg.inv(level.to_unit) @ estimate.motion
+    cols, rows, depth = (to_index.to(level.places) @ level.places.flatten(1)).view_as(level.places)
     indices = torch.stack([rows, cols])
-    seen = _within(indices)
-    if bool(to_index[2, :2].any()):
+    is_tilted = bool(to_index[2, :2].any())
+    if is_tilted:
         indices /= depth.clamp(min=_NEAREST)
-        seen = _within(indices) & (depth > _NEAREST)
     moved, good = read_spline(other, *indices)
-    weights = level.weights * good * seen
+    weights = level.weights * good * _within(indices)
+    if is_tilted:
+        weights *= depth > _NEAREST
     misfit = level.smooth - estimate.gain * moved - estimate.offset
     step = max(1, misfit.numel() // _ENOUGH_PIXELS)
     thinned = misfit.reshape(-1)[::step][weights.reshape(-1)[::step] > 0]
