@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,9 @@ def test_file_and_card(path: Path) -> None:
     assert network.digest in card
     for heading in ("## Data", "## Degradation", "## Training", "## Figures", "## Limits"):
         assert heading in card
-    assert f"**{float(facts.metadata['vsr.psnr_y']):.2f}" in card
+    mean = re.search(r"\*\*(\d+\.\d\d) /", card)
+    assert mean is not None
+    assert float(mean[1]) == pytest.approx(float(facts.metadata["vsr.psnr_y"]), abs=0.0051)  # both are rounded
     for text in (card, str(read_safetensors(path)[1])):
         assert not any(place in text for place in ("/work", "/home", "/tmp", "/root"))
 

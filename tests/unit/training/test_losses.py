@@ -18,7 +18,7 @@ from vsr.training.losses.adversarial import judged
 from vsr.training.losses.cycle import shrunk
 from vsr.training.losses.variation import total_variation
 
-NEEDS = LossNeeds(2, "RGB", None, Discriminator(3, width=4))
+NEEDS = LossNeeds(2, "RGB", None, Discriminator(3, width=4).eval())  # in training each call changes its norms a little
 
 
 def _triple(side: int = 24) -> tuple[Tensor, Tensor, Tensor]:
