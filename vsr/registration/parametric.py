@@ -248,8 +248,8 @@ def register(
     ``converged`` is False, ``reason`` says why, and the matrix is the identity. A shape that does not fit is.
 
     Lucas & Kanade 1981 with the mean gradients of Benhimane & Malis 2004, Geman-McClure weights (Black & Anandan
-    1996), and a gain and an offset in the fit. Of large pictures the finest levels of the pyramid are left out: they
-    would take time and add no precision.
+    1996), a gain and an offset in the fit, and steps lengthened after Anderson 1965. Of large pictures the finest
+    levels of the pyramid are left out: they would take time and add no precision.
     """
     _check_arguments(a, b[None], weights)
     return _Reference(a, model, weights).motion_to(b, initial)
