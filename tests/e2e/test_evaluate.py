@@ -96,7 +96,7 @@ def test_it_goes_on_where_it_stopped(call: Call, pictures: Path, tmp_path: Path)
 def test_stopped_by_a_signal_it_keeps_what_is_finished(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     (tmp_path / "many").mkdir()
-    for number in range(12):
+    for number in range(6):
         image.fromarray(scene(1, 640, 480, seed=number)[0]).save(tmp_path / "many" / f"{number:03d}.bmp")
     kept = tmp_path / "kept.jsonl"
     command = [*PROGRAM, "--method", "bicubic", "lanczos", "--scale", "2", "3", "4", "--data", str(tmp_path / "many")]
@@ -110,7 +110,7 @@ def test_stopped_by_a_signal_it_keeps_what_is_finished(tmp_path: Path) -> None:
     assert (running.returncode, out) == (6, ""), err
     assert "goes on from there" in err
     finished = kept.read_text().count("\n")
-    assert 1 <= finished < 72
+    assert 1 <= finished < 36
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"{finished} found done" in again.stderr
     assert len(json.loads(again.stdout)["results"]) == 6

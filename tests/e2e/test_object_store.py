@@ -89,7 +89,7 @@ class _SlowHost(VideoHost):
     """Takes its time for each segment, so that the worker that starts last finds some left."""
 
     def segment_worker(self, token: str, job: Job, work: WorkFolder) -> SegmentWorker:
-        time.sleep(1.0)
+        time.sleep(0.5)
         return super().segment_worker(token, job, work)
 
 

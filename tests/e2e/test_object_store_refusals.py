@@ -60,7 +60,7 @@ def test_a_second_run_beside_the_first_is_refused(
         (
             "s3://{bucket}/plain.mp4",
             "s3://{bucket}/out.mp4",
-            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"},  # of 5, with waits
             5,
             "cannot look up s3://{bucket}/plain.mp4: Could not connect to the endpoint",
         ),

@@ -117,10 +117,9 @@ def test_killed_and_continued_it_ends_with_the_same_weights(
     more = {"loss": "1*L1 + 0.01*LSGAN", "degradations": NOISY, "reuse": 8, "validate_every": 100}
     path = config(network=network, optimiser=optimiser, steps=40, **more)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    command = [*PROGRAM, str(path), "--data", str(pictures), "-q", "--out"]
-    subprocess.run([*command, str(whole)], check=True, timeout=300)
+    vsr.train(path, whole, data=pictures)
     wait_for, kills = random.randrange(1, 30), 0
-    running = subprocess.Popen([*command, str(killed)])
+    running = subprocess.Popen([*PROGRAM, str(path), "--data", str(pictures), "-q", "--out", str(killed)])
     while running.poll() is None:
         log = killed / "log.jsonl"
         if (
@@ -137,7 +136,7 @@ def test_killed_and_continued_it_ends_with_the_same_weights(
     saved = load_checkpoint(killed)
     assert saved is not None
     assert saved.step < 40
-    subprocess.run([*command, str(killed)], check=True, timeout=300)
+    vsr.train(path, killed, data=pictures)
     assert _same(whole, killed)
     assert _losses(killed) == _losses(whole)
 

@@ -14,7 +14,7 @@ import vsr
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hundred segments of small frames."""
+    """Sixty segments of small frames."""
     path = tmp_path_factory.mktemp("many") / "many.mp4"
     rng = np.random.default_rng(5)
     picture = rng.integers(0, 255, (48 + MANY_FRAMES // 8, 64, 3), dtype=np.uint8)

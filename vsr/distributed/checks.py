@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
+import os
+import socket
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +16,7 @@ from vsr.errors import MachineError
 from vsr.pipeline.objects import is_url
 from vsr.pipeline.request import Request
 from vsr.pipeline.sidecar import software_versions
+from vsr.pipeline.storage import lock_now
 
 __all__ = ["ClusterChecks"]
 
@@ -24,7 +29,12 @@ class ClusterChecks:
 
     def __init__(self, requests: Sequence[Request], is_cluster: bool) -> None:
         self._kinds: set[str] = set()
-        self._tokens = _make_tokens(requests) if is_cluster else ()
+        self._tokens: dict[Path, int] = {}
+        try:
+            self._tokens |= map(_make_token, _folders(requests) if is_cluster else ())
+        except MachineError:
+            self.close()
+            raise
         sources = {Path(r.source).absolute().parent for r in requests if not is_url(r.source)}
         self.must_see = (*self._tokens, *sorted(sources)) if is_cluster else ()
 
@@ -50,19 +60,41 @@ class ClusterChecks:
 
     def close(self) -> None:
         """Remove what was put there to be seen."""
-        for token in self._tokens:
+        for token, descriptor in self._tokens.items():
             token.unlink(missing_ok=True)
+            os.close(descriptor)
+        self._tokens = {}
 
 
-def _make_tokens(requests: Sequence[Request]) -> tuple[Path, ...]:
-    """A new file in every folder that is written to, for the others to find."""
+def _folders(requests: Sequence[Request]) -> list[Path]:
+    """Those that are written to and exist."""
     folders = {r.work_base or Path(r.output).absolute().parent for r in requests if r.work_base or not is_url(r.output)}
-    tokens = []
-    for folder in sorted(folder for folder in folders if folder.is_dir()):
-        token = folder / f".vsr-seen-{uuid.uuid4().hex}.tmp"
+    return sorted(folder for folder in folders if folder.is_dir())
+
+
+def _make_token(folder: Path) -> tuple[Path, int]:
+    """A new file in a folder, for the others to find, and its descriptor: it is locked for as long as that is open."""
+    own = f".vsr-seen-{socket.gethostname()}-"
+    for left in folder.glob(f"{own}*.tmp"):
+        _forget(left)
+    name = uuid.uuid4().hex
+    token, unlocked = folder / f"{own}{name}.tmp", folder / f".vsr-new-{name}.tmp"
+    try:
+        descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT, 0o600)
+        with contextlib.suppress(OSError):  # some file systems know no locks; nothing is forgotten on these
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.replace(unlocked, token)  # nobody sees it unlocked
+    except OSError as error:
+        raise MachineError(f"cannot write to {folder}: {error.strerror}") from error
+    return token, descriptor
+
+
+def _forget(token: Path) -> None:
+    """Remove what a killed run of this machine left: nobody holds its lock any more."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(token, os.O_RDWR)
         try:
-            token.touch()
-        except OSError as error:
-            raise MachineError(f"cannot write to {folder}: {error.strerror}") from error
-        tokens.append(token)
-    return tuple(tokens)
+            if lock_now(descriptor):
+                token.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)

@@ -258,13 +258,14 @@ def _own_signals() -> Iterator[None]:
 
 
 def _connect(address: str, quiet: dict[str, Any]) -> None:
-    if address != "auto":
-        _knock(address)
     try:
         with _silenced():
+            _knock(address)
             ray.init(address=address, **quiet)
     except (ConnectionError, ray.exceptions.AuthenticationError) as error:
         raise MachineError(_refusal(address, error)) from error
+    except ray.exceptions.RpcError as error:
+        raise MachineError(f"no Ray cluster answers at {address}: {_first_line(error)}") from error
     except (RuntimeError, ValueError, OSError) as error:
         raise MachineError(f"cannot join the Ray cluster at {address}: {_first_line(error)}") from error
 
@@ -281,14 +282,17 @@ def _refusal(address: str, error: Exception) -> str:
 
 
 def _knock(address: str) -> None:
-    """Refuse early what would take Ray minutes to give up."""
-    host, sign, port = address.rpartition(":")
-    if "://" in address or not sign or not port.isdigit():
-        raise UsageError(f"--ray {address}: want auto or HOST:PORT, for example 10.0.0.1:6379")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
-    except OSError as error:
-        raise MachineError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
+    """Refuse early what would take Ray 20 s to minutes to give up."""
+    if address != "auto":
+        host, sign, port = address.rpartition(":")
+        if "://" in address or not sign or not port.isdigit():
+            raise UsageError(f"--ray {address}: want auto or HOST:PORT, for example 10.0.0.1:6379")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+        except OSError as error:
+            raise MachineError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
+    found = ray._private.services.canonicalize_bootstrap_address_or_die(address)
+    ray._raylet.GcsClient(address=found)  # type: ignore[attr-defined]  # of a compiled module
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from vsr.pipeline.objects import (
     upload,
 )
 
-__all__ = ["LEASE_NAME", "WorkFolder", "local_place", "staged", "staging_root", "told_by_url"]
+__all__ = ["LEASE_NAME", "WorkFolder", "local_place", "lock_now", "staged", "staging_root", "told_by_url"]
 
 LEASE_NAME = "lease.json"
 """What says in a store that somebody is at work in a folder; see `vsr.pipeline.lease`."""
@@ -67,7 +67,7 @@ def _lock_file(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _lock_now(descriptor: int) -> bool:
+def lock_now(descriptor: int) -> bool:
     """Lock it alone, if nobody has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -104,7 +104,7 @@ def _forget_process(lock: Path) -> None:
     with contextlib.suppress(OSError):
         descriptor = os.open(lock, os.O_RDWR)
         try:
-            if _lock_now(descriptor):
+            if lock_now(descriptor):
                 shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
                 lock.unlink(missing_ok=True)
         finally:
@@ -184,7 +184,7 @@ def _make_room(folder: Path, url: str, size_bytes: int) -> None:
         if count < _KEPT_COPIES and shutil.disk_usage(folder).free > size_bytes:
             break
         with _lock_file(other.with_suffix(".lock")) as lock:
-            if _lock_now(lock):
+            if lock_now(lock):
                 shutil.rmtree(other, ignore_errors=True)
                 count -= 1
     free = shutil.disk_usage(folder).free

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import ray
+from plain_reader import is_working_name
 from ray._private.utils import check_version_info
 
 from vsr.distributed import ray as ray_module
@@ -45,8 +50,9 @@ def test_another_ray_or_python_is_told_with_both_versions(monkeypatch: pytest.Mo
         check_version_info({"ray_version": "2.1.0", "python_version": "3.9.1", "ray_commit": ""}, "10.0.0.7")
 
     monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setattr(ray_module, "_knock", lambda address: None)
     with pytest.raises(MachineError) as caught:
-        ray_module._connect("auto", {})
+        ray_module._connect("10.0.0.7:6379", {})
     text = str(caught.value)
     assert "\n" not in text
     assert "Version mismatch" in text
@@ -93,3 +99,40 @@ def test_two_classes_of_device_are_told_of_once(tmp_path: Path, caplog: pytest.L
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(UsageError, match=r"want auto or HOST:PORT"):
         ray_module._knock(address)
+
+
+def test_what_a_killed_run_left_to_be_seen_is_removed_by_the_next(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "out.mp4"
+    target.parent.mkdir()
+    code = (
+        "import sys; from pathlib import Path; from test_checks import _checks; _checks((Path('x.mp4'), sys.argv[1]))"
+    )
+    paths = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[2])))
+    subprocess.run([sys.executable, "-c", code, str(target)], env=os.environ | {"PYTHONPATH": paths}, check=True)
+    assert [path.name for path in target.parent.iterdir() if is_working_name(path.name)]
+    living = _checks((tmp_path / "in.mp4", target))
+    another = _checks((tmp_path / "in.mp4", target))
+    assert {*living.must_see[:1], *another.must_see[:1]} == set(target.parent.iterdir())
+    living.close()
+    another.close()
+    assert not list(target.parent.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_to_leaves_nothing_in_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    replace = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if target.parent == folders[1]:
+            source.unlink()
+            raise OSError(errno.EROFS, "Read-only file system")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(MachineError, match=f"cannot write to {folders[1]}: Read-only"):
+        _checks(*[(tmp_path / "in.mp4", folder / "out.mp4") for folder in folders])
+    assert not [*folders[0].iterdir(), *folders[1].iterdir()]
