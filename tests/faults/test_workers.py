@@ -66,7 +66,7 @@ def _worker_processes() -> list[psutil.Process]:
 
 
 @pytest.mark.usefixtures("local_ray")
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, 4])  # two: in the other tests of this file
 def test_any_number_of_workers_makes_the_same_bytes(many: Path, whole: bytes, tmp_path: Path, workers: int) -> None:
     manifest = _run(many, tmp_path / "out.mp4", workers)
     assert (tmp_path / "out.mp4").read_bytes() == whole
@@ -75,9 +75,8 @@ def test_any_number_of_workers_makes_the_same_bytes(many: Path, whole: bytes, tm
 
 
 @pytest.mark.usefixtures("local_ray")
-@pytest.mark.parametrize("seed", [1, 2])
-def test_workers_killed_at_any_moment(many: Path, whole: bytes, tmp_path: Path, seed: int) -> None:
-    rng = random.Random(seed)
+def test_workers_killed_at_any_moment(many: Path, whole: bytes, tmp_path: Path) -> None:
+    rng = random.Random(1)
     over, begun = threading.Event(), threading.Event()
     kills: list[int] = []
 
