@@ -19,6 +19,8 @@ from filelock import FileLock
 from plain_reader import first_pictures, is_working_name, read_plain
 
 import vsr
+from vsr.api.upscaling import check_plan
+from vsr.pipeline.manifest import manifest_path
 
 Clips = Callable[[str], Path]
 _SETTINGS = {"method": "lanczos", "speed": "ultrafast", "encoder_threads": 2, "segment_frames": 16}
@@ -72,8 +74,8 @@ def _half_done(clips: Clips, target: Path, segments: int = 3) -> set[str]:
     return _finished(target)
 
 
-def _resume(clips: Clips, target: Path, **changes: Any) -> dict[str, Any]:
-    [outcome] = vsr.upscale(clips("long"), target, settings=_SETTINGS | changes)
+def _resume(clips: Clips, target: Path, source: str = "long", **changes: Any) -> dict[str, Any]:
+    [outcome] = vsr.upscale(clips(source), target, settings=_SETTINGS | changes)
     assert outcome.manifest is not None
     assert not [path.name for path in target.parent.iterdir() if is_working_name(path.name)]
     return dict(outcome.manifest)
@@ -100,10 +102,48 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(clips: Clips, whole: P
             break
         assert not any(p.suffix == ".mp4" and not is_working_name(p.name) for p in tmp_path.iterdir())
     assert kills
-    if not target.exists():
+    if not manifest_path(target).exists():
         _resume(clips, target)
     assert target.read_bytes() == whole.read_bytes()
-    assert target.with_name("out.mp4.vsr.json").exists()
+    assert manifest_path(target).exists()
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out/%06d.png"])
+@pytest.mark.parametrize("harm", [None, "another file", "a manifest"])
+def test_killed_between_the_output_and_its_manifest(
+    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, harm: str | None
+) -> None:
+    """The same command goes on, unless what has the output's name now is not what the run put there."""
+    target = tmp_path / name
+    place = target if target.suffix == ".mp4" else target.parent
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*arguments: object, **more: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vsr.pipeline.run.write_checksums", kill)
+        with pytest.raises(Killed):
+            vsr.upscale(clips("plain"), target, settings=_SETTINGS)
+    assert place.exists()
+    assert not manifest_path(target).exists()
+    if harm is None:
+        assert check_plan(vsr.plan(clips("plain"), target, settings=_SETTINGS), overwrite=False) is None
+        manifest = _resume(clips, target, source="plain")
+        assert all(segment["reused"] for segment in manifest["segments"])
+        assert all(check.passed for check in vsr.verify(target))
+        assert not [path.name for path in tmp_path.iterdir() if is_working_name(path.name)]
+        return
+    if harm == "a manifest":
+        manifest_path(target).write_text("{}")
+    elif place == target:
+        target.write_bytes(b"somebody's own")
+    else:
+        (place / "notes.txt").write_text("somebody's own")
+    with pytest.raises(vsr.UsageError, match="exists; give --overwrite"):
+        vsr.upscale(clips("plain"), target, settings=_SETTINGS)
 
 
 def test_finished_segments_are_reused_and_the_bytes_are_the_same(clips: Clips, whole: Path, tmp_path: Path) -> None:

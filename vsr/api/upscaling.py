@@ -16,7 +16,7 @@ from vsr.pipeline.job import Job, Span
 from vsr.pipeline.preview_places import preview_places
 from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.request import Outcome, Request
-from vsr.pipeline.run import check_output
+from vsr.pipeline.run import check_output, work_folder
 from vsr.pipeline.settings import load_settings
 
 __all__ = ["check_plan", "plan", "upscale"]
@@ -131,4 +131,4 @@ def plan(
 
 def check_plan(job: Job, overwrite: bool) -> None:
     """Refuse what a run of ``job`` could not write; see `vsr.pipeline.run.check_output`."""
-    check_output(job, overwrite)
+    check_output(job, overwrite, work_folder(job, None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
@@ -22,12 +23,13 @@ from vsr.pipeline.checks import check_copied, check_cover, check_times
 from vsr.pipeline.job import Job
 from vsr.pipeline.progress import Stage
 from vsr.pipeline.provenance import label, picture_text
-from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
+from vsr.pipeline.sidecar import SegmentPaths, SegmentResult, write_atomically
 from vsr.pipeline.storage import WorkFolder
 
-__all__ = ["Assembled", "assemble", "image_folder", "partial_path", "publish_folder", "video_tags"]
+__all__ = ["Assembled", "assemble", "image_folder", "is_output_of", "partial_path", "publish_folder", "video_tags"]
 
 _FINEST_CLOCK = 1 << 27  # a day still fits MP4's 64-bit durations many times over, and no reader chokes
+_OUTPUT_NOTE = "output.json"
 _STALE_TAGS = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "ENCODED", "TIMECODE", "VENDOR_ID", "ROTATE")
 
 
@@ -87,16 +89,39 @@ def assemble(
         on_stage("assembling")
         if job.encoder.codec.kind == "images":
             assembled = _write_images(job, work, ordered, partial, source_streams)
+            _note_output(work, partial)
             publish_folder(partial, image_folder(job))
         else:
             assembled = _write_video(job, work, ordered, partial, source_streams, on_stage)
             sync_file(partial)
+            _note_output(work, partial)
             os.replace(partial, job.output)
         return assembled
     except OSError as error:
         raise MachineError(f"cannot write {job.output}: {error.strerror or error}") from error
     finally:
         _remove(partial)
+
+
+def _note_output(work: WorkFolder, partial: Path) -> None:
+    """Note what is about to get the output's name, for `is_output_of`."""
+    write_atomically(work.path / _OUTPUT_NOTE, json.dumps(_identity(partial)))
+
+
+def is_output_of(work: WorkFolder, place: Path) -> bool:
+    """Whether ``place`` is, untouched, what the run of this work folder gave its name before it was killed."""
+    if work.url is not None:
+        return False
+    try:
+        return bool(json.loads((work.path / _OUTPUT_NOTE).read_text()) == _identity(place))
+    except (OSError, ValueError):
+        return False
+
+
+def _identity(path: Path) -> dict[str, int]:
+    """What a rename does not change, and writing does."""
+    found = path.stat()
+    return {"size_bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
 
 
 def _remove(path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from vsr.errors import MachineError, UsageError
 from vsr.media.images import is_numbered
-from vsr.pipeline.assemble import assemble, image_folder
+from vsr.pipeline.assemble import assemble, image_folder, is_output_of
 from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
 from vsr.pipeline.lease import Lease
@@ -30,8 +30,12 @@ __all__ = ["FileRun", "check_output", "work_folder"]
 _log = logging.getLogger(__name__)
 
 
-def check_output(job: Job, overwrite: bool) -> None:
-    """Refuse what cannot be written before any work. Raises `UsageError` or `MachineError`."""
+def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> None:
+    """Refuse what cannot be written before any work. Raises `UsageError` or `MachineError`.
+
+    ``work`` is the run's work folder: what a run left that was killed between its output and its manifest may be
+    replaced.
+    """
     images = job.encoder.codec.kind == "images"
     if job.output_url is not None:
         if images:
@@ -61,7 +65,8 @@ def check_output(job: Job, overwrite: bool) -> None:
     if images and job.info.images and place.exists() and place.resolve() == job.info.images[0].parent.resolve():
         raise UsageError(f"output folder {place} is the input; name another folder")
     occupied = any(place.iterdir()) if place.is_dir() else place.exists()
-    if occupied and not overwrite:
+    is_left = work is not None and not manifest_path(job.output).exists() and is_output_of(work, place)
+    if occupied and not overwrite and not is_left:
         raise UsageError(f"{place} exists; give --overwrite to replace it")
     if not images and place.is_dir():
         raise UsageError(f"output {place} is a folder; name a file, or end it with / to fill it")
@@ -90,9 +95,9 @@ class FileRun:
         """Refuses what cannot be written; see `check_output`."""
         if job.output_url is not None:
             job = replace(job, output=local_place(job.output_url))  # here, wherever it was planned
-        check_output(job, overwrite)
         self.job = job
         self.work = work_folder(job, work_base)
+        check_output(job, overwrite, self.work)
         self.meter = Meter(job, on_progress)
         self._lease = Lease(self.work, job.output_url or str(job.output))
         self._began = time.monotonic()
