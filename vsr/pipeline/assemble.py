@@ -104,8 +104,9 @@ def assemble(
 
 
 def _note_output(work: WorkFolder, partial: Path) -> None:
-    """Note what is about to get the output's name, for `is_output_of`."""
-    write_atomically(work.path / _OUTPUT_NOTE, json.dumps(_identity(partial)))
+    """Note what is about to get the output's name, for `is_output_of`; a store gets the output later, and at once."""
+    if work.url is None:
+        write_atomically(work.path / _OUTPUT_NOTE, json.dumps(_identity(partial)))
 
 
 def is_output_of(work: WorkFolder, place: Path) -> bool:
