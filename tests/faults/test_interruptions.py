@@ -130,7 +130,7 @@ def test_killed_between_the_output_and_its_manifest(
     assert place.exists()
     assert not manifest_path(target).exists()
     if harm is None:
-        assert check_plan(vsr.plan(clips("plain"), target, settings=_SETTINGS), overwrite=False) is None
+        check_plan(vsr.plan(clips("plain"), target, settings=_SETTINGS), overwrite=False)  # a dry run refuses nothing
         manifest = _resume(clips, target, source="plain")
         assert all(segment["reused"] for segment in manifest["segments"])
         assert all(check.passed for check in vsr.verify(target))
@@ -142,8 +142,14 @@ def test_killed_between_the_output_and_its_manifest(
         target.write_bytes(b"somebody's own")
     else:
         (place / "notes.txt").write_text("somebody's own")
+    before = _contents(place)
     with pytest.raises(vsr.UsageError, match="exists; give --overwrite"):
         vsr.upscale(clips("plain"), target, settings=_SETTINGS)
+    assert _contents(place) == before
+
+
+def _contents(place: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (place.iterdir() if place.is_dir() else [place])}
 
 
 def test_finished_segments_are_reused_and_the_bytes_are_the_same(clips: Clips, whole: Path, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
 import os
 import socket
@@ -16,7 +14,7 @@ from vsr.errors import MachineError
 from vsr.pipeline.objects import is_url
 from vsr.pipeline.request import Request
 from vsr.pipeline.sidecar import software_versions
-from vsr.pipeline.storage import lock_now
+from vsr.pipeline.storage import make_locked, remove_if_left
 
 __all__ = ["ClusterChecks"]
 
@@ -73,28 +71,12 @@ def _folders(requests: Sequence[Request]) -> list[Path]:
 
 
 def _make_token(folder: Path) -> tuple[Path, int]:
-    """A new file in a folder, for the others to find, and its descriptor: it is locked for as long as that is open."""
+    """A new file in a folder, for the others to find, and its descriptor; those that killed runs left here go."""
     own = f".vsr-seen-{socket.gethostname()}-"
     for left in folder.glob(f"{own}*.tmp"):
-        _forget(left)
-    name = uuid.uuid4().hex
-    token, unlocked = folder / f"{own}{name}.tmp", folder / f".vsr-new-{name}.tmp"
+        remove_if_left(left)
+    token = folder / f"{own}{uuid.uuid4().hex}.tmp"
     try:
-        descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT, 0o600)
-        with contextlib.suppress(OSError):  # some file systems know no locks; nothing is forgotten on these
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.replace(unlocked, token)  # nobody sees it unlocked
+        return token, make_locked(token)
     except OSError as error:
         raise MachineError(f"cannot write to {folder}: {error.strerror}") from error
-    return token, descriptor
-
-
-def _forget(token: Path) -> None:
-    """Remove what a killed run of this machine left: nobody holds its lock any more."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(token, os.O_RDWR)
-        try:
-            if lock_now(descriptor):
-                token.unlink(missing_ok=True)
-        finally:
-            os.close(descriptor)

@@ -32,7 +32,16 @@ from vsr.pipeline.objects import (
     upload,
 )
 
-__all__ = ["LEASE_NAME", "WorkFolder", "local_place", "lock_now", "staged", "staging_root", "told_by_url"]
+__all__ = [
+    "LEASE_NAME",
+    "WorkFolder",
+    "local_place",
+    "make_locked",
+    "remove_if_left",
+    "staged",
+    "staging_root",
+    "told_by_url",
+]
 
 LEASE_NAME = "lease.json"
 """What says in a store that somebody is at work in a folder; see `vsr.pipeline.lease`."""
@@ -67,7 +76,7 @@ def _lock_file(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def lock_now(descriptor: int) -> bool:
+def _lock_now(descriptor: int) -> bool:
     """Lock it alone, if nobody has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,23 +99,36 @@ def _own_folder(process: int, root: Path) -> Path:
     base = root / "run"
     base.mkdir(exist_ok=True)
     for lock in base.glob("*.lock"):
-        _forget_process(lock)
+        remove_if_left(lock, lock.with_suffix(""))
     folder = base / f"{process}-{uuid.uuid4().hex}"
-    descriptor = os.open(f"{folder}.lock.tmp", os.O_RDWR | os.O_CREAT, 0o600)  # open, and locked, until we end
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    os.replace(f"{folder}.lock.tmp", f"{folder}.lock")  # nobody sees it unlocked
+    make_locked(folder.with_name(f"{folder.name}.lock"))  # open until we end
     folder.mkdir()
     atexit.register(_leave, process, folder)
     return folder
 
 
-def _forget_process(lock: Path) -> None:
+def make_locked(path: Path) -> int:
+    """Make a file that is locked as long as the descriptor is open that comes back: for `remove_if_left`.
+
+    Some file systems know no locks; what is made there is never taken for left. Raises `OSError`.
+    """
+    unlocked = path.with_name(f".new{path.name}.tmp")
+    descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT, 0o600)
     with contextlib.suppress(OSError):
-        descriptor = os.open(lock, os.O_RDWR)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.replace(unlocked, path)  # nobody sees it unlocked
+    return descriptor
+
+
+def remove_if_left(path: Path, folder: Path | None = None) -> None:
+    """Remove a file of `make_locked`, and the folder that goes with it, if the process that made it has ended."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR)
         try:
-            if lock_now(descriptor):
-                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                lock.unlink(missing_ok=True)
+            if _lock_now(descriptor):
+                if folder is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
+                path.unlink(missing_ok=True)
         finally:
             os.close(descriptor)
 
@@ -184,7 +206,7 @@ def _make_room(folder: Path, url: str, size_bytes: int) -> None:
         if count < _KEPT_COPIES and shutil.disk_usage(folder).free > size_bytes:
             break
         with _lock_file(other.with_suffix(".lock")) as lock:
-            if lock_now(lock):
+            if _lock_now(lock):
                 shutil.rmtree(other, ignore_errors=True)
                 count -= 1
     free = shutil.disk_usage(folder).free

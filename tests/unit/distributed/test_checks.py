@@ -104,9 +104,7 @@ def test_what_is_no_address(address: str) -> None:
 def test_what_a_killed_run_left_to_be_seen_is_removed_by_the_next(tmp_path: Path) -> None:
     target = tmp_path / "a" / "out.mp4"
     target.parent.mkdir()
-    code = (
-        "import sys; from pathlib import Path; from test_checks import _checks; _checks((Path('x.mp4'), sys.argv[1]))"
-    )
+    code = "import sys; from test_checks import _checks; _checks(('x.mp4', sys.argv[1]))"
     paths = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[2])))
     subprocess.run([sys.executable, "-c", code, str(target)], env=os.environ | {"PYTHONPATH": paths}, check=True)
     assert [path.name for path in target.parent.iterdir() if is_working_name(path.name)]
