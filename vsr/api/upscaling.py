@@ -129,6 +129,6 @@ def plan(
     return Request(place_of(path), place_of(output), *load_settings(preset, settings or {}), span).plan()
 
 
-def check_plan(job: Job, overwrite: bool) -> None:
+def check_plan(job: Job, overwrite: bool, work_dir: PathLike | None = None) -> None:
     """Refuse what a run of ``job`` could not write; see `vsr.pipeline.run.check_output`."""
-    check_output(job, overwrite, work_folder(job, None))
+    check_output(job, overwrite, work_folder(job, Path(work_dir) if work_dir is not None else None))

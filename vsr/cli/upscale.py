@@ -119,7 +119,7 @@ def upscale(
     if report_:
         _refuse_url(output)
     if dry_run:
-        return _dry_run(inputs, output, preset, start, end, settings, overwrite)
+        return _dry_run(inputs, output, preset, start, end, settings, overwrite, work_dir)
     from vsr import api
     from vsr.cli.progress import reporter
     from vsr.errors import VsrError
@@ -204,6 +204,7 @@ def _dry_run(
     end: str | None,
     settings: dict[str, Any],
     overwrite: bool,
+    work_dir: Path | None,
 ) -> int:
     from vsr import api
     from vsr.cli.console import print_table
@@ -213,7 +214,7 @@ def _dry_run(
     for number, (source, target) in enumerate(api.pair_outputs(inputs, output, make_folder=False, codec=codec)):
         job = api.plan(source, target, preset=preset, start=start, end=end, settings=settings)
         if job.output_url is not None or Path(target).parent.is_dir():
-            api.check_plan(job, overwrite)
+            api.check_plan(job, overwrite, work_dir)
         if number:
             print()
         print_table(plan_rows(job))
