@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 from program import Run
+from small_networks import small_network
 from videos import scene
 
 import vsr
@@ -143,8 +144,9 @@ def test_killed_and_continued_it_ends_with_the_same_weights(
 
 @pytest.mark.slow
 def test_two_workers_learn_as_one_does(config: Callable[..., Path], pictures: Path, tmp_path: Path) -> None:
+    """From a teacher as well: each worker asks it for its part of the pictures."""
     events: list[Any] = []
-    path = config(network="lite", steps=12, log_every=1, data_workers=0)
+    path = config(network="lite", steps=12, log_every=1, data_workers=0, teacher=str(small_network("Y")))
     for workers in (1, 2):
         out = tmp_path / str(workers)
         outcome = vsr.train(path, out, data=pictures, workers=workers, on_progress=events.append)
@@ -183,6 +185,28 @@ def test_fitting_to_a_video_alone(
     change = max(float((before[key] - after[key]).abs().max()) for key in before)
     assert 0 < change < 0.05
     assert "lite-x2.safetensors" in (out / "camera-x2.md").read_text()
+
+
+def test_learning_from_a_teacher(config: Callable[..., Path], pictures: Path, tmp_path: Path) -> None:
+    """It changes what is learnt, is named on the card, and a generative one makes the pupil's weights generative."""
+    kinds: dict[str, dict[str, Any]] = {
+        "alone": {}, "taught": {"teacher": "lite"}, "made up": {"teacher": str(small_network("RGB"))}
+    }  # fmt: skip
+    for name, changes in kinds.items():
+        vsr.train(config(network="lite", steps=3, data_workers=0, **changes), tmp_path / name, data=pictures)
+    cards = {name: (tmp_path / name / "lite-x2.md").read_text() for name in kinds}
+    assert "50% of the truth replaced by what `lite` made" in cards["taught"]
+    assert not any(torch.equal(_tensors(tmp_path / "alone")["tail.weight"], _tensors(tmp_path / name)["tail.weight"])
+                   for name in ("taught", "made up"))  # fmt: skip
+    generative = [load_network(tmp_path / name / "lite-x2.safetensors").is_generative for name in kinds]
+    assert generative == [False, False, True]
+    assert ["Not for evidence" in card for card in cards.values()] == generative
+    begun = vsr.train(
+        config(network="lite", steps=1, data_workers=0, start_from=str(tmp_path / "made up" / "lite-x2.safetensors")),
+        tmp_path / "begun",
+        data=pictures,
+    )
+    assert load_network(begun.weights).is_generative
 
 
 def test_another_scale_begins_with_what_fits(
@@ -236,6 +260,7 @@ def test_errors_are_one_line(call: Call, config: Callable[..., Path], pictures: 
         "degradation": ([path, *data, "--set", "degradations=[bicubick]"], 2, "did you mean 'bicubic'"),
         "loss": ([path, *data, "--set", "loss=1*L9"], 2, "no loss 'L9'"),
         "window": ([path, *data, "--set", "loss=SSIM", "patch_px=4"], 2, "too small for the loss SSIM"),
+        "teacher": ([path, *data, "--set", "teacher=no.pth"], 4, "no.pth"),
         "weights": ([path, *data, "--from", tmp_path / "no.pth"], 4, "no.pth"),
         "other weights": ([path, *data, "--from", other.weights, "--set", "network=lite"], 4, "holds espcn, not lite"),
         "vgg": ([path, *data, "--set", "loss=Content", "patch_px=16"], 4, "VGG-19"),

@@ -9,7 +9,6 @@ import yaml
 
 from vsr.networks import NETWORKS, Network
 from vsr.training.config import TrainingConfig
-from vsr.training.losses import ADVERSARIAL, parse_losses
 from vsr.training.records import Figures
 
 __all__ = ["CardFacts", "write_card"]
@@ -30,24 +29,29 @@ class CardFacts:
     """Pictures and shots in them."""
     num_left_out: int
     """Too small for a patch."""
+    teacher: str
+    """Whose pictures were learnt from beside the truth; "" for none."""
     start: str
     """What it began with; "" for random weights."""
     precision: str
     workers: int
     seconds: Mapping[str, float]
     versions: Mapping[str, str]
+    is_generative: bool
+    """Whether something that makes detail up had a part in it."""
     measured: Mapping[str, Sequence[float]]
     """What was measured on the data before the run, as ``footage-blur.sigmas``."""
 
 
 def _data(config: TrainingConfig, facts: CardFacts) -> str:
     sizes = ", ".join(f"{size:g}" for size in config.sizes)
-    least, most = config.contrast
+    (least, most), teacher = config.contrast, facts.teacher
     return (
         f"{', '.join(facts.data)}: {facts.num_clips:,} pictures and shots"
         + (f", counted at each of the sizes {sizes} that a patch fits in" if len(config.sizes) > 1 else "")
         + (f", {facts.num_left_out} more left out, too small for a patch." if facts.num_left_out else ".")
         + (f" Contrast of patches changed by {least:g} to {most:g}." if (least, most) != (1, 1) else "")
+        + (f" {config.teacher_share:.0%} of the truth replaced by what `{teacher}` made." if teacher else "")
     )
 
 
@@ -89,7 +93,7 @@ def write_card(config: TrainingConfig, facts: CardFacts, weights_name: str) -> s
         *_figures(facts),
         "## Limits",
         "",
-        *_limits(config),
+        *_limits(config, facts.is_generative),
         "",
         "## Versions",
         "",
@@ -121,7 +125,7 @@ def _figures(facts: CardFacts) -> list[str]:
     ]
 
 
-def _limits(config: TrainingConfig) -> list[str]:
+def _limits(config: TrainingConfig, is_generative: bool) -> list[str]:
     names = [item if isinstance(item, str) else next(iter(item)) for item in config.degradations]
     lines = []
     if names == ["bicubic"]:
@@ -133,8 +137,8 @@ def _limits(config: TrainingConfig) -> list[str]:
         lines.append(
             "- Made for sources as under *Degradation*; clean ones come out smoother than from weights for those."
         )
-    if ADVERSARIAL & parse_losses(config.loss).keys():
-        lines.append("- Adversarial: it invents detail. Not for evidence.")
+    if is_generative:
+        lines.append("- Generative: it invents detail. Not for evidence.")
     else:
         lines.append("- Looks at each frame by itself; fine detail that is gone from a frame does not come back.")
     lines.append("- Single pictures decide the figures; other footage may fare better or worse.")

@@ -57,6 +57,10 @@ class TrainingConfig(BaseModel):
     """Side of the random window that is kept of a shot."""
     loss: str = "1*L1"
     """Sum of weighted losses: ``1*L1 + 0.001*TV``; see docs/training.md."""
+    teacher: str | None = None
+    """Weights whose pictures are learnt from beside the truth, by name or file; with degradations free of chance."""
+    teacher_share: float = Field(0.5, gt=0, le=1)
+    """Share of the teacher's picture in what is to be learnt; the rest is the truth."""
     vgg: str | None = None
     """File with the weights of VGG-19 for the loss ``Content``; None: ``vgg19`` among the models."""
     steps: int = Field(10_000, ge=1, le=100_000_000)

@@ -39,6 +39,7 @@ class Start:
 
     def __init__(self, weights: Weights, tensors: Mapping[str, Tensor]) -> None:
         self.source, self.scales, self.tensors = weights.source, weights.scales, tensors
+        self.is_generative = weights.is_generative
         self.digest = weights_digest(dict(tensors))
 
 

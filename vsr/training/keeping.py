@@ -49,8 +49,6 @@ class Keeper:
     def keep(self, learner: Learner, step: int, figures: Figures | None, seconds: Mapping[str, float]) -> Network:
         """Weights and card; gives the network."""
         config, network = self.setup.config, learner.result()
-        row = NETWORKS[config.network]
-        is_generative = row.is_generative or bool(ADVERSARIAL & parse_losses(config.loss).keys())
         notes = {
             "vsr.digest": network.digest,
             "vsr.training": json.dumps({"step": step, **self._recipe()}),
@@ -62,7 +60,7 @@ class Keeper:
             network.module.state_dict(),
             architecture=config.network,
             scale=config.scale,
-            is_generative=is_generative,
+            is_generative=self._is_generative(),
             notes=notes,
             overwrite=True,
         )
@@ -74,22 +72,32 @@ class Keeper:
             data=self.setup.sources.names,
             num_clips=len(self.setup.sources.clips),
             num_left_out=len(self.setup.sources.too_small),
+            teacher="" if config.teacher is None else Path(config.teacher).name,
             start="" if self.setup.start is None else Path(self.setup.start.source).name,
             precision=self.setup.precision,
             workers=self.workers,
             seconds=seconds,
             versions=versions(),
+            is_generative=self._is_generative(),
             measured=self.setup.measured,
         )
         write_whole(self.card, write_card(config, facts, self.weights.name).encode())
         return network
 
+    def _is_generative(self) -> bool:
+        """Whether the network, its loss, or what it began with or learnt from makes detail up."""
+        config, start, teacher = self.setup.config, self.setup.start, self.setup.teacher
+        inherited = (start is not None and start.is_generative) or (teacher is not None and teacher.is_generative)
+        adversarial = bool(ADVERSARIAL & parse_losses(config.loss).keys())
+        return NETWORKS[config.network].is_generative or adversarial or inherited
+
     def _recipe(self) -> dict[str, Any]:
         """Keys of the configuration, without the folders of this machine."""
         config = self.setup.config
         keys: dict[str, Any] = json.loads(config.model_dump_json(exclude={"data", "validate_on"}))
-        if config.start_from is not None:
-            keys["start_from"] = Path(config.start_from).name
+        for key in ("start_from", "teacher"):
+            if keys[key] is not None:
+                keys[key] = Path(keys[key]).name
         return keys
 
     def draw(self, log: Log, validation: Validation | None, network: Network) -> None:

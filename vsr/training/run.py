@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from vsr.errors import ModelError, UsageError
 from vsr.training.batches import Share, batches
@@ -26,6 +27,8 @@ from vsr.training.together import average
 from vsr.training.validation import Validation
 
 __all__ = ["Request", "train_share"]
+
+_TELL_SECONDS = 10.0  # between lines about what the teacher made
 
 
 @dataclass(frozen=True)
@@ -110,11 +113,25 @@ class _Run:
             yield self._progress(note=self._opening())
         share = Share(plan.batch, self._rank, self._workers)
         if self._begun < config.steps:
-            patches = Patches(self._setup.sources.clips, plan)
+            yield from self._ask_teacher()
+            patches = Patches(self._setup.sources.clips, plan, self._taught())
             with batches(patches, share, self._begun, config.steps, config.data_workers) as coming:
                 yield from self._steps(coming)
         if self._rank == 0:
             yield self._finish()
+
+    def _ask_teacher(self) -> Iterator[TrainingProgress]:
+        teacher, sources = self._setup.teacher, self._setup.sources
+        if teacher is None:
+            return
+        told = time.perf_counter()
+        for done, count in teacher.prepare(sources.clips, self._setup.plan.chain, self._out, self._rank, self._workers):
+            if self._rank == 0 and (done == count or time.perf_counter() - told > _TELL_SECONDS):
+                told = time.perf_counter()
+                yield self._progress(note=f"the teacher made {done:,} of {count:,} pictures")
+
+    def _taught(self) -> Sequence[Tensor]:
+        return () if self._setup.teacher is None else self._setup.teacher.pictures(self._out, self._workers)
 
     def _steps(self, coming: Iterator[Batch]) -> Iterator[TrainingProgress]:
         config = self._config

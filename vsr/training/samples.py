@@ -16,12 +16,11 @@ from torch import Tensor
 from vsr.networks import Colour
 from vsr.training.degradations import Chain
 from vsr.training.degradations.base import choose
+from vsr.training.pairs import as_colour, degraded
 
 __all__ = ["Batch", "Patches", "Plan"]
 
 _MARGIN_PX = 8
-_LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
-_BLACK = 16.0
 _FASTEST_PAN = 2  # small pixels from frame to frame, where a still stands for a clip
 
 
@@ -53,6 +52,8 @@ class Plan:
     contrast: tuple[float, float]
     """Least and most factor about a patch's mean."""
     seed: int
+    teacher_share: float = 0.0
+    """Of what a teacher made in what is to be learnt; the rest is the truth."""
 
     @property
     def whole_first(self) -> bool:
@@ -71,21 +72,19 @@ def _turned(picture: Tensor, turn: int) -> Tensor:
     return torch.rot90(flipped, turn % 4, (-2, -1)) if turn % 4 else flipped
 
 
-def _luma(rgb: Tensor) -> Tensor:
-    """``(..., 3, H, W)`` in 0…255 → ``(..., 1, H, W)``, BT.601, 16…235, unrounded."""
-    red, green, blue = (rgb[..., number : number + 1, :, :] for number in range(3))
-    return (red * _LUMA[0]).add_(green, alpha=_LUMA[1]).add_(blue, alpha=_LUMA[2]).add_(_BLACK)
-
-
 class Patches:
     """All batches of a run; `at` is a pure function of the step and of which share of the batch is asked for."""
 
-    def __init__(self, clips: Sequence[Tensor], plan: Plan) -> None:
-        """``clips``: ``(T, H, W, 3)`` uint8 RGB, sides multiples of the scale and at least ``scale · patch_px``."""
-        self._clips, self.plan = clips, plan
+    def __init__(self, clips: Sequence[Tensor], plan: Plan, taught: Sequence[Tensor] = ()) -> None:
+        """``clips``: ``(T, H, W, 3)`` uint8 RGB, sides multiples of the scale and at least ``scale · patch_px``.
+
+        ``taught``: with a share of a teacher, what it made of each, ``(C, H, W)`` in 0…255; only where whole pictures
+        are made small.
+        """
+        self._clips, self.plan, self._taught = clips, plan, taught
         self._small: list[Tensor] = []
         if plan.whole_first:
-            self._small = [self._made_small(clip[:1]) for clip in clips]
+            self._small = [self._degraded(clip[:1], _generator(plan.seed))[0].contiguous() for clip in clips]
         self._regions: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def at(self, step: int, first: int, count: int) -> Batch:
@@ -95,25 +94,8 @@ class Patches:
         small, true = (torch.stack(parts) for parts in zip(*pairs, strict=True))
         return Batch(small / 255, true / 255)
 
-    def _shown(self, rgb: Tensor) -> Tensor:
-        """``(..., H, W, 3)`` uint8 as the network's colour, ``(..., C, H, W)`` float32."""
-        planes = rgb.movedim(-1, -3).float()
-        return _luma(planes) if self.plan.colour == "Y" else planes
-
-    def _given(self, small: Tensor, *, is_luma: bool) -> Tensor:
-        """Degraded ``(..., C, H, W)`` as the network gets it: luma, or RGB of 8 bits."""
-        if self.plan.colour == "RGB":
-            return small.round().clamp(0, 255)
-        return small if is_luma else _luma(small)
-
     def _degraded(self, rgb: Tensor, generator: torch.Generator) -> Tensor:
-        """``(T, H, W, 3)`` uint8 → ``(T, C, h, w)``."""
-        is_luma = self.plan.chain.is_linear and self.plan.colour == "Y"
-        pictures = self._shown(rgb) if is_luma else rgb.movedim(-1, -3).float()
-        return self._given(self.plan.chain(pictures, generator), is_luma=is_luma)
-
-    def _made_small(self, rgb: Tensor) -> Tensor:
-        return self._degraded(rgb, _generator(self.plan.seed))[0].contiguous()
+        return degraded(rgb, self.plan.chain, self.plan.colour, generator)
 
     def _from_whole(self, step: int, index: int) -> tuple[Tensor, Tensor]:
         plan, generator = self.plan, _generator(self.plan.seed, step, index)
@@ -122,9 +104,12 @@ class Patches:
         patch, scale = plan.patch_px, plan.scale
         y, x = (choose(side - patch + 1, generator) for side in small.shape[-2:])
         turn = choose(8, generator) if plan.augment else 0
-        cut = true[scale * y : scale * (y + patch), scale * x : scale * (x + patch)]
+        window = (slice(scale * y, scale * (y + patch)), slice(scale * x, scale * (x + patch)))
+        wanted = as_colour(true[window], plan.colour)
+        if plan.teacher_share:
+            wanted = torch.lerp(wanted, self._taught[number][(..., *window)].float(), plan.teacher_share)
         return self._stretched(
-            _turned(small[..., y : y + patch, x : x + patch], turn), _turned(self._shown(cut), turn), generator
+            _turned(small[..., y : y + patch, x : x + patch], turn), _turned(wanted, turn), generator
         )
 
     def _from_region(self, step: int, index: int) -> tuple[Tensor, Tensor]:
@@ -163,7 +148,7 @@ class Patches:
         frames = _turned(frames.movedim(-1, -3), turn).movedim(-3, -1)
         shown = choose(len(frames), generator)
         small = self._degraded(frames, generator)[shown]
-        true = self._shown(frames[shown])
+        true = as_colour(frames[shown], plan.colour)
         height, width = small.shape[-2:]
         top, left = (min(_MARGIN_PX, (side - plan.patch_px) // 2) for side in (height, width))
         scale = plan.scale

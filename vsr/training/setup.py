@@ -20,6 +20,7 @@ from vsr.training.forms import Start, read_start
 from vsr.training.losses import parse_losses
 from vsr.training.samples import Plan
 from vsr.training.sources import Sources, Wanted, read_sources
+from vsr.training.teacher import Teacher
 
 __all__ = ["Setup", "prepare", "versions"]
 
@@ -40,6 +41,7 @@ class Setup:
     sources: Sources
     plan: Plan
     start: Start | None
+    teacher: Teacher | None
     measured: Mapping[str, Sequence[float]]
     """What was found out about the data."""
 
@@ -53,6 +55,7 @@ class Setup:
         return {
             "data": self.sources.digest,
             "start": None if self.start is None else self.start.digest,
+            "teacher": None if self.teacher is None else self.teacher.digest,
             "threads": self.threads,
             "precision": self.precision,
             "workers": workers,
@@ -70,12 +73,15 @@ def prepare(config: TrainingConfig, before: Mapping[str, Any] | None) -> Setup:
     chain = parse_chain(config.degradations, config.scale)
     device = torch.device(resolve_device(config.device))
     start = None if config.start_from is None else read_start(config.start_from, config.network, config.scale)
+    half = _half(config, device)
+    teacher = _teacher(config, chain, device, half)
     asked = any(isinstance(step, FootageBlur) and not step.sigmas and not step.footage for step in chain.steps)
     num_frames = max(chain.num_frames, _FOOTAGE_FRAMES if asked else 1)
     sources = read_sources([Path(one) for one in config.data], _wanted(config, num_frames))
     chain, measured = _with_footage(chain, config, sources)
     threads = config.threads or (int(before["threads"]) if before and "threads" in before else torch.get_num_threads())
-    return Setup(config, device, _half(config, device), threads, sources, _plan(config, chain), start, measured)
+    plan = _plan(config, chain)
+    return Setup(config, device, half, threads, sources, plan, start, teacher, measured)
 
 
 def _wanted(config: TrainingConfig, num_frames: int) -> Wanted:
@@ -101,6 +107,17 @@ def _check(config: TrainingConfig) -> None:
         raise UsageError(f"region_px = {region} is less than a patch, {config.patch_px}")
 
 
+def _teacher(config: TrainingConfig, chain: Chain, device: torch.device, half: torch.dtype | None) -> Teacher | None:
+    if config.teacher is None:
+        return None
+    if chain.is_random or chain.num_frames > 1:
+        raise UsageError(
+            "teacher: its pictures are made once, so nothing in the degradations may be random or need several frames; "
+            "leave it out, or use bicubic alone"
+        )
+    return Teacher(config.teacher, config.scale, NETWORKS[config.network].colour, device, half)
+
+
 def _half(config: TrainingConfig, device: torch.device) -> torch.dtype | None:
     if config.precision == "auto":
         return torch.bfloat16 if "bfloat16" in fast_half_types(device) else None
@@ -120,6 +137,7 @@ def _plan(config: TrainingConfig, chain: Chain) -> Plan:
         augment=config.augment,
         contrast=config.contrast,
         seed=config.seed,
+        teacher_share=0.0 if config.teacher is None else config.teacher_share,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["average", "average_gradients"]
+__all__ = ["average", "average_gradients", "wait_for_all"]
 
 
 def average_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
@@ -33,3 +33,8 @@ def average(value: float, world: int) -> float:
     shared: Tensor = torch.tensor(value, dtype=torch.float64)
     distributed.all_reduce(shared)
     return float(shared) / world
+
+
+def wait_for_all(world: int) -> None:
+    """Return when all workers have come here."""
+    average(0.0, world)

@@ -1,0 +1,96 @@
+"""A network whose pictures are learnt from beside the truth: distillation (Hinton, Vinyals, Dean, 2015).
+
+What a larger network makes of a small picture is nearer to what a small network can make of it than the truth is. It is
+made once, before the first step, averaged over the eight symmetries, and kept in the folder of the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vsr.errors import MachineError, ModelError
+from vsr.evaluation.networks import network_method
+from vsr.networks import Colour, load_network
+from vsr.networks.safetensors_files import read_safetensors, write_safetensors
+from vsr.training.degradations import Chain
+from vsr.training.pairs import degraded, luma
+from vsr.training.together import wait_for_all
+
+__all__ = ["Teacher"]
+
+
+class Teacher:
+    """Weights by name, file or blend, for one scale."""
+
+    def __init__(
+        self, weights: str, scale: int, colour: Colour, device: torch.device, half: torch.dtype | None
+    ) -> None:
+        """``colour`` is that of the network that learns, ``half`` the type of arithmetic, None for float32.
+
+        Raises `ModelError` for weights that cannot be loaded or whose pictures lack the colours.
+        """
+        network = load_network(weights, scale)
+        if colour == "RGB" and network.colour == "Y":
+            raise ModelError(f"{weights}: makes luma alone and cannot teach a network for RGB")
+        precision = "float32" if half is None else "bfloat16"
+        self._method = network_method(weights, network, device, {"self_ensemble": True, "precision": precision})
+        self._colour: Colour = colour
+        self.is_generative = network.is_generative
+
+    @property
+    def digest(self) -> str:
+        """Stands for weights and arithmetic."""
+        return self._method.digest
+
+    def picture(self, rgb: Tensor, chain: Chain) -> Tensor:
+        """From ``(H, W, 3)`` uint8, made small by ``chain``: ``(C, H, W)`` float16 in 0…255, unclipped."""
+        small = degraded(rgb[None], chain, self._method.colour, torch.Generator())[0]
+        made = self._method.enlarge(small.double())
+        is_luma_wanted = self._colour == "Y" and self._method.colour == "RGB"
+        return (luma(made) if is_luma_wanted else made).half()
+
+    def prepare(
+        self, clips: Sequence[Tensor], chain: Chain, folder: Path, rank: int, world: int
+    ) -> Iterator[tuple[int, int]]:
+        """Keep this worker's part of the pictures in ``folder``, unless it is there; tells (done, of) as it goes.
+
+        Returns when all workers have theirs. Raises `MachineError` where it cannot be written.
+        """
+        path = _part(folder, rank)
+        if not path.exists():
+            mine = range(rank, len(clips), world)
+            pictures: dict[str, Tensor] = {}
+            for number in mine:
+                pictures[str(number)] = self.picture(clips[number][0], chain)
+                yield len(pictures), len(mine)
+            _keep(path, pictures)
+        wait_for_all(world)
+
+    @staticmethod
+    def pictures(folder: Path, world: int) -> list[Tensor]:
+        """What `prepare` kept, in the order of the clips."""
+        found: dict[str, Tensor] = {}
+        for rank in range(world):
+            found |= read_safetensors(_part(folder, rank))[0]
+        return [found[str(number)] for number in range(len(found))]
+
+
+def _part(folder: Path, rank: int) -> Path:
+    return folder / f"taught-{rank}.safetensors"
+
+
+def _keep(path: Path, pictures: Mapping[str, Tensor]) -> None:
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        write_safetensors(partial, pictures, {})
+        os.replace(partial, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise MachineError(f"{path}: cannot be written ({error.strerror or error}); free some space") from error
