@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from vsr.errors import VsrError
+from vsr.errors import MachineError, VsrError
 from vsr.pipeline.executor import OnOutcome
 from vsr.pipeline.job import Job
 from vsr.pipeline.overlap import Overlap
@@ -38,6 +38,10 @@ class InProcess:
                 outcome = Outcome(request.source, request.output, _restore(request, on_progress))
             except VsrError as error:
                 outcome = Outcome(request.source, request.output, None, error)
+            except OSError as error:  # of this file alone: others may go well
+                reason = MachineError(f"{request.source}: {error.filename or 'the machine'}: {error.strerror or error}")
+                reason.__cause__ = error
+                outcome = Outcome(request.source, request.output, None, reason)
             on_outcome(outcome)
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,13 +20,13 @@ from vsr.pipeline.checks import check_copied, check_cover, check_times
 from vsr.pipeline.job import Job
 from vsr.pipeline.progress import Stage
 from vsr.pipeline.provenance import label, picture_text
-from vsr.pipeline.sidecar import SegmentPaths, SegmentResult, write_atomically
+from vsr.pipeline.publishing import is_output_of, note_output, publish, remove
+from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
 from vsr.pipeline.storage import WorkFolder
 
-__all__ = ["Assembled", "assemble", "image_folder", "is_output_of", "partial_path", "publish_folder", "video_tags"]
+__all__ = ["Assembled", "assemble", "image_folder", "partial_path", "video_tags"]
 
 _FINEST_CLOCK = 1 << 27  # a day still fits MP4's 64-bit durations many times over, and no reader chokes
-_OUTPUT_NOTE = "output.json"
 _STALE_TAGS = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "ENCODED", "TIMECODE", "VENDOR_ID", "ROTATE")
 
 
@@ -74,62 +71,35 @@ def assemble(
     num_source_frames: int,
     source_streams: Sequence[StreamDigest],
     on_stage: Callable[[Stage], None],
+    *,
+    overwrite: bool,
 ) -> Assembled:
-    """Put finished segments together into ``job.output``.
+    """Put finished segments together into ``job.output``; over what is there only with ``overwrite``.
 
     ``num_source_frames`` is how many frames the linear decode gave (inside the span); ``source_streams`` are
-    the digests of the source's streams. Raises `VerificationError` where anything is not as planned; then the
-    output's name stays untouched.
+    the digests of the source's streams. Raises `VerificationError` where anything is not as planned, `UsageError` where
+    another output has come to be; then the output's name stays untouched.
     """
     ordered = sorted(results, key=lambda result: result.start)
     check_cover(job, ordered, num_source_frames)
     partial = partial_path(job)
-    _remove(partial)
+    remove(partial)
     try:
         on_stage("assembling")
         if job.encoder.codec.kind == "images":
             assembled = _write_images(job, work, ordered, partial, source_streams)
-            _note_output(work, partial)
-            publish_folder(partial, image_folder(job))
         else:
             assembled = _write_video(job, work, ordered, partial, source_streams, on_stage)
             sync_file(partial)
-            _note_output(work, partial)
-            os.replace(partial, job.output)
+        place = image_folder(job) if job.encoder.codec.kind == "images" else job.output
+        may_replace = overwrite or is_output_of(work, place)
+        note_output(work, partial)
+        publish(partial, place, replace=may_replace)
         return assembled
     except OSError as error:
         raise MachineError(f"cannot write {job.output}: {error.strerror or error}") from error
     finally:
-        _remove(partial)
-
-
-def _note_output(work: WorkFolder, partial: Path) -> None:
-    """Note what is about to get the output's name, for `is_output_of`; a store gets the output later, and at once."""
-    if work.url is None:
-        write_atomically(work.path / _OUTPUT_NOTE, json.dumps(_identity(partial)))
-
-
-def is_output_of(work: WorkFolder, place: Path) -> bool:
-    """Whether ``place`` is, untouched, what the run of this work folder gave its name before it was killed."""
-    if work.url is not None:
-        return False
-    try:
-        return bool(json.loads((work.path / _OUTPUT_NOTE).read_text()) == _identity(place))
-    except (OSError, ValueError):
-        return False
-
-
-def _identity(path: Path) -> dict[str, int]:
-    """What a rename does not change, and writing does."""
-    found = path.stat()
-    return {"size_bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+        remove(partial)
 
 
 def _segment_files(work: WorkFolder, ordered: Sequence[SegmentResult]) -> list[SegmentFile]:
@@ -233,15 +203,3 @@ def _write_images(
         streams = digest_streams(partial / STREAMS_FILE)
         check_copied(job, source_streams, streams, None, num_own=0)
     return Assembled(len(pts), mux_job.shift, Fraction(0), True, streams)
-
-
-def publish_folder(partial: Path, folder: Path) -> None:
-    """Give the finished folder its name; what an ``--overwrite`` replaces goes only then."""
-    if folder.exists():
-        old = folder.with_name(f".{folder.name}.vsr-old")
-        _remove(old)
-        os.replace(folder, old)
-        os.replace(partial, folder)
-        _remove(old)
-    else:
-        os.replace(partial, folder)

@@ -23,7 +23,7 @@ from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from vsr.errors import VsrError, WorkFolderBusy
+from vsr.errors import MachineError, VsrError, WorkFolderBusy
 from vsr.pipeline.objects import join_url, read_object, remove_object, write_object
 from vsr.pipeline.storage import LEASE_NAME, WorkFolder, staging_root
 
@@ -57,6 +57,8 @@ class Lease:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise self._busy("this machine") from error
+        except OSError as error:
+            raise MachineError(f"{self._lock_path()}: cannot be locked ({error.strerror or error})") from error
         if self.work.url is not None:
             try:
                 self._take_object()

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from vsr.frames import VideoFrame
 from vsr.media.display import Box, cut, shown
+from vsr.media.picture_text import PictureText, with_text
 from vsr.timeline import format_seconds
 
-__all__ = ["Preview"]
+__all__ = ["Preview", "is_preview"]
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ _PANE_WIDTH, _PANE_HEIGHT = 640, 480  # pixels that either side takes at most
 _DETAIL_ZOOM = 2
 _GAP, _BAR = 8, 26
 _GROUND, _INK = 24, (235, 235, 235)
+_MARK = "preview of a run, replaced while it works"
+_HEAD_BYTES = 4096
 
 
 class Preview:
@@ -79,15 +82,21 @@ class Preview:
             return False
 
 
+def is_preview(path: Path) -> bool:
+    """Whether the file is a preview of an earlier run, which a new one may replace. Raises `OSError`."""
+    with path.open("rb") as file:
+        return _MARK.encode() in file.read(_HEAD_BYTES)
+
+
 def _write(path: Path, picture: Picture) -> None:
     import cv2
 
     is_encoded, data = cv2.imencode(".png", picture[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 2])
     if not is_encoded:
         raise OSError("OpenCV made no PNG of it")
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
-        temporary.write_bytes(data.tobytes())
+        temporary.write_bytes(with_text(data.tobytes(), PictureText("vsr", _MARK)))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

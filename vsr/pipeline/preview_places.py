@@ -9,6 +9,7 @@ from pathlib import Path
 from vsr.errors import MachineError, UsageError
 from vsr.media.images import is_numbered
 from vsr.pipeline.objects import is_url
+from vsr.pipeline.preview import is_preview
 
 __all__ = ["preview_places"]
 
@@ -19,8 +20,16 @@ def preview_places(outputs: Sequence[str | Path], wanted: str | Path | bool) -> 
     """The preview of each output, absolute, so that workers elsewhere mean the same file.
 
     ``wanted`` as in `vsr.api.upscale`. Makes the folder where one is named. Raises `UsageError` for what is neither a
-    PNG nor a folder, `MachineError` where nothing can be written.
+    PNG nor a folder or would replace a picture that is no preview, `MachineError` where nothing can be written.
     """
+    places = _places(outputs, wanted)
+    for place in places:
+        if place is not None:
+            _check_free(place)
+    return places
+
+
+def _places(outputs: Sequence[str | Path], wanted: str | Path | bool) -> list[Path | None]:
     if isinstance(wanted, bool):
         return [_beside(output) if wanted else None for output in outputs]
     path = Path(wanted).absolute()
@@ -51,6 +60,15 @@ def _name(output: str | Path) -> str:
         return str(output).rpartition("/")[2]
     place = Path(output)
     return place.absolute().parent.name if is_numbered(place) else place.name
+
+
+def _check_free(place: Path) -> None:
+    try:
+        is_taken = place.exists() and not is_preview(place)
+    except OSError as error:
+        raise MachineError(f"preview {place}: {error.strerror or error}") from error
+    if is_taken:
+        raise UsageError(f"preview {place} exists and is no preview of an earlier run; name another file")
 
 
 def _check(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import VsrError
+from vsr.media.images import is_numbered
 from vsr.media.reading import probe
 from vsr.pipeline.job import Job, Span, resolve_job
 from vsr.pipeline.objects import find_object, is_url
@@ -51,6 +53,8 @@ class Request:
         rate = Fraction(self.settings.fps) if self.settings.fps is not None else None
         away = is_url(self.output)
         target = local_place(str(self.output)) if away else Path(self.output)
+        if is_numbered(target) and target.parent.name in ("", ".."):
+            target = Path(os.path.abspath(target))  # names are put beside the folder, which needs one itself
         job = resolve_job(probe(source, rate), target, self.settings, self.options, self.span)
         return dataclasses.replace(job, output_url=str(self.output) if away else None, preview=self.preview)
 

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import MachineError, UsageError
-from vsr.media.images import is_numbered
-from vsr.pipeline.assemble import assemble, image_folder, is_output_of
+from vsr.media.images import STREAMS_FILE, TIMING_FILE, is_numbered
+from vsr.pipeline.assemble import assemble, image_folder, partial_path
 from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
 from vsr.pipeline.lease import Lease
 from vsr.pipeline.manifest import manifest_path, write_manifest
 from vsr.pipeline.objects import find_object, join_url, split_url, upload
 from vsr.pipeline.progress import Meter, OnProgress
+from vsr.pipeline.publishing import is_output_of
 from vsr.pipeline.request import at_hand
 from vsr.pipeline.sidecar import SegmentResult
 from vsr.pipeline.source import SourceSummary
@@ -59,17 +60,45 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
         raise MachineError(f"output folder {folder} does not exist; make it first")
     if not os.access(folder, os.W_OK):
         raise MachineError(f"output folder {folder} is not writable")
+    _check_length(job, folder)
     source = job.info.path
     if job.output.exists() and source.exists() and job.output.samefile(source):
         raise UsageError(f"output {job.output} is the input; name another file")
-    if images and job.info.images and place.exists() and place.resolve() == job.info.images[0].parent.resolve():
-        raise UsageError(f"output folder {place} is the input; name another folder")
+    if images and place.exists():
+        _check_folder(job, place)
     occupied = any(place.iterdir()) if place.is_dir() else place.exists()
     is_left = work is not None and not manifest_path(job.output).exists() and is_output_of(work, place)
     if occupied and not overwrite and not is_left:
         raise UsageError(f"{place} exists; give --overwrite to replace it")
     if not images and place.is_dir():
         raise UsageError(f"output {place} is a folder; name a file, or end it with / to fill it")
+
+
+def _check_length(job: Job, folder: Path) -> None:
+    """The names of all files that come to lie beside the output are short enough."""
+    beside = [*checksum_paths(job.output), manifest_path(job.output), partial_path(job)]
+    excess = max(len(os.fsencode(path.name)) for path in beside) - os.pathconf(folder, "PC_NAME_MAX")
+    if excess > 0:
+        raise UsageError(
+            f"{job.output.name}: the names of what lies beside it would be {excess} bytes too long; shorten it"
+        )
+
+
+def _check_folder(job: Job, place: Path) -> None:
+    """A folder of pictures is replaced whole, so it must hold nothing else, nor be where we stand. `UsageError`."""
+    inputs = [job.info.path, *job.info.images[:1]]
+    if any(place.resolve() in path.resolve().parents for path in inputs):
+        raise UsageError(f"output folder {place} holds the input; name another folder")
+    if place.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise UsageError(f"output folder {place} is the current one or holds it; name one inside, like frames/%06d.png")
+    if place.is_symlink():
+        raise UsageError(f"output folder {place} is a symbolic link; name {place.resolve()}, to which it leads")
+    if not place.is_dir():
+        return
+    own = (TIMING_FILE, STREAMS_FILE)
+    strange = sorted(e.name for e in place.iterdir() if e.suffix != job.output.suffix and e.name not in own)
+    if strange:
+        raise UsageError(f"output folder {place} holds other things ({strange[0]}); name another folder")
 
 
 def work_folder(job: Job, base: Path | None) -> WorkFolder:
@@ -98,6 +127,7 @@ class FileRun:
         self.job = job
         self.work = work_folder(job, work_base)
         check_output(job, overwrite, self.work)
+        self._overwrite = overwrite
         self.meter = Meter(job, on_progress)
         self._lease = Lease(self.work, job.output_url or str(job.output))
         self._began = time.monotonic()
@@ -122,12 +152,22 @@ class FileRun:
     def finish(self, results: Sequence[SegmentResult], source: SourceSummary) -> dict[str, Any]:
         """Put the output together; returns its manifest. Raises a `VsrError`; then the output's name is as before."""
         with at_hand(self.job) as job:
-            assembled = assemble(job, self.work, results, source.num_frames, source.streams, self.meter.tell)
-            checksums = write_checksums(job, source.checksums)
-            seconds = time.monotonic() - self._began
-            manifest = write_manifest(
-                job, source=source, results=results, assembled=assembled, checksums=checksums, seconds=seconds
+            may_replace = self._overwrite or job.output_url is not None
+            assembled = assemble(
+                job, self.work, results, source.num_frames, source.streams, self.meter.tell, overwrite=may_replace
             )
+            try:
+                checksums = write_checksums(job, source.checksums)
+                seconds = time.monotonic() - self._began
+                manifest = write_manifest(
+                    job, source=source, results=results, assembled=assembled, checksums=checksums, seconds=seconds
+                )
+            except OSError as error:
+                beside = error.filename2 or error.filename or "what lies beside it"
+                raise MachineError(
+                    f"{job.output} is whole, but {beside} cannot be written ({error.strerror or error}); the same "
+                    "command finishes it"
+                ) from error
         self._lease.check()
         if job.output_url is not None:
             for local in (job.output, *checksum_paths(job.output), manifest_path(job.output)):

@@ -179,7 +179,7 @@ def file_digest(path: Path, stop: threading.Event | None = None) -> str:
 
 def write_atomically(path: Path, text: str | Iterable[str]) -> None:
     """Write ``text``, whole or in pieces, under a temporary name, sync it, and rename it to ``path``."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")  # short: path may be as long as names get
     try:
         with temporary.open("w", encoding="utf-8") as file:
             file.writelines([text] if isinstance(text, str) else text)

@@ -24,11 +24,12 @@ from vsr.media.images import TIMING_FILE, Timing
 from vsr.media.picture_text import with_text
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import scan
-from vsr.pipeline.assemble import image_folder, partial_path, publish_folder
+from vsr.pipeline.assemble import image_folder, partial_path
 from vsr.pipeline.chain import write_checksums
 from vsr.pipeline.job import Job, Span
 from vsr.pipeline.manifest import FORMAT, manifest_path, output_files
 from vsr.pipeline.provenance import picture_text
+from vsr.pipeline.publishing import publish
 from vsr.pipeline.request import Request
 from vsr.pipeline.run import check_output
 from vsr.pipeline.seal import record_pieces, seal
@@ -87,7 +88,7 @@ def export_frames(
             if not written:
                 raise InputError(f"{path}: no frame lies between --start and --end")
             (partial / TIMING_FILE).write_text(_timing(job, written).to_json(), encoding="utf-8")
-            publish_folder(partial, image_folder(job))
+            publish(partial, image_folder(job), replace=overwrite)
         except OSError as error:
             raise MachineError(f"cannot write {output}: {error.strerror or error}") from error
         finally:

@@ -150,7 +150,7 @@ def write_all(output: Path, files: Mapping[str, bytes], record: Mapping[str, Any
     Raises `MachineError`; then no name holds anything new.
     """
     contents = {**files, record_path(output).name: "".join(record_pieces(record)).encode()}
-    temporary = {name: output.with_name(f".{name}.{uuid.uuid4().hex}.tmp") for name in contents}
+    temporary = {name: output.with_name(f".{uuid.uuid4().hex}.tmp") for name in contents}
     try:
         for name, data in contents.items():
             with temporary[name].open("wb") as file:

@@ -1,0 +1,132 @@
+"""Files of the user's that stand where vsr writes: replaced only where that was meant."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import Run
+from videos import scene
+
+import vsr
+from vsr.pipeline import run as pipeline_run
+
+Call = Callable[..., Run]
+Clips = Callable[[str], Path]
+pytestmark = pytest.mark.usefixtures("no_leaks")
+QUICK = ("--method", "lanczos", "-q", "--scale", 2)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+@pytest.mark.parametrize("command", [("upscale", *QUICK), ("frames",)], ids=["upscale", "frames"])
+def test_a_folder_of_pictures_with_other_things_is_never_replaced(
+    call: Call, clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[Any, ...]
+) -> None:
+    source = clips("plain")
+    cases: dict[str, str] = {"holds": "holds the input", "other": "holds other things (precious.txt)"}
+    for name, message in cases.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "precious.txt").write_text("keep")
+        given = shutil.copy(source, folder) if name == "holds" else source
+        before = _names(folder)
+        done = call(command[0], given, "-o", folder / "%06d.png", "--overwrite", *command[1:])
+        assert done.code == 2
+        assert message in done.one_line()
+        assert _names(folder) == before
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    done = call(command[0], source, "-o", tmp_path / "link" / "%06d.png", *command[1:])
+    assert (done.code, "symbolic link" in done.one_line()) == (2, True)
+    monkeypatch.chdir(tmp_path / "real")
+    for pattern in ("%06d.png", "./%06d.png", "../%06d.png", str(tmp_path / "real" / "%06d.png")):
+        done = call(command[0], source, "-o", pattern, *command[1:])
+        assert (done.code, "is the current one or holds it" in done.one_line()) == (2, True), done.err
+    assert _names(tmp_path) == ["holds", "link", "other", "real"]
+
+
+def test_pictures_of_an_earlier_run_are_replaced(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    settings = {**quick, "speed": None}
+    vsr.upscale(clips("rich"), tmp_path / "f" / "%04d.png", end=9, settings=settings)
+    vsr.upscale(clips("rich"), tmp_path / "f" / "%06d.png", end=5, settings=settings, overwrite=True)
+    assert len(list((tmp_path / "f").glob("*.png"))) == 5
+
+
+def test_an_output_that_comes_meanwhile_stays(
+    clips: Clips, tmp_path: Path, quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what was done is kept: once the other file is away, the same command has nothing to restore."""
+    output = tmp_path / "out.mp4"
+    assemble = pipeline_run.assemble
+
+    def meanwhile(*arguments: Any, **more: Any) -> Any:
+        output.write_text("somebody's own")
+        return assemble(*arguments, **more)
+
+    monkeypatch.setattr(pipeline_run, "assemble", meanwhile)
+    with pytest.raises(vsr.UsageError, match="has come to be while the run was at work"):
+        vsr.upscale(clips("plain"), output, settings=quick)
+    assert output.read_text() == "somebody's own"
+    monkeypatch.undo()
+    output.unlink()
+    [outcome] = vsr.upscale(clips("plain"), output, settings=quick)
+    assert outcome.manifest is not None
+    assert all(segment["reused"] for segment in outcome.manifest["segments"])
+
+
+def test_a_preview_replaces_previews_alone(call: Call, clips: Clips, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    picture, preview = tmp_path / "scan.png", tmp_path / "preview.png"
+    image.fromarray(scene(1, 32, 24, seed=1)[0]).save(picture)
+    before = picture.read_bytes()
+    done = call("upscale", clips("plain"), "-o", tmp_path / "a.mp4", *QUICK, "--preview", picture)
+    assert done.code == 2
+    assert "exists and is no preview" in done.one_line()
+    assert picture.read_bytes() == before
+    for name in ("a", "b"):
+        done = call("upscale", clips("plain"), "-o", tmp_path / f"{name}.mp4", *QUICK, "--preview", preview)
+        assert done.code == 0, done.err
+        assert preview.is_file()
+
+
+@pytest.mark.parametrize("letter", ["x", "ж"])
+def test_names_as_long_as_they_get(call: Call, clips: Clips, tmp_path: Path, letter: str) -> None:
+    fits = 255 - len(".mp4.input.framemd5")
+    fine, long = (letter * (count // len(letter.encode())) + ".mp4" for count in (fits, fits + 2))
+    done = call("upscale", clips("plain"), "-o", tmp_path / fine, *QUICK)
+    assert done.code == 0, done.err
+    assert call("verify", tmp_path / fine, "-q").code == 0
+    before = _names(tmp_path)
+    done = call("upscale", clips("plain"), "-o", tmp_path / long, *QUICK)
+    assert done.code == 2
+    assert "too long; shorten it" in done.one_line()
+    assert _names(tmp_path) == before
+
+
+def test_what_cannot_be_written_beside_one_output_does_not_stop_the_others(
+    clips: Clips, tmp_path: Path, quick: dict[str, Any]
+) -> None:
+    out = tmp_path / "out"
+    (out / "plain.mp4.vsr.json").mkdir(parents=True)
+    outcomes = vsr.upscale([clips("plain"), clips("mpeg2_ts")], out, settings=quick)
+    assert isinstance(outcomes[0].error, vsr.MachineError)
+    assert "plain.mp4.vsr.json" in str(outcomes[0].error)
+    assert outcomes[1].error is None
+    (out / "plain.mp4.vsr.json").rmdir()
+    [again, _] = vsr.upscale([clips("plain"), clips("mpeg2_ts")], out, settings=quick)
+    assert again.error is None
+
+
+def test_a_lock_that_cannot_be_taken(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    lock = tmp_path / ".b.mp4.vsr-work" / "lock"
+    lock.mkdir(parents=True)
+    with pytest.raises(vsr.MachineError, match="cannot be locked"):
+        vsr.upscale(clips("plain"), tmp_path / "b.mp4", settings=quick)
+    lock.rmdir()
+    vsr.upscale(clips("plain"), tmp_path / "b.mp4", settings=quick)

@@ -1,0 +1,97 @@
+"""A finished output gets its name: at once, over nothing that nobody meant to lose, and known again after a kill."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+from vsr.errors import UsageError
+from vsr.pipeline.sidecar import write_atomically
+from vsr.pipeline.storage import WorkFolder
+
+__all__ = ["is_output_of", "note_output", "publish", "remove"]
+
+_OUTPUT_NOTE = "output.json"
+_NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+
+
+def note_output(work: WorkFolder, partial: Path) -> None:
+    """Note what is about to get the output's name, for `is_output_of`; a store gets the output later, and at once."""
+    if work.url is None:
+        write_atomically(work.path / _OUTPUT_NOTE, json.dumps(_identity(partial)))
+
+
+def is_output_of(work: WorkFolder, place: Path) -> bool:
+    """Whether ``place`` is, untouched, what the run of this work folder gave its name before it was killed."""
+    if work.url is not None:
+        return False
+    try:
+        return bool(json.loads((work.path / _OUTPUT_NOTE).read_text()) == _identity(place))
+    except (OSError, ValueError):
+        return False
+
+
+def _identity(path: Path) -> dict[str, int]:
+    """What a rename does not change, and writing does."""
+    found = path.stat()
+    return {"size_bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
+
+
+def publish(partial: Path, place: Path, *, replace: bool) -> None:
+    """Give the finished file or folder ``partial`` the name ``place``; what it replaces goes only then.
+
+    Raises `UsageError` where there is something and ``replace`` is false: it came while the work went on. `OSError`.
+    """
+    try:
+        if replace:
+            _replace(partial, place)
+        elif partial.is_dir():
+            os.replace(partial, place)  # fails over anything but an empty folder
+        else:
+            _link(partial, place)
+    except OSError as error:
+        if replace or error.errno not in _TAKEN:
+            raise
+        raise UsageError(
+            f"{place} has come to be while the run was at work; give --overwrite to replace it, or move it away; the "
+            "same command then goes on"
+        ) from error
+
+
+def _replace(partial: Path, place: Path) -> None:
+    if not place.is_dir():
+        os.replace(partial, place)
+        return
+    old = place.with_name(f".{place.name}.vsr-old")
+    remove(old)
+    os.replace(place, old)
+    os.replace(partial, place)
+    remove(old)
+
+
+def _link(partial: Path, place: Path) -> None:
+    """Rename to a name that is free, or else fail, in one step where the file system has hard links."""
+    if place.is_symlink() and not place.exists():
+        place.unlink()  # it led nowhere
+    try:
+        os.link(partial, place)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        if place.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place)) from error
+        os.replace(partial, place)
+    else:
+        partial.unlink()
+
+
+def remove(path: Path) -> None:
+    """A file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
