@@ -131,7 +131,7 @@ class _Run:
                 yield self._progress(note=f"the teacher made {done:,} of {count:,} pictures")
 
     def _taught(self) -> Sequence[Tensor]:
-        return () if self._setup.teacher is None else self._setup.teacher.pictures(self._out, self._workers)
+        return () if self._setup.teacher is None else self._setup.teacher.pictures(self._out)
 
     def _steps(self, coming: Iterator[Batch]) -> Iterator[TrainingProgress]:
         config = self._config

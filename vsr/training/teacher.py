@@ -24,6 +24,8 @@ from vsr.training.together import wait_for_all
 
 __all__ = ["Teacher"]
 
+_IN_A_FILE = 128  # pictures; so many are lost at most where a run is killed
+
 
 class Teacher:
     """Weights by name, file or blend, for one scale."""
@@ -62,27 +64,25 @@ class Teacher:
 
         Returns when all workers have theirs. Raises `MachineError` where it cannot be written.
         """
-        path = _part(folder, rank)
-        if not path.exists():
-            mine = range(rank, len(clips), world)
+        mine = range(rank, len(clips), world)
+        for first in range(0, len(mine), _IN_A_FILE):
+            path = folder / f"taught-{rank}-{first // _IN_A_FILE}.safetensors"
+            if path.exists():
+                continue
             pictures: dict[str, Tensor] = {}
-            for number in mine:
+            for number in mine[first : first + _IN_A_FILE]:
                 pictures[str(number)] = self.picture(clips[number][0], chain)
-                yield len(pictures), len(mine)
+                yield first + len(pictures), len(mine)
             _keep(path, pictures)
         wait_for_all(world)
 
     @staticmethod
-    def pictures(folder: Path, world: int) -> list[Tensor]:
-        """What `prepare` kept, in the order of the clips."""
+    def pictures(folder: Path) -> list[Tensor]:
+        """What `prepare` kept of all workers, in the order of the clips."""
         found: dict[str, Tensor] = {}
-        for rank in range(world):
-            found |= read_safetensors(_part(folder, rank))[0]
+        for path in folder.glob("taught-*.safetensors"):
+            found |= read_safetensors(path)[0]
         return [found[str(number)] for number in range(len(found))]
-
-
-def _part(folder: Path, rank: int) -> Path:
-    return folder / f"taught-{rank}.safetensors"
 
 
 def _keep(path: Path, pictures: Mapping[str, Tensor]) -> None:

@@ -72,13 +72,17 @@ def test_its_pictures_are_the_mean_over_the_eight_symmetries(kind: Any, colour: 
 
 
 def test_what_it_made_is_kept_and_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    teacher, clips = Teacher(str(small_network("Y")), 2, "Y", CPU, None), _clips()
-    assert list(teacher.prepare(clips, CHAIN, tmp_path, 0, 1)) == [(1, 3), (2, 3), (3, 3)]
-    monkeypatch.setattr(teacher, "picture", lambda *_: pytest.fail("made again"))
-    assert list(teacher.prepare(clips, CHAIN, tmp_path, 0, 1)) == []
-    monkeypatch.undo()
-    kept = teacher.pictures(tmp_path, 1)
-    for clip, picture in zip(clips, kept, strict=True):
+    """Two pictures a file, two workers; one is stopped in its second file and makes that one again."""
+    monkeypatch.setattr("vsr.training.teacher._IN_A_FILE", 2)
+    monkeypatch.setattr("vsr.training.teacher.wait_for_all", lambda world: None)
+    teacher, clips = Teacher(str(small_network("Y")), 2, "Y", CPU, None), 2 * _clips()[:2] + _clips()
+    stopped = teacher.prepare(clips, CHAIN, tmp_path, 0, 2)
+    assert [next(stopped) for _ in range(3)] == [(1, 4), (2, 4), (3, 4)]
+    stopped.close()  # type: ignore[attr-defined]
+    assert list(teacher.prepare(clips, CHAIN, tmp_path, 0, 2)) == [(3, 4), (4, 4)]
+    assert list(teacher.prepare(clips, CHAIN, tmp_path, 1, 2)) == [(1, 3), (2, 3), (3, 3)]
+    assert list(teacher.prepare(clips, CHAIN, tmp_path, 1, 2)) == []
+    for clip, picture in zip(clips, teacher.pictures(tmp_path), strict=True):
         assert torch.equal(picture, teacher.picture(clip[0], CHAIN))
 
 
