@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from outputs import check_copied, check_times, decoded_times
 from plain_reader import first_pictures, read_plain
+from videos import X264, encode, scene
 
 import vsr
 from vsr.media.planes import fingerprint, planes_of
@@ -84,6 +85,14 @@ def test_matroska_keeps_everything(run: Any, clips: Clips) -> None:
     assert digests["audio"] == after.of("audio")[-1].digest
     given_digests = [s["sha256"] for s in manifest["input"]["streams"][1:]]
     assert [s["sha256"] for s in manifest["output"]["streams"][1:]] == given_digests
+
+
+def test_the_title_of_the_picture_is_kept_where_the_container_gives_it_another_name(run: Any, tmp_path: Path) -> None:
+    """MP4 calls it ``name`` when it is read, ``title`` when it is written."""
+    source = encode(tmp_path / "titled.mp4", scene(3), *X264, "-metadata:s:v:0", "title=Camera A")
+    assert read_plain(source).video.tags["name"] == "Camera A"
+    assert read_plain(run(source, "mp4")[0]).video.tags["name"] == "Camera A"
+    assert read_plain(run(source, "mkv")[0]).video.tags["title"] == "Camera A"
 
 
 def test_streams_that_do_not_fit_are_refused_with_advice(run: Any, tmp_path: Path) -> None:

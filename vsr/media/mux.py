@@ -289,7 +289,10 @@ def _video_output_options(job: MuxJob) -> list[str]:
         shape = encoder.sample_aspect_ratio * encoder.width / encoder.height
         shape = next(f for n in range(255, 0, -1) if (f := shape.limit_denominator(n)).numerator <= 255)
         options += ["-aspect:v:0", f"{shape.numerator}:{shape.denominator}"]
-    for key, value in job.video_metadata.items():
+    tags = dict(job.video_metadata)
+    if name := tags.pop("name", None):  # as MOV and MP4 read the title that they were given
+        tags.setdefault("title", name)
+    for key, value in tags.items():
         options += ["-metadata:s:v:0", f"{key}={value}"]
     if job.timecode:
         options += ["-metadata:s:v:0", f"timecode={job.timecode}"]
