@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from vsr.errors import VsrError
-from vsr.pipeline.manifest import load_manifest, output_files
+from vsr.media.images import STREAMS_FILE, TIMING_FILE, find_images, is_image_sequence
+from vsr.pipeline.manifest import load_manifest
 from vsr.pipeline.objects import find_object, is_url, join_url, read_object, write_object
 from vsr.pipeline.request import Outcome, Request
-from vsr.pipeline.sidecar import canonical, write_atomically
+from vsr.pipeline.sidecar import canonical, file_digest, write_atomically
 from vsr.restorers.model import has_same_weights
 
 __all__ = ["BATCH_FILE", "is_done", "write_batch"]
@@ -29,11 +30,10 @@ def is_done(request: Request) -> Outcome | None:
             json.dumps([request.settings.model_dump(), canonical(request.options), canonical(request.span)])
         )
         same = [manifest["settings"], manifest["method"]["options"], manifest["span"]] == wanted
+        same = same and _is_output_as_made(request.output, manifest["output"], written)
         if not is_url(request.source):
-            facts = source.stat()
-            size = manifest["input"]["size_bytes"]
             same = same and manifest["input"]["path"] == str(source.absolute())
-            same = same and (source.is_dir() or facts.st_size == size) and int(facts.st_mtime) <= written
+            same = same and _is_input_as_read(source, manifest["input"], written)
         else:
             there = find_object(str(request.source))
             same = same and manifest["input"]["path"] == str(request.source)
@@ -44,13 +44,50 @@ def is_done(request: Request) -> Outcome | None:
     return Outcome(request.source, request.output, manifest, was_done=True) if same else None
 
 
+def _is_input_as_read(source: Path, recorded: Mapping[str, Any], written: float) -> bool:
+    """Whether a source is, by sizes and times, what it was; of pictures each counts, and so does their number."""
+    if not is_image_sequence(source):
+        facts = source.stat()
+        return facts.st_size == recorded["size_bytes"] and int(facts.st_mtime) <= written
+    images = find_images(source)
+    if len(images) != recorded["video"]["num_frames_from_header"] or _size_bytes(images) != recorded["size_bytes"]:
+        return False
+    folder = source if source.is_dir() else source.parent
+    beside = [place for name in (TIMING_FILE, STREAMS_FILE) if (place := folder / name).exists()]
+    return _are_older([*images, *beside, *([source] if source.is_dir() else [])], written)
+
+
+def _is_output_as_made(output: str | Path, recorded: Mapping[str, Any], written: float) -> bool:
+    """Whether the output is, by sizes and times, what was made; one of a later time is read and compared by digest.
+
+    So is one whose record tells no size, as those of earlier versions do.
+    """
+    size_bytes = recorded.get("size_bytes")
+    if is_url(output):
+        there = find_object(str(output))
+        return there is not None and size_bytes in (None, there.size_bytes)
+    files = {Path(output).parent / name: digest for name, digest in recorded["files"].items()}
+    if size_bytes is not None and _size_bytes(files) != size_bytes:
+        return False
+    if size_bytes is not None and _are_older(files, written):
+        return True
+    return all(file_digest(path) == digest for path, digest in files.items())
+
+
+def _size_bytes(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def _are_older(paths: Iterable[Path], written: float) -> bool:
+    """Whether none changed after ``written``, which is in whole seconds."""
+    return all(int(path.stat().st_mtime) <= written for path in paths)
+
+
 def _manifest_of(request: Request) -> dict[str, Any]:
     if not is_url(request.output):
-        output = Path(request.output)
-        output_files(output)[0].stat()
-        return load_manifest(output)
+        return load_manifest(Path(request.output))
     text = read_object(f"{request.output}.vsr.json")
-    if text is None or find_object(str(request.output)) is None:
+    if text is None:
         raise FileNotFoundError(request.output)
     return dict(json.loads(text))
 

@@ -80,6 +80,7 @@ def write_manifest(
         },
         "output": {
             "path": job.output_url or str(job.output),
+            "size_bytes": sum(path.stat().st_size for path in output_files(job.output)),
             "files": {str(path.relative_to(root)): file_digest(path) for path in output_files(job.output)},
             "streams": _digests(assembled.streams),
             "encoder": describe_encoder(job),

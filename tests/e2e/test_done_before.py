@@ -1,0 +1,105 @@
+"""What a batch takes for done before, and what it does not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from videos import ffmpeg
+
+import vsr
+from vsr.pipeline.manifest import load_manifest, manifest_path
+from vsr.pipeline.seal import record_pieces, seal
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+Clips = Callable[[str], Path]
+
+
+def _turn_clock(seconds: float, *paths: Path) -> None:
+    for path in paths:
+        os.utime(path, (time.time() + seconds,) * 2)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """An hour old, and of one size in bytes, so that only its time tells that one was replaced."""
+    folder = tmp_path / "seq"
+    folder.mkdir()
+    for number, colour in enumerate(("blue", "red", "lime"), 1):
+        ffmpeg("-f", "lavfi", "-i", f"color={colour}:s=32x24", "-frames:v", "1", str(folder / f"{number:04d}.bmp"))
+    _turn_clock(-3600, *folder.iterdir(), folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["", "%04d.bmp"])
+def test_pictures(pictures: Path, quick: dict[str, Any], name: str) -> None:
+    settings = {"method": quick["method"], "fps": "24"}
+    output = f"{pictures.parent}/out/"
+    source = pictures / name
+    runs = [vsr.upscale([source], output, settings=settings) for _ in range(2)]
+    assert [outcome.was_done for [outcome] in runs] == [False, True]
+    shutil.copyfile(pictures / "0003.bmp", pictures / "0001.bmp")
+    _turn_clock(10, pictures / "0001.bmp")
+    with pytest.raises(vsr.UsageError, match="exists; give --overwrite"):
+        _raise(vsr.upscale([source], output, settings=settings))
+
+
+def test_fewer_pictures(pictures: Path, quick: dict[str, Any]) -> None:
+    settings = {"method": quick["method"], "fps": "24"}
+    output = f"{pictures.parent}/out/"
+    vsr.upscale([pictures / "%04d.bmp"], output, settings=settings)
+    (pictures / "0003.bmp").unlink()
+    with pytest.raises(vsr.UsageError, match="exists; give --overwrite"):
+        _raise(vsr.upscale([pictures / "%04d.bmp"], output, settings=settings))
+
+
+def _raise(outcomes: list[vsr.Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+
+
+@pytest.fixture
+def made(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> Callable[[], bool]:
+    """A batch of one clip; whether it is taken for done before."""
+
+    def is_done() -> bool:
+        [outcome] = vsr.upscale([clips("plain")], f"{tmp_path}/out/", settings=quick)
+        return outcome.was_done
+
+    assert not is_done()
+    return is_done
+
+
+def test_an_output_cut_short(made: Callable[[], bool], tmp_path: Path) -> None:
+    output = tmp_path / "out" / "plain.mp4"
+    assert made()
+    os.truncate(output, 100)
+    assert not made()
+
+
+def test_an_output_of_a_later_time_is_read(made: Callable[[], bool], tmp_path: Path) -> None:
+    output = tmp_path / "out" / "plain.mp4"
+    _turn_clock(10, output)
+    assert made(), "touched, not changed"
+    data = bytearray(output.read_bytes())
+    data[len(data) // 2] ^= 1
+    output.write_bytes(data)
+    _turn_clock(10, output)
+    assert not made()
+
+
+def test_records_without_sizes(made: Callable[[], bool], tmp_path: Path) -> None:
+    output = tmp_path / "out" / "plain.mp4"
+    manifest = load_manifest(output)
+    assert manifest["output"].pop("size_bytes") == output.stat().st_size
+    seal(manifest)
+    manifest_path(output).write_text("".join(record_pieces(manifest)))
+    assert made()
+    os.truncate(output, 100)
+    assert not made()
