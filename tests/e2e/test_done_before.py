@@ -13,6 +13,7 @@ import pytest
 from videos import ffmpeg
 
 import vsr
+from vsr.api import pair_outputs
 from vsr.pipeline.manifest import load_manifest, manifest_path
 from vsr.pipeline.seal import record_pieces, seal
 
@@ -103,3 +104,12 @@ def test_records_without_sizes(made: Callable[[], bool], tmp_path: Path) -> None
     assert made()
     os.truncate(output, 100)
     assert not made()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_output_folder_that_holds_only_previews(clips: Clips, tmp_path: Path, number: int) -> None:
+    """As a killed run leaves it."""
+    inputs = [clips("plain"), clips("cfr")][:number]
+    shutil.copyfile(clips("plain"), tmp_path / "plain.mp4.png")
+    pairs = pair_outputs(inputs, tmp_path, make_folder=True)
+    assert [output for _, output in pairs] == [tmp_path / f"{path.stem}.mp4" for path in inputs]

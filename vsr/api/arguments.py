@@ -10,7 +10,7 @@ from vsr.media.images import is_image_sequence
 from vsr.pipeline.objects import is_url
 from vsr.timeline import parse_position
 
-__all__ = ["PathLike", "is_plain_folder", "place_of", "position_of", "rate_of"]
+__all__ = ["PathLike", "is_folder", "is_plain_folder", "place_of", "position_of", "rate_of"]
 
 PathLike = str | Path
 
@@ -22,7 +22,12 @@ def place_of(place: PathLike) -> PathLike:
 
 def is_plain_folder(path: PathLike) -> bool:
     """Whether it is a folder of this machine that is no image sequence."""
-    return not is_url(path) and Path(path).is_dir() and not is_image_sequence(Path(path))
+    return is_folder(path) and not is_image_sequence(Path(path))
+
+
+def is_folder(path: PathLike) -> bool:
+    """Whether it is a folder of this machine, whatever it holds: an output's may hold previews alone."""
+    return not is_url(path) and Path(path).is_dir()
 
 
 def rate_of(fps: str | Fraction | None) -> Fraction | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vsr.api.arguments import PathLike, is_plain_folder, place_of
+from vsr.api.arguments import PathLike, is_folder, is_plain_folder, place_of
 from vsr.errors import InputError, UsageError, VsrError
 from vsr.media.codecs import CODECS
 from vsr.media.images import IMAGE_SUFFIXES, is_image_sequence, is_numbered
@@ -28,10 +28,10 @@ def pair_outputs(
     """
     sources = expand_inputs([place_of(one) for one in inputs])
     several = len(sources) > 1 or names_several(inputs)
-    into_folder = several or str(output).endswith(("/", "\\")) or is_plain_folder(output)
+    into_folder = several or str(output).endswith(("/", "\\")) or is_folder(output)
     if not into_folder:
         return [(sources[0], place_of(output))]
-    if make_folder and not is_url(output) and not is_plain_folder(output):
+    if make_folder and not is_url(output) and not is_folder(output):
         _make_folder(Path(output))
     fit = _containers_for(codec)
     targets = [_target(source, place_of(output), fit) for source in sources]

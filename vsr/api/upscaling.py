@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vsr.api.arguments import PathLike, is_plain_folder, place_of, position_of
+from vsr.api.arguments import PathLike, is_folder, place_of, position_of
 from vsr.api.inputs import names_several, pair_outputs
 from vsr.distributed.choose import choose_executor
 from vsr.pipeline.batch import is_done, write_batch
@@ -87,7 +87,7 @@ def upscale(
         if on_outcome is not None and (several or outcome.error is None):
             on_outcome(outcome)
 
-    listed = not isinstance(inputs, (str, Path)) and (str(output).endswith("/") or is_plain_folder(output))
+    listed = not isinstance(inputs, (str, Path)) and (str(output).endswith("/") or is_folder(output))
     several = listed or len(pairs) > 1 or names_several(given)
     waiting = []
     for request in requests:
