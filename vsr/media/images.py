@@ -133,20 +133,18 @@ def find_images(path: Path) -> list[Path]:
         raise InputError(f"{folder}: no such folder")
     found = [entry for entry in folder.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES and entry.is_file()]
     if not path.is_dir():
-        head, tail = _NUMBER.split(path.name)[0], _NUMBER.split(path.name)[-1]
-        found = [e for e in found if re.fullmatch(re.escape(head) + r"\d+" + re.escape(tail), e.name)]
+        found = [entry for entry in found if _matched(path, entry)]
     if not found:
         raise InputError(f"{path}: no pictures there")
     kinds = {entry.suffix.lower() for entry in found}
     if len(kinds) > 1:
         raise InputError(f"{path}: holds {', '.join(sorted(kinds))} pictures; name one kind by a pattern")
     numbered = sorted(found, key=_natural)
-    numbers = [_last_number(entry) for entry in numbered]
-    if all(number is not None for number in numbers):
-        for before, after, entry in zip(numbers, numbers[1:], numbered[1:], strict=False):
-            if before is not None and after is not None and after != before + 1:
-                problem = f"picture {before + 1} is missing" if after > before else f"number {after} stands twice"
-                raise InputError(f"{path}: {problem} (before {entry.name})")
+    numbers = _frame_numbers(numbered) if path.is_dir() else [int(_matched(path, entry)) for entry in numbered]
+    for (before, after), entry in zip(pairwise(numbers), numbered[1:], strict=False):
+        if after != before + 1:
+            problem = f"picture {before + 1} is missing" if after > before else f"number {after} stands twice"
+            raise InputError(f"{path}: {problem} (before {entry.name})")
     return numbered
 
 
@@ -154,9 +152,26 @@ def _natural(path: Path) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", path.name) if part]
 
 
-def _last_number(path: Path) -> int | None:
-    found = re.findall(r"\d+", path.stem)
-    return int(found[-1]) if found else None
+def _matched(pattern: Path, entry: Path) -> str:
+    """The digits that stand for the pattern's ``%d`` in a name; empty where it is another's name."""
+    parts = _NUMBER.split(pattern.name)
+    found = re.fullmatch(re.escape(parts[0]) + r"(\d+)" + re.escape(parts[-1]), entry.name)
+    return found[1] if found else ""
+
+
+def _frame_numbers(images: Sequence[Path]) -> list[int]:
+    """The number in each name that counts the pictures; none where a name has no number.
+
+    That is the one number that differs between names alike in all else, as in ``shot2_0001_x4``; otherwise the last.
+    """
+    fields = [[int(digits) for digits in re.findall(r"\d+", image.stem)] for image in images]
+    if not all(fields):
+        return []
+    if len({re.sub(r"\d+", "0", image.stem) for image in images}) == 1:
+        varying = [column for column in zip(*fields, strict=True) if len(set(column)) > 1]
+        if len(varying) == 1:
+            return list(varying[0])
+    return [numbers[-1] for numbers in fields]
 
 
 def _decode_one(path: Path) -> av.VideoFrame:
