@@ -6,12 +6,20 @@ A frame is known by its ordinal: its place in a linear decode of the whole strea
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
 from vsr.errors import UsageError
 
-__all__ = ["Segment", "format_seconds", "parse_position", "rescale"]
+__all__ = ["Segment", "format_seconds", "parse_position", "parse_rate", "parse_seconds", "rescale"]
+
+# Of sane length: a few characters such as 1e99999999 would otherwise be a number that takes minutes to work out.
+_DECIMAL = r"(?:[0-9]{1,12}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})"
+_FRAME = re.compile(r"([0-9]{1,18})f?")
+_TIME = re.compile(rf"({_DECIMAL}(?::{_DECIMAL}){{0,2}})s?")
+_SECONDS = re.compile(rf"([+-]?{_DECIMAL})(?:/([0-9]{{1,12}}))?s?")
+_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,12})?)(?:/([0-9]{1,9}))?")
 
 
 def rescale(ticks: int, source: Fraction, target: Fraction) -> int:
@@ -59,24 +67,36 @@ def parse_position(text: str) -> int | Fraction:
     Returns an ``int`` ordinal or a ``Fraction`` of seconds. Raises `UsageError` for anything else.
     """
     raw = text.strip()
-    try:
-        if raw.isdigit() or raw.endswith("f"):
-            return _ordinal(raw.removesuffix("f"))
-        parts = [Fraction(part) for part in raw.removesuffix("s").split(":")]
-        if len(parts) > 3 or any(part < 0 for part in parts) or "/" in raw:
-            raise ValueError
-        seconds = Fraction(0)
-        for part in parts:
-            seconds = seconds * 60 + part
-        return seconds
-    except ValueError:
-        raise UsageError(f"{text!r} is no position; give a frame number (120) or a time (62.5s, 1:02.5)") from None
+    if frame := _FRAME.fullmatch(raw):
+        return int(frame[1])
+    if (time := _TIME.fullmatch(raw)) is None:
+        raise UsageError(f"{text!r} is no position; give a frame number (120) or a time (62.5s, 1:02.5)")
+    seconds = Fraction(0)
+    for part in time[1].split(":"):
+        seconds = seconds * 60 + Fraction(part)
+    return seconds
 
 
-def _ordinal(digits: str) -> int:
-    if not digits.isdigit():
-        raise ValueError
-    return int(digits)
+def parse_seconds(text: str) -> Fraction:
+    """A number of seconds: ``"0.5"``, ``"-2s"`` or ``"1/25"``. Raises `UsageError` for anything else."""
+    seconds = _quotient(_SECONDS.fullmatch(text.strip()))
+    if seconds is None:
+        raise UsageError(f"{text!r} is no number of seconds; give it like 0.5, -2s or 1/25")
+    return seconds
+
+
+def parse_rate(text: str) -> Fraction:
+    """Frames a second: ``"24"``, ``"29.97"`` or ``"30000/1001"``. Raises `UsageError` for anything else, and for 0."""
+    rate = _quotient(_RATE.fullmatch(text.strip()))
+    if not rate:
+        raise UsageError(f"fps {text!r} is no frame rate; give it like 24, 29.97 or 30000/1001")
+    return rate
+
+
+def _quotient(found: re.Match[str] | None) -> Fraction | None:
+    """The first group by the second, if there is one; None where there is no such number."""
+    divisor = int(found[2] or 1) if found else 0
+    return Fraction(found[1]) / divisor if found and divisor else None
 
 
 def format_seconds(seconds: Fraction | float) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsr.errors import UsageError
-from vsr.timeline import Segment, format_seconds, parse_position, rescale
+from vsr.timeline import Segment, format_seconds, parse_position, parse_rate, parse_seconds, rescale
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,65 @@ def test_positions(text: str, expected: int | Fraction) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "abc", "-1", "-1s", "1:2:3:4", "1/2", "1:-2", "1.5f", "1:02f", "f", "s", "1::2", "12x", "nan", "inf", "٣:x"],
+    [
+        "",
+        "abc",
+        "-1",
+        "-1s",
+        "1:2:3:4",
+        "1/2",
+        "1:-2",
+        "1.5f",
+        "1:02f",
+        "f",
+        "s",
+        "1::2",
+        "12x",
+        "nan",
+        "inf",
+        "٣:x",
+        "1/0",
+        "1/0s",
+        "1e3s",
+        "1e99999999s",
+        "1" * 19,
+        "0." + "1" * 19,
+    ],
 )
 def test_what_is_no_position_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no position"):
         parse_position(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("24", Fraction(24)),
+        (" 25 ", Fraction(25)),
+        ("23.976", Fraction(2997, 125)),
+        ("30000/1001", Fraction(30000, 1001)),
+        ("59.94/2", Fraction(2997, 100)),
+    ],
+)
+def test_rates(text: str, rate: Fraction) -> None:
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["", "abc", "0", "0.0", "1/0", "0/1", "-24", "1e99999999", "1_0", "inf", "9" * 10])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no frame rate"):
+        parse_rate(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0.5", 0.5), ("-2s", -2), ("1/25", Fraction(1, 25))])
+def test_numbers_of_seconds(text: str, seconds: Fraction | float) -> None:
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "later", "1/0", "1e99999999", "0x1", "1:02"])
+def test_what_is_no_number_of_seconds_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no number of seconds"):
+        parse_seconds(text)
 
 
 @given(st.integers(0, 10**7))

@@ -8,7 +8,7 @@ from pathlib import Path
 from vsr.errors import UsageError
 from vsr.media.images import is_image_sequence
 from vsr.pipeline.objects import is_url
-from vsr.timeline import parse_position
+from vsr.timeline import parse_position, parse_rate
 
 __all__ = ["PathLike", "is_folder", "is_plain_folder", "place_of", "position_of", "rate_of"]
 
@@ -31,13 +31,14 @@ def is_folder(path: PathLike) -> bool:
 
 
 def rate_of(fps: str | Fraction | None) -> Fraction | None:
-    """The rate in pictures a second. Raises `UsageError` for one that is not positive."""
+    """The rate in pictures a second. Raises `UsageError` for one that is none, or not positive."""
     if fps is None:
         return None
-    rate = Fraction(fps)
-    if rate <= 0:
+    if isinstance(fps, str):
+        return parse_rate(fps)
+    if fps <= 0:
         raise UsageError(f"fps must be positive, got {fps}")
-    return rate
+    return Fraction(fps)
 
 
 def position_of(value: str | int | Fraction | None) -> int | Fraction | None:

@@ -80,17 +80,16 @@ def _refuse(given: dict[str, bool]) -> None:
 
 
 def _offset(text: str | None) -> Fraction | Literal["start"] | None:
-    from fractions import Fraction
-
     from vsr.errors import UsageError
+    from vsr.timeline import parse_seconds
 
     if text is None:
         return None
     if text == "start":
         return "start"
     try:
-        return Fraction(text.removesuffix("s"))
-    except (ValueError, ZeroDivisionError):
+        return parse_seconds(text)
+    except UsageError:
         raise UsageError(f"--offset {text!r} is neither a number of seconds nor start") from None
 
 

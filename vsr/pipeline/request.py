@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from vsr.pipeline.job import Job, Span, resolve_job
 from vsr.pipeline.objects import find_object, is_url
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.storage import local_place, staged
+from vsr.timeline import parse_rate
 
 __all__ = ["Outcome", "Request", "at_hand"]
 
@@ -50,7 +50,7 @@ class Request:
             return dataclasses.replace(self._plan(copy), source_url=url, source_version=version)
 
     def _plan(self, source: Path) -> Job:
-        rate = Fraction(self.settings.fps) if self.settings.fps is not None else None
+        rate = parse_rate(self.settings.fps) if self.settings.fps is not None else None
         away = is_url(self.output)
         target = local_place(str(self.output)) if away else Path(self.output)
         if is_numbered(target) and target.parent.name in ("", ".."):

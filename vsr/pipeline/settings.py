@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from vsr.errors import UsageError, nearest
 from vsr.restorers import OPTION_TYPES, find_restorer
+from vsr.timeline import parse_rate
 
 __all__ = [
     "Key",
@@ -86,8 +87,15 @@ class Settings(BaseModel):
     """How often a segment is tried, on other workers where there are others, before it is given up."""
     stall_seconds: float = Field(600.0, gt=0)
     """A worker that makes no picture for so long is ended and its segment tried elsewhere."""
-    fps: str | None = Field(None, pattern=r"^\d+(\.\d+)?(/\d+)?$")
+    fps: str | None = None
     """Frame rate of an image sequence that does not tell its own."""
+
+    @field_validator("fps")
+    @classmethod
+    def _is_rate(cls, fps: str | None) -> str | None:
+        if fps is not None:
+            parse_rate(fps)
+        return fps
 
 
 def known_keys() -> tuple[str, ...]:

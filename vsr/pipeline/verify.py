@@ -18,6 +18,7 @@ from vsr.pipeline.chain import checksum_paths, decoded_checksums, output_checksu
 from vsr.pipeline.manifest import check_format, manifest_path, output_files
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import canonical, file_digest
+from vsr.timeline import parse_rate
 
 __all__ = ["Check", "changed_frames", "verify_output"]
 
@@ -161,7 +162,7 @@ def _changed_input(output: Path, manifest: Mapping[str, Any], path: Path) -> str
         return ""
     settings = manifest["settings"]
     try:
-        rate = Fraction(settings["fps"]) if settings.get("fps") else None
+        rate = parse_rate(settings["fps"]) if settings.get("fps") else None
         recorded = ChecksumFile.read(checksums)
         found = decoded_checksums(probe(path, rate), settings.get("decoder_threads", 1), len(recorded.rows))
         return f"; {changed_frames(recorded, found)}"

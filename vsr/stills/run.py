@@ -19,6 +19,7 @@ from vsr.stills.options import StillOptions
 from vsr.stills.record import make_record
 from vsr.stills.window import Place
 from vsr.stills.write import StillFiles, check_target, encode_still, write_all
+from vsr.timeline import parse_rate
 
 __all__ = ["Still", "options_of", "remake", "run_still"]
 
@@ -73,7 +74,7 @@ def options_of(request: Mapping[str, Any]) -> StillOptions:
 
 
 def _probe(path: Path, fps: str | None) -> MediaInfo:
-    return probe(path, None if fps is None else Fraction(fps))
+    return probe(path, None if fps is None else parse_rate(fps))
 
 
 def _made(info: MediaInfo, output: Path, at: Place, options: StillOptions, on_step: OnStep) -> tuple[Made, StillFiles]:

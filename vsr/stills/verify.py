@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from vsr.stills.make import OnStep
 from vsr.stills.record import FORMAT, KIND
 from vsr.stills.run import options_of, remake
 from vsr.stills.write import StillFiles, record_path
+from vsr.timeline import parse_rate
 
 __all__ = ["is_still", "verify_still"]
 
@@ -112,7 +112,7 @@ def _changed_frames(path: Path, record: Mapping[str, Any]) -> str:
     found = {}
     try:
         fps = record["request"]["fps"]
-        info = probe(path, None if fps is None else Fraction(fps))
+        info = probe(path, None if fps is None else parse_rate(fps))
         for grabbed in grab_frames(
             info, options.decoder_threads, Damage(), lambda r: r.ordinal in recorded, progressive=False
         ):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from vsr.media.reading import probe
 from vsr.pipeline.manifest import load_manifest, manifest_path, output_files
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import file_digest
+from vsr.timeline import parse_rate
 
 __all__ = ["FoundInput", "find_input", "restored_manifest"]
 
@@ -58,7 +58,7 @@ def find_input(output: Path, manifest: Mapping[str, Any]) -> FoundInput:
         return FoundInput(None, (f"the input is not shown: {place} has changed since",))
     fps = manifest["settings"].get("fps")
     try:
-        info = probe(place, Fraction(fps) if fps else None)
+        info = probe(place, parse_rate(fps) if fps else None)
     except VsrError as error:
         return FoundInput(None, (f"the input is not shown: {error}",))
     said = dict.fromkeys(text for text in info.metadata.values() if text.startswith("vsr "))
