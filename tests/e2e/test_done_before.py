@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from program import Run
 from videos import ffmpeg
 
 import vsr
@@ -113,3 +114,18 @@ def test_an_output_folder_that_holds_only_previews(clips: Clips, tmp_path: Path,
     shutil.copyfile(clips("plain"), tmp_path / "plain.mp4.png")
     pairs = pair_outputs(inputs, tmp_path, make_folder=True)
     assert [output for _, output in pairs] == [tmp_path / f"{path.stem}.mp4" for path in inputs]
+
+
+def test_a_dry_run_of_a_batch_half_done(
+    call: Callable[..., Run], clips: Clips, tmp_path: Path, quick: dict[str, Any]
+) -> None:
+    words = ["--method", quick["method"], "--speed", quick["speed"]]
+    output = f"{tmp_path}/out/"
+    assert call("upscale", clips("plain"), "-o", output, "-q", *words).code == 0
+    planned = call("upscale", clips("plain"), clips("cfr"), "-o", output, "--dry-run", *words)
+    assert planned.code == 0, planned.err
+    assert planned.out.count("done before: ") == 1
+    one = call("upscale", clips("plain"), "-o", tmp_path / "out" / "plain.mp4", "--dry-run", *words)
+    assert one.code == 2, "a single file is no batch"
+    other = call("upscale", clips("plain"), "-o", output, "--dry-run", *words, "--scale", "3")
+    assert (other.code, "give --overwrite" in other.one_line()) == (2, True)

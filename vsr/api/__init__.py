@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vsr.api.probing import probe
     from vsr.api.reporting import make_report
     from vsr.api.stills import export_frames, still
-    from vsr.api.upscaling import check_plan, plan, upscale
+    from vsr.api.upscaling import check_plan, done_before, is_batch, plan, upscale
     from vsr.evaluation import Evaluation
     from vsr.media.probe import MediaInfo
     from vsr.pipeline.job import Job
@@ -46,9 +46,11 @@ __all__ = [
     "TrainingProgress",
     "check_plan",
     "compare",
+    "done_before",
     "evaluate",
     "expand_inputs",
     "export_frames",
+    "is_batch",
     "make_blind",
     "make_report",
     "pair_outputs",
@@ -74,9 +76,11 @@ _HOMES = {
     "TrainingProgress": "vsr.training",
     "check_plan": "vsr.api.upscaling",
     "compare": "vsr.api.comparing",
+    "done_before": "vsr.api.upscaling",
     "evaluate": "vsr.api.measuring",
     "expand_inputs": "vsr.api.inputs",
     "export_frames": "vsr.api.stills",
+    "is_batch": "vsr.api.upscaling",
     "make_blind": "vsr.api.comparing",
     "make_report": "vsr.api.reporting",
     "pair_outputs": "vsr.api.inputs",

@@ -19,7 +19,7 @@ from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.run import check_output, work_folder
 from vsr.pipeline.settings import load_settings
 
-__all__ = ["check_plan", "plan", "upscale"]
+__all__ = ["check_plan", "done_before", "is_batch", "plan", "upscale"]
 
 
 def upscale(
@@ -87,8 +87,7 @@ def upscale(
         if on_outcome is not None and (several or outcome.error is None):
             on_outcome(outcome)
 
-    listed = not isinstance(inputs, (str, Path)) and (str(output).endswith("/") or is_folder(output))
-    several = listed or len(pairs) > 1 or names_several(given)
+    several = is_batch(inputs, output, pairs)
     waiting = []
     for request in requests:
         done = is_done(request) if several and not overwrite else None
@@ -127,6 +126,29 @@ def plan(
     """
     span = Span(position_of(start), position_of(end))
     return Request(place_of(path), place_of(output), *load_settings(preset, settings or {}), span).plan()
+
+
+def is_batch(
+    inputs: PathLike | Sequence[PathLike], output: PathLike, pairs: Sequence[tuple[PathLike, PathLike]]
+) -> bool:
+    """Whether a run of these ``pairs`` leaves finished ones as they are and writes ``batch.json``."""
+    given = [inputs] if isinstance(inputs, (str, Path)) else inputs
+    listed = not isinstance(inputs, (str, Path)) and (str(output).endswith("/") or is_folder(output))
+    return listed or len(pairs) > 1 or names_several(given)
+
+
+def done_before(
+    path: PathLike,
+    output: PathLike,
+    *,
+    preset: str = "default",
+    start: str | int | Fraction | None = None,
+    end: str | int | Fraction | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Outcome | None:
+    """The outcome of an earlier run that made just this, as a batch would find it; None where it would be made."""
+    span = Span(position_of(start), position_of(end))
+    return is_done(Request(place_of(path), place_of(output), *load_settings(preset, settings or {}), span))
 
 
 def check_plan(job: Job, overwrite: bool, work_dir: PathLike | None = None) -> None:

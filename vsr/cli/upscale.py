@@ -211,13 +211,18 @@ def _dry_run(
     from vsr.pipeline.settings import load_settings
 
     codec = load_settings(preset, settings)[0].codec
-    for number, (source, target) in enumerate(api.pair_outputs(inputs, output, make_folder=False, codec=codec)):
+    pairs = api.pair_outputs(inputs, output, make_folder=False, codec=codec)
+    leaves_finished = api.is_batch(inputs, output, pairs) and not overwrite
+    for number, (source, target) in enumerate(pairs):
         job = api.plan(source, target, preset=preset, start=start, end=end, settings=settings)
-        if job.output_url is not None or Path(target).parent.is_dir():
+        done = None
+        if leaves_finished:
+            done = api.done_before(source, target, preset=preset, start=start, end=end, settings=settings)
+        if done is None and (job.output_url is not None or Path(target).parent.is_dir()):
             api.check_plan(job, overwrite, work_dir)
         if number:
             print()
-        print_table(plan_rows(job))
+        print_table([*plan_rows(job), *([("status", _status(done))] if done else [])])
     return 0
 
 
