@@ -15,6 +15,8 @@ import pytest
 from plain_reader import with_records
 from program import Run
 
+import vsr
+
 QUICK = ["--method", "lanczos", "--speed", "ultrafast"]
 PROGRAM = [sys.executable, "-c", "from vsr.cli import main; main()"]
 
@@ -204,6 +206,18 @@ def test_presets_and_doctor(call: Callable[..., Run]) -> None:
     report = json.loads(call("doctor", "--json").out)
     assert report["problems"] == []
     assert all(report["codecs"].values())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_parser_is_built(number: signal.Signals) -> None:
+    program = (
+        "import os, typer.main; from vsr.cli import main; "
+        f"typer.main.get_command = lambda app: os.kill(os.getpid(), {int(number)}); main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == vsr.Interrupted.exit_code
+    assert done.stderr.startswith("vsr: stopped; ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_no_command_shows_help(call: Callable[..., Run]) -> None:

@@ -60,24 +60,30 @@ def _exit(code: int) -> NoReturn:
 
 def run_guarded(app: typer.Typer) -> int:
     """Run the program; returns its exit code. Errors become one line, unless ``--debug`` is among the arguments."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in the background of a script
+        signal.signal(signal.SIGINT, _interrupt)
+    try:
+        return _run(app)
+    except KeyboardInterrupt:  # wherever it comes from the first moment on
+        _stopped()
+
+
+def _run(app: typer.Typer) -> int:
     import typer.exceptions
     import typer.main
 
     from vsr.errors import MachineError, UsageError, VsrError
 
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
-    signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in the background of a script
-        signal.signal(signal.SIGINT, _interrupt)
     debug = "--debug" in sys.argv[1:]
-    command = typer.main.get_command(app)
     try:
-        result = command.main(standalone_mode=False, prog_name="vsr")
+        result = typer.main.get_command(app).main(standalone_mode=False, prog_name="vsr")
         sys.stdout.flush()
         if result == _PARSER_INTERRUPTED:
             _stopped()
         return result if isinstance(result, int) else 0
-    except (typer.Abort, KeyboardInterrupt):
+    except typer.Abort:
         _stopped()
     except VsrError as error:
         if debug:
