@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from outputs import check_copied, check_times, decoded_times
 from plain_reader import first_pictures, read_plain
-from videos import X264, encode, scene
+from videos import X264, encode, scene, tone
 
 import vsr
 from vsr.media.planes import fingerprint, planes_of
@@ -99,6 +99,17 @@ def test_streams_that_do_not_fit_are_refused_with_advice(run: Any, tmp_path: Pat
     with pytest.raises(vsr.UsageError, match=r"\.mp4 cannot hold .*subrip.*\.mkv.*--drop-streams"):
         run("rich", "mp4")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mov"])
+def test_sound_that_is_read_back_in_smaller_blocks_is_the_same_sound(run: Any, tmp_path: Path, extension: str) -> None:
+    """As from DV tapes and MXF: a block of PCM a picture, which MOV gives back in blocks of its own."""
+    blocks = ("-af", "asetnsamples=1920", "-c:a", "pcm_s16le")
+    source = encode(tmp_path / "blocks.mkv", scene(25), *X264, *blocks, inputs=tone(1))
+    output, _ = run(source, extension)
+    [given], [got] = read_plain(source).of("audio"), read_plain(output).of("audio")
+    assert len(got.payloads) > len(given.payloads)
+    assert b"".join(got.payloads) == b"".join(given.payloads)
 
 
 def test_streams_are_dropped_only_when_asked_and_named(run: Any) -> None:

@@ -8,14 +8,14 @@ from vsr.media.probe import StreamInfo
 
 __all__ = ["holders", "holds"]
 
-_MP4_AUDIO = "aac ac3 eac3 mp3 mp2 alac flac opus dts truehd amr_nb amr_wb qcelp evrc vorbis mpegh_3d_audio"
+_MP4_AUDIO = "aac ac3 eac3 mp3 mp2 alac flac opus dts truehd qcelp evrc vorbis mpegh_3d_audio"
 _MOV_AUDIO = (
     "aac ac3 eac3 mp3 mp2 alac amr_nb amr_wb qdm2 qdmc mace3 mace6 adpcm_ima_qt adpcm_ima_wav adpcm_ms "
     "pcm_s8 pcm_u8 pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be "
     "pcm_f64le pcm_f64be pcm_alaw pcm_mulaw gsm qcelp evrc dts"
 )
 _MP4_PCM = "pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_f64le pcm_f64be"
-_MP4_VIDEO = "h264 hevc vvc av1 vp9 mpeg4 mpeg2video mpeg1video mjpeg png jpeg2000 dirac vc1 h263"
+_MP4_VIDEO = "h264 hevc vvc av1 vp9 mpeg4 mpeg2video mpeg1video mjpeg png jpeg2000 dirac vc1"
 _MOV_VIDEO = (
     "h264 hevc mpeg4 mpeg2video mpeg1video mjpeg png prores dnxhd cfhd qtrle rawvideo svq1 svq3 cinepak "
     "rpza smc v210 v308 v408 v410 r210 hap ffv1 jpeg2000 h263 gif tiff dvvideo"

@@ -23,9 +23,23 @@ def _stream(kind: str, codec: str) -> StreamInfo:
 def test_audio_that_is_held_can_be_copied(tmp_path: Path, codec: str) -> None:
     source = tmp_path / "sound.mkv"
     ffmpeg("-f", "lavfi", "-i", "sine=d=0.3:r=48000", "-c:a", codec, str(source))
+    _check_copies(source, "audio", tmp_path)
+
+
+def test_sound_and_picture_of_phones_that_are_held_can_be_copied(tmp_path: Path) -> None:
+    sound, picture = tmp_path / "sound.3gp", tmp_path / "picture.3gp"
+    ffmpeg("-f", "lavfi", "-i", "sine=d=0.3:r=8000", "-ac", "1", "-c:a", "libopencore_amrnb", str(sound))
+    _check_copies(sound, "audio", tmp_path)
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=176x144:d=0.2", "-c:v", "h263", str(picture))
+    _check_copies(picture, "video", tmp_path)
+
+
+def _check_copies(source: Path, kind: str, tmp_path: Path) -> None:
+    """Every container that holds the one stream of ``source`` takes it, and gives it back."""
     [given] = read_plain(source).streams
+    assert holds("mkv", _stream(kind, given.codec))
     for container, form in FORMATS.items():
-        if holds(container, _stream("audio", given.codec)):
+        if holds(container, _stream(kind, given.codec)):
             target = tmp_path / f"copy.{container}"
             ffmpeg("-i", str(source), "-c", "copy", "-f", form, str(target))
             assert read_plain(target).streams[0].payloads == given.payloads
@@ -36,6 +50,11 @@ def test_audio_that_is_held_can_be_copied(tmp_path: Path, codec: str) -> None:
     [
         ("mp4", "audio", "aac", True),
         ("mp4", "audio", "vorbis", True),
+        ("mp4", "audio", "amr_nb", False),
+        ("mp4", "audio", "amr_wb", False),
+        ("mov", "audio", "amr_wb", True),
+        ("mp4", "video", "h263", False),
+        ("mov", "video", "h263", True),
         ("mov", "audio", "opus", False),
         ("mov", "audio", "pcm_s24le", True),
         ("mkv", "audio", "pcm_s16be", True),
