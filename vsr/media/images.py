@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.errors import InputError, UsageError
-from vsr.frames import ColorSpec
+from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.color import complete_color
 from vsr.media.decode import Damage, FrameRecord
 from vsr.media.hdr import DisplayTransform
@@ -206,6 +206,12 @@ def _times(path: Path, images: Sequence[Path], fps: Fraction | None) -> tuple[Ti
     return None, 1 / fps, list(range(len(images)))
 
 
+def _is_full_range(frame: av.VideoFrame, layout: PixelLayout) -> bool:
+    """Whether a picture file's samples use their whole range. Grey ones do where they do not say: black is 0."""
+    unsaid = int(frame.color_range) == 0
+    return int(frame.color_range) == 2 or (unsaid and layout.family == "gray")
+
+
 def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
     """What an image sequence holds. ``fps`` is needed where no ``timing.json`` lies beside it."""
     images = find_images(path)
@@ -214,7 +220,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
     frame = _decode_one(images[0])
     layout = frame_layout(frame)
     tagged = ColorSpec(
-        int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace), int(frame.color_range) == 2
+        int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace), _is_full_range(frame, layout)
     )
     color, assumptions = complete_color(timing.color if timing else tagged, layout, "png", frame.width, frame.height)
     streams_path = folder / STREAMS_FILE
