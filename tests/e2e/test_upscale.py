@@ -133,6 +133,29 @@ def test_matroska_keeps_timecode_as_a_tag(run: Any) -> None:
     assert any("written anew from its timecode" in text for text in manifest["output"]["dropped"])
 
 
+@pytest.mark.parametrize(
+    ("changes", "extension", "coded"),
+    [
+        ({"size": "128x192"}, "mp4", (192, 128)),
+        ({"height": 128}, "mp4", (128, 86)),
+        ({"height": 192}, "mp4", (192, 128)),
+        ({"scale": 2}, "mp4", (192, 128)),
+        ({"size": "192x128"}, "png", (192, 128)),
+        ({"height": 128}, "png", (192, 128)),
+    ],
+)
+def test_sizes_are_those_of_the_picture_as_shown(
+    clips: Clips, tmp_path: Path, changes: dict[str, Any], extension: str, coded: tuple[int, int]
+) -> None:
+    """Turned by players: the sides of 96x64 change places. Pictures have no rotation, so nothing turns them."""
+    output = tmp_path / ("out.mp4" if extension == "mp4" else "out/%04d.png")
+    job = vsr.plan(clips("rotated"), output, settings={"method": "lanczos"} | changes)
+    assert (job.out_width, job.out_height) == coded
+    assert job.encoder.sample_aspect_ratio == 1
+    upright = vsr.plan(clips("plain"), output, settings={"method": "lanczos", "size": "128x192"})
+    assert (upright.out_width, upright.out_height) == (128, 192)
+
+
 @pytest.mark.parametrize("extension", ["mp4", "mov", "mkv"])
 @pytest.mark.parametrize("clip", ["rotated", "mirrored"])
 def test_rotation_and_mirror_are_kept(run: Any, clips: Clips, clip: str, extension: str) -> None:

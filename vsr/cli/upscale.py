@@ -41,8 +41,8 @@ def upscale(
         ),
     ],
     scale: Annotated[str | None, typer.Option(help="Magnification: 2, 3, 4, 1.5 …  [default: 2]")] = None,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="Exact output size.")] = None,
-    height: Annotated[int | None, typer.Option(help="Output height; the width follows.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Exact output size, as it is shown.")] = None,
+    height: Annotated[int | None, typer.Option(help="Output height, as it is shown; the width follows.")] = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -233,7 +233,7 @@ def plan_rows(job: Job) -> list[tuple[str, str]]:
     rows = [
         ("input", job.source_url or str(job.info.path)),
         ("output", job.output_url or str(job.output)),
-        ("size", f"{video.width}x{video.height} → {job.out_width}x{job.out_height}"),
+        ("size", f"{video.width}x{video.height} → {job.out_width}x{job.out_height}{_turned(job)}"),
         ("method", f"{job.settings.method} on {job.device} ({job.evidence})"),
         *_model_rows(job),
         ("codec", f"{encoder.codec.name} {encoder.layout.name}, {quality} {encoder.speed}".rstrip()),
@@ -245,6 +245,11 @@ def plan_rows(job: Job) -> list[tuple[str, str]]:
     rows += [("assumed", text) for text in job.assumptions]
     rows += [("dropped", text) for text in job.dropped]
     return rows
+
+
+def _turned(job: Job) -> str:
+    is_turned = job.video.display.is_sideways and job.encoder.codec.kind == "video"
+    return f", shown as {job.out_height}x{job.out_width}" if is_turned else ""
 
 
 def _model_rows(job: Job) -> list[tuple[str, str]]:

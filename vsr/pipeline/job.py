@@ -100,13 +100,19 @@ class Job:
         return Geometry(width, height, self.out_width, self.out_height)
 
 
-def output_size(video: VideoInfo, settings: Settings) -> tuple[int, int]:
-    """Output ``(width, height)``; even where the source's chroma is subsampled and the source was even."""
+def output_size(video: VideoInfo, settings: Settings, *, is_sideways: bool) -> tuple[int, int]:
+    """Output ``(width, height)`` as coded; even where the source's chroma is subsampled and the source was even.
+
+    ``size`` and ``height`` mean the picture as it is shown: sides change places where players turn it ``is_sideways``.
+    """
     if settings.size is not None:
         width, height = (int(part) for part in settings.size.split("x"))
         if min(width, height) < 1:
             raise UsageError(f"size {settings.size} is empty")
-        return width, height
+        return (height, width) if is_sideways else (width, height)
+    if settings.height is not None and is_sideways:
+        scale = Fraction(settings.height, video.width)
+        return settings.height, _snap(video.height * scale, video.height, video.layout.chroma_shift_y)
     if settings.height is not None:
         scale = Fraction(settings.height, video.height)
         return _snap(video.width * scale, video.width, video.layout.chroma_shift_x), settings.height
@@ -244,7 +250,8 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     video = info.video
     container = _container(output)
     codec = _codec(info, container, settings)
-    width, height = output_size(video, settings)
+    is_sideways = video.display.is_sideways and codec.kind == "video"  # pictures have no place for a rotation
+    width, height = output_size(video, settings, is_sideways=is_sideways)
     quality, speed, unused = _encoder_settings(codec, settings, width, height)
     layout = choose_layout(codec, video.layout, settings.pix_fmt)
     color, assumptions = _output_color(video, codec, container, layout.family, layout.is_float)

@@ -46,9 +46,9 @@ class Settings(BaseModel):
     scale: float | None = Field(None, gt=0, le=16, allow_inf_nan=False)
     """Magnification of both sides; None: 2, unless ``size`` or ``height`` is given."""
     size: str | None = Field(None, pattern=r"^\d+x\d+$")
-    """Exact output size, ``WxH``."""
+    """Exact output size, ``WxH``, as it is shown: of a video that players turn upright, upright."""
     height: int | None = Field(None, gt=0, le=16384)
-    """Output height; the width follows from the picture's shape."""
+    """Output height, as it is shown; the width follows from the picture's shape."""
     codec: str | None = None
     """Row of ``CODECS``; None: chosen for the picture and the container."""
     crf: int | None = None
