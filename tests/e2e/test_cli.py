@@ -168,6 +168,32 @@ def test_bad_outputs(call: Callable[..., Run], clips: Callable[[str], Path], tmp
     assert files(tmp_path) == {"taken.mp4"}
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--fps", "60"], "fps 60 is for pictures"),
+        (["--scale", "2", "--set", "scale=3"], "--scale and --set scale=3 contradict each other"),
+        (["--drop-streams", "--set", "drop_streams=false"], "--drop-streams and --set drop_streams=False contradict"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(
+    call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path, words: list[str], said: str
+) -> None:
+    for more in ([], ["--dry-run"]):
+        done = call("upscale", clips("plain"), "-o", tmp_path / "out.mp4", *QUICK, *words, *more)
+        assert (done.code, said in done.one_line()) == (2, True)
+    same = call("upscale", clips("plain"), "-o", tmp_path / "out.mp4", "--scale", "2x", "--set", "scale=2", "--dry-run")
+    assert same.code == 0, same.err
+
+
+def test_quality_beside_lossless_is_named(
+    call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path
+) -> None:
+    words = ["upscale", clips("plain"), "-o", tmp_path / "out.mp4", "--lossless", *QUICK, "--dry-run"]
+    sentence = "crf 30 means nothing to lossless h264"
+    assert [sentence in call(*words, *more).out for more in ([], ["--crf", "30"])] == [False, True]
+
+
 def test_output_must_not_be_the_input(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:
     source = tmp_path / "a.mp4"
     source.write_bytes(clips("plain").read_bytes())

@@ -107,15 +107,15 @@ def upscale(
 ) -> int:
     """Make videos larger and better. The same command again goes on where a stopped one was."""
     del debug  # read by vsr.cli.console before parsing
-    settings: dict[str, Any] = {
-        **_assignments(set_ or []),
-        **{key: value for key, value in {
+    settings = _merged(
+        _assignments(set_ or []),
+        {key: value for key, value in {
             "scale": _number("scale", scale), "size": size, "height": height, "method": method, "codec": codec,
             "crf": crf, "speed": speed, "pix_fmt": pix_fmt, "deinterlace": deinterlace, "fps": fps,
             "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
             "strict": strict or None, "consistent": consistent or None, "evidence": evidence or None,
         }.items() if value is not None},
-    }  # fmt: skip
+    )  # fmt: skip
     if report_:
         _refuse_url(output)
     if dry_run:
@@ -183,6 +183,17 @@ def _assignments(texts: list[str]) -> dict[str, Any]:
     from vsr.pipeline.settings import parse_assignment
 
     return dict(parse_assignment(text) for text in texts)
+
+
+def _merged(assigned: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """What ``--set`` and options of their own say; raises `UsageError` where they contradict each other."""
+    from vsr.errors import UsageError
+
+    for key in assigned.keys() & options.keys():
+        if assigned[key] != options[key] and str(assigned[key]) != str(options[key]):
+            option = f"--{key.replace('_', '-')}"
+            raise UsageError(f"{option} and --set {key}={assigned[key]} contradict each other; give one of them")
+    return assigned | options
 
 
 def _number(name: str, text: str | None) -> float | None:

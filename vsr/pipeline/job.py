@@ -164,6 +164,8 @@ def _encoder_settings(
     unused = []
     if settings.crf is not None and codec.quality is None:
         unused.append(f"crf {settings.crf} means nothing to {codec.name}")
+    elif settings.crf is not None and settings.lossless:
+        unused.append(f"crf {settings.crf} means nothing to lossless {codec.name}")
     if settings.speed is not None and not codec.speeds:
         unused.append(f"speed {settings.speed} means nothing to {codec.name}")
     quality = codec.quality if settings.crf is None or codec.quality is None else settings.crf
@@ -248,6 +250,8 @@ def _shift(info: MediaInfo, container: str) -> Fraction:
 def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any, span: Span) -> Job:
     """Decide everything about restoring ``info.path`` into ``output``; raises `UsageError` for what cannot be."""
     video = info.video
+    if settings.fps is not None and not info.images:
+        raise UsageError(f"fps {settings.fps} is for pictures; a video keeps its own times")
     container = _container(output)
     codec = _codec(info, container, settings)
     is_sideways = video.display.is_sideways and codec.kind == "video"  # pictures have no place for a rotation
