@@ -59,6 +59,8 @@ def test_a_batch_and_json_lines(call: Call, clips: Clips, tmp_path: Path) -> Non
 
 def test_refusals(call: Call, clips: Clips, tmp_path: Path) -> None:
     plain = clips("plain")
+    wrong = call("upscale", plain, "-o", tmp_path / "a.mp4", *QUICK, "--preview", tmp_path / "x.jpg")
+    assert (wrong.code, "x.jpg is neither a .png nor a folder" in wrong.one_line()) == (2, True)
     nowhere = call("upscale", plain, "-o", tmp_path / "a.mp4", *QUICK, "--preview", tmp_path / "no" / "x.png")
     assert (nowhere.code, "preview folder" in nowhere.one_line()) == (5, True)
     away = call("upscale", plain, "-o", "s3://bucket/a.mp4", *QUICK, "--report")
@@ -71,6 +73,7 @@ def test_refusals(call: Call, clips: Clips, tmp_path: Path) -> None:
         (["a", "--preview"], ["a", "--preview", "beside"]),
         (["--preview", "-o", "b"], ["--preview", "beside", "-o", "b"]),
         (["--preview", "x.png", "a"], ["--preview", "x.png", "a"]),
+        (["--preview", "x.JPG", "a"], ["--preview", "x.JPG", "a"]),
         (["--preview", "looks/", "a"], ["--preview", "looks/", "a"]),
         (["--preview", "a.mp4"], ["--preview", "beside", "a.mp4"]),
         (["--preview", "in/%06d.png"], ["--preview", "beside", "in/%06d.png"]),

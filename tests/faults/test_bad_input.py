@@ -59,6 +59,17 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, quick: dict[str, Any]) -> None
     assert "not a regular file" in _refused(path, quick)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+@pytest.mark.parametrize("form", ["/dev/fd/{}", "/proc/self/fd/{}", "link.mp4"])
+def test_a_handle_is_no_input(clips: Clips, tmp_path: Path, quick: dict[str, Any], form: str) -> None:
+    """As ``/dev/stdin`` is: programs that vsr starts would find another file there, or none."""
+    with clips("plain").open("rb") as file:
+        (tmp_path / "link.mp4").symlink_to(f"/dev/fd/{file.fileno()}")
+        assert "name the file itself" in _refused(tmp_path / form.format(file.fileno()), quick)
+    (tmp_path / "other.mp4").symlink_to(clips("plain"))
+    assert vsr.probe(tmp_path / "other.mp4").video.width == 96
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "txt", "bin"])
 def test_text(tmp_path: Path, quick: dict[str, Any], suffix: str) -> None:
     path = tmp_path / f"text.{suffix}"

@@ -9,11 +9,14 @@ from typer.core import TyperCommand
 
 __all__ = ["OptionalValue", "complete"]
 
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+
 
 def complete(arguments: list[str], option: str, value: str) -> list[str]:
     """``arguments`` with ``value`` put after ``option`` where none that it could mean follows.
 
-    A value of the option ends in .png or in a slash, or names a folder that is there.
+    A value of the option ends like a picture or in a slash, or names a folder that is there. Whether it is a kind of
+    picture that can be had is said by who gets it.
     """
     result: list[str] = []
     for number, argument in enumerate(arguments):
@@ -22,7 +25,7 @@ def complete(arguments: list[str], option: str, value: str) -> list[str]:
         result.append(argument)
         if argument == option:
             following = arguments[number + 1] if number + 1 < len(arguments) else ""
-            is_picture = following.lower().endswith(".png") and "%" not in following
+            is_picture = following.lower().endswith(_PICTURES) and "%" not in following
             if not (is_picture or following.endswith("/") or (following and Path(following).is_dir())):
                 result.append(value)
     return result

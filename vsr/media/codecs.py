@@ -50,6 +50,8 @@ class CodecSpec:
     default_speed: str = ""
     max_side: int = 16384
     """Largest width or height the encoder takes."""
+    wants_whole_chroma: bool = False
+    """Whether the encoder refuses sides that are no multiple of the layout's chroma blocks."""
 
 
 _X26X_SPEEDS = (
@@ -68,6 +70,7 @@ _ROWS = (
         quality_range=(0, 51),
         speeds=_X26X_SPEEDS,
         default_speed="medium",
+        wants_whole_chroma=True,
     ),
     CodecSpec(
         name="hevc",
@@ -80,6 +83,7 @@ _ROWS = (
         quality_range=(0, 51),
         speeds=_X26X_SPEEDS,
         default_speed="fast",
+        wants_whole_chroma=True,
     ),
     CodecSpec(
         name="av1",

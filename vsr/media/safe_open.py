@@ -105,6 +105,8 @@ def _check_readable(path: Path) -> None:
         raise InputError(f"{path}: is a folder, not a video file")
     if not path.is_file():
         raise InputError(f"{path}: is not a regular file")
+    if _is_handle(path):
+        raise InputError(f"{path}: is a handle that only this process holds; name the file itself")
     try:
         with path.open("rb") as file:
             head = file.read(4096)
@@ -116,6 +118,18 @@ def _check_readable(path: Path) -> None:
     for mark, what in _REFUSED_PLAYLISTS:
         if text.startswith(mark) or (mark == b"<MPD" and b"<MPD" in text[:1024]):
             raise InputError(f"{path}: is {what}; vsr opens only plain media files, name the media file itself")
+
+
+def _is_handle(path: Path) -> bool:
+    """Whether the name leads through ``/proc``, as ``/dev/stdin`` does: in another process it is another file."""
+    place = path
+    while True:
+        place = place.parent.resolve() / place.name
+        if place.is_relative_to("/proc"):
+            return True
+        if not place.is_symlink():
+            return False
+        place = place.parent / place.readlink()
 
 
 def open_input(path: Path, container_format: str | None = None) -> InputContainer:

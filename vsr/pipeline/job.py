@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import UsageError, nearest
+from vsr.frames import PixelLayout
 from vsr.media.codecs import CODECS, CONTAINERS, CodecSpec, choose_codec, choose_layout, find_codec
 from vsr.media.containers import holders, holds
 from vsr.media.convert import OutputFormat
@@ -181,6 +182,17 @@ def _encoder_settings(
     return quality, speed, tuple(unused)
 
 
+def _check_chroma(codec: CodecSpec, layout: PixelLayout, width: int, height: int) -> None:
+    """Refuse odd sides where the encoder would."""
+    is_whole = width % (1 << layout.chroma_shift_x) == 0 and height % (1 << layout.chroma_shift_y) == 0
+    if codec.wants_whole_chroma and not is_whole:
+        sides = "width and height" if layout.chroma_shift_y else "width"
+        raise UsageError(
+            f"{width}x{height}: {codec.name} {layout.name} wants an even {sides}; "
+            "name another size, --codec ffv1, or a --pix-fmt with chroma as fine as luma"
+        )
+
+
 def _streams(
     info: MediaInfo, container: str, drop: bool, from_start: bool
 ) -> tuple[tuple[StreamInfo, ...], tuple[str, ...]]:
@@ -258,6 +270,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     width, height = output_size(video, settings, is_sideways=is_sideways)
     quality, speed, unused = _encoder_settings(codec, settings, width, height)
     layout = choose_layout(codec, video.layout, settings.pix_fmt)
+    _check_chroma(codec, layout, width, height)
     color, assumptions = _output_color(video, codec, container, layout.family, layout.is_float)
     copied, dropped = _streams(
         info, "mkv" if codec.kind == "images" else container, settings.drop_streams, span.start is None
