@@ -36,6 +36,49 @@ def test_every_frame_at_its_time(run: Any, clips: Clips, clip: str, extension: s
     assert (frame.width, frame.height) == (192, 128)
 
 
+def _seconds_shown(path: Path) -> Fraction:
+    """From the start of the video to the end of its last frame, as the header says."""
+    with av.open(str(path)) as container:
+        return Fraction(container.duration or 0, av.time_base)
+
+
+def _lasting(path: Path, seconds: int, *options: str) -> Path:
+    """Three frames: one second, one second, ``seconds``."""
+    last = f"setts=duration='if(eq(N,2),{seconds}/TB,1/TB)'"
+    return encode(path, scene(3), *X264, *options, "-bf", "0", "-bsf:v", last, rate="1")
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mov", "mkv"])
+@pytest.mark.parametrize("source", ["mp4", "mkv"])
+def test_the_last_frame_stays_as_long(run: Any, tmp_path: Path, source: str, extension: str) -> None:
+    output, _ = run(_lasting(tmp_path / f"still.{source}", 5), extension)
+    assert _seconds_shown(output) == 7
+    again, _ = run(output.rename(tmp_path / f"once.{extension}"), extension, scale=1)
+    assert _seconds_shown(again) == 7
+
+
+def test_the_last_field_and_the_last_picture_of_a_gif_stay_as_long(run: Any, tmp_path: Path) -> None:
+    fields, _ = run(_lasting(tmp_path / "still.mp4", 5), deinterlace="field")
+    assert len(decoded_times(fields)) == 6
+    assert _seconds_shown(fields) == 7
+    gif = encode(tmp_path / "still.gif", scene(4), "-final_delay", "300", rate="5", pix_fmt="pal8")
+    assert _seconds_shown(run(gif, "mkv")[0]) == Fraction(36, 10)
+
+
+@pytest.mark.parametrize("span", [{"end": 2}, {"start": 1}])
+def test_the_last_frame_of_a_part_lasts_as_long_as_the_one_before(
+    run: Any, tmp_path: Path, span: dict[str, int]
+) -> None:
+    assert _seconds_shown(run(_lasting(tmp_path / "still.mp4", 5), **span)[0]) == 2
+
+
+def test_a_last_frame_of_a_tick_is_not_believed(run: Any, tmp_path: Path) -> None:
+    tick = ("-bf", "0", "-bsf:v", "setts=duration=1", "-video_track_timescale", "90000")
+    source = encode(tmp_path / "tick.mp4", scene(3), *X264, *tick, rate="1", times="N/TB")
+    assert _seconds_shown(source) < Fraction(21, 10)
+    assert _seconds_shown(run(source)[0]) == 3
+
+
 @pytest.mark.parametrize("clip", ["edit_list", "late_video"])
 @pytest.mark.parametrize("extension", ["mp4", "mkv"])
 def test_edit_lists_and_offsets_stay(run: Any, clips: Clips, clip: str, extension: str) -> None:

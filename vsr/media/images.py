@@ -244,6 +244,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         average_rate=rate.limit_denominator(100_000),
         base_rate=None,
         start_pts=pts[0],
+        end_pts=None,
         num_frames_from_header=len(images),
         interlaced=False,
         field_order="progressive",

@@ -129,7 +129,7 @@ def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
     pts = np.concatenate([segment.packets.pts for segment in segments]) - ticks
     dts = decode_times(pts)
     with tempfile.TemporaryFile() as log:
-        command = _command(job, target, int(dts[0]))
+        command = _command(job, target, int(dts[0]), int(np.argmax(pts)))
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
         assert process.stdin is not None
         failure: Exception | None = None
@@ -199,7 +199,7 @@ def _packets(segment: SegmentFile) -> Iterator[av.Packet[Any]]:
             )
 
 
-def _command(job: MuxJob, target: Path, first_dts: int) -> list[str]:
+def _command(job: MuxJob, target: Path, first_dts: int, last_shown: int) -> list[str]:
     pipe = ["-f", "nut" if _pipe_format(job) == "nut" else "mov", "-protocol_whitelist", "pipe,file", "-i", "pipe:0"]
     command = [ffmpeg_path(), "-hide_banner", "-v", "error", "-y", "-copyts"]
     command += [*_video_input_options(job), *pipe]
@@ -214,7 +214,9 @@ def _command(job: MuxJob, target: Path, first_dts: int) -> list[str]:
             command += [f"-bsf:{place}", cut]
     start = first_dts * job.encoder.time_base
     ticks = f"round({start.numerator}/{start.denominator}/TB)"
-    command += ["-bsf:v:0", f"setts=pts=PTS+{ticks}:dts=DTS+{ticks}"]
+    last = job.last_duration * job.encoder.time_base  # of the packet shown last, which may not be the last one
+    duration = f"'if(eq(N,{last_shown}),round({last.numerator}/{last.denominator}/TB),DURATION)'"
+    command += ["-bsf:v:0", f"setts=pts=PTS+{ticks}:dts=DTS+{ticks}:duration={duration}"]
     command += [*_COPY, *_container_options(job), *label_options(job.container, job.label, job.metadata)]
     command += _video_output_options(job)
     return [*command, "-f", {"mkv": "matroska"}.get(job.container, job.container), file_url(target)]

@@ -77,6 +77,8 @@ class VideoInfo:
     base_rate: Fraction | None
     """The header's lowest rate that can hold every timestamp; not a measure of how many frames there are."""
     start_pts: int | None
+    end_pts: int | None
+    """Where the header ends the stream, in ticks; None where it does not say."""
     num_frames_from_header: int
     """What the container claims, or an estimate from its duration; 0 where it says nothing."""
     interlaced: bool
@@ -241,11 +243,20 @@ def _video_info(
         average_rate=stream.average_rate,
         base_rate=stream.base_rate,
         start_pts=stream.start_time,
+        end_pts=_end_from_header(container, stream),
         num_frames_from_header=_frames_from_header(container, stream),
         interlaced=interlaced,
         field_order=_FIELD_ORDERS.get(int(context.field_order), "unknown") if interlaced else "progressive",
         timecode=_timecode(container, stream, head),
     )
+
+
+def _end_from_header(container: InputContainer, stream: VideoStream) -> int | None:
+    if stream.start_time is not None and stream.duration:
+        return int(stream.start_time + stream.duration)
+    if container.duration and stream.time_base:
+        return int(Fraction((container.start_time or 0) + container.duration, av.time_base) / stream.time_base)
+    return None
 
 
 def _frames_from_header(container: InputContainer, stream: VideoStream) -> int:

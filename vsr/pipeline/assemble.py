@@ -22,10 +22,12 @@ from vsr.pipeline.progress import Stage
 from vsr.pipeline.provenance import label, picture_text
 from vsr.pipeline.publishing import is_output_of, note_output, publish, remove
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
+from vsr.pipeline.source import SourceSummary
 from vsr.pipeline.storage import WorkFolder
 
 __all__ = ["Assembled", "assemble", "image_folder", "partial_path", "video_tags"]
 
+_WITH_DURATIONS = ("mov", "matroska", "gif", "apng")  # demuxers of containers in which each frame has its own
 _FINEST_CLOCK = 1 << 27  # a day still fits MP4's 64-bit durations many times over, and no reader chokes
 _STALE_TAGS = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "ENCODED", "TIMECODE", "VENDOR_ID", "ROTATE")
 
@@ -68,28 +70,26 @@ def assemble(
     job: Job,
     work: WorkFolder,
     results: Sequence[SegmentResult],
-    num_source_frames: int,
-    source_streams: Sequence[StreamDigest],
+    source: SourceSummary,
     on_stage: Callable[[Stage], None],
     *,
     overwrite: bool,
 ) -> Assembled:
     """Put finished segments together into ``job.output``; over what is there only with ``overwrite``.
 
-    ``num_source_frames`` is how many frames the linear decode gave (inside the span); ``source_streams`` are
-    the digests of the source's streams. Raises `VerificationError` where anything is not as planned, `UsageError` where
-    another output has come to be; then the output's name stays untouched.
+    ``source`` is what the linear decode learnt. Raises `VerificationError` where anything is not as planned,
+    `UsageError` where another output has come to be; then the output's name stays untouched.
     """
     ordered = sorted(results, key=lambda result: result.start)
-    check_cover(job, ordered, num_source_frames)
+    check_cover(job, ordered, source.num_frames)
     partial = partial_path(job)
     remove(partial)
     try:
         on_stage("assembling")
         if job.encoder.codec.kind == "images":
-            assembled = _write_images(job, work, ordered, partial, source_streams)
+            assembled = _write_images(job, work, ordered, partial, source)
         else:
-            assembled = _write_video(job, work, ordered, partial, source_streams, on_stage)
+            assembled = _write_video(job, work, ordered, partial, source, on_stage)
             sync_file(partial)
         place = image_folder(job) if job.encoder.codec.kind == "images" else job.output
         may_replace = overwrite or is_output_of(work, place)
@@ -112,15 +112,35 @@ def _times(ordered: Sequence[SegmentResult]) -> NDArray[np.int64]:
     return np.sort(np.concatenate([result.packets.pts for result in ordered]))
 
 
-def _last_duration(pts: NDArray[np.int64], job: Job) -> int:
+def _last_duration(pts: NDArray[np.int64], job: Job, source: SourceSummary) -> int:
+    """Ticks that the last picture lasts: as the source says, else as long as the one before, else by the rate."""
+    end = _end_of_last(job, source)
+    if end is not None:
+        length = end * job.pictures_per_frame - int(pts[-1])
+        if length > 0 and (len(pts) < 2 or 2 * length >= int(np.diff(pts).min())):
+            return length
     if len(pts) > 1:
         return int(pts[-1] - pts[-2])
     return max(1, round(1 / job.encoder.frame_rate / job.encoder.time_base))
 
 
-def _mux_job(job: Job, pts: NDArray[np.int64]) -> MuxJob:
+def _end_of_last(job: Job, source: SourceSummary) -> int | None:
+    """Where the source ends its last frame, in its ticks; None where that is not written in it, or cannot be true.
+
+    MP4 and MOV give durations in decoding order: there the track's end counts, if no frame of it is missing.
+    """
+    video, last, form = job.video, source.last_frame, job.info.container
+    if job.span or last is None or video.end_pts is None or not form.startswith(_WITH_DURATIONS):
+        return None
+    if form.startswith("mov") and source.num_frames == video.num_frames_from_header:
+        return video.end_pts
+    is_inside = last.pts + last.duration <= video.end_pts + 1
+    return last.pts + last.duration if last.duration and is_inside else None
+
+
+def _mux_job(job: Job, pts: NDArray[np.int64], source: SourceSummary) -> MuxJob:
     base = job.encoder.time_base
-    last = _last_duration(pts, job)
+    last = _last_duration(pts, job, source)
     start, stop = int(pts[0]) * base, (int(pts[-1]) + last) * base
     has_timecode_track = any(stream.codec == "timecode" for stream in job.copied)
     starts_at_zero = not job.span or job.span.start is None
@@ -155,16 +175,16 @@ def _write_video(
     work: WorkFolder,
     ordered: Sequence[SegmentResult],
     partial: Path,
-    source_streams: Sequence[StreamDigest],
+    source: SourceSummary,
     on_stage: Callable[[Stage], None],
 ) -> Assembled:
     pts = _times(ordered)
-    mux_job = _mux_job(job, pts)
+    mux_job = _mux_job(job, pts, source)
     mux(_segment_files(work, ordered), mux_job, partial)
     on_stage("verifying")
     moved, exact = check_times(job, pts, mux_job.shift, partial)
     streams = digest_streams(partial)
-    check_copied(job, source_streams, streams, moved - mux_job.shift)
+    check_copied(job, source.streams, streams, moved - mux_job.shift)
     return Assembled(len(pts), mux_job.shift, moved, exact, streams)
 
 
@@ -173,7 +193,7 @@ def _write_images(
     work: WorkFolder,
     ordered: Sequence[SegmentResult],
     partial: Path,
-    source_streams: Sequence[StreamDigest],
+    source: SourceSummary,
 ) -> Assembled:
     partial.mkdir()
     words = picture_text(job.settings.method, job.evidence, job.info.metadata)
@@ -187,7 +207,7 @@ def _write_images(
                 (partial / (job.output.name % number)).write_bytes(with_text(data, words))
                 number += 1
     pts = _times(ordered)
-    mux_job = _mux_job(job, pts)
+    mux_job = _mux_job(job, pts, source)
     ticks = round(mux_job.shift / job.encoder.time_base)
     timing = Timing(
         time_base=job.encoder.time_base,
@@ -201,5 +221,5 @@ def _write_images(
     if job.copied:
         copy_streams(mux_job, partial / STREAMS_FILE)
         streams = digest_streams(partial / STREAMS_FILE)
-        check_copied(job, source_streams, streams, None, num_own=0)
+        check_copied(job, source.streams, streams, None, num_own=0)
     return Assembled(len(pts), mux_job.shift, Fraction(0), True, streams)

@@ -153,9 +153,7 @@ class FileRun:
         """Put the output together; returns its manifest. Raises a `VsrError`; then the output's name is as before."""
         with at_hand(self.job) as job:
             may_replace = self._overwrite or job.output_url is not None
-            assembled = assemble(
-                job, self.work, results, source.num_frames, source.streams, self.meter.tell, overwrite=may_replace
-            )
+            assembled = assemble(job, self.work, results, source, self.meter.tell, overwrite=may_replace)
             try:
                 checksums = write_checksums(job, source.checksums)
                 seconds = time.monotonic() - self._began

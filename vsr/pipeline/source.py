@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsr.errors import DamageError, InputError
-from vsr.media.decode import Damage
+from vsr.media.decode import Damage, FrameRecord
 from vsr.media.framemd5 import Checksums, FrameHasher, hashed
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.reading import scan
@@ -34,6 +34,8 @@ class SourceSummary:
     """Of the file; None for an image sequence."""
     streams: tuple[StreamDigest, ...]
     """Those that may be copied."""
+    last_frame: FrameRecord | None
+    """The last of all wanted frames."""
     checksums: Checksums
     """Of every decoded frame, those before and after the wanted ones too."""
 
@@ -45,6 +47,7 @@ class SourcePass:
         self._job = job
         self._damage = Damage()
         self._frames = self._interlaced = 0
+        self._last: FrameRecord | None = None
         self._stop = threading.Event()
         self._hasher = FrameHasher()
         self._pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="digest")
@@ -87,6 +90,7 @@ class SourcePass:
             self._refuse_damage()
             self._frames += planned.segment.num_frames
             self._interlaced += sum(record.interlaced for record in planned.core)
+            self._last = planned.core[-1]
             yield planned
         self._refuse_damage()
         if not self._frames:
@@ -102,7 +106,15 @@ class SourcePass:
         streams: Sequence[StreamDigest] = self._streams.result() if self._streams is not None else ()
         sha256 = self._file.result() if self._file is not None else None
         checksums = self._hasher.rows()
-        return SourceSummary(self._frames, self._interlaced, self._damage, sha256, tuple(streams), checksums)
+        return SourceSummary(
+            num_frames=self._frames,
+            interlaced_frames=self._interlaced,
+            damage=self._damage,
+            sha256=sha256,
+            streams=tuple(streams),
+            last_frame=self._last,
+            checksums=checksums,
+        )
 
     def _refuse_damage(self) -> None:
         if self._job.settings.strict and self._damage.total:
