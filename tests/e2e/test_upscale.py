@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from outputs import check_copied, check_times, decoded_times
 from plain_reader import first_pictures, read_plain
-from videos import X264, encode, scene, tone
+from videos import X264, encode, ffmpeg, scene, tone
 
 import vsr
 from vsr.media.planes import fingerprint, planes_of
@@ -272,6 +272,35 @@ def test_alpha_is_kept(run: Any) -> None:
     [frame] = first_pictures(output, 1)
     alpha = planes_of(frame)[-1].astype(float) / video.layout.peak
     assert abs(alpha.mean() - 0.6) < 0.01
+
+
+def test_alpha_that_the_decoder_does_not_give_is_named(run: Any, clips: Clips, tmp_path: Path) -> None:
+    options = ("-c:v", "libvpx-vp9", "-auto-alt-ref", "0", "-deadline", "realtime", "-cpu-used", "8")
+    half = "format=rgba,colorchannelmixer=aa=0.6"
+    source = encode(tmp_path / "alpha.webm", scene(6), *options, pix_fmt="yuva420p", vf=half)
+    output, manifest = run(source, "mkv")
+    [named] = manifest["output"]["dropped"]
+    assert named.startswith("alpha channel: the decoder of vp9")
+    assert "alpha_mode" not in {key.lower() for key in read_plain(output).video.tags}
+    assert not probe_media(clips("vp9")).video.drops_alpha
+
+
+_CAPTION_SEI = bytes.fromhex("000001 06 04 0e b5 0031 47413934 03 41 ff fc 9420 ff 80".replace(" ", ""))
+"""An SEI message of H.264: registered data of ATSC (A/53 part 4) with one pair of caption bytes."""
+_DELIMITER, _DELIMITER_BYTES = b"\0\0\0\1\x09", 1  # an access unit delimiter and its one byte of payload
+
+
+@pytest.mark.parametrize("at_frame", [0, 17])
+def test_captions_inside_the_video_are_named(run: Any, tmp_path: Path, at_frame: int) -> None:
+    raw = encode(tmp_path / "plain.h264", scene(24), *X264[:-2], "-bf", "0", "-x264-params", "aud=1:slices=1:threads=1")
+    units = raw.read_bytes().split(_DELIMITER)[1:]
+    units[at_frame] = units[at_frame][:_DELIMITER_BYTES] + _CAPTION_SEI + units[at_frame][_DELIMITER_BYTES:]
+    raw.write_bytes(b"".join(_DELIMITER + unit for unit in units))
+    source = tmp_path / "captions.mp4"
+    ffmpeg("-r", "25", "-i", str(raw), "-c", "copy", str(source))
+    _, manifest = run(source)
+    [named] = manifest["output"]["dropped"]
+    assert named.startswith("closed captions (EIA-608/708)")
 
 
 def test_untagged_colour_is_tagged_as_assumed(run: Any) -> None:

@@ -120,6 +120,10 @@ def _video_rows(info: MediaInfo) -> list[tuple[str, str]]:
         light = f", MaxCLL/MaxFALL {video.content_light}" if video.content_light else ""
         rows.append(("HDR", f"{video.mastering.x265() if video.mastering else 'no mastering display'}{light}"))
     rows += [("HDR", f"{name}: cannot be kept") for name in video.dropped_hdr]
+    if video.has_captions:
+        rows.append(("captions", "closed captions (EIA-608/708) inside the video: cannot be kept"))
+    if video.drops_alpha:
+        rows.append(("alpha", f"the decoder of {video.codec} does not give it: cannot be kept"))
     if video.timecode:
         rows.append(("timecode", video.timecode))
     return rows

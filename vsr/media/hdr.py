@@ -1,4 +1,4 @@
-"""HDR10 static metadata and the display matrix: read from side data, written for encoders and muxers."""
+"""What frames carry beside their samples: HDR10 static metadata, the display matrix, captions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 
-__all__ = ["ContentLight", "DisplayTransform", "MasteringDisplay", "display_transform", "read_hdr"]
+__all__ = ["ContentLight", "DisplayTransform", "MasteringDisplay", "display_transform", "has_captions", "read_hdr"]
 
 _CHROMATICITY = 50000
 _LUMINANCE = 10000
@@ -126,3 +126,8 @@ def display_transform(frame: av.VideoFrame) -> DisplayTransform:
         rotation = -math.degrees(math.atan2(b / (math.hypot(b, d) or 1), a / (math.hypot(a, c) or 1)))
         return DisplayTransform(round(rotation, 3) + 0.0, mirrored)
     return DisplayTransform()
+
+
+def has_captions(frame: av.VideoFrame) -> bool:
+    """Whether ``frame`` carries closed captions (EIA-608 or EIA-708, as ATSC A/53 puts them into the video)."""
+    return any(item.type.name == "A53_CC" for item in _side_data(frame))

@@ -240,6 +240,8 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         mastering=None,
         content_light=None,
         dropped_hdr=(),
+        has_captions=False,
+        drops_alpha=False,
         time_base=time_base,
         average_rate=rate.limit_denominator(100_000),
         base_rate=None,

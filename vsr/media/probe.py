@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from vsr.errors import InputError
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.color import chroma_location, complete_color
-from vsr.media.hdr import ContentLight, DisplayTransform, MasteringDisplay, display_transform, read_hdr
+from vsr.media.hdr import ContentLight, DisplayTransform, MasteringDisplay, display_transform, has_captions, read_hdr
 from vsr.media.planes import frame_layout
 from vsr.media.safe_open import describe_streams, open_input
 
@@ -71,6 +71,10 @@ class VideoInfo:
     content_light: ContentLight | None
     dropped_hdr: tuple[str, ...]
     """Dynamic HDR metadata that cannot be kept."""
+    has_captions: bool
+    """Whether the first frames carry closed captions (EIA-608/708) inside the video."""
+    drops_alpha: bool
+    """Whether the stream has an alpha channel that the decoder does not give (VP8 and VP9 keep it apart)."""
     time_base: Fraction
     average_rate: Fraction | None
     """Frames over duration, from the header."""
@@ -239,6 +243,8 @@ def _video_info(
         mastering=mastering,
         content_light=light,
         dropped_hdr=dropped,
+        has_captions=any(has_captions(frame) for frame in frames),
+        drops_alpha=_is_tagged_alpha(stream) and not layout.has_alpha,
         time_base=stream.time_base or Fraction(1, 1000),
         average_rate=stream.average_rate,
         base_rate=stream.base_rate,
@@ -249,6 +255,10 @@ def _video_info(
         field_order=_FIELD_ORDERS.get(int(context.field_order), "unknown") if interlaced else "progressive",
         timecode=_timecode(container, stream, head),
     )
+
+
+def _is_tagged_alpha(stream: VideoStream) -> bool:
+    return any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
 
 
 def _end_from_header(container: InputContainer, stream: VideoStream) -> int | None:

@@ -29,7 +29,10 @@ __all__ = ["Assembled", "assemble", "image_folder", "partial_path", "video_tags"
 
 _WITH_DURATIONS = ("mov", "matroska", "gif", "apng")  # demuxers of containers in which each frame has its own
 _FINEST_CLOCK = 1 << 27  # a day still fits MP4's 64-bit durations many times over, and no reader chokes
-_STALE_TAGS = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "ENCODED", "TIMECODE", "VENDOR_ID", "ROTATE")
+_STALE_TAGS = (
+    *("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "ENCODED", "TIMECODE", "VENDOR_ID", "ROTATE"),
+    "ALPHA_MODE",
+)
 
 
 @dataclass(frozen=True)

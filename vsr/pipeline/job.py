@@ -323,6 +323,10 @@ def _lost(info: MediaInfo, codec: CodecSpec, span: Span) -> list[str]:
     """What besides streams the output cannot keep, in words."""
     video = info.video
     lost = [f"{name}: dynamic metadata does not survive new pictures" for name in video.dropped_hdr]
+    if video.has_captions:
+        lost.append("closed captions (EIA-608/708): they are part of the old pictures, not a stream that can be copied")
+    if video.drops_alpha:
+        lost.append(f"alpha channel: the decoder of {video.codec} does not give it")
     if span and info.num_chapters:
         lost.append("chapters: their times are those of the whole video")
     if span.start is not None and video.timecode:
