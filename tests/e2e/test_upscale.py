@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -393,6 +394,21 @@ def test_deinterlacing(run: Any, clips: Clips, mode: str, factor: int) -> None:
     combed, _ = _combed(run, output)
     assert combing < 0.8 * combed
     assert len({f.tobytes() for f in frames}) == len(frames)
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mkv"])
+def test_fields_stay_in_order_where_a_frame_is_missing_before_a_cut(run: Any, tmp_path: Path, extension: str) -> None:
+    """The last frame of the shot lasts until the next one begins, not as long as the gap before it."""
+    vf = "interlace=scan=tff:lowpass=off,select='not(eq(n,28))'"
+    flags = ("-flags", "+ildct+ilme", "-x264-params", "tff=1", "-g", "1", "-bf", "0", "-fps_mode", "passthrough")
+    source = encode(tmp_path / "gap.mp4", scene(120, cuts=(60,)), *X264, *flags, vf=vf, rate="50")
+    output, manifest = run(source, extension, deinterlace="field", cut_threshold=2.0)
+    assert [segment["start"] for segment in manifest["segments"]] == [0, 29]
+    times = decoded_times(source)
+    steps = [after - before for before, after in pairwise(times)]
+    assert steps[27:29] == [2 * steps[0], steps[0]]
+    wanted = [time + part * step / 2 for time, step in zip(times, [*steps, steps[-1]], strict=True) for part in (0, 1)]
+    check_times(wanted, output)
 
 
 def _combed(run: Any, output: Path) -> tuple[float, Path]:

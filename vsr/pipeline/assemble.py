@@ -111,8 +111,13 @@ def _segment_files(work: WorkFolder, ordered: Sequence[SegmentResult]) -> list[S
 
 
 def _times(ordered: Sequence[SegmentResult]) -> NDArray[np.int64]:
-    """Presentation times of all pictures, in order."""
-    return np.sort(np.concatenate([result.packets.pts for result in ordered]))
+    """Presentation times of all pictures, in order. Raises `VerificationError` where they do not rise."""
+    pts = np.concatenate([np.sort(result.packets.pts) for result in ordered])
+    late = np.flatnonzero(np.diff(pts) <= 0)
+    if len(late):
+        place = int(late[0])
+        raise VerificationError(f"picture {place + 1} would be shown at {pts[place + 1]}, after one at {pts[place]}")
+    return pts
 
 
 def _last_duration(pts: NDArray[np.int64], job: Job, source: SourceSummary) -> int:

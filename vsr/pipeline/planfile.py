@@ -30,6 +30,7 @@ def store_plan(work: WorkFolder, planned: PlannedSegment) -> str:
         "segment": dataclasses.asdict(planned.segment),
         "records": _rows(planned.records),
         "survey": _rows(planned.survey),
+        "next_pts": planned.next_pts,
     }
     try:
         work.make_copy()
@@ -51,4 +52,4 @@ def load_plan(work: WorkFolder, name: str) -> PlannedSegment:
     except (OSError, ValueError) as error:
         raise MachineError(f"cannot read {name} in {work}: {error}") from error
     records, survey = (tuple(FrameRecord(*row) for row in data[part]) for part in ("records", "survey"))
-    return PlannedSegment(Segment(**data["segment"]), records, survey)
+    return PlannedSegment(Segment(**data["segment"]), records, survey, data["next_pts"])

@@ -58,6 +58,8 @@ class PlannedSegment:
     """Consecutive frames to decode: the halo range plus the deinterlacer's context, within the shot."""
     survey: tuple[FrameRecord, ...] = ()
     """The shot's first frames, for restorers that want to know it."""
+    next_pts: int | None = None
+    """Time of the frame that follows ``records``, in this shot or the next; None at the end of the stream."""
 
     @property
     def core(self) -> tuple[FrameRecord, ...]:
@@ -160,6 +162,7 @@ class _Planner:
             segment,
             tuple(r for r in self._pending if low <= r.ordinal < high),
             tuple(r for r in self._head if r.ordinal < known),
+            next((r.pts for r in self._pending if r.ordinal >= high), None),
         )
 
     def _drop_unneeded(self, start: int) -> None:
@@ -175,10 +178,10 @@ def plan_segments(frames: Iterable[tuple[FrameRecord, av.VideoFrame]], rules: Pl
     detector_base = 0
     last: FrameRecord | None = None
     for record, frame in frames:
+        planner.add(record)
         if last is not None and record.geometry != last.geometry:
             yield from planner.end_shot(record.ordinal)
             detector, detector_base = CutDetector(rules.cut_threshold), record.ordinal
-        planner.add(record)
         for cut in detector.push(thumbnail(frame)):
             if cut > 0:
                 yield from planner.end_shot(detector_base + cut)

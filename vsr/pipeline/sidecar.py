@@ -162,6 +162,7 @@ def segment_key(job: Job, planned: PlannedSegment) -> str:
         "segment": canonical(planned.segment) | {"index": None},
         "survey": [[r.fingerprint, r.interlaced] for r in planned.survey],
         "frames": [[r.pts, r.fingerprint, r.interlaced] for r in planned.records],
+        "next": planned.next_pts if job.pictures_per_frame > 1 else None,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

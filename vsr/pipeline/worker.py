@@ -288,4 +288,6 @@ def _times(job: Job, planned: PlannedSegment, ordinal: int) -> list[int]:
         length = record.pts - planned.records[place - 1].pts
     else:
         length = record.duration or round(1 / (job.video.average_rate or 25) / job.video.time_base)
+    if place + 1 == len(planned.records) and planned.next_pts is not None:
+        length = min(length, planned.next_pts - record.pts)  # the next shot may begin sooner
     return [2 * record.pts, 2 * record.pts + max(1, length)]

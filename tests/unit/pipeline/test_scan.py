@@ -86,6 +86,8 @@ def _check_plan(plan: list[PlannedSegment], rules: PlanRules, wanted: range, bou
         assert segment.halo_stop == min(stop, segment.stop + rules.halo_frames)
         ordinals = [record.ordinal for record in planned.records]
         assert ordinals == list(range(max(first, segment.start - context), min(stop, segment.stop + context)))
+        following = ordinals[-1] + 1
+        assert planned.next_pts == (following * planned.records[-1].duration if following < count else None)
         heads = min(stop, first + rules.survey_frames)
         assert [record.ordinal for record in planned.survey] == list(range(first, heads))
         assert [record.ordinal for record in planned.core] == list(range(segment.start, segment.stop))

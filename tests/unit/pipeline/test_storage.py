@@ -21,7 +21,7 @@ from object_store import ObjectStore
 from vsr.errors import InputError, MachineError
 from vsr.media.decode import FrameRecord
 from vsr.pipeline.objects import find_object, join_url
-from vsr.pipeline.planfile import store_plan
+from vsr.pipeline.planfile import load_plan, store_plan
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.storage import WorkFolder, local_place, staged, staging_root
 from vsr.timeline import Segment
@@ -192,6 +192,14 @@ def test_a_removed_folder_stays_removed_while_somebody_writes(tmp_path: Path) ->
             with pytest.raises(MachineError, match="cannot write plan"):
                 writer.result(10)
     assert not work.path.exists()
+
+
+def test_a_plan_comes_back_as_it_was(tmp_path: Path) -> None:
+    work = WorkFolder(tmp_path / ".out.mp4.vsr-work")
+    work.make()
+    record = FrameRecord(*[0] * len(dataclasses.fields(FrameRecord)))
+    planned = PlannedSegment(Segment(0, 0, 1, 0, 1), (record,), (), next_pts=512)
+    assert load_plan(work, store_plan(work, planned)) == planned
 
 
 def test_joining() -> None:
