@@ -51,6 +51,15 @@ def test_pictures(pictures: Path, quick: dict[str, Any], name: str) -> None:
         _raise(vsr.upscale([source], output, settings=settings))
 
 
+def test_a_rate_beside_a_video(pictures: Path, clips: Clips, quick: dict[str, Any]) -> None:
+    """It is for the pictures; of the video it is said that it has no effect."""
+    settings = {"method": quick["method"], "fps": "24"}
+    outcomes = vsr.upscale([pictures, clips("plain")], f"{pictures.parent}/out/", settings=settings)
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    said = ["fps 24 means nothing" in str(outcome.manifest and outcome.manifest["assumptions"]) for outcome in outcomes]
+    assert said == [False, True]
+
+
 def test_fewer_pictures(pictures: Path, quick: dict[str, Any]) -> None:
     settings = {"method": quick["method"], "fps": "24"}
     output = f"{pictures.parent}/out/"

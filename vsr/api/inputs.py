@@ -20,13 +20,20 @@ _CONTAINER_OF_URL = {"mkv": "mkv", "webm": "mkv", "mov": "mov"}
 
 
 def pair_outputs(
-    inputs: Sequence[PathLike], output: PathLike, *, make_folder: bool, codec: str | None = None
+    inputs: Sequence[PathLike],
+    output: PathLike,
+    *,
+    make_folder: bool,
+    codec: str | None = None,
+    fps: str | None = None,
 ) -> list[tuple[PathLike, PathLike]]:
     """Every input with its output file, in a container that takes ``codec``.
 
-    ``make_folder`` makes the output folder where one is meant.
+    ``make_folder`` makes the output folder where one is meant. ``fps`` is refused where no input is pictures.
     """
     sources = expand_inputs([place_of(one) for one in inputs])
+    if fps is not None and not any(not is_url(one) and is_image_sequence(Path(one)) for one in sources):
+        raise UsageError(f"fps {fps} is for pictures; a video keeps its own times")
     several = len(sources) > 1 or names_several(inputs)
     into_folder = several or str(output).endswith(("/", "\\")) or is_folder(output)
     if not into_folder:

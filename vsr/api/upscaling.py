@@ -72,7 +72,7 @@ def upscale(
     """
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     resolved, options = load_settings(preset, settings or {})
-    pairs = pair_outputs(given, output, make_folder=True, codec=resolved.codec)
+    pairs = pair_outputs(given, output, make_folder=True, codec=resolved.codec, fps=resolved.fps)
     span = Span(position_of(start), position_of(end))
     base = Path(work_dir) if work_dir is not None else None
     shown = preview_places([target for _, target in pairs], preview)

@@ -221,8 +221,8 @@ def _dry_run(
     from vsr.cli.console import print_table
     from vsr.pipeline.settings import load_settings
 
-    codec = load_settings(preset, settings)[0].codec
-    pairs = api.pair_outputs(inputs, output, make_folder=False, codec=codec)
+    resolved = load_settings(preset, settings)[0]
+    pairs = api.pair_outputs(inputs, output, make_folder=False, codec=resolved.codec, fps=resolved.fps)
     leaves_finished = api.is_batch(inputs, output, pairs) and not overwrite
     for number, (source, target) in enumerate(pairs):
         job = api.plan(source, target, preset=preset, start=start, end=end, settings=settings)

@@ -262,13 +262,13 @@ def _shift(info: MediaInfo, container: str) -> Fraction:
 def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any, span: Span) -> Job:
     """Decide everything about restoring ``info.path`` into ``output``; raises `UsageError` for what cannot be."""
     video = info.video
-    if settings.fps is not None and not info.images:
-        raise UsageError(f"fps {settings.fps} is for pictures; a video keeps its own times")
     container = _container(output)
     codec = _codec(info, container, settings)
     is_sideways = video.display.is_sideways and codec.kind == "video"  # pictures have no place for a rotation
     width, height = output_size(video, settings, is_sideways=is_sideways)
     quality, speed, unused = _encoder_settings(codec, settings, width, height)
+    if settings.fps is not None and not info.images:
+        unused = (*unused, f"fps {settings.fps} means nothing to a video: it keeps its own times")
     layout = choose_layout(codec, video.layout, settings.pix_fmt)
     _check_chroma(codec, layout, width, height)
     color, assumptions = _output_color(video, codec, container, layout.family, layout.is_float)

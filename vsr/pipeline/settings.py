@@ -88,7 +88,7 @@ class Settings(BaseModel):
     stall_seconds: float = Field(600.0, gt=0)
     """A worker that makes no picture for so long is ended and its segment tried elsewhere."""
     fps: str | None = None
-    """Frame rate of an image sequence that does not tell its own; refused for videos."""
+    """Frame rate of an image sequence that does not tell its own; without effect on videos."""
 
     @field_validator("fps")
     @classmethod
