@@ -130,3 +130,34 @@ def test_a_lock_that_cannot_be_taken(clips: Clips, tmp_path: Path, quick: dict[s
         vsr.upscale(clips("plain"), tmp_path / "b.mp4", settings=quick)
     lock.rmdir()
     vsr.upscale(clips("plain"), tmp_path / "b.mp4", settings=quick)
+
+
+def test_tables_and_pages_do_not_replace_videos_or_pictures(call: Call, clips: Clips, tmp_path: Path) -> None:
+    victim, pictures = tmp_path / "victim.mp4", tmp_path / "pictures"
+    shutil.copy(clips("plain"), victim)
+    done = call("upscale", clips("plain"), "-o", tmp_path / "larger.mp4", *QUICK)
+    assert done.code == 0, done.err
+    assert call("frames", clips("plain"), "-o", pictures / "%06d.png", "--end", 3, "-q").code == 0
+    picture = pictures / "000002.png"
+    before = {path: path.read_bytes() for path in (victim, *pictures.iterdir())}
+    evaluate = ("evaluate", "--method", "bicubic", "--scale", 2, "-q", "--data")
+    cases: list[tuple[tuple[Any, ...], str]] = [
+        (("compare", "--blind", victim, clips("plain"), clips("plain")), "is named .html or .htm"),
+        (("compare", "--csv", victim, clips("plain"), clips("plain"), "-q"), "is named .csv"),
+        (("report", tmp_path / "larger.mp4", "-o", victim, "-q"), "is named .html or .htm"),
+        ((*evaluate, picture, "-o", picture), "is what is read"),
+        ((*evaluate, pictures, "-o", picture), "is what is read"),
+        ((*evaluate, picture, "--resume", victim), "holds no results"),
+        ((*evaluate, picture, "-o", pictures), "is a folder"),
+        (("still", pictures, "-o", picture, "--at", 1, "--overwrite", "-q"), "one of the input's pictures"),
+        (("still", pictures, "-o", pictures / "000004.png", "--at", 1, "-q"), "one of the input's pictures"),
+        (("still", victim, "-o", tmp_path / f"{'n' * 245}.png", "--at", 1, "-q"), "cannot be a name"),
+    ]
+    for arguments, message in cases:
+        done = call(*arguments)
+        assert done.code == 2, (arguments, done.err)
+        assert message in done.one_line(), arguments
+    assert {path: path.read_bytes() for path in (victim, *pictures.iterdir())} == before
+    table = tmp_path / f"{'n' * 240}.json"
+    assert call(*evaluate, picture, "-o", table, "--fresh").code == 0
+    assert table.is_file()

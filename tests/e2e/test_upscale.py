@@ -442,3 +442,10 @@ def test_strict_stops_at_damage(run: Any, tmp_path: Path, clip: str) -> None:
     work = tmp_path / ".out.mkv.vsr-work"  # finished segments are kept: without --strict the run goes on from there
     assert {path.suffix for path in work.iterdir()} <= {".bin", ".json", ""}
     run(clip, "mkv", strict=False, segment_frames=16)
+
+
+@pytest.mark.parametrize(("extension", "codec"), [("mov", "ffv1"), ("mkv", "ffv1"), ("mov", "prores"), ("mp4", None)])
+def test_a_single_frame_lasts_and_is_shown(run: Any, tmp_path: Path, extension: str, codec: str | None) -> None:
+    """A track of no length is none to its readers."""
+    output, _ = run(encode(tmp_path / "one.mp4", scene(1), *X264), extension, codec=codec)
+    assert len(first_pictures(output)) == 1

@@ -50,7 +50,7 @@ def compare(
         print(place)
         return
     if csv is not None:
-        check_place(csv, [first, second, *([reference] if reference is not None else [])])
+        check_place(csv, [first, second, *([reference] if reference is not None else [])], (".csv",))
     with step_counter(quiet=quiet or json_) as step:
         found = api.compare(
             first,

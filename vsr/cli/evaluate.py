@@ -63,10 +63,13 @@ def evaluate(
     """
     del debug
     style = _style({"json": json_, "csv": csv, "markdown": markdown}, output)
+    if output is not None:
+        _check_output(output, data)
     kept = None if fresh else _place_of_results(resume, output)
     from vsr import api
     from vsr.cli.counting import step_reporter
     from vsr.evaluation import render
+    from vsr.report.files import write_text
 
     with step_reporter(quiet=quiet) as report:
         evaluation = api.evaluate(
@@ -84,16 +87,14 @@ def evaluate(
     if output is None:
         print(text, end="", flush=True)
     else:
-        _write(output, text)
+        write_text(output, text)
     return 0
 
 
 def _style(flags: dict[TableFormat, bool], output: Path | None) -> TableFormat:
     """What the flags say, else the output's extension, else Markdown."""
-    from vsr.errors import MachineError, UsageError
+    from vsr.errors import UsageError
 
-    if output is not None and not output.absolute().parent.is_dir():
-        raise MachineError(f"{output}: there is no folder {output.parent}; make it first")
     chosen = [name for name, wanted in flags.items() if wanted]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
@@ -101,6 +102,13 @@ def _style(flags: dict[TableFormat, bool], output: Path | None) -> TableFormat:
         return chosen[0]
     by_suffix: dict[str, TableFormat] = {".json": "json", ".csv": "csv"}
     return by_suffix.get(output.suffix.lower(), "markdown") if output is not None else "markdown"
+
+
+def _check_output(output: Path, data: list[Path]) -> None:
+    """Before hours of work: it can be written, and is not what is measured."""
+    from vsr.report.files import check_place
+
+    check_place(output, [path for one in data for path in (one.iterdir() if one.is_dir() else [one])])
 
 
 def _settings(texts: list[str], precision: str | None) -> dict[str, Any]:
@@ -129,18 +137,3 @@ def _place_of_results(resume: Path | None, output: Path | None) -> Path | None:
     except OSError as error:
         print(f"{path}: {error.strerror}; a stopped run starts again (--resume names another place)", file=sys.stderr)
         return None
-
-
-def _write(output: Path, text: str) -> None:
-    """The whole file or none."""
-    import os
-
-    from vsr.errors import MachineError
-
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, output)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise MachineError(f"{output}: cannot be written ({error.strerror})") from error

@@ -16,7 +16,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from vsr.errors import MachineError
+from vsr.errors import MachineError, UsageError
 from vsr.evaluation.records import ItemScore, Scores
 
 __all__ = ["ResultStore", "code_digest", "result_key"]
@@ -77,14 +77,9 @@ class ResultStore:
     def _load(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            data = path.read_bytes()
-            if data and not data.endswith(b"\n"):  # cut short by a crash: what follows must not join it
-                os.write(self._file, b"\n")
+            data = path.read_bytes() if path.exists() else b""
         except OSError as error:
-            raise MachineError(
-                f"{path}: results cannot be kept there ({error.strerror}); name another place with --resume"
-            ) from error
+            raise _not_there(path, error) from error
         damaged = 0
         for line in data.splitlines():
             try:
@@ -93,8 +88,20 @@ class ResultStore:
                 self._known[entry["key"]] = ItemScore(entry["name"], entry["num_frames"], scores)
             except (ValueError, KeyError, TypeError, AttributeError):
                 damaged += bool(line.strip())
+        if damaged and not self._known:
+            raise UsageError(f"{path}: holds no results of evaluations; name another place with --resume")
         if damaged:
             _LOGGER.warning("%s: %d damaged lines left out; what they held is measured again", path, damaged)
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            if data and not data.endswith(b"\n"):  # cut short by a crash: what follows must not join it
+                os.write(self._file, b"\n")
+        except OSError as error:
+            raise _not_there(path, error) from error
+
+
+def _not_there(path: Path, error: OSError) -> MachineError:
+    return MachineError(f"{path}: results cannot be kept there ({error.strerror}); name another place with --resume")
 
 
 def _written(value: float | None) -> float | str | None:

@@ -67,6 +67,10 @@ def check_target(output: Path, overwrite: bool) -> None:
     names = [output.name, _map_name(output, _SUPPORT), _map_name(output, _CONFIDENCE), record_path(output).name]
     for name in names:
         place = output.with_name(name)
+        try:
+            place.exists()
+        except OSError as error:
+            raise UsageError(f"{name[:40]}…: cannot be a name ({error.strerror or error}); shorten it") from error
         if place.is_dir():
             raise UsageError(f"{place} is a folder; name a file")
         if place.exists() and not overwrite:

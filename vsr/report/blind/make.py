@@ -24,7 +24,7 @@ from vsr.media.reading import probe
 from vsr.report.comparison import Part, Wanted, measure
 from vsr.report.comparison.offsets import clock_offsets
 from vsr.report.encode import data_uri, encode_pictures
-from vsr.report.files import check_place, write_text
+from vsr.report.files import PAGE_SUFFIXES, check_place, write_text
 from vsr.report.frames_at import frames_at
 from vsr.report.render import render
 from vsr.timeline import format_seconds
@@ -68,7 +68,7 @@ def make_blind_page(
     if not 1 <= num_pairs <= 100:
         raise UsageError(f"a blind page shows 1 to 100 pairs, not {num_pairs}")
     paths = [first, second, *([reference] if reference is not None else [])]
-    check_place(target, paths)
+    check_place(target, paths, PAGE_SUFFIXES)
     infos = [probe(path, fps) for path in paths]
     groups = _spread(_common(infos, wanted or Wanted()), num_pairs)
     size, display = _size(infos), infos[0].video.display

@@ -21,7 +21,7 @@ from vsr.media.reading import probe
 from vsr.observation.degradation import degradation_at
 from vsr.pipeline.manifest import manifest_path
 from vsr.report.encode import Encoded, data_uri, encode_pictures, jpeg, thumbnail
-from vsr.report.files import check_place, write_text
+from vsr.report.files import PAGE_SUFFIXES, check_place, write_text
 from vsr.report.page.charts import Mark
 from vsr.report.page.curves import report_charts
 from vsr.report.page.facts import Facts, read_facts
@@ -89,7 +89,7 @@ def make_page(
     output is another file than it describes, `MachineError` where the page cannot be written.
     """
     wanted, place = options or PageOptions(), target or page_path(output)
-    check_place(place, [output, manifest_path(output), *([reference] if reference is not None else [])])
+    check_place(place, [output, manifest_path(output), *([reference] if reference is not None else [])], PAGE_SUFFIXES)
     tell = on_step or (lambda stage, frames: None)
     manifest = restored_manifest(output)
     found = find_input(output, manifest)
