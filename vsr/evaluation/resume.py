@@ -21,6 +21,7 @@ from vsr.evaluation.records import ItemScore, Scores
 
 __all__ = ["ResultStore", "code_digest", "result_key"]
 
+_BEGINNING = b'{"key"'  # of a file of results, even where its first line was cut short
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -88,7 +89,7 @@ class ResultStore:
                 self._known[entry["key"]] = ItemScore(entry["name"], entry["num_frames"], scores)
             except (ValueError, KeyError, TypeError, AttributeError):
                 damaged += bool(line.strip())
-        if damaged and not self._known:
+        if data and not data.startswith(_BEGINNING):
             raise UsageError(f"{path}: holds no results of evaluations; name another place with --resume")
         if damaged:
             _LOGGER.warning("%s: %d damaged lines left out; what they held is measured again", path, damaged)

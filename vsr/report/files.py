@@ -27,7 +27,7 @@ def check_place(path: Path, sources: Iterable[Path] = (), suffixes: Sequence[str
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; name a file")
     if suffixes and path.suffix.lower() not in suffixes:
-        raise UsageError(f"{path}: what is written there is named {' or '.join(suffixes)}")
+        raise UsageError(f"{path}: what is written is named {' or '.join(suffixes)}; name another file")
     if not folder.is_dir():
         raise MachineError(f"{path}: there is no folder {folder}; make it first")
     try:

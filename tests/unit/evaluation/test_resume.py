@@ -48,9 +48,30 @@ def test_a_line_cut_short_costs_only_itself(tmp_path: Path, kept: int, caplog: p
 )
 def test_foreign_lines_are_passed_over(tmp_path: Path, line: str) -> None:
     path = tmp_path / "results.jsonl"
-    path.write_text(f"{line}\n\n\xff\n", encoding="latin-1")
     with ResultStore(path) as store:
-        assert store.get("1") is None
+        store.put("2", SECOND)
+    with path.open("a", encoding="latin-1") as file:
+        file.write(f"{line}\n\n\xff\n")
+    with ResultStore(path) as store:
+        assert (store.get("1"), store.get("2")) == (None, SECOND)
+        store.put("1", FIRST)
+    with ResultStore(path) as store:
+        assert store.get("1") == FIRST
+
+
+@pytest.mark.parametrize("data", [b"[]\n", b"\x89PNG\r\n\x1a\n rest", b"name,value\n1,2\n", b"text"])
+def test_a_file_of_something_else_is_refused_and_not_touched(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(data)
+    with pytest.raises(vsr.UsageError, match="holds no results"):
+        ResultStore(path)
+    assert path.read_bytes() == data
+
+
+def test_a_first_line_cut_short_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(b'{"key": "1", "na')
+    with ResultStore(path) as store:
         store.put("1", FIRST)
     with ResultStore(path) as store:
         assert store.get("1") == FIRST
