@@ -22,6 +22,7 @@ def demo(
     from vsr.cli.console import fail, print_table
     from vsr.cli.progress import reporter
     from vsr.demo.run import run_demo
+    from vsr.errors import MachineError
 
     if not quiet:
         print("filming a small, noisy, compressed clip of photographs with a hand-held camera …", flush=True)
@@ -38,7 +39,7 @@ def demo(
     print_table(
         [("recorded", str(result.recorded)), ("restored", str(result.restored)), ("picture", str(result.picture))]
     )
-    if result.score.gain_db <= 0:
+    if method is None and result.score.gain_db <= 0:
         fail("the result does not beat bicubic; something is wrong with this installation")
-        return 1
+        return MachineError.exit_code
     return 0
