@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -161,3 +162,11 @@ def test_tables_and_pages_do_not_replace_videos_or_pictures(call: Call, clips: C
     table = tmp_path / f"{'n' * 240}.json"
     assert call(*evaluate, picture, "-o", table, "--fresh").code == 0
     assert table.is_file()
+
+
+def test_frames_name_what_they_drop(call: Call, clips: Clips, tmp_path: Path) -> None:
+    done = call("frames", clips("rotated"), "-o", tmp_path / "f" / "%06d.png", "--end", 1, "-q")
+    assert done.code == 0, done.err
+    assert "dropped   rotation: pictures have no place for it" in done.out.splitlines()
+    record = json.loads((tmp_path / "f.vsr.json").read_text())
+    assert "rotation: pictures have no place for it" in record["output"]["dropped"]

@@ -46,5 +46,6 @@ def frames(
             ("pictures", str(made.output)),
             ("samples", manifest["method"]["says"]),
             *(("assumed", text) for text in manifest["assumptions"]),
+            *(("dropped", text) for text in manifest["output"]["dropped"]),
         ]
     )

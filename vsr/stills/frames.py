@@ -176,6 +176,7 @@ def _manifest(job: Job, records: list[FrameRecord], damage: Damage, checksums: M
             "path": str(job.output),
             "files": {path.name: file_digest(path) for path in output_files(job.output)},
             "encoder": describe_encoder(job),
+            "dropped": list(job.dropped),
         },
         "checksums": dict(checksums),
         "times": {"num_frames": len(records), "exact": True},

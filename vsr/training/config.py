@@ -27,7 +27,7 @@ class TrainingConfig(BaseModel):
     """Row of `NETWORKS`: ``vsr models list``."""
     scale: int = Field(ge=1, le=8)
     """Magnification to train for."""
-    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str | None = Field(None, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Of the weights: ``NAME-xS.safetensors``. None: the network's."""
     start_from: str | None = None
     """Weights to begin with, by name or file; parts that do not fit another scale begin anew."""

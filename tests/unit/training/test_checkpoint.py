@@ -73,6 +73,12 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
         read_record(tmp_path)
 
 
+def test_a_record_that_is_a_list_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("[1, 2]")
+    with pytest.raises(UsageError, match="is no record of a training run"):
+        read_record(tmp_path)
+
+
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     with locked(tmp_path / "new"), pytest.raises(WorkFolderBusy, match="another run"), locked(tmp_path / "new"):
         pass

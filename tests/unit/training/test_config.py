@@ -100,3 +100,8 @@ def test_rates() -> None:
     assert [rate_at(n, steps) for n in (0, 4, 5, 10)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
     constant = make_config({**LEAST, "schedule": "constant", "warmup_steps": 0}, "")
     assert rate_at(9_999, constant) == constant.learning_rate
+
+
+def test_a_name_too_long_for_a_file_is_refused_at_once() -> None:
+    with pytest.raises(UsageError, match="name"):
+        make_config({**LEAST, "name": "n" * 201}, "here")
