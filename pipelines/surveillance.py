@@ -4,7 +4,8 @@
     python pipelines/surveillance.py recordings/gate recordings/lobby -o clips/ --scale 3
     ray job submit -- python /opt/pipelines/surveillance.py /data/recordings -o /data/clips
 
-Every folder with videos is a camera; a folder of folders stands for all of them. Clips go to ``OUTPUT/CAMERA/``, as
+Every folder with videos is a camera; a folder of folders stands for all of them, and for itself if
+it holds videos as well. Clips go to ``OUTPUT/CAMERA/``, as
 lossless FFV1 with a manifest each. ``OUTPUT/outcomes.csv`` and ``outcomes.json`` have a row for every recording:
 digests before and after, method and evidence class, damage, or why it failed. The preset is `surveillance`, whose
 method invents nothing. Give the same command again for what is new. Exit codes are those of ``vsr upscale``.
@@ -25,6 +26,7 @@ from types import FrameType
 from typing import Any
 
 import vsr
+import vsr.api
 
 COLUMNS = (
     *("camera", "input", "input_sha256", "output", "output_sha256", "status", "num_frames", "damaged_places"),
@@ -53,11 +55,19 @@ def cameras(folders: Sequence[Path]) -> list[Path]:
         if not folder.is_dir():
             raise vsr.InputError(f"{folder}: is not a folder of recordings")
         inner = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-        for camera in inner or [folder.absolute()]:
+        own = [folder.absolute()] if not inner or _holds_videos(folder) else []
+        for camera in own + inner:
             if camera.name in found:
                 raise vsr.UsageError(f"{camera} and {found[camera.name]} have the same name; rename one of them")
             found[camera.name] = camera
     return list(found.values())
+
+
+def _holds_videos(folder: Path) -> bool:
+    try:
+        return bool(vsr.api.expand_inputs([folder]))
+    except vsr.InputError:
+        return False
 
 
 def row(camera: Path, outcome: vsr.Outcome) -> dict[str, Any]:
@@ -85,7 +95,10 @@ def row(camera: Path, outcome: vsr.Outcome) -> dict[str, Any]:
 def clear(camera: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Restore one camera's recordings; their lines of the table. What cannot be done at all is a line, too."""
     target = options.output / camera.name
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise vsr.MachineError(f"{target}: cannot be made ({error.strerror or error})") from error
     try:
         outcomes = vsr.upscale(
             [camera],

@@ -150,6 +150,8 @@ def test_tables_and_pages_do_not_replace_videos_or_pictures(call: Call, clips: C
         ((*evaluate, pictures, "-o", picture), "is what is read"),
         ((*evaluate, picture, "--resume", victim), "holds no results"),
         ((*evaluate, picture, "-o", pictures), "is a folder"),
+        (("report", tmp_path / "larger.mp4", "--max-mb", "inf", "-q"), "is no size"),
+        (("models", "convert", "lite", tmp_path / f"{'n' * 480}.safetensors", "--scale", 2), "cannot be a name"),
         (("still", pictures, "-o", picture, "--at", 1, "--overwrite", "-q"), "one of the input's pictures"),
         (("still", pictures, "-o", pictures / "000004.png", "--at", 1, "-q"), "one of the input's pictures"),
         (("still", victim, "-o", tmp_path / f"{'n' * 245}.png", "--at", 1, "-q"), "cannot be a name"),

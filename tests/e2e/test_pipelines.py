@@ -194,6 +194,18 @@ def test_the_preset_is_evidence_based(clips: Clips, tmp_path: Path) -> None:
     assert row["num_frames"] == 6
 
 
+def test_recordings_beside_a_folder_of_others_are_not_left_out(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
+    (tmp_path / "rec" / "old").mkdir(parents=True)
+    for place in (tmp_path / "rec" / "today.mp4", tmp_path / "rec" / "old" / "first.mp4"):
+        shutil.copy(clips("plain"), place)
+    done = recipe("surveillance", tmp_path / "rec", "-o", tmp_path / "clips")
+    assert done.code == 0, done.out + done.err
+    rows = list(csv.DictReader((tmp_path / "clips" / "outcomes.csv").open(encoding="utf-8", newline="")))
+    assert [(row["camera"], Path(row["input"]).name) for row in rows] == [("rec", "today.mp4"), ("old", "first.mp4")]
+    done = recipe("surveillance", tmp_path / "rec", "-o", tmp_path / "rec" / "today.mp4")
+    assert (done.code, "cannot be made" in done.err) == (5, True)
+
+
 def test_cameras_of_one_name_are_refused(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
     for place in ("east", "west"):
         (tmp_path / place / "gate").mkdir(parents=True)

@@ -276,4 +276,7 @@ def test_errors_are_one_line(call: Call, config: Callable[..., Path], pictures: 
     done = call("train", path, *data, "--out", tmp_path / "used", "--set", "batch=2", "-q")
     assert done.code == 2
     assert "belongs to a run with batch 4, now it is 2" in done.one_line()
+    done = call("train", path, *data, "--out", tmp_path / "mixed", "-q")
+    assert (done.code, "holds other things" in done.one_line()) == (2, True)
+    assert sorted(entry.name for entry in (tmp_path / "mixed").iterdir()) == ["a.mp4", "a.png"]
     assert not (tmp_path / "out-recipe").exists()

@@ -124,8 +124,7 @@ def plan(
     ``settings`` are keys of a preset (``scale``, ``method``, ``codec`` …; ``vsr presets --keys`` lists them) and go
     on top of ``preset``. Raises `UsageError` for what cannot be, `InputError` for what is no video.
     """
-    span = Span(position_of(start), position_of(end))
-    return Request(place_of(path), place_of(output), *load_settings(preset, settings or {}), span).plan()
+    return _request(path, output, preset, Span(position_of(start), position_of(end)), settings).plan()
 
 
 def is_batch(
@@ -147,8 +146,11 @@ def done_before(
     settings: Mapping[str, Any] | None = None,
 ) -> Outcome | None:
     """The outcome of an earlier run that made just this, as a batch would find it; None where it would be made."""
-    span = Span(position_of(start), position_of(end))
-    return is_done(Request(place_of(path), place_of(output), *load_settings(preset, settings or {}), span))
+    return is_done(_request(path, output, preset, Span(position_of(start), position_of(end)), settings))
+
+
+def _request(path: PathLike, output: PathLike, preset: str, span: Span, settings: Mapping[str, Any] | None) -> Request:
+    return Request(place_of(path), place_of(output), *load_settings(preset, settings or {}), span)
 
 
 def check_plan(job: Job, overwrite: bool, work_dir: PathLike | None = None) -> None:

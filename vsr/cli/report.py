@@ -29,6 +29,16 @@ def report(
 
     with step_counter(quiet=quiet) as step:
         place = api.make_report(
-            output, page, reference=reference, frames=frames, video=video, max_bytes=int(max_mb * 1e6), on_step=step
+            output, page, reference=reference, frames=frames, video=video, max_bytes=_bytes(max_mb), on_step=step
         )
     print(place)
+
+
+def _bytes(megabytes: float) -> int:
+    import math
+
+    from vsr.errors import UsageError
+
+    if not math.isfinite(megabytes):
+        raise UsageError(f"--max-mb {megabytes} is no size")
+    return int(megabytes * 1e6)

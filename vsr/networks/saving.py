@@ -33,7 +33,11 @@ def save_weights(
     """
     if path.suffix.lower() != ".safetensors":
         raise UsageError(f"{path}: weights are written as .safetensors; name the file so")
-    if path.exists() and not overwrite:
+    try:
+        is_taken = path.exists()
+    except OSError as error:
+        raise UsageError(f"{path.name[:40]}…: cannot be a name ({error.strerror or error}); shorten it") from error
+    if is_taken and not overwrite:
         raise UsageError(f"{path}: is there already; choose another name, or --force to write over it")
     metadata = {**(notes or {}), "format": "pt", "vsr.architecture": architecture}
     metadata["vsr.generative"] = "true" if is_generative else "false"

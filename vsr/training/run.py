@@ -54,6 +54,7 @@ def train_share(request: Request, rank: int = 0) -> Generator[Event]:
     """
     with ExitStack() as stack:
         if rank == 0:
+            read_record(request.out)  # a folder of something else is refused before a lock is put there
             stack.enter_context(locked(request.out))
         before = read_record(request.out) if rank == 0 or (request.out / "run.json").exists() else None
         setup = prepare(request.config, before)
