@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from types import FrameType
 
 import vsr
 
@@ -101,12 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return max((outcome.error.exit_code for outcome in failed if outcome.error is not None), default=0)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt  # `ray job stop` asks by SIGTERM
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `ray job stop` asks by SIGTERM
     try:
         code = main()
     except vsr.VsrError as error:

@@ -5,10 +5,10 @@
     ray job submit -- python /opt/pipelines/surveillance.py /data/recordings -o /data/clips
 
 Every folder with videos is a camera; a folder of folders stands for all of them, and for itself if
-it holds videos as well. Clips go to ``OUTPUT/CAMERA/``, as
-lossless FFV1 with a manifest each. ``OUTPUT/outcomes.csv`` and ``outcomes.json`` have a row for every recording:
-digests before and after, method and evidence class, damage, or why it failed. The preset is `surveillance`, whose
-method invents nothing. Give the same command again for what is new. Exit codes are those of ``vsr upscale``.
+it holds videos as well. Clips go to ``OUTPUT/CAMERA/``, as lossless FFV1 with a manifest each.
+``OUTPUT/outcomes.csv`` and ``outcomes.json`` have a row for every recording: digests before and after, method and
+evidence class, damage, or why it failed. The preset is `surveillance`, whose method invents nothing. Give the same
+command again for what is new. Exit codes are those of ``vsr upscale``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import vsr
@@ -100,14 +99,8 @@ def clear(camera: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     except OSError as error:
         raise vsr.MachineError(f"{target}: cannot be made ({error.strerror or error})") from error
     try:
-        outcomes = vsr.upscale(
-            [camera],
-            target,
-            preset="surveillance",
-            settings=options.settings,
-            workers=options.workers,
-            ray=options.ray,
-        )
+        cluster = {"workers": options.workers, "ray": options.ray}
+        outcomes = vsr.upscale([camera], target, preset="surveillance", settings=options.settings, **cluster)
     except vsr.InputError as error:
         outcomes = [vsr.Outcome(camera, target, None, error)]
     for outcome in outcomes:
@@ -140,12 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return max((one["exit_code"] for one in failed), default=0)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt  # `ray job stop` asks by SIGTERM
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `ray job stop` asks by SIGTERM
     try:
         code = main()
     except vsr.VsrError as error:
