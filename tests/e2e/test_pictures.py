@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from outputs import check_copied, check_times, decoded_times
@@ -65,6 +66,17 @@ def test_plain_pictures_need_a_rate(run: Any, tmp_path: Path, quick: dict[str, A
     vsr.upscale(output.parent / "%06d.png", tmp_path / "b.mp4", settings=given)
     times = decoded_times(tmp_path / "b.mp4")
     assert times == [n * Fraction(1001, 30000) for n in range(30)]
+
+
+@pytest.mark.parametrize("rate", [25, "25"])
+def test_single_pictures_of_a_camera_are_videos_too(tmp_path: Path, quick: dict[str, Any], rate: int | str) -> None:
+    """A JPEG file of more than the few bytes at which FFmpeg still knows it from a numbered sequence."""
+    picture = tmp_path / "0.jpg"
+    picture.write_bytes(cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8))[1])
+    vsr.upscale(picture, tmp_path / "single.mp4", settings=quick)
+    vsr.upscale(tmp_path / "%d.jpg", tmp_path / "one.mp4", settings=quick | {"fps": rate})
+    single, one = (first_pictures(tmp_path / name)[0] for name in ("single.mp4", "one.mp4"))
+    assert fingerprint(planes_of(single)) == fingerprint(planes_of(one))
 
 
 def test_a_missing_picture_is_named(run: Any, tmp_path: Path, quick: dict[str, Any]) -> None:

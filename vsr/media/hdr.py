@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import av
+from av.sidedata.sidedata import Type
 
 __all__ = ["ContentLight", "DisplayTransform", "MasteringDisplay", "display_transform", "has_captions", "read_hdr"]
 
@@ -77,6 +78,16 @@ class DisplayTransform:
     def is_sideways(self) -> bool:
         """Whether the picture's width is shown as its height."""
         return round(self.rotation / 90) % 2 == 1
+
+
+def _kind_without_a_name(kinds: type[Type], number: int) -> Type:
+    """For numbers of FFmpeg that PyAV has no name for: it would refuse the frame, with all its side data."""
+    kind = object.__new__(kinds)
+    kind.__dict__.update(_name_=f"FFMPEG_{number}", _value_=number)
+    return kind
+
+
+Type._missing_ = classmethod(_kind_without_a_name)  # type: ignore[assignment]  # PyAV 18 lacks EXIF, which cameras write
 
 
 def _side_data(frame: av.VideoFrame) -> list[Any]:

@@ -23,7 +23,7 @@ from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.color import complete_color
 from vsr.media.decode import Damage, FrameRecord
-from vsr.media.hdr import DisplayTransform
+from vsr.media.hdr import display_transform
 from vsr.media.planes import fingerprint, frame_layout, planes_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo, probe_streams
 from vsr.media.safe_open import open_input
@@ -236,7 +236,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         color=color,
         assumptions=assumptions,
         sample_aspect_ratio=timing.sample_aspect_ratio if timing else Fraction(1),
-        display=DisplayTransform(),
+        display=display_transform(frame),
         mastering=None,
         content_light=None,
         dropped_hdr=(),

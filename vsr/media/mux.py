@@ -244,7 +244,7 @@ def copy_streams(job: MuxJob, target: Path) -> None:
 
 def _source_options(job: MuxJob) -> dict[str, str]:
     """How ffmpeg opens the source: fenced in, its times shifted and cut as the job says."""
-    options = input_options() | {"itsoffset": _seconds(-job.shift)}
+    options = input_options(job.source) | {"itsoffset": _seconds(-job.shift)}
     if job.trim is not None:
         start, stop = job.trim
         # ffmpeg compares -t plus -ss with times that are already shifted; _only_inside() cuts exactly

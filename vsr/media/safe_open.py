@@ -65,6 +65,7 @@ _FOLLOWS_REFERENCES = frozenset(
         "mxg",
     ]
 )
+_JPEG_SUFFIXES, _JPEG_HEAD = (".jpg", ".jpeg"), b"\xff\xd8\xff"
 _REFUSED_PLAYLISTS = (
     (b"#EXTM3U", "an HLS playlist"),
     (b"ffconcat version", "a concat script"),
@@ -93,9 +94,22 @@ def file_url(path: Path) -> str:
     return f"file:{os.path.abspath(path)}"
 
 
-def input_options() -> dict[str, str]:
-    """Options that keep FFmpeg inside one local file."""
+def input_options(path: Path) -> dict[str, str]:
+    """Options with which the ffmpeg command opens ``path`` and nothing else; ``f`` where it must be told the format."""
+    demuxer = _demuxer(path)
+    return _fences() | ({} if demuxer is None else {"f": demuxer})
+
+
+def _fences() -> dict[str, str]:
     return {"protocol_whitelist": "file", "format_whitelist": _demuxer_whitelist()}
+
+
+def _demuxer(path: Path) -> str | None:
+    """The demuxer for ``path`` where FFmpeg finds another: it takes single JPEG files for numbered sequences."""
+    if path.suffix.lower() not in _JPEG_SUFFIXES:
+        return None
+    with path.open("rb") as file:
+        return "jpeg_pipe" if file.read(len(_JPEG_HEAD)) == _JPEG_HEAD else None
 
 
 def _check_readable(path: Path) -> None:
@@ -141,8 +155,8 @@ def open_input(path: Path, container_format: str | None = None) -> InputContaine
     try:
         return av.open(
             file_url(path),
-            format=container_format,
-            options=input_options(),
+            format=container_format or _demuxer(path),
+            options=_fences(),
             metadata_errors="replace",
         )
     except av.error.PermissionError as error:
@@ -153,7 +167,7 @@ def open_input(path: Path, container_format: str | None = None) -> InputContaine
 
 def describe_streams(path: Path) -> dict[int, str]:
     """What ffmpeg's log says of each stream of a file: the few facts that PyAV does not expose."""
-    options = [part for key, value in input_options().items() for part in (f"-{key}", value)]
+    options = [part for key, value in input_options(path).items() for part in (f"-{key}", value)]
     log = run_ffmpeg(["-v", "verbose", *options, "-i", file_url(path)]).stderr
     found = re.finditer(r"^ *Stream #0:(\d+)\b(.*)$", log, re.MULTILINE)
     return {int(line[1]): line[2] for line in found}

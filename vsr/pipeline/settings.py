@@ -87,7 +87,7 @@ class Settings(BaseModel):
     """How often a segment is tried, on other workers where there are others, before it is given up."""
     stall_seconds: float = Field(600.0, gt=0)
     """A worker that makes no picture for so long is ended and its segment tried elsewhere."""
-    fps: str | None = None
+    fps: str | None = Field(None, coerce_numbers_to_str=True)
     """Frame rate of an image sequence that does not tell its own; without effect on videos."""
 
     @field_validator("fps")

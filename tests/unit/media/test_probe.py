@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import struct
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from videos import X264, encode, ffmpeg, scene
 
 from vsr.frames import ColorSpec
 from vsr.media.color import chroma_location, complete_color, luma_weights
 from vsr.media.hdr import ContentLight, DisplayTransform
+from vsr.media.images import probe_images
 from vsr.media.layouts import LAYOUTS
 from vsr.media.probe import MediaInfo, probe_media
 from vsr.media.safe_open import describe_streams
@@ -65,6 +70,33 @@ def test_the_display_transform_is_read(
     found = probe_media(path).video.display
     assert found.mirrored == expected.mirrored
     assert (found.rotation - expected.rotation) % 360 == 0
+
+
+@pytest.mark.parametrize(
+    ("orientation", "expected"),
+    [(1, DisplayTransform()), (6, DisplayTransform(-90)), (5, DisplayTransform(-90, mirrored=True))],
+)
+def test_pictures_of_cameras_are_turned_as_they_say(
+    tmp_path: Path, orientation: int, expected: DisplayTransform
+) -> None:
+    """EXIF, which PyAV has no name for: in a sequence of pictures, a video of them, and a single one."""
+    for number in range(2):
+        (tmp_path / f"{number}.jpg").write_bytes(_camera_jpeg(orientation))
+    video, single = tmp_path / "v.mov", tmp_path / "v.jpg"
+    ffmpeg("-framerate", "25", "-i", str(tmp_path / "%d.jpg"), "-c", "copy", str(video))
+    assert probe_images(tmp_path / "%d.jpg", Fraction(25)).video.display == expected
+    shutil.copy(tmp_path / "0.jpg", single)
+    assert probe_media(video).video.display == expected
+    assert probe_media(single).video.display == expected
+
+
+def _camera_jpeg(orientation: int) -> bytes:
+    """A picture with EXIF that holds its orientation alone (tag 0x112 of EXIF 2.32)."""
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    jpeg = cv2.imencode(".jpg", noise)[1].tobytes()
+    tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x112, 3, 1, orientation, 0, 0)
+    exif = b"Exif\0\0" + tiff
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
 
 
 @pytest.mark.parametrize("place", ["left", "center", "topleft", "top", "bottomleft", "bottom"])
