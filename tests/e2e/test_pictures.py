@@ -68,6 +68,16 @@ def test_plain_pictures_need_a_rate(run: Any, tmp_path: Path, quick: dict[str, A
     assert times == [n * Fraction(1001, 30000) for n in range(30)]
 
 
+def test_a_rate_beside_known_times_is_said_to_mean_nothing(
+    run: Any, clips: Clips, tmp_path: Path, quick: dict[str, Any]
+) -> None:
+    output, _ = run("plain", "png", scale=1)
+    [done] = vsr.upscale(output.parent, tmp_path / "b.mp4", settings=quick | {"fps": "5", "pix_fmt": "yuv420p"})
+    assert done.manifest is not None
+    assert "fps 5 means nothing to pictures with timing.json, which tells their times" in done.manifest["assumptions"]
+    check_times(decoded_times(clips("plain")), tmp_path / "b.mp4")
+
+
 @pytest.mark.parametrize("rate", [25, "25"])
 def test_single_pictures_of_a_camera_are_videos_too(tmp_path: Path, quick: dict[str, Any], rate: int | str) -> None:
     """A JPEG file of more than the few bytes at which FFmpeg still knows it from a numbered sequence."""

@@ -225,6 +225,9 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
     color, assumptions = complete_color(timing.color if timing else tagged, layout, "png", frame.width, frame.height)
     streams_path = folder / STREAMS_FILE
     others = probe_streams(streams_path) if streams_path.exists() else ()
+    unused: tuple[str, ...] = ()
+    if timing is not None and fps is not None:
+        unused, fps = (f"fps {fps} means nothing to pictures with {TIMING_FILE}, which tells their times",), None
     rate = fps or Fraction(len(pts) - 1 or 1, max(1, pts[-1] - pts[0])) / time_base
     video = VideoInfo(
         index=-1,
@@ -234,7 +237,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         pix_fmt=frame.format.name,
         layout=layout,
         color=color,
-        assumptions=assumptions,
+        assumptions=(*assumptions, *unused),
         sample_aspect_ratio=timing.sample_aspect_ratio if timing else Fraction(1),
         display=display_transform(frame),
         mastering=None,
