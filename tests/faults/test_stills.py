@@ -105,6 +105,24 @@ def test_no_room_for_a_still(clips: Clips, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["out.png", "out.support.png", "out.png.vsr.json"])
+def test_what_comes_while_a_still_is_made_stays(tmp_path: Path, name: str) -> None:
+    path, output = encode(tmp_path / "one.mkv", scene(1, 64, 48), "-c:v", "ffv1"), tmp_path / "out.png"
+
+    def make(*, overwrite: bool) -> None:
+        def put(what: str, share: float | None) -> None:
+            (tmp_path / name).write_text("somebody's")
+
+        vsr.still(path, output, at=0, scale=2, psf_sigma_px=0.45, regularization=1, overwrite=overwrite, on_step=put)
+
+    with pytest.raises(vsr.UsageError, match=f"{name} has come to be while the still was made"):
+        make(overwrite=False)
+    assert (tmp_path / name).read_text() == "somebody's"
+    assert {entry.name for entry in tmp_path.iterdir()} == {"one.mkv", name}
+    make(overwrite=True)
+    assert all(check.passed for check in vsr.verify(output))
+
+
 def test_one_frame_is_sharpened_and_said_to_be_one(call: Any, tmp_path: Path) -> None:
     path = encode(tmp_path / "one.mkv", scene(1, 64, 48), "-c:v", "ffv1")
     done = call("still", path, "-o", tmp_path / "out.png", "--at", "0", "--scale", "2")

@@ -9,10 +9,11 @@ import shutil
 from pathlib import Path
 
 from vsr.errors import UsageError
+from vsr.media.images import STREAMS_FILE, TIMING_FILE
 from vsr.pipeline.sidecar import write_atomically
 from vsr.pipeline.storage import WorkFolder
 
-__all__ = ["is_output_of", "note_output", "publish", "remove"]
+__all__ = ["is_output_of", "note_output", "publish", "remove", "strange_in"]
 
 _OUTPUT_NOTE = "output.json"
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -44,7 +45,8 @@ def _identity(path: Path) -> dict[str, int]:
 def publish(partial: Path, place: Path, *, replace: bool) -> None:
     """Give the finished file or folder ``partial`` the name ``place``; what it replaces goes only then.
 
-    Raises `UsageError` where there is something and ``replace`` is false: it came while the work went on. `OSError`.
+    Raises `UsageError` where there is something and ``replace`` is false, or where a folder holds other things than
+    pictures: it came while the work went on. `OSError`.
     """
     try:
         if replace:
@@ -62,10 +64,23 @@ def publish(partial: Path, place: Path, *, replace: bool) -> None:
         ) from error
 
 
+def strange_in(folder: Path, suffix: str) -> list[str]:
+    """Names in ``folder`` that no sequence of ``suffix`` pictures brings with it."""
+    own = (TIMING_FILE, STREAMS_FILE)
+    return sorted(entry.name for entry in folder.iterdir() if entry.suffix != suffix and entry.name not in own)
+
+
 def _replace(partial: Path, place: Path) -> None:
-    if not place.is_dir():
-        os.replace(partial, place)
+    if not (place.is_dir() and partial.is_dir()):
+        os.replace(partial, place)  # a file fails over a folder
         return
+    suffix = next(entry.suffix for entry in partial.iterdir() if entry.name not in (TIMING_FILE, STREAMS_FILE))
+    strange = strange_in(place, suffix)
+    if strange:
+        raise UsageError(
+            f"{place} holds other things ({strange[0]}), which came while the run was at work; move them away; the "
+            "same command then goes on"
+        )
     old = place.with_name(f".{place.name}.vsr-old")
     remove(old)
     os.replace(place, old)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import MachineError, UsageError
-from vsr.media.images import STREAMS_FILE, TIMING_FILE, is_numbered
+from vsr.media.images import is_numbered
 from vsr.pipeline.assemble import assemble, image_folder, partial_path
 from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
@@ -20,7 +20,7 @@ from vsr.pipeline.lease import Lease
 from vsr.pipeline.manifest import manifest_path, write_manifest
 from vsr.pipeline.objects import find_object, join_url, split_url, upload
 from vsr.pipeline.progress import Meter, OnProgress
-from vsr.pipeline.publishing import is_output_of
+from vsr.pipeline.publishing import is_output_of, strange_in
 from vsr.pipeline.request import at_hand
 from vsr.pipeline.sidecar import SegmentResult
 from vsr.pipeline.source import SourceSummary
@@ -95,8 +95,7 @@ def _check_folder(job: Job, place: Path) -> None:
         raise UsageError(f"output folder {place} is a symbolic link; name {place.resolve()}, to which it leads")
     if not place.is_dir():
         return
-    own = (TIMING_FILE, STREAMS_FILE)
-    strange = sorted(e.name for e in place.iterdir() if e.suffix != job.output.suffix and e.name not in own)
+    strange = strange_in(place, job.output.suffix)
     if strange:
         raise UsageError(f"output folder {place} holds other things ({strange[0]}); name another folder")
 

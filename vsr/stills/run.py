@@ -49,7 +49,7 @@ def run_still(
     record = make_record(info, at, fps, options, made, dict(files.output))
     record["seconds"] = round(time.monotonic() - began, 3)
     seal(record)
-    write_all(output, files.files, record)
+    write_all(output, files.files, record, overwrite=overwrite)
     return Still(output, record)
 
 

@@ -24,6 +24,7 @@ from vsr.media.layouts import LAYOUTS
 from vsr.media.picture_text import PictureText, with_text
 from vsr.media.probe import MediaInfo
 from vsr.pipeline.provenance import picture_text
+from vsr.pipeline.publishing import publish
 from vsr.pipeline.seal import record_pieces
 from vsr.stills.make import Made
 
@@ -54,6 +55,12 @@ def _map_name(output: Path, what: str) -> str:
     return f"{output.stem}.{what}.png"
 
 
+def _places(output: Path) -> list[Path]:
+    """All files of a still."""
+    names = [output.name, _map_name(output, _SUPPORT), _map_name(output, _CONFIDENCE), record_path(output).name]
+    return [output.with_name(name) for name in names]
+
+
 def check_target(output: Path, overwrite: bool) -> None:
     """Refuse what cannot be written, before any work. Raises `UsageError` or `MachineError`."""
     if output.suffix.lower() not in _CODECS:
@@ -64,13 +71,11 @@ def check_target(output: Path, overwrite: bool) -> None:
         raise MachineError(f"output folder {output.parent} does not exist; make it first")
     if not os.access(output.parent, os.W_OK):
         raise MachineError(f"output folder {output.parent} is not writable")
-    names = [output.name, _map_name(output, _SUPPORT), _map_name(output, _CONFIDENCE), record_path(output).name]
-    for name in names:
-        place = output.with_name(name)
+    for place in _places(output):
         try:
             place.exists()
         except OSError as error:
-            raise UsageError(f"{name[:40]}…: cannot be a name ({error.strerror or error}); shorten it") from error
+            raise UsageError(f"{place.name[:40]}…: cannot be a name ({error.strerror or error}); shorten it") from error
         if place.is_dir():
             raise UsageError(f"{place} is a folder; name a file")
         if place.exists() and not overwrite:
@@ -148,10 +153,11 @@ def _digest(planes: tuple[NDArray[np.generic], ...]) -> str:
     return digest.hexdigest()
 
 
-def write_all(output: Path, files: Mapping[str, bytes], record: Mapping[str, Any]) -> None:
+def write_all(output: Path, files: Mapping[str, bytes], record: Mapping[str, Any], *, overwrite: bool) -> None:
     """Write ``files`` beside ``output`` and then the record; each gets its name once all are on the disk.
 
-    Raises `MachineError`; then no name holds anything new.
+    Raises `MachineError`, and `UsageError` where a name was taken while the still was made and ``overwrite`` is false;
+    then no name holds anything new.
     """
     contents = {**files, record_path(output).name: "".join(record_pieces(record)).encode()}
     temporary = {name: output.with_name(f".{uuid.uuid4().hex}.tmp") for name in contents}
@@ -161,8 +167,10 @@ def write_all(output: Path, files: Mapping[str, bytes], record: Mapping[str, Any
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+        if not overwrite:
+            _refuse_taken(output)
         for name, path in temporary.items():
-            os.replace(path, output.with_name(name))
+            _give_name(path, output.with_name(name), overwrite)
     except OSError as error:
         raise MachineError(
             f"cannot write {output}: {error.strerror or error}; free some space and run again"
@@ -170,3 +178,18 @@ def write_all(output: Path, files: Mapping[str, bytes], record: Mapping[str, Any
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)
+
+
+def _refuse_taken(output: Path) -> None:
+    for place in _places(output):
+        if place.exists():
+            raise UsageError(
+                f"{place} has come to be while the still was made; give --overwrite to replace it, or move it away"
+            )
+
+
+def _give_name(path: Path, place: Path, overwrite: bool) -> None:
+    if overwrite:
+        os.replace(path, place)
+    else:
+        publish(path, place, replace=False)  # never over what came a moment ago

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,20 @@ def test_what_came_meanwhile_stays(tmp_path: Path, kind: str) -> None:
     publish(partial, place, replace=True)
     assert _content(place) == "new"
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_not_even_replacing_takes_what_nobody_meant(tmp_path: Path) -> None:
+    """Other things that came into a folder of pictures, and a folder where a file was."""
+    place = tmp_path / "out"
+    place.mkdir()
+    (place / "notes.md").write_text("somebody's")
+    with pytest.raises(UsageError, match=r"holds other things \(notes\.md\), which came while"):
+        publish(_finished(tmp_path, "folder"), place, replace=True)
+    assert (place / "notes.md").read_text() == "somebody's"
+    shutil.rmtree(tmp_path / ".partial")
+    with pytest.raises(IsADirectoryError):
+        publish(_finished(tmp_path, "file"), place, replace=True)
+    assert (place / "notes.md").read_text() == "somebody's"
 
 
 def test_a_link_that_leads_nowhere_and_an_empty_folder_are_nothing(tmp_path: Path) -> None:
