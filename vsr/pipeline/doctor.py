@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
@@ -59,24 +60,38 @@ def examine() -> Report:
     except VsrError as error:
         report.problems.append(str(error))
     report.devices.append(f"cpu: {device_class('cpu')}, {os.cpu_count()} cores, {platform.system()}")
+    report.precision = _precisions("cpu")
     for index in range(torch.cuda.device_count()):
-        memory = torch.cuda.get_device_properties(index).total_memory / 2**30
-        report.devices.append(f"cuda:{index}: {device_class(f'cuda:{index}')}, {memory:.0f} GiB")
+        _examine_gpu(index, report)
     for name, spec in CODECS.items():
         report.codecs[name] = all(can_encode(encoder) for encoder in set(spec.encoders.values()))
         if not report.codecs[name]:
             report.problems.append(f"the {name} encoder is missing from this build of PyAV")
     report.weights = _shipped_weights()
     report.problems += [f"{name}: {text}" for name, text in report.weights.items() if text != _WHOLE]
-    for device in ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]:
-        report.precision |= _precisions(torch.device(device))
+    if not report.weights:
+        report.problems.append(f"{SHIPPED} holds none of the weights that ship; install vsr again")
     return report
 
 
+def _examine_gpu(index: int, report: Report) -> None:
+    """One that cannot be used (a broken driver, too old for this torch, its memory taken) is a problem."""
+    import torch
+
+    name = f"cuda:{index}"
+    try:
+        memory = torch.cuda.get_device_properties(index).total_memory / 2**30
+        report.devices.append(f"{name}: {device_class(name)}, {memory:.0f} GiB")
+        report.precision |= _precisions(name)
+    except RuntimeError as error:
+        report.problems.append(f"{name} cannot be used: {str(error).strip().splitlines()[0]}")
+
+
 def _shipped_weights() -> dict[str, str]:
-    """Whether each file of weights that ships holds what its digest says."""
+    """Whether each file of weights that ships, which the model cards beside them name, holds what its digest says."""
     found = {}
-    for path in sorted(SHIPPED.glob("*.safetensors")):
+    names = {path.stem for kind in ("*.safetensors", "*.md") for path in SHIPPED.glob(kind)}
+    for path in (SHIPPED / f"{name}.safetensors" for name in sorted(names)):
         try:
             network = load_network(path)
         except VsrError as error:
@@ -87,28 +102,36 @@ def _shipped_weights() -> dict[str, str]:
     return found
 
 
-def _precisions(device: Any) -> dict[str, str]:
-    """Speed of a 3×3 convolution of 64 channels in each precision, against float32."""
+def _precisions(device: str) -> dict[str, str]:
+    """Speed of each precision against float32. Raises `RuntimeError` where not even that runs."""
     import torch
 
     seconds: dict[str, float] = {}
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
-        layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(device, dtype).to(memory_format=torch.channels_last)
-        picture = torch.rand(1, 64, 128, 128).to(device, dtype, memory_format=torch.channels_last)
+        name = str(dtype).removeprefix("torch.")
         try:
-            with torch.inference_mode():
-                layer(picture)
-                began = time.perf_counter()
-                for _ in range(5):
-                    layer(picture)
-                if device.type == "cuda":
-                    torch.cuda.synchronize(device)
-                seconds[str(dtype).removeprefix("torch.")] = time.perf_counter() - began
-        except RuntimeError as error:
-            seconds[str(dtype).removeprefix("torch.")] = float("inf")
-            del error  # this precision does not run here: reported as such below
-    base = seconds["float32"]
+            seconds[name] = _seconds_of_convolution(torch.device(device), dtype)
+        except RuntimeError:
+            if dtype == torch.float32:
+                raise
+            seconds[name] = math.inf
     return {
-        f"{name} on {device}": "not supported" if spent == float("inf") else f"{base / spent:.1f}x float32"
+        f"{name} on {device}": "not supported" if spent == math.inf else f"{seconds['float32'] / spent:.1f}x float32"
         for name, spent in seconds.items()
     }
+
+
+def _seconds_of_convolution(device: Any, dtype: Any) -> float:
+    """Of five 3×3 convolutions of 64 channels. Raises `RuntimeError` where the device does not do that."""
+    import torch
+
+    layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(device, dtype).to(memory_format=torch.channels_last)
+    picture = torch.rand(1, 64, 128, 128).to(device, dtype, memory_format=torch.channels_last)
+    with torch.inference_mode():
+        layer(picture)
+        began = time.perf_counter()
+        for _ in range(5):
+            layer(picture)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - began

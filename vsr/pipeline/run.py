@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import MachineError, UsageError
+from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.images import is_numbered
 from vsr.pipeline.assemble import assemble, image_folder, partial_path
 from vsr.pipeline.chain import checksum_paths, write_checksums
@@ -37,6 +38,7 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
     ``work`` is the run's work folder: what a run left that was killed between its output and its manifest may be
     replaced.
     """
+    ffmpeg_version()  # without it the output cannot be put together, which is done last
     images = job.encoder.codec.kind == "images"
     if job.output_url is not None:
         if images:
