@@ -125,6 +125,19 @@ def test_an_output_folder_that_holds_only_previews(clips: Clips, tmp_path: Path,
     assert [output for _, output in pairs] == [tmp_path / f"{path.stem}.mp4" for path in inputs]
 
 
+@pytest.mark.parametrize("written", ["scan", "scan/%06d.dpx", "."])
+def test_pictures_become_a_video_where_its_codec_is_named(
+    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    vsr.export_frames(clips("plain"), tmp_path / "scan" / "%06d.dpx", end=2)
+    (tmp_path / "scan" / "timing.json").unlink()
+    monkeypatch.chdir(tmp_path / "scan" if written == "." else tmp_path)
+    expected = {None: "scan/%06d.dpx", "ffv1": "scan.mov", "av1": "scan.mp4"}
+    for codec, name in expected.items():
+        [(_, output)] = pair_outputs([written], f"{tmp_path}/out/", make_folder=False, codec=codec, fps="24")
+        assert output == tmp_path / "out" / name
+
+
 def test_a_dry_run_of_a_batch_half_done(
     call: Callable[..., Run], clips: Clips, tmp_path: Path, quick: dict[str, Any]
 ) -> None:
@@ -138,3 +151,17 @@ def test_a_dry_run_of_a_batch_half_done(
     assert one.code == 2, "a single file is no batch"
     other = call("upscale", clips("plain"), "-o", output, "--dry-run", *words, "--scale", "3")
     assert (other.code, "give --overwrite" in other.one_line()) == (2, True)
+
+
+def test_a_rate_for_pictures_leaves_videos_as_they_are(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    vsr.export_frames(clips("plain"), tmp_path / "scan" / "%06d.png", end=2)
+    (tmp_path / "scan" / "timing.json").unlink()
+    inputs = [clips("cfr"), tmp_path / "scan"]
+    first = vsr.upscale(inputs, tmp_path / "out", settings=quick)
+    assert [outcome.error is None for outcome in first] == [True, False]
+    for done in ([True, False], [True, True]):
+        outcomes = vsr.upscale(inputs, tmp_path / "out", settings={**quick, "fps": "24"})
+        assert [outcome.error for outcome in outcomes] == [None, None]
+        assert [outcome.was_done for outcome in outcomes] == done
+    slower = vsr.upscale(inputs, tmp_path / "out", settings={**quick, "fps": "12"})
+    assert [outcome.was_done for outcome in slower] == [True, False]

@@ -112,6 +112,29 @@ def test_prores_masters_of_a_single_reel(recipe: Recipe, reels: Path, tmp_path: 
     assert vsr.probe(tmp_path / "masters" / "plain.mov").video.width == vsr.probe(reels / "plain.mp4").video.width
 
 
+def test_scanned_pictures_become_masters(recipe: Recipe, reels: Path, tmp_path: Path) -> None:
+    """Folders of DPX beside a reel that is a video; a rate is asked for."""
+    for name in ("one", "two"):
+        vsr.export_frames(reels / "plain.mp4", tmp_path / name / "%03d.dpx", end=3)
+        (tmp_path / name / "timing.json").unlink()
+    arguments = [tmp_path / "one", tmp_path / "two" / "%03d.dpx", reels / "plain.mp4", "-o", tmp_path / "masters"]
+    done = recipe("film_archive", *arguments)
+    assert (done.code, done.out.count("give --fps")) == (2, 2)
+    for words in ("done in", "done before"):
+        done = recipe("film_archive", *arguments, "--fps", "24")
+        assert done.code == 0, done.out + done.err
+        assert done.out.count(words) == (2 if words == "done in" else 3)
+    for name in ("one", "two"):
+        master = read_plain(tmp_path / "masters" / f"{name}.mov")
+        assert (master.video.codec, len(master.video.payloads)) == ("ffv1", 3)
+        assert vsr.probe(tmp_path / "masters" / f"{name}.mov").video.average_rate == 24
+
+
+def test_no_folder_is_not_the_root(recipe: Recipe, reels: Path) -> None:
+    done = recipe("film_archive", reels, "-o", "")
+    assert (done.code, done.err.splitlines()[-1].endswith("error: -o names no folder")) == (2, True)
+
+
 def test_reels_from_a_store(recipe: Recipe, objects: ObjectStore, reels: Path, tmp_path: Path) -> None:
     bucket = objects.make_bucket(f"film-{uuid.uuid4().hex[:12]}")
     urls = [objects.put(bucket, f"scans/{name}.mp4", reels / f"{name}.mp4") for name in ("plain", "cfr")]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from vsr.api.arguments import PathLike, is_folder, is_plain_folder, place_of
@@ -12,6 +15,7 @@ from vsr.media.images import IMAGE_SUFFIXES, is_image_sequence, is_numbered
 from vsr.media.reading import probe as probe_source
 from vsr.media.suffixes import VIDEO_SUFFIXES
 from vsr.pipeline.objects import is_url, join_url, list_objects
+from vsr.timeline import parse_rate
 
 __all__ = ["expand_inputs", "names_several", "pair_outputs"]
 
@@ -40,8 +44,8 @@ def pair_outputs(
         return [(sources[0], place_of(output))]
     if make_folder and not is_url(output) and not is_folder(output):
         _make_folder(Path(output))
-    fit = _containers_for(codec)
-    targets = [_target(source, place_of(output), fit) for source in sources]
+    naming = _Naming(codec, None if fps is None else parse_rate(fps))
+    targets = [_target(source, place_of(output), naming) for source in sources]
     _refuse_collisions(sources, targets)
     return list(zip(sources, targets, strict=True))
 
@@ -102,11 +106,22 @@ def names_several(inputs: Sequence[PathLike]) -> bool:
     return len(inputs) > 1 or is_plain_folder(first) or Path(first).suffix.lower() == _LIST_SUFFIX
 
 
-def _containers_for(codec: str | None) -> tuple[str, ...]:
-    """Containers of video that take the codec."""
-    if codec is None or CODECS.get(codec) is None or CODECS[codec].kind != "video":
-        return ("mp4", "mov", "mkv")
-    return CODECS[codec].containers
+@dataclass(frozen=True)
+class _Naming:
+    """What names of outputs depend on besides their inputs."""
+
+    codec: str | None
+    fps: Fraction | None
+
+    @property
+    def is_video(self) -> bool:
+        """Whether a codec of videos is asked for by name, so that pictures become one."""
+        return self.codec is not None and self.codec in CODECS and CODECS[self.codec].kind == "video"
+
+    @property
+    def containers(self) -> tuple[str, ...]:
+        """Containers of video that take the codec."""
+        return CODECS[self.codec].containers if self.codec is not None and self.is_video else ("mp4", "mov", "mkv")
 
 
 def _make_folder(folder: Path) -> None:
@@ -120,32 +135,40 @@ def _make_folder(folder: Path) -> None:
         raise UsageError(f"cannot make output folder {folder}: {error.strerror}") from error
 
 
-def _target(place: PathLike, folder: PathLike, fit: Sequence[str]) -> PathLike:
-    """The output's name in ``folder``: the source's, in a container of ``fit`` that holds its times and streams."""
+def _target(place: PathLike, folder: PathLike, naming: _Naming) -> PathLike:
+    """The output's name in ``folder``: the source's, in a container that takes its codec, times and streams."""
+    fit = naming.containers
     if is_url(place):
         stem, dot, suffix = str(place).rpartition("/")[2].rpartition(".")
         liked = _CONTAINER_OF_URL.get(suffix.lower(), "mp4")
         name = f"{stem if dot else suffix}.{liked if liked in fit else fit[0]}"
         return join_url(str(folder), name) if is_url(folder) else Path(folder) / name
     source = Path(place)
-    if is_url(folder):
-        return join_url(str(folder), f"{source.stem}{_container_suffix(source, fit)}")
-    folder = Path(folder)
-    if is_image_sequence(source):
+    is_pictures = is_image_sequence(source)
+    if is_pictures and not naming.is_video and not is_url(folder):
         suffix = source.suffix or next(iter(_suffixes_in(source)), ".png")
-        name = source.parent.name if is_numbered(source) else source.name
-        return folder / name / f"%06d{suffix if suffix in ('.png', '.tif', '.tiff', '.dpx', '.exr') else '.png'}"
-    return folder / f"{source.stem}{_container_suffix(source, fit)}"
+        kept = suffix if suffix in (".png", ".tif", ".tiff", ".dpx", ".exr") else ".png"
+        return Path(folder) / _name_of_pictures(source) / f"%06d{kept}"
+    stem = _name_of_pictures(source) if is_pictures else source.stem
+    name = f"{stem}{_container_suffix(source, naming)}"
+    return join_url(str(folder), name) if is_url(folder) else Path(folder) / name
+
+
+def _name_of_pictures(source: Path) -> str:
+    """The folder's, also of a pattern in it and of a folder that is written as ``.``."""
+    folder = source.parent if is_numbered(source) else source
+    return Path(os.path.abspath(folder)).name
 
 
 def _suffixes_in(folder: Path) -> list[str]:
     return sorted({entry.suffix.lower() for entry in folder.iterdir()} & set(IMAGE_SUFFIXES))
 
 
-def _container_suffix(source: Path, fit: Sequence[str]) -> str:
+def _container_suffix(source: Path, naming: _Naming) -> str:
     """MKV for Matroska sources; MP4 or MOV, whose clocks are exact, for all others that these can hold."""
+    fit = naming.containers
     try:
-        info = probe_source(source)
+        info = probe_source(source, naming.fps)
     except VsrError:
         return f".{fit[0]}"  # the run itself says what is wrong with this file
     from vsr.media.containers import holds

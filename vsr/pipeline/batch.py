@@ -26,10 +26,9 @@ def is_done(request: Request) -> Outcome | None:
     try:
         manifest = _manifest_of(request)
         source, written = Path(request.source), datetime.fromisoformat(manifest["written"]).timestamp()
-        wanted = json.loads(
-            json.dumps([request.settings.model_dump(), canonical(request.options), canonical(request.span)])
-        )
-        same = [manifest["settings"], manifest["method"]["options"], manifest["span"]] == wanted
+        wanted = json.loads(json.dumps([_settings(request), canonical(request.options), canonical(request.span)]))
+        settings = manifest["settings"] if _is_of_pictures(request) else manifest["settings"] | {"fps": None}
+        same = [settings, manifest["method"]["options"], manifest["span"]] == wanted
         same = same and _is_output_as_made(request.output, manifest["output"], written)
         if not is_url(request.source):
             same = same and manifest["input"]["path"] == str(source.absolute())
@@ -42,6 +41,16 @@ def is_done(request: Request) -> Outcome | None:
     except (VsrError, OSError, KeyError, ValueError, TypeError):
         return None  # nothing there, or nothing that can be relied on: the run itself says so
     return Outcome(request.source, request.output, manifest, was_done=True) if same else None
+
+
+def _settings(request: Request) -> dict[str, Any]:
+    """Those that count: a rate is for the pictures of a batch, and means nothing to its videos."""
+    settings = request.settings.model_dump()
+    return settings if _is_of_pictures(request) else settings | {"fps": None}
+
+
+def _is_of_pictures(request: Request) -> bool:
+    return not is_url(request.source) and is_image_sequence(Path(request.source))
 
 
 def _is_input_as_read(source: Path, recorded: Mapping[str, Any], written: float) -> bool:
