@@ -4,11 +4,11 @@
     python pipelines/surveillance.py recordings/gate recordings/lobby -o clips/ --scale 3
     ray job submit -- python /opt/pipelines/surveillance.py /data/recordings -o /data/clips
 
-Every folder with videos is a camera; a folder of folders stands for all of them, and for itself if
-it holds videos as well. Clips go to ``OUTPUT/CAMERA/``, as lossless FFV1 with a manifest each.
-``OUTPUT/outcomes.csv`` and ``outcomes.json`` have a row for every recording: digests before and after, method and
-evidence class, damage, or why it failed. The preset is `surveillance`, whose method invents nothing. Give the same
-command again for what is new. Exit codes are those of ``vsr upscale``.
+Every folder with videos is a camera; a folder of folders stands for all of them but OUTPUT, and for itself if it holds
+videos as well. Clips go to ``OUTPUT/CAMERA/``, as lossless FFV1 with a manifest each. ``outcomes.csv`` and ``.json`` in
+OUTPUT have a row for every recording: digests before and after, method and evidence class, damage, or why it failed;
+rows of earlier runs stay. The preset is `surveillance`, whose method invents nothing. Give the same command again for
+what is new. Exit codes are those of ``vsr upscale``.
 """
 
 from __future__ import annotations
@@ -36,52 +36,49 @@ COLUMNS = (
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folders", nargs="+", type=Path, help="folders of cameras")
-    parser.add_argument("-o", "--output", required=True, type=Path, help="folder for the clips and the table")
+    parser.add_argument("folders", nargs="+", help="folders of cameras")
+    parser.add_argument("-o", "--output", required=True, help="folder for the clips and the table")
     parser.add_argument("--scale", type=float, default=2.0)
     parser.add_argument("--ray", default="auto" if os.environ.get("RAY_ADDRESS") else None, metavar="auto|HOST:PORT")
     parser.add_argument("--workers", type=int, help="segments made at a time; by default all that there is room for")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of vsr")
     options = parser.parse_args(arguments)
+    options.output, *options.folders = (Path(os.path.abspath(one)) for one in (options.output, *options.folders))
     options.settings = {"scale": options.scale} | dict(text.partition("=")[::2] for text in options.set)
     return options
 
 
-def cameras(folders: Sequence[Path]) -> list[Path]:
-    """Folders of single cameras. Raises a `vsr.VsrError` for what is no folder, and for two of one name."""
+def cameras(folders: Sequence[Path], output: Path) -> list[Path]:
+    """Folders of single cameras. Raises a `vsr.VsrError` for what is none, for two of one name, and for the output."""
     found: dict[str, Path] = {}
     for folder in folders:
         if not folder.is_dir():
             raise vsr.InputError(f"{folder}: is not a folder of recordings")
-        inner = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-        own = [folder.absolute()] if not inner or _holds_videos(folder) else []
+        inner = sorted(e for e in folder.iterdir() if e.is_dir() and e != output and not e.name.startswith("."))
+        try:
+            own = [folder] if not inner or vsr.api.expand_inputs([folder]) else []
+        except vsr.InputError:
+            own = []
         for camera in own + inner:
+            if output in (camera, camera.parent):
+                raise vsr.UsageError(f"clips of {camera} would lie among recordings in {output}; name another folder")
             if camera.name in found:
                 raise vsr.UsageError(f"{camera} and {found[camera.name]} have the same name; rename one of them")
             found[camera.name] = camera
     return list(found.values())
 
 
-def _holds_videos(folder: Path) -> bool:
-    try:
-        return bool(vsr.api.expand_inputs([folder]))
-    except vsr.InputError:
-        return False
-
-
 def row(camera: Path, outcome: vsr.Outcome) -> dict[str, Any]:
     """One line of the table."""
     found: dict[str, Any] = dict.fromkeys(COLUMNS, "")
     found |= {"camera": camera.name, "input": str(outcome.input), "output": str(outcome.output), "exit_code": 0}
-    manifest = outcome.manifest
-    if manifest is None:
-        assert outcome.error is not None
+    if outcome.error is not None:
         return found | {"status": "failed", "error": str(outcome.error), "exit_code": outcome.error.exit_code}
-    damage = manifest["damage"]
-    [digest] = manifest["output"]["files"].values()
+    manifest: Any = outcome.manifest
+    damage, digests = manifest["damage"], list(manifest["output"]["files"].values())
     return found | {
         "input_sha256": manifest["input"]["sha256"],
-        "output_sha256": digest,
+        "output_sha256": digests[0] if len(digests) == 1 else "",  # those of pictures are in the manifest
         "status": "done before" if outcome.was_done else "done",
         "num_frames": manifest["times"]["num_frames"],
         "damaged_places": damage["decode_errors"] + damage["corrupt_frames"] + damage["read_errors"],
@@ -94,19 +91,25 @@ def row(camera: Path, outcome: vsr.Outcome) -> dict[str, Any]:
 def clear(camera: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Restore one camera's recordings; their lines of the table. What cannot be done at all is a line, too."""
     target = options.output / camera.name
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise vsr.MachineError(f"{target}: cannot be made ({error.strerror or error})") from error
+    target.mkdir(parents=True, exist_ok=True)
     try:
         cluster = {"workers": options.workers, "ray": options.ray}
         outcomes = vsr.upscale([camera], target, preset="surveillance", settings=options.settings, **cluster)
-    except vsr.InputError as error:
+    except (vsr.InputError, vsr.UsageError) as error:
         outcomes = [vsr.Outcome(camera, target, None, error)]
     for outcome in outcomes:
         state = f"FAILED: {outcome.error}" if outcome.error is not None else f"→ {outcome.output}"
         print(f"{camera.name}: {outcome.input} {state}", flush=True)
     return [row(camera, outcome) for outcome in outcomes]
+
+
+def earlier(folder: Path) -> dict[str, dict[str, Any]]:
+    """Rows of recordings that were done, by input, in the table that lies there; none if it is not ours."""
+    try:
+        rows = json.loads((folder / "outcomes.json").read_text(encoding="utf-8"))
+        return {one["input"]: {name: one[name] for name in COLUMNS} for one in rows if one["status"] != "failed"}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def write_table(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -125,9 +128,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """All cameras, one after the other; the exit code."""
     options = parse(arguments)
     rows: list[dict[str, Any]] = []
-    for camera in cameras(options.folders):
+    before = earlier(options.output)
+    for camera in cameras(options.folders, options.output):
         rows += clear(camera, options)
-        write_table(options.output, rows)
+        write_table(options.output, list((before | {one["input"]: one for one in rows}).values()))
     failed = [one for one in rows if one["exit_code"]]
     print(f"{len(rows) - len(failed)} of {len(rows)} recordings; see {options.output / 'outcomes.csv'}")
     return max((one["exit_code"] for one in failed), default=0)
@@ -137,9 +141,9 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `ray job stop` asks by SIGTERM
     try:
         code = main()
-    except vsr.VsrError as error:
+    except (vsr.VsrError, OSError) as error:
         print(f"surveillance: {error}", file=sys.stderr)
-        code = error.exit_code
+        code = getattr(error, "exit_code", vsr.MachineError.exit_code)
     except KeyboardInterrupt:
         print("surveillance: stopped; the same command goes on from there", file=sys.stderr)
         code = vsr.Interrupted.exit_code

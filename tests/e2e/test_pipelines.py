@@ -226,7 +226,66 @@ def test_recordings_beside_a_folder_of_others_are_not_left_out(recipe: Recipe, c
     rows = list(csv.DictReader((tmp_path / "clips" / "outcomes.csv").open(encoding="utf-8", newline="")))
     assert [(row["camera"], Path(row["input"]).name) for row in rows] == [("rec", "today.mp4"), ("old", "first.mp4")]
     done = recipe("surveillance", tmp_path / "rec", "-o", tmp_path / "rec" / "today.mp4")
-    assert (done.code, "cannot be made" in done.err) == (5, True)
+    assert (done.code, "Not a directory" in done.err, len(done.err.splitlines())) == (5, True, 1)
+
+
+def _record(clips: Clips, folder: Path, *names: str) -> Path:
+    folder.mkdir(parents=True)
+    for name in names:
+        shutil.copy(clips("plain"), folder / name)
+    return folder
+
+
+def _table(folder: Path) -> list[tuple[str, str, str]]:
+    """Camera, recording, status of each row."""
+    rows = json.loads((folder / "outcomes.json").read_text(encoding="utf-8"))
+    return [(row["camera"], Path(row["input"]).name, row["status"]) for row in rows]
+
+
+def test_clips_among_recordings(recipe: Recipe, clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of clips beside the cameras is none; clips are never put into a camera's folder, nor beside it."""
+    gate = _record(clips, tmp_path / "rec" / "gate", "a.mp4")
+    for status in ("done", "done before"):
+        done = recipe("surveillance", tmp_path / "rec", "-o", tmp_path / "rec" / "clips")
+        assert done.code == 0, done.out + done.err
+        assert _table(tmp_path / "rec" / "clips") == [("gate", "a.mp4", status)]
+    for folder, output in ((tmp_path / "rec", tmp_path / "rec"), (gate, tmp_path / "rec"), (gate, gate)):
+        done = recipe("surveillance", folder, "-o", output)
+        assert (done.code, "would lie among recordings" in done.err) == (2, True)
+    (gate / "here").mkdir()
+    monkeypatch.chdir(gate / "here")
+    done = recipe("surveillance", "..", "-o", tmp_path / "clips")
+    assert (tmp_path / "clips" / "gate" / "a.mov").exists(), done.out + done.err
+
+
+def test_a_camera_that_is_refused_stops_no_other(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
+    _record(clips, tmp_path / "rec" / "east", "a.mp4", "a.mov")
+    _record(clips, tmp_path / "rec" / "west", "a.mp4")
+    done = recipe("surveillance", tmp_path / "rec", "-o", tmp_path / "clips")
+    assert (done.code, done.err) == (2, "")
+    assert "would both become" in done.out
+    assert _table(tmp_path / "clips") == [("east", "east", "failed"), ("west", "a.mp4", "done")]
+
+
+def test_rows_of_earlier_runs_stay(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
+    """Of a camera that is not named this time, and of recordings whose clips are all that is left."""
+    gate, _ = (_record(clips, tmp_path / "rec" / name, "a.mp4") for name in ("gate", "yard"))
+    (gate / "torn.mp4").write_bytes(b"no video" * 100)
+    assert recipe("surveillance", tmp_path / "rec", "-o", tmp_path / "clips").code == 3
+    (gate / "a.mp4").rename(gate / "b.mp4")
+    (gate / "torn.mp4").unlink()
+    assert recipe("surveillance", gate, "-o", tmp_path / "clips").code == 0
+    expected = [("gate", "a.mp4", "done"), ("yard", "a.mp4", "done"), ("gate", "b.mp4", "done")]
+    assert _table(tmp_path / "clips") == expected
+
+
+def test_a_camera_of_pictures(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
+    vsr.export_frames(clips("plain"), tmp_path / "gate" / "%06d.png", end=2)
+    for codec, name in (("ffv1", "gate.mkv"), ("png", "%06d.png")):
+        done = recipe("surveillance", tmp_path / "gate", "-o", tmp_path / codec, "--set", f"codec={codec}")
+        assert done.code == 0, done.out + done.err
+        [row] = json.loads((tmp_path / codec / "outcomes.json").read_text(encoding="utf-8"))
+        assert (Path(row["output"]).name, row["num_frames"], bool(row["output_sha256"])) == (name, 2, codec == "ffv1")
 
 
 def test_cameras_of_one_name_are_refused(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
