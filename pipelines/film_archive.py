@@ -108,9 +108,9 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `ray job stop` asks by SIGTERM
     try:
         code = main()
-    except vsr.VsrError as error:
+    except (vsr.VsrError, OSError) as error:
         print(f"film_archive: {error}", file=sys.stderr)
-        code = error.exit_code
+        code = getattr(error, "exit_code", vsr.MachineError.exit_code)
     except KeyboardInterrupt:
         print("film_archive: stopped; the same command goes on from there", file=sys.stderr)
         code = vsr.Interrupted.exit_code

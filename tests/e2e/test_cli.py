@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from plain_reader import with_records
@@ -248,6 +250,20 @@ def test_probe_says_why_upscale_would_refuse(call: Callable[..., Run], tmp_path:
     done = call("probe", tmp_path / "missing.mp4")
     assert "no such file" in done.one_line()
     assert done.code == 3
+
+
+def test_a_folder_that_may_not_be_read(
+    call: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rights do not bind who runs tests as root, so the refusal is put in."""
+
+    def refuse(path: Path) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    done = call("probe", tmp_path)
+    assert done.code == 5
+    assert done.one_line().startswith(f"vsr: {tmp_path}: cannot be reached (Permission denied)")
 
 
 def test_presets_and_doctor(call: Callable[..., Run]) -> None:

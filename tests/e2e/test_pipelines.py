@@ -6,6 +6,7 @@ Most runs are those of the script's own main block in this process, which spares
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import runpy
@@ -162,6 +163,24 @@ def test_what_cannot_be_is_said_in_one_line(recipe: Recipe, name: str, tmp_path:
         assert message in done.out + done.err
         assert "Traceback" not in done.err
         assert len(done.err.strip().splitlines()) <= 1
+
+
+@pytest.mark.parametrize("name", ["film_archive", "surveillance"])
+def test_a_folder_that_may_not_be_read(
+    recipe: Recipe, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, iterdir = tmp_path / "locked", Path.iterdir
+    locked.mkdir()
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path == locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    done = recipe(name, locked, "-o", tmp_path / "out")
+    assert done.code == 5
+    assert done.err == f"{name}: [Errno 13] Permission denied: '{locked}'\n"
 
 
 def test_no_cluster(recipe: Recipe, reels: Path, tmp_path: Path) -> None:

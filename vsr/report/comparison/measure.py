@@ -57,7 +57,7 @@ def measure(
         ]
         alignment = Alignment[LumaFrame](streams, [part.offset for part in parts], within)
         times, ordinals = [], []
-        for number, group in enumerate(_groups(alignment, infos)):
+        for number, group in enumerate(_groups(alignment, parts)):
             if watch is not None:
                 watch(group)
             if number % wanted.every:
@@ -108,8 +108,9 @@ def _lumas(part: Part, code: LumaCode, damage: Damage, num_streams: int) -> Iter
     return read_luma(part.info, code, damage, threads=decoder_threads(num_streams), thumbnails=part.thumbnails)
 
 
-def _groups(alignment: Alignment[LumaFrame], infos: Sequence[MediaInfo]) -> Iterator[tuple[LumaFrame, ...]]:
+def _groups(alignment: Alignment[LumaFrame], parts: Sequence[Part]) -> Iterator[tuple[LumaFrame, ...]]:
     """All groups; refuses as soon as one video has ended without a single one, and changes of size."""
+    infos = [part.info for part in parts]
     sizes = [(info.video.height, info.video.width) for info in infos]
     for group in alignment:
         for info, frame, size in zip(infos, group, sizes, strict=True):
@@ -124,12 +125,14 @@ def _groups(alignment: Alignment[LumaFrame], infos: Sequence[MediaInfo]) -> Iter
         for info, count in zip(infos, alignment.counts, strict=True):
             if not count:
                 raise InputError(f"{info.path}: not a single frame could be decoded")
-        spans = ", ".join(f"{info.path.name} starts at {float(_start(info)):.3f} s" for info in infos)
+        spans = ", ".join(f"{part.info.path.name} starts at {_start_in_words(part)}" for part in parts)
         raise UsageError(f"no common times: {spans}; give --offset SECONDS (added to B), or --offset start")
 
 
-def _start(info: MediaInfo) -> Fraction:
-    return (info.video.start_pts or 0) * info.video.time_base
+def _start_in_words(part: Part) -> str:
+    start = (part.info.video.start_pts or 0) * part.info.video.time_base
+    moved = f" with {float(part.offset):+.3f} s added" if part.offset else ""
+    return f"{float(start + part.offset):.3f} s{moved}"
 
 
 def _check_coverage(alignment: Alignment[LumaFrame], infos: Sequence[MediaInfo]) -> None:
