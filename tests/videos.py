@@ -74,7 +74,7 @@ def encode(
 ) -> Path:
     """Encode ``pictures`` to ``path``. ``times`` is a setpts expression; ``inputs`` are further ffmpeg inputs."""
     _, height, width, _ = pictures.shape
-    filters = [part for part in (vf, f"setpts={times}" if times else "") if part]
+    filters = [part for part in (vf, f"settb=1/90000,setpts={times}" if times else "") if part]
     ffmpeg(
         *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", rate, "-i", "pipe:0"),
         *inputs,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +61,4 @@ def test_times_are_exact(clips: Clips, probed: Probed) -> None:
     times = [frame.seconds for frame in read_luma(info, common_luma([info]), Damage())]
     assert all(isinstance(time, Fraction) for time in times)
     assert times == read_plain(clips("vfr")).video.seconds
+    assert len({after - before for before, after in pairwise(times)}) > 5, "the clip's rate hardly varies"
