@@ -21,7 +21,9 @@ from store_runs import STORE_SETTINGS, leftovers, run_store_command, sidecars_in
 
 import vsr
 from vsr.distributed.work import VideoHost
+from vsr.pipeline import run as pipeline_run
 from vsr.pipeline.job import Job
+from vsr.pipeline.objects import write_object
 from vsr.pipeline.storage import WorkFolder
 from vsr.pipeline.worker import SegmentWorker
 
@@ -197,6 +199,29 @@ def test_a_folder_is_a_batch_and_a_second_run_does_nothing(
     assert [outcome.was_done for outcome in third] == [False, False]
     assert third[0].manifest is not None
     assert third[0].manifest["times"]["num_frames"] == 150
+
+
+def test_an_object_that_comes_meanwhile_stays(
+    objects: ObjectStore, bucket: str, reel: Path, expected: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what was done is kept: with ``overwrite`` there is nothing left to restore."""
+    target = f"s3://{bucket}/out/big.mp4"
+    assemble = pipeline_run.assemble
+
+    def meanwhile(*arguments: Any, **more: Any) -> Any:
+        write_object(target, b"somebody's own")
+        return assemble(*arguments, **more)
+
+    monkeypatch.setattr(pipeline_run, "assemble", meanwhile)
+    with pytest.raises(vsr.UsageError, match=f"{target} has come to be while the run was at work"):
+        vsr.upscale(reel, target, settings=STORE_SETTINGS)
+    assert objects.read(bucket, "out/big.mp4") == b"somebody's own"
+    monkeypatch.undo()
+    [outcome] = vsr.upscale(reel, target, settings=STORE_SETTINGS, overwrite=True)
+    assert outcome.manifest is not None
+    assert all(segment["reused"] for segment in outcome.manifest["segments"])
+    assert objects.read(bucket, "out/big.mp4") == expected
+    assert objects.names(bucket, "out/") == _made("out/big.mp4")
 
 
 def test_a_replaced_input_is_not_done(objects: ObjectStore, bucket: str, clips: Clips) -> None:

@@ -13,7 +13,7 @@ from vsr.media.images import STREAMS_FILE, TIMING_FILE
 from vsr.pipeline.sidecar import write_atomically
 from vsr.pipeline.storage import WorkFolder
 
-__all__ = ["is_output_of", "note_output", "publish", "remove", "strange_in"]
+__all__ = ["came_meanwhile", "is_output_of", "note_output", "publish", "remove", "strange_in"]
 
 _OUTPUT_NOTE = "output.json"
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -58,10 +58,15 @@ def publish(partial: Path, place: Path, *, replace: bool) -> None:
     except OSError as error:
         if replace or error.errno not in _TAKEN:
             raise
-        raise UsageError(
-            f"{place} has come to be while the run was at work; give --overwrite to replace it, or move it away; the "
-            "same command then goes on"
-        ) from error
+        raise came_meanwhile(place) from error
+
+
+def came_meanwhile(place: Path | str) -> UsageError:
+    """What to say where ``place``, a path or a URL, was free when the run began."""
+    return UsageError(
+        f"{place} has come to be while the run was at work; give --overwrite to replace it, or move it away; the "
+        "same command then goes on"
+    )
 
 
 def strange_in(folder: Path, suffix: str) -> list[str]:

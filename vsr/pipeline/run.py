@@ -21,7 +21,7 @@ from vsr.pipeline.lease import Lease
 from vsr.pipeline.manifest import manifest_path, write_manifest
 from vsr.pipeline.objects import find_object, join_url, split_url, upload
 from vsr.pipeline.progress import Meter, OnProgress
-from vsr.pipeline.publishing import is_output_of, strange_in
+from vsr.pipeline.publishing import came_meanwhile, is_output_of, strange_in
 from vsr.pipeline.request import at_hand
 from vsr.pipeline.sidecar import SegmentResult
 from vsr.pipeline.source import SourceSummary
@@ -169,6 +169,8 @@ class FileRun:
                 ) from error
         self._lease.check()
         if job.output_url is not None:
+            if not self._overwrite and find_object(job.output_url) is not None:
+                raise came_meanwhile(job.output_url)
             for local in (job.output, *checksum_paths(job.output), manifest_path(job.output)):
                 upload(local, join_url(split_url(job.output_url)[0], local.name))
                 local.unlink()
