@@ -1,10 +1,11 @@
 """Lite: a chain of plain 3×3 convolutions at the small size, trained in a richer form and folded before it is used.
 
-vsr's own. Post-upsampling, Y, 0…1, nearest-neighbour residual. What is run is 5×5 conv 1→32, twelve 3×3 convs 32→32, a
-sum with the first features, 3×3 conv 32→s², pixel shuffle: the layout of SESR (Bhardwaj et al., MLSys 2022). While it
-is trained each 3×3 conv is the sum of several branches (`vsr.networks.edge_blocks`, after ECBSR: Zhang, Zeng, Zhang,
-ACM MM 2021), which fold into one kernel. The scales differ in the last layer alone, so ×3 and ×4 can start from ×2.
-Numbers: 112,964 / 114,409 / 116,432; files may hold other widths and depths.
+vsr's own. Post-upsampling, Y, 0…1, nearest-neighbour residual. What is run is 5×5 conv 1→32, twelve 3×3 convs 32→32,
+1×1 conv 160→32 over the first features and those after every third conv (feature fusion, as in RDN: Zhang et al., CVPR
+2018), 3×3 conv 32→s², pixel shuffle. While it is trained each 3×3 conv is the sum of several branches (after ECBSR:
+Zhang, Zeng, Zhang, ACM MM 2021; `vsr.networks.edge_blocks`), which fold into one kernel. The scales differ in the last
+layer alone, so ×3 and ×4 can start from ×2. Numbers: 118,116 / 119,561 / 121,584; files may hold other widths and
+depths.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, pixel_shuffle
+from torch.nn.functional import conv2d, leaky_relu, pixel_shuffle
 
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import count, weights_dtype
@@ -23,6 +24,8 @@ from vsr.networks.footprint import INPUT
 __all__ = ["Lite", "LiteInTraining", "recognise_lite"]
 
 _WIDTH, _DEPTH = 32, 12
+_PLAIN = ("head", "fuse", "tail")  # what is trained as it is run
+_STAGE = 3  # convolutions from one of the features that are fused to the next
 _SLOPE = 0.1
 
 
@@ -35,15 +38,19 @@ class _Chain(Upscaler):
         self.context_px = INPUT.conv(5).conv(3, times=len(body) + 1).context_px
         self.head = nn.Conv2d(1, width, 5, padding=2)
         self.body = nn.ModuleList(body)
+        self.fuse = nn.Conv2d((1 + len(body) // _STAGE) * width, width, 1)
         self.tail = nn.Conv2d(width, scale * scale, 3, padding=1)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        first = leaky_relu(self.head(pictures.to(weights_dtype(self))), _SLOPE, inplace=True)
-        features = first
-        for conv in self.body:
+        features = leaky_relu(self.head(pictures.to(weights_dtype(self))), _SLOPE, inplace=True)
+        first, *others = self.fuse.weight.chunk(1 + len(self.body) // _STAGE, dim=1)
+        fused = conv2d(features, first, self.fuse.bias)
+        for number, conv in enumerate(self.body, 1):
             features = leaky_relu(conv(features), _SLOPE, inplace=True)
-        detail: Tensor = self.tail(features + first)
+            if number % _STAGE == 0:  # part by part: to put the features side by side takes longer than to fuse them
+                fused += conv2d(features, others[number // _STAGE - 1])
+        detail: Tensor = self.tail(fused)
         return pixel_shuffle(detail.to(pictures.dtype) + pictures, self.scale)
 
 
@@ -71,7 +78,7 @@ class LiteInTraining(_Chain):
 
     def folded(self) -> dict[str, Tensor]:
         """The state dict of `Lite` that computes the same, in float32."""
-        state = {f"{name}.{key}": value for name in ("head", "tail") for key, value in self._plain(name).items()}
+        state = {f"{name}.{key}": value for name in _PLAIN for key, value in self._plain(name).items()}
         for number, conv in enumerate(self.body):
             assert isinstance(conv, EdgeConv2d)
             kernel, bias = conv.folded()
@@ -81,7 +88,7 @@ class LiteInTraining(_Chain):
     def take_over(self, state: Mapping[str, Tensor]) -> None:
         """Become what a state dict of `Lite` computes; parts that are not in it stay as they are."""
         with torch.no_grad():
-            for name in ("head", "tail"):
+            for name in _PLAIN:
                 for key, value in self._plain(name).items():
                     if f"{name}.{key}" in state:
                         value.copy_(state[f"{name}.{key}"])
@@ -98,7 +105,9 @@ def recognise_lite(shapes: Shapes) -> Found | None:
     """Lite of any width and depth, folded."""
     width, depth = shapes["head.weight"][0], count(shapes, "body.", ".weight")
     scale = round(shapes["tail.weight"][0] ** 0.5)
-    if shapes["head.weight"][1:] != (1, 5, 5) or len(shapes) != 2 * depth + 4:
+    if shapes["head.weight"][1:] != (1, 5, 5) or len(shapes) != 2 * (depth + len(_PLAIN)):
+        return None
+    if shapes["fuse.weight"] != (width, (1 + depth // _STAGE) * width, 1, 1):
         return None
     if shapes["tail.weight"] != (scale * scale, width, 3, 3) or shapes["body.0.weight"] != (width, width, 3, 3):
         return None

@@ -153,12 +153,12 @@ NETWORKS: Mapping[str, NetworkSpec] = table_of(
         ),
         _row(
             "lite",
-            "vsr, 2026: twelve convolutions of 32, trained in a richer form",
+            "vsr, 2026: twelve convolutions of 32 and their fusion, trained in a richer form",
             "post-upsampling",
             scales=(2, 3, 4),
             colour="Y",
             build=Lite,
-            parameters=(112_964, 114_409, 116_432),
+            parameters=(118_116, 119_561, 121_584),
             recognise=recognise_lite,
         ),
         _row(

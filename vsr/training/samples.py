@@ -7,7 +7,7 @@ and patches are drawn from it, without a margin in which its border could be fel
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -100,28 +100,31 @@ class Patches:
     def _from_whole(self, step: int, index: int) -> tuple[Tensor, Tensor]:
         plan, generator = self.plan, _generator(self.plan.seed, step, index)
         number = choose(len(self._clips), generator)
-        small, true = self._small[number], self._clips[number][0]
-        patch, scale = plan.patch_px, plan.scale
-        y, x = (choose(side - patch + 1, generator) for side in small.shape[-2:])
-        turn = choose(8, generator) if plan.augment else 0
-        window = (slice(scale * y, scale * (y + patch)), slice(scale * x, scale * (x + patch)))
-        wanted = as_colour(true[window], plan.colour)
-        if plan.teacher_share:
-            wanted = torch.lerp(wanted, self._taught[number][(..., *window)].float(), plan.teacher_share)
-        return self._stretched(
-            _turned(small[..., y : y + patch, x : x + patch], turn), _turned(wanted, turn), generator
-        )
+
+        def wanted(window: tuple[slice, slice]) -> Tensor:
+            true = as_colour(self._clips[number][0][window], plan.colour)
+            if not plan.teacher_share:
+                return true
+            return torch.lerp(true, self._taught[number][(..., *window)].float(), plan.teacher_share)
+
+        return self._patch(self._small[number], wanted, generator)
 
     def _from_region(self, step: int, index: int) -> tuple[Tensor, Tensor]:
         """A patch of the region that this and neighbouring steps share."""
-        plan = self.plan
-        small, true = self._region(step // plan.reuse, index)
-        generator = _generator(plan.seed, 1, step, index)
-        patch, scale = plan.patch_px, plan.scale
+        small, true = self._region(step // self.plan.reuse, index)
+        generator = _generator(self.plan.seed, 1, step, index)
+        return self._patch(small, lambda window: true[(..., *window)], generator)
+
+    def _patch(
+        self, small: Tensor, wanted: Callable[[tuple[slice, slice]], Tensor], generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """A random patch of ``small``, and what is ``wanted`` where it lies at the large size; both turned alike."""
+        patch, scale = self.plan.patch_px, self.plan.scale
         y, x = (choose(side - patch + 1, generator) for side in small.shape[-2:])
-        turn = choose(8, generator) if plan.augment else 0
-        cut = true[..., scale * y : scale * (y + patch), scale * x : scale * (x + patch)]
-        return self._stretched(_turned(small[..., y : y + patch, x : x + patch], turn), _turned(cut, turn), generator)
+        turn = choose(8, generator) if self.plan.augment else 0
+        window = (slice(scale * y, scale * (y + patch)), slice(scale * x, scale * (x + patch)))
+        given = small[..., y : y + patch, x : x + patch]
+        return self._stretched(_turned(given, turn), _turned(wanted(window), turn), generator)
 
     def _stretched(self, small: Tensor, true: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Both with another contrast; unclipped, so that one stays what the other was made of."""
