@@ -1,7 +1,6 @@
 """Larger, clearer clips from surveillance cameras, and a table that says what each clip rests on.
 
     python pipelines/surveillance.py recordings/ -o clips/
-    python pipelines/surveillance.py recordings/gate recordings/lobby -o clips/ --scale 3
     ray job submit -- python /opt/pipelines/surveillance.py /data/recordings -o /data/clips
 
 Every folder with videos is a camera; a folder of folders stands for all of them but OUTPUT, and for itself if it holds
@@ -24,7 +23,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import vsr
 import vsr.api
 
 COLUMNS = (
@@ -103,13 +101,15 @@ def clear(camera: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     return [row(camera, outcome) for outcome in outcomes]
 
 
-def earlier(folder: Path) -> dict[str, dict[str, Any]]:
-    """Rows of recordings that were done, by input, in the table that lies there; none if it is not ours."""
+def earlier(folder: Path, named: set[str]) -> dict[str, dict[str, Any]]:
+    """Rows of the table that lies there, by input, but for what failed of cameras that are ``named`` now."""
+    table = folder / "outcomes.json"
     try:
-        rows = json.loads((folder / "outcomes.json").read_text(encoding="utf-8"))
-        return {one["input"]: {name: one[name] for name in COLUMNS} for one in rows if one["status"] != "failed"}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        rows = json.loads(table.read_text(encoding="utf-8")) if table.exists() else []
+        kept = [{name: one[name] for name in COLUMNS} for one in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise vsr.UsageError(f"{table} is no table of this pipeline; move it away") from error
+    return {one["input"]: one for one in kept if one["status"] != "failed" or one["camera"] not in named}
 
 
 def write_table(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -128,8 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """All cameras, one after the other; the exit code."""
     options = parse(arguments)
     rows: list[dict[str, Any]] = []
-    before = earlier(options.output)
-    for camera in cameras(options.folders, options.output):
+    found = cameras(options.folders, options.output)
+    before = earlier(options.output, {camera.name for camera in found})
+    for camera in found:
         rows += clear(camera, options)
         write_table(options.output, list((before | {one["input"]: one for one in rows}).values()))
     failed = [one for one in rows if one["exit_code"]]
@@ -140,11 +141,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `ray job stop` asks by SIGTERM
     try:
-        code = main()
+        sys.exit(main())
     except (vsr.VsrError, OSError) as error:
         print(f"surveillance: {error}", file=sys.stderr)
-        code = getattr(error, "exit_code", vsr.MachineError.exit_code)
+        sys.exit(getattr(error, "exit_code", vsr.MachineError.exit_code))
     except KeyboardInterrupt:
         print("surveillance: stopped; the same command goes on from there", file=sys.stderr)
-        code = vsr.Interrupted.exit_code
-    sys.exit(code)
+        sys.exit(vsr.Interrupted.exit_code)

@@ -287,15 +287,26 @@ def test_a_camera_that_is_refused_stops_no_other(recipe: Recipe, clips: Clips, t
 
 
 def test_rows_of_earlier_runs_stay(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
-    """Of a camera that is not named this time, and of recordings whose clips are all that is left."""
-    gate, _ = (_record(clips, tmp_path / "rec" / name, "a.mp4") for name in ("gate", "yard"))
-    (gate / "torn.mp4").write_bytes(b"no video" * 100)
+    """Of a camera that is not named this time, failures too, and of recordings whose clips are all that is left."""
+    gate, yard = (_record(clips, tmp_path / "rec" / name, "a.mp4") for name in ("gate", "yard"))
+    for folder in (gate, yard):
+        (folder / "torn.mp4").write_bytes(b"no video" * 100)
     assert recipe("surveillance", tmp_path / "rec", "-o", tmp_path / "clips").code == 3
     (gate / "a.mp4").rename(gate / "b.mp4")
     (gate / "torn.mp4").unlink()
     assert recipe("surveillance", gate, "-o", tmp_path / "clips").code == 0
-    expected = [("gate", "a.mp4", "done"), ("yard", "a.mp4", "done"), ("gate", "b.mp4", "done")]
-    assert _table(tmp_path / "clips") == expected
+    expected = [("gate", "a.mp4", "done"), ("yard", "a.mp4", "done"), ("yard", "torn.mp4", "failed")]
+    assert _table(tmp_path / "clips") == [*expected, ("gate", "b.mp4", "done")]
+
+
+def test_a_table_that_is_not_ours_is_not_replaced(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
+    _record(clips, tmp_path / "gate", "a.mp4")
+    table = tmp_path / "clips" / "outcomes.json"
+    table.parent.mkdir()
+    table.write_text("somebody's")
+    done = recipe("surveillance", tmp_path / "gate", "-o", table.parent)
+    assert (done.code, done.err) == (2, f"surveillance: {table} is no table of this pipeline; move it away\n")
+    assert [entry.name for entry in table.parent.iterdir()] == ["outcomes.json"]
 
 
 def test_a_camera_of_pictures(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:

@@ -108,8 +108,11 @@ def _demuxer(path: Path) -> str | None:
     """The demuxer for ``path`` where FFmpeg finds another: it takes single JPEG files for numbered sequences."""
     if path.suffix.lower() not in _JPEG_SUFFIXES:
         return None
-    with path.open("rb") as file:
-        return "jpeg_pipe" if file.read(len(_JPEG_HEAD)) == _JPEG_HEAD else None
+    try:
+        with path.open("rb") as file:
+            return "jpeg_pipe" if file.read(len(_JPEG_HEAD)) == _JPEG_HEAD else None
+    except OSError:  # it went away: FFmpeg is about to say so
+        return None
 
 
 def _check_readable(path: Path) -> None:
