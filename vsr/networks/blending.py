@@ -11,7 +11,7 @@ import torch
 from vsr.errors import ModelError, UsageError
 from vsr.networks.checkpoint import Checkpoint
 
-__all__ = ["Blend", "mix", "parse_blend"]
+__all__ = ["Blend", "mix", "parse_blend", "without_folders"]
 
 _BLEND = re.compile(r"(?P<first>.+?):(?P<second>.+)@(?P<share>[^@:/\\]+)")
 
@@ -41,6 +41,14 @@ def parse_blend(text: str) -> Blend | None:
     if not 0.0 <= share <= 1.0:
         raise UsageError(f"{text}: the share after @ must be a number from 0 to 1, got {match['share']}")
     return Blend(match["first"], match["second"], share)
+
+
+def without_folders(text: str) -> str:
+    """Weights by name, path or blend, without folders: ``runs/a.pth:b.pth@0.3`` → ``a.pth:b.pth@0.3``."""
+    blend = parse_blend(text)
+    if blend is None:
+        return Path(text).name
+    return str(replace(blend, first=Path(blend.first).name, second=Path(blend.second).name))
 
 
 def mix(first: Checkpoint, second: Checkpoint, share: float) -> Checkpoint:

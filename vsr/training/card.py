@@ -29,8 +29,8 @@ class CardFacts:
     """Pictures and shots in them."""
     num_left_out: int
     """Too small for a patch."""
-    teacher: str
-    """Whose pictures were learnt from beside the truth; "" for none."""
+    teachers: Sequence[str]
+    """Whose pictures were learnt from beside the truth."""
     start: str
     """What it began with; "" for random weights."""
     precision: str
@@ -45,13 +45,13 @@ class CardFacts:
 
 def _data(config: TrainingConfig, facts: CardFacts) -> str:
     sizes = ", ".join(f"{size:g}" for size in config.sizes)
-    (least, most), teacher = config.contrast, facts.teacher
+    (least, most), teachers = config.contrast, " and ".join(f"`{name}`" for name in facts.teachers)
     return (
         f"{', '.join(facts.data)}: {facts.num_clips:,} pictures and shots"
         + (f", counted at each of the sizes {sizes} that a patch fits in" if len(config.sizes) > 1 else "")
         + (f", {facts.num_left_out} more left out, too small for a patch." if facts.num_left_out else ".")
         + (f" Contrast of patches changed by {least:g} to {most:g}." if (least, most) != (1, 1) else "")
-        + (f" {config.teacher_share:.0%} of the truth replaced by what `{teacher}` made." if teacher else "")
+        + (f" {config.teacher_share:.0%} of the truth replaced by what {teachers} made." if teachers else "")
     )
 
 

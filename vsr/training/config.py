@@ -57,10 +57,15 @@ class TrainingConfig(BaseModel):
     """Side of the random window that is kept of a shot."""
     loss: str = "1*L1"
     """Sum of weighted losses: ``1*L1 + 0.001*TV``; see docs/training.md."""
-    teacher: str | None = None
-    """Weights whose pictures are learnt from beside the truth, by name or file; with degradations free of chance."""
+    teacher: tuple[str, ...] = ()
+    """Weights whose pictures are learnt from beside the truth, by name or file; with degradations free of chance.
+
+    Of several, the mean of what they make.
+    """
     teacher_share: float = Field(0.5, gt=0, le=1)
     """Share of the teacher's picture in what is to be learnt; the rest is the truth."""
+    teacher_self_ensemble: bool = True
+    """Average what a teacher makes over the eight symmetries, for eight times the work."""
     vgg: str | None = None
     """File with the weights of VGG-19 for the loss ``Content``; None: ``vgg19`` among the models."""
     steps: int = Field(10_000, ge=1, le=100_000_000)
@@ -158,7 +163,7 @@ def make_config(values: Mapping[str, Any], place: str) -> TrainingConfig:
     for key, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"{place}: {key} must be a finite number, got {value}")
-    listed = {key: [values[key]] for key in ("data", "validate_on") if isinstance(values.get(key), str)}
+    listed = {key: [values[key]] for key in ("data", "validate_on", "teacher") if isinstance(values.get(key), str)}
     try:
         return TrainingConfig.model_validate({**values, **listed})
     except ValidationError as error:

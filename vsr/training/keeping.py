@@ -10,6 +10,7 @@ from typing import Any
 
 from vsr.errors import MachineError
 from vsr.networks import NETWORKS, Network
+from vsr.networks.blending import without_folders
 from vsr.networks.saving import save_weights
 from vsr.training.card import CardFacts, write_card
 from vsr.training.checkpoint import write_whole
@@ -72,8 +73,8 @@ class Keeper:
             data=self.setup.sources.names,
             num_clips=len(self.setup.sources.clips),
             num_left_out=len(self.setup.sources.too_small),
-            teacher="" if config.teacher is None else Path(config.teacher).name,
-            start="" if self.setup.start is None else Path(self.setup.start.source).name,
+            teachers=[without_folders(one) for one in config.teacher],
+            start="" if self.setup.start is None else without_folders(self.setup.start.source),
             precision=self.setup.precision,
             workers=self.workers,
             seconds=seconds,
@@ -95,9 +96,9 @@ class Keeper:
         """Keys of the configuration, without the folders of this machine."""
         config = self.setup.config
         keys: dict[str, Any] = json.loads(config.model_dump_json(exclude={"data", "validate_on"}))
-        for key in ("start_from", "teacher"):
-            if keys[key] is not None:
-                keys[key] = Path(keys[key]).name
+        if config.start_from is not None:
+            keys["start_from"] = without_folders(config.start_from)
+        keys["teacher"] = [without_folders(one) for one in config.teacher]
         return keys
 
     def draw(self, log: Log, validation: Validation | None, network: Network) -> None:

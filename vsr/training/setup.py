@@ -108,14 +108,15 @@ def _check(config: TrainingConfig) -> None:
 
 
 def _teacher(config: TrainingConfig, chain: Chain, device: torch.device, half: torch.dtype | None) -> Teacher | None:
-    if config.teacher is None:
+    if not config.teacher:
         return None
     if chain.is_random or chain.num_frames > 1:
         raise UsageError(
             "teacher: its pictures are made once, so nothing in the degradations may be random or need several frames; "
             "leave it out, or use bicubic alone"
         )
-    return Teacher(config.teacher, config.scale, NETWORKS[config.network].colour, device, half)
+    colour, is_ensemble = NETWORKS[config.network].colour, config.teacher_self_ensemble
+    return Teacher(config.teacher, config.scale, colour, device, half, self_ensemble=is_ensemble)
 
 
 def _half(config: TrainingConfig, device: torch.device) -> torch.dtype | None:
@@ -137,7 +138,7 @@ def _plan(config: TrainingConfig, chain: Chain) -> Plan:
         augment=config.augment,
         contrast=config.contrast,
         seed=config.seed,
-        teacher_share=0.0 if config.teacher is None else config.teacher_share,
+        teacher_share=config.teacher_share if config.teacher else 0.0,
     )
 
 

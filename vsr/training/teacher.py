@@ -1,7 +1,8 @@
-"""A network whose pictures are learnt from beside the truth: distillation (Hinton, Vinyals, Dean, 2015).
+"""Networks whose pictures are learnt from beside the truth: distillation (Hinton, Vinyals, Dean, 2015).
 
 What a larger network makes of a small picture is nearer to what a small network can make of it than the truth is. It is
-made once, before the first step, averaged over the eight symmetries, and kept in the folder of the run.
+made once, before the first step, averaged over several networks and the eight symmetries, and kept in the folder of the
+run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vsr.errors import MachineError, ModelError
+from vsr.evaluation.base import PictureMethod
 from vsr.evaluation.networks import network_method
 from vsr.networks import Colour, load_network
 from vsr.networks.safetensors_files import read_safetensors, write_safetensors
@@ -28,34 +30,47 @@ _IN_A_FILE = 128  # pictures; so many are lost at most where a run is killed
 
 
 class Teacher:
-    """Weights by name, file or blend, for one scale."""
+    """One set of weights or several, each by name, file or blend, for one scale."""
 
     def __init__(
-        self, weights: str, scale: int, colour: Colour, device: torch.device, half: torch.dtype | None
+        self,
+        weights: Sequence[str],
+        scale: int,
+        colour: Colour,
+        device: torch.device,
+        half: torch.dtype | None,
+        *,
+        self_ensemble: bool = True,
     ) -> None:
         """``colour`` is that of the network that learns, ``half`` the type of arithmetic, None for float32.
 
         Raises `ModelError` for weights that cannot be loaded or whose pictures lack the colours.
         """
-        network = load_network(weights, scale)
-        if colour == "RGB" and network.colour == "Y":
-            raise ModelError(f"{weights}: makes luma alone and cannot teach a network for RGB")
-        precision = "float32" if half is None else "bfloat16"
-        self._method = network_method(weights, network, device, {"self_ensemble": True, "precision": precision})
+        settings = {"self_ensemble": self_ensemble, "precision": "float32" if half is None else "bfloat16"}
+        self._methods: list[PictureMethod] = []
         self._colour: Colour = colour
-        self.is_generative = network.is_generative
+        self.is_generative = False
+        for one in weights:
+            network = load_network(one, scale)
+            if colour == "RGB" and network.colour == "Y":
+                raise ModelError(f"{one}: makes luma alone and cannot teach a network for RGB")
+            self._methods.append(network_method(one, network, device, settings))
+            self.is_generative |= network.is_generative
 
     @property
     def digest(self) -> str:
         """Stands for weights and arithmetic."""
-        return self._method.digest
+        return " ".join(method.digest for method in self._methods)
 
     def picture(self, rgb: Tensor, chain: Chain) -> Tensor:
         """From ``(H, W, 3)`` uint8, made small by ``chain``: ``(C, H, W)`` float16 in 0…255, unclipped."""
-        small = degraded(rgb[None], chain, self._method.colour, torch.Generator())[0]
-        made = self._method.enlarge(small.double())
-        is_luma_wanted = self._colour == "Y" and self._method.colour == "RGB"
-        return (luma(made) if is_luma_wanted else made).half()
+        made = [self._made(method, rgb, chain) for method in self._methods]
+        return torch.stack(made).mean(0).half()
+
+    def _made(self, method: PictureMethod, rgb: Tensor, chain: Chain) -> Tensor:
+        small = degraded(rgb[None], chain, method.colour, torch.Generator())[0]
+        made = method.enlarge(small.double())
+        return luma(made) if self._colour == "Y" and method.colour == "RGB" else made
 
     def prepare(
         self, clips: Sequence[Tensor], chain: Chain, folder: Path, rank: int, world: int

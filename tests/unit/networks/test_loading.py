@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from vsr.errors import ModelError, UsageError
 from vsr.networks import NETWORKS, Network, available_scales, load_network
+from vsr.networks.blending import without_folders
 from vsr.networks.carn import CARN, carn_m
 from vsr.networks.edsr import EDSR, edsr_baseline
 from vsr.networks.fsrcnn import FSRCNN
@@ -298,6 +299,13 @@ def test_blend(share: float, tmp_path: Path) -> None:
         assert blend.digest == load_network(second if share else first).digest
     assert str(first) in blend.source
     assert str(second) in blend.source
+
+
+def test_names_without_folders(tmp_path: Path) -> None:
+    """For model cards, which say nothing of the machine; a file with a colon in its name is no blend."""
+    plain = _save(tmp_path / "a:b@0.5", {})
+    cases = {"lite": "lite", "/x/y/a.pth": "a.pth", "/x/a.pth:y/b.pth@0.3": "a.pth:b.pth@0.3", str(plain): "a:b@0.5"}
+    assert {given: without_folders(given) for given in cases} == cases
 
 
 def test_blend_is_generative_by_its_share(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_shipped_recipes_are_valid_and_described(path: Path) -> None:
 
 
 def test_the_recipes_are_those_that_are_promised() -> None:
-    assert set(list_recipes()) >= {"srcnn-x2", "lite-x2", "lite-x3", "lite-x4", "real-x2", "real-x4"}
+    assert set(list_recipes()) >= {"srcnn-x2", "lite-start-x2", "lite-x2", "lite-x3", "lite-x4", "real-x2", "real-x4"}
 
 
 def test_the_guide_has_every_key() -> None:

@@ -50,7 +50,7 @@ def test_it_takes_its_share_of_what_is_learnt_at_the_right_place(share: float) -
 @pytest.mark.parametrize(("kind", "colour"), [("Y", "Y"), ("RGB", "Y"), ("RGB", "RGB")])
 def test_its_pictures_are_the_mean_over_the_eight_symmetries(kind: Any, colour: Colour) -> None:
     clip, path = _clips()[0], small_network(kind, strength=0.2)
-    made = Teacher(str(path), 2, colour, CPU, None).picture(clip[0], CHAIN)
+    made = Teacher([str(path)], 2, colour, CPU, None).picture(clip[0], CHAIN)
     network = load_network(path, 2)
     small = degraded(clip, CHAIN, network.colour, torch.Generator())[0] / 255
     turned = []
@@ -71,11 +71,33 @@ def test_its_pictures_are_the_mean_over_the_eight_symmetries(kind: Any, colour: 
     assert (made - truth).abs().mean() < 0.5 * (made - truth.flip(-1)).abs().mean()
 
 
+def test_of_several_the_mean_is_learnt_from() -> None:
+    """Of different colours, each enlarged by itself; without the eight symmetries where that is asked for."""
+    clip, paths = _clips()[0], [str(small_network("Y", strength=0.2)), str(small_network("RGB", strength=0.2))]
+    chosen = {"scale": 2, "colour": "Y", "device": CPU, "half": None}
+    for self_ensemble in (True, False):
+        alone = [Teacher([path], **chosen, self_ensemble=self_ensemble) for path in paths]
+        both = Teacher(paths, **chosen, self_ensemble=self_ensemble)
+        made = [one.picture(clip[0], CHAIN).float() for one in alone]
+        assert float((made[0] - made[1]).abs().max()) > 1
+        assert float((both.picture(clip[0], CHAIN).float() - (made[0] + made[1]) / 2).abs().max()) < 0.26  # float16
+        assert len({both.digest, *(one.digest for one in alone)}) == 3
+
+
+def test_without_the_symmetries_it_is_what_the_network_makes() -> None:
+    clip, path = _clips()[0], small_network("Y", strength=0.2)
+    made = Teacher([str(path)], 2, "Y", CPU, None, self_ensemble=False).picture(clip[0], CHAIN)
+    small = degraded(clip, CHAIN, "Y", torch.Generator())
+    with torch.no_grad():
+        expected = 255 * load_network(path, 2).module(small / 255)[0]
+    assert float((made.float() - expected).abs().max()) < 0.13
+
+
 def test_what_it_made_is_kept_and_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two pictures a file, two workers; one is stopped in its second file and makes that one again."""
     monkeypatch.setattr("vsr.training.teacher._IN_A_FILE", 2)
     monkeypatch.setattr("vsr.training.teacher.wait_for_all", lambda world: None)
-    teacher, clips = Teacher(str(small_network("Y")), 2, "Y", CPU, None), 2 * _clips()[:2] + _clips()
+    teacher, clips = Teacher([str(small_network("Y"))], 2, "Y", CPU, None), 2 * _clips()[:2] + _clips()
     stopped = teacher.prepare(clips, CHAIN, tmp_path, 0, 2)
     assert [next(stopped) for _ in range(3)] == [(1, 4), (2, 4), (3, 4)]
     stopped.close()  # type: ignore[attr-defined]
@@ -87,14 +109,14 @@ def test_what_it_made_is_kept_and_not_made_again(tmp_path: Path, monkeypatch: py
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    teacher = Teacher(str(small_network("Y")), 2, "Y", CPU, None)
+    teacher = Teacher([str(small_network("Y"))], 2, "Y", CPU, None)
     with pytest.raises(MachineError, match="taught-0"):
         list(teacher.prepare(_clips()[:1], CHAIN, tmp_path / "nowhere", 0, 1))
 
 
 def test_refusals() -> None:
     with pytest.raises(ModelError, match="luma alone"):
-        Teacher(str(small_network("Y")), 2, "RGB", CPU, None)
+        Teacher([str(small_network("Y"))], 2, "RGB", CPU, None)
     noisy = {"network": "lite", "scale": 2, "teacher": "lite", "data": ["."]}
     config = make_config({**noisy, "degradations": ["bicubic", "gaussian-noise"]}, "here")
     with pytest.raises(UsageError, match="teacher: its pictures are made once"):
