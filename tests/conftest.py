@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from vsr.media.probe import MediaInfo, probe_media
 
 hypothesis.settings.register_profile("no-deadline", deadline=None)  # machines are busy; times tell nothing
 hypothesis.settings.load_profile("no-deadline")
+
+# A shell that runs the suite in the background has it ignore Ctrl-C, which the programs under test would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 QUICK: dict[str, Any] = {"method": "lanczos", "speed": "ultrafast", "encoder_threads": 2}
 """Settings for runs whose pictures do not matter."""
