@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
+import shutil
+import signal
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import Any
 import pytest
 from object_store import ObjectStore
 from program import Run, caller
+from recipes import Recipe, command_of
 from store_runs import STORE_SETTINGS
 from videos import X264, encode, scene
 
@@ -67,3 +72,36 @@ def expected(reel: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     target = tmp_path_factory.mktemp("expected") / "out.mp4"
     vsr.upscale(reel, target, settings=STORE_SETTINGS)
     return target.read_bytes()
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Recipe:
+    """``recipe("film_archive", …)`` runs the script and gives exit code and what it printed.
+
+    Its own main block, in this process, which spares starting torch.
+    """
+
+    def run(name: str, *arguments: object) -> Run:
+        command = command_of(name, *arguments)
+        monkeypatch.setattr(sys, "argv", command)
+        before = signal.getsignal(signal.SIGTERM)
+        capfd.readouterr()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                runpy.run_path(command[0], run_name="__main__")
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        caught = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Run(ended.value.code, caught.out, caught.err)
+
+    return run
+
+
+@pytest.fixture
+def reels(clips: Clips, tmp_path: Path) -> Path:
+    folder = tmp_path / "reels"
+    folder.mkdir()
+    for name in ("plain", "cfr"):
+        shutil.copy(clips(name), folder / f"{name}.mp4")
+    return folder

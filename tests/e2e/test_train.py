@@ -190,12 +190,13 @@ def test_fitting_to_a_video_alone(
 def test_learning_from_a_teacher(config: Callable[..., Path], pictures: Path, tmp_path: Path) -> None:
     """It changes what is learnt, is named on the card, and a generative one makes the pupil's weights generative."""
     kinds: dict[str, dict[str, Any]] = {
-        "alone": {}, "taught": {"teacher": "lite"}, "made up": {"teacher": str(small_network("RGB"))}
+        "alone": {}, "taught": {"teacher": "lite"}, "made up": {"teacher": ["lite", str(small_network("RGB"))]}
     }  # fmt: skip
     for name, changes in kinds.items():
         vsr.train(config(network="lite", steps=3, data_workers=0, **changes), tmp_path / name, data=pictures)
     cards = {name: (tmp_path / name / "lite-x2.md").read_text() for name in kinds}
     assert "50% of the truth replaced by what `lite` made" in cards["taught"]
+    assert f"what `lite` and `{small_network('RGB').name}` made" in cards["made up"]
     assert not any(torch.equal(_tensors(tmp_path / "alone")["tail.weight"], _tensors(tmp_path / name)["tail.weight"])
                    for name in ("taught", "made up"))  # fmt: skip
     generative = [load_network(tmp_path / name / "lite-x2.safetensors").is_generative for name in kinds]
