@@ -5,9 +5,8 @@
 
 Every folder with videos is a camera; a folder of folders stands for all of them but OUTPUT, and for itself if it holds
 videos as well. Clips go to ``OUTPUT/CAMERA/``, as lossless FFV1 with a manifest each. ``outcomes.csv`` and ``.json`` in
-OUTPUT have a row for every recording: digests before and after, method and evidence class, damage, or why it failed;
-rows of earlier runs stay. The preset is `surveillance`, whose method invents nothing. Give the same command again for
-what is new. Exit codes are those of ``vsr upscale``.
+OUTPUT have a row for every recording: digests, method and evidence class, damage, or why it failed; other runs' stay.
+The preset is `surveillance`, whose method invents nothing. The same command again does what is new. Exit codes: vsr's.
 """
 
 from __future__ import annotations
@@ -22,6 +21,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 import vsr.api
 
@@ -42,7 +43,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of vsr")
     options = parser.parse_args(arguments)
     options.output, *options.folders = (Path(os.path.abspath(one)) for one in (options.output, *options.folders))
-    options.settings = {"scale": options.scale} | dict(text.partition("=")[::2] for text in options.set)
+    settings = {"scale": options.scale} | dict(text.partition("=")[::2] for text in options.set)
+    options.wanted = {"settings": settings, "workers": options.workers, "ray": options.ray}
     return options
 
 
@@ -91,8 +93,7 @@ def clear(camera: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     target = options.output / camera.name
     target.mkdir(parents=True, exist_ok=True)
     try:
-        cluster = {"workers": options.workers, "ray": options.ray}
-        outcomes = vsr.upscale([camera], target, preset="surveillance", settings=options.settings, **cluster)
+        outcomes = vsr.upscale([camera], target, preset="surveillance", **options.wanted)
     except (vsr.InputError, vsr.UsageError) as error:
         outcomes = [vsr.Outcome(camera, target, None, error)]
     for outcome in outcomes:
@@ -112,27 +113,26 @@ def earlier(folder: Path, named: set[str]) -> dict[str, dict[str, Any]]:
     return {one["input"]: one for one in kept if one["status"] != "failed" or one["camera"] not in named}
 
 
-def write_table(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Both files, each replaced as a whole."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS)
+def write_table(folder: Path, rows: Sequence[dict[str, Any]], named: set[str]) -> None:
+    """Both files, each replaced as a whole; rows that other runs have put there meanwhile stay."""
+    writer = csv.DictWriter(text := io.StringIO(), COLUMNS)
     writer.writeheader()
-    writer.writerows(rows)
-    for name, content in (("outcomes.csv", text.getvalue()), ("outcomes.json", json.dumps(list(rows), indent=1))):
-        part = folder / f".{name}.tmp"
-        part.write_text(content, encoding="utf-8", newline="")
-        part.replace(folder / name)
+    with FileLock(folder / ".outcomes.lock"):
+        table = list((earlier(folder, named) | {one["input"]: one for one in rows}).values())
+        writer.writerows(table)
+        for name, content in (("outcomes.csv", text.getvalue()), ("outcomes.json", json.dumps(table, indent=1))):
+            (part := folder / f".{name}.tmp").write_text(content, encoding="utf-8", newline="")
+            part.replace(folder / name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """All cameras, one after the other; the exit code."""
     options = parse(arguments)
-    rows: list[dict[str, Any]] = []
-    found = cameras(options.folders, options.output)
-    before = earlier(options.output, {camera.name for camera in found})
+    rows, found = list[dict[str, Any]](), cameras(options.folders, options.output)
+    earlier(options.output, named := {camera.name for camera in found})  # what is no table is refused at once
     for camera in found:
         rows += clear(camera, options)
-        write_table(options.output, list((before | {one["input"]: one for one in rows}).values()))
+        write_table(options.output, rows, named)
     failed = [one for one in rows if one["exit_code"]]
     print(f"{len(rows) - len(failed)} of {len(rows)} recordings; see {options.output / 'outcomes.csv'}")
     return max((one["exit_code"] for one in failed), default=0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from program import Run
 from videos import ffmpeg
 
@@ -85,6 +86,47 @@ def made(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> Callable[[], bo
 
     assert not is_done()
     return is_done
+
+
+def test_pictures_replaced_while_they_were_worked_on(pictures: Path, quick: dict[str, Any]) -> None:
+    settings = {"method": quick["method"], "fps": "24"}
+
+    def replace_one(progress: vsr.Progress) -> None:
+        if progress.stage == "assembling":
+            shutil.copyfile(pictures / "0003.bmp", pictures / "0001.bmp")
+
+    vsr.upscale([pictures], f"{pictures.parent}/out/", settings=settings, on_progress=replace_one)
+    with pytest.raises(vsr.UsageError, match="exists; give --overwrite"):
+        _raise(vsr.upscale([pictures], f"{pictures.parent}/out/", settings=settings))
+
+
+def test_a_source_of_a_later_time_is_read(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    source = shutil.copyfile(clips("plain"), tmp_path / "in.mp4")
+
+    def is_done() -> bool:
+        [outcome] = vsr.upscale([source], f"{tmp_path}/out/", settings=quick)
+        return outcome.was_done
+
+    assert not is_done()
+    _turn_clock(10, source)
+    assert is_done(), "touched, not changed"
+    data = bytearray(source.read_bytes())
+    data[len(data) // 2] ^= 1
+    source.write_bytes(data)
+    _turn_clock(10, source)
+    assert not is_done()
+
+
+def test_what_a_killed_run_left_is_removed(made: Callable[[], bool], tmp_path: Path) -> None:
+    """Killed between its manifest and the end, it leaves all segments; not while another run has them."""
+    left = tmp_path / "out" / ".plain.mp4.vsr-work"
+    left.mkdir()
+    (left / "segment-0.mkv").write_bytes(b"segment")
+    with FileLock(left / "lock"):
+        assert made()
+        assert left.exists()
+    assert made()
+    assert not left.exists()
 
 
 def test_an_output_cut_short(made: Callable[[], bool], tmp_path: Path) -> None:

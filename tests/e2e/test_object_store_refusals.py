@@ -7,11 +7,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from object_store import ObjectStore
 from program import Run
 from store_runs import run_store_command, sidecars_in_store, store_command
+
+import vsr
 
 Clips = Callable[[str], Path]
 
@@ -49,6 +52,7 @@ def test_a_second_run_beside_the_first_is_refused(
         ("ftp://host/a.mp4", "s3://{bucket}/out.mp4", {}, 2, "ftp:// is no object store"),
         ("https://host/a.mp4", "s3://{bucket}/out.mp4", {}, 2, "https:// is no object store"),
         ("s3://{bucket}/plain.mp4", "s3://{bucket}/taken.mp4", {}, 2, "taken.mp4 exists; give --overwrite"),
+        ("s3://{bucket}/plain.mp4", "s3a://{bucket}/plain.mp4", {}, 2, "is the input; name another object"),
         ("s3://{bucket}/plain.mp4", "s3://{bucket}/%06d.png", {}, 2, "not to an object store"),
         (
             "s3://{bucket}/plain.mp4",
@@ -93,6 +97,15 @@ def test_what_cannot_be_is_said_in_one_line(
     assert message.format(bucket=bucket) in said
     assert len(said.strip().splitlines()) == 1
     assert objects.names(bucket) == before
+
+
+def test_overwriting_never_means_the_input(objects: ObjectStore, bucket: str, clips: Clips, quick: Any) -> None:
+    source = objects.put(bucket, "in/plain.mp4", clips("plain"))
+    with pytest.raises(vsr.UsageError, match="is the input; name another object"):
+        vsr.upscale(source, source, settings=quick, overwrite=True)
+    [outcome] = vsr.upscale([source], f"s3://{bucket}/in/", settings=quick, overwrite=True)
+    assert "is the input; name another object" in str(outcome.error)
+    assert objects.read(bucket, "in/plain.mp4") == clips("plain").read_bytes()
 
 
 def test_refused_credentials(objects: ObjectStore, bucket: str, clips: Clips, call: Callable[..., Run]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from plain_reader import first_pictures, with_records
 
 import vsr
+from vsr.pipeline.run import FileRun
 
 Clips = Callable[[str], Path]
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -28,6 +29,45 @@ def test_several_inputs_into_a_folder(clips: Clips, tmp_path: Path, quick: dict[
     assert [o.output.name for o in outcomes] == ["plain.mp4", "bad.mp4", "rich.mkv", "mpeg2.mp4"]
     found = {path.name for path in (tmp_path / "done").iterdir()}
     assert found == {"batch.json"} | with_records("plain.mp4", "rich.mkv", "mpeg2.mp4")
+
+
+def test_a_summary_that_cannot_be_written(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    (tmp_path / "done" / "batch.json").mkdir(parents=True)
+    told: list[vsr.Outcome] = []
+    with pytest.raises(vsr.MachineError, match=r"batch\.json: cannot be written"):
+        vsr.upscale([clips("plain")], f"{tmp_path}/done/", settings=quick, on_outcome=told.append)
+    assert [(outcome.error, Path(outcome.output).is_file()) for outcome in told] == [(None, True)]
+
+
+def test_an_error_is_not_lost_for_the_summary(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    def stop(progress: vsr.Progress) -> None:
+        (tmp_path / "done" / "batch.json").mkdir(exist_ok=True)
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        vsr.upscale([clips("plain")], f"{tmp_path}/done/", settings=quick, on_progress=stop)
+
+
+def test_a_run_that_never_began_leaves_the_work_of_another(clips: Clips, tmp_path: Path) -> None:
+    """Of a batch that is stopped, files that were looked at and not begun."""
+    job = vsr.plan(clips("plain"), tmp_path / "out.mp4", settings={"method": "lanczos"})
+    first, second = (FileRun(job, work_base=None, overwrite=False, on_progress=lambda progress: None) for _ in range(2))
+    first.open()
+    plan = first.work.path / "plan-0.json"
+    plan.write_text("{}")
+    second.abandon()
+    assert plan.exists()
+    with pytest.raises(vsr.WorkFolderBusy):
+        second.open()
+    second.abandon()
+    assert plan.exists()
+    first.abandon()
+    assert not first.work.path.exists()
+
+
+def test_work_in_a_store_beside_an_output_that_is_not(clips: Clips, tmp_path: Path) -> None:
+    with pytest.raises(vsr.UsageError, match="--work-dir s3://bucket/x: a folder is wanted"):
+        vsr.upscale(clips("plain"), tmp_path / "out.mp4", work_dir="s3://bucket/x")
 
 
 def test_a_folder_of_videos(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:

@@ -130,6 +130,22 @@ def test_rows_of_earlier_runs_stay(recipe: Recipe, clips: Clips, tmp_path: Path)
     assert _table(tmp_path / "clips") == [*expected, ("gate", "b.mp4", "done")]
 
 
+def test_two_runs_at_a_time_share_a_table(
+    recipe: Recipe, clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, yard = (_record(clips, tmp_path / "rec" / name, "a.mp4") for name in ("gate", "yard"))
+    upscale, target = vsr.upscale, tmp_path / "clips"
+
+    def meanwhile(*arguments: Any, **wanted: Any) -> list[vsr.Outcome]:
+        monkeypatch.setattr(vsr, "upscale", upscale)
+        assert recipe("surveillance", yard, "-o", target).code == 0
+        return upscale(*arguments, **wanted)
+
+    monkeypatch.setattr(vsr, "upscale", meanwhile)
+    assert recipe("surveillance", gate, "-o", target).code == 0
+    assert _table(target) == [("yard", "a.mp4", "done"), ("gate", "a.mp4", "done")]
+
+
 def test_a_table_that_is_not_ours_is_not_replaced(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
     _record(clips, tmp_path / "gate", "a.mp4")
     table = tmp_path / "clips" / "outcomes.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -10,16 +11,20 @@ from typing import Any
 from vsr.api.arguments import PathLike, is_folder, place_of, position_of
 from vsr.api.inputs import names_several, pair_outputs
 from vsr.distributed.choose import choose_executor
+from vsr.errors import UsageError, VsrError
 from vsr.pipeline.batch import is_done, write_batch
 from vsr.pipeline.executor import Executor
 from vsr.pipeline.job import Job, Span
+from vsr.pipeline.objects import is_url
 from vsr.pipeline.preview_places import preview_places
 from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.request import Outcome, Request
-from vsr.pipeline.run import check_output, work_folder
+from vsr.pipeline.run import check_output, clear_left, work_folder
 from vsr.pipeline.settings import load_settings
 
 __all__ = ["check_plan", "done_before", "is_batch", "plan", "upscale"]
+
+_log = logging.getLogger(__name__)
 
 
 def upscale(
@@ -74,7 +79,7 @@ def upscale(
     resolved, options = load_settings(preset, settings or {})
     pairs = pair_outputs(given, output, make_folder=True, codec=resolved.codec, fps=resolved.fps)
     span = Span(position_of(start), position_of(end))
-    base = Path(work_dir) if work_dir is not None else None
+    base = _work_base(work_dir)
     shown = preview_places([target for _, target in pairs], preview)
     requests = [
         Request(source, target, resolved, options, span, overwrite, base, place)
@@ -92,6 +97,7 @@ def upscale(
     for request in requests:
         done = is_done(request) if several and not overwrite else None
         if done is not None:
+            clear_left(request)
             settle(done)
         else:
             waiting.append(request)
@@ -99,10 +105,11 @@ def upscale(
         chosen = executor or choose_executor(resolved, workers, ray)
         try:
             chosen.run(waiting, on_progress or (lambda progress: None), settle)
-        finally:
+        except BaseException:
             if several:
-                write_batch(output, requests, settled)
-    elif several:
+                _try_batch(output, requests, settled)
+            raise
+    if several:
         write_batch(output, requests, settled)
     outcomes = [settled[source] for source, _ in pairs]
     if not several and outcomes[0].error is not None:
@@ -125,6 +132,22 @@ def plan(
     on top of ``preset``. Raises `UsageError` for what cannot be, `InputError` for what is no video.
     """
     return _request(path, output, preset, Span(position_of(start), position_of(end)), settings).plan()
+
+
+def _try_batch(output: PathLike, requests: Sequence[Request], settled: Mapping[PathLike, Outcome]) -> None:
+    """Where the run itself has failed, which is what the user must hear of."""
+    try:
+        write_batch(output, requests, settled)
+    except VsrError as error:
+        _log.warning("%s", error)
+
+
+def _work_base(work_dir: PathLike | None) -> Path | None:
+    if work_dir is None:
+        return None
+    if is_url(work_dir):
+        raise UsageError(f"--work-dir {work_dir}: a folder is wanted; work for outputs in a store is kept beside them")
+    return Path(work_dir)
 
 
 def is_batch(
@@ -155,4 +178,4 @@ def _request(path: PathLike, output: PathLike, preset: str, span: Span, settings
 
 def check_plan(job: Job, overwrite: bool, work_dir: PathLike | None = None) -> None:
     """Refuse what a run of ``job`` could not write; see `vsr.pipeline.run.check_output`."""
-    check_output(job, overwrite, work_folder(job, Path(work_dir) if work_dir is not None else None))
+    check_output(job, overwrite, work_folder(job, _work_base(work_dir)))

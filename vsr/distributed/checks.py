@@ -66,7 +66,8 @@ class ClusterChecks:
 
 def _folders(requests: Sequence[Request]) -> list[Path]:
     """Those that are written to and exist."""
-    folders = {r.work_base or Path(r.output).absolute().parent for r in requests if r.work_base or not is_url(r.output)}
+    places = (r.work_base or Path(r.output).parent for r in requests if r.work_base or not is_url(r.output))
+    folders = {place.absolute() for place in places}
     return sorted(folder for folder in folders if folder.is_dir())
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 from vsr.distributed.ray import cluster
+from vsr.distributed.room import check_room
 from vsr.errors import MachineError, UsageError, VsrError
 
 __all__ = ["run_together"]
@@ -33,12 +35,18 @@ class _Member:
             probe.bind((host, 0))
             return f"tcp://{host}:{probe.getsockname()[1]}"
 
-    def run(self, part: Part, rank: int, world: int, place: str) -> Iterator[Any]:
-        """What ``part`` yields as worker ``rank``, inside a process group."""
+    def run(self, part: Part, rank: int, world: int, place: str, folder: Path) -> Iterator[Any]:
+        """What ``part`` yields as worker ``rank``, inside a process group and in ``folder``."""
         from datetime import timedelta
 
         from torch import distributed
 
+        try:
+            os.chdir(folder)  # where relative paths begin
+        except OSError as error:
+            raise MachineError(
+                f"{socket.gethostname()} does not see {folder}, from where training was started ({error.strerror})"
+            ) from error
         if place.startswith("tcp://127."):
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
         timeout = timedelta(seconds=_JOIN_SECONDS)
@@ -53,7 +61,7 @@ def run_together(part: Part, workers: int, address: str | None, num_gpus: float 
     """What worker 0 of ``workers`` yields; all run at once and meet in torch's collective operations.
 
     ``address`` is that of a Ray cluster; None starts one on this machine. An error of any worker ends all: what it
-    raised is raised here, `MachineError` where a worker was lost.
+    raised is raised here, `MachineError` where a worker was lost, `UsageError` where there is no room for all.
     """
     if workers < 1:
         raise UsageError(f"--workers {workers}: at least one is needed")
@@ -61,12 +69,13 @@ def run_together(part: Part, workers: int, address: str | None, num_gpus: float 
     import ray.exceptions
 
     with cluster(address, workers):
+        check_room(workers, 1, num_gpus)
         kind: Any = ray.remote(_Member).options(num_cpus=1, num_gpus=num_gpus, max_restarts=0, max_task_retries=0)
         members: list[Any] = [kind.remote() for _ in range(workers)]
         try:
             place = ray.get(members[0].meeting_place.remote())
             streams = [
-                member.run.options(num_returns="streaming").remote(part, rank, workers, place)
+                member.run.options(num_returns="streaming").remote(part, rank, workers, place, Path.cwd())
                 for rank, member in enumerate(members)
             ]
             for answer in streams[0]:

@@ -113,7 +113,7 @@ class Files:
         return self._task(segment, Task(work, worker.kind, _is_final_segment))
 
     def _prepare(self, file: _File) -> Task:
-        return self._task(file, Task(Prepare(file.request), is_final=_is_final))
+        return self._task(file, Task(Prepare(file.request.from_anywhere()), is_final=_is_final))
 
     def _next_scan(self, worker: WorkerInfo) -> Task | None:
         while file := next((file for file in self._to_scan if file.kind == worker.kind), None):
@@ -153,7 +153,7 @@ class Files:
             self._close_if_complete(about)
 
     def _prepared(self, file: _File, item: Prepared) -> None:
-        request = file.request
+        request = file.request.from_anywhere()
         try:
             file.run = FileRun(
                 item.job, work_base=request.work_base, overwrite=request.overwrite, on_progress=self._tell

@@ -24,6 +24,7 @@ from vsr.distributed.checks import ClusterChecks
 from vsr.distributed.dispatch import Dispatcher, Event, Host, Limits, Work, WorkerInfo
 from vsr.distributed.files import Files
 from vsr.distributed.interrupts import gentle_interrupts
+from vsr.distributed.room import check_room, free_cores, gpus_each
 from vsr.distributed.work import VideoHost
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read on import
@@ -36,7 +37,6 @@ from vsr.errors import MachineError, UsageError
 from vsr.pipeline.executor import OnOutcome
 from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.request import Request
-from vsr.pipeline.settings import Settings
 
 __all__ = ["RayExecutor", "RayPool", "cluster"]
 
@@ -45,6 +45,7 @@ _CONNECT_SECONDS = 5.0
 _START_TRIES, _RESTART_TRIES = 3, 20
 _IDLE_SECONDS = 0.05
 _GATHER_SECONDS = 30.0
+_PATIENCE_SECONDS = 20.0
 _STORE_BYTES = 80 << 20
 
 
@@ -87,6 +88,7 @@ class RayPool:
         self._failed_starts, self._has_worked = 0, False
         self._gather_seconds, self._gathered_at = gather_seconds, time.monotonic()
         self._is_gathering, self._gathered = True, list[Event]()
+        self._num_cpus, self._tell_at = num_cpus, time.monotonic() + _PATIENCE_SECONDS
         for _ in range(count):
             self._add()
 
@@ -119,6 +121,9 @@ class RayPool:
             self._gathered_at = now
         self._gathered += events
         if self._coming and (not self._gathered or now - self._gathered_at < self._gather_seconds):
+            if self._gather_seconds and not self._gathered and now > self._tell_at:
+                self._tell_at = float("inf")
+                _log.warning("waiting for workers of %g CPU cores each; %s", self._num_cpus, free_cores())
             return []
         self._is_gathering = False
         return self._gathered
@@ -328,11 +333,12 @@ class RayExecutor:
         """See `vsr.pipeline.executor.Executor.run`."""
         settings = requests[0].settings
         with cluster(self._address, os.cpu_count() or 1):
-            num_gpus = _gpus_each(settings)
-            count = _count(self._workers, settings, num_gpus)
+            num_gpus = gpus_each(settings)
+            hint = ", or for less each by --set {key}=…"
+            room = check_room(self._workers or 1, settings.num_cpus, num_gpus, hint)
             checks = ClusterChecks(requests, self._address is not None)
             pool = RayPool(
-                count,
+                self._workers or room,
                 partial(self._host, settings.device, checks.must_see),
                 num_cpus=settings.num_cpus,
                 num_gpus=num_gpus,
@@ -348,40 +354,6 @@ class RayExecutor:
                 pool.close()
                 files.close()
                 checks.close()
-
-
-def _resources() -> dict[str, float]:
-    """What the cluster has in all."""
-    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return found
-
-
-def _gpus_each(settings: Settings) -> float:
-    """GPUs that each worker is given."""
-    found = _resources().get("GPU", 0.0)
-    if settings.num_gpus:
-        if not found:
-            raise MachineError(f"num_gpus = {settings.num_gpus:g}: Ray knows of no GPU")
-        return settings.num_gpus
-    if settings.device.startswith("cuda") and not found:
-        raise MachineError(f"device {settings.device!r}: Ray knows of no GPU")
-    return 1.0 if found and settings.num_gpus is None and settings.device != "cpu" else 0.0
-
-
-def _count(wanted: int | None, settings: Settings, num_gpus: float) -> int:
-    """How many workers there shall be. Raises `UsageError` where there is no room for as many."""
-    found = _resources()
-    rooms = [(found.get("CPU", 0.0), settings.num_cpus, "CPU cores", "num_cpus")]
-    if num_gpus:
-        rooms.append((found.get("GPU", 0.0), num_gpus, "GPUs", "num_gpus"))
-    total, each, what, key = min(rooms, key=lambda room: room[0] / room[1])
-    room = int(total / each + 1e-6)
-    if room < (wanted or 1):
-        raise UsageError(
-            f"{wanted or 1} workers of {each:g} {what} each: there is room for {room} ({total:g} {what}); "
-            f"ask for fewer, or for less each by --set {key}=…"
-        )
-    return wanted or room
 
 
 def _tell_stopping() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vsr.errors import VsrError
+from vsr.errors import MachineError, VsrError
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, find_images, is_image_sequence
 from vsr.pipeline.manifest import load_manifest
 from vsr.pipeline.objects import find_object, is_url, join_url, read_object, write_object
@@ -25,14 +25,16 @@ def is_done(request: Request) -> Outcome | None:
     """The outcome of an earlier run that made just this from this input as it still is; None where there is none."""
     try:
         manifest = _manifest_of(request)
-        source, written = Path(request.source), datetime.fromisoformat(manifest["written"]).timestamp()
+        source = Path(request.source)
+        written = datetime.fromisoformat(manifest["written"]).timestamp() + 1  # it is in whole seconds
+        begun = datetime.fromisoformat(manifest["begun"]).timestamp() if "begun" in manifest else written
         wanted = json.loads(json.dumps([_settings(request), canonical(request.options), canonical(request.span)]))
         settings = manifest["settings"] if _is_of_pictures(request) else manifest["settings"] | {"fps": None}
         same = [settings, manifest["method"]["options"], manifest["span"]] == wanted
         same = same and _is_output_as_made(request.output, manifest["output"], written)
         if not is_url(request.source):
             same = same and manifest["input"]["path"] == str(source.absolute())
-            same = same and _is_input_as_read(source, manifest["input"], written)
+            same = same and _is_input_as_read(source, manifest["input"], begun)
         else:
             there = find_object(str(request.source))
             same = same and manifest["input"]["path"] == str(request.source)
@@ -53,17 +55,21 @@ def _is_of_pictures(request: Request) -> bool:
     return not is_url(request.source) and is_image_sequence(Path(request.source))
 
 
-def _is_input_as_read(source: Path, recorded: Mapping[str, Any], written: float) -> bool:
-    """Whether a source is, by sizes and times, what it was; of pictures each counts, and so does their number."""
+def _is_input_as_read(source: Path, recorded: Mapping[str, Any], begun: float) -> bool:
+    """Whether a source is, by sizes and times, what it was; of pictures each counts, and so does their number.
+
+    A file that changed after the run had ``begun`` to read it is read again and compared by digest.
+    """
     if not is_image_sequence(source):
-        facts = source.stat()
-        return facts.st_size == recorded["size_bytes"] and int(facts.st_mtime) <= written
+        if source.stat().st_size != recorded["size_bytes"]:
+            return False
+        return _are_older([source], begun) or file_digest(source) == recorded["sha256"]
     images = find_images(source)
     if len(images) != recorded["video"]["num_frames_from_header"] or _size_bytes(images) != recorded["size_bytes"]:
         return False
     folder = source if source.is_dir() else source.parent
     beside = [place for name in (TIMING_FILE, STREAMS_FILE) if (place := folder / name).exists()]
-    return _are_older([*images, *beside, *([source] if source.is_dir() else [])], written)
+    return _are_older([*images, *beside, *([source] if source.is_dir() else [])], begun)
 
 
 def _is_output_as_made(output: str | Path, recorded: Mapping[str, Any], written: float) -> bool:
@@ -87,9 +93,8 @@ def _size_bytes(paths: Iterable[Path]) -> int:
     return sum(path.stat().st_size for path in paths)
 
 
-def _are_older(paths: Iterable[Path], written: float) -> bool:
-    """Whether none changed after ``written``, which is in whole seconds."""
-    return all(int(path.stat().st_mtime) <= written for path in paths)
+def _are_older(paths: Iterable[Path], moment: float) -> bool:
+    return all(path.stat().st_mtime < moment for path in paths)
 
 
 def _manifest_of(request: Request) -> dict[str, Any]:
@@ -102,7 +107,7 @@ def _manifest_of(request: Request) -> dict[str, Any]:
 
 
 def write_batch(folder: str | Path, requests: Sequence[Request], settled: Mapping[str | Path, Outcome]) -> None:
-    """Write ``batch.json`` into the output folder: one entry for every input."""
+    """Write ``batch.json`` into the output folder: one entry for every input. Raises `MachineError`."""
     entries = [_entry(request, settled.get(request.source)) for request in requests]
     counts: dict[str, int] = {}
     for entry in entries:
@@ -115,7 +120,11 @@ def write_batch(folder: str | Path, requests: Sequence[Request], settled: Mappin
     }
     text = json.dumps(summary, indent=1) + "\n"
     if not is_url(folder):
-        write_atomically(Path(folder) / BATCH_FILE, text)
+        try:
+            write_atomically(Path(folder) / BATCH_FILE, text)
+        except OSError as error:
+            place = Path(folder) / BATCH_FILE
+            raise MachineError(f"{place}: cannot be written ({error.strerror or error})") from error
         return
     write_object(join_url(str(folder), BATCH_FILE), text.encode())
 

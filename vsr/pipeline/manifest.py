@@ -60,14 +60,16 @@ def write_manifest(
     results: Sequence[SegmentResult],
     assembled: Assembled,
     checksums: Mapping[str, Any],
+    begun: datetime,
     seconds: float,
 ) -> dict[str, Any]:
-    """Write ``OUTPUT.vsr.json`` and return what it says."""
+    """Write ``OUTPUT.vsr.json`` and return what it says; the input was read after ``begun``."""
     ordered = sorted(results, key=lambda result: result.start)
     images = job.encoder.codec.kind == "images"
     root = image_folder(job) if images else job.output.parent
     manifest: dict[str, Any] = {
         "format": FORMAT,
+        "begun": begun.isoformat(timespec="milliseconds"),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "input": {
             "path": job.source_url or str(job.info.path.absolute()),

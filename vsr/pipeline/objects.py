@@ -18,6 +18,7 @@ __all__ = [
     "ObjectFacts",
     "download",
     "find_object",
+    "is_same_object",
     "is_url",
     "join_url",
     "list_objects",
@@ -78,6 +79,12 @@ def _open_store(url: str, *, is_folder: bool = False) -> tuple[Any, str]:
     if not bucket or not (is_folder or key.strip("/")):
         raise UsageError(f"{url}: names no object; want {scheme}://BUCKET/NAME")
     return store, str(path)
+
+
+def is_same_object(url: str, other: str) -> bool:
+    """Whether two URLs name one object, however its scheme is written. Raises `UsageError` for what names none."""
+    schemes = [_STORES.get(one.partition("://")[0].lower()) for one in (url, other)]
+    return schemes[0] == schemes[1] and _open_store(url)[1] == _open_store(other)[1]
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from vsr.pipeline.job import Job, Span, resolve_job
 from vsr.pipeline.objects import find_object, is_url
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.storage import local_place, staged
+from vsr.restorers.model import absolute_method
 from vsr.timeline import parse_rate
 
 __all__ = ["Outcome", "Request", "at_hand"]
@@ -38,6 +39,15 @@ class Request:
     """Where the work folder goes; None: beside the output."""
     preview: Path | None = None
     """See `vsr.pipeline.job.Job`."""
+    weights: str | None = None
+    """The method with paths as they are seen from any folder, where that is not as the settings name it."""
+
+    def from_anywhere(self) -> Request:
+        """The same, to be planned in any folder of any machine that sees the same files."""
+        source, output = (place if is_url(place) else Path(place).absolute() for place in (self.source, self.output))
+        base = self.work_base.absolute() if self.work_base is not None else None
+        weights = absolute_method(self.settings.method)
+        return dataclasses.replace(self, source=source, output=output, work_base=base, weights=weights)
 
     def plan(self) -> Job:
         """Look at the source and decide everything. Raises `InputError`, `UsageError` or `MachineError`."""
@@ -55,8 +65,10 @@ class Request:
         target = local_place(str(self.output)) if away else Path(self.output)
         if is_numbered(target) and target.parent.name in ("", ".."):
             target = Path(os.path.abspath(target))  # names are put beside the folder, which needs one itself
-        job = resolve_job(probe(source, rate), target, self.settings, self.options, self.span)
-        return dataclasses.replace(job, output_url=str(self.output) if away else None, preview=self.preview)
+        settings = self.settings if self.weights is None else self.settings.model_copy(update={"method": self.weights})
+        job = resolve_job(probe(source, rate), target, settings, self.options, self.span)
+        url = str(self.output) if away else None
+        return dataclasses.replace(job, settings=self.settings, output_url=url, preview=self.preview)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vsr.errors import MachineError, UsageError
+from vsr.errors import MachineError, UsageError, WorkFolderBusy
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.images import is_numbered
 from vsr.pipeline.assemble import assemble, image_folder, partial_path
@@ -19,15 +20,15 @@ from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
 from vsr.pipeline.lease import Lease
 from vsr.pipeline.manifest import manifest_path, write_manifest
-from vsr.pipeline.objects import find_object, join_url, split_url, upload
+from vsr.pipeline.objects import find_object, is_same_object, is_url, join_url, split_url, upload
 from vsr.pipeline.progress import Meter, OnProgress
 from vsr.pipeline.publishing import came_meanwhile, is_output_of, strange_in
-from vsr.pipeline.request import at_hand
+from vsr.pipeline.request import Request, at_hand
 from vsr.pipeline.sidecar import SegmentResult
 from vsr.pipeline.source import SourceSummary
 from vsr.pipeline.storage import WorkFolder, local_place
 
-__all__ = ["FileRun", "check_output", "work_folder"]
+__all__ = ["FileRun", "check_output", "clear_left", "work_folder"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
     if job.output_url is not None:
         if images:
             raise UsageError(f"{job.output_url}: image sequences go to a folder, not to an object store")
+        if job.source_url is not None and is_same_object(job.source_url, job.output_url):
+            raise UsageError(f"output {job.output_url} is the input; name another object")
         if not overwrite and find_object(job.output_url) is not None:
             raise UsageError(f"{job.output_url} exists; give --overwrite to replace it")
         return
@@ -104,14 +107,35 @@ def _check_folder(job: Job, place: Path) -> None:
 
 def work_folder(job: Job, base: Path | None) -> WorkFolder:
     """Where segments are kept until the output is whole: beside it, or a folder of its own in ``base``."""
-    place = image_folder(job) if job.encoder.codec.kind == "images" else job.output
+    return _work_folder(image_folder(job) if job.encoder.codec.kind == "images" else job.output, job.output_url, base)
+
+
+def _work_folder(place: Path, url: str | None, base: Path | None) -> WorkFolder:
     if base is not None:
-        tag = hashlib.sha256((job.output_url or str(place.resolve())).encode()).hexdigest()[:8]  # same name elsewhere
+        tag = hashlib.sha256((url or str(place.resolve())).encode()).hexdigest()[:8]  # same name elsewhere
         return WorkFolder(base / f"{place.name}-{tag}.vsr-work")
     beside = place.with_name(f".{place.name}.vsr-work")
-    if job.output_url is None:
+    if url is None:
         return WorkFolder(beside)
-    return WorkFolder(url=join_url(split_url(job.output_url)[0], beside.name))
+    return WorkFolder(url=join_url(split_url(url)[0], beside.name))
+
+
+def clear_left(request: Request) -> None:
+    """Remove the work folder of an output that is whole, which a run left that was killed before it could."""
+    url = str(request.output) if is_url(request.output) else None
+    output = Path(split_url(url)[1]) if url is not None else Path(request.output)
+    work = _work_folder(output.parent if is_numbered(output) else output, url, request.work_base)
+    try:
+        if not work.is_there():
+            return
+        lease = Lease(work, str(request.output))
+        lease.acquire()
+        try:
+            work.remove()
+        finally:
+            lease.release()
+    except (MachineError, WorkFolderBusy) as error:  # the output is whole all the same
+        _log.warning("%s", error)
 
 
 class FileRun:
@@ -131,23 +155,40 @@ class FileRun:
         self._overwrite = overwrite
         self.meter = Meter(job, on_progress)
         self._lease = Lease(self.work, job.output_url or str(job.output))
-        self._began = time.monotonic()
+        self._is_open = False
+        self._began, self._begun = time.monotonic(), datetime.now(UTC)
 
     def open(self) -> None:
         """Take the work folder. Raises `WorkFolderBusy` where another run has it, `MachineError`."""
         self.work.make()
         self._lease.acquire()
-        self.work.clear_attempts()
+        self._is_open = True
+        try:
+            self.work.clear_attempts()
+        except BaseException:
+            self._release()
+            raise
         self._began = self.meter.began = time.monotonic()
+        self._begun = datetime.now(UTC)
 
     def abandon(self) -> None:
-        """Leave the work folder as a later run wants it: finished segments stay."""
+        """Leave the work folder as a later run wants it: finished segments stay.
+
+        Without `open` it may be another run's, and nothing is done.
+        """
+        if not self._is_open:
+            return
         try:
+            self._lease.check()
             self.work.clear_attempts()
             if not self.work.holds_segments():
                 self.work.remove()
-        except MachineError as error:  # the store is away; what it holds is found by the next run
+        except (MachineError, WorkFolderBusy) as error:  # the store is away, or another run has taken over
             _log.warning("%s", error)
+        self._release()
+
+    def _release(self) -> None:
+        self._is_open = False
         self._lease.release()
 
     def finish(self, results: Sequence[SegmentResult], source: SourceSummary) -> dict[str, Any]:
@@ -159,7 +200,13 @@ class FileRun:
                 checksums = write_checksums(job, source.checksums)
                 seconds = time.monotonic() - self._began
                 manifest = write_manifest(
-                    job, source=source, results=results, assembled=assembled, checksums=checksums, seconds=seconds
+                    job,
+                    source=source,
+                    results=results,
+                    assembled=assembled,
+                    checksums=checksums,
+                    begun=self._begun,
+                    seconds=seconds,
                 )
             except OSError as error:
                 beside = error.filename2 or error.filename or "what lies beside it"
@@ -178,6 +225,6 @@ class FileRun:
             self.work.remove()
         except MachineError as error:  # the output is whole all the same
             _log.warning("%s", error)
-        self._lease.release()
+        self._release()
         self.meter.tell("done")
         return manifest

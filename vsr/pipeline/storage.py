@@ -243,6 +243,10 @@ class WorkFolder:
     def __str__(self) -> str:
         return self.url or str(self.folder)
 
+    def is_there(self) -> bool:
+        """Whether there is anything of it."""
+        return self.folder.exists() if self.folder is not None else bool(list_objects(str(self.url)))
+
     def make(self) -> None:
         """Make the folder; whoever has the right to it does so once. Raises `MachineError`."""
         try:

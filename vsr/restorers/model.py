@@ -30,7 +30,7 @@ from vsr.restorers.engine import (
 )
 from vsr.restorers.passes import magnification, plan_passes
 
-__all__ = ["Model", "ModelPart", "has_same_weights", "is_network", "open_part", "settle_model"]
+__all__ = ["Model", "ModelPart", "absolute_method", "has_same_weights", "is_network", "open_part", "settle_model"]
 
 _BLEND = re.compile(r"(?P<first>.+?):(?P<second>.+)@(?P<share>[0-9.]+)")
 _KEPT = 4
@@ -91,11 +91,11 @@ def is_network(method: str) -> bool:
     return True
 
 
-def _absolute(method: str) -> str:
+def absolute_method(method: str) -> str:
     """``method`` with paths as they are seen from any folder."""
     blend = None if Path(method).is_file() else _BLEND.fullmatch(method)
     if blend is not None:
-        return f"{_absolute(blend['first'])}:{_absolute(blend['second'])}@{blend['share']}"
+        return f"{absolute_method(blend['first'])}:{absolute_method(blend['second'])}@{blend['share']}"
     if is_path(method) or Path(method).is_file():
         return str(Path(method).expanduser().absolute())
     return method
@@ -140,7 +140,7 @@ def settle_model(
     Loads and tries them. Raises `ModelError` for weights that cannot be loaded or are no good, `MachineError` where
     there is not memory enough for them.
     """
-    place = _absolute(method)
+    place = absolute_method(method)
     scales = available_scales(place)
     passes = plan_passes(magnification(geometry), scales)
     networks = {scale: _load(place, scale) for scale in sorted(set(passes)) or [min(scales, default=2)]}
@@ -164,7 +164,7 @@ def has_same_weights(method: str, model: Mapping[str, Any] | None) -> bool:
     """
     if model is None:
         return True
-    place = _absolute(method)
+    place = absolute_method(method)
     return all(load_network(place, part["scale"]).digest == part["digest"] for part in model["parts"])
 
 
