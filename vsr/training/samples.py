@@ -22,6 +22,7 @@ __all__ = ["Batch", "Patches", "Plan"]
 
 _MARGIN_PX = 8
 _FASTEST_PAN = 2  # small pixels from frame to frame, where a still stands for a clip
+_UNMOVED_SHARE = 0.5  # of such clips: a fixed camera sees the same again, and codecs skip it
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ class Patches:
         return inner.contiguous(), outer.contiguous()
 
     def _moving(self, clip: Tensor, generator: torch.Generator) -> Tensor:
-        """``(T, H, W, 3)`` uint8: a random region of a shot, or a pan over a still where several frames are wanted."""
+        """``(T, H, W, 3)`` uint8: a random region of a shot; where several frames of a still are wanted, the same
+        region or a pan."""
         plan, scale = self.plan, self.plan.scale
         count = plan.chain.num_frames
         side = scale * plan.region_px
@@ -172,6 +174,8 @@ class Patches:
             return clip[first : first + count, y : y + height, x : x + width]
         fastest = _FASTEST_PAN * scale
         steps = [choose(2 * fastest + 1, generator) - fastest for _ in range(2)]
+        if float(torch.rand((), generator=generator)) < _UNMOVED_SHARE:
+            steps = [0, 0]
         starts = []
         for size, part, speed in zip(clip.shape[1:3], (height, width), steps, strict=True):
             room = size - part

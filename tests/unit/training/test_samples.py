@@ -191,6 +191,15 @@ def test_shots_of_videos(clips: Any) -> None:
         assert not torch.equal(shot[0], shot[1])
 
 
+def test_half_of_the_stills_do_not_move(tmp_path: Path) -> None:
+    patches = _patches([*NOISY, {"video": {"probability": 0}}])
+    still, generator = torch.from_numpy(scene(1, 120, 96)), torch.Generator().manual_seed(3)
+    clips = [patches._moving(still, generator) for _ in range(200)]
+    unmoved = [clip for clip in clips if torch.equal(clip[0], clip[2])]
+    assert all(torch.equal(clip[0], clip[1]) for clip in unmoved)
+    assert 80 <= len(unmoved) <= 120
+
+
 def test_turning_keeps_time(tmp_path: Path) -> None:
     """A pan over a still moves evenly: three frames of one region differ by shifts."""
     patches = _patches([*NOISY, {"video": {"probability": 0}}])
