@@ -160,6 +160,8 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=12, help="of the clip")
     parser.add_argument("--output", type=Path, default=Path("custom-network"), help="folder for weights and clips")
     arguments = parser.parse_args()
+    if min(arguments.steps, arguments.frames) < 1:
+        parser.error("--steps and --frames: at least 1")
     folder: Path = arguments.output
     (folder / "measured").mkdir(parents=True, exist_ok=True)
 
