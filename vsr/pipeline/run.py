@@ -123,7 +123,7 @@ def _work_folder(place: Path, url: str | None, base: Path | None) -> WorkFolder:
 def clear_left(request: Request) -> None:
     """Remove the work folder of an output that is whole, which a run left that was killed before it could."""
     url = str(request.output) if is_url(request.output) else None
-    output = Path(split_url(url)[1]) if url is not None else Path(request.output)
+    output = Path(split_url(url)[1] if url is not None else os.path.abspath(request.output))
     work = _work_folder(output.parent if is_numbered(output) else output, url, request.work_base)
     try:
         if not work.is_there():
