@@ -125,6 +125,11 @@ def test_what_a_killed_run_left_is_removed(made: Callable[[], bool], tmp_path: P
     with FileLock(left / "lock"):
         assert made()
         assert left.exists()
+    other = left / "segment-00000-0123456789abcdef.json"
+    other.write_text("{}")
+    assert made()
+    assert left.exists(), "a run with other settings was stopped, and goes on from there"
+    other.unlink()
     assert made()
     assert not left.exists()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from plain_reader import first_pictures, with_records
+from program import Run
 
 import vsr
 from vsr.pipeline.run import FileRun
@@ -65,9 +66,15 @@ def test_a_run_that_never_began_leaves_the_work_of_another(clips: Clips, tmp_pat
     assert not first.work.path.exists()
 
 
-def test_work_in_a_store_beside_an_output_that_is_not(clips: Clips, tmp_path: Path) -> None:
-    with pytest.raises(vsr.UsageError, match="--work-dir s3://bucket/x: a folder is wanted"):
-        vsr.upscale(clips("plain"), tmp_path / "out.mp4", work_dir="s3://bucket/x")
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_a_work_folder_in_a_store(
+    clips: Clips, tmp_path: Path, call: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, flags: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call("upscale", clips("plain"), "-o", "out.mp4", "--work-dir", "s3://bucket/x", *flags)
+    assert done.code == 2
+    assert "--work-dir s3://bucket/x: a folder is wanted" in done.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_of_videos(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ import vsr
 from vsr.distributed.data_parallel import run_together
 from vsr.distributed.dispatch import WorkerInfo
 from vsr.distributed.ray import RayExecutor, cluster
+from vsr.distributed.room import shortage
 from vsr.distributed.work import VideoHost
 from vsr.errors import MachineError
 from vsr.pipeline.job import Job
@@ -118,6 +119,7 @@ def test_relative_paths_are_those_of_the_caller(
     shutil.copy(small_network("Y"), tmp_path / "net.safetensors")
     settings = RAY_SETTINGS | {"method": method}
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "lanczos").write_text("a file of a method's name")
     made = vsr.upscale("in.mp4", "here.mp4", end=32, settings=settings)
     executor = RayExecutor(2, two_nodes[0].address)
     (tmp_path / "work").mkdir()
@@ -157,6 +159,8 @@ def test_a_cluster_without_room_is_told(
     with cluster(two_nodes[0].address, 1):
         hogs = [_Hog.remote() for _ in range(2)]
         ray.get([hog.here.remote() for hog in hogs])
+        while shortage(0.5, 0) == "":
+            time.sleep(0.1)
 
         def leave(message: str, *values: object) -> None:
             told.append(message % values)
@@ -167,7 +171,7 @@ def test_a_cluster_without_room_is_told(
         executor = RayExecutor(1, two_nodes[0].address)
         [outcome] = vsr.upscale(many, tmp_path / "out.mp4", end=16, settings=RAY_SETTINGS, executor=executor)
     assert outcome.manifest is not None
-    assert told == ["waiting for workers of 0.5 CPU cores each; of the cluster's 2 cores 0 are free"]
+    assert told == ["waiting for 0.5 CPU cores a worker; 0 of the cluster's 2 are free"]
 
 
 def test_a_machine_lost_half_way(many: Path, whole: bytes, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:

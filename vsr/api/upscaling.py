@@ -97,7 +97,7 @@ def upscale(
     for request in requests:
         done = is_done(request) if several and not overwrite else None
         if done is not None:
-            clear_left(request)
+            clear_left(request, done.manifest or {})
             settle(done)
         else:
             waiting.append(request)

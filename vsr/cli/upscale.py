@@ -82,7 +82,7 @@ def upscale(
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at damage in the input.")] = False,
     work_dir: Annotated[
-        Path | None, typer.Option(help="Where unfinished work is kept; default: beside the output.")
+        str | None, typer.Option(metavar="PATH", help="Where unfinished work is kept; default: beside the output.")
     ] = None,
     workers: Annotated[
         int | None,
@@ -215,7 +215,7 @@ def _dry_run(
     end: str | None,
     settings: dict[str, Any],
     overwrite: bool,
-    work_dir: Path | None,
+    work_dir: str | None,
 ) -> int:
     from vsr import api
     from vsr.cli.console import print_table

@@ -24,7 +24,7 @@ from vsr.distributed.checks import ClusterChecks
 from vsr.distributed.dispatch import Dispatcher, Event, Host, Limits, Work, WorkerInfo
 from vsr.distributed.files import Files
 from vsr.distributed.interrupts import gentle_interrupts
-from vsr.distributed.room import check_room, free_cores, gpus_each
+from vsr.distributed.room import check_room, gpus_each, shortage
 from vsr.distributed.work import VideoHost
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read on import
@@ -88,7 +88,7 @@ class RayPool:
         self._failed_starts, self._has_worked = 0, False
         self._gather_seconds, self._gathered_at = gather_seconds, time.monotonic()
         self._is_gathering, self._gathered = True, list[Event]()
-        self._num_cpus, self._tell_at = num_cpus, time.monotonic() + _PATIENCE_SECONDS
+        self._needs, self._tell_at = (num_cpus, num_gpus), time.monotonic() + _PATIENCE_SECONDS
         for _ in range(count):
             self._add()
 
@@ -122,8 +122,10 @@ class RayPool:
         self._gathered += events
         if self._coming and (not self._gathered or now - self._gathered_at < self._gather_seconds):
             if self._gather_seconds and not self._gathered and now > self._tell_at:
-                self._tell_at = float("inf")
-                _log.warning("waiting for workers of %g CPU cores each; %s", self._num_cpus, free_cores())
+                missing = shortage(*self._needs)
+                self._tell_at = float("inf") if missing else now + _PATIENCE_SECONDS
+                if missing:
+                    _log.warning("waiting for %s", missing)
             return []
         self._is_gathering = False
         return self._gathered

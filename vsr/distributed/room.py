@@ -5,7 +5,7 @@ from __future__ import annotations
 from vsr.errors import MachineError, UsageError
 from vsr.pipeline.settings import Settings
 
-__all__ = ["check_room", "free_cores", "gpus_each"]
+__all__ = ["check_room", "gpus_each", "shortage"]
 
 
 def _resources() -> dict[str, float]:
@@ -16,12 +16,15 @@ def _resources() -> dict[str, float]:
     return found
 
 
-def free_cores() -> str:
-    """How many of the cluster's cores nobody uses, in words."""
+def shortage(num_cpus: float, num_gpus: float) -> str:
+    """What a worker must wait for because others use it, in words; nothing where there is room for one."""
     import ray
 
-    free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
-    return f"of the cluster's {_resources().get('CPU', 0):g} cores {free.get('CPU', 0):g} are free"
+    found, free = _resources(), ray.available_resources()  # type: ignore[no-untyped-call]
+    for name, each, what in (("CPU", num_cpus, "CPU cores"), ("GPU", num_gpus, "GPUs")):
+        if free.get(name, 0.0) < each:
+            return f"{each:g} {what} a worker; {free.get(name, 0):g} of the cluster's {found.get(name, 0):g} are free"
+    return ""
 
 
 def gpus_each(settings: Settings) -> float:

@@ -83,8 +83,13 @@ def _open_store(url: str, *, is_folder: bool = False) -> tuple[Any, str]:
 
 def is_same_object(url: str, other: str) -> bool:
     """Whether two URLs name one object, however its scheme is written. Raises `UsageError` for what names none."""
-    schemes = [_STORES.get(one.partition("://")[0].lower()) for one in (url, other)]
-    return schemes[0] == schemes[1] and _open_store(url)[1] == _open_store(other)[1]
+    from fsspec.utils import infer_storage_options
+
+    def place(one: str) -> tuple[str | None, ...]:
+        parts = infer_storage_options(one)  # an account's name is in no path
+        return _STORES.get(one.partition("://")[0].lower()), parts.get("host"), parts.get("username")
+
+    return place(url) == place(other) and _open_store(url)[1] == _open_store(other)[1]
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from vsr.pipeline.job import Job, Span, resolve_job
 from vsr.pipeline.objects import find_object, is_url
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.storage import local_place, staged
+from vsr.restorers import RESTORERS
 from vsr.restorers.model import absolute_method
 from vsr.timeline import parse_rate
 
@@ -46,7 +47,7 @@ class Request:
         """The same, to be planned in any folder of any machine that sees the same files."""
         source, output = (place if is_url(place) else Path(place).absolute() for place in (self.source, self.output))
         base = self.work_base.absolute() if self.work_base is not None else None
-        weights = absolute_method(self.settings.method)
+        weights = None if self.settings.method in RESTORERS else absolute_method(self.settings.method)
         return dataclasses.replace(self, source=source, output=output, work_base=base, weights=weights)
 
     def plan(self) -> Job:

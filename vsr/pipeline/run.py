@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from vsr.pipeline.objects import find_object, is_same_object, is_url, join_url, 
 from vsr.pipeline.progress import Meter, OnProgress
 from vsr.pipeline.publishing import came_meanwhile, is_output_of, strange_in
 from vsr.pipeline.request import Request, at_hand
-from vsr.pipeline.sidecar import SegmentResult
+from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
 from vsr.pipeline.source import SourceSummary
 from vsr.pipeline.storage import WorkFolder, local_place
 
@@ -120,13 +120,19 @@ def _work_folder(place: Path, url: str | None, base: Path | None) -> WorkFolder:
     return WorkFolder(url=join_url(split_url(url)[0], beside.name))
 
 
-def clear_left(request: Request) -> None:
-    """Remove the work folder of an output that is whole, which a run left that was killed before it could."""
+def clear_left(request: Request, manifest: Mapping[str, Any]) -> None:
+    """Remove the work folder of an output that is whole, which its run left if it was killed before it could.
+
+    One that holds segments of another run, with other settings, stays.
+    """
     url = str(request.output) if is_url(request.output) else None
     output = Path(split_url(url)[1] if url is not None else os.path.abspath(request.output))
     work = _work_folder(output.parent if is_numbered(output) else output, url, request.work_base)
     try:
         if not work.is_there():
+            return
+        made = {SegmentPaths.of(work.path, one["index"], one["key"]).sidecar.name for one in manifest["segments"]}
+        if not made.issuperset(work.sidecars()):
             return
         lease = Lease(work, str(request.output))
         lease.acquire()
@@ -134,7 +140,7 @@ def clear_left(request: Request) -> None:
             work.remove()
         finally:
             lease.release()
-    except (MachineError, WorkFolderBusy) as error:  # the output is whole all the same
+    except (MachineError, WorkFolderBusy, OSError) as error:  # the output is whole all the same
         _log.warning("%s", error)
 
 

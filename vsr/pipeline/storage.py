@@ -301,9 +301,13 @@ class WorkFolder:
 
     def holds_segments(self) -> bool:
         """Whether a later run would find something finished."""
+        return bool(self.sidecars())
+
+    def sidecars(self) -> list[str]:
+        """Names of those of finished segments."""
         if self.url is None:
-            return any(self.path.glob("segment-*.json"))
-        return bool(list_objects(self.url, "segment-*.json"))
+            return [path.name for path in self.path.glob("segment-*.json")]
+        return list_objects(self.url, "segment-*.json")
 
     def remove(self) -> None:
         """Remove the folder with all that is in it; in a store the lease stays.
