@@ -78,10 +78,11 @@ def _raise(outcomes: list[vsr.Outcome]) -> None:
 
 @pytest.fixture
 def made(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> Callable[[], bool]:
-    """A batch of one clip; whether it is taken for done before."""
+    """A batch of one clip, ``plain.mp4``; whether it is taken for done before."""
+    source = shutil.copyfile(clips("plain"), tmp_path / "plain.mp4")
 
     def is_done() -> bool:
-        [outcome] = vsr.upscale([clips("plain")], f"{tmp_path}/out/", settings=quick)
+        [outcome] = vsr.upscale([source], f"{tmp_path}/out/", settings=quick)
         return outcome.was_done
 
     assert not is_done()
@@ -98,23 +99,6 @@ def test_pictures_replaced_while_they_were_worked_on(pictures: Path, quick: dict
     vsr.upscale([pictures], f"{pictures.parent}/out/", settings=settings, on_progress=replace_one)
     with pytest.raises(vsr.UsageError, match="exists; give --overwrite"):
         _raise(vsr.upscale([pictures], f"{pictures.parent}/out/", settings=settings))
-
-
-def test_a_source_of_a_later_time_is_read(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
-    source = shutil.copyfile(clips("plain"), tmp_path / "in.mp4")
-
-    def is_done() -> bool:
-        [outcome] = vsr.upscale([source], f"{tmp_path}/out/", settings=quick)
-        return outcome.was_done
-
-    assert not is_done()
-    _turn_clock(10, source)
-    assert is_done(), "touched, not changed"
-    data = bytearray(source.read_bytes())
-    data[len(data) // 2] ^= 1
-    source.write_bytes(data)
-    _turn_clock(10, source)
-    assert not is_done()
 
 
 def test_what_a_killed_run_left_is_removed(made: Callable[[], bool], tmp_path: Path) -> None:
@@ -141,14 +125,16 @@ def test_an_output_cut_short(made: Callable[[], bool], tmp_path: Path) -> None:
     assert not made()
 
 
-def test_an_output_of_a_later_time_is_read(made: Callable[[], bool], tmp_path: Path) -> None:
-    output = tmp_path / "out" / "plain.mp4"
-    _turn_clock(10, output)
+@pytest.mark.parametrize("name", ["plain.mp4", "out/plain.mp4"])
+def test_a_file_of_a_later_time_is_read(made: Callable[[], bool], tmp_path: Path, name: str) -> None:
+    """The source as well as the output."""
+    file = tmp_path / name
+    _turn_clock(10, file)
     assert made(), "touched, not changed"
-    data = bytearray(output.read_bytes())
+    data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
-    output.write_bytes(data)
-    _turn_clock(10, output)
+    file.write_bytes(data)
+    _turn_clock(10, file)
     assert not made()
 
 

@@ -97,7 +97,8 @@ def upscale(
     for request in requests:
         done = is_done(request) if several and not overwrite else None
         if done is not None:
-            clear_left(request, done.manifest or {})
+            assert done.manifest is not None
+            clear_left(request, done.manifest)
             settle(done)
         else:
             waiting.append(request)

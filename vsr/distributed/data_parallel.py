@@ -41,7 +41,7 @@ class _Member:
 
         from torch import distributed
 
-        os.chdir(folder if os.path.isdir(folder) else "/")  # noqa: PTH112  # relative paths: the caller's, or none
+        os.chdir(folder if os.access(folder, os.X_OK) else "/")  # relative paths are the caller's, or lead nowhere
         if place.startswith("tcp://127."):
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
         timeout = timedelta(seconds=_JOIN_SECONDS)

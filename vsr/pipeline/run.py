@@ -132,12 +132,11 @@ def clear_left(request: Request, manifest: Mapping[str, Any]) -> None:
         if not work.is_there():
             return
         made = {SegmentPaths.of(work.path, one["index"], one["key"]).sidecar.name for one in manifest["segments"]}
-        if not made.issuperset(work.sidecars()):
-            return
         lease = Lease(work, str(request.output))
         lease.acquire()
         try:
-            work.remove()
+            if made.issuperset(work.sidecars()):
+                work.remove()
         finally:
             lease.release()
     except (MachineError, WorkFolderBusy, OSError) as error:  # the output is whole all the same

@@ -312,10 +312,17 @@ class WorkFolder:
     def remove(self) -> None:
         """Remove the folder with all that is in it; in a store the lease stays.
 
-        A worker that is being ended may still write; what it adds while the folder is emptied goes, too.
+        A worker that is being ended may still write; what it adds while the folder is emptied goes, too: where that is
+        not empty in the end, it loses its name, under which alone it is written to.
         """
         for _ in range(_REMOVALS):
             shutil.rmtree(self.path, ignore_errors=True)
+            if not self.path.exists():
+                break
+            nameless = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}.tmp")
+            with contextlib.suppress(OSError):
+                self.path.rename(nameless)
+            shutil.rmtree(nameless, ignore_errors=True)
             if not self.path.exists():
                 break
             time.sleep(_REMOVAL_SECONDS)

@@ -174,10 +174,10 @@ def test_a_work_folder_in_a_store(objects: ObjectStore, bucket: str) -> None:
 def test_a_removed_folder_stays_removed_while_somebody_writes(tmp_path: Path) -> None:
     work = WorkFolder(tmp_path / ".out.mp4.vsr-work")
     work.make()
-    has_begun = threading.Event()
+    has_begun, is_over = threading.Event(), threading.Event()
 
     def write() -> None:
-        while True:
+        while not is_over.is_set():
             store_plan(work, planned)
             has_begun.set()
 
@@ -185,12 +185,15 @@ def test_a_removed_folder_stays_removed_while_somebody_writes(tmp_path: Path) ->
     planned = PlannedSegment(Segment(0, 0, 1, 0, 1), (record,), ())
     with ThreadPoolExecutor(2) as pool:
         writers = [pool.submit(write) for _ in range(2)]
-        assert has_begun.wait(10)
-        work.remove()
-        assert not work.path.exists()
-        for writer in writers:
-            with pytest.raises(MachineError, match="cannot write plan"):
-                writer.result(10)
+        try:
+            assert has_begun.wait(10)
+            work.remove()
+            assert not work.path.exists()
+            for writer in writers:
+                with pytest.raises(MachineError, match="cannot write plan"):
+                    writer.result(10)
+        finally:
+            is_over.set()  # else a failure would wait for the writers
     assert not work.path.exists()
 
 
