@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-import av
-from av.sidedata.sidedata import Type
+from vsr.media.side_data import SideData
 
 __all__ = ["ContentLight", "DisplayTransform", "MasteringDisplay", "display_transform", "has_captions", "read_hdr"]
 
@@ -80,32 +79,17 @@ class DisplayTransform:
         return round(self.rotation / 90) % 2 == 1
 
 
-def _kind_without_a_name(kinds: type[Type], number: int) -> Type:
-    """For numbers of FFmpeg that PyAV has no name for: it would refuse the frame, with all its side data."""
-    kind = object.__new__(kinds)
-    kind.__dict__.update(_name_=f"FFMPEG_{number}", _value_=number)
-    return kind
-
-
-Type._missing_ = classmethod(_kind_without_a_name)  # type: ignore[assignment]  # PyAV 18 lacks EXIF, which cameras write
-
-
-def _side_data(frame: av.VideoFrame) -> list[Any]:
-    """The side data of a frame (PyAV's own annotation calls the items text)."""
-    return list(frame.side_data)
-
-
-def read_hdr(frame: av.VideoFrame) -> tuple[MasteringDisplay | None, ContentLight | None, tuple[str, ...]]:
-    """Static HDR metadata of a decoded frame, and the names of dynamic metadata that cannot be kept."""
+def read_hdr(items: Iterable[SideData]) -> tuple[MasteringDisplay | None, ContentLight | None, tuple[str, ...]]:
+    """Static HDR metadata among a frame's side data, and the names of dynamic metadata that cannot be kept."""
     mastering: MasteringDisplay | None = None
     light: ContentLight | None = None
     dropped = []
-    for item in _side_data(frame):
-        name = item.type.name
+    for item in items:
+        name = item.kind
         if name == "MASTERING_DISPLAY_METADATA":
-            mastering = _mastering(bytes(item)) or mastering
+            mastering = _mastering(item.data) or mastering
         elif name == "CONTENT_LIGHT_LEVEL":
-            light = ContentLight(*struct.unpack_from("=2I", bytes(item)))
+            light = ContentLight(*struct.unpack_from("=2I", item.data))
         elif name.startswith("DOVI"):
             dropped.append("Dolby Vision")
         elif name in ("DYNAMIC_HDR_PLUS", "DYNAMIC_HDR_SMPTE_2094_APP5"):
@@ -125,12 +109,12 @@ def _mastering(raw: bytes) -> MasteringDisplay | None:
     return MasteringDisplay((red, green, blue), white, max_luminance=ratios[9], min_luminance=ratios[8])
 
 
-def display_transform(frame: av.VideoFrame) -> DisplayTransform:
-    """Rotation and mirroring that the display matrix of ``frame`` asks for (identity where there is none)."""
-    for item in _side_data(frame):
-        if item.type.name != "DISPLAYMATRIX":
+def display_transform(items: Iterable[SideData]) -> DisplayTransform:
+    """Rotation and mirroring that a frame's display matrix asks for; the identity where it has none."""
+    for item in items:
+        if item.kind != "DISPLAYMATRIX":
             continue
-        a, b, _, c, d, _, *_ = struct.unpack_from("=9i", bytes(item))
+        a, b, _, c, d, _, *_ = struct.unpack_from("=9i", item.data)
         mirrored = a * d - b * c < 0
         if mirrored:
             a, c = -a, -c
@@ -139,6 +123,6 @@ def display_transform(frame: av.VideoFrame) -> DisplayTransform:
     return DisplayTransform()
 
 
-def has_captions(frame: av.VideoFrame) -> bool:
-    """Whether ``frame`` carries closed captions (EIA-608 or EIA-708, as ATSC A/53 puts them into the video)."""
-    return any(item.type.name == "A53_CC" for item in _side_data(frame))
+def has_captions(items: Iterable[SideData]) -> bool:
+    """Whether a frame carries closed captions (EIA-608 or EIA-708, as ATSC A/53 puts them into the video)."""
+    return any(item.kind == "A53_CC" for item in items)

@@ -27,6 +27,7 @@ from vsr.media.hdr import display_transform
 from vsr.media.planes import fingerprint, frame_layout, planes_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo, probe_streams
 from vsr.media.safe_open import open_input
+from vsr.media.side_data import side_data
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -239,7 +240,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         color=color,
         assumptions=(*assumptions, *unused),
         sample_aspect_ratio=timing.sample_aspect_ratio if timing else Fraction(1),
-        display=display_transform(frame),
+        display=display_transform(side_data(frame)),
         mastering=None,
         content_light=None,
         dropped_hdr=(),

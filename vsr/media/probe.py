@@ -18,6 +18,7 @@ from vsr.media.color import chroma_location, complete_color
 from vsr.media.hdr import ContentLight, DisplayTransform, MasteringDisplay, display_transform, has_captions, read_hdr
 from vsr.media.planes import frame_layout
 from vsr.media.safe_open import describe_streams, open_input
+from vsr.media.side_data import side_data
 
 __all__ = ["MAX_PIXELS", "MediaInfo", "StreamInfo", "VideoInfo", "probe_media", "probe_streams"]
 
@@ -226,7 +227,8 @@ def _video_info(
         chroma_location=chroma_location(description),
     )
     color, assumptions = complete_color(tagged, layout, codec, head.width, head.height)
-    mastering, light, dropped = read_hdr(head)
+    beside = [side_data(frame) for frame in frames]
+    mastering, light, dropped = read_hdr(beside[0])
     interlaced = any(frame.interlaced_frame for frame in frames)
     aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
     return VideoInfo(
@@ -239,11 +241,11 @@ def _video_info(
         color=color,
         assumptions=assumptions,
         sample_aspect_ratio=aspect if aspect and aspect > 0 else Fraction(1),
-        display=display_transform(head),
+        display=display_transform(beside[0]),
         mastering=mastering,
         content_light=light,
         dropped_hdr=dropped,
-        has_captions=any(has_captions(frame) for frame in frames),
+        has_captions=any(has_captions(items) for items in beside),
         drops_alpha=_is_tagged_alpha(stream) and not layout.has_alpha,
         time_base=stream.time_base or Fraction(1, 1000),
         average_rate=stream.average_rate,

@@ -1,0 +1,154 @@
+"""What files attach to their frames ends no process: every kind is read in a child, whose end is seen."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from program import Run
+from videos import X264, encode, ffmpeg, scene
+
+Call = Callable[..., Run]
+Clips = Callable[[str], Path]
+
+_LIST_KINDS = """
+import gc, sys
+import av
+from vsr.media.side_data import side_data
+kinds = set()
+with av.open(sys.argv[1]) as container:
+    if sys.argv[2]:
+        container.streams.video[0].codec_context.options = {"export_side_data": sys.argv[2]}
+    for number, frame in enumerate(container.decode(video=0)):
+        kinds |= {item.kind for item in side_data(frame)} | {item.kind for item in side_data(frame)}
+        del frame
+        gc.collect()
+        if number == 20:
+            break
+print(*sorted(kinds))
+"""
+
+
+def _profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def _pictures(folder: Path, suffix: str, count: int = 3) -> Path:
+    folder.mkdir()
+    for number, picture in enumerate(scene(count, 48, 32), 1):
+        Image.fromarray(picture).save(folder / f"{number:04d}.{suffix}", icc_profile=_profile())
+    return folder
+
+
+def _child(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def _video(folder: Path, suffix: str) -> Path:
+    path = folder / f"icc.{suffix}"
+    codec = ("-c:v", "apng", "-f", "apng") if suffix == "apng" else ("-c", "copy")
+    ffmpeg("-framerate", "25", "-i", str(_pictures(folder / suffix, "png") / "%04d.png"), *codec, str(path))
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "jpg", "mov", "mkv", "avi", "apng"])
+def test_a_profile_ends_no_process(tmp_path: Path, suffix: str) -> None:
+    """PNG, wherever it is, gives the profile a name, and with it the dictionary that PyAV frees twice."""
+    is_folder = suffix in ("png", "tif", "jpg")
+    source = _pictures(tmp_path / "in", suffix) if is_folder else _video(tmp_path, suffix)
+    fps = ("--fps", 25) if is_folder else ()
+    done = _child("-m", "vsr", "probe", source, *fps)
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "out.mkv"
+    done = _child("-m", "vsr", "upscale", source, "-o", out, *fps, "--method", "bicubic", "--scale", 1, "-q")
+    assert done.returncode == 0, done.stderr
+    with av.open(str(out)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 3
+
+
+def test_a_batch_a_still_and_a_comparison_live_on(call: Call, tmp_path: Path) -> None:
+    """In this process, as an embedding program has it."""
+    source = _video(tmp_path, "mov")
+    folder = _pictures(tmp_path / "pictures", "png")
+    quick = ("--method", "bicubic", "--scale", 1, "-q")
+    batch = tmp_path / "batch"
+    batch.mkdir()
+    shutil.copy(source, batch)
+    assert call("upscale", batch, "-o", tmp_path / "batch-out", *quick).code == 0
+    assert call("compare", source, folder, "--fps", 25, "--json", "-q").code == 0
+    assert call("still", source, "-o", tmp_path / "still.png", "--at", 0).code == 0
+
+
+@pytest.mark.parametrize(
+    ("clip", "exports", "expected"),
+    [
+        ("hdr", "", {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"}),
+        ("rotated", "", {"DISPLAYMATRIX"}),
+        ("plain", "", {"SEI_UNREGISTERED"}),
+        ("plain", "mvs", {"MOTION_VECTORS"}),
+        ("plain", "venc_params", {"VIDEO_ENC_PARAMS"}),
+    ],
+)
+def test_kinds_of_ordinary_files(clips: Clips, clip: str, exports: str, expected: set[str]) -> None:
+    done = _child("-c", _LIST_KINDS, clips(clip), exports)
+    assert done.returncode == 0, done.stderr
+    assert expected <= set(done.stdout.split())
+
+
+def _framed(path: Path) -> Path:
+    return encode(path, scene(6), *X264, "-x264-params", "frame-packing=3")
+
+
+def _gop_timecode(path: Path) -> Path:
+    return encode(path, scene(6), "-c:v", "mpeg2video", "-timecode", "01:02:03:04")
+
+
+def _grainy(path: Path) -> Path:
+    return encode(path, scene(6), "-c:v", "libsvtav1", "-preset", "13", "-svtav1-params", "film-grain=20")
+
+
+def _camera(path: Path) -> Path:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(scene(1)[0]).save(path, exif=exif, icc_profile=_profile())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "exports", "expected"),
+    [
+        (_framed, "framed.mp4", "", "STEREO3D"),
+        (_gop_timecode, "gop.mpg", "", "GOP_TIMECODE"),
+        (_grainy, "grain.mp4", "film_grain", "FILM_GRAIN_PARAMS"),
+        (_camera, "camera.jpg", "", "DISPLAYMATRIX"),
+        (_camera, "camera.png", "", "FFMPEG_31"),  # EXIF, beside a profile with a name
+    ],
+)
+def test_kinds_of_other_files(
+    tmp_path: Path, make: Callable[[Path], Path], name: str, exports: str, expected: str
+) -> None:
+    done = _child("-c", _LIST_KINDS, make(tmp_path / name), exports)
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout.split()
+    assert "ICC_PROFILE" not in done.stdout
+
+
+def test_the_frame_is_left_as_it_was(tmp_path: Path) -> None:
+    from vsr.media.side_data import side_data
+
+    with av.open(str(_camera(tmp_path / "camera.jpg"))) as container:
+        frame = next(container.decode(video=0))
+    frame.pts, frame.time_base = 77, Fraction(1, 90000)
+    before = frame.to_ndarray()
+    side_data(frame)
+    assert (frame.pts, frame.time_base) == (77, Fraction(1, 90000))
+    assert np.array_equal(frame.to_ndarray(), before)
+    assert "ICC_PROFILE" in {item.type.name for item in frame.side_data}  # type: ignore[attr-defined]
