@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vsr.api.checking import verify
     from vsr.api.comparing import compare, make_blind
-    from vsr.api.inputs import expand_inputs, pair_outputs
+    from vsr.api.finding import expand_inputs
+    from vsr.api.inputs import pair_outputs
     from vsr.api.learning import train
     from vsr.api.measuring import evaluate
     from vsr.api.probing import probe
@@ -78,7 +79,7 @@ _HOMES = {
     "compare": "vsr.api.comparing",
     "done_before": "vsr.api.upscaling",
     "evaluate": "vsr.api.measuring",
-    "expand_inputs": "vsr.api.inputs",
+    "expand_inputs": "vsr.api.finding",
     "export_frames": "vsr.api.stills",
     "is_batch": "vsr.api.upscaling",
     "make_blind": "vsr.api.comparing",

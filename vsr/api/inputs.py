@@ -1,4 +1,4 @@
-"""What a run's inputs are, and the name of the output of each."""
+"""The name of the output of each of a run's inputs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from vsr.api.arguments import PathLike, is_folder, is_plain_folder, place_of
-from vsr.errors import InputError, UsageError, VsrError
+from vsr.api.arguments import PathLike, is_folder, place_of
+from vsr.api.finding import FoundInputs, find_inputs, names_several
+from vsr.errors import UsageError, VsrError
 from vsr.media.codecs import CODECS
 from vsr.media.images import IMAGE_SUFFIXES, is_image_sequence, is_numbered
 from vsr.media.reading import probe as probe_source
 from vsr.media.suffixes import VIDEO_SUFFIXES
-from vsr.pipeline.objects import is_url, join_url, list_objects
+from vsr.pipeline.objects import is_url, join_url
 from vsr.timeline import parse_rate
 
-__all__ = ["expand_inputs", "names_several", "pair_outputs"]
+__all__ = ["pair_found", "pair_outputs"]
 
-_LIST_SUFFIX = ".txt"
 _CONTAINER_OF_URL = {"mkv": "mkv", "webm": "mkv", "mov": "mov"}
 
 
@@ -30,80 +30,50 @@ def pair_outputs(
     make_folder: bool,
     codec: str | None = None,
     fps: str | None = None,
+    recursive: bool = False,
 ) -> list[tuple[PathLike, PathLike]]:
     """Every input with its output file, in a container that takes ``codec``.
 
     ``make_folder`` makes the output folder where one is meant. ``fps`` is refused where no input is pictures.
+    ``recursive`` looks into sub-folders, too; their outputs lie in sub-folders of the same names.
     """
-    sources = expand_inputs([place_of(one) for one in inputs])
+    found = find_inputs([place_of(one) for one in inputs], recursive=recursive, output=output)
+    return pair_found(found, inputs, output, make_folder=make_folder, codec=codec, fps=fps)
+
+
+def pair_found(
+    found: FoundInputs,
+    inputs: Sequence[PathLike],
+    output: PathLike,
+    *,
+    make_folder: bool,
+    codec: str | None = None,
+    fps: str | None = None,
+) -> list[tuple[PathLike, PathLike]]:
+    """`pair_outputs` for what was ``found`` among ``inputs``."""
+    sources = found.places
     if fps is not None and not any(not is_url(one) and is_image_sequence(Path(one)) for one in sources):
         raise UsageError(f"fps {fps} is for pictures; a video keeps its own times")
     several = len(sources) > 1 or names_several(inputs)
     into_folder = several or str(output).endswith(("/", "\\")) or is_folder(output)
     if not into_folder:
         return [(sources[0], place_of(output))]
-    if make_folder and not is_url(output) and not is_folder(output):
-        _make_folder(Path(output))
+    if make_folder and not is_url(output):
+        if not is_folder(output):
+            _make_folder(Path(output))
+        for below in dict.fromkeys(found.folders):
+            _make_sub_folder(Path(output) / below)
     naming = _Naming(codec, None if fps is None else parse_rate(fps))
-    targets = [_target(source, place_of(output), naming) for source in sources]
+    places = [_inside(output, below) for below in found.folders]
+    targets = [_target(source, place, naming) for source, place in zip(sources, places, strict=True)]
     _refuse_collisions(sources, targets)
     return list(zip(sources, targets, strict=True))
 
 
-def expand_inputs(places: Sequence[PathLike]) -> list[PathLike]:
-    """Folders replaced by the videos in them (image sequences stay one input), lists by what they name.
-
-    Raises `InputError` for none.
-    """
-    found: list[PathLike] = []
-    for place in places:
-        if is_url(place):
-            found += _videos_at(str(place)) if str(place).endswith("/") else [place]
-            continue
-        path = Path(place)
-        if path.suffix.lower() == _LIST_SUFFIX and path.is_file():
-            found += expand_inputs(_listed(path))
-        elif path.is_dir() and not is_image_sequence(path):
-            videos = sorted(e for e in path.iterdir() if e.is_file() and e.suffix.lower() in VIDEO_SUFFIXES)
-            if not videos:
-                raise InputError(f"{path}: holds no videos")
-            found += videos
-        else:
-            found.append(path)
-    if not found:
-        raise UsageError("no input given")
-    return found
-
-
-def _videos_at(folder: str) -> list[PathLike]:
-    """URLs of the videos in a folder of an object store."""
-    names = [name for name in list_objects(folder) if Path(name).suffix.lower() in VIDEO_SUFFIXES]
-    if not names:
-        raise InputError(f"{folder}: holds no videos")
-    return [join_url(folder, name) for name in names]
-
-
-def _listed(path: Path) -> list[PathLike]:
-    """What a list file names: one input a line, ``#`` before remarks; paths as from the current folder."""
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read list {path}: {error}") from error
-    named = [place_of(line) for line in lines if line and not line.startswith("#")]
-    if not any(is_url(place) or Path(place).exists() for place in named):
-        raise InputError(f"{path}: is not a video file, and as a list it names no input that is there")
-    nested = [place for place in named if not is_url(place) and Path(place).suffix.lower() == _LIST_SUFFIX]
-    if nested:
-        raise InputError(f"{path}: names {nested[0]}; a list cannot hold lists")
-    return named
-
-
-def names_several(inputs: Sequence[PathLike]) -> bool:
-    """Whether these are a batch, however many videos they turn out to be."""
-    first = inputs[0]
-    if is_url(first):
-        return len(inputs) > 1 or str(first).endswith("/")
-    return len(inputs) > 1 or is_plain_folder(first) or Path(first).suffix.lower() == _LIST_SUFFIX
+def _inside(output: PathLike, below: Path) -> PathLike:
+    if not is_url(output):
+        return Path(output) / below
+    return join_url(str(output), below.as_posix()) if below.parts else output
 
 
 @dataclass(frozen=True)
@@ -131,6 +101,13 @@ def _make_folder(folder: Path) -> None:
         raise UsageError(f"several inputs need a folder as output, for example -o {folder.stem}/; got {folder}")
     try:
         folder.mkdir()
+    except OSError as error:
+        raise UsageError(f"cannot make output folder {folder}: {error.strerror}") from error
+
+
+def _make_sub_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot make output folder {folder}: {error.strerror}") from error
 

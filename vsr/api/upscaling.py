@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from vsr.api.arguments import PathLike, is_folder, place_of, position_of
-from vsr.api.inputs import names_several, pair_outputs
+from vsr.api.finding import find_inputs, names_several
+from vsr.api.inputs import pair_found
 from vsr.distributed.choose import choose_executor
 from vsr.errors import UsageError, VsrError
-from vsr.pipeline.batch import is_done, write_batch
+from vsr.pipeline.batch import Skipped, is_done, write_batch
 from vsr.pipeline.executor import Executor
 from vsr.pipeline.job import Job, Span
 from vsr.pipeline.objects import is_url
@@ -42,6 +43,8 @@ def upscale(
     ray: str | None = None,
     executor: Executor | None = None,
     preview: PathLike | bool = False,
+    recursive: bool = False,
+    on_skipped: Callable[[Sequence[Skipped]], None] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> list[Outcome]:
     """Restore one video or several.
@@ -64,6 +67,8 @@ def upscale(
         executor: who does the work, instead of ``workers`` and ``ray``.
         preview: a PNG that shows the newest frames before and after, replaced every few seconds while the work goes on;
             a folder for one PNG of each output; True for ``OUTPUT.preview.png`` beside it.
+        recursive: look for videos in sub-folders, too; their outputs lie in sub-folders of the same names.
+        on_skipped: called once, before any work, with what folders and lists hold that is no input.
         settings: keys on top of the preset, for example ``{"scale": 2, "method": "lanczos"}``.
 
     Returns:
@@ -77,7 +82,10 @@ def upscale(
     """
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     resolved, options = load_settings(preset, settings or {})
-    pairs = pair_outputs(given, output, make_folder=True, codec=resolved.codec, fps=resolved.fps)
+    found = find_inputs([place_of(one) for one in given], recursive=recursive, output=output)
+    pairs = pair_found(found, given, output, make_folder=True, codec=resolved.codec, fps=resolved.fps)
+    if on_skipped is not None and found.skipped:
+        on_skipped(found.skipped)
     span = Span(position_of(start), position_of(end))
     base = _work_base(work_dir)
     shown = preview_places([target for _, target in pairs], preview)
@@ -108,10 +116,10 @@ def upscale(
             chosen.run(waiting, on_progress or (lambda progress: None), settle)
         except BaseException:
             if several:
-                _try_batch(output, requests, settled)
+                _try_batch(output, requests, settled, found.skipped)
             raise
     if several:
-        write_batch(output, requests, settled)
+        write_batch(output, requests, settled, found.skipped)
     outcomes = [settled[source] for source, _ in pairs]
     if not several and outcomes[0].error is not None:
         raise outcomes[0].error
@@ -135,10 +143,15 @@ def plan(
     return _request(path, output, preset, Span(position_of(start), position_of(end)), settings).plan()
 
 
-def _try_batch(output: PathLike, requests: Sequence[Request], settled: Mapping[PathLike, Outcome]) -> None:
+def _try_batch(
+    output: PathLike,
+    requests: Sequence[Request],
+    settled: Mapping[PathLike, Outcome],
+    skipped: Sequence[Skipped],
+) -> None:
     """Where the run itself has failed, which is what the user must hear of."""
     try:
-        write_batch(output, requests, settled)
+        write_batch(output, requests, settled, skipped)
     except VsrError as error:
         _log.warning("%s", error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from vsr.api import Outcome, Progress
     from vsr.errors import VsrError
+    from vsr.pipeline.batch import Skipped
 
 __all__ = ["Reporter", "reporter"]
 
@@ -34,6 +35,10 @@ class Reporter(Protocol):
 
     def outcome(self, outcome: Outcome) -> None:
         """Called once an input."""
+        ...
+
+    def skipped(self, skipped: Sequence[Skipped]) -> None:
+        """Called once, with what folders and lists hold that is no input, where there is anything."""
         ...
 
     def page(self, outcome: Outcome, place: Path) -> None:
@@ -70,6 +75,12 @@ def _result_line(outcome: Outcome) -> str:
     return f"{outcome.output}: {times['num_frames']} frames in {outcome.manifest['seconds']:.1f} s{note}{mended}{told}"
 
 
+def _tell_skipped(skipped: Sequence[Skipped]) -> None:
+    from vsr.api.finding import describe_skipped
+
+    fail(describe_skipped(skipped))
+
+
 class _Quiet:
     def progress(self, progress: Progress) -> None:
         pass
@@ -77,6 +88,9 @@ class _Quiet:
     def outcome(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             fail(str(outcome.error))
+
+    def skipped(self, skipped: Sequence[Skipped]) -> None:
+        pass
 
     def page(self, outcome: Outcome, place: Path) -> None:
         pass
@@ -107,6 +121,9 @@ class _Lines(_Quiet):
         super().outcome(outcome)
         if outcome.error is None:
             print(_result_line(outcome))
+
+    def skipped(self, skipped: Sequence[Skipped]) -> None:
+        _tell_skipped(skipped)
 
     def page(self, outcome: Outcome, place: Path) -> None:
         print(place)
@@ -150,6 +167,10 @@ class _Json(_Quiet):
                 findings=outcome.manifest["method"]["findings"],
             )
 
+    def skipped(self, skipped: Sequence[Skipped]) -> None:
+        for one in skipped:
+            self._print(event="skipped", path=one.path, reason=one.reason)
+
     def page(self, outcome: Outcome, place: Path) -> None:
         self._print(event="report", input=str(outcome.input), output=str(outcome.output), page=str(place))
 
@@ -190,6 +211,9 @@ class _Bar(_Quiet):
             self._bar.console.print(f"vsr: {outcome.error}", markup=False, highlight=False)
         else:
             self._bar.console.print(_result_line(outcome), markup=False, highlight=False)
+
+    def skipped(self, skipped: Sequence[Skipped]) -> None:
+        _tell_skipped(skipped)
 
     def page(self, outcome: Outcome, place: Path) -> None:
         self._bar.console.print(str(place), markup=False, highlight=False)

@@ -77,6 +77,9 @@ def upscale(
         bool, typer.Option("--evidence", help="No learned or generative method; checksums of all decoded frames.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    recursive: Annotated[
+        bool, typer.Option("-r", "--recursive", help="Look into sub-folders of the input folders, too.")
+    ] = False,
     drop_streams: Annotated[
         bool, typer.Option("--drop-streams", help="Leave out streams that the container cannot hold.")
     ] = False,
@@ -119,7 +122,7 @@ def upscale(
     if report_:
         _refuse_url(output)
     if dry_run:
-        return _dry_run(inputs, output, preset, start, end, settings, overwrite, work_dir)
+        return _dry_run(inputs, output, preset, start, end, settings, overwrite, work_dir, recursive)
     from vsr import api
     from vsr.cli.progress import reporter
     from vsr.errors import VsrError
@@ -139,6 +142,8 @@ def upscale(
                 workers=workers,
                 ray=ray,
                 preview=_preview(preview),
+                recursive=recursive,
+                on_skipped=report.skipped,
                 settings=settings,
             )
         except VsrError as error:
@@ -216,13 +221,20 @@ def _dry_run(
     settings: dict[str, Any],
     overwrite: bool,
     work_dir: str | None,
+    recursive: bool,
 ) -> int:
     from vsr import api
-    from vsr.cli.console import print_table
+    from vsr.api.arguments import place_of
+    from vsr.api.finding import describe_skipped, find_inputs
+    from vsr.api.inputs import pair_found
+    from vsr.cli.console import fail, print_table
     from vsr.pipeline.settings import load_settings
 
     resolved = load_settings(preset, settings)[0]
-    pairs = api.pair_outputs(inputs, output, make_folder=False, codec=resolved.codec, fps=resolved.fps)
+    found = find_inputs([place_of(one) for one in inputs], recursive=recursive, output=output)
+    pairs = pair_found(found, inputs, output, make_folder=False, codec=resolved.codec, fps=resolved.fps)
+    if found.skipped:
+        fail(describe_skipped(found.skipped))
     leaves_finished = api.is_batch(inputs, output, pairs) and not overwrite
     for number, (source, target) in enumerate(pairs):
         job = api.plan(source, target, preset=preset, start=start, end=end, settings=settings)

@@ -19,7 +19,7 @@ from av.container import InputContainer
 from vsr.errors import InputError, MachineError
 from vsr.media.ffmpeg import run_ffmpeg
 
-__all__ = ["describe_streams", "file_url", "input_options", "open_input"]
+__all__ = ["describe_streams", "file_url", "input_options", "is_resource_fork", "open_input"]
 
 _FOLLOWS_REFERENCES = frozenset(
     [
@@ -66,6 +66,7 @@ _FOLLOWS_REFERENCES = frozenset(
     ]
 )
 _JPEG_SUFFIXES, _JPEG_HEAD = (".jpg", ".jpeg"), b"\xff\xd8\xff"
+_RESOURCE_FORK_MARK, _RESOURCE_FORK_NAME = b"\x00\x05\x16\x07", "._"
 _REFUSED_PLAYLISTS = (
     (b"#EXTM3U", "an HLS playlist"),
     (b"ffconcat version", "a concat script"),
@@ -121,7 +122,8 @@ def _check_readable(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path}: is a folder, not a video file")
     if not path.is_file():
-        raise InputError(f"{path}: is not a regular file")
+        hint = f"; read it as -: vsr upscale - … < {path}" if path.is_fifo() else ""
+        raise InputError(f"{path}: is not a regular file{hint}")
     if _is_handle(path):
         raise InputError(f"{path}: is a handle that only this process holds; name the file itself")
     try:
@@ -131,10 +133,32 @@ def _check_readable(path: Path) -> None:
         raise MachineError(f"{path}: no permission to read it") from error
     if not head:
         raise InputError(f"{path}: is empty")
+    if is_resource_fork(path):
+        whole = path.with_name(path.name.removeprefix(_RESOURCE_FORK_NAME))
+        raise InputError(f"{path}: is a macOS resource fork, which holds no video; the video is {whole.name}")
+    if _is_animated_webp(head):
+        raise InputError(
+            f"{path}: is an animated WebP, which FFmpeg cannot decode; convert it to APNG or numbered pictures"
+        )
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     for mark, what in _REFUSED_PLAYLISTS:
         if text.startswith(mark) or (mark == b"<MPD" and b"<MPD" in text[:1024]):
             raise InputError(f"{path}: is {what}; vsr opens only plain media files, name the media file itself")
+
+
+def is_resource_fork(path: Path) -> bool:
+    """Whether it is what macOS puts beside a file on disks that are not its own: ``._clip.mp4`` beside ``clip.mp4``."""
+    if not path.name.startswith(_RESOURCE_FORK_NAME):
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_RESOURCE_FORK_MARK)) == _RESOURCE_FORK_MARK
+    except OSError:  # whoever opens it in earnest says why it cannot be read
+        return False
+
+
+def _is_animated_webp(head: bytes) -> bool:
+    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20:21]) and bool(head[20] & 2)
 
 
 def _is_handle(path: Path) -> bool:

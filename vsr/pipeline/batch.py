@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,18 @@ from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.sidecar import canonical, file_digest, write_atomically
 from vsr.restorers.model import has_same_weights
 
-__all__ = ["BATCH_FILE", "is_done", "write_batch"]
+__all__ = ["BATCH_FILE", "Skipped", "is_done", "write_batch"]
 
 BATCH_FILE = "batch.json"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something in a folder or a list of inputs that is no input."""
+
+    path: str
+    """A path, or a URL."""
+    reason: str
 
 
 def is_done(request: Request) -> Outcome | None:
@@ -106,8 +116,16 @@ def _manifest_of(request: Request) -> dict[str, Any]:
     return dict(json.loads(text))
 
 
-def write_batch(folder: str | Path, requests: Sequence[Request], settled: Mapping[str | Path, Outcome]) -> None:
-    """Write ``batch.json`` into the output folder: one entry for every input. Raises `MachineError`."""
+def write_batch(
+    folder: str | Path,
+    requests: Sequence[Request],
+    settled: Mapping[str | Path, Outcome],
+    skipped: Sequence[Skipped] = (),
+) -> None:
+    """Write ``batch.json`` into the output folder: one entry for every input, and what was ``skipped``.
+
+    Raises `MachineError`.
+    """
     entries = [_entry(request, settled.get(request.source)) for request in requests]
     counts: dict[str, int] = {}
     for entry in entries:
@@ -117,6 +135,7 @@ def write_batch(folder: str | Path, requests: Sequence[Request], settled: Mappin
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "counts": counts,
         "files": entries,
+        "skipped": [asdict(one) for one in skipped],
     }
     text = json.dumps(summary, indent=1) + "\n"
     if not is_url(folder):

@@ -10,6 +10,7 @@ from vsr.errors import MachineError, UsageError
 from vsr.media.images import is_numbered
 from vsr.pipeline.objects import is_url
 from vsr.pipeline.preview import is_preview
+from vsr.pipeline.publishing import refuse_special
 
 __all__ = ["preview_places"]
 
@@ -63,6 +64,7 @@ def _name(output: str | Path) -> str:
 
 
 def _check_free(place: Path) -> None:
+    refuse_special(place)
     try:
         is_taken = place.exists() and not is_preview(place)
     except OSError as error:

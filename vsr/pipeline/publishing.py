@@ -13,11 +13,18 @@ from vsr.media.images import STREAMS_FILE, TIMING_FILE
 from vsr.pipeline.sidecar import write_atomically
 from vsr.pipeline.storage import WorkFolder
 
-__all__ = ["came_meanwhile", "is_output_of", "note_output", "publish", "remove", "strange_in"]
+__all__ = ["came_meanwhile", "is_output_of", "note_output", "publish", "refuse_special", "remove", "strange_in"]
 
 _OUTPUT_NOTE = "output.json"
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+
+
+def refuse_special(place: Path, hint: str = "name a file") -> None:
+    """Refuse a FIFO, socket or device under an output's name: a rename would put a file in its place. `UsageError`."""
+    if place.exists() and not place.is_file() and not place.is_dir():
+        kind = "FIFO" if place.is_fifo() else "socket" if place.is_socket() else "device"
+        raise UsageError(f"output {place} is a {kind}, which must not be replaced; {hint}")
 
 
 def note_output(work: WorkFolder, partial: Path) -> None:

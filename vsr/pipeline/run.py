@@ -22,7 +22,7 @@ from vsr.pipeline.lease import Lease
 from vsr.pipeline.manifest import manifest_path, write_manifest
 from vsr.pipeline.objects import find_object, is_same_object, is_url, join_url, split_url, upload
 from vsr.pipeline.progress import Meter, OnProgress
-from vsr.pipeline.publishing import came_meanwhile, is_output_of, strange_in
+from vsr.pipeline.publishing import came_meanwhile, is_output_of, refuse_special, strange_in
 from vsr.pipeline.request import Request, at_hand
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
 from vsr.pipeline.source import SourceSummary
@@ -69,6 +69,7 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
     source = job.info.path
     if job.output.exists() and source.exists() and job.output.samefile(source):
         raise UsageError(f"output {job.output} is the input; name another file")
+    refuse_special(place, f"write to standard output and lead that there: -o - --container y4m|mkv|nut > {place}")
     if images and place.exists():
         _check_folder(job, place)
     occupied = any(place.iterdir()) if place.is_dir() else place.exists()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vsr.errors import MachineError, UsageError
+from vsr.pipeline.publishing import refuse_special
 from vsr.pipeline.sidecar import write_atomically
 
 __all__ = ["PAGE_SUFFIXES", "check_place", "write_text"]
@@ -26,6 +27,7 @@ def check_place(path: Path, sources: Iterable[Path] = (), suffixes: Sequence[str
             raise UsageError(f"{path}: is what is read; name another file to write")
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; name a file")
+    refuse_special(path)
     if suffixes and path.suffix.lower() not in suffixes:
         raise UsageError(f"{path}: what is written is named {' or '.join(suffixes)}; name another file")
     if not folder.is_dir():

@@ -24,7 +24,7 @@ from vsr.media.layouts import LAYOUTS
 from vsr.media.picture_text import PictureText, with_text
 from vsr.media.probe import MediaInfo
 from vsr.pipeline.provenance import picture_text
-from vsr.pipeline.publishing import publish
+from vsr.pipeline.publishing import publish, refuse_special
 from vsr.pipeline.seal import record_pieces
 from vsr.stills.make import Made
 
@@ -78,6 +78,7 @@ def check_target(output: Path, overwrite: bool) -> None:
             raise UsageError(f"{place.name[:40]}…: cannot be a name ({error.strerror or error}); shorten it") from error
         if place.is_dir():
             raise UsageError(f"{place} is a folder; name a file")
+        refuse_special(place)
         if place.exists() and not overwrite:
             raise UsageError(f"{place} exists; give --overwrite to replace it")
 
