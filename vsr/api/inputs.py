@@ -148,9 +148,13 @@ def _container_suffix(source: Path, naming: _Naming) -> str:
         info = probe_source(source, naming.fps)
     except VsrError:
         return f".{fit[0]}"  # the run itself says what is wrong with this file
-    from vsr.media.containers import holds
+    from vsr.media.containers import holders, holds
 
-    others = [stream for stream in info.streams if stream.index != info.video.index]
+    others = [
+        stream
+        for stream in info.streams
+        if stream.index != info.video.index and stream.codec != "chapters" and holders(stream)
+    ]
     if info.container.startswith("matroska") and "mkv" in fit:
         return ".mkv"
     if info.video.layout.has_alpha or info.video.layout.bit_depth > 12:

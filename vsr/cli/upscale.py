@@ -83,7 +83,12 @@ def upscale(
     drop_streams: Annotated[
         bool, typer.Option("--drop-streams", help="Leave out streams that the container cannot hold.")
     ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at damage in the input.")] = False,
+    keep_data: Annotated[
+        bool, typer.Option("--keep-data", help="Keep packets that the container cannot hold in OUTPUT.data.zip.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at damage in the input, and at streams that nothing can hold.")
+    ] = False,
     work_dir: Annotated[
         str | None, typer.Option(metavar="PATH", help="Where unfinished work is kept; default: beside the output.")
     ] = None,
@@ -116,6 +121,7 @@ def upscale(
             "scale": _number("scale", scale), "size": size, "height": height, "method": method, "codec": codec,
             "crf": crf, "speed": speed, "pix_fmt": pix_fmt, "deinterlace": deinterlace, "fps": fps,
             "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
+            "keep_data": keep_data or None,
             "strict": strict or None, "consistent": consistent or None, "evidence": evidence or None,
         }.items() if value is not None},
     )  # fmt: skip

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vsr.media.probe import StreamInfo
+from vsr.media.streams import StreamInfo
 
-__all__ = ["holders", "holds"]
+__all__ = ["hint_for", "holders", "holds"]
+
+_ALL = ("mkv", "mov", "mp4")
 
 _MP4_AUDIO = "aac ac3 eac3 mp3 mp2 alac flac opus dts truehd qcelp evrc vorbis mpegh_3d_audio"
 _MOV_AUDIO = (
@@ -29,20 +31,20 @@ _HELD: dict[str, dict[str, frozenset[str]]] = {
         "video": frozenset(_MP4_VIDEO.split()),
         "subtitle": frozenset(("mov_text", "dvd_subtitle", "ttml")),
         "cover": frozenset(("mjpeg", "png")),
-        "data": frozenset(("bin_data",)),
     },
     "mov": {
         "audio": frozenset(_MOV_AUDIO.split()),
         "video": frozenset(_MOV_VIDEO.split()),
         "subtitle": frozenset(("mov_text", "eia_608")),
         "cover": frozenset(("mjpeg", "png")),
-        "data": frozenset(("timecode",)),
     },
 }
 
 
 def holds(container: str, stream: StreamInfo) -> bool:
     """Whether ``stream`` can be copied into ``container`` (``mp4``, ``mov`` or ``mkv``) as it is."""
+    if stream.kind == "data":
+        return _holds_data(container, stream)
     if container == "mkv":
         if stream.kind == "subtitle":
             return stream.codec in _MKV_TEXT.split()
@@ -52,9 +54,25 @@ def holds(container: str, stream: StreamInfo) -> bool:
     return stream.codec in _HELD[container].get(stream.kind, frozenset())
 
 
-def holders(streams: Iterable[StreamInfo]) -> str:
-    """Advice where no one container holds all of ``streams``."""
-    unheld = [s for s in streams if not any(holds(name, s) for name in ("mkv", "mov", "mp4"))]
-    if unheld:
-        return f"no container here holds stream {unheld[0].index}"
+def _holds_data(container: str, stream: StreamInfo) -> bool:
+    """FFmpeg writes any other data into MP4 under GoPro's name, and into MOV without any: nobody could read those."""
+    if stream.codec == "timecode":
+        return container == "mov"
+    return container in ("mp4", "mov") and stream.tag == "gpmd"
+
+
+def holders(stream: StreamInfo) -> tuple[str, ...]:
+    """The containers here that can hold a copy of ``stream``."""
+    return tuple(container for container in _ALL if holds(container, stream))
+
+
+def hint_for(streams: Iterable[StreamInfo]) -> str:
+    """What to do so that ``streams`` are kept: the container that holds them all, or why there is none."""
+    streams = list(streams)
+    fitting = [container for container in _ALL if all(holds(container, stream) for stream in streams)]
+    if fitting:
+        return f"name the output .{fitting[0]}"
+    unheld = next((stream for stream in streams if not holders(stream)), None)
+    if unheld is not None:
+        return f"no container here holds stream {unheld.index}"
     return "no single container holds them all"

@@ -62,7 +62,7 @@ def digest_streams(path: Path, stop: threading.Event | None = None) -> tuple[Str
             StreamDigest(
                 index=stream.index,
                 kind=stream.type or "unknown",
-                codec=stream.codec_context.codec.canonical_name if stream.codec_context else "unknown",
+                codec=_codec(stream),
                 num_packets=counts[stream.index],
                 num_bytes=sizes[stream.index],
                 tick=stream.time_base or Fraction(1, 1000),
@@ -71,6 +71,12 @@ def digest_streams(path: Path, stop: threading.Event | None = None) -> tuple[Str
             )
             for stream in streams
         )
+
+
+def _codec(stream: Any) -> str:
+    if stream.codec_context is not None:
+        return str(stream.codec_context.codec.canonical_name)
+    return str((stream.type == "data" and stream.name) or "unknown")
 
 
 def _packets(container: av.container.InputContainer) -> Iterator[av.Packet[Any]]:

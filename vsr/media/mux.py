@@ -111,6 +111,8 @@ class MuxJob:
     keep_chapters: bool = True
     copies_source: bool = True
     """Whether ``source`` is a file with tags and streams to copy."""
+    deep: bool = False
+    """Whether ffmpeg must read further into ``source`` than usual to know its streams."""
 
 
 def _seconds(value: Fraction) -> str:
@@ -244,7 +246,7 @@ def copy_streams(job: MuxJob, target: Path) -> None:
 
 def _source_options(job: MuxJob) -> dict[str, str]:
     """How ffmpeg opens the source: fenced in, its times shifted and cut as the job says."""
-    options = input_options(job.source) | {"itsoffset": _seconds(-job.shift)}
+    options = input_options(job.source, deep=job.deep) | {"itsoffset": _seconds(-job.shift)}
     if job.trim is not None:
         start, stop = job.trim
         # ffmpeg compares -t plus -ss with times that are already shifted; _only_inside() cuts exactly

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from vsr.media.hdr import ContentLight, DisplayTransform, MasteringDisplay, disp
 from vsr.media.planes import frame_layout
 from vsr.media.safe_open import describe_streams, open_input
 from vsr.media.side_data import side_data
+from vsr.media.streams import StreamInfo, is_cover, lacks_parameters, stream_infos
 
 __all__ = ["MAX_PIXELS", "MediaInfo", "StreamInfo", "VideoInfo", "probe_media", "probe_streams"]
 
@@ -27,26 +28,6 @@ MAX_PIXELS = 1 << 28
 
 _HEAD_FRAMES = 24
 _FIELD_ORDERS = {2: "top first", 3: "bottom first", 4: "top first", 5: "bottom first"}
-
-
-@dataclass(frozen=True)
-class StreamInfo:
-    """One stream of a file, whatever its kind."""
-
-    index: int
-    kind: str
-    """``video``, ``audio``, ``subtitle``, ``attachment``, ``data`` or ``cover`` (an attached picture)."""
-    codec: str
-    """FFmpeg's codec name; ``timecode`` for a tmcd track, ``chapters`` for a chapter track; or ``unknown``."""
-    time_base: Fraction
-    start_pts: int | None
-    """First time in ticks, where the container says."""
-    metadata: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def language(self) -> str | None:
-        """ISO 639 code, where tagged."""
-        return self.metadata.get("language")
 
 
 @dataclass(frozen=True)
@@ -114,12 +95,14 @@ class MediaInfo:
     """Their times, in ticks of the video's time base."""
     streams_path: Path | None = None
     """Where an image sequence's other streams are; None: in ``path``, or there are none."""
+    deep: bool = False
+    """Whether FFmpeg must read further into the file than usual to know what a copy of its streams needs."""
 
 
 def probe_streams(path: Path) -> tuple[StreamInfo, ...]:
     """The streams of a file that needs no video."""
     with open_input(path) as container:
-        return tuple(_stream_info(one, "", has_chapters=False) for one in container.streams)
+        return stream_infos(container, describe_streams(path))
 
 
 def probe_media(path: Path) -> MediaInfo:
@@ -128,14 +111,16 @@ def probe_media(path: Path) -> MediaInfo:
     Raises `InputError` where the file is no readable video: missing, not media, without video, encrypted, of
     an impossible size, or without a single decodable frame.
     """
-    with open_input(path) as container:
+    container = open_input(path)
+    deep = lacks_parameters(container)
+    if deep:
+        container.close()
+        container = open_input(path, deep=True)
+    with container:
         stream = _video_stream(path, container)
+        described = describe_streams(path, deep=deep)
+        streams = stream_infos(container, described)
         frames = _first_frames(path, container, stream)
-        described = describe_streams(path)
-        has_chapters = bool(container.chapters())
-        streams = tuple(
-            _stream_info(one, described.get(one.index, ""), has_chapters=has_chapters) for one in container.streams
-        )
         starts = [one.start_pts * one.time_base for one in streams if one.start_pts is not None]
         return MediaInfo(
             path=path,
@@ -147,21 +132,19 @@ def probe_media(path: Path) -> MediaInfo:
             num_chapters=len(container.chapters()),
             metadata=dict(container.metadata),
             video=_video_info(container, stream, frames, described.get(stream.index, "")),
+            deep=deep,
         )
 
 
-def _is_cover(stream: object) -> bool:
-    return bool(getattr(stream, "disposition", 0) & av.stream.Disposition.attached_pic)
-
-
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
-    videos = [stream for stream in container.streams.video if not _is_cover(stream)]
+    videos = [stream for stream in container.streams.video if not is_cover(stream)]
     if not videos:
-        kinds = Counter("cover picture" if _is_cover(s) else s.type for s in container.streams)
+        kinds = Counter("cover picture" if is_cover(s) else s.type for s in container.streams)
         held = ", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "no streams"
         raise InputError(f"{path}: has no video stream (it holds {held})")
+    known = [stream for stream in videos if stream.codec_context is not None] or videos
     best = container.streams.best("video")
-    stream = best if isinstance(best, VideoStream) and best in videos else videos[0]
+    stream = best if isinstance(best, VideoStream) and best in known else known[0]
     context = stream.codec_context
     if context is None:
         raise InputError(f"{path}: stream {stream.index} has a video codec that FFmpeg does not know")
@@ -191,25 +174,6 @@ def _first_frames(path: Path, container: InputContainer, stream: VideoStream) ->
     if not frames:
         raise InputError(f"{path}: stream {stream.index} ({stream.codec_context.name}) holds no picture; {reason}")
     return frames[:_HEAD_FRAMES]
-
-
-def _stream_info(stream: object, description: str, *, has_chapters: bool) -> StreamInfo:
-    context = getattr(stream, "codec_context", None)
-    kind = str(getattr(stream, "type", None) or "unknown")
-    metadata = dict(getattr(stream, "metadata", {}))
-    codec = context.codec.canonical_name if context is not None else "unknown"
-    if kind == "data" and ("timecode" in metadata or codec == "tmcd"):
-        codec = "timecode"
-    elif kind == "data" and has_chapters and "(text /" in description:
-        codec = "chapters"
-    return StreamInfo(
-        index=stream.index,  # type: ignore[attr-defined]
-        kind="cover" if kind == "video" and _is_cover(stream) else kind,
-        codec=codec,
-        time_base=stream.time_base or Fraction(1, 1000),  # type: ignore[attr-defined]
-        start_pts=stream.start_time,  # type: ignore[attr-defined]
-        metadata=metadata,
-    )
 
 
 def _video_info(

@@ -65,6 +65,8 @@ _FOLLOWS_REFERENCES = frozenset(
         "mxg",
     ]
 )
+_DEEP = {"probesize": str(256 << 20), "analyzeduration": str(3600 * 1_000_000)}
+"""Bytes and microseconds that are searched for parameters; FFmpeg keeps what it has read in memory meanwhile."""
 _JPEG_SUFFIXES, _JPEG_HEAD = (".jpg", ".jpeg"), b"\xff\xd8\xff"
 _RESOURCE_FORK_MARK, _RESOURCE_FORK_NAME = b"\x00\x05\x16\x07", "._"
 _REFUSED_PLAYLISTS = (
@@ -95,10 +97,13 @@ def file_url(path: Path) -> str:
     return f"file:{os.path.abspath(path)}"
 
 
-def input_options(path: Path) -> dict[str, str]:
-    """Options with which the ffmpeg command opens ``path`` and nothing else; ``f`` where it must be told the format."""
+def input_options(path: Path, *, deep: bool = False) -> dict[str, str]:
+    """Options with which the ffmpeg command opens ``path`` and nothing else; ``f`` where it must be told the format.
+
+    ``deep`` reads further into the file for the parameters of streams that begin late.
+    """
     demuxer = _demuxer(path)
-    return _fences() | ({} if demuxer is None else {"f": demuxer})
+    return _fences() | (_DEEP if deep else {}) | ({} if demuxer is None else {"f": demuxer})
 
 
 def _fences() -> dict[str, str]:
@@ -173,17 +178,18 @@ def _is_handle(path: Path) -> bool:
         place = place.parent / place.readlink()
 
 
-def open_input(path: Path, container_format: str | None = None) -> InputContainer:
+def open_input(path: Path, container_format: str | None = None, *, deep: bool = False) -> InputContainer:
     """Open ``path`` for reading, refusing everything that is not one plain local media file.
 
-    Raises `InputError` with the reason, or `MachineError` where the file may not be read.
+    ``deep`` reads further into it for the parameters of streams that begin late. Raises `InputError` with the reason,
+    or `MachineError` where the file may not be read.
     """
     _check_readable(path)
     try:
         return av.open(
             file_url(path),
             format=container_format or _demuxer(path),
-            options=_fences(),
+            options=_fences() | (_DEEP if deep else {}),
             metadata_errors="replace",
         )
     except av.error.PermissionError as error:
@@ -192,9 +198,9 @@ def open_input(path: Path, container_format: str | None = None) -> InputContaine
         raise InputError(f"{path}: is not a video file that FFmpeg can read ({_reason(error)})") from error
 
 
-def describe_streams(path: Path) -> dict[int, str]:
+def describe_streams(path: Path, *, deep: bool = False) -> dict[int, str]:
     """What ffmpeg's log says of each stream of a file: the few facts that PyAV does not expose."""
-    options = [part for key, value in input_options(path).items() for part in (f"-{key}", value)]
+    options = [part for key, value in input_options(path, deep=deep).items() for part in (f"-{key}", value)]
     log = run_ffmpeg(["-v", "verbose", *options, "-i", file_url(path)]).stderr
     found = re.finditer(r"^ *Stream #0:(\d+)\b(.*)$", log, re.MULTILINE)
     return {int(line[1]): line[2] for line in found}

@@ -48,6 +48,8 @@ class Assembled:
     """Whether every time is exact, not only equal after one rounding to the container's clock."""
     streams: tuple[StreamDigest, ...]
     """Streams of the output."""
+    trim: tuple[Fraction, Fraction] | None
+    """Source times (seconds) between which other streams were copied; None for all of them."""
 
 
 def image_folder(job: Job) -> Path:
@@ -168,6 +170,7 @@ def _mux_job(job: Job, pts: NDArray[np.int64], source: SourceSummary) -> MuxJob:
         label=label(job.settings.method, job.evidence, job.info.metadata),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
         copies_source=not job.info.images or job.info.streams_path is not None,
+        deep=job.info.deep,
     )
 
 
@@ -193,7 +196,7 @@ def _write_video(
     moved, exact = check_times(job, pts, mux_job.shift, partial)
     streams = digest_streams(partial)
     check_copied(job, source.streams, streams, moved - mux_job.shift)
-    return Assembled(len(pts), mux_job.shift, moved, exact, streams)
+    return Assembled(len(pts), mux_job.shift, moved, exact, streams, mux_job.trim)
 
 
 def _write_images(
@@ -230,4 +233,4 @@ def _write_images(
         copy_streams(mux_job, partial / STREAMS_FILE)
         streams = digest_streams(partial / STREAMS_FILE)
         check_copied(job, source.streams, streams, None, num_own=0)
-    return Assembled(len(pts), mux_job.shift, Fraction(0), True, streams)
+    return Assembled(len(pts), mux_job.shift, Fraction(0), True, streams, mux_job.trim)

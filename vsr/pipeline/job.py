@@ -14,12 +14,13 @@ from typing import Any
 from vsr.errors import UsageError, nearest
 from vsr.frames import PixelLayout
 from vsr.media.codecs import CODECS, CONTAINERS, CodecSpec, choose_codec, choose_layout, find_codec
-from vsr.media.containers import holders, holds
 from vsr.media.convert import OutputFormat
 from vsr.media.encode import EncoderSpec
-from vsr.media.probe import MAX_PIXELS, MediaInfo, StreamInfo, VideoInfo
+from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
+from vsr.media.streams import StreamInfo
 from vsr.pipeline.evidence import check_evidence
 from vsr.pipeline.settings import Settings
+from vsr.pipeline.streams import plan_streams
 from vsr.restorers import RESTORERS, Evidence, Geometry, Model, find_restorer, settle_model
 
 __all__ = ["Job", "Span", "output_size", "resolve_device", "resolve_job"]
@@ -68,6 +69,8 @@ class Job:
     """Seconds taken off every source time (spans without ``span``; those with it start at their first frame)."""
     copied: tuple[StreamInfo, ...]
     """Streams copied beside the video."""
+    kept: tuple[StreamInfo, ...]
+    """Streams that the output cannot hold and whose packets are kept in a file beside it."""
     dropped: tuple[str, ...]
     """What the output leaves out, in words."""
     assumptions: tuple[str, ...]
@@ -193,35 +196,6 @@ def _check_chroma(codec: CodecSpec, layout: PixelLayout, width: int, height: int
         )
 
 
-def _streams(
-    info: MediaInfo, container: str, drop: bool, from_start: bool
-) -> tuple[tuple[StreamInfo, ...], tuple[str, ...]]:
-    """Streams to copy, and what is left out; refuses where something would be lost unasked."""
-    copied, lost, dropped = [], [], []
-    for stream in info.streams:
-        if stream.index == info.video.index:
-            continue
-        what = f"{stream.kind} stream {stream.index} ({stream.codec})"
-        if stream.codec == "chapters":
-            continue  # the chapters themselves are copied; the muxer makes a new track for them where it needs one
-        if stream.codec == "timecode" and not from_start:
-            continue  # named with the other things that a part of a video loses
-        if stream.codec == "timecode" and container in ("mkv", "mp4"):
-            dropped.append(f"{what}: written anew from its timecode, since .{container} cannot take a copy")
-        elif holds(container, stream):
-            copied.append(stream)
-        else:
-            lost.append((stream, what))
-    if lost and not drop:
-        fits = [c for c in ("mkv", "mov", "mp4") if all(holds(c, stream) for stream, _ in lost)]
-        hint = f"name the output .{fits[0]}" if fits else f"{holders([stream for stream, _ in lost])}"
-        raise UsageError(
-            f".{container} cannot hold {', '.join(what for _, what in lost)}; {hint}, "
-            "or give --drop-streams to leave it out"
-        )
-    return tuple(copied), (*dropped, *(f"{what}: {container} cannot hold it" for _, what in lost))
-
-
 def _deinterlace(video: VideoInfo, settings: Settings) -> str:
     if settings.deinterlace != "auto":
         return settings.deinterlace
@@ -272,9 +246,8 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     layout = choose_layout(codec, video.layout, settings.pix_fmt)
     _check_chroma(codec, layout, width, height)
     color, assumptions = _output_color(video, codec, container, layout.family, layout.is_float)
-    copied, dropped = _streams(
-        info, "mkv" if codec.kind == "images" else container, settings.drop_streams, span.start is None
-    )
+    holder = "mkv" if codec.kind == "images" else container
+    streams = plan_streams(info, output, holder, settings, from_start=span.start is None)
     check_evidence(find_restorer(settings.method).evidence, settings, options)
     deinterlace = _deinterlace(video, settings)
     time_base = video.time_base / 2 if deinterlace == "field" else video.time_base
@@ -313,8 +286,9 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         device=device,
         span=span,
         shift=_shift(info, container),
-        copied=copied,
-        dropped=(*dropped, *_lost(info, codec, span)),
+        copied=streams.copied,
+        kept=streams.kept,
+        dropped=(*streams.dropped, *_lost(info, codec, span)),
         assumptions=(*video.assumptions, *assumptions, *unused),
     )
 

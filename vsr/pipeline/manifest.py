@@ -60,6 +60,7 @@ def write_manifest(
     results: Sequence[SegmentResult],
     assembled: Assembled,
     checksums: Mapping[str, Any],
+    kept: Mapping[str, Any] | None,
     begun: datetime,
     seconds: float,
 ) -> dict[str, Any]:
@@ -88,6 +89,7 @@ def write_manifest(
             "encoder": describe_encoder(job),
             "copied_streams": [stream.index for stream in job.copied],
             "dropped": list(job.dropped),
+            "kept": dict(kept) if kept is not None else None,
         },
         "checksums": dict(checksums),
         "times": {

@@ -18,6 +18,7 @@ from vsr.media.images import is_numbered
 from vsr.pipeline.assemble import assemble, image_folder, partial_path
 from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
+from vsr.pipeline.kept import keep_packets
 from vsr.pipeline.lease import Lease
 from vsr.pipeline.manifest import manifest_path, write_manifest
 from vsr.pipeline.objects import find_object, is_same_object, is_url, join_url, split_url, upload
@@ -27,6 +28,7 @@ from vsr.pipeline.request import Request, at_hand
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
 from vsr.pipeline.source import SourceSummary
 from vsr.pipeline.storage import WorkFolder, local_place
+from vsr.pipeline.streams import kept_path
 
 __all__ = ["FileRun", "check_output", "clear_left", "work_folder"]
 
@@ -83,6 +85,8 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
 def _check_length(job: Job, folder: Path) -> None:
     """The names of all files that come to lie beside the output are short enough."""
     beside = [*checksum_paths(job.output), manifest_path(job.output), partial_path(job)]
+    if job.kept:
+        beside.append(kept_path(job.output))
     excess = max(len(os.fsencode(path.name)) for path in beside) - os.pathconf(folder, "PC_NAME_MAX")
     if excess > 0:
         raise UsageError(
@@ -204,6 +208,7 @@ class FileRun:
             assembled = assemble(job, self.work, results, source, self.meter.tell, overwrite=may_replace)
             try:
                 checksums = write_checksums(job, source.checksums)
+                kept = keep_packets(job, shift=assembled.shift, trim=assembled.trim)
                 seconds = time.monotonic() - self._began
                 manifest = write_manifest(
                     job,
@@ -211,6 +216,7 @@ class FileRun:
                     results=results,
                     assembled=assembled,
                     checksums=checksums,
+                    kept=kept,
                     begun=self._begun,
                     seconds=seconds,
                 )
@@ -224,7 +230,8 @@ class FileRun:
         if job.output_url is not None:
             if not self._overwrite and find_object(job.output_url) is not None:
                 raise came_meanwhile(job.output_url)
-            for local in (job.output, *checksum_paths(job.output), manifest_path(job.output)):
+            kept_files = [kept_path(job.output)] if job.kept else []
+            for local in (job.output, *checksum_paths(job.output), *kept_files, manifest_path(job.output)):
                 upload(local, join_url(split_url(job.output_url)[0], local.name))
                 local.unlink()
         try:

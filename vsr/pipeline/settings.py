@@ -74,11 +74,13 @@ class Settings(BaseModel):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Where restorers compute."""
     strict: bool = False
-    """Stop at damage in the input instead of concealing and counting it."""
+    """Stop at damage in the input instead of concealing and counting it, and at streams that nothing can hold."""
     evidence: bool = False
     """Refuse methods that learned or invent, and half precision; decode the output again for its frames' checksums."""
     drop_streams: bool = False
     """Leave out streams that the output container cannot hold, instead of refusing."""
+    keep_data: bool = False
+    """Keep the packets of streams that the output cannot hold in OUTPUT.data.zip beside it, instead of refusing."""
     num_cpus: float = Field(1.0, gt=0, le=256)
     """CPU cores that Ray sets aside for each worker; may be a fraction."""
     num_gpus: float | None = Field(None, ge=0, le=16)

@@ -46,7 +46,7 @@ __all__ = [
 
 _BLOCK_BYTES = 1 << 22
 _NOT_DECIDING = (
-    *("drop_streams", "strict", "evidence", "device", "segment_frames", "cut_threshold"),
+    *("drop_streams", "keep_data", "strict", "evidence", "device", "segment_frames", "cut_threshold"),
     *("num_cpus", "num_gpus", "attempts", "stall_seconds"),
 )
 """Settings that decide what is made, where and by whom, but no byte of a segment."""

@@ -18,6 +18,7 @@ from vsr.pipeline.chain import checksum_paths, decoded_checksums, output_checksu
 from vsr.pipeline.manifest import check_format, manifest_path, output_files
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import canonical, file_digest
+from vsr.pipeline.streams import kept_path
 from vsr.timeline import parse_rate
 
 __all__ = ["Check", "changed_frames", "verify_output"]
@@ -52,7 +53,7 @@ def verify_output(output: Path, source: Path | None = None) -> list[Check]:
     checks = [Check("record", True, "its own digest"), _files(output, manifest)]
     if checks[-1].passed and not is_numbered(output):
         checks += [_streams(output, manifest), _frames(output, manifest)]
-    return [*checks, *_checksums(output, manifest), _input(output, manifest, source)]
+    return [*checks, *_checksums(output, manifest), *_kept(output, manifest), _input(output, manifest, source)]
 
 
 def _files(output: Path, manifest: dict[str, Any]) -> Check:
@@ -132,6 +133,18 @@ def _checksums(output: Path, manifest: Mapping[str, Any]) -> list[Check]:
         else:
             checks.append(Check(f"{name} checksums", True, f"{entry['frames']} lines, of {entry['of']}"))
     return checks
+
+
+def _kept(output: Path, manifest: Mapping[str, Any]) -> list[Check]:
+    """The file of packets that the output could not hold, where there is one."""
+    entry, path = manifest["output"].get("kept"), kept_path(output)
+    if entry is None:
+        return []
+    if not path.is_file():
+        return [Check("kept packets", False, f"{path.name}: missing")]
+    if not _is_whole(path, entry):
+        return [Check("kept packets", False, f"{path.name}: changed")]
+    return [Check("kept packets", True, f"{len(entry['streams'])} stream(s), SHA-256")]
 
 
 def _input(output: Path, manifest: Mapping[str, Any], source: Path | None) -> Check:

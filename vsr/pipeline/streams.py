@@ -1,0 +1,108 @@
+"""Where each stream of the source goes: copied into the output, kept in a file beside it, or left out by name.
+
+What another container could hold is never left out unasked. What none here can hold (cameras' metadata tracks, codecs
+that FFmpeg does not know) does not stop an ordinary run, but it stops one that may lose nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsr.errors import UsageError
+from vsr.media.containers import hint_for, holders, holds
+from vsr.media.images import is_numbered
+from vsr.media.probe import MediaInfo
+from vsr.media.streams import StreamInfo
+from vsr.pipeline.settings import Settings
+
+__all__ = ["Lost", "StreamPlan", "kept_path", "plan_streams", "settle", "without"]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A stream that the output cannot hold."""
+
+    stream: StreamInfo
+    reason: str
+    """What cannot hold it, or why not, in words."""
+    hint: str = ""
+    """How it would be kept; empty where nothing here keeps it."""
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """The streams of the source besides its video."""
+
+    copied: tuple[StreamInfo, ...]
+    """Those that the output gets, in its order."""
+    kept: tuple[StreamInfo, ...]
+    """Those whose packets go into `kept_path`."""
+    dropped: tuple[str, ...]
+    """What the output does not hold, in words."""
+
+
+def kept_path(output: Path) -> Path:
+    """Where the packets are kept that ``output`` cannot hold."""
+    place = output.parent if is_numbered(output) else output
+    return place.with_name(f"{place.name}.data.zip")
+
+
+def plan_streams(info: MediaInfo, output: Path, container: str, settings: Settings, *, from_start: bool) -> StreamPlan:
+    """Which streams of ``info`` go where; ``from_start``: the output begins with the source's first frame.
+
+    Raises `UsageError` where something would be lost unasked.
+    """
+    copied, lost, dropped = [], [], []
+    for stream in info.streams:
+        if stream.index == info.video.index:
+            continue
+        if stream.codec == "chapters":
+            continue  # the chapters themselves are copied; the muxer makes a new track for them where it needs one
+        if stream.codec == "timecode" and not from_start:
+            continue  # named with the other things that a part of a video loses
+        if stream.codec == "timecode" and container in ("mkv", "mp4") and info.video.timecode:
+            dropped.append(f"{stream}: written anew from its timecode, since .{container} cannot take a copy")
+        elif holds(container, stream):
+            copied.append(stream)
+        else:
+            hint = hint_for([stream]) if holders(stream) else ""
+            lost.append(Lost(stream, f".{container} cannot hold it", hint))
+    kept, words = settle(lost, output, container, settings)
+    return StreamPlan(tuple(copied), kept, (*dropped, *words))
+
+
+def settle(
+    lost: Sequence[Lost], output: Path, container: str, settings: Settings
+) -> tuple[tuple[StreamInfo, ...], tuple[str, ...]]:
+    """The streams among ``lost`` whose packets are kept, and all of them in words. Raises `UsageError`."""
+    if settings.keep_data:
+        place = kept_path(output).name
+        return tuple(one.stream for one in lost), tuple(
+            f"{one.stream}: {one.reason}; its packets are kept in {place}" for one in lost
+        )
+    if not settings.drop_streams:
+        refused = [one for one in lost if one.hint or settings.strict or settings.evidence]
+        if refused:
+            raise UsageError(_refusal(refused, container, settings))
+    return (), tuple(f"{one.stream}: {one.reason}" for one in lost)
+
+
+def _refusal(refused: Sequence[Lost], container: str, settings: Settings) -> str:
+    names = ", ".join(str(one.stream) for one in refused)
+    reasons = {one.reason for one in refused} - {f".{container} cannot hold it"}
+    why = f" ({'; '.join(sorted(reasons))})" if reasons else ""
+    ways = "give --keep-data to keep the packets beside the output, or --drop-streams to do without"
+    hints = [one.hint for one in refused if one.hint]
+    if not hints:
+        asked = "--evidence" if settings.evidence else "--strict"
+        return f"nothing here can hold a copy of {names}{why}, and {asked} loses nothing unasked; {ways}"
+    together = hint_for(one.stream for one in refused) if len(refused) > 1 else hints[0]
+    return f".{container} cannot hold {names}{why}; {together}, or {ways}"
+
+
+def without(streams: Iterable[StreamInfo], lost: Sequence[Lost]) -> tuple[StreamInfo, ...]:
+    """``streams`` less those that are ``lost``."""
+    gone = {one.stream.index for one in lost}
+    return tuple(stream for stream in streams if stream.index not in gone)
