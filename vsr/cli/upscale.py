@@ -257,15 +257,17 @@ def _dry_run(
 
 def plan_rows(job: Job) -> list[tuple[str, str]]:
     """The plan in words."""
+    from vsr.media.codecs import quality_in_words
+
     video, encoder = job.video, job.encoder
-    quality = "lossless" if encoder.lossless or encoder.quality is None else f"crf {encoder.quality}"
+    quality = quality_in_words(encoder.codec.name, lossless=encoder.lossless, quality=encoder.quality)
     rows = [
         ("input", job.source_url or str(job.info.path)),
         ("output", job.output_url or str(job.output)),
         ("size", f"{video.width}x{video.height} → {job.out_width}x{job.out_height}{_turned(job)}"),
         ("method", f"{job.settings.method} on {job.device} ({job.evidence})"),
         *_model_rows(job),
-        ("codec", f"{encoder.codec.name} {encoder.layout.name}, {quality} {encoder.speed}".rstrip()),
+        ("codec", f"{encoder.codec.name} {encoder.layout.name}, {quality} {encoder.speed}".rstrip(", ")),
         ("deinterlace", job.deinterlace),
         ("copied", ", ".join(f"{s.kind} {s.index} ({s.codec})" for s in job.copied) or "nothing else to copy"),
     ]

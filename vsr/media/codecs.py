@@ -17,7 +17,18 @@ from vsr.media.convert import compare_layouts
 from vsr.media.layouts import LAYOUTS
 from vsr.tables import table_of
 
-__all__ = ["CODECS", "CONTAINERS", "CodecSpec", "choose_codec", "choose_layout", "find_codec"]
+__all__ = [
+    "CODECS",
+    "CONTAINERS",
+    "CodecSpec",
+    "choose_codec",
+    "choose_layout",
+    "copied_fourcc",
+    "find_codec",
+    "fourcc",
+    "prores_profile",
+    "quality_in_words",
+]
 
 _SCALERS = ("yuv420p", "yuv422p", "yuv444p")
 
@@ -50,6 +61,8 @@ class CodecSpec:
     default_speed: str = ""
     max_side: int = 16384
     """Largest width or height the encoder takes."""
+    lossless: Literal["never", "asked", "always"] = "never"
+    """Whether samples come back bit for bit: not at all, where the user asks for it, or in any case."""
     wants_whole_chroma: bool = False
     """Whether the encoder refuses sides that are no multiple of the layout's chroma blocks."""
 
@@ -66,6 +79,7 @@ _ROWS = (
         encoders={"yuv": "libx264", "rgb": "libx264rgb"},
         layouts=(*_names((*_SCALERS, "gray"), 8, 10), "gbrp"),
         containers=("mp4", "mov", "mkv"),
+        lossless="asked",
         quality=16,
         quality_range=(0, 51),
         speeds=_X26X_SPEEDS,
@@ -79,6 +93,7 @@ _ROWS = (
         encoders={"yuv": "libx265", "rgb": "libx265"},
         layouts=_names((*_SCALERS, "gray", "gbrp"), 8, 10, 12),
         containers=("mp4", "mov", "mkv"),
+        lossless="asked",
         quality=17,
         quality_range=(0, 51),
         speeds=_X26X_SPEEDS,
@@ -113,6 +128,7 @@ _ROWS = (
             *_names(("gbrap",), 8, 10, 12, 14, 16),
         ),
         containers=("mkv", "mov"),
+        lossless="always",
         quality=None,
     ),
     CodecSpec(
@@ -131,6 +147,7 @@ _ROWS = (
         encoders={"rgb": "png", "yuv": "png"},
         layouts=("gray", "gbrp", "gbrap", "gray16le", "gbrp16le", "gbrap16le"),
         containers=("png",),
+        lossless="always",
         quality=None,
     ),
     CodecSpec(
@@ -140,6 +157,7 @@ _ROWS = (
         encoders={"rgb": "tiff", "yuv": "tiff"},
         layouts=("gray", "gbrp", "gbrap", "gray16le", "gbrp16le", "gbrap16le"),
         containers=("tif", "tiff"),
+        lossless="always",
         quality=None,
     ),
     CodecSpec(
@@ -149,6 +167,7 @@ _ROWS = (
         encoders={"rgb": "dpx", "yuv": "dpx"},
         layouts=("gray", "gbrp", "gbrap", "gbrp10le", "gbrp12le", "gray16le", "gbrp16le", "gbrap16le"),
         containers=("dpx",),
+        lossless="always",
         quality=None,
     ),
     CodecSpec(
@@ -158,6 +177,7 @@ _ROWS = (
         encoders={"rgb": "exr", "yuv": "exr"},
         layouts=("grayf32le", "gbrpf32le", "gbrapf32le"),
         containers=("exr",),
+        lossless="always",
         quality=None,
     ),
 )
@@ -170,6 +190,36 @@ CONTAINERS: Mapping[str, str] = MappingProxyType(
     | {extension: extension for row in _ROWS if row.kind == "images" for extension in row.containers}
 )
 """Container by file extension."""
+
+
+_TAGS = {("hevc", "mp4"): "hvc1", ("hevc", "mov"): "hvc1"}
+"""By codec and container, where FFmpeg chooses another: Apple's players refuse ``hev1``."""
+
+
+def fourcc(spec: CodecSpec, layout: PixelLayout, container: str) -> str | None:
+    """The four-character code to write for ``layout`` in ``container``; None where FFmpeg chooses the right one itself.
+
+    ProRes says by it which of its formats a stream is: decoders look there for 10 or 12 bit.
+    """
+    if spec.name == "prores":
+        return "ap4h" if prores_profile(layout) == "4444" else "apch"
+    return copied_fourcc(spec.name, container)
+
+
+def copied_fourcc(codec: str, container: str) -> str | None:
+    """The four-character code to write for video of ``codec`` that had none before; None where FFmpeg's is right."""
+    return _TAGS.get((codec, container))
+
+
+def prores_profile(layout: PixelLayout) -> Literal["4444", "hq"]:
+    """FFmpeg's name of the ProRes profile for ``layout``: 4444 for full chroma, with or without alpha; else 422 HQ."""
+    return "4444" if layout.chroma_shift_x == 0 else "hq"
+
+
+def quality_in_words(codec: str, *, lossless: bool, quality: int | None) -> str:
+    """How well a codec keeps pictures: ``lossless``, ``crf N``, or nothing where its format alone decides."""
+    is_lossless = CODECS[codec].lossless == "always" or (CODECS[codec].lossless == "asked" and lossless)
+    return "lossless" if is_lossless else "" if quality is None else f"crf {quality}"
 
 
 def find_codec(name: str) -> CodecSpec:
@@ -204,6 +254,23 @@ def _lossless(spec: CodecSpec, source: PixelLayout) -> PixelLayout | None:
     return min(wider, key=lambda layout: _cost(source, layout), default=None)
 
 
+def _closest(spec: CodecSpec, source: PixelLayout) -> PixelLayout:
+    """The layout of ``spec`` that loses the least of ``source``: alpha counts most, then colour, chroma and depth."""
+
+    def loss(target: PixelLayout) -> tuple[int, ...]:
+        return (
+            source.has_alpha and not target.has_alpha,
+            target.family == "gray" and source.family != "gray",
+            target.family != source.family,
+            max(0, target.chroma_shift_x - source.chroma_shift_x),
+            max(0, target.chroma_shift_y - source.chroma_shift_y),
+            max(0, source.bit_depth - target.bit_depth),
+            *_cost(source, target),
+        )
+
+    return min((LAYOUTS[name] for name in spec.layouts), key=loss)
+
+
 def choose_codec(source: PixelLayout, container: str, hdr: bool) -> CodecSpec:
     """The default codec for ``container``: plays most widely among those that keep the picture.
 
@@ -233,9 +300,11 @@ def choose_layout(spec: CodecSpec, source: PixelLayout, pix_fmt: str | None) -> 
     found = _lossless(spec, source)
     if found is None:
         others = ", ".join(_holders(source)) or "no codec here"
+        closest = _closest(spec, source)
+        alpha = " (without alpha)" if source.has_alpha and not closest.has_alpha else ""
         raise UsageError(
             f"{spec.name} cannot hold {_describe(source)} without loss; use --codec {others}, "
-            f"or accept the loss by --pix-fmt {spec.layouts[0]}"
+            f"or accept the loss by --pix-fmt {closest.name}{alpha}"
         )
     return found
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from vsr.errors import MachineError, UsageError
 from vsr.frames import ColorSpec, PixelLayout
-from vsr.media.codecs import CodecSpec
+from vsr.media.codecs import CodecSpec, prores_profile
 from vsr.media.hdr import ContentLight, MasteringDisplay
 from vsr.media.packets import PacketTimes
 from vsr.media.planes import frame_from_planes
@@ -141,8 +141,8 @@ def _svt_options(spec: EncoderSpec) -> dict[str, str]:
 
 
 def _prores_options(spec: EncoderSpec) -> dict[str, str]:
-    full = spec.layout.chroma_shift_x == 0
-    return {"profile": "4444" if full else "hq", "vendor": "apl0", **({"alpha_bits": "16"} if full else {})}
+    profile = prores_profile(spec.layout)
+    return {"profile": profile, "vendor": "apl0", **({"alpha_bits": "16"} if profile == "4444" else {})}
 
 
 def _options(spec: EncoderSpec) -> dict[str, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.errors import InputError, MachineError
+from vsr.media.codecs import fourcc
 from vsr.media.color import COLOR_NAMES
 from vsr.media.encode import EncoderSpec
 from vsr.media.ffmpeg import ffmpeg_path, run_ffmpeg
@@ -35,6 +36,8 @@ __all__ = ["MuxJob", "SegmentFile", "copy_streams", "decode_times", "mux", "sync
 
 _DISK_REFUSES = ("space left", "File too large", "quota exceeded", "Input/output error", "Read-only file system")
 _COPY = ("-c", "copy", "-copy_unknown", "-fflags", "+bitexact", "-max_interleave_delta", "0")
+_NO_PARAMETER_SETS = "filter_units=remove_types=32-34"
+"""Takes VPS, SPS and PPS out of HEVC packets: ``hvc1`` promises that they are in the header alone (ISO 14496-15)."""
 _ITUNES_TAGS = frozenset(
     [
         "title",
@@ -106,6 +109,8 @@ class MuxJob:
     """The source's file-level tags (copied by ffmpeg; here to choose where MP4 and MOV put them)."""
     video_metadata: dict[str, str] = field(default_factory=dict)
     """Tags of the video stream."""
+    tags: Mapping[int, str] = field(default_factory=dict)
+    """Four-character codes of copied streams, by their number in the source, where FFmpeg would choose another."""
     label: str = ""
     """What the file says of its making, as a tag; empty for nothing."""
     keep_chapters: bool = True
@@ -212,13 +217,18 @@ def _command(job: MuxJob, target: Path, first_dts: int, last_shown: int) -> list
     command += ["-map", "0:v:0"]
     for place, index in enumerate(job.streams, 1):
         command += ["-map", f"1:{index}"]
+        if tag := job.tags.get(index):
+            command += [f"-tag:{place}", tag]
         if cut := _only_inside(job):
             command += [f"-bsf:{place}", cut]
     start = first_dts * job.encoder.time_base
     ticks = f"round({start.numerator}/{start.denominator}/TB)"
     last = job.last_duration * job.encoder.time_base  # of the packet shown last, which may not be the last one
     duration = f"'if(eq(N,{last_shown}),round({last.numerator}/{last.denominator}/TB),DURATION)'"
-    command += ["-bsf:v:0", f"setts=pts=PTS+{ticks}:dts=DTS+{ticks}:duration={duration}"]
+    filters = [f"setts=pts=PTS+{ticks}:dts=DTS+{ticks}:duration={duration}"]
+    if fourcc(job.encoder.codec, job.encoder.layout, job.container) == "hvc1":
+        filters.insert(0, _NO_PARAMETER_SETS)
+    command += ["-bsf:v:0", ",".join(filters)]
     command += [*_COPY, *_container_options(job), *label_options(job.container, job.label, job.metadata)]
     command += _video_output_options(job)
     return [*command, "-f", {"mkv": "matroska"}.get(job.container, job.container), file_url(target)]
@@ -279,6 +289,8 @@ def _video_input_options(job: MuxJob) -> list[str]:
 def _video_output_options(job: MuxJob) -> list[str]:
     color, encoder = job.encoder.color, job.encoder
     options = ["-color_range:v:0", "pc" if color.full_range else "tv"]
+    if tag := fourcc(encoder.codec, encoder.layout, job.container):
+        options += ["-tag:v:0", tag]
     for flag, table, code in (
         ("-color_primaries:v:0", "primaries", color.primaries),
         ("-color_trc:v:0", "transfer", color.transfer),

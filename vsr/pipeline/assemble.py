@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.errors import MachineError, VerificationError
+from vsr.media.codecs import copied_fourcc
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
@@ -167,11 +168,22 @@ def _mux_job(job: Job, pts: NDArray[np.int64], source: SourceSummary) -> MuxJob:
         clock=_clock(job),
         metadata=job.info.metadata,
         video_metadata=video_tags(job),
+        tags=_copied_tags(job),
         label=label(job.settings.method, job.evidence, job.info.metadata),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
         copies_source=not job.info.images or job.info.streams_path is not None,
         deep=job.info.deep,
     )
+
+
+def _copied_tags(job: Job) -> dict[int, str]:
+    """Codes of copied video: MP4 and MOV have their own already, and keep them."""
+    if job.info.container.startswith("mov"):
+        return {}
+    found = {
+        stream.index: copied_fourcc(stream.codec, job.container) for stream in job.copied if stream.kind == "video"
+    }
+    return {index: tag for index, tag in found.items() if tag is not None}
 
 
 def _clock(job: Job) -> int:

@@ -180,8 +180,9 @@ def _encoder_settings(
     if codec.speeds and speed not in codec.speeds:
         known = ", ".join(codec.speeds)
         raise UsageError(f"{codec.name} has no speed {speed!r}; known: {known}{nearest(speed, codec.speeds)}")
-    if settings.lossless and codec.name not in ("h264", "hevc", "ffv1") and codec.kind == "video":
-        raise UsageError(f"{codec.name} has no lossless mode here; use h264, hevc or ffv1")
+    if settings.lossless and codec.lossless == "never":
+        able = ", ".join(name for name, row in CODECS.items() if row.lossless != "never" and row.kind == "video")
+        raise UsageError(f"{codec.name} has no lossless mode here; use {able}")
     return quality, speed, tuple(unused)
 
 
@@ -288,19 +289,21 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         shift=_shift(info, container),
         copied=streams.copied,
         kept=streams.kept,
-        dropped=(*streams.dropped, *_lost(info, codec, span)),
+        dropped=(*streams.dropped, *_lost(info, encoder, span)),
         assumptions=(*video.assumptions, *assumptions, *unused),
     )
 
 
-def _lost(info: MediaInfo, codec: CodecSpec, span: Span) -> list[str]:
+def _lost(info: MediaInfo, encoder: EncoderSpec, span: Span) -> list[str]:
     """What besides streams the output cannot keep, in words."""
-    video = info.video
+    video, codec = info.video, encoder.codec
     lost = [f"{name}: dynamic metadata does not survive new pictures" for name in video.dropped_hdr]
     if video.has_captions:
         lost.append("closed captions (EIA-608/708): they are part of the old pictures, not a stream that can be copied")
     if video.drops_alpha:
         lost.append(f"alpha channel: the decoder of {video.codec} does not give it")
+    if video.layout.has_alpha and not encoder.layout.has_alpha:
+        lost.append(f"alpha channel: {encoder.layout.name} has none")
     if span and info.num_chapters:
         lost.append("chapters: their times are those of the whole video")
     if span.start is not None and video.timecode:

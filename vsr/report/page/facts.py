@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vsr.media.codecs import quality_in_words
 from vsr.media.color import COLOR_NAMES
 from vsr.restorers.findings import describe_findings
 
@@ -118,7 +119,7 @@ def read_facts(manifest: Mapping[str, Any], output: Path) -> Facts:
 
 def _file_rows(source: Mapping[str, Any], result: Mapping[str, Any], times: Mapping[str, Any]) -> list[Row]:
     video, encoder = source["video"], result["encoder"]
-    quality = "lossless" if encoder.get("lossless") or encoder.get("quality") is None else f"crf {encoder['quality']}"
+    quality = quality_in_words(encoder["codec"], lossless=bool(encoder.get("lossless")), quality=encoder.get("quality"))
     digests = list(result["files"].values())
     exact = "exactly those of the input" if times["exact"] else "those of the input, rounded once to the file's clock"
     shift = str(times["shift_seconds"])
@@ -129,7 +130,8 @@ def _file_rows(source: Mapping[str, Any], result: Mapping[str, Any], times: Mapp
         ("Output", str(result["path"])),
         (
             "Output picture",
-            f"{encoder['codec']} {encoder['width']}×{encoder['height']} {encoder['layout']['name']}, {quality}",
+            f"{encoder['codec']} {encoder['width']}×{encoder['height']} {encoder['layout']['name']}"
+            + (f", {quality}" if quality else ""),
         ),
         ("Output SHA-256", str(digests[0]) if len(digests) == 1 else f"{len(digests)} files, in the manifest"),
         ("Times", exact + ("" if shift in ("0/1", "0") else f", less {shift} s")),
