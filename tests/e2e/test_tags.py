@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from boxes import sample_entries
 from program import Run
 from videos import MASTER_DISPLAY, X264, X265, encode, ffmpeg, scene
 
@@ -19,34 +20,9 @@ Call = Callable[..., Run]
 QUICK = ("--method", "bicubic", "--scale", 1, "-q")
 
 
-def _boxes(data: bytes, start: int, stop: int) -> list[tuple[bytes, int, int]]:
-    """Kind, and where the content is, of the boxes between two places."""
-    found = []
-    while start + 8 <= stop:
-        size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
-        found.append((kind, start + 8, start + size))
-        start += size
-    return found
-
-
 def _entries(path: Path) -> list[bytes]:
     """The codes of the sample entries of all video tracks of an MP4 or MOV file, in order."""
-    data, found = path.read_bytes(), []
-
-    def inside(start: int, stop: int, kind: bytes) -> list[tuple[int, int]]:
-        return [(first, last) for name, first, last in _boxes(data, start, stop) if name == kind]
-
-    [moov] = inside(0, len(data), b"moov")
-    for trak in inside(*moov, b"trak"):
-        [mdia] = inside(*trak, b"mdia")
-        [hdlr] = inside(*mdia, b"hdlr")
-        if data[hdlr[0] + 8 : hdlr[0] + 12] != b"vide":
-            continue
-        [minf] = inside(*mdia, b"minf")
-        [stbl] = inside(*minf, b"stbl")
-        [stsd] = inside(*stbl, b"stsd")
-        found.append(data[stsd[0] + 12 : stsd[0] + 16])
-    return found
+    return [code for code, _ in sample_entries(path)]
 
 
 def _source(folder: Path, pix_fmt: str) -> Path:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vsr.errors import InputError
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.convert import OutputFormat, quantise
+from vsr.media.cropping import cropped
 from vsr.media.layouts import LAYOUTS
 from vsr.media.planes import frame_from_planes, frame_layout, planes_of
 from vsr.media.probe import probe_media
@@ -78,7 +79,7 @@ def read_rgb(path: Path) -> Iterator[NDArray[np.uint8]]:
     info = probe_media(path)
     target = OutputFormat(LAYOUTS["gbrp"], _SRGB)
     with open_input(path) as container:
-        for number, frame in enumerate(_decoded(path, container)):
+        for number, frame in enumerate(cropped(_decoded(path, container), info.video.crop)):
             planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
             picture = VideoFrame(planes, frame_layout(frame), info.video.color, number, number, Fraction(1))
             yield np.stack([np.asarray(plane, np.uint8) for plane in quantise(picture, target)], axis=-1)

@@ -21,6 +21,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vsr.errors import InputError
+from vsr.media.cropping import Crop, cropped
 from vsr.media.detach import FrameCopier
 from vsr.media.planes import fingerprint, planes_of
 from vsr.media.safe_open import open_input
@@ -146,25 +147,30 @@ def _open(path: Path, stream_index: int, threads: int) -> tuple[InputContainer, 
 
 
 def decode_linear(
-    path: Path, stream_index: int, threads: int, damage: Damage
+    path: Path, stream_index: int, threads: int, damage: Damage, crop: Crop | None = None
 ) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
-    """Decode a stream from start to end, naming every frame; ``damage`` is filled on the way."""
+    """Decode a stream from start to end, naming every frame; ``damage`` is filled on the way.
+
+    Of each frame only what ``crop`` leaves is given, and named.
+    """
     before = ""
-    for ordinal, (decoded, pts, frame) in enumerate(_timed(path, stream_index, threads, damage)):
+    for ordinal, (decoded, pts, frame) in enumerate(_timed(path, stream_index, threads, damage, crop)):
         record = _record(ordinal, decoded, pts, frame)
         damage.repeated_frames += record.fingerprint == before
         before = record.fingerprint
         yield record, frame
 
 
-def decode_frames(path: Path, stream_index: int, threads: int, damage: Damage) -> Iterator[tuple[int, av.VideoFrame]]:
+def decode_frames(
+    path: Path, stream_index: int, threads: int, damage: Damage, crop: Crop | None = None
+) -> Iterator[tuple[int, av.VideoFrame]]:
     """The frames of `decode_linear` with their times alone: nothing is proved, so it is quicker."""
-    for _, pts, frame in _timed(path, stream_index, threads, damage):
+    for _, pts, frame in _timed(path, stream_index, threads, damage, crop):
         yield pts, frame
 
 
 def _timed(
-    path: Path, stream_index: int, threads: int, damage: Damage
+    path: Path, stream_index: int, threads: int, damage: Damage, crop: Crop | None
 ) -> Iterator[tuple[int | None, int, av.VideoFrame]]:
     """Every frame in order with the time that the decoder gave and the time used."""
     container, stream = _open(path, stream_index, threads)
@@ -173,7 +179,7 @@ def _timed(
         time_base = stream.time_base or Fraction(1, 1000)
         step = max(1, round(1 / rate / time_base))
         last: int | None = None
-        for ordinal, frame in enumerate(_decode_packets(container, stream, damage)):
+        for ordinal, frame in enumerate(cropped(_decode_packets(container, stream, damage), crop)):
             decoded = frame.pts
             pts = decoded if decoded is not None else (0 if last is None else last + step)
             if last is not None and pts <= last:
@@ -209,9 +215,16 @@ class FrameReader:
     """
 
     def __init__(
-        self, path: Path, stream_index: int, time_base: Fraction, *, threads: int, overlap_frames: int
+        self,
+        path: Path,
+        stream_index: int,
+        time_base: Fraction,
+        *,
+        threads: int,
+        overlap_frames: int,
+        crop: Crop | None = None,
     ) -> None:
-        self._path = path
+        self._path, self._crop = path, crop
         self._stream_index = stream_index
         self._time_base = time_base
         self._threads = threads
@@ -289,14 +302,14 @@ class FrameReader:
             container.seek(pts, stream=stream, backward=True, any_frame=False)
         except av.error.FFmpegError:
             return
-        self._frames = _decode_packets(container, stream)
+        self._frames = cropped(_decode_packets(container, stream), self._crop)
         for frame in self._frames:
             yield None, frame
 
     def _from_start(self) -> Iterator[tuple[int | None, av.VideoFrame]]:
         self.close()
         container, stream = self._opened()
-        self._frames = _decode_packets(container, stream)
+        self._frames = cropped(_decode_packets(container, stream), self._crop)
         yield from enumerate(self._frames)
 
     def _opened(self) -> tuple[InputContainer, VideoStream]:

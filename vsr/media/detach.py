@@ -7,43 +7,19 @@ reader that keeps copies leaves the decoder as it was in the first, linear pass,
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import av
-from av.filter import Graph
+
+from vsr.media.filtering import FrameFilter
 
 __all__ = ["FrameCopier"]
-
-_COUNTER = Fraction(1, 1000)
 
 
 class FrameCopier:
     """Copies frames, pixels and properties alike."""
 
     def __init__(self) -> None:
-        self._graph: Graph | None = None
-        self._shape: tuple[int, int, str] | None = None
+        self._copy = FrameFilter("copy")
 
     def copy(self, frame: av.VideoFrame) -> av.VideoFrame:
         """``frame`` again, in memory that its decoder does not know."""
-        shape = (frame.width, frame.height, frame.format.name)
-        if self._graph is None or shape != self._shape:
-            self._graph, self._shape = self._make(frame), shape
-        pts, time_base = frame.pts, frame.time_base
-        frame.pts, frame.time_base = 0, _COUNTER
-        self._graph.push(frame)
-        copied = self._graph.pull()
-        assert isinstance(copied, av.VideoFrame)
-        for each in (frame, copied):
-            each.pts, each.time_base = pts, time_base
-        return copied
-
-    @staticmethod
-    def _make(frame: av.VideoFrame) -> Graph:
-        graph = Graph()
-        source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=_COUNTER)
-        copy, sink = graph.add("copy"), graph.add("buffersink")
-        source.link_to(copy)
-        copy.link_to(sink)
-        graph.configure()
-        return graph
+        return self._copy(frame)

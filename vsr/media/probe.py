@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from vsr.errors import InputError
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.color import chroma_location, complete_color
+from vsr.media.cropping import Crop, cropped, find_crop
 from vsr.media.hdr import ContentLight, DisplayTransform, MasteringDisplay, display_transform, has_captions, read_hdr
 from vsr.media.planes import frame_layout
 from vsr.media.safe_open import describe_streams, open_input
@@ -71,6 +72,8 @@ class VideoInfo:
     """Whether the first frames are flagged as interlaced."""
     field_order: str
     timecode: str | None
+    crop: Crop | None = None
+    """What the container leaves out of the coded picture; ``width`` and ``height`` are those of the rest."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,13 @@ def _first_frames(path: Path, container: InputContainer, stream: VideoStream) ->
 def _video_info(
     container: InputContainer, stream: VideoStream, frames: list[av.VideoFrame], description: str
 ) -> VideoInfo:
+    coded, crop = frames[0], find_crop(description)
+    crop_words = ""
+    if crop is not None and crop.leaves(coded.width, coded.height):
+        crop_words = f"{coded.width}x{coded.height} cropped as the container says: {crop}"
+    elif crop is not None:
+        crop, crop_words = None, f"not cropped: of {coded.width}x{coded.height} nothing would stay ({crop})"
+    frames = list(cropped(iter(frames), crop))
     head = frames[0]
     context = stream.codec_context
     layout = frame_layout(head)
@@ -203,7 +213,7 @@ def _video_info(
         pix_fmt=head.format.name,
         layout=layout,
         color=color,
-        assumptions=assumptions,
+        assumptions=tuple(filter(None, (*assumptions, crop_words))),
         sample_aspect_ratio=aspect if aspect and aspect > 0 else Fraction(1),
         display=display_transform(beside[0]),
         mastering=mastering,
@@ -220,6 +230,7 @@ def _video_info(
         interlaced=interlaced,
         field_order=_FIELD_ORDERS.get(int(context.field_order), "unknown") if interlaced else "progressive",
         timecode=_timecode(container, stream, head),
+        crop=crop,
     )
 
 

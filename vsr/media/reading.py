@@ -44,7 +44,10 @@ def scan(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[FrameR
 
     Raises `InputError` where not a single frame comes out.
     """
-    frames = scan_images(info, damage) if info.images else decode_linear(info.path, info.video.index, threads, damage)
+    if info.images:
+        frames = scan_images(info, damage)
+    else:
+        frames = decode_linear(info.path, info.video.index, threads, damage, info.video.crop)
     count = 0
     for record, frame in frames:
         count += 1
@@ -55,7 +58,9 @@ def scan(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[FrameR
 
 def view(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[int, av.VideoFrame]]:
     """The frames of `scan` with their times in ticks, for who only looks at them: without names and fingerprints."""
-    return view_images(info) if info.images else decode_frames(info.path, info.video.index, threads, damage)
+    if info.images:
+        return view_images(info)
+    return decode_frames(info.path, info.video.index, threads, damage, info.video.crop)
 
 
 def open_reader(info: MediaInfo, threads: int, overlap_frames: int) -> Reader:
@@ -63,5 +68,10 @@ def open_reader(info: MediaInfo, threads: int, overlap_frames: int) -> Reader:
     if info.images:
         return ImageReader(info)
     return FrameReader(
-        info.path, info.video.index, info.video.time_base, threads=threads, overlap_frames=overlap_frames
+        info.path,
+        info.video.index,
+        info.video.time_base,
+        threads=threads,
+        overlap_frames=overlap_frames,
+        crop=info.video.crop,
     )

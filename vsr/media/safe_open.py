@@ -67,6 +67,7 @@ _FOLLOWS_REFERENCES = frozenset(
 )
 _DEEP = {"probesize": str(256 << 20), "analyzeduration": str(3600 * 1_000_000)}
 """Bytes and microseconds that are searched for parameters; FFmpeg keeps what it has read in memory meanwhile."""
+_DESCRIPTION = r"^ *Stream #0:(\d+)\b(.*)$(?:\n +Metadata:(?:\n {6,}.*$)*)?(?:\n +Side data:((?:\n {6,}.*$)*))?"
 _JPEG_SUFFIXES, _JPEG_HEAD = (".jpg", ".jpeg"), b"\xff\xd8\xff"
 _RESOURCE_FORK_MARK, _RESOURCE_FORK_NAME = b"\x00\x05\x16\x07", "._"
 _REFUSED_PLAYLISTS = (
@@ -199,11 +200,14 @@ def open_input(path: Path, container_format: str | None = None, *, deep: bool = 
 
 
 def describe_streams(path: Path, *, deep: bool = False) -> dict[int, str]:
-    """What ffmpeg's log says of each stream of a file: the few facts that PyAV does not expose."""
+    """What ffmpeg's log says of each stream of a file: the few facts that PyAV does not expose.
+
+    The line of the stream itself, then one line for each item of its side data.
+    """
     options = [part for key, value in input_options(path, deep=deep).items() for part in (f"-{key}", value)]
     log = run_ffmpeg(["-v", "verbose", *options, "-i", file_url(path)]).stderr
-    found = re.finditer(r"^ *Stream #0:(\d+)\b(.*)$", log, re.MULTILINE)
-    return {int(line[1]): line[2] for line in found}
+    found = re.finditer(_DESCRIPTION, log, re.MULTILINE)
+    return {int(block[1]): block[2] + (block[3] or "") for block in found}
 
 
 def _reason(error: Exception) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from vsr.errors import InputError
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.convert import OutputFormat, quantise
+from vsr.media.cropping import Crop, cropped
 from vsr.media.layouts import LAYOUTS
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.probe import MediaInfo, probe_media
@@ -44,7 +45,7 @@ def read_shots(path: Path, num_shots: int, num_frames: int, rng: np.random.Gener
         stream.codec_context.thread_count = 1
         taken: set[int] = set()
         for place in _places(stream, float(info.duration or 0), num_shots, rng):
-            frames = _run_of(container, stream, place, num_frames)
+            frames = _run_of(container, stream, place, num_frames, info.video.crop)
             if frames is None or frames[0].pts is None or frames[0].pts in taken:
                 continue
             taken.add(frames[0].pts)
@@ -66,7 +67,9 @@ def _places(stream: VideoStream, seconds: float, count: int, rng: np.random.Gene
         yield start + int(share * length)
 
 
-def _run_of(container: InputContainer, stream: VideoStream, place: int, count: int) -> list[av.VideoFrame] | None:
+def _run_of(
+    container: InputContainer, stream: VideoStream, place: int, count: int, crop: Crop | None
+) -> list[av.VideoFrame] | None:
     """Frames from the one at ``place`` on; None if there are too few, or they are damaged.
 
     The decoder begins at the key frame before; of one very far back the run begins earlier than asked.
@@ -74,7 +77,7 @@ def _run_of(container: InputContainer, stream: VideoStream, place: int, count: i
     frames: list[av.VideoFrame] = []
     try:
         container.seek(place, stream=stream)
-        for number, frame in enumerate(container.decode(stream)):
+        for number, frame in enumerate(cropped(container.decode(stream), crop)):
             if number < _MOST_SKIPPED and (frame.pts is None or frame.pts < place):
                 continue
             frames.append(frame)

@@ -9,17 +9,14 @@ list's own enumeration lacks newer kinds (EXIF, views) and would refuse a frame 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import av
-from av.filter import Graph
 from av.sidedata.sidedata import Type
 
-__all__ = ["SideData", "side_data"]
+from vsr.media.filtering import FrameFilter
 
-_WITH_A_DICTIONARY = "ICC_PROFILE"
-_COUNTER = Fraction(1, 1000)
+__all__ = ["SideData", "side_data"]
 
 
 @dataclass(frozen=True)
@@ -44,24 +41,6 @@ Type._missing_ = classmethod(_kind_without_a_name)  # type: ignore[assignment]
 
 def side_data(frame: av.VideoFrame) -> tuple[SideData, ...]:
     """What ``frame`` carries beside its samples, but for ICC profiles; ``frame`` itself is left as it was."""
-    listed: list[Any] = list(_without_dictionaries(frame).side_data)  # PyAV's annotation calls the items text
+    without_dictionaries = FrameFilter("sidedata", "mode=delete:type=ICC_PROFILE")
+    listed: list[Any] = list(without_dictionaries(frame).side_data)  # PyAV's annotation calls the items text
     return tuple(SideData(item.type.name, bytes(item)) for item in listed)
-
-
-def _without_dictionaries(frame: av.VideoFrame) -> av.VideoFrame:
-    """Another reference to the samples of ``frame``."""
-    graph = Graph()
-    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=_COUNTER)
-    delete, sink = graph.add("sidedata", f"mode=delete:type={_WITH_A_DICTIONARY}"), graph.add("buffersink")
-    source.link_to(delete)
-    delete.link_to(sink)
-    graph.configure()
-    pts, time_base = frame.pts, frame.time_base
-    frame.pts, frame.time_base = 0, _COUNTER
-    try:
-        graph.push(frame)
-        found = graph.pull()
-    finally:
-        frame.pts, frame.time_base = pts, time_base
-    assert isinstance(found, av.VideoFrame)
-    return found
