@@ -60,19 +60,19 @@ def _eta(seconds: float | None) -> str:
 
 def _result_line(outcome: Outcome) -> str:
     assert outcome.manifest is not None
+    from vsr.media.damage import describe_damage
+
     times, damage = outcome.manifest["times"], outcome.manifest["damage"]
-    harmed = damage["decode_errors"] + damage["corrupt_frames"] + damage["read_errors"]
-    note = f", {harmed} damaged places concealed (see the manifest)" if harmed else ""
-    mended = f", {damage['mended_times']} times mended" if damage["mended_times"] else ""
+    note = "".join(f"\n  {line}" for line in describe_damage(damage))
     combed = outcome.manifest["interlaced_frames"] if outcome.manifest["deinterlace"] == "off" else 0
     if combed:
-        note += f", {combed} interlaced frames left as they are (--deinterlace frame would mend them)"
+        note += f"\n  {combed} interlaced frames left as they are (--deinterlace frame would mend them)"
     if outcome.was_done:
         return f"{outcome.output}: {times['num_frames']} frames, done before"
     from vsr.restorers.findings import describe_findings
 
     told = "".join(f"\n  {line}" for line in describe_findings(outcome.manifest["method"]["findings"]))
-    return f"{outcome.output}: {times['num_frames']} frames in {outcome.manifest['seconds']:.1f} s{note}{mended}{told}"
+    return f"{outcome.output}: {times['num_frames']} frames in {outcome.manifest['seconds']:.1f} s{note}{told}"
 
 
 def _tell_skipped(skipped: Sequence[Skipped]) -> None:

@@ -87,7 +87,8 @@ def upscale(
         bool, typer.Option("--keep-data", help="Keep packets that the container cannot hold in OUTPUT.data.zip.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at damage in the input, and at streams that nothing can hold.")
+        bool,
+        typer.Option("--strict", help="Stop at damage, at times that must be mended, and at streams nothing can hold."),
     ] = False,
     work_dir: Annotated[
         str | None, typer.Option(metavar="PATH", help="Where unfinished work is kept; default: beside the output.")

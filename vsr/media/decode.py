@@ -11,9 +11,11 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -22,16 +24,20 @@ from av.video.stream import VideoStream
 
 from vsr.errors import InputError
 from vsr.media.cropping import Crop, cropped
+from vsr.media.damage import Damage, LeadCounter, Timeline
 from vsr.media.detach import FrameCopier
 from vsr.media.planes import fingerprint, planes_of
 from vsr.media.safe_open import open_input
+from vsr.media.timelines import is_clock_jump
+from vsr.timestamps import Timestamp, TimestampMender
 
-__all__ = ["Damage", "FrameReader", "FrameRecord", "decode_frames", "decode_linear"]
+__all__ = ["Damage", "FrameReader", "FrameRecord", "decode_frames", "decode_linear", "is_empty_sample"]
 
 _log = logging.getLogger(__name__)
 _BACKOFF_SECONDS = (0, 1, 4, 16, 64)
 _SHORT_SKIP = 48
-_MAX_EVENTS = 100
+_TS_DISCONT = 0x0200  # FFmpeg's AVFMT_TS_DISCONT, which PyAV gives among other bits as a plain number
+_MAX_GAP_SECONDS = 10  # as FFmpeg has it (dts_delta_threshold)
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class FrameRecord:
     decoded_pts: int | None
     """The time the decoder gave, in ticks; None where it gave none."""
     pts: int
-    """The time used: the decoder's, or the least later tick where that is missing, repeated or backward."""
+    """The time used: the decoder's, mended where it cannot be used; see `vsr.timestamps`."""
     fingerprint: str
     """Digest of the visible samples (`vsr.media.planes.fingerprint`)."""
     width: int
@@ -59,55 +65,39 @@ class FrameRecord:
         return self.width, self.height, self.pix_fmt
 
 
-@dataclass
-class Damage:
-    """What a linear decode had to conceal, skip or mend."""
-
-    decode_errors: int = 0
-    """Packets the decoder refused."""
-    corrupt_frames: int = 0
-    """Frames the decoder flagged as damaged (shown with concealment)."""
-    read_errors: int = 0
-    """Places where the container could not be read on."""
-    mended_times: int = 0
-    """Frames whose time was missing, repeated or backward and was moved to the next free tick."""
-    missing_times: int = 0
-    """Those of them that had no time."""
-    repeated_times: int = 0
-    """Those that had the time of the frame before."""
-    backward_times: int = 0
-    """Those that had an earlier one: frames out of order."""
-    repeated_frames: int = 0
-    """Frames with the very samples of the frame before; no damage, but nothing new either."""
-    events: list[str] = field(default_factory=list)
-    """The first hundred of them, in words."""
-
-    def note(self, text: str) -> None:
-        """Record one event in words (counters are the caller's)."""
-        if len(self.events) < _MAX_EVENTS:
-            self.events.append(text)
-
-    def mend(self, ordinal: int, decoded: int | None, pts: int, last: int | None) -> None:
-        """Record that a frame's time ``decoded`` became ``pts``; ``last`` is that of the frame before."""
-        self.mended_times += 1
-        if decoded is None:
-            self.missing_times += 1
-        elif decoded == last:
-            self.repeated_times += 1
-        else:
-            self.backward_times += 1
-        self.note(f"frame {ordinal}: time {decoded} became {pts}")
-
-    @property
-    def total(self) -> int:
-        """Number of things that went wrong with pictures."""
-        return self.decode_errors + self.corrupt_frames + self.read_errors
+def is_empty_sample(packet: av.Packet[Any]) -> bool:
+    """Whether a packet is a sample without data, which would end the decoder; not PyAV's own last packet."""
+    return not packet.size and (packet.pts is not None or packet.dts is not None)
 
 
 def _decode_packets(
     container: InputContainer, stream: VideoStream, damage: Damage | None = None
 ) -> Iterator[av.VideoFrame]:
     """Frames of ``stream`` from where the container stands to its end, the decoder drained; damage is passed over."""
+    counted = damage if damage is not None else Damage()
+    lead = LeadCounter(counted)
+    for packet in _packets(container, stream, counted):
+        if is_empty_sample(packet):
+            counted.empty_packets += 1
+            continue
+        if packet.size and not packet.is_discard:
+            lead.packet(packet.pts, is_key=bool(packet.is_keyframe))
+        try:
+            frames = packet.decode()
+        except av.error.EOFError:
+            continue
+        except av.error.FFmpegError as error:
+            counted.decode_errors += 1
+            counted.note(f"packet at pts {packet.pts}: {error.strerror}")
+            continue
+        for frame in frames:
+            if isinstance(frame, av.VideoFrame):
+                lead.frame(frame.pts)
+                yield frame
+
+
+def _packets(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[av.Packet[Any]]:
+    """The packets of ``stream`` from where the container stands; places that cannot be read are passed over."""
     demuxer = container.demux(stream)
     failures = 0
     while True:
@@ -117,24 +107,12 @@ def _decode_packets(
             return
         except av.error.FFmpegError as error:
             failures += 1
-            if damage is not None:
-                damage.read_errors += 1
-                damage.note(f"reading: {error.strerror}")
+            damage.read_errors += 1
+            damage.note(f"reading: {error.strerror}")
             if failures > 16 or isinstance(error, av.error.EOFError):
                 return
             continue
-        try:
-            frames = packet.decode()
-        except av.error.EOFError:
-            continue
-        except av.error.FFmpegError as error:
-            if damage is not None:
-                damage.decode_errors += 1
-                damage.note(f"packet at pts {packet.pts}: {error.strerror}")
-            continue
-        for frame in frames:
-            if isinstance(frame, av.VideoFrame):
-                yield frame
+        yield packet
 
 
 def _open(path: Path, stream_index: int, threads: int) -> tuple[InputContainer, VideoStream]:
@@ -147,57 +125,123 @@ def _open(path: Path, stream_index: int, threads: int) -> tuple[InputContainer, 
 
 
 def decode_linear(
-    path: Path, stream_index: int, threads: int, damage: Damage, crop: Crop | None = None
+    path: Path,
+    stream_index: int,
+    threads: int,
+    damage: Damage,
+    *,
+    crop: Crop | None = None,
+    untimed_rate: Fraction | None = None,
 ) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
     """Decode a stream from start to end, naming every frame; ``damage`` is filled on the way.
 
-    Of each frame only what ``crop`` leaves is given, and named.
+    Of each frame only what ``crop`` leaves is given, and named. ``untimed_rate`` is frames a second of a stream without
+    times of its own.
     """
     before = ""
-    for ordinal, (decoded, pts, frame) in enumerate(_timed(path, stream_index, threads, damage, crop)):
-        record = _record(ordinal, decoded, pts, frame)
+    for ordinal, (time, frame) in enumerate(_timed(path, stream_index, threads, damage, crop, untimed_rate)):
+        record = _record(ordinal, time, frame)
         damage.repeated_frames += record.fingerprint == before
         before = record.fingerprint
         yield record, frame
 
 
 def decode_frames(
-    path: Path, stream_index: int, threads: int, damage: Damage, crop: Crop | None = None
+    path: Path,
+    stream_index: int,
+    threads: int,
+    damage: Damage,
+    *,
+    crop: Crop | None = None,
+    untimed_rate: Fraction | None = None,
 ) -> Iterator[tuple[int, av.VideoFrame]]:
     """The frames of `decode_linear` with their times alone: nothing is proved, so it is quicker."""
-    for _, pts, frame in _timed(path, stream_index, threads, damage, crop):
-        yield pts, frame
+    for time, frame in _timed(path, stream_index, threads, damage, crop, untimed_rate):
+        yield time.used, frame
 
 
 def _timed(
-    path: Path, stream_index: int, threads: int, damage: Damage, crop: Crop | None
-) -> Iterator[tuple[int | None, int, av.VideoFrame]]:
-    """Every frame in order with the time that the decoder gave and the time used."""
+    path: Path, stream_index: int, threads: int, damage: Damage, crop: Crop | None, untimed_rate: Fraction | None
+) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
+    """Every frame in order with its time; frames are held back while a time is in doubt (`LOOKAHEAD` at most)."""
     container, stream = _open(path, stream_index, threads)
     with container:
         rate = stream.average_rate or stream.base_rate or Fraction(25)
         time_base = stream.time_base or Fraction(1, 1000)
-        step = max(1, round(1 / rate / time_base))
-        last: int | None = None
-        for ordinal, frame in enumerate(cropped(_decode_packets(container, stream, damage), crop)):
-            decoded = frame.pts
-            pts = decoded if decoded is not None else (0 if last is None else last + step)
-            if last is not None and pts <= last:
-                pts = last + 1
-            if pts != decoded:
-                damage.mend(ordinal, decoded, pts, last)
-            if frame.is_corrupt:
-                damage.corrupt_frames += 1
-                damage.note(f"frame {ordinal}: damaged picture at pts {pts}")
-            last = pts
-            yield decoded, pts, frame
+        frames = cropped(_flagged(_decode_packets(container, stream, damage), damage), crop)
+        if untimed_rate is not None:
+            yield from _counted(frames, stream, time_base, untimed_rate)
+        else:
+            # broadcasts have one clock for all streams, which is set anew now and then; elsewhere a gap is meant
+            max_gap = int(_MAX_GAP_SECONDS / time_base) if container.format.flags & _TS_DISCONT else None
+            is_jump = partial(is_clock_jump, path, stream_index)
+            yield from _mended(frames, TimestampMender(1 / rate / time_base, max_gap=max_gap, is_jump=is_jump), damage)
 
 
-def _record(ordinal: int, decoded: int | None, pts: int, frame: av.VideoFrame) -> FrameRecord:
+def _flagged(frames: Iterable[av.VideoFrame], damage: Damage) -> Iterator[av.VideoFrame]:
+    """``frames`` as they are; damaged ones are counted."""
+    for ordinal, frame in enumerate(frames):
+        if frame.is_corrupt:
+            damage.corrupt_frames += 1
+            damage.note(f"frame {ordinal}: damaged picture at pts {frame.pts}")
+        yield frame
+
+
+def _mended(
+    frames: Iterable[av.VideoFrame], mender: TimestampMender, damage: Damage
+) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
+    """``frames`` with times that rise; what was mended is told to ``damage``."""
+    waiting: deque[av.VideoFrame] = deque()
+    log = _MendingLog(damage)
+
+    def settled(times: Iterable[Timestamp]) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
+        for time in times:
+            log.add(time)
+            yield time, waiting.popleft()
+
+    for frame in frames:
+        waiting.append(frame)
+        yield from settled(mender.push(frame.pts))
+    yield from settled(mender.finish())
+
+
+class _MendingLog:
+    """Tells ``damage`` what was mended, frame by frame."""
+
+    def __init__(self, damage: Damage) -> None:
+        self._damage = damage
+        self._ordinal = 0
+        self._latest: int | None = None
+        self._offset = 0
+
+    def add(self, time: Timestamp) -> None:
+        if time.kind:
+            self._damage.mend(self._ordinal, time)
+        on_clock = time.used - time.offset  # what the decoder gave, or would have given
+        if time.offset != self._offset:
+            assert self._latest is not None
+            self._damage.join(Timeline(self._ordinal, self._latest, on_clock, time.offset))
+        self._latest, self._offset = on_clock, time.offset
+        self._ordinal += 1
+
+
+def _counted(
+    frames: Iterable[av.VideoFrame], stream: VideoStream, time_base: Fraction, rate: Fraction
+) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
+    """``frames`` of a stream without times, one after another at ``rate``; fields that are repeated count."""
+    now = Fraction(0)
+    for frame in frames:
+        own_rate = stream.codec_context.framerate or stream.average_rate or Fraction(25)
+        fields = round(2 * frame.duration * time_base * own_rate) if frame.duration else 2
+        yield Timestamp(frame.pts, round(now / time_base)), frame
+        now += Fraction(fields if fields in (3, 4, 6) else 2, 2) / rate
+
+
+def _record(ordinal: int, time: Timestamp, frame: av.VideoFrame) -> FrameRecord:
     return FrameRecord(
         ordinal=ordinal,
-        decoded_pts=decoded,
-        pts=pts,
+        decoded_pts=time.decoded,
+        pts=time.used,
         fingerprint=fingerprint(planes_of(frame)),
         width=frame.width,
         height=frame.height,

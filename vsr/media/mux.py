@@ -31,6 +31,7 @@ from vsr.media.hdr import DisplayTransform
 from vsr.media.labels import label_options
 from vsr.media.packets import PacketTable, decode_times
 from vsr.media.safe_open import file_url, input_options
+from vsr.media.timelines import StreamMove
 
 __all__ = ["MuxJob", "SegmentFile", "copy_streams", "decode_times", "mux", "sync_file"]
 
@@ -114,6 +115,8 @@ class MuxJob:
     label: str = ""
     """What the file says of its making, as a tag; empty for nothing."""
     keep_chapters: bool = True
+    moves: Mapping[int, StreamMove] = field(default_factory=dict)
+    """What is added to the times of copied streams where the source's clock jumps, by stream."""
     copies_source: bool = True
     """Whether ``source`` is a file with tags and streams to copy."""
     deep: bool = False
@@ -219,8 +222,8 @@ def _command(job: MuxJob, target: Path, first_dts: int, last_shown: int) -> list
         command += ["-map", f"1:{index}"]
         if tag := job.tags.get(index):
             command += [f"-tag:{place}", tag]
-        if cut := _only_inside(job):
-            command += [f"-bsf:{place}", cut]
+        if copy_filters := _packet_filters(job, index):
+            command += [f"-bsf:{place}", copy_filters]
     start = first_dts * job.encoder.time_base
     ticks = f"round({start.numerator}/{start.denominator}/TB)"
     last = job.last_duration * job.encoder.time_base  # of the packet shown last, which may not be the last one
@@ -247,7 +250,7 @@ def copy_streams(job: MuxJob, target: Path) -> None:
         fflags="+bitexact",
         max_interleave_delta=0,
         f="matroska",
-        **{f"bsf:{place}": cut for place in range(len(job.streams)) if (cut := _only_inside(job))},
+        **{f"bsf:{place}": found for place, n in enumerate(job.streams) if (found := _packet_filters(job, n))},
     ).global_args("-v", "error", "-copyts")
     result = run_ffmpeg(ffmpeg.get_args(copied, overwrite_output=True))
     if result.returncode:
@@ -257,20 +260,28 @@ def copy_streams(job: MuxJob, target: Path) -> None:
 def _source_options(job: MuxJob) -> dict[str, str]:
     """How ffmpeg opens the source: fenced in, its times shifted and cut as the job says."""
     options = input_options(job.source, deep=job.deep) | {"itsoffset": _seconds(-job.shift)}
-    if job.trim is not None:
+    if job.trim is not None and not job.moves:  # moves count packets from the start
         start, stop = job.trim
-        # ffmpeg compares -t plus -ss with times that are already shifted; _only_inside() cuts exactly
+        # ffmpeg compares -t plus -ss with times that are already shifted; a filter cuts exactly
         reach = max(stop - start - job.shift, Fraction(0)) + 1
         options |= {"seek_timestamp": "1", "ss": _seconds(start), "t": _seconds(reach)}
     return options
 
 
-def _only_inside(job: MuxJob) -> str:
-    """The filter that drops copied packets outside the span (a seek lands on a key frame before); empty for none."""
-    if job.trim is None:
-        return ""
-    start, stop = (_seconds(bound - job.shift) for bound in job.trim)
-    return f"noise=drop='lt(pts*tb,{start})+gte(pts*tb,{stop})'"
+def _packet_filters(job: MuxJob, stream: int) -> str:
+    """The filters of a copied stream; empty for none.
+
+    They move its packets with the timelines of the video, and drop those outside the span: a seek lands on a key frame
+    before it.
+    """
+    filters = []
+    if (move := job.moves.get(stream)) and move.runs:
+        ticks = move.expression()
+        filters.append(f"setts=pts='PTS+{ticks}':dts='DTS+{ticks}'")
+    if job.trim is not None:
+        start, stop = (_seconds(bound - job.shift) for bound in job.trim)
+        filters.append(f"noise=drop='lt(pts*tb,{start})+gte(pts*tb,{stop})'")
+    return ",".join(filters)
 
 
 def _video_input_options(job: MuxJob) -> list[str]:

@@ -47,7 +47,7 @@ def scan(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[FrameR
     if info.images:
         frames = scan_images(info, damage)
     else:
-        frames = decode_linear(info.path, info.video.index, threads, damage, info.video.crop)
+        frames = decode_linear(info.path, info.video.index, threads, damage, crop=info.video.crop)
     count = 0
     for record, frame in frames:
         count += 1
@@ -60,7 +60,7 @@ def view(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[int, a
     """The frames of `scan` with their times in ticks, for who only looks at them: without names and fingerprints."""
     if info.images:
         return view_images(info)
-    return decode_frames(info.path, info.video.index, threads, damage, info.video.crop)
+    return decode_frames(info.path, info.video.index, threads, damage, crop=info.video.crop)
 
 
 def open_reader(info: MediaInfo, threads: int, overlap_frames: int) -> Reader:

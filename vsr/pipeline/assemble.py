@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
 from vsr.media.picture_text import with_text
+from vsr.media.timelines import stream_moves
 from vsr.pipeline.checks import check_copied, check_cover, check_times
 from vsr.pipeline.job import Job
 from vsr.pipeline.progress import Stage
@@ -152,11 +153,13 @@ def _end_of_last(job: Job, source: SourceSummary) -> int | None:
 def _mux_job(job: Job, pts: NDArray[np.int64], source: SourceSummary) -> MuxJob:
     base = job.encoder.time_base
     last = _last_duration(pts, job, source)
+    jumps = source.damage.timelines if job.copied else ()
+    path = job.info.streams_path or job.info.path
     start, stop = int(pts[0]) * base, (int(pts[-1]) + last) * base
     has_timecode_track = any(stream.codec == "timecode" for stream in job.copied)
     starts_at_zero = not job.span or job.span.start is None
     return MuxJob(
-        source=job.info.streams_path or job.info.path,
+        source=path,
         container="mkv" if job.encoder.codec.kind == "images" else job.container,
         encoder=job.encoder,
         display=job.video.display,
@@ -171,6 +174,7 @@ def _mux_job(job: Job, pts: NDArray[np.int64], source: SourceSummary) -> MuxJob:
         tags=_copied_tags(job),
         label=label(job.settings.method, job.evidence, job.info.metadata),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
+        moves=stream_moves(path, job.video.index, jumps) if jumps else {},
         copies_source=not job.info.images or job.info.streams_path is not None,
         deep=job.info.deep,
     )
@@ -184,6 +188,14 @@ def _copied_tags(job: Job) -> dict[int, str]:
         stream.index: copied_fourcc(stream.codec, job.container) for stream in job.copied if stream.kind == "video"
     }
     return {index: tag for index, tag in found.items() if tag is not None}
+
+
+def _moved(streams: Sequence[StreamDigest], mux_job: MuxJob) -> list[StreamDigest]:
+    """Digests of the source's streams, as they start once they are on one timeline."""
+    moves = mux_job.moves
+    return [
+        replace(one, first_seconds=moves[one.index].first_seconds) if one.index in moves else one for one in streams
+    ]
 
 
 def _clock(job: Job) -> int:
@@ -207,7 +219,7 @@ def _write_video(
     on_stage("verifying")
     moved, exact = check_times(job, pts, mux_job.shift, partial)
     streams = digest_streams(partial)
-    check_copied(job, source.streams, streams, moved - mux_job.shift)
+    check_copied(job, _moved(source.streams, mux_job), streams, moved - mux_job.shift)
     return Assembled(len(pts), mux_job.shift, moved, exact, streams, mux_job.trim)
 
 

@@ -117,16 +117,9 @@ class SourcePass:
         )
 
     def _refuse_damage(self) -> None:
-        if self._job.settings.strict and self._damage.total:
-            words = _damage_words(self._damage)
-            raise DamageError(f"{self._job.info.path}: {words}; without --strict it is concealed and counted")
-
-
-def _damage_words(damage: Damage) -> str:
-    parts = [
-        (damage.decode_errors, "packets could not be decoded"),
-        (damage.corrupt_frames, "frames are damaged"),
-        (damage.read_errors, "places could not be read"),
-    ]
-    first = f" (first: {damage.events[0]})" if damage.events else ""
-    return ", ".join(f"{count} {what}" for count, what in parts if count) + first
+        damage = self._damage
+        if self._job.settings.strict and (damage.total or damage.mended_times or damage.timelines):
+            first = f" (first: {damage.events[0]})" if damage.events else ""
+            raise DamageError(
+                f"{self._job.info.path}: {', '.join(damage.words)}{first}; without --strict it is mended and counted"
+            )

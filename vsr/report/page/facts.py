@@ -9,6 +9,7 @@ from typing import Any
 
 from vsr.media.codecs import quality_in_words
 from vsr.media.color import COLOR_NAMES
+from vsr.media.damage import describe_damage
 from vsr.restorers.findings import describe_findings
 
 __all__ = ["Evidence", "Facts", "Row", "describe_evidence", "read_facts"]
@@ -106,7 +107,7 @@ def read_facts(manifest: Mapping[str, Any], output: Path) -> Facts:
         method=_method_rows(manifest),
         findings=describe_findings(method["findings"]),
         settings=[(name, _plain(value)) for name, value in manifest["settings"].items()],
-        damage=_damage(manifest["damage"]),
+        damage=describe_damage(manifest["damage"]),
         events=[str(event) for event in manifest["damage"]["events"]],
         remarks=[*map(str, manifest["assumptions"]), *(f"left out: {text}" for text in result["dropped"])],
         software=[
@@ -156,16 +157,6 @@ def _method_rows(manifest: Mapping[str, Any]) -> list[Row]:
     if manifest["deinterlace"] != "off":
         rows.append(("Deinterlaced", f"one picture a {manifest['deinterlace']}"))
     return rows
-
-
-def _damage(damage: Mapping[str, Any]) -> list[str]:
-    parts = [
-        ("decode_errors", "packets could not be decoded"),
-        ("corrupt_frames", "frames are damaged and were concealed by the decoder"),
-        ("read_errors", "places in the file could not be read"),
-        ("mended_times", "frames had a missing, repeated or backward time, which was moved"),
-    ]
-    return [f"{damage[name]} {words}" for name, words in parts if damage.get(name)]
 
 
 def _plain(value: Any) -> str:

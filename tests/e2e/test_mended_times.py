@@ -1,0 +1,154 @@
+"""Times that cannot be used as they are: each is mended with the least change, counted by kind, told, and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from plain_reader import PlainStream, read_plain
+from program import Run
+from videos import X264, encode, ffmpeg, scene, tone
+
+import vsr
+
+Call = Callable[..., Run]
+SETTINGS: dict[str, Any] = {"method": "lanczos", "scale": 1.0, "speed": "ultrafast", "encoder_threads": 2}
+MS = 40
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+def _timed(path: Path, times: Sequence[int]) -> Path:
+    """Pictures that each stand alone (MJPEG in Matroska), shown at these milliseconds, in this order in the file."""
+    pictures = scene(len(times), 64, 48)
+    with av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as output:
+        stream = output.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        stream.time_base = Fraction(1, 1000)
+        for number, (picture, time) in enumerate(zip(pictures, times, strict=True)):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+                packet.pts, packet.dts, packet.time_base = time, number - len(times), Fraction(1, 1000)
+                output.mux(packet)
+    with av.open(str(path)) as made:  # the file does say what it should
+        assert [packet.pts for packet in made.demux(video=0) if packet.size] == list(times)
+    return path
+
+
+def _restore(source: Path, output: Path, **settings: Any) -> dict[str, Any]:
+    [outcome] = vsr.upscale(source, output, settings=SETTINGS | settings)
+    assert outcome.manifest is not None
+    return dict(outcome.manifest)
+
+
+def _moved(plain: PlainStream) -> list[int]:
+    """Times in milliseconds from the first one."""
+    return [round((time - plain.seconds[0]) * 1000) for time in plain.seconds]
+
+
+REGULAR = [MS * n for n in range(40)]
+OUTLIER = [*REGULAR[:20], REGULAR[20] + 7_000, *REGULAR[21:]]
+EARLY = [*REGULAR[:20], 3, *REGULAR[21:]]
+SWAPPED = [REGULAR[n + (n % 4 == 2) - (n % 4 == 3)] for n in range(40)]
+BACK = [*REGULAR[:20], *REGULAR[:20]]
+
+
+@pytest.mark.parametrize(
+    ("times", "kind", "count"),
+    [
+        pytest.param(OUTLIER, "outlying_times", 1, id="one frame far ahead"),
+        pytest.param(EARLY, "outlying_times", 1, id="one frame far back"),
+        pytest.param(SWAPPED, "sorted_times", 20, id="out of order"),
+        pytest.param(BACK, "timelines", 1, id="the clock begins anew"),
+    ],
+)
+def test_each_fault_is_mended_by_its_own_rule(
+    times: list[int], kind: str, count: int, call: Call, tmp_path: Path
+) -> None:
+    source = _timed(tmp_path / "in.mkv", times)
+    manifest = _restore(source, tmp_path / "out.mp4")
+    assert _moved(read_plain(tmp_path / "out.mp4").video) == REGULAR
+    damage = manifest["damage"]
+    found = {name: damage[name] for name in ("outlying_times", "sorted_times", "missing_times", "repeated_times")}
+    found["timelines"] = len(damage["timelines"])
+    assert {name: number for name, number in found.items() if number} == {kind: count}
+    assert damage["mended_times"] == len(damage["mended"]) == (count if kind != "timelines" else 0)
+    assert damage["events"]
+
+    done = call("upscale", source, "-o", tmp_path / "strict.mp4", "--scale", 1, "--method", "lanczos", "--strict")
+    assert done.code == 3
+    words = {"outlying_times": "far off", "sorted_times": "out of order", "timelines": "jump of the clock"}
+    assert words[kind] in done.one_line()
+    assert not (tmp_path / "strict.mp4").exists()
+    told = call("upscale", source, "-o", tmp_path / "told.mp4", "--scale", 1, "--method", "lanczos")
+    assert words[kind] in told.out + told.err
+    deep = call("probe", "--deep", source)
+    assert "frame 20" in deep.out or kind == "sorted_times"
+
+
+def test_what_is_right_stays(tmp_path: Path, call: Call) -> None:
+    """A variable rate with a long pause, and a still that lasts."""
+    times = [0, 33, 100, 140, 9_000, 9_010, 60_000, 60_040]
+    source = _timed(tmp_path / "in.mkv", times)
+    manifest = _restore(source, tmp_path / "out.mp4", strict=True)
+    assert _moved(read_plain(tmp_path / "out.mp4").video) == times
+    assert not manifest["damage"]["mended_times"]
+
+
+def _broadcast(path: Path, seed: int, offset: int = 0) -> Path:
+    extra = ("-c:a", "mp2", "-b:a", "64k", "-output_ts_offset", str(offset))
+    return encode(path, scene(50, 64, 48, seed=seed), *X264, "-g", "25", *extra, inputs=tone(2.0))
+
+
+@pytest.mark.parametrize("offsets", [(0, 0), (0, 100), (100, 0)], ids=["same", "later", "earlier"])
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_joined_broadcasts_are_one_timeline_with_their_sound(
+    offsets: tuple[int, int], container: str, tmp_path: Path
+) -> None:
+    """As ffmpeg has it when it copies the same file."""
+    parts = [_broadcast(tmp_path / f"{n}.ts", n, offset) for n, offset in enumerate(offsets)]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    ffmpeg("-i", str(joined), "-c", "copy", str(tmp_path / f"judge.{container}"))
+    manifest = _restore(joined, tmp_path / f"out.{container}")
+    judge, found = read_plain(tmp_path / f"judge.{container}"), read_plain(tmp_path / f"out.{container}")
+    assert _moved(found.video) == _moved(judge.video) == [MS * n for n in range(100)]
+    [sound], [wanted] = found.of("audio"), judge.of("audio")
+    assert sound.digest == wanted.digest
+    tick = max(sound.time_base, Fraction(1, 1000))
+    assert all(abs(a - b) <= 2 * tick for a, b in zip(sound.seconds, wanted.seconds, strict=True))
+    between = [stream.seconds[0] - file.video.seconds[0] for file, stream in ((found, sound), (judge, wanted))]
+    assert abs(between[0] - between[1]) <= 2 * tick
+    [jump] = manifest["damage"]["timelines"]
+    assert jump["ordinal"] == 50
+
+
+def test_a_part_of_joined_broadcasts(tmp_path: Path) -> None:
+    """A span across the join: times count on the one timeline, sound is cut where the pictures are."""
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(_broadcast(tmp_path / f"{n}.ts", n).read_bytes() for n in range(3)))
+    vsr.upscale(joined, tmp_path / "out.mkv", start=Fraction(3), end=Fraction(5), settings=SETTINGS)
+    found = read_plain(tmp_path / "out.mkv")
+    assert _moved(found.video) == [MS * n for n in range(50)]
+    [sound] = found.of("audio")
+    assert Fraction(19, 10) <= sound.seconds[-1] - sound.seconds[0] <= Fraction(2)
+    assert max(after - before for before, after in pairwise(sound.seconds)) < Fraction(3, 100)
+
+
+def test_pictures_that_fail_in_a_broadcast_leave_the_sound_where_it_is(tmp_path: Path) -> None:
+    """Eleven seconds without pictures while the sound goes on are no jump of the clock."""
+    source = tmp_path / "gap.ts"
+    chosen = "select='lt(t,1)+gte(t,12.5)'"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=14", *tone(14)),
+        *("-vf", chosen, "-fps_mode", "passthrough", *X264, "-c:a", "mp2", str(source)),
+    )
+    manifest = _restore(source, tmp_path / "out.mp4")
+    given, found = read_plain(source), read_plain(tmp_path / "out.mp4")
+    assert _moved(found.video) == _moved(given.video)
+    assert not manifest["damage"]["timelines"]
+    ends = [file.of("audio")[0].seconds[-1] - file.video.seconds[-1] for file in (given, found)]
+    assert abs(ends[0] - ends[1]) < Fraction(1, 1000)
