@@ -70,13 +70,14 @@ def luma_weights(matrix: int) -> tuple[float, float]:
 
 
 def complete_color(
-    color: ColorSpec, layout: PixelLayout, codec: str, width: int, height: int
+    color: ColorSpec, layout: PixelLayout, codec: str, width: int, height: int, *, keeps_transfer: bool = False
 ) -> tuple[ColorSpec, tuple[str, ...]]:
     """Fill what the stream leaves untagged; returns the spec and one sentence for each assumption.
 
     YUV up to 1024×576 is taken as BT.601 (525 or 625 lines), larger as BT.709: what players do with the source, and
     what they would no longer do with an upscaled copy if it stayed untagged. Grey goes by the same rule; RGB is taken
-    as sRGB, float formats as linear light.
+    as sRGB, float formats as linear light. With ``keeps_transfer`` an untagged transfer is one
+    that has no code.
     """
     found: list[str] = []
     primaries, transfer, matrix, what = _assumed(color.matrix, layout, width, height)
@@ -84,7 +85,7 @@ def complete_color(
     if color.primaries in _UNSPECIFIED:
         color = replace(color, primaries=primaries)
         untagged.append("primaries")
-    if color.transfer in _UNSPECIFIED:
+    if color.transfer in _UNSPECIFIED and not keeps_transfer:
         color = replace(color, transfer=transfer)
         untagged.append("transfer")
     if layout.family == "rgb":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import av
+import av.error
 from av.filter import Graph
 
 __all__ = ["FrameFilter"]
@@ -13,7 +14,7 @@ _COUNTER = Fraction(1, 1000)
 
 
 class FrameFilter:
-    """A filter that gives one frame for one frame. Not thread-safe."""
+    """A filter that gives one frame, or none, for one frame. Not thread-safe."""
 
     def __init__(self, name: str, options: str | None = None) -> None:
         self._name, self._options = name, options
@@ -22,6 +23,15 @@ class FrameFilter:
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The filtered frame; ``frame`` is left as it was."""
+        found = self._filtered(frame)
+        assert found is not None
+        return found
+
+    def passes(self, frame: av.VideoFrame) -> bool:
+        """Whether a filter that selects lets ``frame`` through; it is left as it was."""
+        return self._filtered(frame) is not None
+
+    def _filtered(self, frame: av.VideoFrame) -> av.VideoFrame | None:
         shape = (frame.width, frame.height, frame.format.name)
         if self._graph is None or shape != self._shape:
             self._graph, self._shape = self._make(frame), shape
@@ -30,6 +40,8 @@ class FrameFilter:
         try:
             self._graph.push(frame)
             found = self._graph.pull()
+        except av.error.BlockingIOError:  # it waits for another frame
+            return None
         finally:
             frame.pts, frame.time_base = pts, time_base
         assert isinstance(found, av.VideoFrame)

@@ -23,7 +23,9 @@ from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.color import complete_color
 from vsr.media.decode import Damage, FrameRecord
+from vsr.media.dpx import read_dpx_header
 from vsr.media.hdr import display_transform
+from vsr.media.icc import profile_of_all
 from vsr.media.planes import fingerprint, frame_layout, planes_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo, probe_streams
 from vsr.media.safe_open import open_input
@@ -223,7 +225,19 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
     tagged = ColorSpec(
         int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace), _is_full_range(frame, layout)
     )
-    color, assumptions = complete_color(timing.color if timing else tagged, layout, "png", frame.width, frame.height)
+    dpx = read_dpx_header(images[0])
+    log = dpx.log_transfer if dpx is not None else ""
+    color, assumptions = complete_color(
+        timing.color if timing else tagged,
+        layout,
+        "png",
+        frame.width,
+        frame.height,
+        keeps_transfer=timing is not None or bool(log),
+    )
+    if log:
+        assumptions = (*assumptions, f"transfer is {log}: samples are restored as they are coded")
+    timecode = dpx.timecode if dpx is not None else None
     streams_path = folder / STREAMS_FILE
     others = probe_streams(streams_path) if streams_path.exists() else ()
     unused: tuple[str, ...] = ()
@@ -254,7 +268,9 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         num_frames_from_header=len(images),
         interlaced=False,
         field_order="progressive",
-        timecode=timing.timecode if timing else None,
+        timecode=timing.timecode if timing else timecode,
+        icc=profile_of_all(images),
+        dpx=dpx,
     )
     return MediaInfo(
         path=path,

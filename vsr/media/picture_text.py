@@ -1,7 +1,8 @@
-"""Words inside picture files, put in after encoding: FFmpeg's picture encoders write none.
+"""What picture files say beside their samples, put in after encoding: FFmpeg's picture encoders write none of it.
 
-Two of them: the software, and a comment. PNG takes them as ``tEXt``, TIFF as the tags Software and ImageDescription,
-DPX as creator and project, OpenEXR as attributes ``software`` and ``comments``. Samples are not touched.
+Words, two of them: the software, and a comment. PNG takes them as ``tEXt``, TIFF as the tags Software and
+ImageDescription, DPX as creator and project, OpenEXR as attributes ``software`` and ``comments``. And from the source
+its ICC profile in PNG and TIFF, its film and television headers in DPX. Samples are not touched.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+from vsr.media.dpx import DpxHeader, with_dpx_header
+from vsr.media.icc import TIFF_TAG, IccProfile
+
 __all__ = ["PictureText", "with_text"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EXR = b"\x76\x2f\x31\x01"
-_TIFF_SOFTWARE, _TIFF_DESCRIPTION, _TIFF_ASCII = 305, 270, 2
+_PNG_COLOUR = (b"cICP", b"sRGB", b"gAMA", b"cHRM", b"iCCP")
+_TIFF_SOFTWARE, _TIFF_DESCRIPTION, _TIFF_ASCII, _TIFF_UNDEFINED = 305, 270, 2, 7
 _DPX_CREATOR, _DPX_PROJECT = (160, 100), (260, 200)  # place and length
 
 
@@ -24,35 +29,48 @@ class PictureText:
 
     software: str
     comment: str
+    profile: IccProfile | None = None
+    """Written into PNG and TIFF; it must be for samples such as theirs."""
+    dpx: DpxHeader | None = None
+    """Written into DPX."""
 
 
 def with_text(picture: bytes, text: PictureText) -> bytes:
     """The file ``picture`` (PNG, TIFF, DPX or OpenEXR as FFmpeg writes them) with ``text``; others as they are."""
     software, comment = (part.encode("ascii", "replace") for part in (text.software, text.comment))
     if picture.startswith(_PNG):
-        return _in_png(picture, software, comment)
+        return _in_png(picture, software, comment, text.profile)
     if picture.startswith(b"II*\0"):
-        return _in_tiff(picture, software, comment)
+        return _in_tiff(picture, software, comment, text.profile)
     if picture.startswith((b"SDPX", b"XPDS")):
-        return _in_dpx(picture, software, comment)
+        worded = _in_dpx(picture, software, comment)
+        return worded if text.dpx is None else with_dpx_header(worded, text.dpx)
     if picture.startswith(_EXR):
         return _in_exr(picture, software, comment)
     return picture
 
 
-def _in_png(picture: bytes, software: bytes, comment: bytes) -> bytes:
-    """Chunks before the first ``IDAT``."""
-    place = len(_PNG)
-    while picture[place + 4 : place + 8] != b"IDAT":
-        place += 12 + int.from_bytes(picture[place : place + 4], "big")
-    chunks = b""
+def _in_png(picture: bytes, software: bytes, comment: bytes, profile: IccProfile | None) -> bytes:
+    """Chunks before the first ``IDAT``. A profile takes the place of what else says what colours are meant."""
+    place, kept = len(_PNG), bytearray(_PNG)
+    while (kind := picture[place + 4 : place + 8]) != b"IDAT":
+        end = place + 12 + int.from_bytes(picture[place : place + 4], "big")
+        if profile is None or kind not in _PNG_COLOUR:
+            kept += picture[place:end]
+        place = end
+    if profile is not None:
+        name = profile.name.encode("latin-1", "replace")[:79].strip() or b"ICC"
+        kept += _png_chunk(b"iCCP", name + b"\0\0" + zlib.compress(profile.profile))
     for keyword, words in ((b"Software", software), (b"Comment", comment)):
-        body = b"tEXt" + keyword + b"\0" + words
-        chunks += struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    return picture[:place] + chunks + picture[place:]
+        kept += _png_chunk(b"tEXt", keyword + b"\0" + words)
+    return bytes(kept) + picture[place:]
 
 
-def _in_tiff(picture: bytes, software: bytes, comment: bytes) -> bytes:
+def _png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _in_tiff(picture: bytes, software: bytes, comment: bytes, profile: IccProfile | None) -> bytes:
     """A longer directory at the end of the file, instead of the old one."""
     [old] = struct.unpack_from("<I", picture, 4)
     [count] = struct.unpack_from("<H", picture, old)
@@ -60,11 +78,16 @@ def _in_tiff(picture: bytes, software: bytes, comment: bytes) -> bytes:
         struct.unpack_from("<H", picture, old + 2 + 12 * n)[0]: picture[old + 2 + 12 * n : old + 14 + 12 * n]
         for n in range(count)
     }
+    added = [
+        (_TIFF_DESCRIPTION, _TIFF_ASCII, comment + b"\0"),
+        (_TIFF_SOFTWARE, _TIFF_ASCII, software + b"\0"),
+        *([(TIFF_TAG, _TIFF_UNDEFINED, profile.profile)] if profile is not None else []),
+    ]
     out = bytearray(picture)
-    for tag, words in ((_TIFF_DESCRIPTION, comment), (_TIFF_SOFTWARE, software)):
+    for tag, kind, content in added:
         out += b"\0" * (len(out) % 2)
-        entries[tag] = struct.pack("<HHII", tag, _TIFF_ASCII, len(words) + 1, len(out))
-        out += words + b"\0"
+        entries[tag] = struct.pack("<HHII", tag, kind, len(content), len(out))
+        out += content
     out += b"\0" * (len(out) % 2)
     struct.pack_into("<I", out, 4, len(out))
     out += struct.pack("<H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + b"\0\0\0\0"

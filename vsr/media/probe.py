@@ -16,10 +16,12 @@ from vsr.errors import InputError
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.color import chroma_location, complete_color
 from vsr.media.cropping import Crop, cropped, find_crop
+from vsr.media.dpx import DpxHeader
 from vsr.media.hdr import ContentLight, DisplayTransform, MasteringDisplay, display_transform, has_captions, read_hdr
+from vsr.media.icc import UNREADABLE, IccProfile, find_profile
 from vsr.media.planes import frame_layout
 from vsr.media.safe_open import describe_streams, open_input
-from vsr.media.side_data import side_data
+from vsr.media.side_data import has_icc_profile, side_data
 from vsr.media.streams import StreamInfo, is_cover, lacks_parameters, stream_infos
 
 __all__ = ["MAX_PIXELS", "MediaInfo", "StreamInfo", "VideoInfo", "probe_media", "probe_streams"]
@@ -74,6 +76,10 @@ class VideoInfo:
     timecode: str | None
     crop: Crop | None = None
     """What the container leaves out of the coded picture; ``width`` and ``height`` are those of the rest."""
+    icc: IccProfile | None = None
+    """The profile that the pictures carry."""
+    dpx: DpxHeader | None = None
+    """The header of the first picture, where they are DPX."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ def probe_media(path: Path) -> MediaInfo:
         stream = _video_stream(path, container)
         described = describe_streams(path, deep=deep)
         streams = stream_infos(container, described)
-        frames = _first_frames(path, container, stream)
+        frames, packet = _first_frames(path, container, stream)
         starts = [one.start_pts * one.time_base for one in streams if one.start_pts is not None]
         return MediaInfo(
             path=path,
@@ -134,7 +140,7 @@ def probe_media(path: Path) -> MediaInfo:
             streams=streams,
             num_chapters=len(container.chapters()),
             metadata=dict(container.metadata),
-            video=_video_info(container, stream, frames, described.get(stream.index, "")),
+            video=_video_info(container, stream, frames, packet, described.get(stream.index, "")),
             deep=deep,
         )
 
@@ -160,12 +166,14 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     return stream
 
 
-def _first_frames(path: Path, container: InputContainer, stream: VideoStream) -> list[av.VideoFrame]:
+def _first_frames(path: Path, container: InputContainer, stream: VideoStream) -> tuple[list[av.VideoFrame], bytes]:
+    """The first frames, and the first packet."""
     stream.codec_context.thread_count = 1
     frames: list[av.VideoFrame] = []
-    reason = "no frame could be decoded"
+    first, reason = b"", "no frame could be decoded"
     try:
         for packet in container.demux(stream):
+            first = first or bytes(packet)
             try:
                 frames += packet.decode()
             except av.error.FFmpegError as error:
@@ -176,11 +184,11 @@ def _first_frames(path: Path, container: InputContainer, stream: VideoStream) ->
         reason = f"reading stopped: {error.strerror}"
     if not frames:
         raise InputError(f"{path}: stream {stream.index} ({stream.codec_context.name}) holds no picture; {reason}")
-    return frames[:_HEAD_FRAMES]
+    return frames[:_HEAD_FRAMES], first
 
 
 def _video_info(
-    container: InputContainer, stream: VideoStream, frames: list[av.VideoFrame], description: str
+    container: InputContainer, stream: VideoStream, frames: list[av.VideoFrame], packet: bytes, description: str
 ) -> VideoInfo:
     coded, crop = frames[0], find_crop(description)
     crop_words = ""
@@ -231,6 +239,7 @@ def _video_info(
         field_order=_FIELD_ORDERS.get(int(context.field_order), "unknown") if interlaced else "progressive",
         timecode=_timecode(container, stream, head),
         crop=crop,
+        icc=find_profile(packet) or (UNREADABLE if has_icc_profile(head) else None),
     )
 
 

@@ -16,7 +16,7 @@ from av.sidedata.sidedata import Type
 
 from vsr.media.filtering import FrameFilter
 
-__all__ = ["SideData", "side_data"]
+__all__ = ["SideData", "has_icc_profile", "side_data"]
 
 
 @dataclass(frozen=True)
@@ -44,3 +44,8 @@ def side_data(frame: av.VideoFrame) -> tuple[SideData, ...]:
     without_dictionaries = FrameFilter("sidedata", "mode=delete:type=ICC_PROFILE")
     listed: list[Any] = list(without_dictionaries(frame).side_data)  # PyAV's annotation calls the items text
     return tuple(SideData(item.type.name, bytes(item)) for item in listed)
+
+
+def has_icc_profile(frame: av.VideoFrame) -> bool:
+    """Whether FFmpeg attached an ICC profile to ``frame``, which is left as it was."""
+    return FrameFilter("sidedata", "mode=select:type=ICC_PROFILE").passes(frame)

@@ -19,6 +19,7 @@ from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
 from vsr.media.picture_text import with_text
 from vsr.media.timelines import stream_moves
 from vsr.pipeline.checks import check_copied, check_cover, check_times
+from vsr.pipeline.headers import first_timecode, headed
 from vsr.pipeline.job import Job
 from vsr.pipeline.progress import Stage
 from vsr.pipeline.provenance import label, picture_text
@@ -235,11 +236,12 @@ def _write_images(
     number = 1
     for segment, result in zip(_segment_files(work, ordered), ordered, strict=True):
         with segment.path.open("rb") as file:
-            for packet in result.packets:
+            for place, packet in enumerate(result.packets):
                 data = file.read(packet.size)
                 if len(data) != packet.size:
                     raise VerificationError(f"{segment.path.name} is shorter than its sidecar says")
-                (partial / (job.output.name % number)).write_bytes(with_text(data, words))
+                text = headed(job, words, result.start + place // job.pictures_per_frame)
+                (partial / (job.output.name % number)).write_bytes(with_text(data, text))
                 number += 1
     pts = _times(ordered)
     mux_job = _mux_job(job, pts, source)
@@ -249,7 +251,7 @@ def _write_images(
         pts=tuple((pts - ticks).tolist()),
         color=job.encoder.color,
         sample_aspect_ratio=job.encoder.sample_aspect_ratio,
-        timecode=job.video.timecode,
+        timecode=first_timecode(job, ordered[0].start),
     )
     (partial / TIMING_FILE).write_text(timing.to_json(), encoding="utf-8")
     streams: tuple[StreamDigest, ...] = ()

@@ -16,6 +16,7 @@ from vsr.frames import PixelLayout
 from vsr.media.codecs import CODECS, CONTAINERS, CodecSpec, choose_codec, choose_layout, find_codec
 from vsr.media.convert import OutputFormat
 from vsr.media.encode import EncoderSpec
+from vsr.media.icc import why_dropped
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
 from vsr.media.streams import StreamInfo
 from vsr.pipeline.evidence import check_evidence
@@ -304,9 +305,13 @@ def _lost(info: MediaInfo, encoder: EncoderSpec, span: Span) -> list[str]:
         lost.append(f"alpha channel: the decoder of {video.codec} does not give it")
     if video.layout.has_alpha and not encoder.layout.has_alpha:
         lost.append(f"alpha channel: {encoder.layout.name} has none")
+    if video.icc is not None and (why := why_dropped(video.icc, codec.name, encoder.layout.family)):
+        lost.append(f"ICC profile ({video.icc.name}): {why}")
+    if video.dpx is not None and codec.name != "dpx":
+        lost += [f"{said}: only DPX has a place for it" for said in video.dpx.in_words()]
     if span and info.num_chapters:
         lost.append("chapters: their times are those of the whole video")
-    if span.start is not None and video.timecode:
+    if span.start is not None and video.timecode and not (video.dpx is not None and codec.name == "dpx"):
         lost.append("timecode: it is that of the first frame of the whole video")
     if codec.kind == "images":
         if video.display:

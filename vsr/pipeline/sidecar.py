@@ -96,7 +96,7 @@ class SegmentPaths:
 
 
 def canonical(value: Any) -> Any:
-    """``value`` as plain JSON data, equal for equal meaning (fractions as ``n/d``, paths as text)."""
+    """``value`` as plain JSON data, equal for equal meaning (fractions as ``n/d``, paths as text, bytes as SHA-256)."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -111,6 +111,8 @@ def canonical(value: Any) -> Any:
         return f"{value.numerator}/{value.denominator}"
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
     return value
 
 

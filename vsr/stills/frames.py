@@ -26,6 +26,7 @@ from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import scan
 from vsr.pipeline.assemble import image_folder, partial_path
 from vsr.pipeline.chain import write_checksums
+from vsr.pipeline.headers import first_timecode, headed
 from vsr.pipeline.job import Job, Span
 from vsr.pipeline.manifest import FORMAT, manifest_path, output_files
 from vsr.pipeline.provenance import picture_text
@@ -130,7 +131,7 @@ def _write(job: Job, folder: Path, damage: Damage, hasher: FrameHasher) -> Itera
             planes, frame_layout(frame), job.video.color, record.ordinal, record.pts, job.video.time_base
         )
         spec = dataclasses.replace(job.encoder, width=record.width, height=record.height)
-        data = with_text(encode_picture(quantise(picture, job.target), spec), words)
+        data = with_text(encode_picture(quantise(picture, job.target), spec), headed(job, words, record.ordinal))
         (folder / (job.output.name % number)).write_bytes(data)
         number += 1
         yield record
@@ -154,7 +155,7 @@ def _timing(job: Job, records: list[FrameRecord]) -> Timing:
         pts=tuple(record.pts for record in records),
         color=job.encoder.color,
         sample_aspect_ratio=job.video.sample_aspect_ratio,
-        timecode=job.video.timecode if records[0].ordinal == 0 else None,
+        timecode=first_timecode(job, records[0].ordinal),
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ from vsr.frames import ColorSpec
 from vsr.media.codecs import find_codec
 from vsr.media.convert import OutputFormat, quantise
 from vsr.media.encode import EncoderSpec, encode_picture
+from vsr.media.icc import kept_profile
 from vsr.media.layouts import LAYOUTS
 from vsr.media.picture_text import PictureText, with_text
 from vsr.media.probe import MediaInfo
 from vsr.pipeline.provenance import picture_text
 from vsr.pipeline.publishing import publish, refuse_special
 from vsr.pipeline.seal import record_pieces
+from vsr.pipeline.sidecar import canonical
 from vsr.stills.make import Made
 
 __all__ = ["StillFiles", "check_target", "encode_still", "record_path", "write_all"]
@@ -98,7 +100,8 @@ def encode_still(info: MediaInfo, made: Made, output: Path) -> StillFiles:
         _CONFIDENCE: (made.support.agreement * _MAP_PEAK, f"{_MAP_PEAK} is full agreement of the frames in view"),
     }
     planes: dict[str, tuple[NDArray[np.generic], ...]] = {output.name: picture}
-    files = {output.name: with_text(encode_picture(picture, spec), text)}
+    profile = kept_profile(info.video.icc, spec.codec.name, layout.family)
+    files = {output.name: with_text(encode_picture(picture, spec), replace(text, profile=profile))}
     map_spec = _spec(".png", "gray", _MAP_COLOR, made, info.video.sample_aspect_ratio)
     for what, (values, meaning) in maps.items():
         name = _map_name(output, what)
@@ -114,6 +117,7 @@ def encode_still(info: MediaInfo, made: Made, output: Path) -> StillFiles:
         "height": spec.height,
         "layout": layout.name,
         "color": {"primaries": color.primaries, "transfer": color.transfer, "matrix": matrix, "full_range": True},
+        "icc_profile": None if info.video.icc is None else canonical(info.video.icc) | {"kept": profile is not None},
         "converted": _conversion(made, layout.name, source.matrix),
     }
     return StillFiles(files, planes, entry)

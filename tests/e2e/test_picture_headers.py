@@ -1,0 +1,264 @@
+"""What pictures say in their headers is kept, or named before the work: ICC profiles, and the film headers of DPX."""
+
+from __future__ import annotations
+
+import functools
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from plain_reader import first_pictures
+from program import Run
+from videos import encode, ffmpeg, scene
+
+import vsr
+from vsr.media.images import read_picture
+
+Call = Callable[..., Run]
+PLAIN = {"scale": 1, "method": "bicubic", "speed": None}
+
+
+@functools.cache  # it holds the second in which it is made
+def _profile(space: str) -> bytes:
+    """Pillow's sRGB, said to be for samples of ``space``."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    data[16:20] = space.ljust(4).encode()
+    return bytes(data)
+
+
+def _pictures(folder: Path, suffix: str, *, space: str = "RGB", mode: str = "RGB", count: int = 3) -> Path:
+    folder.mkdir()
+    for number, picture in enumerate(scene(count, 48, 32), 1):
+        image = Image.fromarray(picture).convert(mode)
+        image.save(folder / f"{number:04d}.{suffix}", icc_profile=_profile(space))
+    return folder
+
+
+def _run(source: Path, target: Path, quick: dict[str, Any], **changes: Any) -> list[str]:
+    """What the manifest says was dropped."""
+    [outcome] = vsr.upscale(source, target, settings=quick | PLAIN | changes)
+    assert outcome.manifest is not None
+    return list(outcome.manifest["output"]["dropped"])
+
+
+@pytest.mark.parametrize("target", ["png", "tif"])
+@pytest.mark.parametrize("source", ["png", "tif", "jpg"])
+def test_a_profile_goes_from_picture_to_picture(
+    tmp_path: Path, quick: dict[str, Any], source: str, target: str
+) -> None:
+    folder = _pictures(tmp_path / "in", source)
+    assert not _run(folder, tmp_path / "out" / f"%04d.{target}", quick, fps="25")
+    for number in range(1, 4):
+        path = tmp_path / "out" / f"{number:04d}.{target}"
+        if target == "png" and source != "jpg":  # 16-bit RGB is more than Pillow reads
+            with Image.open(path) as image:
+                assert image.info["icc_profile"] == _profile("RGB")
+        assert _profile("RGB") in _inflated(path)
+        if source != "jpg":
+            given = read_picture(folder / f"{number:04d}.{source}")
+            assert all(np.array_equal(a, b) for a, b in zip(given, read_picture(path), strict=True))
+
+
+def _inflated(path: Path) -> bytes:
+    """A picture's bytes, the profile of a PNG unpacked by Pillow."""
+    data = path.read_bytes()
+    if path.suffix != ".png":
+        return data
+    place = data.index(b"iCCP")
+    size = int.from_bytes(data[place - 4 : place], "big")
+    assert not [kind for kind in (b"cICP", b"sRGB", b"gAMA", b"cHRM") if kind in data[:200]], "one word on colour alone"
+    return zlib.decompress(data[place + 4 : place + 4 + size].partition(b"\0")[2][1:])
+
+
+def test_grey_profiles_stay_with_grey_and_are_named_elsewhere(tmp_path: Path, quick: dict[str, Any]) -> None:
+    """A sister: a profile for other samples than those written would be wrong."""
+    folder = _pictures(tmp_path / "in", "png", space="GRAY", mode="L")
+    assert not _run(folder, tmp_path / "grey" / "%04d.png", quick, fps="25")
+    with Image.open(tmp_path / "grey" / "0001.png") as image:
+        assert (image.mode, image.info["icc_profile"]) == ("L", _profile("GRAY"))
+    [said] = _run(folder, tmp_path / "rgb" / "%04d.png", quick, fps="25", pix_fmt="gbrp")
+    assert said.endswith("it is for GRAY samples, these are rgb")
+    with Image.open(tmp_path / "rgb" / "0001.png") as image:
+        assert "icc_profile" not in image.info
+
+
+@pytest.mark.parametrize("extension", ["mkv", "mov", "mp4"])
+def test_videos_name_it_before_the_work(call: Call, tmp_path: Path, extension: str) -> None:
+    folder = _pictures(tmp_path / "in", "png")
+    done = call("upscale", folder, "-o", tmp_path / f"out.{extension}", "--fps", 25, "--dry-run")
+    assert "does not take it over; png and tiff pictures do" in done.out
+
+
+def test_a_profile_inside_a_video_reaches_pictures(call: Call, tmp_path: Path) -> None:
+    """A sister: PNG in MOV, out of which frames are exported."""
+    folder = _pictures(tmp_path / "in", "png")
+    ffmpeg("-framerate", "25", "-i", str(folder / "%04d.png"), "-c", "copy", str(tmp_path / "in.mov"))
+    assert call("frames", tmp_path / "in.mov", "-o", tmp_path / "f" / "%03d.png").code == 0
+    with Image.open(tmp_path / "f" / "002.png") as image:
+        assert image.info["icc_profile"] == _profile("RGB")
+
+
+def test_pictures_that_disagree_are_named(call: Call, tmp_path: Path) -> None:
+    folder = _pictures(tmp_path / "in", "png")
+    with Image.open(folder / "0002.png") as image:
+        image.copy().save(folder / "0002.png", icc_profile=None)
+    done = call("upscale", folder, "-o", tmp_path / "out" / "%04d.png", "--fps", 25, "--dry-run")
+    assert "ICC profile (not the same in all pictures): it is not taken over" in done.out
+
+
+def test_a_still_keeps_the_profile(call: Call, tmp_path: Path) -> None:
+    folder = _pictures(tmp_path / "in", "png", count=5)
+    done = call("still", folder, "-o", tmp_path / "still.png", "--at", 2, "--fps", 25, "--scale", 1, "-q")
+    assert done.code == 0, done.err
+    assert _inflated(tmp_path / "still.png") == _profile("RGB")
+
+
+@pytest.mark.parametrize("cut", [30, 60, 200])
+def test_a_broken_profile_breaks_nothing(call: Call, tmp_path: Path, cut: int) -> None:
+    folder = _pictures(tmp_path / "in", "tif")
+    for path in folder.iterdir():
+        data = bytearray(path.read_bytes())
+        place = data.index(_profile("RGB")[:40])
+        data[place + cut - 30 : place + cut] = bytes(30)
+        path.write_bytes(bytes(data))
+    done = call("upscale", folder, "-o", tmp_path / "o" / "%04d.png", "--fps", 25, "--method", "bicubic", "-q")
+    assert done.code == 0, done.err
+
+
+# DPX: what FFmpeg writes has no film and television headers; they are put in here as film scanners write them.
+
+_NUMBERS = {"frame": 1712, "timecode": 1920}
+_START = 86400
+
+
+def _dpx(folder: Path, order: str, transfer: int = 1, count: int = 4) -> Path:
+    """Pictures in either byte order, each with frame number, timecode, edge code and a frame rate."""
+    folder.mkdir()
+    pix_fmt = "gbrp10le" if order == "<" else "gbrp10be"
+    encode(folder / "%04d.dpx", scene(count, 48, 32), "-c:v", "dpx", "-strict", "-2", pix_fmt=pix_fmt)
+    for number, path in enumerate(sorted(folder.iterdir())):
+        data = path.read_bytes()
+        assert data[:4] == (b"XPDS" if order == "<" else b"SDPX")
+        [offset] = struct.unpack_from(order + "I", data, 4)
+        out = bytearray(data[:1664]) + b"\xff" * 384 + data[offset:]
+        out[801] = out[802] = transfer
+        out[1664:1680] = b"KJ23701234560099"
+        struct.pack_into(order + "I", out, _NUMBERS["frame"], _START + number)
+        struct.pack_into(order + "f", out, 1724, 24.0)
+        struct.pack_into(order + "I", out, _NUMBERS["timecode"], 0x01020304 + number)
+        struct.pack_into(order + "I", out, 4, 2048)
+        struct.pack_into(order + "I", out, 16, len(out))
+        path.write_bytes(bytes(out))
+    return folder
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """Read by the places of SMPTE ST 268 alone."""
+    data = path.read_bytes()
+    order = "<" if data[:4] == b"XPDS" else ">"
+    found: dict[str, Any] = {name: struct.unpack_from(order + "I", data, place)[0] for name, place in _NUMBERS.items()}
+    [size] = struct.unpack_from(order + "I", data, 16)
+    [rate] = struct.unpack_from(order + "f", data, 1724)
+    return found | {"edge": data[1664:1680], "transfer": data[801:803], "rate": rate, "whole": size == len(data)}
+
+
+@pytest.mark.parametrize(("order", "pix_fmt"), [("<", None), (">", None), (">", "gbrp12le")])
+def test_dpx_headers_go_with_their_frames(
+    tmp_path: Path, quick: dict[str, Any], order: str, pix_fmt: str | None
+) -> None:
+    folder = _dpx(tmp_path / "in", order)
+    assert not _run(folder, tmp_path / "out" / "%04d.dpx", quick, fps="24", pix_fmt=pix_fmt)
+    for number in range(4):
+        found = _header(tmp_path / "out" / f"{number + 1:04d}.dpx")
+        assert found == {
+            "frame": _START + number,
+            "timecode": 0x01020304 + number,
+            "edge": b"KJ23701234560099",
+            "transfer": b"\1\1",
+            "rate": 24.0,
+            "whole": True,
+        }
+        [frame] = first_pictures(tmp_path / "out" / f"{number + 1:04d}.dpx")
+        if pix_fmt is None:
+            [given] = first_pictures(folder / f"{number + 1:04d}.dpx")
+            assert np.array_equal(frame.to_ndarray(), given.to_ndarray())
+        assert frame.metadata["timecode"] == f"01:02:03:{4 + number:02d}", "as FFmpeg reads it"
+
+
+def test_a_part_of_a_dpx_sequence_keeps_its_own_numbers(tmp_path: Path, quick: dict[str, Any]) -> None:
+    """A sister: the numbers are those of each frame, not of the first."""
+    folder = _dpx(tmp_path / "in", ">")
+    [outcome] = vsr.upscale(folder, tmp_path / "out" / "%04d.dpx", start=2, settings=quick | PLAIN | {"fps": "24"})
+    assert [_header(p)["frame"] for p in sorted((tmp_path / "out").glob("*.dpx"))] == [_START + 2, _START + 3]
+    assert '"timecode": "01:02:03:06"' in (tmp_path / "out" / "timing.json").read_text()
+    assert outcome.manifest is not None
+    assert not outcome.manifest["output"]["dropped"]
+
+
+def test_frames_are_exported_with_their_headers(call: Call, tmp_path: Path) -> None:
+    folder = _dpx(tmp_path / "in", ">")
+    assert call("frames", folder, "-o", tmp_path / "f" / "%03d.dpx", "--fps", 24, "--start", 1).code == 0
+    assert [_header(p)["frame"] for p in sorted((tmp_path / "f").glob("*.dpx"))] == [_START + n for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("extension", ["mov", "mkv"])
+def test_videos_get_the_timecode_and_name_the_rest(
+    call: Call, tmp_path: Path, quick: dict[str, Any], extension: str
+) -> None:
+    folder = _dpx(tmp_path / "in", ">")
+    said = _run(folder, tmp_path / f"out.{extension}", quick, fps="24", codec="ffv1")
+    only = "only DPX has a place for it"
+    assert said == [f"transfer printing density: {only}", f"frame number {_START}: {only}", f"film edge code: {only}"]
+    import av
+
+    with av.open(str(tmp_path / f"out.{extension}")) as file:
+        tags = [stream.metadata for stream in file.streams] + [file.metadata]
+    assert "01:02:03:04" in {value for tag in tags for key, value in tag.items() if key.lower() == "timecode"}
+
+
+@pytest.mark.parametrize(("transfer", "log"), [(1, "printing density"), (3, "logarithmic"), (6, ""), (2, "")])
+def test_log_is_not_taken_for_srgb(call: Call, tmp_path: Path, transfer: int, log: str) -> None:
+    folder = _dpx(tmp_path / "in", ">", transfer)
+    done = call("probe", folder, "--fps", 24)
+    assert ("transfer is " + log + ": samples are restored as they are coded" in done.out) == bool(log)
+    if log:
+        assert "primaries not tagged: taken as sRGB" in done.out, "primaries alone are assumed"
+        assert call("upscale", folder, "-o", tmp_path / "o.mkv", "--fps", 24, "--method", "bicubic", "-q").code == 0
+        [frame] = first_pictures(tmp_path / "o.mkv", 1)
+        assert int(frame.color_trc) == 2
+
+
+def test_log_stays_log_through_pictures_of_another_kind(tmp_path: Path, quick: dict[str, Any]) -> None:
+    """A sister: ``timing.json`` says that the transfer is none of those that have a code."""
+    folder = _dpx(tmp_path / "in", ">")
+    _run(folder, tmp_path / "png" / "%04d.png", quick, fps="24")
+    _run(tmp_path / "png", tmp_path / "again.mkv", quick, codec="ffv1")
+    assert int(first_pictures(tmp_path / "again.mkv", 1)[0].color_trc) == 2
+
+
+def test_dpx_without_those_headers_gets_none(tmp_path: Path, quick: dict[str, Any]) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    encode(folder / "%04d.dpx", scene(2, 48, 32), "-c:v", "dpx", pix_fmt="gbrp")
+    assert not _run(folder, tmp_path / "out.mkv", quick, fps="24")
+    assert not _run(folder, tmp_path / "out" / "%04d.dpx", quick, fps="24")
+    assert len(first_pictures(tmp_path / "out" / "0001.dpx")) == 1
+
+
+def test_profiles_are_found_in_bytes_as_in_files(tmp_path: Path) -> None:
+    from vsr.media.icc import find_profile, profile_of_file
+
+    for suffix in ("png", "tif", "jpg"):
+        path = _pictures(tmp_path / suffix, suffix, count=1) / f"0001.{suffix}"
+        with Image.open(io.BytesIO(path.read_bytes())) as image:
+            wanted = image.info["icc_profile"]
+        found = profile_of_file(path)
+        assert found == find_profile(path.read_bytes())
+        assert found is not None
+        assert (found.profile, found.space) == (wanted, "RGB")

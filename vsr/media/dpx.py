@@ -1,0 +1,111 @@
+"""What the header of a DPX picture says beside its samples (SMPTE ST 268): transfer, frame number, timecode, film.
+
+FFmpeg's decoder reads some of it and its encoder writes none. Log encodings of film are in none of the tables that
+video uses, so such pictures are of unspecified transfer to everything but DPX.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["DpxHeader", "read_dpx_header", "with_dpx_header"]
+
+_MAGIC = {b"SDPX": ">", b"XPDS": "<"}
+_GENERIC, _INDUSTRY = 1664, 384
+_OFFSET, _FILE_SIZE, _GENERIC_SIZE, _INDUSTRY_SIZE = 4, 16, 24, 28
+_TRANSFER, _COLORIMETRIC = 801, 802
+_WORDS = (*range(48, 68, 4), 256, 260, *range(268, 308, 4))  # numbers of 32 bits among the industry header's bytes
+_FRAME_NUMBER, _TIMECODE = 48, 256
+_SCAN, _SAMPLE_RATES = slice(264, 267), slice(268, 276)
+_KEY_CODE, _SLATE = slice(0, 48), slice(68, 200)
+_UNSET = 0xFFFFFFFF
+_LOG = {1: "printing density", 3: "logarithmic"}
+
+
+@dataclass(frozen=True)
+class DpxHeader:
+    """The parts of a header that are kept. Numbers in ``industry`` are big-endian, wherever they came from."""
+
+    transfer: int
+    """Code of the transfer characteristic; 1 is printing density, 3 another logarithm."""
+    colorimetric: int
+    """Code of the colorimetric specification."""
+    industry: bytes
+    """Film and television headers, 384 bytes; nothing set where the file has none."""
+
+    @property
+    def log_transfer(self) -> str:
+        """The logarithm that the samples are, in words; empty for what video has codes for."""
+        return _LOG.get(self.transfer, "")
+
+    @property
+    def frame_number(self) -> int | None:
+        """Position of the frame in its sequence."""
+        return self._number(_FRAME_NUMBER)
+
+    @property
+    def timecode(self) -> str | None:
+        """``HH:MM:SS:FF``."""
+        number = self._number(_TIMECODE)
+        digits = f"{number:08x}" if number is not None else ""
+        return ":".join(digits[n : n + 2] for n in range(0, 8, 2)) if digits.isdecimal() else None
+
+    def _number(self, place: int) -> int | None:
+        [number] = struct.unpack_from(">I", self.industry, place)
+        return None if number == _UNSET else int(number)
+
+    def in_words(self) -> list[str]:
+        """What is said that no other format keeps."""
+        said = [f"transfer {self.log_transfer}"] if self.log_transfer else []
+        if self.frame_number is not None:
+            said.append(f"frame number {self.frame_number}")
+        if self.industry[_KEY_CODE].strip(b"\0\xff"):
+            said.append("film edge code")
+        if self.industry[_SLATE].strip(b"\0\xff"):
+            said.append("frame identification and slate")
+        return said
+
+    def for_new_picture(self, *, resized: bool, deinterlaced: bool) -> DpxHeader:
+        """Without what is no longer true of the restored picture."""
+        industry = bytearray(self.industry)
+        if resized:
+            industry[_SAMPLE_RATES] = b"\xff" * 8
+        if deinterlaced:
+            industry[_SCAN] = b"\0\xff\xff"
+        return DpxHeader(self.transfer, self.colorimetric, bytes(industry))
+
+
+def read_dpx_header(path: Path) -> DpxHeader | None:
+    """The header of the picture at ``path``; None where it is no DPX file."""
+    with path.open("rb") as file:
+        head = file.read(_GENERIC + _INDUSTRY)
+    order = _MAGIC.get(head[:4])
+    if order is None or len(head) < _GENERIC:
+        return None
+    [offset] = struct.unpack_from(order + "I", head, _OFFSET)
+    has_industry = offset >= _GENERIC + _INDUSTRY and len(head) == _GENERIC + _INDUSTRY
+    industry = head[_GENERIC:] if has_industry else b"\xff" * _INDUSTRY
+    return DpxHeader(head[_TRANSFER], head[_COLORIMETRIC], industry if order == ">" else _swapped(industry))
+
+
+def with_dpx_header(picture: bytes, header: DpxHeader) -> bytes:
+    """The DPX file ``picture``, as FFmpeg writes it without film and television headers, with ``header``."""
+    order = _MAGIC[picture[:4]]
+    [offset] = struct.unpack_from(order + "I", picture, _OFFSET)
+    industry = header.industry if order == ">" else _swapped(header.industry)
+    out = bytearray(picture[:_GENERIC]) + industry + picture[offset:]
+    out[_TRANSFER], out[_COLORIMETRIC] = header.transfer, header.colorimetric
+    struct.pack_into(order + "I", out, _OFFSET, _GENERIC + _INDUSTRY)
+    struct.pack_into(order + "I", out, _FILE_SIZE, len(out))
+    struct.pack_into(order + "2I", out, _GENERIC_SIZE, _GENERIC, _INDUSTRY)
+    return bytes(out)
+
+
+def _swapped(industry: bytes) -> bytes:
+    """The same with the bytes of every number the other way round."""
+    out = bytearray(industry)
+    for place in _WORDS:
+        out[place : place + 4] = out[place : place + 4][::-1]
+    return bytes(out)
