@@ -23,7 +23,7 @@ def clap(width: int, height: int, right: int, down: int) -> bytes:
 def find_boxes(data: bytes, start: int, stop: int) -> list[tuple[bytes, int, int]]:
     """Kind, first place and end of the content of the boxes between two places."""
     found = []
-    while start + 8 <= stop:
+    while start + 8 <= min(stop, len(data)):
         size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
         found.append((kind, start + 8, start + size))
         start += size

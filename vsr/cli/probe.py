@@ -124,6 +124,8 @@ def _video_rows(info: MediaInfo) -> list[tuple[str, str]]:
         rows.append(("captions", "closed captions (EIA-608/708) inside the video: cannot be kept"))
     if video.drops_alpha:
         rows.append(("alpha", f"the decoder of {video.codec} does not give it: cannot be kept"))
+    if video.immersive is not None:
+        rows.append(("shown as", str(video.immersive)))
     if video.icc is not None:
         rows.append(("ICC profile", f"{video.icc.name} {video.icc.space}".strip()))
     if video.timecode:

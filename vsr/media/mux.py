@@ -12,10 +12,10 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 import av.error
@@ -23,11 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.errors import InputError, MachineError
+from vsr.media.boxes import HeaderInserter, insert_into_file
 from vsr.media.codecs import fourcc
 from vsr.media.color import COLOR_NAMES
 from vsr.media.encode import EncoderSpec
 from vsr.media.ffmpeg import ffmpeg_path, run_ffmpeg
 from vsr.media.hdr import DisplayTransform
+from vsr.media.immersive import Immersive, boxes_for, stereo_tag
 from vsr.media.labels import label_options
 from vsr.media.packets import PacketTable, decode_times
 from vsr.media.safe_open import file_url, input_options
@@ -117,6 +119,8 @@ class MuxJob:
     keep_chapters: bool = True
     moves: Mapping[int, StreamMove] = field(default_factory=dict)
     """What is added to the times of copied streams where the source's clock jumps, by stream."""
+    immersive: Immersive | None = None
+    """Stereoscopic or spherical, as the new picture is."""
     copies_source: bool = True
     """Whether ``source`` is a file with tags and streams to copy."""
     deep: bool = False
@@ -164,18 +168,21 @@ def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
             refused = any(words in " ".join(lines) for words in _DISK_REFUSES)
             kind = MachineError if status < 0 or refused or failure is None else InputError
             raise kind(f"{target.name}: could not be put together: {reason}")
+    if job.container in ("mp4", "mov") and job.immersive is not None and (extra := boxes_for(job.immersive)):
+        insert_into_file(target, extra)
 
 
 def _feed(
-    pipe: object, segments: Sequence[SegmentFile], job: MuxJob, pts: NDArray[np.int64], dts: NDArray[np.int64]
+    pipe: IO[bytes], segments: Sequence[SegmentFile], job: MuxJob, pts: NDArray[np.int64], dts: NDArray[np.int64]
 ) -> None:
     """Write all packets to ffmpeg with their final times, counted from the first decoding time."""
-    kind = _pipe_format(job)
+    kind, target = _pipe_format(job), pipe if (extra := _boxes_of_pipe(job)) is None else HeaderInserter(pipe, extra)
     scale = str(job.encoder.time_base.denominator)
-    options = {"movflags": "frag_every_frame+empty_moov", "video_track_timescale": scale} if kind != "nut" else {}
+    flags = "frag_every_frame+empty_moov" if extra is None else "frag_every_frame+empty_moov+default_base_moof"
+    options = {"movflags": flags, "video_track_timescale": scale} if kind != "nut" else {}
     place = 0
     durations = np.append(np.diff(dts), job.last_duration)
-    with av.open(pipe, "w", format=kind, options=options) as output:
+    with av.open(target, "w", format=kind, options=options) as output:
         stream = None
         for segment in segments:
             for packet in _packets(segment):
@@ -188,6 +195,13 @@ def _feed(
                 packet.stream = stream
                 output.mux(packet)
                 place += 1
+
+
+def _boxes_of_pipe(job: MuxJob) -> bytes | None:
+    """What ffmpeg must find in the pipe's header to write the projection into Matroska; None for nothing."""
+    if job.container != "mkv" or job.immersive is None or _pipe_format(job) == "nut":
+        return None
+    return boxes_for(replace(job.immersive, stereo=None)) or None
 
 
 def _pipe_format(job: MuxJob) -> str:
@@ -323,6 +337,8 @@ def _video_output_options(job: MuxJob) -> list[str]:
         options += ["-metadata:s:v:0", f"{key}={value}"]
     if job.timecode:
         options += ["-metadata:s:v:0", f"timecode={job.timecode}"]
+    if job.container == "mkv" and job.immersive is not None and (mode := stereo_tag(job.immersive)):
+        options += ["-metadata:s:v:0", f"stereo_mode={mode}"]
     return options
 
 

@@ -19,6 +19,7 @@ from vsr.media.cropping import Crop, cropped, find_crop
 from vsr.media.dpx import DpxHeader
 from vsr.media.hdr import ContentLight, DisplayTransform, MasteringDisplay, display_transform, has_captions, read_hdr
 from vsr.media.icc import UNREADABLE, IccProfile, find_profile
+from vsr.media.immersive import Immersive, read_immersive
 from vsr.media.planes import frame_layout
 from vsr.media.safe_open import describe_streams, open_input
 from vsr.media.side_data import has_icc_profile, side_data
@@ -76,6 +77,8 @@ class VideoInfo:
     timecode: str | None
     crop: Crop | None = None
     """What the container leaves out of the coded picture; ``width`` and ``height`` are those of the rest."""
+    immersive: Immersive | None = None
+    """Stereoscopic or spherical."""
     icc: IccProfile | None = None
     """The profile that the pictures carry."""
     dpx: DpxHeader | None = None
@@ -239,6 +242,7 @@ def _video_info(
         field_order=_FIELD_ORDERS.get(int(context.field_order), "unknown") if interlaced else "progressive",
         timecode=_timecode(container, stream, head),
         crop=crop,
+        immersive=read_immersive(beside[0]),
         icc=find_profile(packet) or (UNREADABLE if has_icc_profile(head) else None),
     )
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vsr.errors import MachineError, VerificationError
 from vsr.media.codecs import copied_fourcc
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing
+from vsr.media.immersive import Immersive
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
 from vsr.media.picture_text import with_text
@@ -34,7 +35,7 @@ _WITH_DURATIONS = ("mov", "matroska", "gif", "apng")  # demuxers of containers i
 _FINEST_CLOCK = 1 << 27  # a day still fits MP4's 64-bit durations many times over, and no reader chokes
 _STALE_TAGS = (
     *("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "ENCODED", "TIMECODE", "VENDOR_ID", "ROTATE"),
-    "ALPHA_MODE",
+    *("ALPHA_MODE", "STEREO_MODE"),
 )
 
 
@@ -173,12 +174,21 @@ def _mux_job(job: Job, pts: NDArray[np.int64], source: SourceSummary) -> MuxJob:
         metadata=job.info.metadata,
         video_metadata=video_tags(job),
         tags=_copied_tags(job),
+        immersive=_immersive(job),
         label=label(job.settings.method, job.evidence, job.info.metadata),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
         moves=stream_moves(path, job.video.index, jumps) if jumps else {},
         copies_source=not job.info.images or job.info.streams_path is not None,
         deep=job.info.deep,
     )
+
+
+def _immersive(job: Job) -> Immersive | None:
+    """What the source says of views and projection, for the size of the output."""
+    found = job.video.immersive
+    if found is None or found.spherical is None:
+        return found
+    return replace(found, spherical=found.spherical.scaled(Fraction(job.out_width, job.video.width)))
 
 
 def _copied_tags(job: Job) -> dict[int, str]:

@@ -17,6 +17,7 @@ from vsr.media.codecs import CODECS, CONTAINERS, CodecSpec, choose_codec, choose
 from vsr.media.convert import OutputFormat
 from vsr.media.encode import EncoderSpec
 from vsr.media.icc import why_dropped
+from vsr.media.immersive import dropped_for
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
 from vsr.media.streams import StreamInfo
 from vsr.pipeline.evidence import check_evidence
@@ -290,12 +291,12 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         shift=_shift(info, container),
         copied=streams.copied,
         kept=streams.kept,
-        dropped=(*streams.dropped, *_lost(info, encoder, span)),
+        dropped=(*streams.dropped, *_lost(info, container, encoder, span)),
         assumptions=(*video.assumptions, *assumptions, *unused),
     )
 
 
-def _lost(info: MediaInfo, encoder: EncoderSpec, span: Span) -> list[str]:
+def _lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span) -> list[str]:
     """What besides streams the output cannot keep, in words."""
     video, codec = info.video, encoder.codec
     lost = [f"{name}: dynamic metadata does not survive new pictures" for name in video.dropped_hdr]
@@ -305,6 +306,8 @@ def _lost(info: MediaInfo, encoder: EncoderSpec, span: Span) -> list[str]:
         lost.append(f"alpha channel: the decoder of {video.codec} does not give it")
     if video.layout.has_alpha and not encoder.layout.has_alpha:
         lost.append(f"alpha channel: {encoder.layout.name} has none")
+    if video.immersive is not None:
+        lost += dropped_for(video.immersive, container, codec.name)
     if video.icc is not None and (why := why_dropped(video.icc, codec.name, encoder.layout.family)):
         lost.append(f"ICC profile ({video.icc.name}): {why}")
     if video.dpx is not None and codec.name != "dpx":
