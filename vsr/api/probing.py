@@ -12,10 +12,11 @@ from vsr.media.reading import probe as probe_source
 __all__ = ["probe"]
 
 
-def probe(path: PathLike, *, fps: str | Fraction | None = None) -> MediaInfo:
+def probe(path: PathLike, *, fps: str | Fraction | None = None, video_stream: int | None = None) -> MediaInfo:
     """What a video file, a folder of pictures or a pattern such as ``frames/%06d.png`` holds.
 
-    ``fps`` is the rate of pictures that come without ``timing.json``. Raises `InputError`, with the reason, for
+    ``fps`` is the rate of pictures that come without ``timing.json``; ``video_stream`` the number, in the file, of the
+    video stream that is meant, where it holds several. Raises `InputError`, with the reason, for
     what is no video.
     """
-    return probe_source(Path(path), rate_of(fps))
+    return probe_source(Path(path), rate_of(fps), video_stream)

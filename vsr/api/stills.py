@@ -12,7 +12,7 @@ from vsr.stills.boxes import Box
 from vsr.stills.frames import Exported
 from vsr.stills.frames import export_frames as write_frames
 from vsr.stills.make import OnStep as OnStillStep
-from vsr.stills.options import Motion, StillOptions
+from vsr.stills.options import Motion, Source, StillOptions
 from vsr.stills.run import Still, run_still
 from vsr.timeline import parse_position
 
@@ -32,6 +32,7 @@ def still(
     regularization: float | None = None,
     evidence: bool = True,
     fps: str | None = None,
+    video_stream: int | None = None,
     overwrite: bool = False,
     on_step: OnStillStep | None = None,
 ) -> Still:
@@ -49,6 +50,7 @@ def still(
         psf_sigma_px, regularization: blur of the camera, in pixels, and strength of smoothing; found by default.
         evidence: compute in double precision, so that other machines come to the same picture.
         fps: rate of pictures that do not tell theirs.
+        video_stream: number, in the file, of the video stream that is meant; by default the best.
         overwrite: replace files that exist.
         on_step: called with what is being done and the share done, 0…1 or None.
 
@@ -68,7 +70,8 @@ def still(
     )
     place = parse_position(at) if isinstance(at, str) else at
     told = on_step or (lambda what, done: None)
-    return run_still(Path(path), Path(output), place, fps, options, overwrite=overwrite, on_step=told)
+    source = Source(Path(path), fps, video_stream)
+    return run_still(source, Path(output), place, options, overwrite=overwrite, on_step=told)
 
 
 def export_frames(
@@ -78,14 +81,18 @@ def export_frames(
     start: str | int | Fraction | None = None,
     end: str | int | Fraction | None = None,
     fps: str | None = None,
+    video_stream: int | None = None,
     overwrite: bool = False,
     on_frame: Callable[[int], None] | None = None,
 ) -> Exported:
     """Write frames as they were decoded to ``output``, a pattern such as ``frames/%06d.png``, with their times.
 
     ``start`` and ``end`` are frame numbers or times. Nothing is restored; what pictures cannot hold is converted
-    without loss, which the manifest names. ``on_frame`` is told how many frames are written.
+    without loss, which the manifest names. ``video_stream`` is the number, in the file, of the video stream that is
+    meant. ``on_frame`` is told how many frames are written.
     """
     span = Span(position_of(start), position_of(end))
     told = on_frame or (lambda count: None)
-    return write_frames(Path(path), Path(output), span, fps=fps, overwrite=overwrite, on_frame=told)
+    return write_frames(
+        Path(path), Path(output), span, fps=fps, video_stream=video_stream, overwrite=overwrite, on_frame=told
+    )

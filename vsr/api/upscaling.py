@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from vsr.pipeline.batch import Skipped, is_done, write_batch
 from vsr.pipeline.executor import Executor
 from vsr.pipeline.job import Job, Span
 from vsr.pipeline.objects import is_url
+from vsr.pipeline.parts import split_by_shape
 from vsr.pipeline.preview_places import preview_places
 from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.request import Outcome, Request
@@ -72,9 +74,10 @@ def upscale(
         settings: keys on top of the preset, for example ``{"scale": 2, "method": "lanczos"}``.
 
     Returns:
-        One `Outcome` for each input, in the order given. With one file its error is raised instead. With several, a
-        folder, or a list into a folder, one bad file does not stop the others, ``batch.json`` in the output folder says
-        what became of each, and inputs that an earlier run finished with the same settings are left as they are.
+        One `Outcome` for each input, in the order given; with the setting ``split``, for each part of it. With one file
+        its error is raised instead. With several, a folder, or a list into a folder, one bad file does not stop the
+        others, ``batch.json`` in the output folder says what became of each, and inputs that an earlier run finished
+        with the same settings are left as they are.
 
     Calling again after a crash goes on where it stopped. The example makes ``clip-2x.mp4``::
 
@@ -88,19 +91,19 @@ def upscale(
         on_skipped(found.skipped)
     span = Span(position_of(start), position_of(end))
     base = _work_base(work_dir)
-    shown = preview_places([target for _, target in pairs], preview)
-    requests = [
-        Request(source, target, resolved, options, span, overwrite, base, place)
-        for (source, target), place in zip(pairs, shown, strict=True)
-    ]
+    several = is_batch(inputs, output, pairs)
+    requests = [Request(source, target, resolved, options, span, overwrite, base) for source, target in pairs]
+    if resolved.split:
+        requests = [part for request in requests for part in _parts(request)]
+    shown = preview_places([request.output for request in requests], preview)
+    requests = [replace(request, preview=place) for request, place in zip(requests, shown, strict=True)]
     settled: dict[PathLike, Outcome] = {}
 
     def settle(outcome: Outcome) -> None:
-        settled[outcome.input] = outcome
+        settled[outcome.output] = outcome
         if on_outcome is not None and (several or outcome.error is None):
             on_outcome(outcome)
 
-    several = is_batch(inputs, output, pairs)
     waiting = []
     for request in requests:
         done = is_done(request) if several and not overwrite else None
@@ -120,10 +123,18 @@ def upscale(
             raise
     if several:
         write_batch(output, requests, settled, found.skipped)
-    outcomes = [settled[source] for source, _ in pairs]
-    if not several and outcomes[0].error is not None:
-        raise outcomes[0].error
+    outcomes = [settled[request.output] for request in requests]
+    failed = next((outcome.error for outcome in outcomes if outcome.error is not None), None)
+    if not several and failed is not None:
+        raise failed
     return outcomes
+
+
+def _parts(request: Request) -> list[Request]:
+    try:
+        return split_by_shape(request)
+    except VsrError:
+        return [request]  # its own run says what is wrong with it, and others go on
 
 
 def plan(

@@ -18,6 +18,10 @@ def frames(
     start: Annotated[str | None, typer.Option(help="First frame (120) or time (62.5s, 1:02.5).")] = None,
     end: Annotated[str | None, typer.Option(help="Frame or time to stop before.")] = None,
     fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
+    video_stream: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Video stream, by its number in vsr probe.  [default: the best]"),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that exist.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
@@ -35,6 +39,7 @@ def frames(
             start=start,
             end=end,
             fps=fps,
+            video_stream=video_stream,
             overwrite=overwrite,
             on_frame=lambda count: step("exporting", count),
         )
@@ -45,6 +50,7 @@ def frames(
             ("frames", f"{len(named)}: {named[0]['ordinal']} to {named[-1]['ordinal']}, from {named[0]['time']}"),
             ("pictures", str(made.output)),
             ("samples", manifest["method"]["says"]),
+            *(("changes", f"from frame {c['frame']}: {c['what']} {c['after']}") for c in manifest["changes"]["first"]),
             *(("assumed", text) for text in manifest["assumptions"]),
             *(("dropped", text) for text in manifest["output"]["dropped"]),
         ]

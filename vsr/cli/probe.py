@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from vsr.api import Job, MediaInfo
     from vsr.media.decode import Damage
     from vsr.media.index import PacketIndex
+    from vsr.media.looks import Changes
+    from vsr.media.probe import VideoInfo
+    from vsr.media.streams import StreamInfo
 
 __all__ = ["probe"]
 
@@ -20,6 +23,9 @@ def probe(
     json_: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     deep: Annotated[bool, typer.Option("--deep", help="Decode every frame: exact count, times and damage.")] = False,
     fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
+    video_stream: Annotated[
+        int | None, typer.Option(metavar="N", help="Number of the video stream that is meant.  [default: the best]")
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> None:
     """Show streams, exact rate, colour, HDR, interlacing, timecode and damage, and what upscale would do and why."""
@@ -28,30 +34,43 @@ def probe(
     from vsr.errors import UsageError
     from vsr.media.index import index_packets
 
-    info = api.probe(input_, fps=fps)
+    info = api.probe(input_, fps=fps, video_stream=video_stream)
     index = index_packets(info)
-    frames, damage = _decode_all(info) if deep else (None, None)
+    frames, damage, changes = _decode_all(info) if deep else (None, None, None)
     job: Job | str
     try:
         target = Path(api.pair_outputs([str(input_)], "./", make_folder=False)[0][1])
-        job = api.plan(input_, target.with_stem(f"{target.stem}-2x"), settings={"fps": fps})
+        job = api.plan(
+            input_, target.with_stem(f"{target.stem}-2x"), settings={"fps": fps, "video_stream": video_stream}
+        )
     except UsageError as error:
         job = str(error)
     if json_:
-        _print_json(info, index, frames, damage, job)
+        _print_json(info, index, frames, damage, changes, job)
     else:
-        _print_text(info, index, frames, damage, job)
+        _print_text(info, index, frames, damage, changes, job)
 
 
-def _decode_all(info: MediaInfo) -> tuple[int, Damage]:
+def _decode_all(info: MediaInfo) -> tuple[int, Damage, Changes]:
     from vsr.media.decode import Damage
-    from vsr.media.reading import scan
+    from vsr.media.looks import Changes
+    from vsr.media.reading import scan_judged
 
-    damage = Damage()
-    return sum(1 for _ in scan(info, 1, damage)), damage
+    damage, changes, count = Damage(), Changes(info), 0
+    for record, _ in scan_judged(info, 1, damage, lambda record, frame: None):
+        count += 1
+        changes.add(record)
+    return count, damage, changes
 
 
-def _print_json(info: MediaInfo, index: PacketIndex, frames: int | None, damage: Damage | None, job: Job | str) -> None:
+def _print_json(
+    info: MediaInfo,
+    index: PacketIndex,
+    frames: int | None,
+    damage: Damage | None,
+    changes: Changes | None,
+    job: Job | str,
+) -> None:
     import json
 
     from vsr.pipeline.sidecar import canonical
@@ -61,6 +80,7 @@ def _print_json(info: MediaInfo, index: PacketIndex, frames: int | None, damage:
         "index": canonical(index),
         "num_frames_from_content": frames,
         "damage": canonical(damage) if damage is not None else None,
+        "changes": None if changes is None else {"count": changes.count, "first": canonical(changes.changes)},
         "upscale": {"refused": job}
         if isinstance(job, str)
         else {
@@ -77,7 +97,14 @@ def _print_json(info: MediaInfo, index: PacketIndex, frames: int | None, damage:
     print(json.dumps(report, indent=1))
 
 
-def _print_text(info: MediaInfo, index: PacketIndex, frames: int | None, damage: Damage | None, job: Job | str) -> None:
+def _print_text(
+    info: MediaInfo,
+    index: PacketIndex,
+    frames: int | None,
+    damage: Damage | None,
+    changes: Changes | None,
+    job: Job | str,
+) -> None:
     from vsr.cli.console import print_table
     from vsr.cli.upscale import plan_rows
     from vsr.timeline import format_seconds
@@ -85,16 +112,29 @@ def _print_text(info: MediaInfo, index: PacketIndex, frames: int | None, damage:
     length = format_seconds(info.duration) if info.duration is not None else "unknown length"
     rows = [("file", f"{info.path} ({info.container}, {length}, starts at {float(info.start):.6f} s)")]
     rows += [
-        (f"stream {s.index}", f"{s.kind} {s.codec} {s.language or ''}".rstrip())
+        (f"stream {s.index}", _stream(s) + (", the one described below" if s.index == info.video.index else ""))
         for s in info.streams
-        if s.index != info.video.index
+        if s.index != info.video.index or _has_choice(info)
     ]
     if info.num_chapters:
         rows.append(("chapters", str(info.num_chapters)))
-    rows += _video_rows(info) + _time_rows(info, index, frames)
+    rows += _video_rows(info) + _time_rows(info, index, frames) + _change_rows(changes)
     print_table(rows + _damage_rows(index, damage))
     print("\nvsr upscale would")
     print_table([("  refuse", job)] if isinstance(job, str) else [(f"  {n}", v) for n, v in plan_rows(job)[1:]])
+
+
+def _has_choice(info: MediaInfo) -> bool:
+    """Whether the file holds several videos."""
+    return sum(stream.kind == "video" for stream in info.streams) > 1
+
+
+def _stream(stream: StreamInfo) -> str:
+    words = " ".join(part for part in (stream.kind, stream.codec, stream.size, stream.language or "") if part)
+    named = [stream.metadata.get("title", ""), f"programme {stream.program}" if stream.program else ""]
+    if stream.kind == "video":
+        named.append(f"--video-stream {stream.index}")
+    return ", ".join([words, *(name for name in named if name)])
 
 
 def _video_rows(info: MediaInfo) -> list[tuple[str, str]]:
@@ -111,7 +151,7 @@ def _video_rows(info: MediaInfo) -> list[tuple[str, str]]:
         ("colour", f"{'/'.join(names)}, {'full' if color.full_range else 'video'} range{siting}"),
         *(("", text) for text in video.assumptions),
         ("pixel aspect", str(video.sample_aspect_ratio)),
-        ("scan", f"interlaced, {video.field_order}" if video.interlaced else "progressive"),
+        ("scan", _scan(video)),
     ]
     if video.display:
         mirror = ", mirrored" if video.display.mirrored else ""
@@ -133,12 +173,28 @@ def _video_rows(info: MediaInfo) -> list[tuple[str, str]]:
     return rows
 
 
+def _scan(video: VideoInfo) -> str:
+    scan = f"interlaced, {video.field_order}" if video.interlaced else "progressive"
+    if video.interlaced == video.flagged_interlaced:
+        return scan
+    return f"{scan}, though it is flagged as {'interlaced' if video.flagged_interlaced else 'progressive'}"
+
+
 def _time_rows(info: MediaInfo, index: PacketIndex, frames: int | None) -> list[tuple[str, str]]:
     rate = index.common_rate
     shown = f"{rate} ({float(rate):.6g})" if rate else "unknown"
     kind = f"variable, mostly {shown}" if index.is_vfr else shown
     counted = f"{frames} (decoded)" if frames is not None else f"{index.num_packets} packets, {index.num_keyframes} key"
     return [("frame rate", f"{kind}; clock {info.video.time_base} s"), ("frames", counted)]
+
+
+def _change_rows(changes: Changes | None) -> list[tuple[str, str]]:
+    if changes is None:
+        return [("changes", "not looked for after the first frames (use --deep)")]
+    rows = [("changes", str(change)) for change in changes.changes]
+    if changes.count > len(rows):
+        rows.append(("changes", f"and {changes.count - len(rows)} more"))
+    return rows or [("changes", "none: one size, shape, format, colour and scan")]
 
 
 def _damage_rows(index: PacketIndex, damage: Damage | None) -> list[tuple[str, str]]:

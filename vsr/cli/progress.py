@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vsr.cli.console import fail
 
@@ -24,6 +24,7 @@ __all__ = ["Reporter", "reporter"]
 
 _LINE_SECONDS = 10.0
 _JSON_SECONDS = 0.5
+_NAMED_CHANGES = 5  # in mid-stream, of a finished run
 
 
 class Reporter(Protocol):
@@ -69,6 +70,7 @@ def _result_line(outcome: Outcome) -> str:
         note += f"\n  {combed} interlaced frames left as they are (--deinterlace frame would mend them)"
     if outcome.was_done:
         return f"{outcome.output}: {times['num_frames']} frames, done before"
+    note += _changes(outcome.manifest.get("changes", {"count": 0}))
     from vsr.restorers.findings import describe_findings
 
     told = "".join(f"\n  {line}" for line in describe_findings(outcome.manifest["method"]["findings"]))
@@ -79,6 +81,18 @@ def _tell_skipped(skipped: Sequence[Skipped]) -> None:
     from vsr.api.finding import describe_skipped
 
     fail(describe_skipped(skipped))
+
+
+def _changes(changes: Mapping[str, Any]) -> str:
+    """A line for each of the first few changes in mid-stream."""
+    if not changes["count"]:
+        return ""
+    lines = [
+        f"\n  frame {one['frame']}: {one['what']} {one['before']} becomes {one['after']}; {one['handling']}"
+        for one in changes["first"][:_NAMED_CHANGES]
+    ]
+    rest = changes["count"] - len(lines)
+    return "".join(lines) + (f"\n  and {rest} more changes, named in the manifest" if rest else "")
 
 
 class _Quiet:

@@ -35,6 +35,10 @@ def still(
         bool, typer.Option("--evidence/--no-evidence", help="In double precision, the same on every machine.")
     ] = True,
     fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
+    video_stream: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Video stream, by its number in vsr probe.  [default: the best]"),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
@@ -60,6 +64,7 @@ def still(
             regularization=regularization,
             evidence=evidence,
             fps=fps,
+            video_stream=video_stream,
             overwrite=overwrite,
             on_step=on_step,
         )

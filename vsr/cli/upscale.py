@@ -71,6 +71,13 @@ def upscale(
     deinterlace: Annotated[
         str | None, typer.Option(help="auto, off, frame (one per frame), field (one per field).")
     ] = None,
+    split: Annotated[
+        bool, typer.Option("--split", help="One file for each run of one shape, where the shape changes in mid-file.")
+    ] = False,
+    video_stream: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Which video stream, by its number in vsr probe.  [default: the best]"),
+    ] = None,
     fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = None,
     evidence: Annotated[
@@ -124,6 +131,7 @@ def upscale(
             "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
             "keep_data": keep_data or None,
             "strict": strict or None, "consistent": consistent or None, "evidence": evidence or None,
+            "split": split or None, "video_stream": video_stream,
         }.items() if value is not None},
     )  # fmt: skip
     if report_:
@@ -269,14 +277,22 @@ def plan_rows(job: Job) -> list[tuple[str, str]]:
         ("method", f"{job.settings.method} on {job.device} ({job.evidence})"),
         *_model_rows(job),
         ("codec", f"{encoder.codec.name} {encoder.layout.name}, {quality} {encoder.speed}".rstrip(", ")),
-        ("deinterlace", job.deinterlace),
+        ("deinterlace", _deinterlacing(job)),
         ("copied", ", ".join(f"{s.kind} {s.index} ({s.codec})" for s in job.copied) or "nothing else to copy"),
     ]
     if job.shift:
         rows.append(("start", f"rebased: {float(job.shift):.6f} s taken off every time"))
+    if job.settings.split:
+        rows.append(("split", "one file for each run of one shape; their number is found by decoding"))
     rows += [("assumed", text) for text in job.assumptions]
     rows += [("dropped", text) for text in job.dropped]
     return rows
+
+
+def _deinterlacing(job: Job) -> str:
+    if job.deinterlace != "auto":
+        return job.deinterlace
+    return "frames that show two moments" + ("" if job.video.interlaced else "; the first ones do not")
 
 
 def _turned(job: Job) -> str:
@@ -305,7 +321,9 @@ def _summary(outcomes: list[Outcome], *, is_read_by_people: bool) -> int:
 
         if is_read_by_people:
             print()
-            print_table([(Path(outcome.input).name, _status(outcome)) for outcome in outcomes])
+            are_parts = len({outcome.input for outcome in outcomes}) < len(outcomes)
+            names = [Path(outcome.output if are_parts else outcome.input).name for outcome in outcomes]
+            print_table(list(zip(names, map(_status, outcomes), strict=True)))
         if failed:
             fail(f"{len(failed)} of {len(outcomes)} inputs failed")
     return max((outcome.error.exit_code for outcome in failed if outcome.error), default=0)

@@ -4,10 +4,37 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import NamedTuple
+
+import av
+from av.video.codeccontext import VideoCodecContext
 
 from vsr.frames import ChromaLocation, ColorSpec, PixelLayout
 
-__all__ = ["COLOR_NAMES", "chroma_location", "complete_color", "luma_weights"]
+__all__ = [
+    "COLOR_NAMES",
+    "UNTAGGED",
+    "ColorTags",
+    "chroma_location",
+    "color_tags",
+    "complete_color",
+    "luma_weights",
+    "tagged_color",
+]
+
+
+class ColorTags(NamedTuple):
+    """What a frame says of its colours."""
+
+    primaries: int
+    """Of ITU-T H.273, as are the next two."""
+    transfer: int
+    matrix: int
+    range: int
+    """FFmpeg's: 2 is full, 1 video range, 0 untagged."""
+
+
+UNTAGGED = ColorTags(2, 2, 2, 0)
 
 COLOR_NAMES: dict[str, dict[int, str]] = {
     "primaries": {
@@ -67,6 +94,17 @@ _WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 
 def luma_weights(matrix: int) -> tuple[float, float]:
     """``(Kr, Kb)`` of a matrix code; BT.2020 for 9 and 10, BT.709 for codes without constants."""
     return (0.2627, 0.0593) if matrix in (9, 10) else _WEIGHTS.get(matrix, (0.2126, 0.0722))
+
+
+def color_tags(of: av.VideoFrame | VideoCodecContext) -> ColorTags:
+    """What a frame, or its decoder, says of its colours."""
+    return ColorTags(int(of.color_primaries), int(of.color_trc), int(of.colorspace), int(of.color_range))
+
+
+def tagged_color(tags: ColorTags, pix_fmt: str, location: ChromaLocation) -> ColorSpec:
+    """The tags of a frame in FFmpeg's format ``pix_fmt`` as a colour specification, not yet completed."""
+    primaries, transfer, matrix, range_ = tags
+    return ColorSpec(primaries, transfer, matrix, range_ == 2 or pix_fmt.startswith("yuvj"), location)
 
 
 def complete_color(

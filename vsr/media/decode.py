@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import av.error
@@ -23,21 +23,43 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vsr.errors import InputError
+from vsr.media.color import UNTAGGED, ColorTags
+from vsr.media.combing import Fields
 from vsr.media.cropping import Crop, cropped
 from vsr.media.damage import Damage, LeadCounter, Timeline
 from vsr.media.detach import FrameCopier
+from vsr.media.headers import Aspect, HeaderWatch
 from vsr.media.planes import fingerprint, planes_of
 from vsr.media.safe_open import open_input
 from vsr.media.timelines import is_clock_jump
 from vsr.timestamps import Timestamp, TimestampMender
 
-__all__ = ["Damage", "FrameReader", "FrameRecord", "decode_frames", "decode_linear", "is_empty_sample"]
+__all__ = [
+    "Damage",
+    "FrameReader",
+    "FrameRecord",
+    "Look",
+    "decode_frames",
+    "decode_linear",
+    "decode_looks",
+    "is_empty_sample",
+]
 
 _log = logging.getLogger(__name__)
 _BACKOFF_SECONDS = (0, 1, 4, 16, 64)
 _SHORT_SKIP = 48
 _TS_DISCONT = 0x0200  # FFmpeg's AVFMT_TS_DISCONT, which PyAV gives among other bits as a plain number
 _MAX_GAP_SECONDS = 10  # as FFmpeg has it (dts_delta_threshold)
+
+
+class Look(NamedTuple):
+    """Everything about a frame that says how its samples are to be shown."""
+
+    width: int
+    height: int
+    pix_fmt: str
+    aspect: Aspect
+    tags: ColorTags
 
 
 @dataclass(frozen=True)
@@ -56,13 +78,25 @@ class FrameRecord:
     height: int
     pix_fmt: str
     interlaced: bool
+    """Whether the decoder flags it as interlaced."""
     duration: int
     """Ticks the container gives this frame; 0 where it says nothing."""
+    aspect: Aspect = (0, 1)
+    """Width over height of a sample, as `vsr.media.headers` found it."""
+    tags: ColorTags = UNTAGGED
+    """What the stream says of its colours."""
+    fields: Fields = "progressive"
+    """How its rows were scanned, judged by content (`vsr.media.combing`); a linear decode leaves it open."""
 
     @property
     def geometry(self) -> tuple[int, int, str]:
         """Size and pixel format: what a stage set up for one frame needs unchanged in the next."""
         return self.width, self.height, self.pix_fmt
+
+    @property
+    def look(self) -> Look:
+        """How its samples are to be shown."""
+        return Look(self.width, self.height, self.pix_fmt, self.aspect, self.tags)
 
 
 def is_empty_sample(packet: av.Packet[Any]) -> bool:
@@ -71,7 +105,7 @@ def is_empty_sample(packet: av.Packet[Any]) -> bool:
 
 
 def _decode_packets(
-    container: InputContainer, stream: VideoStream, damage: Damage | None = None
+    container: InputContainer, stream: VideoStream, damage: Damage | None = None, watch: HeaderWatch | None = None
 ) -> Iterator[av.VideoFrame]:
     """Frames of ``stream`` from where the container stands to its end, the decoder drained; damage is passed over."""
     counted = damage if damage is not None else Damage()
@@ -82,6 +116,8 @@ def _decode_packets(
             continue
         if packet.size and not packet.is_discard:
             lead.packet(packet.pts, is_key=bool(packet.is_keyframe))
+        if watch is not None:
+            watch.send(packet)
         try:
             frames = packet.decode()
         except av.error.EOFError:
@@ -93,6 +129,8 @@ def _decode_packets(
         for frame in frames:
             if isinstance(frame, av.VideoFrame):
                 lead.frame(frame.pts)
+                if watch is not None:
+                    watch.take(frame)
                 yield frame
 
 
@@ -139,8 +177,10 @@ def decode_linear(
     times of its own.
     """
     before = ""
-    for ordinal, (time, frame) in enumerate(_timed(path, stream_index, threads, damage, crop, untimed_rate)):
-        record = _record(ordinal, time, frame)
+    watch = HeaderWatch()
+    timed = _timed(path, stream_index, threads, damage, crop, untimed_rate, watch)
+    for ordinal, (time, frame) in enumerate(timed):
+        record = _record(ordinal, time, frame, *watch.pop())
         damage.repeated_frames += record.fingerprint == before
         before = record.fingerprint
         yield record, frame
@@ -160,15 +200,37 @@ def decode_frames(
         yield time.used, frame
 
 
+def decode_looks(
+    path: Path,
+    stream_index: int,
+    threads: int,
+    *,
+    crop: Crop | None = None,
+    untimed_rate: Fraction | None = None,
+) -> Iterator[tuple[int, Look]]:
+    """The time and the look of every frame of `decode_linear`, alone; damage is passed over."""
+    watch = HeaderWatch()
+    for time, frame in _timed(path, stream_index, threads, Damage(), crop, untimed_rate, watch):
+        yield time.used, Look(frame.width, frame.height, frame.format.name, *watch.pop())
+
+
 def _timed(
-    path: Path, stream_index: int, threads: int, damage: Damage, crop: Crop | None, untimed_rate: Fraction | None
+    path: Path,
+    stream_index: int,
+    threads: int,
+    damage: Damage,
+    crop: Crop | None,
+    untimed_rate: Fraction | None,
+    watch: HeaderWatch | None = None,
 ) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
     """Every frame in order with its time; frames are held back while a time is in doubt (`LOOKAHEAD` at most)."""
     container, stream = _open(path, stream_index, threads)
     with container:
+        if watch is not None:
+            watch.follow(stream)
         rate = stream.average_rate or stream.base_rate or Fraction(25)
         time_base = stream.time_base or Fraction(1, 1000)
-        frames = cropped(_flagged(_decode_packets(container, stream, damage), damage), crop)
+        frames = cropped(_flagged(_decode_packets(container, stream, damage, watch), damage), crop)
         if untimed_rate is not None:
             yield from _counted(frames, stream, time_base, untimed_rate)
         else:
@@ -237,7 +299,7 @@ def _counted(
         now += Fraction(fields if fields in (3, 4, 6) else 2, 2) / rate
 
 
-def _record(ordinal: int, time: Timestamp, frame: av.VideoFrame) -> FrameRecord:
+def _record(ordinal: int, time: Timestamp, frame: av.VideoFrame, aspect: Aspect, tags: ColorTags) -> FrameRecord:
     return FrameRecord(
         ordinal=ordinal,
         decoded_pts=time.decoded,
@@ -248,6 +310,8 @@ def _record(ordinal: int, time: Timestamp, frame: av.VideoFrame) -> FrameRecord:
         pix_fmt=frame.format.name,
         interlaced=bool(frame.interlaced_frame),
         duration=frame.duration or 0,
+        aspect=aspect,
+        tags=tags,
     )
 
 

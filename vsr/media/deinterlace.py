@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import groupby
 from typing import Literal
 
 import av
@@ -11,17 +12,19 @@ import av.error
 from av.filter import Graph
 
 from vsr.errors import InputError
+from vsr.media.combing import Fields
 
 __all__ = ["deinterlace"]
 
 _COUNTER = Fraction(1, 25)
+_MODES: dict[Fields, str] = {"progressive": "prog", "top first": "tff", "bottom first": "bff"}
 
 
-def _graph(frame: av.VideoFrame, mode: str, only_flagged: bool) -> Graph:
+def _graph(frame: av.VideoFrame, name: str, options: str) -> Graph:
     graph = Graph()
     # times are counters here, so frames of any timing pass; the caller knows the real ones
     source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=_COUNTER)
-    filters = graph.add("bwdif", f"mode={mode}:parity=auto:deint={'interlaced' if only_flagged else 'all'}")
+    filters = graph.add(name, options)
     sink = graph.add("buffersink")
     source.link_to(filters)
     filters.link_to(sink)
@@ -39,32 +42,73 @@ def _pull(graph: Graph) -> Iterator[av.VideoFrame]:
             yield frame
 
 
+class _Flagger:
+    """Gives frames the flags of what they are, which PyAV cannot write: the filter looks at these."""
+
+    def __init__(self) -> None:
+        self._graphs: dict[Fields, Graph] = {}
+
+    def flagged(self, frame: av.VideoFrame, fields: Fields) -> av.VideoFrame:
+        """The same picture, marked as ``fields``; as it is for ``unknown``, which its own flags describe."""
+        if fields == "unknown":
+            return frame
+        if fields not in self._graphs:
+            self._graphs[fields] = _graph(frame, "setparams", f"field_mode={_MODES[fields]}")
+        self._graphs[fields].push(frame)
+        [marked] = _pull(self._graphs[fields])
+        return marked
+
+
 def deinterlace(
-    frames: Iterable[av.VideoFrame], rate: Literal["frame", "field"], *, only_flagged: bool
+    frames: Iterable[tuple[av.VideoFrame, Fields]], rate: Literal["frame", "field"], *, only_interlaced: bool
 ) -> Iterator[av.VideoFrame]:
     """Progressive pictures: one for each frame, or two (``rate="field"``), in order; times are meaningless.
 
-    ``only_flagged`` passes frames that the decoder calls progressive untouched (doubled for ``field``).
-    All frames must share one size and format.
+    Each frame comes with how it was scanned. ``only_interlaced``, which is for ``rate="frame"``, passes progressive
+    ones untouched; without it these are deinterlaced too, in the order of their flags. Where size or format change,
+    neighbours are not looked at.
     """
-    graph: Graph | None = None
     given = returned = 0
-    for frame in frames:
-        if graph is None:
-            graph = _graph(frame, "send_frame" if rate == "frame" else "send_field", only_flagged)
-        pts, time_base = frame.pts, frame.time_base
-        frame.pts, frame.time_base = given, _COUNTER
-        graph.push(frame)
-        frame.pts, frame.time_base = pts, time_base  # the reader may hand the same frame out again
-        given += 1
-        for picture in _pull(graph):
+    for _, run in groupby(frames, lambda one: (one[0].width, one[0].height, one[0].format.name)):
+        counted = _Counter(run)
+        for picture in _of_one_size(counted, rate, only_interlaced):
             returned += 1
             yield picture
-    if graph is None:
-        return
-    graph.push(None)
-    for picture in _pull(graph):
-        returned += 1
-        yield picture
+        given += counted.count
     if returned != given * (2 if rate == "field" else 1):
         raise InputError(f"deinterlacing returned {returned} pictures for {given} frames; try --deinterlace off")
+
+
+class _Counter:
+    """The same frames, counted."""
+
+    def __init__(self, frames: Iterable[tuple[av.VideoFrame, Fields]]) -> None:
+        self._frames = frames
+        self.count = 0
+
+    def __iter__(self) -> Iterator[tuple[av.VideoFrame, Fields]]:
+        for one in self._frames:
+            self.count += 1
+            yield one
+
+
+def _of_one_size(
+    frames: Iterable[tuple[av.VideoFrame, Fields]], rate: Literal["frame", "field"], only_interlaced: bool
+) -> Iterator[av.VideoFrame]:
+    graph: Graph | None = None
+    flagger = _Flagger()
+    for number, (frame, fields) in enumerate(frames):
+        if graph is None:
+            mode = "send_frame" if rate == "frame" else "send_field"
+            graph = _graph(
+                frame, "bwdif", f"mode={mode}:parity=auto:deint={'interlaced' if only_interlaced else 'all'}"
+            )
+        pts, time_base = frame.pts, frame.time_base
+        frame.pts, frame.time_base = number, _COUNTER
+        as_flagged: Fields = "unknown" if fields == "progressive" and not only_interlaced else fields
+        graph.push(flagger.flagged(frame, as_flagged))
+        frame.pts, frame.time_base = pts, time_base  # the reader may hand the same frame out again
+        yield from _pull(graph)
+    if graph is not None:
+        graph.push(None)
+        yield from _pull(graph)

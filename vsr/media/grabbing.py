@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import av
 import numpy as np
@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsr.frames import PixelLayout
+from vsr.media.combing import Fields
 from vsr.media.decode import Damage, FrameRecord
 from vsr.media.deinterlace import deinterlace
+from vsr.media.detach import FrameCopier
 from vsr.media.framemd5 import raw_bytes
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.probe import MediaInfo
-from vsr.media.reading import scan
+from vsr.media.reading import scan, scan_judged
 from vsr.media.thumbnails import thumbnail
 
 __all__ = ["Grabbed", "grab_frames"]
@@ -49,21 +51,50 @@ def grab_frames(
 ) -> Iterator[Grabbed]:
     """The frames of a decode from the start that are wanted, in order; ``is_wanted`` is asked of every frame.
 
-    With ``progressive``, frames that are flagged as interlaced are deinterlaced, from wanted neighbours. ``damage`` is
-    filled on the way. Raises `InputError` where not a single frame comes out.
+    With ``progressive``, frames that are interlaced are deinterlaced, from wanted neighbours, and all come some frames
+    late. ``damage`` is filled on the way. Raises `InputError` where not a single frame comes out.
     """
-    waiting: deque[tuple[FrameRecord, str, NDArray[np.uint8]]] = deque()
-
-    def wanted() -> Iterator[av.VideoFrame]:
-        for record, frame in scan(info, threads, damage):
-            if is_wanted(record):
-                waiting.append((record, hashlib.md5(raw_bytes(frame)).hexdigest(), thumbnail(frame)))
-                yield frame
-
-    frames: Iterator[av.VideoFrame] = wanted()
-    if progressive:
-        frames = deinterlace(frames, "frame", only_flagged=True)
-    for frame in frames:
-        record, md5, small = waiting.popleft()
+    frames = _progressive(info, threads, damage, is_wanted) if progressive else _woven(info, threads, damage, is_wanted)
+    for known, frame in frames:
         planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
-        yield Grabbed(record, md5, planes, frame_layout(frame), small)
+        yield Grabbed(known.record, known.md5, planes, frame_layout(frame), known.small)
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is kept of a frame besides its samples."""
+
+    record: FrameRecord
+    md5: str
+    small: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, record: FrameRecord, frame: av.VideoFrame) -> _Known:
+        return cls(record, hashlib.md5(raw_bytes(frame)).hexdigest(), thumbnail(frame))
+
+
+def _woven(
+    info: MediaInfo, threads: int, damage: Damage, is_wanted: Callable[[FrameRecord], bool]
+) -> Iterator[tuple[_Known, av.VideoFrame]]:
+    for record, frame in scan(info, threads, damage):
+        if is_wanted(record):
+            yield _Known.of(record, frame), frame
+
+
+def _progressive(
+    info: MediaInfo, threads: int, damage: Damage, is_wanted: Callable[[FrameRecord], bool]
+) -> Iterator[tuple[_Known, av.VideoFrame]]:
+    copier = FrameCopier()
+    waiting: deque[_Known] = deque()
+
+    def keep(record: FrameRecord, frame: av.VideoFrame) -> tuple[_Known, av.VideoFrame] | None:
+        return (_Known.of(record, frame), copier.copy(frame)) if is_wanted(record) else None
+
+    def judged() -> Iterator[tuple[av.VideoFrame, Fields]]:
+        for record, kept in scan_judged(info, threads, damage, keep):
+            if kept is not None:
+                waiting.append(replace(kept[0], record=record))
+                yield kept[1], record.fields
+
+    for picture in deinterlace(judged(), "frame", only_interlaced=True):
+        yield waiting.popleft(), picture

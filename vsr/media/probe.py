@@ -12,9 +12,10 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from vsr.errors import InputError
+from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout
-from vsr.media.color import chroma_location, complete_color
+from vsr.media.color import UNTAGGED, ColorTags, chroma_location, color_tags, complete_color, tagged_color
+from vsr.media.combing import Fields, judge_fields
 from vsr.media.cropping import Crop, cropped, find_crop
 from vsr.media.dpx import DpxHeader
 from vsr.media.hdr import ContentLight, DisplayTransform, MasteringDisplay, display_transform, has_captions, read_hdr
@@ -72,8 +73,9 @@ class VideoInfo:
     num_frames_from_header: int
     """What the container claims, or an estimate from its duration; 0 where it says nothing."""
     interlaced: bool
-    """Whether the first frames are flagged as interlaced."""
+    """Whether any of the first frames is interlaced, judged by content (`vsr.media.combing`)."""
     field_order: str
+    """``top first``, ``bottom first`` or ``unknown`` of interlaced video; else ``progressive``."""
     timecode: str | None
     crop: Crop | None = None
     """What the container leaves out of the coded picture; ``width`` and ``height`` are those of the rest."""
@@ -83,6 +85,10 @@ class VideoInfo:
     """The profile that the pictures carry."""
     dpx: DpxHeader | None = None
     """The header of the first picture, where they are DPX."""
+    flagged_interlaced: bool = False
+    """Whether any of the first frames is flagged as interlaced."""
+    tags: ColorTags = UNTAGGED
+    """The colour tags of the first frame, as they are."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +123,12 @@ def probe_streams(path: Path) -> tuple[StreamInfo, ...]:
         return stream_infos(container, describe_streams(path))
 
 
-def probe_media(path: Path) -> MediaInfo:
-    """Read headers and the first frames of ``path``.
+def probe_media(path: Path, video_stream: int | None = None) -> MediaInfo:
+    """Read headers and the first frames of ``path``; of its video streams, of number ``video_stream`` of the file.
 
-    Raises `InputError` where the file is no readable video: missing, not media, without video, encrypted, of
-    an impossible size, or without a single decodable frame.
+    Without one, of the stream that FFmpeg takes for the best. Raises `InputError` where the file is no readable video:
+    missing, not media, without video, encrypted, of an impossible size, or without a single decodable frame;
+    `UsageError` where ``video_stream`` is none of its video streams.
     """
     container = open_input(path)
     deep = lacks_parameters(container)
@@ -129,7 +136,7 @@ def probe_media(path: Path) -> MediaInfo:
         container.close()
         container = open_input(path, deep=True)
     with container:
-        stream = _video_stream(path, container)
+        stream = _video_stream(path, container, video_stream)
         described = describe_streams(path, deep=deep)
         streams = stream_infos(container, described)
         frames, packet = _first_frames(path, container, stream)
@@ -148,15 +155,13 @@ def probe_media(path: Path) -> MediaInfo:
         )
 
 
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+def _video_stream(path: Path, container: InputContainer, wanted: int | None) -> VideoStream:
     videos = [stream for stream in container.streams.video if not is_cover(stream)]
     if not videos:
         kinds = Counter("cover picture" if is_cover(s) else s.type for s in container.streams)
         held = ", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "no streams"
         raise InputError(f"{path}: has no video stream (it holds {held})")
-    known = [stream for stream in videos if stream.codec_context is not None] or videos
-    best = container.streams.best("video")
-    stream = best if isinstance(best, VideoStream) and best in known else known[0]
+    stream = _best(container, videos) if wanted is None else _wanted(path, videos, wanted)
     context = stream.codec_context
     if context is None:
         raise InputError(f"{path}: stream {stream.index} has a video codec that FFmpeg does not know")
@@ -167,6 +172,25 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
             f"{path}: the header claims {context.width}x{context.height} pixels; the largest supported is 16384x16384"
         )
     return stream
+
+
+def _best(container: InputContainer, videos: list[VideoStream]) -> VideoStream:
+    known = [stream for stream in videos if stream.codec_context is not None] or videos
+    best = container.streams.best("video")
+    return best if isinstance(best, VideoStream) and best in known else known[0]
+
+
+def _wanted(path: Path, videos: list[VideoStream], number: int) -> VideoStream:
+    for stream in videos:
+        if stream.index == number:
+            return stream
+    known = ", ".join(f"{s.index} ({_size(s)})" for s in videos)
+    raise UsageError(f"{path}: stream {number} is no video; its video streams: {known} (see `vsr probe`)")
+
+
+def _size(stream: VideoStream) -> str:
+    context = stream.codec_context
+    return f"{context.width}x{context.height}" if context is not None else "unknown codec"
 
 
 def _first_frames(path: Path, container: InputContainer, stream: VideoStream) -> tuple[list[av.VideoFrame], bytes]:
@@ -204,17 +228,13 @@ def _video_info(
     context = stream.codec_context
     layout = frame_layout(head)
     codec = context.codec.canonical_name
-    tagged = ColorSpec(
-        primaries=int(head.color_primaries),
-        transfer=int(head.color_trc),
-        matrix=int(head.colorspace),
-        full_range=int(head.color_range) == 2 or head.format.name.startswith("yuvj"),
-        chroma_location=chroma_location(description),
-    )
+    tags = color_tags(head)
+    tagged = tagged_color(tags, head.format.name, chroma_location(description))
     color, assumptions = complete_color(tagged, layout, codec, head.width, head.height)
     beside = [side_data(frame) for frame in frames]
     mastering, light, dropped = read_hdr(beside[0])
-    interlaced = any(frame.interlaced_frame for frame in frames)
+    scanned = judge_fields(frames)
+    interlaced = any(one != "progressive" for one in scanned)
     aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
     return VideoInfo(
         index=stream.index,
@@ -224,6 +244,7 @@ def _video_info(
         pix_fmt=head.format.name,
         layout=layout,
         color=color,
+        tags=tags,
         assumptions=tuple(filter(None, (*assumptions, crop_words))),
         sample_aspect_ratio=aspect if aspect and aspect > 0 else Fraction(1),
         display=display_transform(beside[0]),
@@ -239,12 +260,21 @@ def _video_info(
         end_pts=_end_from_header(container, stream),
         num_frames_from_header=_frames_from_header(container, stream),
         interlaced=interlaced,
-        field_order=_FIELD_ORDERS.get(int(context.field_order), "unknown") if interlaced else "progressive",
+        field_order=_field_order(scanned, int(context.field_order)),
         timecode=_timecode(container, stream, head),
         crop=crop,
         immersive=read_immersive(beside[0]),
         icc=find_profile(packet) or (UNREADABLE if has_icc_profile(head) else None),
+        flagged_interlaced=any(frame.interlaced_frame for frame in frames),
     )
+
+
+def _field_order(scanned: list[Fields], header: int) -> str:
+    """The commonest order of the interlaced frames; where their content does not tell it, that of the header."""
+    orders = Counter(one for one in scanned if one not in ("progressive", "unknown"))
+    if orders:
+        return orders.most_common(1)[0][0]
+    return _FIELD_ORDERS.get(header, "unknown") if "unknown" in scanned else "progressive"
 
 
 def _is_tagged_alpha(stream: VideoStream) -> bool:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import av
 
-from vsr.errors import InputError
-from vsr.media.decode import Damage, FrameReader, FrameRecord, decode_frames, decode_linear
+from vsr.errors import InputError, UsageError
+from vsr.media.combing import FieldJudge, Fields, luma_rows
+from vsr.media.decode import Damage, FrameReader, FrameRecord, Look, decode_frames, decode_linear, decode_looks
 from vsr.media.images import ImageReader, is_image_sequence, is_numbered, probe_images, scan_images, view_images
 from vsr.media.probe import MediaInfo, probe_media
 
-__all__ = ["Reader", "is_there", "open_reader", "probe", "scan", "view"]
+__all__ = ["Reader", "is_there", "look_at", "looks", "open_reader", "probe", "scan", "scan_judged", "view"]
+
+T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -34,9 +39,16 @@ def is_there(path: Path) -> bool:
     return path.exists() or (is_numbered(path) and path.parent.is_dir())
 
 
-def probe(path: Path, fps: Fraction | None = None) -> MediaInfo:
-    """What ``path`` (a file, a folder of pictures, or a pattern such as ``%06d.png``) holds."""
-    return probe_images(path, fps) if is_image_sequence(path) else probe_media(path)
+def probe(path: Path, fps: Fraction | None = None, video_stream: int | None = None) -> MediaInfo:
+    """What ``path`` (a file, a folder of pictures, or a pattern such as ``%06d.png``) holds.
+
+    ``video_stream`` is the number, in a file, of the video stream that is meant; see `probe_media`.
+    """
+    if not is_image_sequence(path):
+        return probe_media(path, video_stream)
+    if video_stream is not None:
+        raise UsageError(f"{path}: pictures have no stream {video_stream}; leave out --video-stream")
+    return probe_images(path, fps)
 
 
 def scan(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
@@ -54,6 +66,50 @@ def scan(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[FrameR
         yield record, frame
     if not count:
         raise InputError(f"{info.path}: not a single frame could be decoded")
+
+
+def scan_judged(
+    info: MediaInfo, threads: int, damage: Damage, keep: Callable[[FrameRecord, av.VideoFrame], T]
+) -> Iterator[tuple[FrameRecord, T]]:
+    """The records of `scan` with their fields judged by content, each with what ``keep`` made of its frame.
+
+    They come some frames late; ``keep`` is called at once, and must copy what it wants of a frame.
+    """
+    waiting: deque[tuple[FrameRecord, T]] = deque()
+
+    def settled(verdicts: list[Fields]) -> Iterator[tuple[FrameRecord, T]]:
+        for fields in verdicts:
+            record, kept = waiting.popleft()
+            yield replace(record, fields=fields), kept
+
+    judge, look = FieldJudge(), None
+    for record, frame in scan(info, threads, damage):
+        if look not in (None, record.look):
+            yield from settled(judge.finish())
+            judge = FieldJudge()
+        look = record.look
+        waiting.append((record, keep(record, frame)))
+        yield from settled(judge.push(luma_rows(frame), record.interlaced))
+    yield from settled(judge.finish())
+
+
+def looks(info: MediaInfo, threads: int) -> Iterator[tuple[int, Look]]:
+    """The time in ticks and the look of every frame of `scan`, alone."""
+    if info.images:
+        return ((record.pts, record.look) for record, _ in scan_images(info, Damage()))
+    return decode_looks(info.path, info.video.index, threads, crop=info.video.crop)
+
+
+def look_at(info: MediaInfo, threads: int, ordinal: int) -> Look:
+    """The look of one frame, found by decoding up to it; of the last one where there are fewer."""
+    last: Look | None = None
+    for number, (_, look) in enumerate(looks(info, threads)):
+        last = look
+        if number == ordinal:
+            break
+    if last is None:
+        raise InputError(f"{info.path}: not a single frame could be decoded")
+    return last
 
 
 def view(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[int, av.VideoFrame]]:

@@ -68,6 +68,7 @@ _FOLLOWS_REFERENCES = frozenset(
 _DEEP = {"probesize": str(256 << 20), "analyzeduration": str(3600 * 1_000_000)}
 """Bytes and microseconds that are searched for parameters; FFmpeg keeps what it has read in memory meanwhile."""
 _DESCRIPTION = r"^ *Stream #0:(\d+)\b(.*)$(?:\n +Metadata:(?:\n {6,}.*$)*)?(?:\n +Side data:((?:\n {6,}.*$)*))?"
+_PROGRAM = r"^  (?:Program (\d+) *$(?:\n +Metadata:)?(?:\n {6,}service_name *: *(.*)$)?|No Program)"
 _JPEG_SUFFIXES, _JPEG_HEAD = (".jpg", ".jpeg"), b"\xff\xd8\xff"
 _RESOURCE_FORK_MARK, _RESOURCE_FORK_NAME = b"\x00\x05\x16\x07", "._"
 _REFUSED_PLAYLISTS = (
@@ -202,12 +203,23 @@ def open_input(path: Path, container_format: str | None = None, *, deep: bool = 
 def describe_streams(path: Path, *, deep: bool = False) -> dict[int, str]:
     """What ffmpeg's log says of each stream of a file: the few facts that PyAV does not expose.
 
-    The line of the stream itself, then one line for each item of its side data.
+    The line of the stream itself, then one line for each item of its side data, and ``Program: NUMBER NAME`` where it
+    belongs to a programme of a broadcast.
     """
     options = [part for key, value in input_options(path, deep=deep).items() for part in (f"-{key}", value)]
     log = run_ffmpeg(["-v", "verbose", *options, "-i", file_url(path)]).stderr
-    found = re.finditer(_DESCRIPTION, log, re.MULTILINE)
-    return {int(block[1]): block[2] + (block[3] or "") for block in found}
+    programs = [(found.start(), _program(found)) for found in re.finditer(_PROGRAM, log, re.MULTILINE)]
+    described = {}
+    for block in re.finditer(_DESCRIPTION, log, re.MULTILINE):
+        program = next((words for start, words in reversed(programs) if start < block.start()), "")
+        described[int(block[1])] = block[2] + (block[3] or "") + program
+    return described
+
+
+def _program(heading: re.Match[str]) -> str:
+    """What streams under this heading of the log belong to, as a line of their descriptions; empty for none."""
+    number, name = heading[1], heading[2] or ""
+    return f"\nProgram: {number} {name}".rstrip() if number else ""
 
 
 def _reason(error: Exception) -> str:

@@ -14,6 +14,7 @@ from av.container import InputContainer
 __all__ = ["StreamInfo", "is_cover", "lacks_parameters", "stream_infos"]
 
 _NAMED = re.compile(r"\b(?:Video|Audio|Subtitle|Data|Attachment): (\w+)")
+_PROGRAM = re.compile(r"^Program: (.*)$", re.MULTILINE)
 _TAG = re.compile(r"\(([^()/\[\]]{4}) / 0x[0-9A-Fa-f]+\)")
 
 
@@ -34,6 +35,10 @@ class StreamInfo:
     """The container's own four letters for the codec, where it has such: the only name that data tracks have."""
     id: int = 0
     """The container's own number of the stream (MP4's track, the PID of a transport stream); 0: none."""
+    size: str = ""
+    """Of video, coded, ``WxH``."""
+    program: str = ""
+    """Number and name of the programme of a broadcast that it belongs to."""
 
     @property
     def language(self) -> str | None:
@@ -54,6 +59,11 @@ def stream_infos(container: InputContainer, described: Mapping[int, str]) -> tup
     )
 
 
+def _size(stream: Any) -> str:
+    context = stream.codec_context
+    return f"{context.width}x{context.height}" if context is not None and context.width else ""
+
+
 def _stream_info(stream: Any, description: str, *, is_quicktime: bool, has_chapters: bool) -> StreamInfo:
     kind, metadata = stream.type or "unknown", dict(stream.metadata)
     tag = found[1].strip() if (found := _TAG.search(description)) else ""
@@ -66,6 +76,8 @@ def _stream_info(stream: Any, description: str, *, is_quicktime: bool, has_chapt
         metadata=metadata,
         tag=tag,
         id=stream.id,
+        size=_size(stream) if kind == "video" else "",
+        program=found[1] if (found := _PROGRAM.search(description)) else "",
     )
 
 

@@ -126,7 +126,7 @@ def write_batch(
 
     Raises `MachineError`.
     """
-    entries = [_entry(request, settled.get(request.source)) for request in requests]
+    entries = [_entry(request, settled.get(request.output)) for request in requests]
     counts: dict[str, int] = {}
     for entry in entries:
         counts[entry["status"]] = counts.get(entry["status"], 0) + 1

@@ -15,9 +15,12 @@ from vsr.errors import UsageError, nearest
 from vsr.frames import PixelLayout
 from vsr.media.codecs import CODECS, CONTAINERS, CodecSpec, choose_codec, choose_layout, find_codec
 from vsr.media.convert import OutputFormat
+from vsr.media.decode import Look
 from vsr.media.encode import EncoderSpec
+from vsr.media.fitting import Area, fit
 from vsr.media.icc import why_dropped
 from vsr.media.immersive import dropped_for
+from vsr.media.looks import shape_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
 from vsr.media.streams import StreamInfo
 from vsr.pipeline.evidence import check_evidence
@@ -63,7 +66,7 @@ class Job:
     out_height: int
     encoder: EncoderSpec
     deinterlace: str
-    """``off``, ``frame`` or ``field``: resolved."""
+    """``off``; ``auto``: one picture a frame, deinterlaced where a frame is interlaced; ``frame`` or ``field``."""
     device: str
     """``cpu`` or ``cuda:N``: resolved."""
     span: Span
@@ -101,9 +104,18 @@ class Job:
         """2 where every field becomes a picture, else 1."""
         return 2 if self.deinterlace == "field" else 1
 
-    def geometry(self, width: int, height: int) -> Geometry:
-        """Sizes for frames of ``width`` × ``height`` (streams may change size; the output never does)."""
-        return Geometry(width, height, self.out_width, self.out_height)
+    def area(self, look: Look | None = None) -> Area:
+        """Where in the output the picture of frames of this look lies; without one, of the first frame's look."""
+        if look is None or self.settings.shapes == "stretch":
+            return Area(0, 0, self.out_width, self.out_height)
+        shape = shape_of(self.video, look)
+        return fit(shape, self.out_width, self.out_height, self.encoder.sample_aspect_ratio)
+
+    def geometry(self, look: Look | None = None) -> Geometry:
+        """Sizes for frames of this look (streams may change size and shape; the output never does)."""
+        area = self.area(look)
+        width, height = (look.width, look.height) if look else (self.video.width, self.video.height)
+        return Geometry(width, height, area.width, area.height)
 
 
 def output_size(video: VideoInfo, settings: Settings, *, is_sideways: bool) -> tuple[int, int]:
@@ -199,12 +211,6 @@ def _check_chroma(codec: CodecSpec, layout: PixelLayout, width: int, height: int
         )
 
 
-def _deinterlace(video: VideoInfo, settings: Settings) -> str:
-    if settings.deinterlace != "auto":
-        return settings.deinterlace
-    return "frame" if video.interlaced else "off"
-
-
 def resolve_device(wanted: str) -> str:
     """``cpu`` or ``cuda:N`` for a setting of ``device``. Raises `UsageError` where it is not here."""
     import torch
@@ -252,7 +258,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     holder = "mkv" if codec.kind == "images" else container
     streams = plan_streams(info, output, holder, settings, from_start=span.start is None)
     check_evidence(find_restorer(settings.method).evidence, settings, options)
-    deinterlace = _deinterlace(video, settings)
+    deinterlace = settings.deinterlace
     time_base = video.time_base / 2 if deinterlace == "field" else video.time_base
     rate = video.average_rate or video.base_rate or Fraction(25)
     rate = rate if 0 < rate <= 480 else Fraction(25)

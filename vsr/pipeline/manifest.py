@@ -110,8 +110,10 @@ def write_manifest(
         },
         "settings": job.settings.model_dump(),
         "span": canonical(job.span),
-        "deinterlace": job.deinterlace,
+        "deinterlace": _deinterlaced(job, source),
         "interlaced_frames": source.interlaced_frames,
+        "flagged_interlaced_frames": source.flagged_frames,
+        "changes": {"count": source.changes.count, "first": [canonical(one) for one in source.changes.changes]},
         "assumptions": list(job.assumptions),
         "damage": dataclasses.asdict(source.damage),
         "device": device_class(job.device),
@@ -136,6 +138,13 @@ def write_manifest(
     seal(manifest)
     write_atomically(manifest_path(job.output), record_pieces(manifest))
     return manifest
+
+
+def _deinterlaced(job: Job, source: SourceSummary) -> str:
+    """What was done: ``off``, ``frame`` or ``field``."""
+    if job.deinterlace == "auto":
+        return "frame" if source.interlaced_frames else "off"
+    return job.deinterlace
 
 
 def load_manifest(output: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 from vsr.errors import MachineError
+from vsr.media.color import ColorTags
 from vsr.media.decode import FrameRecord
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.storage import WorkFolder
@@ -21,6 +22,12 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(FrameRecord))
 
 def _rows(records: tuple[FrameRecord, ...]) -> list[list[Any]]:
     return [[getattr(record, name) for name in _FIELDS] for record in records]
+
+
+def _record(row: list[Any]) -> FrameRecord:
+    """JSON knows no tuples."""
+    values = dict(zip(_FIELDS, row, strict=True))
+    return FrameRecord(**values | {"aspect": tuple(values["aspect"]), "tags": ColorTags(*values["tags"])})
 
 
 def store_plan(work: WorkFolder, planned: PlannedSegment) -> str:
@@ -51,5 +58,5 @@ def load_plan(work: WorkFolder, name: str) -> PlannedSegment:
         work.forget(name)
     except (OSError, ValueError) as error:
         raise MachineError(f"cannot read {name} in {work}: {error}") from error
-    records, survey = (tuple(FrameRecord(*row) for row in data[part]) for part in ("records", "survey"))
+    records, survey = (tuple(_record(row) for row in data[part]) for part in ("records", "survey"))
     return PlannedSegment(Segment(**data["segment"]), records, survey, data["next_pts"])

@@ -12,7 +12,8 @@ from typing import Any
 
 from vsr.errors import VsrError
 from vsr.media.images import is_numbered
-from vsr.media.reading import probe
+from vsr.media.looks import with_look
+from vsr.media.reading import look_at, probe
 from vsr.pipeline.job import Job, Span, resolve_job
 from vsr.pipeline.objects import find_object, is_url
 from vsr.pipeline.settings import Settings
@@ -67,7 +68,10 @@ class Request:
         if is_numbered(target) and target.parent.name in ("", ".."):
             target = Path(os.path.abspath(target))  # names are put beside the folder, which needs one itself
         settings = self.settings if self.weights is None else self.settings.model_copy(update={"method": self.weights})
-        job = resolve_job(probe(source, rate), target, settings, self.options, self.span)
+        info = probe(source, rate, settings.video_stream)
+        if settings.split and isinstance(self.span.start, int):
+            info = with_look(info, look_at(info, settings.decoder_threads, self.span.start))
+        job = resolve_job(info, target, settings, self.options, self.span)
         url = str(self.output) if away else None
         return dataclasses.replace(job, settings=self.settings, output_url=url, preview=self.preview)
 

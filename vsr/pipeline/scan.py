@@ -1,19 +1,21 @@
 """The plan, made while the source streams past: shots, and segments inside them.
 
-Segments come from content alone: they end at scene cuts, where the picture's size or format changes, and at a
-length cap. The first ones are short, so that encoding starts at once however long the file. A segment is handed
-out as soon as both its ends and its context are known.
+Segments come from content alone: they end at scene cuts, where the picture's size, format, pixel aspect or colours
+change, and at a length cap. The first ones are short, so that encoding starts at once however long the file. A segment
+is handed out as soon as both its ends and its context are known.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
 
+from vsr.media.combing import FieldJudge, Fields, luma_rows
 from vsr.media.decode import FrameRecord
 from vsr.media.thumbnails import thumbnail
 from vsr.pipeline.job import Span
@@ -83,6 +85,16 @@ class _Planner:
         self._pending.append(record)
         if len(self._head) < self._rules.survey_frames:
             self._head.append(record)
+
+    def judge(self, ordinal: int, verdicts: Sequence[Fields]) -> None:
+        """The frames from ``ordinal`` on were scanned like this; none of them is handed out yet."""
+        if all(verdict == "progressive" for verdict in verdicts):
+            return  # what all are taken for
+        for frames in (self._pending, self._head):
+            for place, record in enumerate(frames):
+                number = record.ordinal - ordinal
+                if 0 <= number < len(verdicts) and record.fields != verdicts[number]:
+                    frames[place] = replace(record, fields=verdicts[number])
 
     def settle(self, known: int) -> Iterator[PlannedSegment]:
         """Frames before ordinal ``known`` are settled as part of the current shot: hand out what is complete."""
@@ -171,24 +183,71 @@ class _Planner:
             self._pending = [record for record in self._pending if record.ordinal >= keep]
 
 
+class _Watch:
+    """What has to be known of frames before they are handed out: where shots end, and how fields were scanned.
+
+    It starts anew where pictures change their look: neither tells anything across such a place.
+    """
+
+    def __init__(self, threshold: float, start: int) -> None:
+        self._start = start
+        self._judge, self._detector = FieldJudge(), CutDetector(threshold)
+        self._pushed = start
+        self._judged = start
+        self._cuts: deque[int] = deque()
+
+    def push(self, record: FrameRecord, frame: av.VideoFrame, planner: _Planner) -> None:
+        """Take the next frame."""
+        self._pushed = record.ordinal + 1
+        self._cuts.extend(self._start + cut for cut in self._detector.push(thumbnail(frame)) if cut > 0)
+        self._tell(planner, self._judge.push(luma_rows(frame), record.interlaced))
+
+    def finish(self, planner: _Planner) -> None:
+        """No more frames follow."""
+        self._tell(planner, self._judge.finish())
+
+    def _tell(self, planner: _Planner, verdicts: list[Fields]) -> None:
+        if verdicts:
+            planner.judge(self._judged, verdicts)
+            self._judged += len(verdicts)
+
+    def cuts(self) -> Iterator[int]:
+        """First frames of new shots, each once, as soon as all frames before are judged."""
+        while self._cuts and self._cuts[0] <= self._judged:
+            yield self._cuts.popleft()
+
+    @property
+    def known(self) -> int:
+        """Frames before this ordinal are settled as part of the current shot."""
+        return min(max(self._start, self._pushed - 1 - self._detector.lag_frames), self._judged)
+
+
 def plan_segments(frames: Iterable[tuple[FrameRecord, av.VideoFrame]], rules: PlanRules) -> Iterator[PlannedSegment]:
     """Segments of a linearly decoded stream, in order, each as soon as it is known."""
     planner = _Planner(rules)
-    detector = CutDetector(rules.cut_threshold)
-    detector_base = 0
+    watch = _Watch(rules.cut_threshold, 0)
     last: FrameRecord | None = None
     for record, frame in frames:
         planner.add(record)
-        if last is not None and record.geometry != last.geometry:
-            yield from planner.end_shot(record.ordinal)
-            detector, detector_base = CutDetector(rules.cut_threshold), record.ordinal
-        for cut in detector.push(thumbnail(frame)):
-            if cut > 0:
-                yield from planner.end_shot(detector_base + cut)
-        known = max(detector_base, record.ordinal - detector.lag_frames)
+        if last is not None and record.look != last.look:
+            watch.finish(planner)
+            yield from _end_shots(planner, watch, record.ordinal)
+            watch = _Watch(rules.cut_threshold, record.ordinal)
+        watch.push(record, frame, planner)
+        for cut in watch.cuts():
+            yield from planner.end_shot(cut)
+        known = watch.known
         yield from planner.settle(known)
         last = record
         if planner.is_past_span(known):
             break
     if last is not None:
-        yield from planner.end_shot(last.ordinal + 1)
+        watch.finish(planner)
+        yield from _end_shots(planner, watch, last.ordinal + 1)
+
+
+def _end_shots(planner: _Planner, watch: _Watch, stop: int) -> Iterator[PlannedSegment]:
+    """All frames before ``stop`` are known, and the last shot ends there."""
+    for cut in watch.cuts():
+        yield from planner.end_shot(cut)
+    yield from planner.end_shot(stop)

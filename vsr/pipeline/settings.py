@@ -60,7 +60,13 @@ class Settings(BaseModel):
     pix_fmt: str | None = None
     """Planar pixel format of the output; None: the source's, or wider."""
     deinterlace: Literal["auto", "off", "frame", "field"] = "auto"
-    """auto: one frame a frame where the source is interlaced; field: one frame a field."""
+    """auto: frames that are interlaced, judged by content, one for one; frame: all; field: one frame a field."""
+    shapes: Literal["fit", "stretch"] = "fit"
+    """Pictures whose shape changes inside a video: fit into the first one's, black around; or stretch to it."""
+    split: bool = False
+    """Whether a video whose shape changes becomes one file for each run of one shape."""
+    video_stream: int | None = Field(None, ge=0)
+    """Which video stream is restored, by its number in the file; None: the one that FFmpeg takes for the best."""
     cut_threshold: float = Field(3.0, gt=0)
     """PySceneDetect's adaptive threshold."""
     segment_frames: int = Field(240, ge=16, le=10_000)

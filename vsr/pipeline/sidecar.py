@@ -162,8 +162,9 @@ def segment_key(job: Job, planned: PlannedSegment) -> str:
     content = {
         **_deciding(job),
         "segment": canonical(planned.segment) | {"index": None},
-        "survey": [[r.fingerprint, r.interlaced] for r in planned.survey],
-        "frames": [[r.pts, r.fingerprint, r.interlaced] for r in planned.records],
+        "survey": [[r.fingerprint, r.interlaced, r.fields] for r in planned.survey],
+        "frames": [[r.pts, r.fingerprint, r.interlaced, r.fields] for r in planned.records],
+        "look": planned.records[0].look,
         "next": planned.next_pts if job.pictures_per_frame > 1 else None,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -6,13 +6,16 @@ import concurrent.futures
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from vsr.errors import DamageError, InputError
 from vsr.media.decode import Damage, FrameRecord
 from vsr.media.framemd5 import Checksums, FrameHasher, hashed
 from vsr.media.inspect import StreamDigest, digest_streams
+from vsr.media.looks import Changes
 from vsr.media.reading import scan
+from vsr.pipeline.handling import describe_handling
 from vsr.pipeline.job import Job
 from vsr.pipeline.scan import PlannedSegment, PlanRules, plan_segments
 from vsr.pipeline.sidecar import file_digest
@@ -28,7 +31,11 @@ class SourceSummary:
     num_frames: int
     """Source frames in all segments."""
     interlaced_frames: int
+    """Those of them that are interlaced, judged by content."""
+    flagged_frames: int
     """Those of them that the decoder calls interlaced."""
+    changes: Changes
+    """Where pictures change their size, shape, format, colours or scan."""
     damage: Damage
     sha256: str | None
     """Of the file; None for an image sequence."""
@@ -46,7 +53,8 @@ class SourcePass:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._damage = Damage()
-        self._frames = self._interlaced = 0
+        self._frames = self._interlaced = self._flagged = 0
+        self._changes = Changes(job.info, partial(describe_handling, job))
         self._last: FrameRecord | None = None
         self._stop = threading.Event()
         self._hasher = FrameHasher()
@@ -89,7 +97,10 @@ class SourcePass:
         for planned in plan_segments(frames, rules):
             self._refuse_damage()
             self._frames += planned.segment.num_frames
-            self._interlaced += sum(record.interlaced for record in planned.core)
+            self._interlaced += sum(record.fields != "progressive" for record in planned.core)
+            self._flagged += sum(record.interlaced for record in planned.core)
+            for record in planned.core:
+                self._changes.add(record)
             self._last = planned.core[-1]
             yield planned
         self._refuse_damage()
@@ -109,6 +120,8 @@ class SourcePass:
         return SourceSummary(
             num_frames=self._frames,
             interlaced_frames=self._interlaced,
+            flagged_frames=self._flagged,
+            changes=self._changes,
             damage=self._damage,
             sha256=sha256,
             streams=tuple(streams),

@@ -177,7 +177,9 @@ def _changed_input(output: Path, manifest: Mapping[str, Any], path: Path) -> str
     try:
         rate = parse_rate(settings["fps"]) if settings.get("fps") else None
         recorded = ChecksumFile.read(checksums)
-        found = decoded_checksums(probe(path, rate), settings.get("decoder_threads", 1), len(recorded.rows))
+        found = decoded_checksums(
+            probe(path, rate, settings.get("video_stream")), settings.get("decoder_threads", 1), len(recorded.rows)
+        )
         return f"; {changed_frames(recorded, found)}"
     except InputError as error:
         return f"; it cannot be read any more ({error})"

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -20,8 +21,11 @@ from numpy.typing import NDArray
 from vsr.errors import InputError, MachineError
 from vsr.frames import VideoFrame
 from vsr.media.convert import quantise
+from vsr.media.decode import Look
 from vsr.media.deinterlace import deinterlace
 from vsr.media.encode import SegmentSink, segment_sink
+from vsr.media.fitting import Area, pad
+from vsr.media.looks import color_of
 from vsr.media.packets import PacketTable
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import Reader, open_reader
@@ -75,27 +79,27 @@ def fix_threads(job: Job) -> None:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 means float32
 
 
-def build_restorer(job: Job, width: int, height: int) -> Restorer:
-    """The job's method for frames of ``width`` × ``height``, on the job's device."""
+def build_restorer(job: Job, look: Look | None = None) -> Restorer:
+    """The job's method for frames of this look, on the job's device; without one, for the first frame's."""
     spec = find_restorer(job.settings.method, job.model)
-    return spec.build(job.geometry(width, height), job.options, torch.device(job.device))
+    return spec.build(job.geometry(look), job.options, torch.device(job.device))
 
 
 def halo_frames(job: Job) -> int:
     """Context frames that the job's method wants on each side of a segment, in source frames."""
-    wanted = build_restorer(job, job.video.width, job.video.height).halo_frames
+    wanted = build_restorer(job).halo_frames
     return -(-wanted // job.pictures_per_frame)
 
 
 def survey_frames(job: Job) -> int:
     """First source frames of each shot that the job's method wants to see."""
-    wanted = build_restorer(job, job.video.width, job.video.height).survey_frames
+    wanted = build_restorer(job).survey_frames
     return -(-wanted // job.pictures_per_frame)
 
 
 def chain_frames(job: Job) -> int:
     """Source frames after which the job's method starts afresh."""
-    pictures = build_restorer(job, job.video.width, job.video.height).chain_frames
+    pictures = build_restorer(job).chain_frames
     return math.lcm(pictures, job.pictures_per_frame) // job.pictures_per_frame
 
 
@@ -107,6 +111,11 @@ class Made:
     findings: Mapping[str, float]
     pixels: Callable[[], Pixels]
     """Its planes, rounded to the output's layout."""
+
+
+def _rounded(job: Job, area: Area, frame: VideoFrame) -> Pixels:
+    """The planes of a restored frame in the output's layout and at its size."""
+    return pad(quantise(frame, job.target), area, job.target, job.out_width, job.out_height)
 
 
 def _as_they_are(pixels: Pixels) -> Pixels:
@@ -183,14 +192,15 @@ class SegmentWorker:
         """Restored frames as they wait for the encoder, with what they tell of their agreement with the input."""
         job, head = self._job, planned.records[0]
         restorer = self._restorer_for(planned)
-        consistency = consistency_of(job.geometry(head.width, head.height), job.options)
+        consistency = consistency_of(job.geometry(head.look), job.options)
+        area = job.area(head.look)
         with Overlap(self._preview.watch(self.pictures(planned)), _QUEUE_FRAMES, "decode") as decoded:
             for frame in watched(restorer, decoded, consistency):
                 self._preview.offer(frame)
                 if self._are_large:
-                    made = Made(frame.pts, frame.findings, partial(_as_they_are, quantise(frame, job.target)))
+                    made = Made(frame.pts, frame.findings, partial(_as_they_are, _rounded(job, area, frame)))
                 else:
-                    made = Made(frame.pts, frame.findings, partial(quantise, frame, job.target))
+                    made = Made(frame.pts, frame.findings, partial(_rounded, job, area, frame))
                 del frame  # the next one is made before this name is used again
                 yield made
                 del made
@@ -232,9 +242,9 @@ class SegmentWorker:
 
     def _restorer_for(self, planned: PlannedSegment) -> Restorer:
         head, survey = planned.records[0], planned.survey
-        shot = (head.width, head.height, survey)
+        shot = (head.look, survey)
         if self._restorer is None or self._restorer[0] != shot:
-            restorer = build_restorer(self._job, head.width, head.height)
+            restorer = build_restorer(self._job, head.look)
             if survey:
                 first, stop = survey[0].ordinal, survey[-1].ordinal + 1
                 pictures = self.pictures(PlannedSegment(Segment(0, first, stop, first, stop), survey))
@@ -253,14 +263,9 @@ class SegmentWorker:
     def pictures(self, planned: PlannedSegment) -> Iterator[VideoFrame]:
         """Progressive pictures of the halo range, as the restorer takes them."""
         job, segment = self._job, planned.segment
-        frames = self._reader.read(planned.records)
         each = job.pictures_per_frame
-        if job.deinterlace == "off":
-            pictures: Iterator[av.VideoFrame] = frames
-        else:
-            rate: str = job.deinterlace
-            only_flagged = job.settings.deinterlace == "auto"
-            pictures = deinterlace(frames, "field" if rate == "field" else "frame", only_flagged=only_flagged)
+        color = color_of(job.video, planned.records[0].look)
+        pictures = self._progressive(planned)
         for count, picture in enumerate(pictures):
             record = planned.records[count // each]
             if not segment.halo_start <= record.ordinal < segment.halo_stop:
@@ -268,12 +273,22 @@ class SegmentWorker:
             yield VideoFrame(
                 planes=tuple(torch.from_numpy(plane) for plane in planes_of(picture)),
                 layout=frame_layout(picture),
-                color=job.video.color,
+                color=color,
                 ordinal=record.ordinal,
                 pts=_times(job, planned, record.ordinal)[count % each],
                 time_base=job.encoder.time_base,
                 is_halo=not segment.start <= record.ordinal < segment.stop,
             )
+
+    def _progressive(self, planned: PlannedSegment) -> Iterator[av.VideoFrame]:
+        """The frames of ``planned``, deinterlaced as the job wants them."""
+        mode, records = self._job.deinterlace, planned.records
+        frames = self._reader.read(records)
+        if mode == "off" or (mode == "auto" and all(record.fields == "progressive" for record in records)):
+            return frames
+        with_fields = zip(frames, (record.fields for record in records), strict=True)
+        rate: Literal["frame", "field"] = "field" if mode == "field" else "frame"
+        return deinterlace(with_fields, rate, only_interlaced=mode == "auto")
 
 
 def _times(job: Job, planned: PlannedSegment, ordinal: int) -> list[int]:

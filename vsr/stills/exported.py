@@ -37,14 +37,15 @@ def export_again(output: Path, source: Path | None, on_progress: OnProgress) -> 
     if not is_there(path):
         return Check(_WHAT, False, f"not made: {path} is not here")
     start, stop = (_position(manifest["span"][name]) for name in ("start", "stop"))
-    fps = manifest["settings"]["fps"]
+    settings = manifest["settings"]
+    choice = {"fps": settings["fps"], "video_stream": settings.get("video_stream")}
     try:
         folder = Path(tempfile.mkdtemp(prefix=".vsr-recompute-", dir=output.parent.parent))
     except OSError as error:
         raise MachineError(f"cannot write beside {output.parent}: {error.strerror or error}") from error
     try:
         again = folder / output.parent.name / output.name
-        found = export_frames(path, again, Span(start, stop), fps=fps, overwrite=False).manifest["output"]["files"]
+        found = export_frames(path, again, Span(start, stop), **choice, overwrite=False).manifest["output"]["files"]
         recorded = manifest["output"]["files"]
         if found == recorded:
             return Check(_WHAT, True, f"identical bytes, {len(found)} files")

@@ -21,6 +21,7 @@ from vsr.media.encode import encode_picture
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.framemd5 import FrameHasher, hashed
 from vsr.media.images import TIMING_FILE, Timing
+from vsr.media.looks import Changes, color_of
 from vsr.media.picture_text import with_text
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import scan
@@ -66,6 +67,7 @@ def export_frames(
     span: Span,
     *,
     fps: str | None,
+    video_stream: int | None = None,
     overwrite: bool,
     on_frame: Callable[[int], None] = lambda count: None,
 ) -> Exported:
@@ -75,7 +77,7 @@ def export_frames(
     matrix, at 16 bits for 8), which the manifest names. Interlaced frames keep both fields. Raises a `VsrError`; then
     the folder's name is as before.
     """
-    job = _plan(path, output, span, fps)
+    job = _plan(path, output, span, {"fps": fps, "video_stream": video_stream})
     check_output(job, overwrite)
     partial, damage = partial_path(job), Damage()
     with FrameHasher() as hasher:
@@ -101,8 +103,8 @@ def export_frames(
     return Exported(output, manifest)
 
 
-def _plan(path: Path, output: Path, span: Span, fps: str | None) -> Job:
-    settings, options = load_settings("default", {**_AS_THEY_ARE, "fps": fps})
+def _plan(path: Path, output: Path, span: Span, choice: Mapping[str, Any]) -> Job:
+    settings, options = load_settings("default", {**_AS_THEY_ARE, **choice})
     job = Request(path, output, settings, options, span).plan()
     if job.encoder.codec.kind != "images":
         raise UsageError(f"{output}: frames are written as pictures; name the output like {output.stem}/%06d.png")
@@ -127,9 +129,8 @@ def _write(job: Job, folder: Path, damage: Damage, hasher: FrameHasher) -> Itera
         if stop is not None and not _is_before(job, record, stop):
             return
         planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
-        picture = VideoFrame(
-            planes, frame_layout(frame), job.video.color, record.ordinal, record.pts, job.video.time_base
-        )
+        color = color_of(job.video, record.look)
+        picture = VideoFrame(planes, frame_layout(frame), color, record.ordinal, record.pts, job.video.time_base)
         spec = dataclasses.replace(job.encoder, width=record.width, height=record.height)
         data = with_text(encode_picture(quantise(picture, job.target), spec), headed(job, words, record.ordinal))
         (folder / (job.output.name % number)).write_bytes(data)
@@ -161,7 +162,9 @@ def _timing(job: Job, records: list[FrameRecord]) -> Timing:
 
 def _manifest(job: Job, records: list[FrameRecord], damage: Damage, checksums: Mapping[str, Any]) -> dict[str, Any]:
     """As `vsr.pipeline.manifest` writes them, where frames were not restored."""
-    info = job.info
+    info, changes = job.info, Changes(job.info)
+    for record in records:
+        changes.add(record)
     return {
         "format": FORMAT,
         "kind": "frames",
@@ -188,7 +191,12 @@ def _manifest(job: Job, records: list[FrameRecord], damage: Damage, checksums: M
             "says": f"{_conversion(job)}; no generative model took part",
         },
         "frames": [_named(job, number, record) for number, record in enumerate(records, _FIRST_NUMBER)],
-        "settings": {"fps": job.settings.fps, "decoder_threads": job.settings.decoder_threads},
+        "changes": {"count": changes.count, "first": canonical(changes.changes)},
+        "settings": {
+            "fps": job.settings.fps,
+            "video_stream": job.settings.video_stream,
+            "decoder_threads": job.settings.decoder_threads,
+        },
         "span": canonical(job.span),
         "assumptions": list(job.assumptions),
         "damage": dataclasses.asdict(damage),

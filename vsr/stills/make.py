@@ -11,6 +11,7 @@ import torch
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
+from vsr.media.looks import with_look
 from vsr.media.probe import MAX_PIXELS, MediaInfo
 from vsr.registration import MotionModel, StillCamera, stands_still
 from vsr.stills.boxes import Box, points_moved
@@ -114,6 +115,7 @@ def _fixed_threads(count: int) -> Iterator[None]:
 
 
 def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOptions, on_step: OnStep) -> Made:
+    info = with_look(info, window.frames[window.reference].record.look)
     dtype = torch.float64 if options.evidence else torch.float32
     lumas = [luma_of(grabbed, dtype) for grabbed in window.frames]
     model, sightings = _follow(lumas, window.reference, region, options, lambda share: on_step("following", share))

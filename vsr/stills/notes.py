@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vsr.media.looks import aspect_of
 from vsr.media.probe import VideoInfo
 from vsr.registration import StillCamera
 from vsr.stills.choosing import Candidate
@@ -48,12 +49,15 @@ def notes_of(video: VideoInfo, window: Window, candidates: Sequence[Candidate], 
     if own.sharpness < _BLURRED and sharpest.number != own.number:
         record = window.frames[sharpest.number].record
         notes.append(f"the frame at this time is blurred; frame {record.ordinal} is sharper (--at {record.ordinal})")
-    if video.interlaced:
-        notes.append("the video is interlaced: each frame shows one of its fields, the lines between are interpolated")
+    if window.is_deinterlaced:
+        notes.append(
+            "the video is interlaced: each interlaced frame shows one of its fields, the lines between are interpolated"
+        )
     if video.display:
         notes.append(f"players turn this video by {video.display.rotation:g} degrees; region and still are unturned")
-    if video.sample_aspect_ratio != 1:
-        notes.append(f"pixels of this video are {video.sample_aspect_ratio} as wide as high, and so are the still's")
+    aspect = aspect_of(video, window.frames[window.reference].record.look)
+    if aspect != 1:
+        notes.append(f"pixels of this video are {aspect} as wide as high, and so are the still's")
     if video.layout.has_alpha:
         notes.append("the alpha plane is left out")
     return notes

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from vsr.errors import UsageError
+from vsr.media.probe import MediaInfo
+from vsr.media.reading import probe
 from vsr.stills.boxes import Box
+from vsr.timeline import parse_rate
 
-__all__ = ["Motion", "StillOptions"]
+__all__ = ["Motion", "Source", "StillOptions"]
 
 Motion = Literal["auto", "translation", "affine", "homography"]
 """How the region may move; auto: as freely as the frames give reason for."""
@@ -58,3 +62,18 @@ class StillOptions:
             raise UsageError(f"psf_sigma_px is {self.psf_sigma_px}; allowed are 0 to 2 pixels")
         if self.regularization is not None and not 0.0 < self.regularization <= 100.0:
             raise UsageError(f"regularization is {self.regularization}; allowed are values above 0, to 100")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A video, a folder of pictures or a pattern."""
+
+    path: Path
+    fps: str | None = None
+    """Rate of pictures that do not tell theirs."""
+    video_stream: int | None = None
+    """Number, in the file, of the video stream that is meant; None: the best."""
+
+    def probe(self) -> MediaInfo:
+        """What it holds. Raises `InputError` or `UsageError`."""
+        return probe(self.path, None if self.fps is None else parse_rate(self.fps), self.video_stream)

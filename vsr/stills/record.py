@@ -15,7 +15,7 @@ from vsr.pipeline.sidecar import canonical, device_class, file_digest, software_
 from vsr.registration import Registration
 from vsr.solvers import DEFAULT_SOLVER
 from vsr.stills.make import Made
-from vsr.stills.options import StillOptions
+from vsr.stills.options import Source, StillOptions
 from vsr.stills.steps import describe_steps
 from vsr.stills.window import Place, seconds_of
 from vsr.timeline import format_seconds
@@ -29,10 +29,10 @@ KIND = "still"
 
 
 def make_record(
-    info: MediaInfo, at: Place, fps: str | None, options: StillOptions, made: Made, output: dict[str, Any]
+    info: MediaInfo, at: Place, source: Source, options: StillOptions, made: Made, output: dict[str, Any]
 ) -> dict[str, Any]:
     """The record as plain data, unsealed. ``output`` says what was written (`vsr.stills.write`)."""
-    deinterlaced = info.video.interlaced
+    deinterlaced = made.window.is_deinterlaced
     return {
         "format": FORMAT,
         "kind": KIND,
@@ -47,7 +47,8 @@ def make_record(
         },
         "request": {
             "at": canonical(at) if not isinstance(at, int) else at,
-            "fps": fps,
+            "fps": source.fps,
+            "video_stream": source.video_stream,
             **canonical(options),
             "roi": str(made.region),
             "whole_picture": options.roi is None,

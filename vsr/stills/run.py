@@ -11,15 +11,13 @@ from typing import Any
 
 from vsr.errors import UsageError, VerificationError
 from vsr.media.probe import MediaInfo
-from vsr.media.reading import probe
 from vsr.pipeline.seal import seal
 from vsr.stills.boxes import Box
 from vsr.stills.make import Made, OnStep, make_still
-from vsr.stills.options import StillOptions
+from vsr.stills.options import Source, StillOptions
 from vsr.stills.record import make_record
 from vsr.stills.window import Place
 from vsr.stills.write import StillFiles, check_target, encode_still, write_all
-from vsr.timeline import parse_rate
 
 __all__ = ["Still", "options_of", "remake", "run_still"]
 
@@ -34,19 +32,19 @@ class Still:
 
 
 def run_still(
-    path: Path, output: Path, at: Place, fps: str | None, options: StillOptions, *, overwrite: bool, on_step: OnStep
+    source: Source, output: Path, at: Place, options: StillOptions, *, overwrite: bool, on_step: OnStep
 ) -> Still:
-    """Make the still of ``path`` at ``at`` and write it with its maps and its record."""
+    """Make the still of ``source`` at ``at`` and write it with its maps and its record."""
     began = time.monotonic()
     check_target(output, overwrite)
-    info = _probe(path, fps)
+    info = source.probe()
     if output.exists() and info.path.exists() and output.samefile(info.path):
         raise UsageError(f"output {output} is the input; name another file")
     if info.images and output.parent.resolve() == info.images[0].parent.resolve():
         raise UsageError(f"output {output} would be one of the input's pictures; name another folder")
     made, files = _made(info, output, at, options, on_step)
     on_step("writing", None)
-    record = make_record(info, at, fps, options, made, dict(files.output))
+    record = make_record(info, at, source, options, made, dict(files.output))
     record["seconds"] = round(time.monotonic() - began, 3)
     seal(record)
     write_all(output, files.files, record, overwrite=overwrite)
@@ -62,10 +60,10 @@ def remake(record: Mapping[str, Any], path: Path, output: Path, on_step: OnStep)
         request = record["request"]
         at: Place = request["at"] if isinstance(request["at"], int) else Fraction(request["at"])
         options = options_of(request)
-        fps = request["fps"]
+        source = Source(path, request["fps"], request.get("video_stream"))
     except (KeyError, TypeError, ValueError, ZeroDivisionError, UsageError) as error:
         raise VerificationError(f"{output}: its record does not say how it was made ({error})") from error
-    return _made(_probe(path, fps), output, at, options, on_step)[1]
+    return _made(source.probe(), output, at, options, on_step)[1]
 
 
 def options_of(request: Mapping[str, Any]) -> StillOptions:
@@ -73,10 +71,6 @@ def options_of(request: Mapping[str, Any]) -> StillOptions:
     names = [name for name in StillOptions.__dataclass_fields__ if name != "roi"]
     options = StillOptions(**{name: request[name] for name in names})
     return options if request["whole_picture"] else replace(options, roi=Box.parse(request["roi"]))
-
-
-def _probe(path: Path, fps: str | None) -> MediaInfo:
-    return probe(path, None if fps is None else parse_rate(fps))
 
 
 def _made(info: MediaInfo, output: Path, at: Place, options: StillOptions, on_step: OnStep) -> tuple[Made, StillFiles]:

@@ -11,16 +11,16 @@ from vsr.errors import InputError, VerificationError
 from vsr.media.decode import Damage
 from vsr.media.grabbing import grab_frames
 from vsr.media.images import read_picture
-from vsr.media.reading import is_there, probe
+from vsr.media.reading import is_there
 from vsr.pipeline.differences import between_planes, describe_elsewhere
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import device_class, file_digest, software_versions
 from vsr.pipeline.verify import Check
 from vsr.stills.make import OnStep
+from vsr.stills.options import Source
 from vsr.stills.record import FORMAT, KIND
 from vsr.stills.run import options_of, remake
 from vsr.stills.write import StillFiles, record_path
-from vsr.timeline import parse_rate
 
 __all__ = ["is_still", "verify_still"]
 
@@ -111,8 +111,8 @@ def _changed_frames(path: Path, record: Mapping[str, Any]) -> str:
     last = max(recorded)
     found = {}
     try:
-        fps = record["request"]["fps"]
-        info = probe(path, None if fps is None else parse_rate(fps))
+        request = record["request"]
+        info = Source(path, request["fps"], request.get("video_stream")).probe()
         for grabbed in grab_frames(
             info, options.decoder_threads, Damage(), lambda r: r.ordinal in recorded, progressive=False
         ):

@@ -37,6 +37,11 @@ class Window:
     notes: tuple[str, ...]
     """What limits the window, in words."""
 
+    @property
+    def is_deinterlaced(self) -> bool:
+        """Whether any of the frames was interlaced."""
+        return any(frame.record.fields != "progressive" for frame in self.frames)
+
 
 def seconds_of(info: MediaInfo, record: FrameRecord) -> Fraction:
     """The time of a frame, counted from the start of the file."""
@@ -74,7 +79,7 @@ def grab(
     damage = Damage()
     found: deque[Grabbed] = deque()
     reference: int | None = None  # place among `found`
-    for grabbed in grab_frames(info, threads, damage, is_near, progressive=info.video.interlaced):
+    for grabbed in grab_frames(info, threads, damage, is_near, progressive=True):
         if reference is None and found and _is_after(info, grabbed.record, at):
             reference = len(found) - 1
         found.append(grabbed)
@@ -116,8 +121,8 @@ def _within_shot(
     for bound in sorted({first, stop} & set(bounds)):
         if abs(bound - reference) <= candidates // 2:
             record, side = found[bound].record, "from it on" if bound <= reference else "before it"
-            changes = record.geometry != found[bound - 1].record.geometry
-            what = "the picture changes its size or format" if changes else "there is a cut"
+            changes = record.look != found[bound - 1].record.look
+            what = "the picture changes its size, format, pixel aspect or colours" if changes else "there is a cut"
             when = format_seconds(seconds_of(info, record))
             notes.append(f"{what} at frame {record.ordinal} ({when}): only frames {side} are used")
     kept = sorted(nearest)
@@ -129,7 +134,7 @@ def _shot_bounds(found: list[Grabbed], cut_threshold: float) -> list[int]:
     bounds: set[int] = set()
     detector, base = CutDetector(cut_threshold), 0
     for place, (before, grabbed) in enumerate(pairwise([found[0], *found])):
-        if grabbed.record.geometry != before.record.geometry:
+        if grabbed.record.look != before.record.look:
             bounds.add(place)
             detector, base = CutDetector(cut_threshold), place
         bounds.update(base + cut for cut in detector.push(grabbed.small) if cut > 0)

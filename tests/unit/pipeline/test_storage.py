@@ -19,6 +19,7 @@ import pytest
 from object_store import ObjectStore
 
 from vsr.errors import InputError, MachineError
+from vsr.media.color import ColorTags
 from vsr.media.decode import FrameRecord
 from vsr.pipeline.objects import find_object, join_url
 from vsr.pipeline.planfile import load_plan, store_plan
@@ -181,7 +182,8 @@ def test_a_removed_folder_stays_removed_while_somebody_writes(tmp_path: Path) ->
             store_plan(work, planned)
             has_begun.set()
 
-    record = FrameRecord(*[0] * len(dataclasses.fields(FrameRecord)))
+    zeros = FrameRecord(*[0] * len(dataclasses.fields(FrameRecord)))
+    record = dataclasses.replace(zeros, aspect=(16, 15), tags=ColorTags(9, 16, 9, 1), fields="top first")
     planned = PlannedSegment(Segment(0, 0, 1, 0, 1), (record,), ())
     with ThreadPoolExecutor(2) as pool:
         writers = [pool.submit(write) for _ in range(2)]

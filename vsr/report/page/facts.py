@@ -14,6 +14,8 @@ from vsr.restorers.findings import describe_findings
 
 __all__ = ["Evidence", "Facts", "Row", "describe_evidence", "read_facts"]
 
+_NAMED_CHANGES = 10  # in mid-stream; the manifest has them all
+
 Row = tuple[str, str]
 """A name and what there is to say about it."""
 
@@ -156,6 +158,9 @@ def _method_rows(manifest: Mapping[str, Any]) -> list[Row]:
     rows += [(str(name), _plain(value)) for name, value in method["options"].items()]
     if manifest["deinterlace"] != "off":
         rows.append(("Deinterlaced", f"one picture a {manifest['deinterlace']}"))
+    for change in manifest.get("changes", {}).get("first", [])[:_NAMED_CHANGES]:
+        words = f"{change['what']} {change['before']} becomes {change['after']}; {change['handling']}"
+        rows.append((f"From frame {change['frame']}", words))
     return rows
 
 

@@ -58,7 +58,7 @@ def find_input(output: Path, manifest: Mapping[str, Any]) -> FoundInput:
         return FoundInput(None, (f"the input is not shown: {place} has changed since",))
     fps = manifest["settings"].get("fps")
     try:
-        info = probe(place, parse_rate(fps) if fps else None)
+        info = probe(place, parse_rate(fps) if fps else None, manifest["settings"].get("video_stream"))
     except VsrError as error:
         return FoundInput(None, (f"the input is not shown: {error}",))
     said = dict.fromkeys(text for text in info.metadata.values() if text.startswith("vsr "))

@@ -1,0 +1,216 @@
+"""Streams whose pictures change in mid-file: pixel aspect, size, colours, format. Judged by plain PyAV."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from plain_reader import read_plain
+from program import Run
+from videos import X264, X265, encode, ffmpeg, scene
+
+import vsr
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+FRAMES = 8
+MPEG2 = ("-c:v", "mpeg2video", "-q:v", "2", "-bf", "2", "-threads", "1")
+CODECS = {"h264": (*X264, "-crf", "10"), "hevc": (*X265, "-crf", "10"), "mpeg2": MPEG2}
+EXACT = {"codec": "ffv1", "method": "bicubic"}
+
+
+def joined(path: Path, *parts: tuple[int, int, str], codec: str = "h264", **options: Any) -> Path:
+    """A transport stream of parts of `FRAMES` frames, each of a width, a height and a filter of its own."""
+    data = b""
+    for number, (width, height, vf) in enumerate(parts):
+        part = path.with_name(f"{path.stem}-part-{number}.ts")
+        pictures = scene(FRAMES, width, height, seed=3) // 2 + 100  # nothing in it is black
+        offset = ("-muxdelay", "0", "-output_ts_offset", f"{1 + number * FRAMES * 0.04}")
+        encode(part, pictures, *CODECS[codec], *offset, vf=vf, **options)
+        data += part.read_bytes()
+    path.write_bytes(data)
+    return path
+
+
+def rgb_of(path: Path) -> tuple[list[NDArray[np.uint8]], Fraction]:
+    """Every frame as ``(H, W, 3)`` RGB, and the pixel aspect of the stream."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        return frames, stream.sample_aspect_ratio or Fraction(1)
+
+
+def shown_shape(picture: NDArray[np.uint8], aspect: Fraction) -> tuple[float, tuple[int, int, int, int]]:
+    """Width over height of what is not black, as players show it, and its box: top, bottom, left, right."""
+    bright = picture.max(axis=2) > 40
+    rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+    box = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    return float(aspect) * (box[3] - box[2]) / (box[1] - box[0]), box
+
+
+ASPECTS = ((90, 72, "setsar=16/15"), (90, 72, "setsar=64/45"))
+
+
+@pytest.mark.parametrize("codec", list(CODECS))
+@pytest.mark.parametrize("container", ["ts", "mkv", "mp4"])
+def test_a_pixel_aspect_that_changes_is_followed(run: Any, tmp_path: Path, codec: str, container: str) -> None:
+    source = joined(tmp_path / "both.ts", *ASPECTS, codec=codec)
+    if container != "ts":
+        remuxed = source.with_suffix(f".{container}")
+        ffmpeg("-i", str(source), "-c", "copy", str(remuxed))
+        source = remuxed
+    output, manifest = run(source, "mkv", **EXACT)
+    pictures, aspect = rgb_of(output)
+    assert len(pictures) == 2 * FRAMES
+    for number, picture in enumerate(pictures):
+        shape, box = shown_shape(picture, aspect)
+        assert shape == pytest.approx(4 / 3 if number < FRAMES else 16 / 9, rel=0.03)
+        whole = picture.shape[0] if number < FRAMES else pytest.approx(0.75 * picture.shape[0], abs=4)
+        assert box[1] - box[0] == whole
+        assert box[3] - box[2] == picture.shape[1]
+    [change] = manifest["changes"]["first"]
+    assert (change["frame"], change["what"]) == (FRAMES, "pixel aspect")
+    assert (change["before"], change["after"]) == ("16:15", "64:45")
+
+
+def test_a_narrower_picture_gets_bars_at_its_sides(run: Any, tmp_path: Path) -> None:
+    output, _ = run(joined(tmp_path / "both.ts", *reversed(ASPECTS)), "mkv", **EXACT)
+    pictures, aspect = rgb_of(output)
+    shape, (top, bottom, left, right) = shown_shape(pictures[-1], aspect)
+    assert shape == pytest.approx(4 / 3, rel=0.04)
+    assert (top, bottom) == (0, pictures[-1].shape[0])
+    assert abs(left - (pictures[-1].shape[1] - right)) <= 4
+
+
+def test_a_container_that_knows_better_speaks_for_all_frames(run: Any, tmp_path: Path) -> None:
+    """Matroska's display size overrules what the stream says, as in players."""
+    source = joined(tmp_path / "both.ts", *ASPECTS)
+    squeezed = source.with_suffix(".mkv")
+    ffmpeg("-i", str(source), "-c", "copy", "-aspect", "2:1", str(squeezed))
+    output, manifest = run(squeezed, "mkv", **EXACT)
+    pictures, aspect = rgb_of(output)
+    assert {round(shown_shape(picture, aspect)[0], 2) for picture in pictures} == {2.0}
+    assert manifest["changes"] == {"count": 0, "first": []}
+
+
+@pytest.mark.parametrize(
+    ("second", "has_bars"), [((96, 72), False), ((48, 36), False), ((96, 64), True), ((64, 72), True)], ids=str
+)
+def test_another_size_is_scaled_and_another_shape_fitted(
+    run: Any, tmp_path: Path, second: tuple[int, int], has_bars: bool
+) -> None:
+    output, manifest = run(joined(tmp_path / "both.ts", (64, 48, "setsar=1"), (*second, "setsar=1")), "mkv", **EXACT)
+    pictures, aspect = rgb_of(output)
+    assert {picture.shape for picture in pictures} == {(96, 128, 3)}
+    shape, box = shown_shape(pictures[FRAMES], aspect)
+    assert shape == pytest.approx(second[0] / second[1], rel=0.05)
+    assert (box != (0, 96, 0, 128)) == has_bars
+    [change] = manifest["changes"]["first"]
+    assert (change["frame"], change["after"]) == (FRAMES, f"{second[0]}x{second[1]}")
+    assert ("black" in change["handling"]) == has_bars
+
+
+def test_stretched_where_that_is_asked_for(run: Any, tmp_path: Path) -> None:
+    output, _ = run(joined(tmp_path / "both.ts", *ASPECTS), "mkv", shapes="stretch", **EXACT)
+    pictures, aspect = rgb_of(output)
+    assert {shown_shape(picture, aspect)[1] for picture in pictures} == {(0, 144, 0, 180)}
+
+
+MATRICES = ("scale=out_color_matrix=bt601,setparams=colorspace=smpte170m", "scale=out_color_matrix=bt709,setparams={}")
+BT709 = "colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+RANGES = ("scale=out_range=tv,setparams=range=tv", "scale=out_range=pc,setparams=range=pc")
+
+
+@pytest.mark.parametrize("filters", [(MATRICES[0], MATRICES[1].format(BT709)), RANGES], ids=["matrix", "range"])
+def test_colours_that_change_are_converted(run: Any, tmp_path: Path, filters: tuple[str, str]) -> None:
+    """Both parts show the same scene, coded in two ways; the output says one of them and shows the same twice."""
+    source = joined(tmp_path / "both.ts", *((64, 48, vf) for vf in filters))
+    output, manifest = run(source, "mkv", scale=1, **EXACT)
+    pictures, _ = rgb_of(output)
+    apart = [
+        np.abs(one.astype(int) - other).mean() for one, other in zip(pictures[:FRAMES], pictures[FRAMES:], strict=True)
+    ]
+    assert max(apart) < 2.5
+    assert {change["what"] for change in manifest["changes"]["first"]} >= {"colour"}
+    assert {change["frame"] for change in manifest["changes"]["first"]} == {FRAMES}
+
+
+def test_more_depth_in_mid_file_is_named(run: Any, tmp_path: Path) -> None:
+    data = b""
+    for number, pix_fmt in enumerate(("yuv420p", "yuv420p10le")):
+        part = tmp_path / f"{pix_fmt}.ts"
+        offset = ("-muxdelay", "0", "-output_ts_offset", f"{1 + number * FRAMES * 0.04}")
+        encode(part, scene(FRAMES, 64, 48), *X264, "-crf", "4", *offset, pix_fmt=pix_fmt)
+        data += part.read_bytes()
+    source = tmp_path / "both.ts"
+    source.write_bytes(data)
+    output, manifest = run(source, "mkv", scale=1, **EXACT)
+    pictures, _ = rgb_of(output)
+    assert np.abs(pictures[0].astype(int) - pictures[FRAMES]).mean() < 3
+    [change] = manifest["changes"]["first"]
+    assert (change["what"], change["after"], change["handling"]) == (
+        "pixel format",
+        "yuv420p10le",
+        "written as yuv420p",
+    )
+
+
+def test_segments_do_not_show(run: Any, tmp_path: Path) -> None:
+    source = joined(tmp_path / "both.ts", *ASPECTS, (64, 64, "setsar=1"))
+    seen = []
+    for length in (16, 240):
+        output, _ = run(source, "mkv", segment_frames=length, **EXACT)
+        seen.append(rgb_of(output)[0])
+        output.unlink()
+    assert all(np.array_equal(one, other) for one, other in zip(*seen, strict=True))
+
+
+def test_one_file_a_shape(tmp_path: Path, quick: dict[str, Any]) -> None:
+    parts = ((90, 72, "setsar=16/15"), (90, 72, "setsar=64/45"), (64, 48, "setsar=1"))
+    source = joined(tmp_path / "three.ts", *parts)
+    outcomes = vsr.upscale(source, tmp_path / "out.mp4", settings=quick | {"split": True})
+    names = [Path(outcome.output).name for outcome in outcomes]
+    assert names == ["out-1.mp4", "out-2.mp4", "out-3.mp4"]
+    for name, (width, height, vf) in zip(names, parts, strict=True):
+        pictures, aspect = rgb_of(tmp_path / name)
+        assert {picture.shape for picture in pictures} == {(2 * height, 2 * width, 3)}
+        assert len(pictures) == FRAMES
+        assert aspect == Fraction(vf.removeprefix("setsar="))
+    checks = vsr.verify(tmp_path / "out-2.mp4", recompute=True)
+    assert all(check.passed for check in checks), checks
+
+
+def test_one_shape_stays_one_file(clips: Callable[[str], Path], tmp_path: Path, quick: dict[str, Any]) -> None:
+    [outcome] = vsr.upscale(clips("plain"), tmp_path / "out.mp4", settings=quick | {"split": True})
+    assert Path(outcome.output).name == "out.mp4"
+    assert len(read_plain(tmp_path / "out.mp4").video.pts) == len(read_plain(clips("plain")).video.pts)
+
+
+def test_a_span_of_a_split_file_keeps_to_it(tmp_path: Path, quick: dict[str, Any]) -> None:
+    source = joined(tmp_path / "both.ts", *ASPECTS)
+    outcomes = vsr.upscale(
+        source, tmp_path / "out.mp4", start=FRAMES - 3, end=FRAMES + 2, settings=quick | {"split": True}
+    )
+    assert [len(rgb_of(Path(outcome.output))[0]) for outcome in outcomes] == [3, 2]
+    [after] = vsr.upscale(source, tmp_path / "late.mp4", start=FRAMES + 1, settings=quick | {"split": True})
+    pictures, aspect = rgb_of(Path(after.output))
+    assert (len(pictures), aspect) == (FRAMES - 1, Fraction(64, 45))
+
+
+def test_every_change_is_named_to_who_looks(call: Callable[..., Run], tmp_path: Path) -> None:
+    source = joined(tmp_path / "both.ts", *ASPECTS)
+    words = f"frame {FRAMES}"
+    probed = call("probe", str(source), "--deep")
+    assert words in probed.out
+    assert "pixel aspect 16:15 becomes 64:45" in probed.out
+    told = json.loads(call("probe", str(source), "--deep", "--json").out)
+    assert [change["frame"] for change in told["changes"]["first"]] == [FRAMES]
+    ran = call("upscale", str(source), "-o", str(tmp_path / "out.mp4"), "--method", "lanczos", "--scale", "1")
+    assert f"{words}: pixel aspect 16:15 becomes 64:45; fitted to" in ran.out
