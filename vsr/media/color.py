@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import NamedTuple
-
-import av
-from av.video.codeccontext import VideoCodecContext
+from typing import TYPE_CHECKING, NamedTuple
 
 from vsr.frames import ChromaLocation, ColorSpec, PixelLayout
+
+if TYPE_CHECKING:
+    import av
+    from av.video.codeccontext import VideoCodecContext
 
 __all__ = [
     "COLOR_NAMES",

@@ -20,6 +20,7 @@ from object_store import ObjectStore
 
 from vsr.errors import InputError, MachineError
 from vsr.media.color import ColorTags
+from vsr.media.color import ColorTags
 from vsr.media.decode import FrameRecord
 from vsr.pipeline.objects import find_object, join_url
 from vsr.pipeline.planfile import load_plan, store_plan
@@ -202,7 +203,8 @@ def test_a_removed_folder_stays_removed_while_somebody_writes(tmp_path: Path) ->
 def test_a_plan_comes_back_as_it_was(tmp_path: Path) -> None:
     work = WorkFolder(tmp_path / ".out.mp4.vsr-work")
     work.make()
-    record = FrameRecord(*[0] * len(dataclasses.fields(FrameRecord)))
+    zeros = FrameRecord(*[0] * len(dataclasses.fields(FrameRecord)))
+    record = dataclasses.replace(zeros, aspect=(16, 15), tags=ColorTags(9, 16, 9, 1), fields="top first")
     planned = PlannedSegment(Segment(0, 0, 1, 0, 1), (record,), (), next_pts=512)
     assert load_plan(work, store_plan(work, planned)) == planned
 
