@@ -20,7 +20,6 @@ from object_store import ObjectStore
 
 from vsr.errors import InputError, MachineError
 from vsr.media.color import ColorTags
-from vsr.media.color import ColorTags
 from vsr.media.decode import FrameRecord
 from vsr.pipeline.objects import find_object, join_url
 from vsr.pipeline.planfile import load_plan, store_plan
