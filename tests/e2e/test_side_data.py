@@ -152,3 +152,38 @@ def test_the_frame_is_left_as_it_was(tmp_path: Path) -> None:
     assert (frame.pts, frame.time_base) == (77, Fraction(1, 90000))
     assert np.array_equal(frame.to_ndarray(), before)
     assert "ICC_PROFILE" in {item.type.name for item in frame.side_data}  # type: ignore[attr-defined]
+
+
+def _with_user_data(path: Path) -> Path:
+    """As surveillance cameras and drones write their own clock and place into the stream."""
+    uuid = "0123456789abcdef0123456789abcdef"
+    bsf = ("-bsf:v", f"h264_metadata=sei_user_data={uuid}+camera 7 at noon")
+    return encode(path, scene(4), *X264, *bsf)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "said"),
+    [
+        (_with_user_data, "user.mp4", "user data in SEI messages (0123456789abcdef0123456789abcdef)"),
+        (_camera, "1.jpg", "EXIF (camera, date, place)"),
+        (_camera, "1.png", "EXIF (camera, date, place)"),
+    ],
+)
+def test_what_new_pictures_lose_is_named(
+    call: Call, tmp_path: Path, make: Callable[[Path], Path], name: str, said: str
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    made = make(folder / name)
+    is_video = made.suffix == ".mp4"
+    source = made if is_video else folder
+    rest = () if is_video else ("--fps", 25)
+    done = call("upscale", source, "-o", tmp_path / "out.mkv", *rest, "--dry-run")
+    assert f"{said}: part of the old pictures" in done.out, done.err
+    assert f"{said}: cannot be kept" in call("probe", source, *rest).out
+
+
+@pytest.mark.parametrize("clip", ["plain", "hdr", "mpeg2_ts", "interlaced"])
+def test_settings_of_encoders_are_no_loss(call: Call, clips: Clips, tmp_path: Path, clip: str) -> None:
+    done = call("upscale", clips(clip), "-o", tmp_path / "out.mkv", "--dry-run")
+    assert "part of the old pictures" not in done.out

@@ -160,6 +160,7 @@ def _video_rows(info: MediaInfo) -> list[tuple[str, str]]:
         light = f", MaxCLL/MaxFALL {video.content_light}" if video.content_light else ""
         rows.append(("HDR", f"{video.mastering.x265() if video.mastering else 'no mastering display'}{light}"))
     rows += [("HDR", f"{name}: cannot be kept") for name in video.dropped_hdr]
+    rows += [("beside", f"{name}: cannot be kept") for name in video.lost]
     if video.has_captions:
         rows.append(("captions", "closed captions (EIA-608/708) inside the video: cannot be kept"))
     if video.drops_alpha:

@@ -1,16 +1,24 @@
-"""What frames carry beside their samples: HDR10 static metadata, the display matrix, captions."""
+"""What frames carry beside their samples: HDR10 static metadata, the display matrix, captions, and what is lost."""
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from vsr.media.side_data import SideData
 
-__all__ = ["ContentLight", "DisplayTransform", "MasteringDisplay", "display_transform", "has_captions", "read_hdr"]
+__all__ = [
+    "ContentLight",
+    "DisplayTransform",
+    "MasteringDisplay",
+    "display_transform",
+    "has_captions",
+    "lost_with_pictures",
+    "read_hdr",
+]
 
 _CHROMATICITY = 50000
 _LUMINANCE = 10000
@@ -126,3 +134,27 @@ def display_transform(items: Iterable[SideData]) -> DisplayTransform:
 def has_captions(items: Iterable[SideData]) -> bool:
     """Whether a frame carries closed captions (EIA-608 or EIA-708, as ATSC A/53 puts them into the video)."""
     return any(item.kind == "A53_CC" for item in items)
+
+
+_PARTS_OF_OLD_PICTURES = {
+    "AFD": "active format description",
+    "AMBIENT_VIEWING_ENVIRONMENT": "ambient viewing environment",
+    "FFMPEG_28": "LCEVC enhancement layer",
+    "FFMPEG_29": "other views of a multi-view stream",
+    "FFMPEG_31": "EXIF (camera, date, place)",
+}
+_ENCODERS_OWN = (  # UUIDs under which encoders write their settings: x264, x265, Apple's
+    bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef"),
+    bytes.fromhex("2ca2de09b51747dbbb55a4fe7fc2fc4e"),
+    bytes.fromhex("47564adc5c4c433f94efc5113cd143a8"),
+)
+_UUID_BYTES = 16
+
+
+def lost_with_pictures(items: Sequence[SideData]) -> set[str]:
+    """What of a frame's side data new pictures lose that no other field of `VideoInfo` tells, in words."""
+    lost = {_PARTS_OF_OLD_PICTURES[item.kind] for item in items if item.kind in _PARTS_OF_OLD_PICTURES}
+    for item in items:
+        if item.kind == "SEI_UNREGISTERED" and item.data[:_UUID_BYTES] not in _ENCODERS_OWN:
+            lost.add(f"user data in SEI messages ({item.data[:_UUID_BYTES].hex()})")
+    return lost

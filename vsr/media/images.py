@@ -24,7 +24,7 @@ from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.color import complete_color
 from vsr.media.decode import Damage, FrameRecord
 from vsr.media.dpx import read_dpx_header
-from vsr.media.hdr import display_transform
+from vsr.media.hdr import display_transform, lost_with_pictures
 from vsr.media.icc import profile_of_all
 from vsr.media.planes import fingerprint, frame_layout, planes_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo, probe_streams
@@ -225,6 +225,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
     tagged = ColorSpec(
         int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace), _is_full_range(frame, layout)
     )
+    beside = side_data(frame)
     dpx = read_dpx_header(images[0])
     log = dpx.log_transfer if dpx is not None else ""
     color, assumptions = complete_color(
@@ -254,7 +255,8 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         color=color,
         assumptions=(*assumptions, *unused),
         sample_aspect_ratio=timing.sample_aspect_ratio if timing else Fraction(1),
-        display=display_transform(side_data(frame)),
+        display=display_transform(beside),
+        lost=tuple(sorted(lost_with_pictures(beside))),
         mastering=None,
         content_light=None,
         dropped_hdr=(),

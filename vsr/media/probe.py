@@ -18,7 +18,15 @@ from vsr.media.color import UNTAGGED, ColorTags, chroma_location, color_tags, co
 from vsr.media.combing import Fields, judge_fields
 from vsr.media.cropping import Crop, cropped, find_crop
 from vsr.media.dpx import DpxHeader
-from vsr.media.hdr import ContentLight, DisplayTransform, MasteringDisplay, display_transform, has_captions, read_hdr
+from vsr.media.hdr import (
+    ContentLight,
+    DisplayTransform,
+    MasteringDisplay,
+    display_transform,
+    has_captions,
+    lost_with_pictures,
+    read_hdr,
+)
 from vsr.media.icc import UNREADABLE, IccProfile, find_profile
 from vsr.media.immersive import Immersive, read_immersive
 from vsr.media.planes import frame_layout
@@ -79,6 +87,8 @@ class VideoInfo:
     timecode: str | None
     crop: Crop | None = None
     """What the container leaves out of the coded picture; ``width`` and ``height`` are those of the rest."""
+    lost: tuple[str, ...] = ()
+    """What else the first frames carry that new pictures lose: user data, EXIF and others, in words."""
     immersive: Immersive | None = None
     """Stereoscopic or spherical."""
     icc: IccProfile | None = None
@@ -263,6 +273,7 @@ def _video_info(
         field_order=_field_order(scanned, int(context.field_order)),
         timecode=_timecode(container, stream, head),
         crop=crop,
+        lost=tuple(sorted(set().union(*map(lost_with_pictures, beside)))),
         immersive=read_immersive(beside[0]),
         icc=find_profile(packet) or (UNREADABLE if has_icc_profile(head) else None),
         flagged_interlaced=any(frame.interlaced_frame for frame in frames),

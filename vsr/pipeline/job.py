@@ -306,6 +306,7 @@ def _lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span) -> 
     """What besides streams the output cannot keep, in words."""
     video, codec = info.video, encoder.codec
     lost = [f"{name}: dynamic metadata does not survive new pictures" for name in video.dropped_hdr]
+    lost += [f"{name}: part of the old pictures" for name in video.lost]
     if video.has_captions:
         lost.append("closed captions (EIA-608/708): they are part of the old pictures, not a stream that can be copied")
     if video.drops_alpha:
