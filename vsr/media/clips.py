@@ -17,6 +17,7 @@ from vsr.errors import InputError
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.convert import OutputFormat, quantise
 from vsr.media.cropping import cropped
+from vsr.media.demuxing import frames_of
 from vsr.media.layouts import LAYOUTS
 from vsr.media.planes import frame_from_planes, frame_layout, planes_of
 from vsr.media.probe import probe_media
@@ -87,6 +88,6 @@ def read_rgb(path: Path) -> Iterator[NDArray[np.uint8]]:
 
 def _decoded(path: Path, container: InputContainer) -> Iterator[av.VideoFrame]:
     try:
-        yield from container.decode(video=0)
+        yield from frames_of(container, container.streams.video[0])
     except av.error.FFmpegError as error:
         raise InputError(f"{path}: damaged, cannot be decoded ({error.strerror})") from error

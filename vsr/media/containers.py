@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from vsr.media.covers import COVER_TYPES
 from vsr.media.streams import StreamInfo
 
-__all__ = ["hint_for", "holders", "holds"]
+__all__ = ["holders", "holds"]
 
 _ALL = ("mkv", "mov", "mp4")
 
@@ -30,13 +29,12 @@ _HELD: dict[str, dict[str, frozenset[str]]] = {
         "audio": frozenset(f"{_MP4_AUDIO} {_MP4_PCM}".split()),
         "video": frozenset(_MP4_VIDEO.split()),
         "subtitle": frozenset(("mov_text", "dvd_subtitle", "ttml")),
-        "cover": frozenset(("mjpeg", "png")),
+        "cover": frozenset(COVER_TYPES),
     },
     "mov": {
         "audio": frozenset(_MOV_AUDIO.split()),
         "video": frozenset(_MOV_VIDEO.split()),
         "subtitle": frozenset(("mov_text", "eia_608")),
-        "cover": frozenset(("mjpeg", "png")),
     },
 }
 
@@ -48,8 +46,10 @@ def holds(container: str, stream: StreamInfo) -> bool:
     if container == "mkv":
         if stream.kind == "subtitle":
             return stream.codec in _MKV_TEXT.split()
+        if stream.kind == "cover":
+            return stream.codec in COVER_TYPES
         return stream.kind == "attachment" or (
-            stream.kind in ("audio", "video", "cover") and stream.codec not in _MKV_NOT.split()
+            stream.kind in ("audio", "video") and stream.codec not in _MKV_NOT.split()
         )
     return stream.codec in _HELD[container].get(stream.kind, frozenset())
 
@@ -64,15 +64,3 @@ def _holds_data(container: str, stream: StreamInfo) -> bool:
 def holders(stream: StreamInfo) -> tuple[str, ...]:
     """The containers here that can hold a copy of ``stream``."""
     return tuple(container for container in _ALL if holds(container, stream))
-
-
-def hint_for(streams: Iterable[StreamInfo]) -> str:
-    """What to do so that ``streams`` are kept: the container that holds them all, or why there is none."""
-    streams = list(streams)
-    fitting = [container for container in _ALL if all(holds(container, stream) for stream in streams)]
-    if fitting:
-        return f"name the output .{fitting[0]}"
-    unheld = next((stream for stream in streams if not holders(stream)), None)
-    if unheld is not None:
-        return f"no container here holds stream {unheld.index}"
-    return "no single container holds them all"

@@ -27,10 +27,10 @@ from vsr.media.color import UNTAGGED, ColorTags
 from vsr.media.combing import Fields
 from vsr.media.cropping import Crop, cropped
 from vsr.media.damage import Damage, LeadCounter, Timeline
+from vsr.media.demuxing import demux, open_for
 from vsr.media.detach import FrameCopier
 from vsr.media.headers import Aspect, HeaderWatch
 from vsr.media.planes import fingerprint, planes_of
-from vsr.media.safe_open import open_input
 from vsr.media.timelines import is_clock_jump
 from vsr.timestamps import Timestamp, TimestampMender
 
@@ -136,7 +136,7 @@ def _decode_packets(
 
 def _packets(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[av.Packet[Any]]:
     """The packets of ``stream`` from where the container stands; places that cannot be read are passed over."""
-    demuxer = container.demux(stream)
+    demuxer = demux(container, stream)
     failures = 0
     while True:
         try:
@@ -154,7 +154,7 @@ def _packets(container: InputContainer, stream: VideoStream, damage: Damage) -> 
 
 
 def _open(path: Path, stream_index: int, threads: int) -> tuple[InputContainer, VideoStream]:
-    container = open_input(path)
+    container = open_for(path, stream_index)
     stream = container.streams[stream_index]
     if not isinstance(stream, VideoStream):
         raise InputError(f"{path}: stream {stream_index} is not video any more; did the file change?")

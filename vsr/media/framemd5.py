@@ -23,6 +23,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from vsr.errors import InputError
 from vsr.media.decode import FrameRecord
+from vsr.media.demuxing import demux
 from vsr.media.safe_open import open_input
 
 __all__ = ["Checksum", "ChecksumFile", "Checksums", "FrameHasher", "hashed", "packet_checksums", "raw_bytes"]
@@ -214,7 +215,7 @@ def packet_checksums(path: Path, stream_index: int = 0) -> ChecksumFile:
         stream = container.streams.video[stream_index]
         context = stream.codec_context
         rows = Checksums()
-        demuxer = container.demux(stream)
+        demuxer = demux(container, stream)
         while True:
             try:
                 packet = next(demuxer)

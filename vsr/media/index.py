@@ -13,8 +13,8 @@ from fractions import Fraction
 
 import av.error
 
+from vsr.media.demuxing import demux, open_for
 from vsr.media.probe import MediaInfo
-from vsr.media.safe_open import open_input
 
 __all__ = ["PacketIndex", "index_packets"]
 
@@ -44,8 +44,8 @@ def index_packets(info: MediaInfo) -> PacketIndex:
         times: list[int] = list(info.image_pts)
         return _index(info, times, len(times), 0, 0, None)
     times, keys, corrupt, timeless, problem = [], 0, 0, 0, None
-    with open_input(info.path) as container:
-        demuxer = container.demux(container.streams[info.video.index])
+    with open_for(info.path, info.video.index) as container:
+        demuxer = demux(container, container.streams[info.video.index])
         while True:
             try:
                 packet = next(demuxer)

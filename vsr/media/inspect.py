@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.errors import Interrupted
+from vsr.media.demuxing import demux
 from vsr.media.safe_open import open_input
 
 __all__ = ["StreamDigest", "digest_streams", "video_times"]
@@ -37,17 +38,24 @@ class StreamDigest:
     """Over the payloads, in file order."""
 
 
-def digest_streams(path: Path, stop: threading.Event | None = None) -> tuple[StreamDigest, ...]:
+def digest_streams(
+    path: Path,
+    stop: threading.Event | None = None,
+    *,
+    deep: bool = False,
+    on_stranger: Callable[[], None] | None = None,
+) -> tuple[StreamDigest, ...]:
     """A digest of every stream of ``path``. Damage ends the reading of a stream where it ends.
 
-    Raises `Interrupted` soon after ``stop`` is set.
+    ``on_stranger`` is called for each packet of a stream that was not there when the file was opened (``deep``: after
+    reading further into it). Raises `Interrupted` soon after ``stop`` is set.
     """
-    with open_input(path) as container:
+    with open_input(path, deep=deep) as container:
         streams = list(container.streams)
         hashes = [hashlib.sha256() for _ in streams]
         counts, sizes = [0] * len(streams), [0] * len(streams)
         firsts: list[Fraction | None] = [None] * len(streams)
-        for packet in _packets(container):
+        for packet in _packets(container, on_stranger):
             if stop is not None and stop.is_set():
                 raise Interrupted(f"{path}: digest not finished")
             index = packet.stream_index
@@ -79,8 +87,10 @@ def _codec(stream: Any) -> str:
     return str((stream.type == "data" and stream.name) or "unknown")
 
 
-def _packets(container: av.container.InputContainer) -> Iterator[av.Packet[Any]]:
-    demuxer = container.demux()
+def _packets(
+    container: av.container.InputContainer, on_stranger: Callable[[], None] | None
+) -> Iterator[av.Packet[Any]]:
+    demuxer = demux(container, on_stranger=on_stranger)
     while True:
         try:
             packet = next(demuxer)

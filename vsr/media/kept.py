@@ -24,6 +24,7 @@ import av
 import av.error
 from av.container import InputContainer
 
+from vsr.media.demuxing import demux
 from vsr.media.safe_open import open_input
 from vsr.media.streams import StreamInfo
 
@@ -83,7 +84,7 @@ def write_kept(
 
 def _packets(container: InputContainer, streams: Sequence[Any]) -> Iterator[av.Packet[Any]]:
     """As far as the file can be read, like everything else of it."""
-    demuxer = container.demux(*streams)
+    demuxer = demux(container, *streams)
     while True:
         try:
             packet = next(demuxer)

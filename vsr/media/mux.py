@@ -8,9 +8,11 @@ setts filter puts the real start back in whole ticks, so no rounding happens on 
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -26,8 +28,10 @@ from vsr.errors import InputError, MachineError
 from vsr.media.boxes import HeaderInserter, insert_into_file
 from vsr.media.codecs import fourcc
 from vsr.media.color import COLOR_NAMES
+from vsr.media.covers import attached_covers
 from vsr.media.encode import EncoderSpec
-from vsr.media.ffmpeg import ffmpeg_path, run_ffmpeg
+from vsr.media.ffmpeg import ffmpeg_path, ffmpeg_reason, run_ffmpeg
+from vsr.media.gaps import ClosedGaps, close_gaps, track_clock
 from vsr.media.hdr import DisplayTransform
 from vsr.media.immersive import Immersive, boxes_for, stereo_tag
 from vsr.media.labels import label_options
@@ -35,9 +39,11 @@ from vsr.media.packets import PacketTable, decode_times
 from vsr.media.safe_open import file_url, input_options
 from vsr.media.timelines import StreamMove
 
-__all__ = ["MuxJob", "SegmentFile", "copy_streams", "decode_times", "mux", "sync_file"]
+__all__ = ["MuxJob", "SegmentFile", "copy_refusal", "copy_streams", "decode_times", "mux", "refusal", "sync_file"]
 
 _DISK_REFUSES = ("space left", "File too large", "quota exceeded", "Input/output error", "Read-only file system")
+_FIRST_BYTES = 1 << 16
+_FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
 _COPY = ("-c", "copy", "-copy_unknown", "-fflags", "+bitexact", "-max_interleave_delta", "0")
 _NO_PARAMETER_SETS = "filter_units=remove_types=32-34"
 """Takes VPS, SPS and PPS out of HEVC packets: ``hvc1`` promises that they are in the header alone (ISO 14496-15)."""
@@ -123,6 +129,8 @@ class MuxJob:
     """Stereoscopic or spherical, as the new picture is."""
     copies_source: bool = True
     """Whether ``source`` is a file with tags and streams to copy."""
+    covers: tuple[int, ...] = ()
+    """Cover pictures of the source that become attached files, after all other streams: Matroska's way."""
     deep: bool = False
     """Whether ffmpeg must read further into ``source`` than usual to know its streams."""
 
@@ -136,19 +144,52 @@ def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
 
     ``segments`` times are source ticks; ``job.shift`` is taken off here.
     """
+    ended = _run(segments, job, target)
+    if ended.reason is not None:
+        kind = MachineError if ended.is_machine else InputError
+        raise kind(f"{target.name}: could not be put together: {ended.reason}")
+    if job.container in ("mp4", "mov") and job.immersive is not None and (extra := boxes_for(job.immersive)):
+        insert_into_file(target, extra)
+
+
+def refusal(segments: Sequence[SegmentFile], job: MuxJob, scratch: Path) -> str | None:
+    """Why ffmpeg would not put these together, found by writing the header and the first packets to ``scratch``.
+
+    None where it takes them. Raises `MachineError` where the disk refuses.
+    """
+    ended = _run(segments, job, scratch, "-fs", str(_FIRST_BYTES))
+    if ended.reason is not None and ended.is_machine and ended.is_known:
+        raise MachineError(f"{scratch}: cannot be written: {ended.reason}")
+    return ended.reason
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How ffmpeg came to its end."""
+
+    reason: str | None
+    """What it says of a failure; None where there was none."""
+    is_machine: bool = False
+    """Whether the machine, not the input, is to blame."""
+    is_known: bool = False
+    """Whether it is known for certain whose fault it is."""
+
+
+def _run(segments: Sequence[SegmentFile], job: MuxJob, target: Path, *options: str) -> _Ended:
     time_base = job.encoder.time_base
     rebase = job.shift / time_base
     # a shift that is no whole number of ticks cannot be exact for the video: it is rounded once, here
     ticks = round(rebase)
     pts = np.concatenate([segment.packets.pts for segment in segments]) - ticks
-    dts = decode_times(pts)
-    with tempfile.TemporaryFile() as log:
-        command = _command(job, target, int(dts[0]), int(np.argmax(pts)))
+    times = close_gaps(pts, dts := decode_times(pts))
+    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory(prefix="vsr-") as folder:
+        options = (*_cover_options(job, Path(folder), 1), *options)
+        command = _command(job, target, times, _track_scale(job, pts, dts), options)
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
         assert process.stdin is not None
         failure: Exception | None = None
         try:
-            _feed(process.stdin, segments, job, pts, dts)
+            _feed(process.stdin, segments, job, times)
         except (BrokenPipeError, av.error.FFmpegError, OSError) as error:
             failure = error
         except BaseException:
@@ -160,27 +201,36 @@ def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
         except OSError:
             pass  # ffmpeg left early: its own message, read below, says why
         status = process.wait()
-        if status != 0 or failure is not None:
-            log.seek(0)
-            lines = log.read().decode(errors="replace").strip().splitlines()
-            ended = f"ffmpeg was ended by signal {-status}" if status < 0 else str(failure or f"exit status {status}")
-            reason = lines[-1] if lines else ended
-            refused = any(words in " ".join(lines) for words in _DISK_REFUSES)
-            kind = MachineError if status < 0 or refused or failure is None else InputError
-            raise kind(f"{target.name}: could not be put together: {reason}")
-    if job.container in ("mp4", "mov") and job.immersive is not None and (extra := boxes_for(job.immersive)):
-        insert_into_file(target, extra)
+        log.seek(0)
+        lines = log.read().decode(errors="replace").strip().splitlines()
+    if status == 0 and (failure is None or "-fs" in options):
+        return _Ended(None)
+    ended = f"ffmpeg was ended by signal {-status}" if status < 0 else str(failure or f"exit status {status}")
+    refused = status < 0 or any(words in " ".join(lines) for words in _DISK_REFUSES)
+    return _Ended(ffmpeg_reason(lines) or ended, refused or failure is None, refused)
 
 
-def _feed(
-    pipe: IO[bytes], segments: Sequence[SegmentFile], job: MuxJob, pts: NDArray[np.int64], dts: NDArray[np.int64]
-) -> None:
+def _track_scale(job: MuxJob, pts: NDArray[np.int64], dts: NDArray[np.int64]) -> int:
+    """Ticks a second of the video's track. Raises `MachineError` where MP4 or MOV cannot hold its times."""
+    base = job.encoder.time_base
+    if job.container == "mkv":
+        return base.denominator
+    longest = max(int(np.diff(dts).max(initial=0)), int((pts - dts).max(initial=0)))
+    scale = track_clock(math.gcd(*np.diff(np.sort(pts)).tolist(), int(pts[0])), longest, base)
+    if scale is None:
+        raise MachineError(
+            f".{job.container} cannot hold gaps of {float(longest * base):.0f} s at a clock of {1 / base} Hz"
+        )
+    return scale
+
+
+def _feed(pipe: IO[bytes], segments: Sequence[SegmentFile], job: MuxJob, times: ClosedGaps) -> None:
     """Write all packets to ffmpeg with their final times, counted from the first decoding time."""
     kind, target = _pipe_format(job), pipe if (extra := _boxes_of_pipe(job)) is None else HeaderInserter(pipe, extra)
     scale = str(job.encoder.time_base.denominator)
     flags = "frag_every_frame+empty_moov" if extra is None else "frag_every_frame+empty_moov+default_base_moof"
     options = {"movflags": flags, "video_track_timescale": scale} if kind != "nut" else {}
-    place = 0
+    place, pts, dts = 0, times.pts, times.dts
     durations = np.append(np.diff(dts), job.last_duration)
     with av.open(target, "w", format=kind, options=options) as output:
         stream = None
@@ -223,7 +273,8 @@ def _packets(segment: SegmentFile) -> Iterator[av.Packet[Any]]:
             )
 
 
-def _command(job: MuxJob, target: Path, first_dts: int, last_shown: int) -> list[str]:
+def _command(job: MuxJob, target: Path, times: ClosedGaps, scale: int, options: Sequence[str]) -> list[str]:
+    first_dts, last_shown = int(times.dts[0]), int(np.argmax(times.pts))
     pipe = ["-f", "nut" if _pipe_format(job) == "nut" else "mov", "-protocol_whitelist", "pipe,file", "-i", "pipe:0"]
     command = [ffmpeg_path(), "-hide_banner", "-v", "error", "-y", "-copyts"]
     command += [*_video_input_options(job), *pipe]
@@ -242,33 +293,46 @@ def _command(job: MuxJob, target: Path, first_dts: int, last_shown: int) -> list
     ticks = f"round({start.numerator}/{start.denominator}/TB)"
     last = job.last_duration * job.encoder.time_base  # of the packet shown last, which may not be the last one
     duration = f"'if(eq(N,{last_shown}),round({last.numerator}/{last.denominator}/TB),DURATION)'"
-    filters = [f"setts=pts=PTS+{ticks}:dts=DTS+{ticks}:duration={duration}"]
+    shown, decoded = (times.reopening(name, job.encoder.time_base, first_dts) for name in ("PTS", "DTS"))
+    filters = [f"setts=pts='{shown}+{ticks}':dts='{decoded}+{ticks}':duration={duration}"]
     if fourcc(job.encoder.codec, job.encoder.layout, job.container) == "hvc1":
         filters.insert(0, _NO_PARAMETER_SETS)
-    command += ["-bsf:v:0", ",".join(filters)]
-    command += [*_COPY, *_container_options(job), *label_options(job.container, job.label, job.metadata)]
+    command += ["-bsf:v:0", ",".join(filters), *_COPY, *options, *_container_options(job, scale)]
+    command += label_options(job.container, job.label, job.metadata)
     command += _video_output_options(job)
-    return [*command, "-f", {"mkv": "matroska"}.get(job.container, job.container), file_url(target)]
+    return [*command, "-f", _FORMATS[job.container], file_url(target)]
 
 
 def copy_streams(job: MuxJob, target: Path) -> None:
-    """Write ``job.streams`` of the source to ``target`` (Matroska) without any new video."""
-    import ffmpeg
+    """Write ``job.streams`` of the source to ``target`` without any new video. Raises `MachineError`."""
+    if (reason := copy_refusal(job, target)) is not None:
+        raise MachineError(f"{target.name}: streams could not be copied: {reason}")
 
-    source = ffmpeg.input(file_url(job.source), **_source_options(job))
-    copied = ffmpeg.output(
-        *(source[str(index)] for index in job.streams),
-        file_url(target),
-        c="copy",
-        copy_unknown=None,
-        fflags="+bitexact",
-        max_interleave_delta=0,
-        f="matroska",
-        **{f"bsf:{place}": found for place, n in enumerate(job.streams) if (found := _packet_filters(job, n))},
-    ).global_args("-v", "error", "-copyts")
-    result = run_ffmpeg(ffmpeg.get_args(copied, overwrite_output=True))
-    if result.returncode:
-        raise MachineError(f"{target.name}: streams could not be copied: {result.stderr.strip()[-300:]}")
+
+def copy_refusal(
+    job: MuxJob, target: Path, *, only_first: bool = False, stop: threading.Event | None = None
+) -> str | None:
+    """Why ffmpeg does not copy ``job.streams`` to ``target`` without any video; None where it does.
+
+    With ``only_first`` it copies only the first packets. Raises `Interrupted` soon after ``stop`` is set.
+    """
+    options = [part for key, value in _source_options(job).items() for part in (f"-{key}", value)]
+    command = ["-v", "error", "-y", "-copyts", *options, "-i", file_url(job.source)]
+    for place, index in enumerate(job.streams):
+        command += ["-map", f"0:{index}"]
+        if filters := _packet_filters(job, index):
+            command += [f"-bsf:{place}", filters]
+    command += [*_COPY, *(("-fs", str(_FIRST_BYTES)) if only_first else ())]
+    with tempfile.TemporaryDirectory(prefix="vsr-") as folder:
+        command += _cover_options(job, Path(folder), 0)
+        result = run_ffmpeg([*command, "-f", _FORMATS[job.container], file_url(target)], stop=stop)
+    if result.returncode == 0:
+        return None
+    return ffmpeg_reason(result.stderr.splitlines()) or f"exit status {result.returncode}"
+
+
+def _cover_options(job: MuxJob, folder: Path, num_own: int) -> list[str]:
+    return attached_covers(job.source, job.covers, folder, num_own + len(job.streams), deep=job.deep)
 
 
 def _source_options(job: MuxJob) -> dict[str, str]:
@@ -342,13 +406,12 @@ def _video_output_options(job: MuxJob) -> list[str]:
     return options
 
 
-def _container_options(job: MuxJob) -> list[str]:
+def _container_options(job: MuxJob, scale: int) -> list[str]:
     if job.container == "mkv":
         return []
-    time_base = job.encoder.time_base
-    scale = str(time_base.denominator)
+    clock = job.clock or job.encoder.time_base.denominator
     return [
-        *("-video_track_timescale", scale, "-movie_timescale", str(job.clock or scale)),
+        *("-video_track_timescale", str(scale), "-movie_timescale", str(clock)),
         *("-movflags", "+faststart+use_metadata_tags" if _needs_key_list(job) else "+faststart"),
     ]
 

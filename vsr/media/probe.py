@@ -17,6 +17,7 @@ from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.color import UNTAGGED, ColorTags, chroma_location, color_tags, complete_color, tagged_color
 from vsr.media.combing import Fields, judge_fields
 from vsr.media.cropping import Crop, cropped, find_crop
+from vsr.media.demuxing import demux
 from vsr.media.dpx import DpxHeader
 from vsr.media.hdr import (
     ContentLight,
@@ -40,6 +41,8 @@ MAX_PIXELS = 1 << 28
 """Largest picture that is decoded or made: 16,384 × 16,384 samples."""
 
 _HEAD_FRAMES = 24
+_WITHOUT_LIST = ("flv", "live_flv", "mpeg")
+"""Demuxers of containers that need not list their streams at the start."""
 _FIELD_ORDERS = {2: "top first", 3: "bottom first", 4: "top first", 5: "bottom first"}
 
 
@@ -141,7 +144,7 @@ def probe_media(path: Path, video_stream: int | None = None) -> MediaInfo:
     `UsageError` where ``video_stream`` is none of its video streams.
     """
     container = open_input(path)
-    deep = lacks_parameters(container)
+    deep = lacks_parameters(container) or container.format.name in _WITHOUT_LIST
     if deep:
         container.close()
         container = open_input(path, deep=True)
@@ -209,7 +212,7 @@ def _first_frames(path: Path, container: InputContainer, stream: VideoStream) ->
     frames: list[av.VideoFrame] = []
     first, reason = b"", "no frame could be decoded"
     try:
-        for packet in container.demux(stream):
+        for packet in demux(container, stream):
             first = first or bytes(packet)
             try:
                 frames += packet.decode()

@@ -65,7 +65,7 @@ _FOLLOWS_REFERENCES = frozenset(
         "mxg",
     ]
 )
-_DEEP = {"probesize": str(256 << 20), "analyzeduration": str(3600 * 1_000_000)}
+_DEEP = {"probesize": str(128 << 20), "analyzeduration": str(3600 * 1_000_000)}
 """Bytes and microseconds that are searched for parameters; FFmpeg keeps what it has read in memory meanwhile."""
 _DESCRIPTION = r"^ *Stream #0:(\d+)\b(.*)$(?:\n +Metadata:(?:\n {6,}.*$)*)?(?:\n +Side data:((?:\n {6,}.*$)*))?"
 _PROGRAM = r"^  (?:Program (\d+) *$(?:\n +Metadata:)?(?:\n {6,}service_name *: *(.*)$)?|No Program)"

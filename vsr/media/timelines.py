@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import av
 import av.error
 
 from vsr.media.damage import Timeline
+from vsr.media.demuxing import demux
 from vsr.media.safe_open import open_input
 
 __all__ = ["StreamMove", "is_clock_jump", "stream_moves"]
@@ -112,7 +112,7 @@ def is_clock_jump(path: Path, video_index: int, before: int, after: int) -> bool
 
 
 def _packets(container: av.container.InputContainer) -> Iterator[_Packet]:
-    demuxer: Iterator[av.Packet[Any]] = container.demux()
+    demuxer = demux(container)
     latest: dict[int, Fraction] = {}
     while True:
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from vsr.media.immersive import Immersive
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
 from vsr.media.picture_text import with_text
-from vsr.media.timelines import stream_moves
+from vsr.media.timelines import StreamMove, stream_moves
 from vsr.pipeline.checks import check_copied, check_cover, check_times
 from vsr.pipeline.headers import first_timecode, headed
 from vsr.pipeline.job import Job
@@ -26,10 +28,12 @@ from vsr.pipeline.progress import Stage
 from vsr.pipeline.provenance import label, picture_text
 from vsr.pipeline.publishing import is_output_of, note_output, publish, remove
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
-from vsr.pipeline.source import SourceSummary
 from vsr.pipeline.storage import WorkFolder
 
-__all__ = ["Assembled", "assemble", "image_folder", "partial_path", "video_tags"]
+if TYPE_CHECKING:
+    from vsr.pipeline.source import SourceSummary
+
+__all__ = ["Assembled", "assemble", "image_folder", "mux_job", "partial_path", "video_tags"]
 
 _WITH_DURATIONS = ("mov", "matroska", "gif", "apng")  # demuxers of containers in which each frame has its own
 _FINEST_CLOCK = 1 << 27  # a day still fits MP4's 64-bit durations many times over, and no reader chokes
@@ -152,24 +156,40 @@ def _end_of_last(job: Job, source: SourceSummary) -> int | None:
     return last.pts + last.duration if last.duration and is_inside else None
 
 
-def _mux_job(job: Job, pts: NDArray[np.int64], source: SourceSummary) -> MuxJob:
+def _final_job(job: Job, pts: NDArray[np.int64], source: SourceSummary) -> MuxJob:
     base = job.encoder.time_base
     last = _last_duration(pts, job, source)
     jumps = source.damage.timelines if job.copied else ()
-    path = job.info.streams_path or job.info.path
+    moves = stream_moves(job.info.streams_path or job.info.path, job.video.index, jumps) if jumps else {}
     start, stop = int(pts[0]) * base, (int(pts[-1]) + last) * base
+    if job.span:
+        return mux_job(job, last_duration=last, shift=start, trim=(start, stop), moves=moves)
+    return mux_job(job, last_duration=last, shift=job.shift, moves=moves)
+
+
+def mux_job(
+    job: Job,
+    *,
+    last_duration: int,
+    shift: Fraction,
+    trim: tuple[Fraction, Fraction] | None = None,
+    moves: Mapping[int, StreamMove] = MappingProxyType({}),
+) -> MuxJob:
+    """All that shapes the output besides its packets; the times as in `MuxJob`."""
     has_timecode_track = any(stream.codec == "timecode" for stream in job.copied)
     starts_at_zero = not job.span or job.span.start is None
+    container = "mkv" if job.encoder.codec.kind == "images" else job.container
     return MuxJob(
-        source=path,
-        container="mkv" if job.encoder.codec.kind == "images" else job.container,
+        source=job.info.streams_path or job.info.path,
+        container=container,
         encoder=job.encoder,
         display=job.video.display,
-        shift=start if job.span else job.shift,
-        trim=(start, stop) if job.span else None,
-        streams=tuple(stream.index for stream in job.copied),
+        shift=shift,
+        trim=trim,
+        streams=tuple(stream.index for stream in job.copied if container != "mkv" or stream.kind != "cover"),
+        covers=tuple(stream.index for stream in job.copied if container == "mkv" and stream.kind == "cover"),
         timecode=job.video.timecode if starts_at_zero and not has_timecode_track else None,
-        last_duration=last,
+        last_duration=last_duration,
         clock=_clock(job),
         metadata=job.info.metadata,
         video_metadata=video_tags(job),
@@ -177,7 +197,7 @@ def _mux_job(job: Job, pts: NDArray[np.int64], source: SourceSummary) -> MuxJob:
         immersive=_immersive(job),
         label=label(job.settings.method, job.evidence, job.info.metadata),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
-        moves=stream_moves(path, job.video.index, jumps) if jumps else {},
+        moves=moves,
         copies_source=not job.info.images or job.info.streams_path is not None,
         deep=job.info.deep,
     )
@@ -225,13 +245,13 @@ def _write_video(
     on_stage: Callable[[Stage], None],
 ) -> Assembled:
     pts = _times(ordered)
-    mux_job = _mux_job(job, pts, source)
-    mux(_segment_files(work, ordered), mux_job, partial)
+    final = _final_job(job, pts, source)
+    mux(_segment_files(work, ordered), final, partial)
     on_stage("verifying")
-    moved, exact = check_times(job, pts, mux_job.shift, partial)
+    moved, exact = check_times(job, pts, final.shift, partial)
     streams = digest_streams(partial)
-    check_copied(job, _moved(source.streams, mux_job), streams, moved - mux_job.shift)
-    return Assembled(len(pts), mux_job.shift, moved, exact, streams, mux_job.trim)
+    check_copied(job, _moved(source.streams, final), streams, moved - final.shift)
+    return Assembled(len(pts), final.shift, moved, exact, streams, final.trim)
 
 
 def _write_images(
@@ -254,8 +274,8 @@ def _write_images(
                 (partial / (job.output.name % number)).write_bytes(with_text(data, text))
                 number += 1
     pts = _times(ordered)
-    mux_job = _mux_job(job, pts, source)
-    ticks = round(mux_job.shift / job.encoder.time_base)
+    final = _final_job(job, pts, source)
+    ticks = round(final.shift / job.encoder.time_base)
     timing = Timing(
         time_base=job.encoder.time_base,
         pts=tuple((pts - ticks).tolist()),
@@ -266,7 +286,7 @@ def _write_images(
     (partial / TIMING_FILE).write_text(timing.to_json(), encoding="utf-8")
     streams: tuple[StreamDigest, ...] = ()
     if job.copied:
-        copy_streams(mux_job, partial / STREAMS_FILE)
+        copy_streams(final, partial / STREAMS_FILE)
         streams = digest_streams(partial / STREAMS_FILE)
         check_copied(job, source.streams, streams, None, num_own=0)
-    return Assembled(len(pts), mux_job.shift, Fraction(0), True, streams, mux_job.trim)
+    return Assembled(len(pts), final.shift, Fraction(0), True, streams, final.trim)

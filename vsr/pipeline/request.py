@@ -16,6 +16,7 @@ from vsr.media.looks import with_look
 from vsr.media.reading import look_at, probe
 from vsr.pipeline.job import Job, Span, resolve_job
 from vsr.pipeline.objects import find_object, is_url
+from vsr.pipeline.rehearsal import rehearsed
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.storage import local_place, staged
 from vsr.restorers import RESTORERS
@@ -71,7 +72,7 @@ class Request:
         info = probe(source, rate, settings.video_stream)
         if settings.split and isinstance(self.span.start, int):
             info = with_look(info, look_at(info, settings.decoder_threads, self.span.start))
-        job = resolve_job(info, target, settings, self.options, self.span)
+        job = rehearsed(resolve_job(info, target, settings, self.options, self.span))
         url = str(self.output) if away else None
         return dataclasses.replace(job, settings=self.settings, output_url=url, preview=self.preview)
 

@@ -24,6 +24,7 @@ from vsr.pipeline.manifest import manifest_path, write_manifest
 from vsr.pipeline.objects import find_object, is_same_object, is_url, join_url, split_url, upload
 from vsr.pipeline.progress import Meter, OnProgress
 from vsr.pipeline.publishing import came_meanwhile, is_output_of, refuse_special, strange_in
+from vsr.pipeline.rehearsal import leave_out
 from vsr.pipeline.request import Request, at_hand
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
 from vsr.pipeline.source import SourceSummary
@@ -148,6 +149,15 @@ def clear_left(request: Request, manifest: Mapping[str, Any]) -> None:
         _log.warning("%s", error)
 
 
+def _as_learnt(job: Job, source: SourceSummary) -> Job:
+    """``job`` as the pass over its source has shown that it must be. Raises `UsageError` where it may not be so."""
+    job = leave_out(job, source.refused)
+    if source.late_packets:
+        late = f"{source.late_packets} packets of streams that begin later than FFmpeg looks for them"
+        job = replace(job, dropped=(*job.dropped, late))
+    return job
+
+
 class FileRun:
     """One file from the first segment to the output.
 
@@ -204,6 +214,7 @@ class FileRun:
     def finish(self, results: Sequence[SegmentResult], source: SourceSummary) -> dict[str, Any]:
         """Put the output together; returns its manifest. Raises a `VsrError`; then the output's name is as before."""
         with at_hand(self.job) as job:
+            job = _as_learnt(job, source)
             may_replace = self._overwrite or job.output_url is not None
             assembled = assemble(job, self.work, results, source, self.meter.tell, overwrite=may_replace)
             try:

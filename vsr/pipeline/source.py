@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from vsr.errors import DamageError, InputError
+from vsr.errors import DamageError, InputError, UsageError
 from vsr.media.decode import Damage, FrameRecord
 from vsr.media.framemd5 import Checksums, FrameHasher, hashed
+from vsr.media.gaps import StepMeter
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.looks import Changes
 from vsr.media.reading import scan
+from vsr.media.timelines import stream_moves
 from vsr.pipeline.handling import describe_handling
 from vsr.pipeline.job import Job
+from vsr.pipeline.rehearsal import leave_out, refused_copies
 from vsr.pipeline.scan import PlannedSegment, PlanRules, plan_segments
 from vsr.pipeline.sidecar import file_digest
+from vsr.pipeline.streams import Lost
 from vsr.pipeline.worker import chain_frames, halo_frames, survey_frames
 
 __all__ = ["SourcePass", "SourceSummary"]
@@ -45,6 +51,10 @@ class SourceSummary:
     """The last of all wanted frames."""
     checksums: Checksums
     """Of every decoded frame, those before and after the wanted ones too."""
+    refused: tuple[Lost, ...] = ()
+    """Streams that were to be copied and cannot be, to their end."""
+    late_packets: int = 0
+    """Packets of streams that begin later than FFmpeg looks for streams; nothing else is known of these."""
 
 
 class SourcePass:
@@ -58,11 +68,13 @@ class SourcePass:
         self._last: FrameRecord | None = None
         self._stop = threading.Event()
         self._hasher = FrameHasher()
-        self._pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="digest")
+        self._pool = concurrent.futures.ThreadPoolExecutor(3, thread_name_prefix="digest")
         whole = None if job.info.images else job.info.path
         parts = job.info.streams_path or whole
         self._file = self._pool.submit(file_digest, whole, self._stop) if whole is not None else None
-        self._streams = self._pool.submit(digest_streams, parts, self._stop) if parts is not None else None
+        self._late = 0
+        self._streams = self._pool.submit(self._digest, parts) if parts is not None else None
+        self._copies = self._pool.submit(refused_copies, job, self._stop)
 
     def __enter__(self) -> SourcePass:
         return self
@@ -71,6 +83,12 @@ class SourcePass:
         self._stop.set()
         self._pool.shutdown(cancel_futures=True)
         self._hasher.close()
+
+    def _digest(self, path: Path) -> tuple[StreamDigest, ...]:
+        return digest_streams(path, self._stop, deep=self._job.info.deep, on_stranger=self._count_late)
+
+    def _count_late(self) -> None:
+        self._late += 1
 
     @property
     def num_frames(self) -> int:
@@ -94,8 +112,13 @@ class SourcePass:
             time_base=job.video.time_base,
         )
         frames = hashed(scan(job.info, job.settings.decoder_threads, self._damage), self._hasher)
+        steps = StepMeter(job.encoder.time_base, None if job.span else round(job.shift / job.encoder.time_base))
         for planned in plan_segments(frames, rules):
             self._refuse_damage()
+            if self._copies.done() and not self._damage.timelines:
+                self._refuse_streams(self._copies.result())
+            if not steps.add(record.pts * job.pictures_per_frame for record in planned.core):
+                self._refuse_gap(planned)
             self._frames += planned.segment.num_frames
             self._interlaced += sum(record.fields != "progressive" for record in planned.core)
             self._flagged += sum(record.interlaced for record in planned.core)
@@ -109,13 +132,19 @@ class SourcePass:
 
     def is_settled(self, timeout: float) -> bool:
         """Whether `summary` would answer at once, waiting up to ``timeout`` seconds for that."""
-        waited: list[concurrent.futures.Future[Any]] = [f for f in (self._file, self._streams) if f is not None]
+        waited: list[concurrent.futures.Future[Any]] = [
+            f for f in (self._file, self._streams, self._copies) if f is not None
+        ]
         return not concurrent.futures.wait(waited, timeout).not_done
 
     def summary(self) -> SourceSummary:
         """What the pass learnt, once all segments were read; waits for the digests."""
         streams: Sequence[StreamDigest] = self._streams.result() if self._streams is not None else ()
         sha256 = self._file.result() if self._file is not None else None
+        refused = self._copies.result()
+        if refused and self._damage.timelines:
+            refused = self._refused_when_joined()
+        self._refuse_streams(refused)
         checksums = self._hasher.rows()
         return SourceSummary(
             num_frames=self._frames,
@@ -127,6 +156,36 @@ class SourcePass:
             streams=tuple(streams),
             last_frame=self._last,
             checksums=checksums,
+            refused=refused,
+            late_packets=self._late,
+        )
+
+    def _refused_when_joined(self) -> tuple[Lost, ...]:
+        """The same tried again with several timelines made one: what was refused may have been a jump of the clock."""
+        job = self._job
+        path = job.info.streams_path or job.info.path
+        return refused_copies(job, self._stop, stream_moves(path, job.video.index, self._damage.timelines))
+
+    def _refuse_streams(self, refused: Sequence[Lost]) -> None:
+        """Refuse, as soon as it is known, to go on without streams where the settings do not allow it."""
+        job, settings = self._job, self._job.settings
+        leave_out(job, refused)
+        if self._late and not settings.drop_streams:
+            raise UsageError(
+                f"{job.info.path}: holds streams that begin later than FFmpeg looks for them; copy it first, with "
+                f"ffmpeg -probesize 2G -analyzeduration 2G -i {job.info.path.name} -map 0 -c copy OUTPUT.mkv, or give "
+                "--drop-streams to do without them"
+            )
+
+    def _refuse_gap(self, planned: PlannedSegment) -> None:
+        job = self._job
+        if job.encoder.codec.kind == "images" or job.container == "mkv":
+            return  # these hold any
+        frames = [*([self._last] if self._last is not None else []), *planned.core]
+        step, ordinal = max((after.pts - before.pts, after.ordinal) for before, after in itertools.pairwise(frames))
+        raise UsageError(
+            f"{job.info.path}: frame {ordinal} comes {float(step * job.video.time_base):.0f} s after the one before, "
+            f"which .{job.container} cannot hold at a clock of {1 / job.encoder.time_base} Hz; name the output .mkv"
         )
 
     def _refuse_damage(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsr.errors import UsageError
-from vsr.media.containers import hint_for, holders, holds
+from vsr.media.containers import holders, holds
 from vsr.media.images import is_numbered
 from vsr.media.probe import MediaInfo
 from vsr.media.streams import StreamInfo
@@ -26,9 +26,16 @@ class Lost:
 
     stream: StreamInfo
     reason: str
-    """What cannot hold it, or why not, in words."""
-    hint: str = ""
-    """How it would be kept; empty where nothing here keeps it."""
+    """In words."""
+    holders: tuple[str, ...]
+    """Containers that would hold it."""
+    is_ordinary: bool = True
+    """Whether it is of a kind that nothing here holds; else there is something wrong with it."""
+
+    @property
+    def may_go(self) -> bool:
+        """Whether an ordinary run goes on without it."""
+        return self.is_ordinary and not self.holders
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,9 @@ def plan_streams(info: MediaInfo, output: Path, container: str, settings: Settin
         elif holds(container, stream):
             copied.append(stream)
         else:
-            hint = hint_for([stream]) if holders(stream) else ""
-            lost.append(Lost(stream, f".{container} cannot hold it", hint))
+            lost.append(Lost(stream, f".{container} cannot hold it", holders(stream)))
+    if container == "mkv":
+        copied.sort(key=lambda stream: stream.kind == "cover")  # attached files come last there
     kept, words = settle(lost, output, container, settings)
     return StreamPlan(tuple(copied), kept, (*dropped, *words))
 
@@ -83,7 +91,7 @@ def settle(
             f"{one.stream}: {one.reason}; its packets are kept in {place}" for one in lost
         )
     if not settings.drop_streams:
-        refused = [one for one in lost if one.hint or settings.strict or settings.evidence]
+        refused = [one for one in lost if not one.may_go or settings.strict or settings.evidence]
         if refused:
             raise UsageError(_refusal(refused, container, settings))
     return (), tuple(f"{one.stream}: {one.reason}" for one in lost)
@@ -94,12 +102,21 @@ def _refusal(refused: Sequence[Lost], container: str, settings: Settings) -> str
     reasons = {one.reason for one in refused} - {f".{container} cannot hold it"}
     why = f" ({'; '.join(sorted(reasons))})" if reasons else ""
     ways = "give --keep-data to keep the packets beside the output, or --drop-streams to do without"
-    hints = [one.hint for one in refused if one.hint]
-    if not hints:
+    if all(one.may_go for one in refused):
         asked = "--evidence" if settings.evidence else "--strict"
         return f"nothing here can hold a copy of {names}{why}, and {asked} loses nothing unasked; {ways}"
-    together = hint_for(one.stream for one in refused) if len(refused) > 1 else hints[0]
-    return f".{container} cannot hold {names}{why}; {together}, or {ways}"
+    return f".{container} cannot hold {names}{why}; {_hint(refused)}, or {ways}"
+
+
+def _hint(refused: Sequence[Lost]) -> str:
+    """The container that holds them all, or why there is none."""
+    fitting = [name for name in refused[0].holders if all(name in one.holders for one in refused)]
+    if fitting:
+        return f"name the output .{fitting[0]}"
+    unheld = next((one.stream for one in refused if not one.holders), None)
+    if unheld is not None:
+        return f"no container here holds stream {unheld.index}"
+    return "no single container holds them all"
 
 
 def without(streams: Iterable[StreamInfo], lost: Sequence[Lost]) -> tuple[StreamInfo, ...]:

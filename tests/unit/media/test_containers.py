@@ -9,7 +9,7 @@ import pytest
 from plain_reader import read_plain
 from videos import ffmpeg
 
-from vsr.media.containers import hint_for, holders, holds
+from vsr.media.containers import holders, holds
 from vsr.media.probe import StreamInfo
 
 FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
@@ -79,8 +79,7 @@ def test_decisions(container: str, kind: str, codec: str, expected: bool) -> Non
     assert holds(container, _stream(kind, codec)) is expected
 
 
-def test_advice() -> None:
-    assert "stream 1" in hint_for([_stream("data", "unknown")])
-    assert "no single container" in hint_for([_stream("subtitle", "ass"), _stream("subtitle", "mov_text")])
-    assert hint_for([_stream("subtitle", "mov_text")]) == "name the output .mov"
+def test_who_holds_what() -> None:
     assert holders(_stream("data", "klv")) == ()
+    assert holders(_stream("subtitle", "mov_text")) == ("mov", "mp4")
+    assert holders(_stream("subtitle", "ass")) == ("mkv",)
