@@ -14,6 +14,7 @@ from vsr.errors import UsageError, VsrError
 from vsr.media.codecs import CODECS
 from vsr.media.images import IMAGE_SUFFIXES, is_image_sequence, is_numbered
 from vsr.media.reading import probe as probe_source
+from vsr.media.reading import wants_rate
 from vsr.media.suffixes import VIDEO_SUFFIXES
 from vsr.pipeline.objects import is_url, join_url
 from vsr.timeline import parse_rate
@@ -34,7 +35,7 @@ def pair_outputs(
 ) -> list[tuple[PathLike, PathLike]]:
     """Every input with its output file, in a container that takes ``codec``.
 
-    ``make_folder`` makes the output folder where one is meant. ``fps`` is refused where no input is pictures.
+    ``make_folder`` makes the output folder where one is meant. ``fps`` is refused where all inputs have times.
     ``recursive`` looks into sub-folders, too; their outputs lie in sub-folders of the same names.
     """
     found = find_inputs([place_of(one) for one in inputs], recursive=recursive, output=output)
@@ -52,8 +53,8 @@ def pair_found(
 ) -> list[tuple[PathLike, PathLike]]:
     """`pair_outputs` for what was ``found`` among ``inputs``."""
     sources = found.places
-    if fps is not None and not any(not is_url(one) and is_image_sequence(Path(one)) for one in sources):
-        raise UsageError(f"fps {fps} is for pictures; a video keeps its own times")
+    if fps is not None and not any(is_url(one) or wants_rate(Path(one)) for one in sources):
+        raise UsageError(f"fps {fps} is for pictures and for streams without times; these videos keep their own times")
     several = len(sources) > 1 or names_several(inputs)
     into_folder = several or str(output).endswith(("/", "\\")) or is_folder(output)
     if not into_folder:

@@ -25,7 +25,7 @@ def compare(
     offset: Annotated[
         str | None, typer.Option(metavar="SECONDS|start", help="Add to B's times; start: count from first frames.")
     ] = None,
-    fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="As JSON, with every frame.")] = False,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every frame as a line of CSV.")] = None,
     blind: Annotated[

@@ -17,7 +17,7 @@ def frames(
     ],
     start: Annotated[str | None, typer.Option(help="First frame (120) or time (62.5s, 1:02.5).")] = None,
     end: Annotated[str | None, typer.Option(help="Frame or time to stop before.")] = None,
-    fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
     video_stream: Annotated[
         int | None,
         typer.Option(metavar="N", help="Video stream, by its number in vsr probe.  [default: the best]"),

@@ -22,7 +22,7 @@ def probe(
     input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of pictures or pattern.")],
     json_: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     deep: Annotated[bool, typer.Option("--deep", help="Decode every frame: exact count, times and damage.")] = False,
-    fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
     video_stream: Annotated[
         int | None, typer.Option(metavar="N", help="Number of the video stream that is meant.  [default: the best]")
     ] = None,
@@ -202,6 +202,10 @@ def _damage_rows(index: PacketIndex, damage: Damage | None) -> list[tuple[str, s
     rows = []
     if index.num_corrupt:
         rows.append(("damage", f"{index.num_corrupt} packets flagged as damaged"))
+    if index.num_lead:
+        rows.append(("damage", f"{index.num_lead} packets before the first key frame give no picture"))
+    if index.num_empty:
+        rows.append(("empty", f"{index.num_empty} samples without data: the frame before goes on; no damage"))
     if index.num_repeated_times or index.num_without_time:
         rows.append(("damage", f"{index.num_repeated_times} repeated and {index.num_without_time} missing times"))
     if index.read_error:

@@ -65,6 +65,7 @@ def _result_line(outcome: Outcome) -> str:
 
     times, damage = outcome.manifest["times"], outcome.manifest["damage"]
     note = "".join(f"\n  {line}" for line in describe_damage(damage))
+    note += "".join(f"\n  assumed: {text}" for text in outcome.manifest["assumptions"])
     combed = outcome.manifest["interlaced_frames"] if outcome.manifest["deinterlace"] == "off" else 0
     if combed:
         note += f"\n  {combed} interlaced frames left as they are (--deinterlace frame would mend them)"

@@ -34,7 +34,7 @@ def still(
     evidence: Annotated[
         bool, typer.Option("--evidence/--no-evidence", help="In double precision, the same on every machine.")
     ] = True,
-    fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
     video_stream: Annotated[
         int | None,
         typer.Option(metavar="N", help="Video stream, by its number in vsr probe.  [default: the best]"),

@@ -78,7 +78,7 @@ def upscale(
         int | None,
         typer.Option(metavar="N", help="Which video stream, by its number in vsr probe.  [default: the best]"),
     ] = None,
-    fps: Annotated[str | None, typer.Option(help="Rate of pictures that do not tell theirs.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = None,
     evidence: Annotated[
         bool, typer.Option("--evidence", help="No learned or generative method; checksums of all decoded frames.")

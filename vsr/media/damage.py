@@ -178,5 +178,5 @@ class LeadCounter:
         if not count:
             return
         if not self._damage.lead_packets:
-            self._damage.note("start: the stream begins between key frames; its first packets give no picture")
+            self._damage.note("the first frame comes after packets that refer to what is not in the file")
         self._damage.lead_packets += count

@@ -30,6 +30,7 @@ from vsr.media.damage import Damage, LeadCounter, Timeline
 from vsr.media.demuxing import demux, open_for
 from vsr.media.detach import FrameCopier
 from vsr.media.headers import Aspect, HeaderWatch
+from vsr.media.packets import is_empty_sample
 from vsr.media.planes import fingerprint, planes_of
 from vsr.media.timelines import is_clock_jump
 from vsr.timestamps import Timestamp, TimestampMender
@@ -42,7 +43,6 @@ __all__ = [
     "decode_frames",
     "decode_linear",
     "decode_looks",
-    "is_empty_sample",
 ]
 
 _log = logging.getLogger(__name__)
@@ -97,11 +97,6 @@ class FrameRecord:
     def look(self) -> Look:
         """How its samples are to be shown."""
         return Look(self.width, self.height, self.pix_fmt, self.aspect, self.tags)
-
-
-def is_empty_sample(packet: av.Packet[Any]) -> bool:
-    """Whether a packet is a sample without data, which would end the decoder; not PyAV's own last packet."""
-    return not packet.size and (packet.pts is not None or packet.dts is not None)
 
 
 def _decode_packets(

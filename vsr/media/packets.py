@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 from vsr.media.gaps import LONGEST_STEP
 
-__all__ = ["PacketTable", "PacketTimes", "decode_times"]
+__all__ = ["PacketTable", "PacketTimes", "decode_times", "is_empty_sample"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +76,8 @@ def decode_times(presentation: NDArray[np.int64]) -> NDArray[np.int64]:
         step = np.diff(ordered).min()
     early = ordered[0] - np.arange(delay, 0, -1) * step
     return np.concatenate([early, ordered[: len(ordered) - delay]]).astype(np.int64)
+
+
+def is_empty_sample(packet: av.Packet[Any]) -> bool:
+    """Whether a packet is a sample without data, which would end the decoder; not PyAV's own last packet."""
+    return not packet.size and (packet.pts is not None or packet.dts is not None)

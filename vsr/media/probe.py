@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,7 +30,9 @@ from vsr.media.hdr import (
 )
 from vsr.media.icc import UNREADABLE, IccProfile, find_profile
 from vsr.media.immersive import Immersive, read_immersive
+from vsr.media.packets import is_empty_sample
 from vsr.media.planes import frame_layout
+from vsr.media.rates import UntimedRate, find_untimed_rate
 from vsr.media.safe_open import describe_streams, open_input
 from vsr.media.side_data import has_icc_profile, side_data
 from vsr.media.streams import StreamInfo, is_cover, lacks_parameters, stream_infos
@@ -102,6 +104,8 @@ class VideoInfo:
     """Whether any of the first frames is flagged as interlaced."""
     tags: ColorTags = UNTAGGED
     """The colour tags of the first frame, as they are."""
+    untimed_rate: Fraction | None = None
+    """Frames a second of a stream that has no times, as a raw one; None where it has times."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +140,10 @@ def probe_streams(path: Path) -> tuple[StreamInfo, ...]:
         return stream_infos(container, describe_streams(path))
 
 
-def probe_media(path: Path, video_stream: int | None = None) -> MediaInfo:
+def probe_media(path: Path, fps: Fraction | None = None, video_stream: int | None = None) -> MediaInfo:
     """Read headers and the first frames of ``path``; of its video streams, of number ``video_stream`` of the file.
 
-    Without one, of the stream that FFmpeg takes for the best. Raises `InputError` where the file is no readable video:
+    Without a number, of the stream that FFmpeg takes for the best. ``fps`` is the rate of a stream without times. Raises `InputError` where the file is no readable video:
     missing, not media, without video, encrypted, of an impossible size, or without a single decodable frame;
     `UsageError` where ``video_stream`` is none of its video streams.
     """
@@ -154,7 +158,7 @@ def probe_media(path: Path, video_stream: int | None = None) -> MediaInfo:
         streams = stream_infos(container, described)
         frames, packet = _first_frames(path, container, stream)
         starts = [one.start_pts * one.time_base for one in streams if one.start_pts is not None]
-        return MediaInfo(
+        info = MediaInfo(
             path=path,
             container=container.format.name,
             start=min(starts, default=Fraction(0)),
@@ -166,6 +170,24 @@ def probe_media(path: Path, video_stream: int | None = None) -> MediaInfo:
             video=_video_info(container, stream, frames, packet, described.get(stream.index, "")),
             deep=deep,
         )
+        return _without_times(info, find_untimed_rate(container, stream, fps))
+
+
+def _without_times(info: MediaInfo, found: UntimedRate | None) -> MediaInfo:
+    """``info`` where a rate was found, since the stream has no times: they count from 0, and headers tell no length."""
+    if found is None:
+        return info
+    video = replace(
+        info.video,
+        untimed_rate=found.rate,
+        average_rate=found.rate,
+        base_rate=None,
+        start_pts=0,
+        end_pts=None,
+        num_frames_from_header=0,
+        assumptions=(*info.video.assumptions, found.words),
+    )
+    return replace(info, video=video, start=Fraction(0), duration=None)
 
 
 def _video_stream(path: Path, container: InputContainer, wanted: int | None) -> VideoStream:
@@ -213,6 +235,8 @@ def _first_frames(path: Path, container: InputContainer, stream: VideoStream) ->
     first, reason = b"", "no frame could be decoded"
     try:
         for packet in demux(container, stream):
+            if is_empty_sample(packet):
+                continue
             first = first or bytes(packet)
             try:
                 frames += packet.decode()

@@ -16,8 +16,20 @@ from vsr.media.combing import FieldJudge, Fields, luma_rows
 from vsr.media.decode import Damage, FrameReader, FrameRecord, Look, decode_frames, decode_linear, decode_looks
 from vsr.media.images import ImageReader, is_image_sequence, is_numbered, probe_images, scan_images, view_images
 from vsr.media.probe import MediaInfo, probe_media
+from vsr.media.rates import is_untimed
 
-__all__ = ["Reader", "is_there", "look_at", "looks", "open_reader", "probe", "scan", "scan_judged", "view"]
+__all__ = [
+    "Reader",
+    "is_there",
+    "look_at",
+    "looks",
+    "open_reader",
+    "probe",
+    "scan",
+    "scan_judged",
+    "view",
+    "wants_rate",
+]
 
 T = TypeVar("T")
 
@@ -34,6 +46,11 @@ class Reader(Protocol):
         ...
 
 
+def wants_rate(path: Path) -> bool:
+    """Whether ``path`` has no times, so that a rate given for it means something: pictures, and raw streams."""
+    return is_image_sequence(path) or (path.is_file() and is_untimed(path))
+
+
 def is_there(path: Path) -> bool:
     """Whether there is anything at ``path``: a file, a folder, or for a pattern the folder of its pictures."""
     return path.exists() or (is_numbered(path) and path.parent.is_dir())
@@ -42,10 +59,11 @@ def is_there(path: Path) -> bool:
 def probe(path: Path, fps: Fraction | None = None, video_stream: int | None = None) -> MediaInfo:
     """What ``path`` (a file, a folder of pictures, or a pattern such as ``%06d.png``) holds.
 
+    ``fps`` is the rate of pictures and of streams that have no times;
     ``video_stream`` is the number, in a file, of the video stream that is meant; see `probe_media`.
     """
     if not is_image_sequence(path):
-        return probe_media(path, video_stream)
+        return probe_media(path, fps, video_stream)
     if video_stream is not None:
         raise UsageError(f"{path}: pictures have no stream {video_stream}; leave out --video-stream")
     return probe_images(path, fps)
@@ -59,7 +77,10 @@ def scan(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[FrameR
     if info.images:
         frames = scan_images(info, damage)
     else:
-        frames = decode_linear(info.path, info.video.index, threads, damage, crop=info.video.crop)
+        video = info.video
+        frames = decode_linear(
+            info.path, video.index, threads, damage, crop=video.crop, untimed_rate=video.untimed_rate
+        )
     count = 0
     for record, frame in frames:
         count += 1
@@ -97,7 +118,8 @@ def looks(info: MediaInfo, threads: int) -> Iterator[tuple[int, Look]]:
     """The time in ticks and the look of every frame of `scan`, alone."""
     if info.images:
         return ((record.pts, record.look) for record, _ in scan_images(info, Damage()))
-    return decode_looks(info.path, info.video.index, threads, crop=info.video.crop)
+    video = info.video
+    return decode_looks(info.path, video.index, threads, crop=video.crop, untimed_rate=video.untimed_rate)
 
 
 def look_at(info: MediaInfo, threads: int, ordinal: int) -> Look:
@@ -116,7 +138,8 @@ def view(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[int, a
     """The frames of `scan` with their times in ticks, for who only looks at them: without names and fingerprints."""
     if info.images:
         return view_images(info)
-    return decode_frames(info.path, info.video.index, threads, damage, crop=info.video.crop)
+    video = info.video
+    return decode_frames(info.path, video.index, threads, damage, crop=video.crop, untimed_rate=video.untimed_rate)
 
 
 def open_reader(info: MediaInfo, threads: int, overlap_frames: int) -> Reader:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Assembled", "assemble", "image_folder", "mux_job", "partial_path", "video_tags"]
 
-_WITH_DURATIONS = ("mov", "matroska", "gif", "apng")  # demuxers of containers in which each frame has its own
+_WITH_DELAYS = ("gif", "apng")  # demuxers of animations: each frame says how long it lasts, nothing says when all ends
+_WITH_DURATIONS = ("mov", "matroska", *_WITH_DELAYS)  # demuxers of containers in which each frame has its own
 _FINEST_CLOCK = 1 << 27  # a day still fits MP4's 64-bit durations many times over, and no reader chokes
 _STALE_TAGS = (
     *("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "ENCODED", "TIMECODE", "VENDOR_ID", "ROTATE"),
@@ -148,9 +149,13 @@ def _end_of_last(job: Job, source: SourceSummary) -> int | None:
     MP4 and MOV give durations in decoding order: there the track's end counts, if no frame of it is missing.
     """
     video, last, form = job.video, source.last_frame, job.info.container
-    if job.span or last is None or video.end_pts is None or not form.startswith(_WITH_DURATIONS):
+    if job.span or last is None or not form.startswith(_WITH_DURATIONS):
         return None
-    if form.startswith("mov") and source.num_frames == video.num_frames_from_header:
+    if form in _WITH_DELAYS:
+        return last.pts + last.duration if last.duration else None
+    if video.end_pts is None:
+        return None
+    if form.startswith("mov") and source.num_frames + source.damage.empty_packets == video.num_frames_from_header:
         return video.end_pts
     is_inside = last.pts + last.duration <= video.end_pts + 1
     return last.pts + last.duration if last.duration and is_inside else None

@@ -11,6 +11,7 @@ from typing import Any
 
 from vsr.errors import MachineError, VsrError
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, find_images, is_image_sequence
+from vsr.media.reading import wants_rate
 from vsr.pipeline.manifest import load_manifest
 from vsr.pipeline.objects import find_object, is_url, join_url, read_object, write_object
 from vsr.pipeline.request import Outcome, Request
@@ -39,7 +40,7 @@ def is_done(request: Request) -> Outcome | None:
         written = datetime.fromisoformat(manifest["written"]).timestamp() + 1  # it is in whole seconds
         begun = datetime.fromisoformat(manifest["begun"]).timestamp() if "begun" in manifest else written
         wanted = json.loads(json.dumps([_settings(request), canonical(request.options), canonical(request.span)]))
-        settings = manifest["settings"] if _is_of_pictures(request) else manifest["settings"] | {"fps": None}
+        settings = manifest["settings"] if _wants_rate(request) else manifest["settings"] | {"fps": None}
         same = [settings, manifest["method"]["options"], manifest["span"]] == wanted
         same = same and _is_output_as_made(request.output, manifest["output"], written)
         if not is_url(request.source):
@@ -56,13 +57,13 @@ def is_done(request: Request) -> Outcome | None:
 
 
 def _settings(request: Request) -> dict[str, Any]:
-    """Those that count: a rate is for the pictures of a batch, and means nothing to its videos."""
+    """Those that count: a rate is for what has no times, and means nothing to the other videos of a batch."""
     settings = request.settings.model_dump()
-    return settings if _is_of_pictures(request) else settings | {"fps": None}
+    return settings if _wants_rate(request) else settings | {"fps": None}
 
 
-def _is_of_pictures(request: Request) -> bool:
-    return not is_url(request.source) and is_image_sequence(Path(request.source))
+def _wants_rate(request: Request) -> bool:
+    return is_url(request.source) or wants_rate(Path(request.source))
 
 
 def _is_input_as_read(source: Path, recorded: Mapping[str, Any], begun: float) -> bool:

@@ -250,7 +250,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     is_sideways = video.display.is_sideways and codec.kind == "video"  # pictures have no place for a rotation
     width, height = output_size(video, settings, is_sideways=is_sideways)
     quality, speed, unused = _encoder_settings(codec, settings, width, height)
-    if settings.fps is not None and not info.images:
+    if settings.fps is not None and not info.images and video.untimed_rate is None:
         unused = (*unused, f"fps {settings.fps} means nothing to a video: it keeps its own times")
     layout = choose_layout(codec, video.layout, settings.pix_fmt)
     _check_chroma(codec, layout, width, height)

@@ -191,7 +191,7 @@ class SourcePass:
     def _refuse_damage(self) -> None:
         damage = self._damage
         if self._job.settings.strict and (damage.total or damage.mended_times or damage.timelines):
-            first = f" (first: {damage.events[0]})" if damage.events else ""
             raise DamageError(
-                f"{self._job.info.path}: {', '.join(damage.words)}{first}; without --strict it is mended and counted"
+                f"{self._job.info.path}: {', '.join(damage.words)} (first: {damage.events[0]}); "
+                "without --strict it is mended and counted"
             )
