@@ -143,9 +143,10 @@ def probe_streams(path: Path) -> tuple[StreamInfo, ...]:
 def probe_media(path: Path, fps: Fraction | None = None, video_stream: int | None = None) -> MediaInfo:
     """Read headers and the first frames of ``path``; of its video streams, of number ``video_stream`` of the file.
 
-    Without a number, of the stream that FFmpeg takes for the best. ``fps`` is the rate of a stream without times. Raises `InputError` where the file is no readable video:
-    missing, not media, without video, encrypted, of an impossible size, or without a single decodable frame;
-    `UsageError` where ``video_stream`` is none of its video streams.
+    Without a number, of the stream that FFmpeg takes for the best. ``fps`` is the rate of a stream without times.
+    Raises `InputError` where the file is no readable video: missing, not media, without video, encrypted, of an
+    impossible size, or without a single decodable frame; `UsageError` where ``video_stream`` is none of its video
+    streams.
     """
     container = open_input(path)
     deep = lacks_parameters(container) or container.format.name in _WITHOUT_LIST
