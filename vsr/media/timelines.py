@@ -6,6 +6,7 @@ where its own times jump alike, near the place in the file where those of the vi
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -80,19 +81,20 @@ class _Jump:
 
 def _move(packets: Sequence[tuple[int, Fraction]], jumps: Sequence[_Jump]) -> StreamMove:
     """How a stream with packets at these places and times follows ``jumps``."""
+    places = [place for place, _ in packets]
     runs: list[tuple[int, Fraction]] = []
     first = 0
     for jump in jumps:
+        low, high = (bisect_left(places, jump.place + reach) for reach in (-_NEAR_PACKETS, _NEAR_PACKETS))
         alike = [
             n
-            for n in range(max(first, 1), len(packets))
-            if abs(packets[n][0] - jump.place) <= _NEAR_PACKETS
-            and abs(packets[n][1] - packets[n - 1][1] - jump.seconds) < abs(jump.seconds) / 2
+            for n in range(max(first, low, 1), high)
+            if abs(packets[n][1] - packets[n - 1][1] - jump.seconds) < abs(jump.seconds) / 2
         ]
         if alike:
             first = min(alike, key=lambda n: abs(packets[n][0] - jump.place))
         else:
-            first = next((n for n in range(first, len(packets)) if packets[n][0] >= jump.place), len(packets))
+            first = max(first, bisect_left(places, jump.place))
         runs.append((first, jump.offset))
     move = StreamMove(tuple(runs), None)
     return replace(move, first_seconds=min(time + move.at(n) for n, (_, time) in enumerate(packets)))
