@@ -262,3 +262,78 @@ def test_profiles_are_found_in_bytes_as_in_files(tmp_path: Path) -> None:
         assert found == find_profile(path.read_bytes())
         assert found is not None
         assert (found.profile, found.space) == (wanted, "RGB")
+
+
+# OpenEXR: attributes put in by hand, as renderers and cameras write them.
+
+_AP0 = (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767)
+_BT2020 = (0.708, 0.292, 0.170, 0.797, 0.131, 0.046, 0.3127, 0.329)
+
+
+def _attribute(name: str, kind: str, value: bytes) -> bytes:
+    return f"{name}\0{kind}\0".encode() + struct.pack("<I", len(value)) + value
+
+
+def _attributes(path: Path) -> dict[str, bytes]:
+    """By the layout of the file alone: name, type, size, value, until an empty name."""
+    data, place, found = path.read_bytes(), 8, {}
+    while data[place]:
+        name, _, _ = data[place:].partition(b"\0")
+        place += len(name) + 1
+        place = data.index(b"\0", place) + 1
+        [size] = struct.unpack_from("<I", data, place)
+        found[name.decode()] = data[place + 4 : place + 4 + size]
+        place += 4 + size
+    return found
+
+
+def _exr(folder: Path, primaries: tuple[float, ...] = _AP0, count: int = 3) -> Path:
+    folder.mkdir()
+    encode(folder / "%04d.exr", scene(count, 48, 32), "-c:v", "exr", "-format", "float", pix_fmt="gbrpf32le")
+    for number, path in enumerate(sorted(folder.iterdir())):
+        data = path.read_bytes()
+        end = 8
+        while data[end]:  # behind the last attribute
+            end = data.index(b"\0", data.index(b"\0", end) + 1) + 1
+            end += 4 + struct.unpack_from("<I", data, end)[0]
+        added = _attribute("chromaticities", "chromaticities", struct.pack("<8f", *primaries))
+        added += _attribute("timeCode", "timecode", struct.pack("<2I", 0x01020304 + number, 0))
+        added += _attribute("cameraSerialNumber", "string", b"K1.0001")
+        [first] = struct.unpack_from("<Q", data, end + 1)
+        offsets = struct.unpack_from(f"<{(first - end - 1) // 8}Q", data, end + 1)
+        table = struct.pack(f"<{len(offsets)}Q", *(offset + len(added) for offset in offsets))
+        path.write_bytes(data[:end] + added + b"\0" + table + data[first:])
+    return folder
+
+
+def test_attributes_of_openexr_go_with_their_frames(tmp_path: Path, quick: dict[str, Any]) -> None:
+    folder = _exr(tmp_path / "in")
+    assert not _run(folder, tmp_path / "out" / "%04d.exr", quick, fps="24")
+    for number in range(3):
+        out, given = tmp_path / "out" / f"{number + 1:04d}.exr", folder / f"{number + 1:04d}.exr"
+        kept = ("chromaticities", "timeCode", "cameraSerialNumber")
+        assert {name: _attributes(out)[name] for name in kept} == {name: _attributes(given)[name] for name in kept}
+        assert _attributes(out)["software"].startswith(b"vsr")
+        assert all(np.array_equal(a, b) for a, b in zip(read_picture(out), read_picture(given), strict=True))
+    assert '"timecode": "01:02:03:04"' in (tmp_path / "out" / "timing.json").read_text()
+
+
+def test_primaries_of_openexr_are_read_or_said_to_be_others(call: Call, tmp_path: Path, quick: dict[str, Any]) -> None:
+    """A sister of film logarithms: ACES is not BT.709."""
+    aces, wide = _exr(tmp_path / "aces"), _exr(tmp_path / "wide", _BT2020)
+    said = call("probe", aces, "--fps", 24).out
+    assert "primaries are the file's own: samples are restored as they are coded" in said
+    assert "BT.709" not in "".join(line for line in said.splitlines() if "primaries" in line)
+    dropped = _run(aces, tmp_path / "out" / "%04d.png", quick, fps="24", pix_fmt="gbrp16le")
+    assert dropped == ["attributes chromaticities, cameraSerialNumber: only EXR has a place for it"]
+    assert '"primaries": 2' in (tmp_path / "out" / "timing.json").read_text()
+    _run(wide, tmp_path / "wide.mkv", quick, fps="24", codec="ffv1", pix_fmt="gbrp16le")
+    assert int(first_pictures(tmp_path / "wide.mkv", 1)[0].color_primaries) == 9
+
+
+def test_an_openexr_header_that_ends_early_is_left_to_the_decoder(call: Call, tmp_path: Path) -> None:
+    folder = _exr(tmp_path / "in", count=1)
+    path = folder / "0001.exr"
+    path.write_bytes(path.read_bytes()[:60])
+    done = call("probe", folder, "--fps", 24)
+    assert (done.code, "cannot be decoded" in done.one_line() or "not" in done.one_line()) == (3, True)

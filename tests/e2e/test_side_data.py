@@ -154,6 +154,13 @@ def test_the_frame_is_left_as_it_was(tmp_path: Path) -> None:
     assert "ICC_PROFILE" in {item.type.name for item in frame.side_data}  # type: ignore[attr-defined]
 
 
+def _dated(path: Path) -> Path:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0132] = "A camera", "2026:01:02 03:04:05"
+    Image.fromarray(scene(1)[0]).save(path, exif=exif)
+    return path
+
+
 def _with_user_data(path: Path) -> Path:
     """As surveillance cameras and drones write their own clock and place into the stream."""
     uuid = "0123456789abcdef0123456789abcdef"
@@ -165,8 +172,9 @@ def _with_user_data(path: Path) -> Path:
     ("make", "name", "said"),
     [
         (_with_user_data, "user.mp4", "user data in SEI messages (0123456789abcdef0123456789abcdef)"),
-        (_camera, "1.jpg", "EXIF (camera, date, place)"),
-        (_camera, "1.png", "EXIF (camera, date, place)"),
+        (_dated, "1.jpg", "EXIF (camera, date, place)"),
+        (_dated, "1.png", "EXIF (camera, date, place)"),
+        (_dated, "1.tif", "EXIF (camera, date, place)"),
     ],
 )
 def test_what_new_pictures_lose_is_named(
@@ -187,3 +195,14 @@ def test_what_new_pictures_lose_is_named(
 def test_settings_of_encoders_are_no_loss(call: Call, clips: Clips, tmp_path: Path, clip: str) -> None:
     done = call("upscale", clips(clip), "-o", tmp_path / "out.mkv", "--dry-run")
     assert "part of the old pictures" not in done.out
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_an_orientation_that_is_followed_and_the_tags_of_a_tiff_are_none_either(
+    call: Call, tmp_path: Path, suffix: str
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    _camera(folder / f"1.{suffix}")
+    done = call("upscale", folder, "-o", tmp_path / "out.mkv", "--fps", 25, "--dry-run")
+    assert (done.code, "part of the old pictures" in done.out) == (0, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -109,22 +110,22 @@ def tagged_color(tags: ColorTags, pix_fmt: str, location: ChromaLocation) -> Col
 
 
 def complete_color(
-    color: ColorSpec, layout: PixelLayout, codec: str, width: int, height: int, *, keeps_transfer: bool = False
+    color: ColorSpec, layout: PixelLayout, codec: str, width: int, height: int, *, told: Collection[str] = ()
 ) -> tuple[ColorSpec, tuple[str, ...]]:
     """Fill what the stream leaves untagged; returns the spec and one sentence for each assumption.
 
     YUV up to 1024×576 is taken as BT.601 (525 or 625 lines), larger as BT.709: what players do with the source, and
     what they would no longer do with an upscaled copy if it stayed untagged. Grey goes by the same rule; RGB is taken
-    as sRGB, float formats as linear light. With ``keeps_transfer`` an untagged transfer is one
-    that has no code.
+    as sRGB, float formats as linear light. Of ``primaries`` and ``transfer``,
+    what is named in ``told`` is known to have no code where it is untagged.
     """
     found: list[str] = []
     primaries, transfer, matrix, what = _assumed(color.matrix, layout, width, height)
     untagged = []
-    if color.primaries in _UNSPECIFIED:
+    if color.primaries in _UNSPECIFIED and "primaries" not in told:
         color = replace(color, primaries=primaries)
         untagged.append("primaries")
-    if color.transfer in _UNSPECIFIED and not keeps_transfer:
+    if color.transfer in _UNSPECIFIED and "transfer" not in told:
         color = replace(color, transfer=transfer)
         untagged.append("transfer")
     if layout.family == "rgb":

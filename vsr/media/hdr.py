@@ -141,7 +141,6 @@ _PARTS_OF_OLD_PICTURES = {
     "AMBIENT_VIEWING_ENVIRONMENT": "ambient viewing environment",
     "FFMPEG_28": "LCEVC enhancement layer",
     "FFMPEG_29": "other views of a multi-view stream",
-    "FFMPEG_31": "EXIF (camera, date, place)",
 }
 _ENCODERS_OWN = (  # UUIDs under which encoders write their settings: x264, x265, Apple's
     bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef"),
@@ -149,6 +148,9 @@ _ENCODERS_OWN = (  # UUIDs under which encoders write their settings: x264, x265
     bytes.fromhex("47564adc5c4c433f94efc5113cd143a8"),
 )
 _UUID_BYTES = 16
+_EXIF = "FFMPEG_31"
+_EXIF_OF_CAMERAS = frozenset((0x010F, 0x0110, 0x0132, 0x8769, 0x8825))  # make, model, date, camera's own, place
+_EXIF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
 def lost_with_pictures(items: Sequence[SideData]) -> set[str]:
@@ -157,4 +159,19 @@ def lost_with_pictures(items: Sequence[SideData]) -> set[str]:
     for item in items:
         if item.kind == "SEI_UNREGISTERED" and item.data[:_UUID_BYTES] not in _ENCODERS_OWN:
             lost.add(f"user data in SEI messages ({item.data[:_UUID_BYTES].hex()})")
+        elif item.kind == _EXIF and _exif_tags(item.data) & _EXIF_OF_CAMERAS:
+            lost.add("EXIF (camera, date, place)")
     return lost
+
+
+def _exif_tags(data: bytes) -> set[int]:
+    """The tags of the first directory. Of TIFF pictures FFmpeg gives all that the file has, sizes and strips too."""
+    order = _EXIF_ORDERS.get(data[:4])
+    if order is None or len(data) < 10:
+        return set()
+    [place] = struct.unpack_from(order + "I", data, 4)
+    if place + 2 > len(data):
+        return set()
+    [count] = struct.unpack_from(order + "H", data, place)
+    entries = range(place + 2, min(place + 2 + 12 * count, len(data) - 11), 12)
+    return {struct.unpack_from(order + "H", data, entry)[0] for entry in entries}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,8 @@ from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.color import complete_color
 from vsr.media.decode import Damage, FrameRecord
-from vsr.media.dpx import read_dpx_header
+from vsr.media.dpx import DpxHeader, read_dpx_header
+from vsr.media.exr import ExrHeader, read_exr_header
 from vsr.media.hdr import display_transform, lost_with_pictures
 from vsr.media.icc import profile_of_all
 from vsr.media.planes import fingerprint, frame_layout, planes_of
@@ -60,6 +61,7 @@ IMAGE_SUFFIXES = {
 
 TIMING_FILE = "timing.json"
 STREAMS_FILE = "streams.mkv"
+_UNSPECIFIED = 2
 _NUMBER = re.compile(r"%0?(\d*)d")
 
 
@@ -215,6 +217,19 @@ def _is_full_range(frame: av.VideoFrame, layout: PixelLayout) -> bool:
     return int(frame.color_range) == 2 or (unsaid and layout.family == "gray")
 
 
+def _told_by_header(
+    color: ColorSpec, header: DpxHeader | ExrHeader | None
+) -> tuple[ColorSpec, tuple[str, ...], tuple[str, ...]]:
+    """``color`` with what FFmpeg does not read, which parts have no code, and that in words."""
+    if isinstance(header, DpxHeader) and header.log_transfer:
+        return color, ("transfer",), (f"transfer is {header.log_transfer}: samples are restored as they are coded",)
+    if isinstance(header, ExrHeader) and header.primaries is not None:
+        color = replace(color, primaries=header.primaries)
+        if header.primaries == _UNSPECIFIED:
+            return color, ("primaries",), ("primaries are the file's own: samples are restored as they are coded",)
+    return color, (), ()
+
+
 def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
     """What an image sequence holds. ``fps`` is needed where no ``timing.json`` lies beside it."""
     images = find_images(path)
@@ -226,19 +241,13 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace), _is_full_range(frame, layout)
     )
     beside = side_data(frame)
-    dpx = read_dpx_header(images[0])
-    log = dpx.log_transfer if dpx is not None else ""
-    color, assumptions = complete_color(
-        timing.color if timing else tagged,
-        layout,
-        "png",
-        frame.width,
-        frame.height,
-        keeps_transfer=timing is not None or bool(log),
-    )
-    if log:
-        assumptions = (*assumptions, f"transfer is {log}: samples are restored as they are coded")
-    timecode = dpx.timecode if dpx is not None else None
+    header = read_dpx_header(images[0]) or read_exr_header(images[0])
+    tagged, told, said = _told_by_header(tagged, header)
+    if timing is not None:
+        tagged, told = timing.color, ("primaries", "transfer")
+    color, assumptions = complete_color(tagged, layout, "png", frame.width, frame.height, told=told)
+    assumptions = (*assumptions, *said)
+    timecode = header.timecode if header is not None else None
     streams_path = folder / STREAMS_FILE
     others = probe_streams(streams_path) if streams_path.exists() else ()
     unused: tuple[str, ...] = ()
@@ -272,7 +281,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         field_order="progressive",
         timecode=timing.timecode if timing else timecode,
         icc=profile_of_all(images),
-        dpx=dpx,
+        header=header,
     )
     return MediaInfo(
         path=path,

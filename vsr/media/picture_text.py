@@ -2,7 +2,7 @@
 
 Words, two of them: the software, and a comment. PNG takes them as ``tEXt``, TIFF as the tags Software and
 ImageDescription, DPX as creator and project, OpenEXR as attributes ``software`` and ``comments``. And from the source
-its ICC profile in PNG and TIFF, its film and television headers in DPX. Samples are not touched.
+its ICC profile in PNG and TIFF, its headers in DPX and OpenEXR. Samples are not touched.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import zlib
 from dataclasses import dataclass
 
 from vsr.media.dpx import DpxHeader, with_dpx_header
+from vsr.media.exr import EXR_MAGIC, ExrHeader, with_exr_attributes
 from vsr.media.icc import TIFF_TAG, IccProfile
 
 __all__ = ["PictureText", "with_text"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_EXR = b"\x76\x2f\x31\x01"
 _PNG_COLOUR = (b"cICP", b"sRGB", b"gAMA", b"cHRM", b"iCCP")
 _TIFF_SOFTWARE, _TIFF_DESCRIPTION, _TIFF_ASCII, _TIFF_UNDEFINED = 305, 270, 2, 7
 _DPX_CREATOR, _DPX_PROJECT = (160, 100), (260, 200)  # place and length
@@ -31,8 +31,8 @@ class PictureText:
     comment: str
     profile: IccProfile | None = None
     """Written into PNG and TIFF; it must be for samples such as theirs."""
-    dpx: DpxHeader | None = None
-    """Written into DPX."""
+    header: DpxHeader | ExrHeader | None = None
+    """Written into pictures of its own kind."""
 
 
 def with_text(picture: bytes, text: PictureText) -> bytes:
@@ -44,9 +44,12 @@ def with_text(picture: bytes, text: PictureText) -> bytes:
         return _in_tiff(picture, software, comment, text.profile)
     if picture.startswith((b"SDPX", b"XPDS")):
         worded = _in_dpx(picture, software, comment)
-        return worded if text.dpx is None else with_dpx_header(worded, text.dpx)
-    if picture.startswith(_EXR):
-        return _in_exr(picture, software, comment)
+        return with_dpx_header(worded, text.header) if isinstance(text.header, DpxHeader) else worded
+    if picture.startswith(EXR_MAGIC):
+        words = (("software", "string", software), ("comments", "string", comment))
+        return with_exr_attributes(
+            picture, words + (text.header.attributes if isinstance(text.header, ExrHeader) else ())
+        )
     return picture
 
 
@@ -99,21 +102,3 @@ def _in_dpx(picture: bytes, software: bytes, comment: bytes) -> bytes:
     for (place, length), words in ((_DPX_CREATOR, software), (_DPX_PROJECT, comment)):
         out[place : place + length] = words[: length - 1].ljust(length, b"\0")
     return bytes(out)
-
-
-def _in_exr(picture: bytes, software: bytes, comment: bytes) -> bytes:
-    """Attributes at the end of the header; the table of places behind it moves on."""
-    place = 8
-    while picture[place] != 0:
-        for _ in ("name", "type"):
-            place = picture.index(b"\0", place) + 1
-        place += 4 + struct.unpack_from("<I", picture, place)[0]
-    added = b"".join(
-        name + b"\0string\0" + struct.pack("<I", len(words)) + words
-        for name, words in ((b"software", software), (b"comments", comment))
-    )
-    table = place + 1
-    [first] = struct.unpack_from("<Q", picture, table)
-    places = struct.unpack_from(f"<{(first - table) // 8}Q", picture, table)
-    moved = struct.pack(f"<{len(places)}Q", *(offset + len(added) for offset in places))
-    return picture[:place] + added + b"\0" + moved + picture[first:]

@@ -19,6 +19,7 @@ from vsr.media.combing import Fields, judge_fields
 from vsr.media.cropping import Crop, cropped, find_crop
 from vsr.media.demuxing import demux
 from vsr.media.dpx import DpxHeader
+from vsr.media.exr import ExrHeader
 from vsr.media.hdr import (
     ContentLight,
     DisplayTransform,
@@ -98,8 +99,8 @@ class VideoInfo:
     """Stereoscopic or spherical."""
     icc: IccProfile | None = None
     """The profile that the pictures carry."""
-    dpx: DpxHeader | None = None
-    """The header of the first picture, where they are DPX."""
+    header: DpxHeader | ExrHeader | None = None
+    """That of the first picture, where they are DPX or OpenEXR."""
     flagged_interlaced: bool = False
     """Whether any of the first frames is flagged as interlaced."""
     tags: ColorTags = UNTAGGED

@@ -1,13 +1,14 @@
-"""What output pictures take over from the headers of the source's: the ICC profile, and frame by frame those of DPX."""
+"""What pictures take over from the source's: the ICC profile, and frame by frame the headers of DPX and OpenEXR."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from vsr.media.dpx import DpxHeader, read_dpx_header
+from vsr.media.exr import ExrHeader, read_exr_header
 from vsr.media.icc import kept_profile
 from vsr.media.picture_text import PictureText
-from vsr.pipeline.job import Job
+from vsr.pipeline.job import Job, goes_with_frames
 
 __all__ = ["first_timecode", "headed"]
 
@@ -15,22 +16,25 @@ __all__ = ["first_timecode", "headed"]
 def headed(job: Job, words: PictureText, ordinal: int) -> PictureText:
     """``words`` for a picture made from frame ``ordinal`` of the source, with the headers that it takes over."""
     profile = kept_profile(job.video.icc, job.encoder.codec.name, job.encoder.layout.family)
-    return dataclasses.replace(words, profile=profile, dpx=_dpx_header(job, ordinal))
+    return dataclasses.replace(words, profile=profile, header=_header(job, ordinal))
 
 
 def first_timecode(job: Job, first: int) -> str | None:
     """Timecode of an output that begins with frame ``first``; None where it is not known."""
-    header = _dpx_header(job, first)
+    header = _header(job, first)
     if header is not None:
         return header.timecode
     return job.video.timecode if first == 0 else None
 
 
-def _dpx_header(job: Job, ordinal: int) -> DpxHeader | None:
-    """None unless both source and output are DPX, a picture for a picture."""
-    if job.encoder.codec.name != "dpx" or job.video.dpx is None or job.pictures_per_frame > 1:
+def _header(job: Job, ordinal: int) -> DpxHeader | ExrHeader | None:
+    """None unless source and output are of one kind, a picture for a picture."""
+    if not goes_with_frames(job.video, job.encoder) or job.pictures_per_frame > 1:
         return None
-    header = read_dpx_header(job.info.images[ordinal])
+    path = job.info.images[ordinal]
+    if job.encoder.codec.name == "exr":
+        return read_exr_header(path)
+    header = read_dpx_header(path)
     if header is None:
         return None
     resized = (job.out_width, job.out_height) != (job.video.width, job.video.height)

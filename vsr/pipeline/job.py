@@ -28,7 +28,7 @@ from vsr.pipeline.settings import Settings
 from vsr.pipeline.streams import plan_streams
 from vsr.restorers import RESTORERS, Evidence, Geometry, Model, find_restorer, settle_model
 
-__all__ = ["Job", "Span", "output_size", "resolve_device", "resolve_job"]
+__all__ = ["Job", "Span", "goes_with_frames", "output_size", "resolve_device", "resolve_job"]
 
 _HELD_SHIFT_SECONDS = 3600
 
@@ -317,11 +317,12 @@ def _lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span) -> 
         lost += dropped_for(video.immersive, container, codec.name)
     if video.icc is not None and (why := why_dropped(video.icc, codec.name, encoder.layout.family)):
         lost.append(f"ICC profile ({video.icc.name}): {why}")
-    if video.dpx is not None and codec.name != "dpx":
-        lost += [f"{said}: only DPX has a place for it" for said in video.dpx.in_words()]
+    goes_on = goes_with_frames(video, encoder)
+    if video.header is not None and not goes_on:
+        lost += [f"{said}: only {video.codec.upper()} has a place for it" for said in video.header.in_words()]
     if span and info.num_chapters:
         lost.append("chapters: their times are those of the whole video")
-    if span.start is not None and video.timecode and not (video.dpx is not None and codec.name == "dpx"):
+    if span.start is not None and video.timecode and not goes_on:
         lost.append("timecode: it is that of the first frame of the whole video")
     if codec.kind == "images":
         if video.display:
@@ -331,6 +332,11 @@ def _lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span) -> 
         if info.num_chapters and len(info.streams) == 1:
             lost.append("chapters: pictures have no place for them")
     return lost
+
+
+def goes_with_frames(video: VideoInfo, encoder: EncoderSpec) -> bool:
+    """Whether the headers of the source's pictures, frame by frame, are those that the output has, too."""
+    return video.header is not None and encoder.codec.name == video.codec
 
 
 def _aspect(video: VideoInfo, width: int, height: int) -> Fraction:
