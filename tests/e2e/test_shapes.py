@@ -204,6 +204,25 @@ def test_a_span_of_a_split_file_keeps_to_it(tmp_path: Path, quick: dict[str, Any
     assert (len(pictures), aspect) == (FRAMES - 1, Fraction(64, 45))
 
 
+def test_a_batch_is_split_file_by_file(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    joined(tmp_path / "both.ts", *ASPECTS).rename(folder / "both.ts")
+    (folder / "bad.mp4").write_bytes(b"no video")
+    (folder / "plain.mp4").write_bytes(clips("plain").read_bytes())
+    words = ("upscale", str(folder), "-o", f"{output}/", "--split", "--method", "lanczos", "--scale", "1")
+    assert call(*words).code == 3
+    assert {path.name for path in output.glob("*.mp4")} == {"both-1.mp4", "both-2.mp4", "plain.mp4"}
+    entries = json.loads((output / "batch.json").read_text())["files"]
+    assert sorted((Path(one["output"]).name, one["status"]) for one in entries) == [
+        *(("bad.mp4", "failed"), ("both-1.mp4", "done"), ("both-2.mp4", "done"), ("plain.mp4", "done")),
+    ]
+    again = call(*words)
+    entries = json.loads((output / "batch.json").read_text())["files"]
+    assert sorted(one["status"] for one in entries) == ["done before"] * 3 + ["failed"]
+    assert "both-2.mp4" in again.out
+
+
 def test_every_change_is_named_to_who_looks(call: Callable[..., Run], tmp_path: Path) -> None:
     source = joined(tmp_path / "both.ts", *ASPECTS)
     words = f"frame {FRAMES}"

@@ -49,11 +49,11 @@ def luma_rows(frame: av.VideoFrame) -> Rows:
     width = plane.shape[1]
     step = max(1, width // _MOST_COLUMNS)  # of columns, one for each mean
     block = max(1, min(_BLOCK, width // _LEAST_COLUMNS // step))
-    used = plane[:, ::step]
-    used = used[:, : used.shape[1] // block * block].reshape(len(plane), -1, block)
+    period = step * block
+    stop = max(1, (width + step - 1) // period) * period
+    total = sum(plane[:, first:stop:period].astype(np.float32) for first in range(0, period, step))
     scale = 255.0 if layout.is_float else 2.0 ** (8 - layout.bit_depth)
-    rows: Rows = (used.mean(axis=-1, dtype=np.float32) * np.float32(scale)).clip(0, 255).astype(np.int16)
-    return rows
+    return (total * np.float32(scale / block)).clip(0, 255).astype(np.int16)
 
 
 @dataclass(frozen=True)
