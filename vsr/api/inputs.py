@@ -31,6 +31,7 @@ def pair_outputs(
     make_folder: bool,
     codec: str | None = None,
     fps: str | None = None,
+    video_stream: int | None = None,
     recursive: bool = False,
 ) -> list[tuple[PathLike, PathLike]]:
     """Every input with its output file, in a container that takes ``codec``.
@@ -39,7 +40,7 @@ def pair_outputs(
     ``recursive`` looks into sub-folders, too; their outputs lie in sub-folders of the same names.
     """
     found = find_inputs([place_of(one) for one in inputs], recursive=recursive, output=output)
-    return pair_found(found, inputs, output, make_folder=make_folder, codec=codec, fps=fps)
+    return pair_found(found, inputs, output, make_folder=make_folder, codec=codec, fps=fps, video_stream=video_stream)
 
 
 def pair_found(
@@ -50,6 +51,7 @@ def pair_found(
     make_folder: bool,
     codec: str | None = None,
     fps: str | None = None,
+    video_stream: int | None = None,
 ) -> list[tuple[PathLike, PathLike]]:
     """`pair_outputs` for what was ``found`` among ``inputs``."""
     sources = found.places
@@ -64,7 +66,7 @@ def pair_found(
             _make_folder(Path(output))
         for below in dict.fromkeys(found.folders):
             _make_sub_folder(Path(output) / below)
-    naming = _Naming(codec, None if fps is None else parse_rate(fps))
+    naming = _Naming(codec, None if fps is None else parse_rate(fps), video_stream)
     places = [_inside(output, below) for below in found.folders]
     targets = [_target(source, place, naming) for source, place in zip(sources, places, strict=True)]
     _refuse_collisions(sources, targets)
@@ -83,6 +85,7 @@ class _Naming:
 
     codec: str | None
     fps: Fraction | None
+    video_stream: int | None
 
     @property
     def is_video(self) -> bool:
@@ -146,7 +149,7 @@ def _container_suffix(source: Path, naming: _Naming) -> str:
     """MKV for Matroska sources; MP4 or MOV, whose clocks are exact, for all others that these can hold."""
     fit = naming.containers
     try:
-        info = probe_source(source, naming.fps)
+        info = probe_source(source, naming.fps, naming.video_stream)
     except VsrError:
         return f".{fit[0]}"  # the run itself says what is wrong with this file
     from vsr.media.containers import holders, holds

@@ -86,7 +86,15 @@ def upscale(
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     resolved, options = load_settings(preset, settings or {})
     found = find_inputs([place_of(one) for one in given], recursive=recursive, output=output)
-    pairs = pair_found(found, given, output, make_folder=True, codec=resolved.codec, fps=resolved.fps)
+    pairs = pair_found(
+        found,
+        given,
+        output,
+        make_folder=True,
+        codec=resolved.codec,
+        fps=resolved.fps,
+        video_stream=resolved.video_stream,
+    )
     if on_skipped is not None and found.skipped:
         on_skipped(found.skipped)
     span = Span(position_of(start), position_of(end))

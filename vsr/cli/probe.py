@@ -39,7 +39,7 @@ def probe(
     frames, damage, changes = _decode_all(info) if deep else (None, None, None)
     job: Job | str
     try:
-        target = Path(api.pair_outputs([str(input_)], "./", make_folder=False)[0][1])
+        target = Path(api.pair_outputs([str(input_)], "./", make_folder=False, video_stream=video_stream)[0][1])
         job = api.plan(
             input_, target.with_stem(f"{target.stem}-2x"), settings={"fps": fps, "video_stream": video_stream}
         )

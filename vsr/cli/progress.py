@@ -179,6 +179,7 @@ class _Json(_Quiet):
                 output=str(outcome.output),
                 num_frames=outcome.manifest["times"]["num_frames"],
                 seconds=outcome.manifest["seconds"],
+                changes=outcome.manifest.get("changes"),
                 findings=outcome.manifest["method"]["findings"],
             )
 

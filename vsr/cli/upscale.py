@@ -247,7 +247,15 @@ def _dry_run(
 
     resolved = load_settings(preset, settings)[0]
     found = find_inputs([place_of(one) for one in inputs], recursive=recursive, output=output)
-    pairs = pair_found(found, inputs, output, make_folder=False, codec=resolved.codec, fps=resolved.fps)
+    pairs = pair_found(
+        found,
+        inputs,
+        output,
+        make_folder=False,
+        codec=resolved.codec,
+        fps=resolved.fps,
+        video_stream=resolved.video_stream,
+    )
     if found.skipped:
         fail(describe_skipped(found.skipped))
     leaves_finished = api.is_batch(inputs, output, pairs) and not overwrite

@@ -19,9 +19,10 @@ VIDEOS = Path(os.environ.get("VSR_TEST_VIDEOS") or Path(__file__).parents[4] / "
 """Real files, where there are any."""
 
 
-def texture(
-    moments: int, *, step: int = 3, noise: float = 0.0, height: int = 96, width: int = 160
-) -> NDArray[np.uint8]:
+Pictures = NDArray[np.uint8]
+
+
+def texture(moments: int, *, step: int = 3, noise: float = 0.0, height: int = 96, width: int = 160) -> Pictures:
     """Moving texture, ``(N, H, W)`` uint8."""
     rng = np.random.default_rng(8)
     coarse = np.kron(rng.integers(40, 210, (height // 8, width // 8)), np.ones((8, 8)))
