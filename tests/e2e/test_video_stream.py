@@ -55,6 +55,26 @@ def test_the_stream_that_is_named_is_restored_and_the_others_are_copied(run: Any
     assert all(check.passed for check in vsr.verify(output, recompute=True))
 
 
+def test_what_is_checked_of_an_output_is_its_restored_stream(run: Any, cameras: Path) -> None:
+    """Though a player would rather show the copy of a larger one beside it."""
+    output, _ = run(cameras, "mkv", video_stream=3, scale=1, evidence=True)
+    text = output.with_name(f"{output.name}.framemd5").read_text()
+    assert "#dimensions 0: 48x32" in text
+    assert all(check.passed for check in vsr.verify(output, recompute=True))
+    page = vsr.make_report(output)
+    assert "48×32" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("index", [0, 3])
+def test_an_output_is_compared_with_the_stream_it_was_made_from(run: Any, cameras: Path, index: int) -> None:
+    output, _ = run(cameras, "mkv", video_stream=index, scale=1, codec="ffv1", method="bicubic")
+    compared = vsr.compare(cameras, output)
+    assert {(side.width, side.height) for side in compared.sides} == {SIZES[index]}
+    psnr = compared.curve("psnr")
+    assert psnr is not None
+    assert psnr.num_identical == FRAMES
+
+
 def test_videos_that_the_container_cannot_hold_are_named(run: Any, cameras: Path, tmp_path: Path) -> None:
     old = tmp_path / "old.mkv"
     ffmpeg("-i", str(cameras), "-map", "0:2", "-map", "0:0", "-c:v:0", "copy", "-c:v:1", "wmv2", str(old))

@@ -25,6 +25,7 @@ __all__ = [
     "looks",
     "open_reader",
     "probe",
+    "probe_output",
     "scan",
     "scan_judged",
     "view",
@@ -67,6 +68,11 @@ def probe(path: Path, fps: Fraction | None = None, video_stream: int | None = No
     if video_stream is not None:
         raise UsageError(f"{path}: pictures have no stream {video_stream}; leave out --video-stream")
     return probe_images(path, fps)
+
+
+def probe_output(path: Path) -> MediaInfo:
+    """What an output of vsr holds: of its videos the first, which is the restored one; others are copies beside it."""
+    return probe(path, None, None if is_image_sequence(path) else 0)
 
 
 def scan(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:

@@ -16,7 +16,7 @@ from vsr.media.decode import Damage
 from vsr.media.framemd5 import Checksum, ChecksumFile, Checksums, FrameHasher, hashed, packet_checksums
 from vsr.media.images import TIMING_FILE, Timing, find_images, is_numbered
 from vsr.media.probe import MediaInfo
-from vsr.media.reading import probe, scan
+from vsr.media.reading import probe_output, scan
 from vsr.pipeline.job import Job
 from vsr.pipeline.sidecar import write_atomically
 
@@ -51,7 +51,7 @@ def write_checksums(job: Job, source: Checksums) -> dict[str, Any]:
 def output_checksums(output: Path, what: str) -> ChecksumFile:
     """The checksums of an output as it is, of its `PACKETS` or its `DECODED` frames."""
     if what == DECODED:
-        return decoded_checksums(probe(output), 1)
+        return decoded_checksums(probe_output(output), 1)
     return _picture_checksums(output) if is_numbered(output) else packet_checksums(output)
 
 
@@ -71,7 +71,7 @@ def _file_of(info: MediaInfo, rows: Checksums) -> ChecksumFile:
 def _picture_checksums(output: Path) -> ChecksumFile:
     """Of the files of an image sequence, each a packet."""
     timing = Timing.from_file(output.parent / TIMING_FILE)
-    video = probe(output).video
+    video = probe_output(output).video
     rows = Checksums()
     for path, pts in zip(find_images(output), timing.pts, strict=False):
         data = path.read_bytes()

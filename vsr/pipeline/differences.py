@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vsr.media.decode import Damage
 from vsr.media.planes import planes_of
-from vsr.media.reading import probe, scan
+from vsr.media.reading import probe_output, scan
 
 __all__ = ["Difference", "between_planes", "between_videos", "describe_elsewhere"]
 
@@ -59,9 +59,9 @@ def between_planes(first: Planes, second: Planes) -> Difference:
 
 
 def between_videos(first: Path, second: Path) -> Difference:
-    """Between the decoded frames of two videos or image sequences."""
+    """Between the decoded frames of two outputs, videos or image sequences."""
     largest, count, frame = 0.0, 0, None
-    sources = (scan(probe(path), 1, Damage()) for path in (first, second))
+    sources = (scan(probe_output(path), 1, Damage()) for path in (first, second))
     for number, (one, other) in enumerate(zip_longest(*sources)):
         if one is None or other is None:
             return Difference(float("inf"), count, number)

@@ -20,8 +20,8 @@ from vsr.media.display import displayed, resized, upright
 from vsr.media.hdr import DisplayTransform
 from vsr.media.luma import LumaFrame
 from vsr.media.probe import MediaInfo, VideoInfo
-from vsr.media.reading import probe
 from vsr.report.comparison import Part, Wanted, measure
+from vsr.report.comparison.made_from import probe_related
 from vsr.report.comparison.offsets import clock_offsets
 from vsr.report.encode import data_uri, encode_pictures
 from vsr.report.files import PAGE_SUFFIXES, check_place, write_text
@@ -69,7 +69,7 @@ def make_blind_page(
         raise UsageError(f"a blind page shows 1 to 100 pairs, not {num_pairs}")
     paths = [first, second, *([reference] if reference is not None else [])]
     check_place(target, paths, PAGE_SUFFIXES)
-    infos = [probe(path, fps) for path in paths]
+    infos = [probe_related(path, paths, fps) for path in paths]
     groups = _spread(_common(infos, wanted or Wanted()), num_pairs)
     size, display = _size(infos), infos[0].video.display
     pictures = {

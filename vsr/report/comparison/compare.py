@@ -9,8 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vsr.media.probe import MediaInfo
-from vsr.media.reading import probe
-from vsr.report.comparison.made_from import assumed_degradation
+from vsr.report.comparison.made_from import assumed_degradation, probe_related
 from vsr.report.comparison.measure import measure
 from vsr.report.comparison.offsets import clock_offsets
 from vsr.report.comparison.part import Part
@@ -53,4 +52,4 @@ def compare(
 def _probe_all(paths: Sequence[Path], fps: Fraction | None) -> list[MediaInfo]:
     """Side by side: each decodes its first frames. Of several that cannot be read, the first is told."""
     with ThreadPoolExecutor(len(paths), "probe") as pool:
-        return list(pool.map(lambda path: probe(path, fps), paths))
+        return list(pool.map(lambda path: probe_related(path, paths, fps), paths))

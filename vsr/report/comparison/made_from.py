@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from vsr.errors import VsrError
+from vsr.media.images import is_image_sequence
 from vsr.media.probe import MediaInfo
+from vsr.media.reading import probe, probe_output
 from vsr.observation.degradation import DEGRADATIONS
-from vsr.pipeline.manifest import load_manifest
+from vsr.pipeline.manifest import load_manifest, manifest_path
 
-__all__ = ["assumed_degradation", "manifest_of"]
+__all__ = ["assumed_degradation", "manifest_of", "probe_related"]
 
 
 def manifest_of(output: Path, source: Path) -> Mapping[str, Any] | None:
@@ -21,6 +24,15 @@ def manifest_of(output: Path, source: Path) -> Mapping[str, Any] | None:
         return manifest if Path(manifest["input"]["path"]).samefile(source) else None
     except (VsrError, OSError, KeyError, ValueError, TypeError):
         return None  # no output of ours, or nothing that can be relied on
+
+
+def probe_related(path: Path, others: Sequence[Path], fps: Fraction | None) -> MediaInfo:
+    """What ``path`` holds: of several videos the one that vsr restored, or that one of ``others`` was made from."""
+    if manifest_path(path).is_file() and not is_image_sequence(path):
+        return probe_output(path)
+    made = (manifest_of(other, path) for other in others)
+    chosen = next((manifest["settings"].get("video_stream") for manifest in made if manifest is not None), None)
+    return probe(path, fps, chosen)
 
 
 def assumed_degradation(infos: Sequence[MediaInfo]) -> str | None:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from vsr.errors import UsageError, VsrError
 from vsr.media.display import is_tone_mapped
 from vsr.media.probe import MediaInfo
-from vsr.media.reading import probe
+from vsr.media.reading import probe, probe_output
 from vsr.observation.degradation import degradation_at
 from vsr.pipeline.manifest import manifest_path
 from vsr.report.encode import Encoded, data_uri, encode_pictures, jpeg, thumbnail
@@ -95,7 +95,7 @@ def make_page(
     found = find_input(output, manifest)
     if found.info is not None:
         check_place(place, [found.info.path])
-    info = probe(output)
+    info = probe_output(output)
     truth = probe(reference) if reference is not None else None
     notes = list(found.notes)
     result = _survey(info, found.info, truth, manifest, notes, tell)
