@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -15,6 +17,7 @@ from program import Run
 from videos import X264, encode, ffmpeg, scene, tone
 
 import vsr
+from vsr.pipeline.seal import record_pieces, seal
 
 Call = Callable[..., Run]
 SETTINGS: dict[str, Any] = {"method": "lanczos", "scale": 1.0, "speed": "ultrafast", "encoder_threads": 2}
@@ -152,3 +155,75 @@ def test_pictures_that_fail_in_a_broadcast_leave_the_sound_where_it_is(tmp_path:
     assert not manifest["damage"]["timelines"]
     ends = [file.of("audio")[0].seconds[-1] - file.video.seconds[-1] for file in (given, found)]
     assert abs(ends[0] - ends[1]) < Fraction(1, 1000)
+
+
+def _change(output: Path, change: Callable[[dict[str, Any], Path], None]) -> None:
+    """Change the records of ``output`` and seal them again, as another version might have written them."""
+    path, sums = (output.with_name(output.name + suffix) for suffix in (".vsr.json", ".input.framemd5"))
+    manifest = json.loads(path.read_text())
+    change(manifest, sums)
+    manifest["checksums"]["input"]["sha256"] = hashlib.sha256(sums.read_bytes()).hexdigest()
+    del manifest["record_sha256"]
+    seal(manifest)
+    path.write_text("".join(record_pieces(manifest)))
+
+
+def _as_before_least_change(manifest: dict[str, Any], sums: Path) -> None:
+    del manifest["damage"]["mended"]
+
+
+def _by_another_rule(manifest: dict[str, Any], sums: Path) -> None:
+    """The outlier's frame a tick after the one before it, in the records and in the output's times alike."""
+    head, rows = [], []
+    for line in sums.read_text().splitlines():
+        (head if line.startswith("#") else rows).append(line)
+    fields = rows[20].split(",")
+    assert fields[2].strip() == "800"
+    rows[20] = ",".join([*fields[:1], f"{761:>11}", f"{761:>11}", *fields[3:]])
+    sums.write_text("\n".join([*head, *rows]) + "\n")
+    manifest["damage"]["mended"][0]["used"] = 761
+
+
+def test_verify_judges_by_the_rule(tmp_path: Path, call: Call) -> None:
+    source = _timed(tmp_path / "in.mkv", OUTLIER)
+    for number, (change, words) in enumerate(
+        [
+            (_as_before_least_change, "by the rule of an earlier version"),
+            (_by_another_rule, "frame 20 and 0 more have times that the rule does not give"),
+        ]
+    ):
+        output = tmp_path / f"out{number}.mkv"
+        _restore(source, output)
+        fine = call("verify", output)
+        assert fine.code == 0, fine.out
+        assert "1 frames had a time far off" in fine.out
+        _change(output, change)
+        done = call("verify", output)
+        assert done.code != 0
+        assert words in done.out
+
+
+def test_verify_compares_the_outputs_times(tmp_path: Path, call: Call) -> None:
+    """Times that rise are not enough: they are those of the input's frames."""
+    source = _timed(tmp_path / "in.mkv", REGULAR)
+    output = tmp_path / "out.mkv"
+    _restore(source, output)
+
+    def shift(manifest: dict[str, Any], sums: Path) -> None:
+        manifest["times"]["container_shift_seconds"] = "1/50"
+
+    _change(output, shift)
+    done = call("verify", output)
+    assert done.code != 0
+    assert "frame 0 and 39 more are not at the input's times" in done.out
+
+
+def test_fields_follow_their_timeline(tmp_path: Path, call: Call) -> None:
+    """Two pictures a frame, across a join."""
+    source = tmp_path / "in.ts"
+    part = encode(tmp_path / "part.ts", scene(20, 64, 48), "-c:v", "mpeg2video", "-flags", "+ildct+ilme")
+    source.write_bytes(part.read_bytes() * 2)
+    _restore(source, tmp_path / "out.mp4", deinterlace="field")
+    assert _moved(read_plain(tmp_path / "out.mp4").video) == [20 * n for n in range(80)]
+    done = call("verify", tmp_path / "out.mp4")
+    assert done.code == 0, done.out

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import InputError, VerificationError
+from vsr.media.damage import describe_times
 from vsr.media.framemd5 import ChecksumFile
 from vsr.media.images import is_numbered
 from vsr.media.inspect import digest_streams, video_times
 from vsr.media.reading import probe
 from vsr.pipeline.chain import checksum_paths, decoded_checksums, output_checksums
 from vsr.pipeline.manifest import check_format, manifest_path, output_files
+from vsr.pipeline.recorded_times import describe_wrong_rule, describe_wrong_times
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import canonical, file_digest
 from vsr.pipeline.streams import kept_path
@@ -53,7 +55,13 @@ def verify_output(output: Path, source: Path | None = None) -> list[Check]:
     checks = [Check("record", True, "its own digest"), _files(output, manifest)]
     if checks[-1].passed and not is_numbered(output):
         checks += [_streams(output, manifest), _frames(output, manifest)]
-    return [*checks, *_checksums(output, manifest), *_kept(output, manifest), _input(output, manifest, source)]
+    return [
+        *checks,
+        *_checksums(output, manifest),
+        *_times(output, manifest),
+        *_kept(output, manifest),
+        _input(output, manifest, source),
+    ]
 
 
 def _files(output: Path, manifest: dict[str, Any]) -> Check:
@@ -116,6 +124,19 @@ def _frames(output: Path, manifest: dict[str, Any]) -> Check:
     rising = all(a < b for a, b in itertools.pairwise(times))
     passed = len(times) == recorded and rising
     return Check("frames", passed, f"{len(times)} of {recorded}, times {'rising' if rising else 'not rising'}")
+
+
+def _times(output: Path, manifest: Mapping[str, Any]) -> list[Check]:
+    """Times of the input's frames against the rule, and those of the output against them; no check without records."""
+    path, entry = checksum_paths(output)[0], manifest["checksums"].get("input")
+    if not _is_whole(path, entry):
+        return []
+    used = [row.pts for row in ChecksumFile.read(path).rows]
+    wrong = describe_wrong_rule(used, manifest)
+    if not wrong and not is_numbered(output):
+        wrong = describe_wrong_times(output, used, manifest)
+    mended = "; ".join(describe_times(manifest["damage"])) or "as the input gives them"
+    return [Check("times", not wrong, wrong or mended)]
 
 
 def _is_whole(path: Path, entry: Mapping[str, Any] | None) -> bool:
