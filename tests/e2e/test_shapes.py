@@ -80,6 +80,15 @@ def test_a_pixel_aspect_that_changes_is_followed(run: Any, tmp_path: Path, codec
     assert (change["before"], change["after"]) == ("16:15", "64:45")
 
 
+@pytest.mark.parametrize("threads", [2, 5])
+def test_decoder_threads_do_not_move_the_change(run: Any, tmp_path: Path, threads: int) -> None:
+    for codec in CODECS:
+        source = joined(tmp_path / f"{codec}.ts", *ASPECTS, *ASPECTS, codec=codec)
+        output, manifest = run(source, "mkv", decoder_threads=threads, **EXACT)
+        assert [change["frame"] for change in manifest["changes"]["first"]] == [FRAMES, 2 * FRAMES, 3 * FRAMES]
+        output.unlink()
+
+
 def test_a_narrower_picture_gets_bars_at_its_sides(run: Any, tmp_path: Path) -> None:
     output, _ = run(joined(tmp_path / "both.ts", *reversed(ASPECTS)), "mkv", **EXACT)
     pictures, aspect = rgb_of(output)
