@@ -42,6 +42,10 @@ class Reporter(Protocol):
         """Called once, with what folders and lists hold that is no input, where there is anything."""
         ...
 
+    def notes(self, notes: Sequence[str]) -> None:
+        """Called once, before the work, with what is to be known of a run that leaves no record."""
+        ...
+
     def page(self, outcome: Outcome, place: Path) -> None:
         """Called for each report page."""
         ...
@@ -69,6 +73,8 @@ def _result_line(outcome: Outcome) -> str:
     combed = outcome.manifest["interlaced_frames"] if outcome.manifest["deinterlace"] == "off" else 0
     if combed:
         note += f"\n  {combed} interlaced frames left as they are (--deinterlace frame would mend them)"
+    if times.get("off_rate"):
+        note += f"\n  {times['off_rate']} pictures off the constant rate, which is all that y4m holds"
     if outcome.was_done:
         return f"{outcome.output}: {times['num_frames']} frames, done before"
     note += _changes(outcome.manifest.get("changes", {"count": 0}))
@@ -107,6 +113,9 @@ class _Quiet:
     def skipped(self, skipped: Sequence[Skipped]) -> None:
         pass
 
+    def notes(self, notes: Sequence[str]) -> None:
+        pass
+
     def page(self, outcome: Outcome, place: Path) -> None:
         pass
 
@@ -139,6 +148,10 @@ class _Lines(_Quiet):
 
     def skipped(self, skipped: Sequence[Skipped]) -> None:
         _tell_skipped(skipped)
+
+    def notes(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            fail(note)
 
     def page(self, outcome: Outcome, place: Path) -> None:
         print(place)
@@ -187,6 +200,10 @@ class _Json(_Quiet):
         for one in skipped:
             self._print(event="skipped", path=one.path, reason=one.reason)
 
+    def notes(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            self._print(event="note", message=note)
+
     def page(self, outcome: Outcome, place: Path) -> None:
         self._print(event="report", input=str(outcome.input), output=str(outcome.output), page=str(place))
 
@@ -230,6 +247,10 @@ class _Bar(_Quiet):
 
     def skipped(self, skipped: Sequence[Skipped]) -> None:
         _tell_skipped(skipped)
+
+    def notes(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            fail(note)
 
     def page(self, outcome: Outcome, place: Path) -> None:
         self._bar.console.print(str(place), markup=False, highlight=False)

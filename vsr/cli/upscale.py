@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vsr.cli import piping
 from vsr.cli.console import fail
 from vsr.cli.optional_value import OptionalValue
 
@@ -29,7 +30,7 @@ def upscale(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Video files, folders of videos, pictures (frames/%06d.png), lists (.txt), URLs (s3://…).",
+            help="Video files, folders of videos, pictures (frames/%06d.png), lists (.txt), URLs (s3://…), - (pipe).",
         ),
     ],
     output: Annotated[
@@ -37,9 +38,13 @@ def upscale(
         typer.Option(
             "-o",
             "--output",
-            help="Output file; its extension says the container. A folder (DIR/) for several inputs.",
+            help="Output file; its extension says the container. A folder (DIR/) for several inputs; - for a pipe.",
         ),
     ],
+    container: Annotated[str | None, typer.Option(metavar="y4m|mkv|nut", help="What goes to a pipe (-o -).")] = None,
+    manifest: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Record of what goes to a pipe, which has none beside it.")
+    ] = None,
     scale: Annotated[str | None, typer.Option(help="Magnification: 2, 3, 4, 1.5 …  [default: 2]")] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Exact output size, as it is shown.")] = None,
     height: Annotated[int | None, typer.Option(help="Output height, as it is shown; the width follows.")] = None,
@@ -60,7 +65,8 @@ def upscale(
     start: Annotated[str | None, typer.Option(help="First frame (120) or time (62.5s, 1:02.5).")] = None,
     end: Annotated[str | None, typer.Option(help="Frame or time to stop before.")] = None,
     codec: Annotated[
-        str | None, typer.Option(help="h264, hevc, av1, ffv1, prores; png, tiff, dpx, exr follow from the name.")
+        str | None,
+        typer.Option(help="h264, hevc, av1, ffv1, prores, raw (y4m, nut); png, tiff, dpx, exr follow from the name."),
     ] = None,
     crf: Annotated[int | None, typer.Option(help="Constant quality; lower is better and larger.")] = None,
     speed: Annotated[str | None, typer.Option(help="Encoder preset, for example veryfast.")] = None,
@@ -134,6 +140,26 @@ def upscale(
             "split": split or None, "video_stream": video_stream,
         }.items() if value is not None},
     )  # fmt: skip
+    if piping.is_piped(inputs, output):
+        piping.refuse_for_pipes(
+            inputs, {"--report": report_, "--ray": ray, "--recursive": recursive, "--workers": workers not in (None, 1)}
+        )
+        return piping.run(
+            inputs[0],
+            output,
+            dry_run=dry_run,
+            quiet=quiet,
+            json_lines=json_lines,
+            overwrite=overwrite,
+            work_dir=work_dir,
+            preview=_preview(preview),
+            manifest=manifest,
+            options={
+                "container": container, "preset": preset, "start": start, "end": end, "settings": settings,
+            },
+        )  # fmt: skip
+    if container is not None or manifest is not None:
+        piping.refuse_without_pipe(container, output)
     if report_:
         _refuse_url(output)
     if dry_run:

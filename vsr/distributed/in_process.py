@@ -9,7 +9,6 @@ from typing import Any
 
 from vsr.errors import MachineError, VsrError
 from vsr.pipeline.executor import OnOutcome
-from vsr.pipeline.job import Job
 from vsr.pipeline.overlap import Overlap
 from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.request import Outcome, Request, at_hand
@@ -19,7 +18,7 @@ from vsr.pipeline.sidecar import SegmentResult
 from vsr.pipeline.source import SourcePass
 from vsr.pipeline.worker import Finish, SegmentWorker, fix_threads
 
-__all__ = ["InProcess"]
+__all__ = ["InProcess", "segment_results"]
 
 _PLAN_AHEAD = 32
 
@@ -54,7 +53,7 @@ def _restore(request: Request, on_progress: OnProgress) -> dict[str, Any]:
         fix_threads(job)
         with at_hand(job) as here, SourcePass(here) as source:
             with Overlap(_planned(source, run), _PLAN_AHEAD, "scan") as planned:
-                results = list(_results(here, run, planned))
+                results = list(segment_results(SegmentWorker(here, run.work), run, planned))
             return run.finish(results, source.summary())
     except BaseException:
         run.abandon()
@@ -66,9 +65,8 @@ def _planned(source: SourcePass, run: FileRun) -> Iterator[PlannedSegment]:
     run.meter.planned(source.num_frames)
 
 
-def _results(job: Job, run: FileRun, segments: Iterable[PlannedSegment]) -> Iterator[SegmentResult]:
-    """A result for every segment, each counted when it is finished."""
-    worker = SegmentWorker(job, run.work)
+def segment_results(worker: SegmentWorker, run: FileRun, segments: Iterable[PlannedSegment]) -> Iterator[SegmentResult]:
+    """A result for every segment, each counted when it is finished; ``worker`` is closed at the end."""
     last: Future[SegmentResult] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="finish") as pool:
         try:

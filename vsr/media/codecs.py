@@ -78,7 +78,7 @@ _ROWS = (
         kind="video",
         encoders={"yuv": "libx264", "rgb": "libx264rgb"},
         layouts=(*_names((*_SCALERS, "gray"), 8, 10), "gbrp"),
-        containers=("mp4", "mov", "mkv"),
+        containers=("mp4", "mov", "mkv", "nut"),
         lossless="asked",
         quality=16,
         quality_range=(0, 51),
@@ -92,7 +92,7 @@ _ROWS = (
         kind="video",
         encoders={"yuv": "libx265", "rgb": "libx265"},
         layouts=_names((*_SCALERS, "gray", "gbrp"), 8, 10, 12),
-        containers=("mp4", "mov", "mkv"),
+        containers=("mp4", "mov", "mkv", "nut"),
         lossless="asked",
         quality=17,
         quality_range=(0, 51),
@@ -127,7 +127,7 @@ _ROWS = (
             *_names(("yuva422p", "yuva444p"), 12),
             *_names(("gbrap",), 8, 10, 12, 14, 16),
         ),
-        containers=("mkv", "mov"),
+        containers=("mkv", "mov", "nut"),
         lossless="always",
         quality=None,
     ),
@@ -138,6 +138,20 @@ _ROWS = (
         encoders={"yuv": "prores_ks"},
         layouts=("yuv422p10le", "yuv444p10le", "yuva444p10le"),
         containers=("mov", "mkv"),
+        quality=None,
+    ),
+    CodecSpec(
+        name="raw",
+        summary="uncompressed pictures: YUV4MPEG2 (.y4m) and NUT; 8 to 16 bit, for other programs",
+        kind="video",
+        encoders={"yuv": "rawvideo"},
+        layouts=(
+            *_names(_SCALERS, 8, 9, 10, 12, 14, 16),
+            *_names(("gray",), 8, 10, 12, 16),
+            *("yuv411p", "gray9le"),
+        ),
+        containers=("y4m", "nut"),
+        lossless="always",
         quality=None,
     ),
     CodecSpec(
@@ -186,7 +200,7 @@ CODECS: Mapping[str, CodecSpec] = table_of("codecs", _ROWS)
 """Every way to write video, by name, preferred ones first."""
 
 CONTAINERS: Mapping[str, str] = MappingProxyType(
-    {"mp4": "mp4", "m4v": "mp4", "mov": "mov", "mkv": "mkv"}
+    {"mp4": "mp4", "m4v": "mp4", "mov": "mov", "mkv": "mkv", "nut": "nut", "y4m": "y4m"}
     | {extension: extension for row in _ROWS if row.kind == "images" for extension in row.containers}
 )
 """Container by file extension."""
@@ -274,9 +288,12 @@ def _closest(spec: CodecSpec, source: PixelLayout) -> PixelLayout:
 def choose_codec(source: PixelLayout, container: str, hdr: bool) -> CodecSpec:
     """The default codec for ``container``: plays most widely among those that keep the picture.
 
-    10 bit and HDR go to HEVC (10-bit H.264 has no hardware decoders); what neither holds goes to FFV1.
+    10 bit and HDR go to HEVC (10-bit H.264 has no hardware decoders); what neither holds goes to FFV1. NUT, which only
+    programs read, takes what loses nothing.
     """
     order = ["hevc", "h264"] if hdr or source.bit_depth > 8 else ["h264", "hevc"]
+    if container == "nut":
+        order = ["raw"]
     for name in [*order, "ffv1", "prores", *CODECS]:
         spec = CODECS[name]
         if container in spec.containers and _lossless(spec, source) is not None:

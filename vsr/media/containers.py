@@ -36,11 +36,14 @@ _HELD: dict[str, dict[str, frozenset[str]]] = {
         "video": frozenset(_MOV_VIDEO.split()),
         "subtitle": frozenset(("mov_text", "eia_608")),
     },
+    "y4m": {"video": frozenset(("rawvideo",))},
 }
 
 
 def holds(container: str, stream: StreamInfo) -> bool:
-    """Whether ``stream`` can be copied into ``container`` (``mp4``, ``mov`` or ``mkv``) as it is."""
+    """Whether ``stream`` can be copied into ``container`` (``mp4``, ``mov``, ``mkv``, ``nut``, ``y4m``) as it is."""
+    if container == "nut":
+        return stream.kind in ("audio", "video") and stream.codec not in _MKV_NOT.split()
     if stream.kind == "data":
         return _holds_data(container, stream)
     if container == "mkv":

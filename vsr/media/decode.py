@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -43,6 +43,7 @@ __all__ = [
     "decode_frames",
     "decode_linear",
     "decode_looks",
+    "decode_once",
 ]
 
 _log = logging.getLogger(__name__)
@@ -171,10 +172,31 @@ def decode_linear(
     Of each frame only what ``crop`` leaves is given, and named. ``untimed_rate`` is frames a second of a stream without
     times of its own.
     """
-    before = ""
     watch = HeaderWatch()
-    timed = _timed(path, stream_index, threads, damage, crop, untimed_rate, watch)
-    for ordinal, (time, frame) in enumerate(timed):
+    yield from _named(_timed(path, stream_index, threads, damage, crop, untimed_rate, watch), watch, damage)
+
+
+def decode_once(
+    container: InputContainer,
+    stream: VideoStream,
+    damage: Damage,
+    crop: Crop | None = None,
+    untimed_rate: Fraction | None = None,
+) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
+    """`decode_linear` of an open ``container`` from where it stands: for what cannot be read twice.
+
+    So every long gap of a broadcast clock is taken for a jump of it, whatever the sound does meanwhile.
+    """
+    watch = HeaderWatch()
+    times = _times(container, stream, damage, crop, untimed_rate, watch, lambda before, after: True)
+    yield from _named(times, watch, damage)
+
+
+def _named(
+    frames: Iterable[tuple[Timestamp, av.VideoFrame]], watch: HeaderWatch, damage: Damage
+) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
+    before = ""
+    for ordinal, (time, frame) in enumerate(frames):
         record = _record(ordinal, time, frame, *watch.pop())
         damage.repeated_frames += record.fingerprint == before
         before = record.fingerprint
@@ -221,18 +243,31 @@ def _timed(
     """Every frame in order with its time; frames are held back while a time is in doubt (`LOOKAHEAD` at most)."""
     container, stream = _open(path, stream_index, threads)
     with container:
-        if watch is not None:
-            watch.follow(stream)
-        rate = stream.average_rate or stream.base_rate or Fraction(25)
-        time_base = stream.time_base or Fraction(1, 1000)
-        frames = cropped(_flagged(_decode_packets(container, stream, damage, watch), damage), crop)
-        if untimed_rate is not None:
-            yield from _counted(frames, stream, time_base, untimed_rate)
-        else:
-            # broadcasts have one clock for all streams, which is set anew now and then; elsewhere a gap is meant
-            max_gap = int(_MAX_GAP_SECONDS / time_base) if container.format.flags & _TS_DISCONT else None
-            is_jump = partial(is_clock_jump, path, stream_index)
-            yield from _mended(frames, TimestampMender(1 / rate / time_base, max_gap=max_gap, is_jump=is_jump), damage)
+        # broadcasts have one clock for all streams, which is set anew now and then; elsewhere a gap is meant
+        yield from _times(
+            container, stream, damage, crop, untimed_rate, watch, partial(is_clock_jump, path, stream_index)
+        )
+
+
+def _times(
+    container: InputContainer,
+    stream: VideoStream,
+    damage: Damage,
+    crop: Crop | None,
+    untimed_rate: Fraction | None,
+    watch: HeaderWatch | None,
+    is_jump: Callable[[int, int], bool],
+) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
+    if watch is not None:
+        watch.follow(stream)
+    rate = stream.average_rate or stream.base_rate or Fraction(25)
+    time_base = stream.time_base or Fraction(1, 1000)
+    frames = cropped(_flagged(_decode_packets(container, stream, damage, watch), damage), crop)
+    if untimed_rate is not None:
+        yield from _counted(frames, stream, time_base, untimed_rate)
+        return
+    max_gap = int(_MAX_GAP_SECONDS / time_base) if container.format.flags & _TS_DISCONT else None
+    yield from _mended(frames, TimestampMender(1 / rate / time_base, max_gap=max_gap, is_jump=is_jump), damage)
 
 
 def _flagged(frames: Iterable[av.VideoFrame], damage: Damage) -> Iterator[av.VideoFrame]:

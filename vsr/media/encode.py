@@ -99,7 +99,7 @@ class SegmentSink(Protocol):
 
 def segment_format(codec: CodecSpec) -> str:
     """FFmpeg's name of the container of segment files: one that holds the codec and its aspect ratio."""
-    return {"av1": "mp4", "ffv1": "matroska"}.get(codec.name, "mov")
+    return {"av1": "mp4", "ffv1": "matroska", "raw": "nut"}.get(codec.name, "mov")
 
 
 def segment_sink(path: Path, spec: EncoderSpec) -> SegmentSink:

@@ -22,6 +22,8 @@ from typing import IO, Any
 import av
 import av.error
 import numpy as np
+from av.container import OutputContainer
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from vsr.errors import InputError, MachineError
@@ -39,11 +41,27 @@ from vsr.media.packets import PacketTable, decode_times
 from vsr.media.safe_open import file_url, input_options
 from vsr.media.timelines import StreamMove
 
-__all__ = ["MuxJob", "SegmentFile", "copy_refusal", "copy_streams", "decode_times", "mux", "refusal", "sync_file"]
+__all__ = [
+    "MuxJob",
+    "SegmentFile",
+    "copy_refusal",
+    "copy_streams",
+    "cover_options",
+    "decode_times",
+    "mux",
+    "mux_command",
+    "packets_of",
+    "pipe_format",
+    "pipe_options",
+    "pipe_stream",
+    "pipe_target",
+    "refusal",
+    "sync_file",
+]
 
 _DISK_REFUSES = ("space left", "File too large", "quota exceeded", "Input/output error", "Read-only file system")
 _FIRST_BYTES = 1 << 16
-_FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
+_FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "nut": "nut"}
 _COPY = ("-c", "copy", "-copy_unknown", "-fflags", "+bitexact", "-max_interleave_delta", "0")
 _NO_PARAMETER_SETS = "filter_units=remove_types=32-34"
 """Takes VPS, SPS and PPS out of HEVC packets: ``hvc1`` promises that they are in the header alone (ISO 14496-15)."""
@@ -183,8 +201,11 @@ def _run(segments: Sequence[SegmentFile], job: MuxJob, target: Path, *options: s
     pts = np.concatenate([segment.packets.pts for segment in segments]) - ticks
     times = close_gaps(pts, dts := decode_times(pts))
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory(prefix="vsr-") as folder:
-        options = (*_cover_options(job, Path(folder), 1), *options)
-        command = _command(job, target, times, _track_scale(job, pts, dts), options)
+        options = (*cover_options(job, Path(folder), 1), *options)
+        scale, shown_last = _track_scale(job, pts, dts), int(np.argmax(times.pts))
+        command = mux_command(
+            job, file_url(target), int(times.dts[0]), times, last_shown=shown_last, scale=scale, options=options
+        )
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
         assert process.stdin is not None
         failure: Exception | None = None
@@ -213,7 +234,7 @@ def _run(segments: Sequence[SegmentFile], job: MuxJob, target: Path, *options: s
 def _track_scale(job: MuxJob, pts: NDArray[np.int64], dts: NDArray[np.int64]) -> int:
     """Ticks a second of the video's track. Raises `MachineError` where MP4 or MOV cannot hold its times."""
     base = job.encoder.time_base
-    if job.container == "mkv":
+    if job.container in ("mkv", "nut"):
         return base.denominator
     longest = max(int(np.diff(dts).max(initial=0)), int((pts - dts).max(initial=0)))
     scale = track_clock(math.gcd(*np.diff(np.sort(pts)).tolist(), int(pts[0])), longest, base)
@@ -226,19 +247,13 @@ def _track_scale(job: MuxJob, pts: NDArray[np.int64], dts: NDArray[np.int64]) ->
 
 def _feed(pipe: IO[bytes], segments: Sequence[SegmentFile], job: MuxJob, times: ClosedGaps) -> None:
     """Write all packets to ffmpeg with their final times, counted from the first decoding time."""
-    kind, target = _pipe_format(job), pipe if (extra := _boxes_of_pipe(job)) is None else HeaderInserter(pipe, extra)
-    scale = str(job.encoder.time_base.denominator)
-    flags = "frag_every_frame+empty_moov" if extra is None else "frag_every_frame+empty_moov+default_base_moof"
-    options = {"movflags": flags, "video_track_timescale": scale} if kind != "nut" else {}
     place, pts, dts = 0, times.pts, times.dts
     durations = np.append(np.diff(dts), job.last_duration)
-    with av.open(target, "w", format=kind, options=options) as output:
+    with av.open(pipe_target(pipe, job), "w", format=pipe_format(job), options=pipe_options(job)) as output:
         stream = None
         for segment in segments:
-            for packet in _packets(segment):
-                if stream is None:
-                    stream = output.add_stream_from_template(packet.stream, opaque=True)
-                    stream.time_base = job.encoder.time_base
+            for packet in packets_of(segment):
+                stream = stream or pipe_stream(output, packet.stream, job)
                 packet.pts, packet.dts = int(pts[place] - dts[0]), int(dts[place] - dts[0])
                 packet.time_base = job.encoder.time_base
                 packet.duration = int(durations[place])
@@ -249,17 +264,40 @@ def _feed(pipe: IO[bytes], segments: Sequence[SegmentFile], job: MuxJob, times: 
 
 def _boxes_of_pipe(job: MuxJob) -> bytes | None:
     """What ffmpeg must find in the pipe's header to write the projection into Matroska; None for nothing."""
-    if job.container != "mkv" or job.immersive is None or _pipe_format(job) == "nut":
+    if job.container != "mkv" or job.immersive is None or pipe_format(job) == "nut":
         return None
     return boxes_for(replace(job.immersive, stereo=None)) or None
 
 
-def _pipe_format(job: MuxJob) -> str:
-    """The pipe's container: exact times for the codec; PyAV refuses FFV1 in the MOV family, where NUT will do."""
-    return {"av1": "mp4", "ffv1": "nut"}.get(job.encoder.codec.name, "mov")
+def pipe_target(pipe: IO[bytes], job: MuxJob) -> IO[bytes] | HeaderInserter:
+    """Where the muxer of the pipe writes, so that ffmpeg finds all that it needs."""
+    extra = _boxes_of_pipe(job)
+    return pipe if extra is None else HeaderInserter(pipe, extra)
 
 
-def _packets(segment: SegmentFile) -> Iterator[av.Packet[Any]]:
+def pipe_stream(output: OutputContainer, source: VideoStream, job: MuxJob) -> VideoStream:
+    """The stream of the pipe to ffmpeg, like that of the segments."""
+    stream = output.add_stream_from_template(source, opaque=True)
+    stream.time_base = job.encoder.time_base
+    if job.encoder.codec.name == "raw":  # the tag alone says which pixel format it is
+        stream.codec_context.codec_tag = source.codec_context.codec_tag
+    return stream
+
+
+def pipe_options(job: MuxJob) -> dict[str, str]:
+    """Options of the muxer of the pipe to ffmpeg: every packet is written at once, with its exact time."""
+    scale = str(job.encoder.time_base.denominator)
+    flags = "frag_every_frame+empty_moov" + ("" if _boxes_of_pipe(job) is None else "+default_base_moof")
+    return {"movflags": flags, "video_track_timescale": scale} if pipe_format(job) != "nut" else {}
+
+
+def pipe_format(job: MuxJob) -> str:
+    """The container of the pipe to ffmpeg: exact times for the codec; PyAV refuses FFV1 in MOV, NUT will do."""
+    return {"av1": "mp4", "ffv1": "nut", "raw": "nut"}.get(job.encoder.codec.name, "mov")
+
+
+def packets_of(segment: SegmentFile) -> Iterator[av.Packet[Any]]:
+    """The packets of a segment file, in decode order. Raises `MachineError` where they are not as many as recorded."""
     with av.open(file_url(segment.path)) as container:
         count = 0
         for packet in container.demux(video=0):
@@ -273,9 +311,22 @@ def _packets(segment: SegmentFile) -> Iterator[av.Packet[Any]]:
             )
 
 
-def _command(job: MuxJob, target: Path, times: ClosedGaps, scale: int, options: Sequence[str]) -> list[str]:
-    first_dts, last_shown = int(times.dts[0]), int(np.argmax(times.pts))
-    pipe = ["-f", "nut" if _pipe_format(job) == "nut" else "mov", "-protocol_whitelist", "pipe,file", "-i", "pipe:0"]
+def mux_command(
+    job: MuxJob,
+    target: str,
+    first_dts: int,
+    times: ClosedGaps,
+    *,
+    last_shown: int | None,
+    scale: int,
+    options: Sequence[str],
+) -> list[str]:
+    """The ffmpeg command that reads the new video from its standard input and writes ``target``, a URL.
+
+    Decoding starts at ``first_dts`` ticks, and gaps are opened as ``times`` say; packet ``last_shown`` lasts as long as
+    the job says, if it is known. ``scale`` is the video track's ticks a second, ``options`` are for the output.
+    """
+    pipe = ["-f", "nut" if pipe_format(job) == "nut" else "mov", "-protocol_whitelist", "pipe,file", "-i", "pipe:0"]
     command = [ffmpeg_path(), "-hide_banner", "-v", "error", "-y", "-copyts"]
     command += [*_video_input_options(job), *pipe]
     if job.copies_source:
@@ -292,7 +343,8 @@ def _command(job: MuxJob, target: Path, times: ClosedGaps, scale: int, options: 
     start = first_dts * job.encoder.time_base
     ticks = f"round({start.numerator}/{start.denominator}/TB)"
     last = job.last_duration * job.encoder.time_base  # of the packet shown last, which may not be the last one
-    duration = f"'if(eq(N,{last_shown}),round({last.numerator}/{last.denominator}/TB),DURATION)'"
+    ends = -1 if last_shown is None else last_shown
+    duration = f"'if(eq(N,{ends}),round({last.numerator}/{last.denominator}/TB),DURATION)'"
     shown, decoded = (times.reopening(name, job.encoder.time_base, first_dts) for name in ("PTS", "DTS"))
     filters = [f"setts=pts='{shown}+{ticks}':dts='{decoded}+{ticks}':duration={duration}"]
     if fourcc(job.encoder.codec, job.encoder.layout, job.container) == "hvc1":
@@ -300,7 +352,7 @@ def _command(job: MuxJob, target: Path, times: ClosedGaps, scale: int, options: 
     command += ["-bsf:v:0", ",".join(filters), *_COPY, *options, *_container_options(job, scale)]
     command += label_options(job.container, job.label, job.metadata)
     command += _video_output_options(job)
-    return [*command, "-f", _FORMATS[job.container], file_url(target)]
+    return [*command, "-f", _FORMATS[job.container], target]
 
 
 def copy_streams(job: MuxJob, target: Path) -> None:
@@ -324,14 +376,15 @@ def copy_refusal(
             command += [f"-bsf:{place}", filters]
     command += [*_COPY, *(("-fs", str(_FIRST_BYTES)) if only_first else ())]
     with tempfile.TemporaryDirectory(prefix="vsr-") as folder:
-        command += _cover_options(job, Path(folder), 0)
+        command += cover_options(job, Path(folder), 0)
         result = run_ffmpeg([*command, "-f", _FORMATS[job.container], file_url(target)], stop=stop)
     if result.returncode == 0:
         return None
     return ffmpeg_reason(result.stderr.splitlines()) or f"exit status {result.returncode}"
 
 
-def _cover_options(job: MuxJob, folder: Path, num_own: int) -> list[str]:
+def cover_options(job: MuxJob, folder: Path, num_own: int) -> list[str]:
+    """Options that attach the source's cover pictures, by way of ``folder``, behind ``num_own`` streams of ours."""
     return attached_covers(job.source, job.covers, folder, num_own + len(job.streams), deep=job.deep)
 
 
@@ -407,7 +460,7 @@ def _video_output_options(job: MuxJob) -> list[str]:
 
 
 def _container_options(job: MuxJob, scale: int) -> list[str]:
-    if job.container == "mkv":
+    if job.container in ("mkv", "nut"):
         return []
     clock = job.clock or job.encoder.time_base.denominator
     return [

@@ -133,6 +133,8 @@ class MediaInfo:
     """Where an image sequence's other streams are; None: in ``path``, or there are none."""
     deep: bool = False
     """Whether FFmpeg must read further into the file than usual to know what a copy of its streams needs."""
+    is_piped: bool = False
+    """Whether it comes through a pipe, so that there is nothing at ``path``; see `vsr.media.piped`."""
 
 
 def probe_streams(path: Path) -> tuple[StreamInfo, ...]:

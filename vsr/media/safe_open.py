@@ -11,6 +11,7 @@ import functools
 import os
 import re
 from pathlib import Path
+from typing import Protocol
 
 import av
 import av.error
@@ -19,7 +20,16 @@ from av.container import InputContainer
 from vsr.errors import InputError, MachineError
 from vsr.media.ffmpeg import run_ffmpeg
 
-__all__ = ["describe_streams", "file_url", "input_options", "is_resource_fork", "open_input"]
+__all__ = [
+    "Readable",
+    "check_head",
+    "describe_streams",
+    "file_url",
+    "input_options",
+    "is_resource_fork",
+    "open_input",
+    "open_pipe",
+]
 
 _FOLLOWS_REFERENCES = frozenset(
     [
@@ -70,6 +80,7 @@ _DEEP = {"probesize": str(128 << 20), "analyzeduration": str(3600 * 1_000_000)}
 _DESCRIPTION = r"^ *Stream #0:(\d+)\b(.*)$(?:\n +Metadata:(?:\n {6,}.*$)*)?(?:\n +Side data:((?:\n {6,}.*$)*))?"
 _PROGRAM = r"^  (?:Program (\d+) *$(?:\n +Metadata:)?(?:\n {6,}service_name *: *(.*)$)?|No Program)"
 _JPEG_SUFFIXES, _JPEG_HEAD = (".jpg", ".jpeg"), b"\xff\xd8\xff"
+
 _RESOURCE_FORK_MARK, _RESOURCE_FORK_NAME = b"\x00\x05\x16\x07", "._"
 _REFUSED_PLAYLISTS = (
     (b"#EXTM3U", "an HLS playlist"),
@@ -138,19 +149,24 @@ def _check_readable(path: Path) -> None:
             head = file.read(4096)
     except PermissionError as error:
         raise MachineError(f"{path}: no permission to read it") from error
-    if not head:
-        raise InputError(f"{path}: is empty")
     if is_resource_fork(path):
         whole = path.with_name(path.name.removeprefix(_RESOURCE_FORK_NAME))
         raise InputError(f"{path}: is a macOS resource fork, which holds no video; the video is {whole.name}")
+    check_head(head, path)
+
+
+def check_head(head: bytes, name: Path) -> None:
+    """Refuse by its first 4096 bytes what FFmpeg must not open, or cannot. Raises `InputError`."""
+    if not head:
+        raise InputError(f"{name}: is empty")
     if _is_animated_webp(head):
         raise InputError(
-            f"{path}: is an animated WebP, which FFmpeg cannot decode; convert it to APNG or numbered pictures"
+            f"{name}: is an animated WebP, which FFmpeg cannot decode; convert it to APNG or numbered pictures"
         )
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     for mark, what in _REFUSED_PLAYLISTS:
         if text.startswith(mark) or (mark == b"<MPD" and b"<MPD" in text[:1024]):
-            raise InputError(f"{path}: is {what}; vsr opens only plain media files, name the media file itself")
+            raise InputError(f"{name}: is {what}; vsr opens only plain media files, name the media file itself")
 
 
 def is_resource_fork(path: Path) -> bool:
@@ -198,6 +214,22 @@ def open_input(path: Path, container_format: str | None = None, *, deep: bool = 
         raise MachineError(f"{path}: no permission to read it") from error
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise InputError(f"{path}: is not a video file that FFmpeg can read ({_reason(error)})") from error
+
+
+class Readable(Protocol):
+    """What PyAV reads without seeking."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes, as soon as there are any; empty at the end."""
+        ...
+
+
+def open_pipe(pipe: Readable, name: Path) -> InputContainer:
+    """Open what comes through ``pipe``, under the same fences. Raises `InputError` with the reason."""
+    try:
+        return av.open(pipe, "r", options=_fences(), metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        raise InputError(f"{name}: is no video that can be read from a pipe ({_reason(error)})") from error
 
 
 def describe_streams(path: Path, *, deep: bool = False) -> dict[int, str]:

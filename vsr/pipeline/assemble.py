@@ -21,12 +21,14 @@ from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
 from vsr.media.picture_text import with_text
 from vsr.media.timelines import StreamMove, stream_moves
+from vsr.media.y4m import count_off_rate, header, write_y4m
 from vsr.pipeline.checks import check_copied, check_cover, check_times
 from vsr.pipeline.headers import first_timecode, headed
 from vsr.pipeline.job import Job
 from vsr.pipeline.progress import Stage
 from vsr.pipeline.provenance import label, picture_text
 from vsr.pipeline.publishing import is_output_of, note_output, publish, remove
+from vsr.pipeline.raw_output import scanning
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
 from vsr.pipeline.storage import WorkFolder
 
@@ -51,14 +53,17 @@ class Assembled:
     num_frames: int
     shift: Fraction
     """Seconds taken off every source time."""
-    container_shift: Fraction
-    """Seconds that the container moved all streams by, because it holds no negative times."""
+    container_shift: Fraction | None
+    """Seconds that the container moved all streams by, because it holds no negative times; None where that was not
+    read back, as from a pipe."""
     exact_times: bool
     """Whether every time is exact, not only equal after one rounding to the container's clock."""
     streams: tuple[StreamDigest, ...]
     """Streams of the output."""
     trim: tuple[Fraction, Fraction] | None
     """Source times (seconds) between which other streams were copied; None for all of them."""
+    off_rate: int = 0
+    """Pictures that lay off the constant rate, which is all that the container holds of their times."""
 
 
 def image_folder(job: Job) -> Path:
@@ -102,8 +107,11 @@ def assemble(
         on_stage("assembling")
         if job.encoder.codec.kind == "images":
             assembled = _write_images(job, work, ordered, partial, source)
+        elif job.container == "y4m":
+            assembled = _write_y4m(job, work, ordered, partial, on_stage)
         else:
             assembled = _write_video(job, work, ordered, partial, source, on_stage)
+        if partial.is_file():
             sync_file(partial)
         place = image_folder(job) if job.encoder.codec.kind == "images" else job.output
         may_replace = overwrite or is_output_of(work, place)
@@ -203,7 +211,7 @@ def mux_job(
         label=label(job.settings.method, job.evidence, job.info.metadata),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
         moves=moves,
-        copies_source=not job.info.images or job.info.streams_path is not None,
+        copies_source=job.info.streams_path is not None or not (job.info.images or job.info.is_piped),
         deep=job.info.deep,
     )
 
@@ -257,6 +265,24 @@ def _write_video(
     streams = digest_streams(partial)
     check_copied(job, _moved(source.streams, final), streams, moved - final.shift)
     return Assembled(len(pts), final.shift, moved, exact, streams, final.trim)
+
+
+def _write_y4m(
+    job: Job, work: WorkFolder, ordered: Sequence[SegmentResult], partial: Path, on_stage: Callable[[Stage], None]
+) -> Assembled:
+    pts = _times(ordered)
+    write_y4m(
+        _segment_files(work, ordered),
+        header(job.encoder, scanning(job.video, job.deinterlace, job.out_height)),
+        partial,
+    )
+    on_stage("verifying")
+    streams = digest_streams(partial)
+    if streams[0].num_packets != len(pts):
+        raise VerificationError(f"{len(pts)} frames were encoded, the assembled file holds {streams[0].num_packets}")
+    off_rate = count_off_rate(pts, job.encoder.time_base, job.encoder.frame_rate)
+    start = int(pts[0]) * job.encoder.time_base
+    return Assembled(len(pts), start, Fraction(0), not off_rate, streams, None, off_rate)
 
 
 def _write_images(

@@ -39,7 +39,7 @@ def check_cover(job: Job, ordered: Sequence[SegmentResult], num_source_frames: i
 def check_times(job: Job, pts: NDArray[np.int64], shift: Fraction, path: Path) -> tuple[Fraction, bool]:
     """The frames of ``path`` have the times ``pts`` less ``shift`` seconds, rounded once to its clock.
 
-    Returns the seconds by which the container moved all streams (Matroska holds no negative times), and whether
+    Returns the seconds by which the container moved all streams (Matroska and NUT hold no negative times), and whether
     every time is exact. Raises `VerificationError` for anything else.
     """
     base = job.encoder.time_base
@@ -53,7 +53,7 @@ def check_times(job: Job, pts: NDArray[np.int64], shift: Fraction, path: Path) -
         wanted, there = int(time) - ticks, int(out) - moved
         wrong += rescale(wanted, base, clock) != there
         exact = exact and wanted * base == there * clock
-    if wrong or (moved and job.container != "mkv"):
+    if wrong or (moved and job.container not in ("mkv", "nut")):
         raise VerificationError(f"{wrong or len(found)} of {len(found)} frames have another time in the assembled file")
     return moved * clock, exact
 

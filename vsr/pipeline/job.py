@@ -24,6 +24,7 @@ from vsr.media.looks import shape_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
 from vsr.media.streams import StreamInfo
 from vsr.pipeline.evidence import check_evidence
+from vsr.pipeline.raw_output import lost_in_raw
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.streams import plan_streams
 from vsr.restorers import RESTORERS, Evidence, Geometry, Model, find_restorer, settle_model
@@ -297,7 +298,11 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         shift=_shift(info, container),
         copied=streams.copied,
         kept=streams.kept,
-        dropped=(*streams.dropped, *_lost(info, container, encoder, span)),
+        dropped=(
+            *streams.dropped,
+            *_lost(info, container, encoder, span),
+            *lost_in_raw(info, container, encoder),
+        ),
         assumptions=(*video.assumptions, *assumptions, *unused),
     )
 

@@ -29,7 +29,16 @@ from vsr.pipeline.source import SourceSummary
 from vsr.restorers.agreement import assumed_degradation
 from vsr.restorers.findings import mean_findings
 
-__all__ = ["FORMAT", "check_format", "load_manifest", "manifest_path", "output_files", "write_manifest"]
+__all__ = [
+    "FORMAT",
+    "OutputFiles",
+    "check_format",
+    "describe_run",
+    "load_manifest",
+    "manifest_path",
+    "output_files",
+    "write_manifest",
+]
 
 FORMAT = 2
 """Version of the manifest's layout."""
@@ -65,15 +74,50 @@ def write_manifest(
     seconds: float,
 ) -> dict[str, Any]:
     """Write ``OUTPUT.vsr.json`` and return what it says; the input was read after ``begun``."""
-    ordered = sorted(results, key=lambda result: result.start)
     images = job.encoder.codec.kind == "images"
     root = image_folder(job) if images else job.output.parent
+    files = OutputFiles(
+        path=job.output_url or str(job.output),
+        size_bytes=sum(path.stat().st_size for path in output_files(job.output)),
+        digests={str(path.relative_to(root)): file_digest(path) for path in output_files(job.output)},
+        kept=kept,
+    )
+    manifest = describe_run(job, files, source, results, assembled, checksums, begun, seconds)
+    write_atomically(manifest_path(job.output), record_pieces(manifest))
+    return manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputFiles:
+    """What became of an output."""
+
+    path: str
+    """The output's, or a URL; ``-`` where it went to a pipe."""
+    size_bytes: int
+    digests: Mapping[str, str]
+    """SHA-256 of each file, by its name; of a pipe ``-``."""
+    kept: Mapping[str, Any] | None = None
+    """The file of packets that lies beside it, and what it holds."""
+
+
+def describe_run(
+    job: Job,
+    files: OutputFiles,
+    source: SourceSummary,
+    results: Sequence[SegmentResult],
+    assembled: Assembled,
+    checksums: Mapping[str, Any],
+    begun: datetime,
+    seconds: float,
+) -> dict[str, Any]:
+    """The sealed manifest of a finished output; see `write_manifest`."""
+    ordered = sorted(results, key=lambda result: result.start)
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "begun": begun.isoformat(timespec="milliseconds"),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "input": {
-            "path": job.source_url or str(job.info.path.absolute()),
+            "path": job.source_url or ("-" if job.info.is_piped else str(job.info.path.absolute())),
             "version": job.source_version,
             "size_bytes": job.info.size_bytes,
             "sha256": source.sha256,
@@ -82,19 +126,20 @@ def write_manifest(
             "streams": _digests(source.streams),
         },
         "output": {
-            "path": job.output_url or str(job.output),
-            "size_bytes": sum(path.stat().st_size for path in output_files(job.output)),
-            "files": {str(path.relative_to(root)): file_digest(path) for path in output_files(job.output)},
+            "path": files.path,
+            "size_bytes": files.size_bytes,
+            "files": dict(files.digests),
             "streams": _digests(assembled.streams),
             "encoder": describe_encoder(job),
             "copied_streams": [stream.index for stream in job.copied],
             "dropped": list(job.dropped),
-            "kept": dict(kept) if kept is not None else None,
+            "kept": dict(files.kept) if files.kept is not None else None,
         },
         "checksums": dict(checksums),
         "times": {
             "num_frames": assembled.num_frames,
             "exact": assembled.exact_times,
+            "off_rate": assembled.off_rate,
             "shift_seconds": canonical(assembled.shift),
             "container_shift_seconds": canonical(assembled.container_shift),
         },
@@ -136,7 +181,6 @@ def write_manifest(
         ],
     }
     seal(manifest)
-    write_atomically(manifest_path(job.output), record_pieces(manifest))
     return manifest
 
 

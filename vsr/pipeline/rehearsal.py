@@ -42,6 +42,8 @@ def rehearsed(job: Job) -> Job:
 
     Raises `UsageError` where they do not, with the container that takes the streams where there is one.
     """
+    if job.container == "y4m":
+        return job  # a line and pictures, which need no muxer
     with tempfile.TemporaryDirectory(prefix="vsr-") as folder:
         stage = _Stage(job, Path(folder))
         if stage.refusal(job.container, job.copied) is None:

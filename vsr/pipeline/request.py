@@ -13,6 +13,7 @@ from typing import Any
 from vsr.errors import VsrError
 from vsr.media.images import is_numbered
 from vsr.media.looks import with_look
+from vsr.media.probe import MediaInfo
 from vsr.media.reading import look_at, probe
 from vsr.pipeline.job import Job, Span, resolve_job
 from vsr.pipeline.objects import find_object, is_url
@@ -62,14 +63,18 @@ class Request:
         with staged(url, version) as copy:
             return dataclasses.replace(self._plan(copy), source_url=url, source_version=version)
 
-    def _plan(self, source: Path) -> Job:
+    def plan_piped(self, info: MediaInfo) -> Job:
+        """`plan` for a source that comes through a pipe, of which ``info`` is known."""
+        return self._plan(Path(self.source), info)
+
+    def _plan(self, source: Path, info: MediaInfo | None = None) -> Job:
         rate = parse_rate(self.settings.fps) if self.settings.fps is not None else None
         away = is_url(self.output)
         target = local_place(str(self.output)) if away else Path(self.output)
         if is_numbered(target) and target.parent.name in ("", ".."):
             target = Path(os.path.abspath(target))  # names are put beside the folder, which needs one itself
         settings = self.settings if self.weights is None else self.settings.model_copy(update={"method": self.weights})
-        info = probe(source, rate, settings.video_stream)
+        info = info or probe(source, rate, settings.video_stream)
         if settings.split and isinstance(self.span.start, int):
             info = with_look(info, look_at(info, settings.decoder_threads, self.span.start))
         job = rehearsed(resolve_job(info, target, settings, self.options, self.span))

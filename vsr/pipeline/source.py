@@ -5,11 +5,13 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import av
 
 from vsr.errors import DamageError, InputError, UsageError
 from vsr.media.decode import Damage, FrameRecord
@@ -27,7 +29,7 @@ from vsr.pipeline.sidecar import file_digest
 from vsr.pipeline.streams import Lost
 from vsr.pipeline.worker import chain_frames, halo_frames, survey_frames
 
-__all__ = ["SourcePass", "SourceSummary"]
+__all__ = ["PipedFrames", "SourcePass", "SourceSummary"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class SourceSummary:
     """Where pictures change their size, shape, format, colours or scan."""
     damage: Damage
     sha256: str | None
-    """Of the file; None for an image sequence."""
+    """Of the file; None for an image sequence, and for a pipe as long as it is being read."""
     streams: tuple[StreamDigest, ...]
     """Those that may be copied."""
     last_frame: FrameRecord | None
@@ -57,11 +59,19 @@ class SourceSummary:
     """Packets of streams that begin later than FFmpeg looks for streams; nothing else is known of these."""
 
 
+PipedFrames = Callable[[int, Damage], Iterator[tuple[FrameRecord, av.VideoFrame]]]
+"""What `vsr.media.piped.PipedVideo.scan` is: the linear decode of what comes through a pipe."""
+
+
 class SourcePass:
     """The linear decode of a job's source; digests are taken beside it, in threads. A context manager."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, job: Job, frames: PipedFrames | None = None, longest_segment: int | None = None) -> None:
+        """``frames`` come instead of the file's where a pipe is read; no segment gets longer than ``longest_segment``.
+
+        See `PlanRules` for what that means.
+        """
+        self._job, self._piped, self._longest = job, frames, longest_segment
         self._damage = Damage()
         self._frames = self._interlaced = self._flagged = 0
         self._changes = Changes(job.info, partial(describe_handling, job))
@@ -69,7 +79,7 @@ class SourcePass:
         self._stop = threading.Event()
         self._hasher = FrameHasher()
         self._pool = concurrent.futures.ThreadPoolExecutor(3, thread_name_prefix="digest")
-        whole = None if job.info.images else job.info.path
+        whole = None if job.info.images or job.info.is_piped else job.info.path
         parts = job.info.streams_path or whole
         self._file = self._pool.submit(file_digest, whole, self._stop) if whole is not None else None
         self._late = 0
@@ -91,6 +101,11 @@ class SourcePass:
         self._late += 1
 
     @property
+    def damage(self) -> Damage:
+        """What was mended and concealed so far."""
+        return self._damage
+
+    @property
     def num_frames(self) -> int:
         """Source frames planned so far."""
         return self._frames
@@ -102,7 +117,7 @@ class SourcePass:
         """
         job = self._job
         rules = PlanRules(
-            segment_frames=job.settings.segment_frames,
+            segment_frames=min(job.settings.segment_frames, self._longest or job.settings.segment_frames),
             halo_frames=halo_frames(job),
             chain_frames=chain_frames(job),
             survey_frames=survey_frames(job),
@@ -111,7 +126,8 @@ class SourcePass:
             origin=job.info.start,
             time_base=job.video.time_base,
         )
-        frames = hashed(scan(job.info, job.settings.decoder_threads, self._damage), self._hasher)
+        read = self._piped or partial(scan, job.info)
+        frames = hashed(read(job.settings.decoder_threads, self._damage), self._hasher)
         steps = StepMeter(job.encoder.time_base, None if job.span else round(job.shift / job.encoder.time_base))
         for planned in plan_segments(frames, rules):
             self._refuse_damage()
@@ -179,7 +195,7 @@ class SourcePass:
 
     def _refuse_gap(self, planned: PlannedSegment) -> None:
         job = self._job
-        if job.encoder.codec.kind == "images" or job.container == "mkv":
+        if job.encoder.codec.kind == "images" or job.container not in ("mp4", "mov"):
             return  # these hold any
         frames = [*([self._last] if self._last is not None else []), *planned.core]
         step, ordinal = max((after.pts - before.pts, after.ordinal) for before, after in itertools.pairwise(frames))

@@ -134,11 +134,12 @@ def _writing(work: WorkFolder) -> Iterator[None]:
 class SegmentWorker:
     """Makes segments of one job, keeping the source open and the restorer ready between them."""
 
-    def __init__(self, job: Job, work: WorkFolder) -> None:
+    def __init__(self, job: Job, work: WorkFolder, reader: Reader | None = None) -> None:
+        """``reader`` gives the source's frames where they cannot be read from a file."""
         fix_threads(job)
         self._job, self._work = job, work
         overlap_frames = 2 * (halo_frames(job) + DEINTERLACE_CONTEXT)
-        self._reader: Reader = open_reader(job.info, job.settings.decoder_threads, overlap_frames)
+        self._reader = reader or open_reader(job.info, job.settings.decoder_threads, overlap_frames)
         self._restorer: tuple[object, Restorer] | None = None  # for the shot that it is for
         self._preview = Preview(job.preview)
 
@@ -164,14 +165,17 @@ class SegmentWorker:
         with _writing(self._work):
             sink = segment_sink(temporary, self._job.encoder)
         try:
-            findings = yield from self._feed(planned, sink)
+            findings = yield from self.feed(planned, sink)
         except BaseException:
             sink.abort()
             raise
         return partial(self._finish, planned, key, paths, temporary, sink, began, findings)
 
-    def _feed(self, planned: PlannedSegment, sink: SegmentSink) -> Generator[int, None, Findings]:
-        """Decode, restore and encode side by side; returns what the restorer found."""
+    def feed(self, planned: PlannedSegment, sink: SegmentSink) -> Generator[int, None, Findings]:
+        """Decode, restore and encode side by side; returns what the restorer found.
+
+        Yields the number of pictures given to ``sink`` so far.
+        """
         depth = 1 if self._are_large else _QUEUE_FRAMES
         with Overlap(self.restored(planned), depth, "restore") as restored:
             findings = Findings()

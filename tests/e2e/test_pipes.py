@@ -1,0 +1,456 @@
+"""Videos through pipes: the same pictures as through files, while the other end is still at work."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from plain_reader import PlainFile, first_pictures, read_plain
+from program import Run
+from videos import ffmpeg
+
+import vsr
+from vsr.api.piping import pipe
+from vsr.errors import InputError, UsageError
+from vsr.pipeline.manifest import check_format
+from vsr.pipeline.seal import read_sealed
+
+PROGRAM = [sys.executable, "-c", "from vsr.cli import main; main()"]
+BICUBIC: dict[str, Any] = {"method": "bicubic", "scale": 1}
+Clips = Callable[[str], Path]
+
+
+class OneWay(io.RawIOBase):
+    """A pipe's end that gives a few bytes at a time and cannot go back."""
+
+    def __init__(self, data: bytes, chunk: int = 5000) -> None:
+        self._data, self._chunk, self._place = memoryview(data), chunk, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._data[self._place : self._place + min(self._chunk, len(buffer))]
+        buffer[: len(piece)] = piece
+        self._place += len(piece)
+        return len(piece)
+
+
+def made_by_ffmpeg(*arguments: str, folder: Path, name: str = "made") -> bytes:
+    """What ffmpeg writes for ``arguments``."""
+    ffmpeg(*arguments, str(folder / name))
+    return (folder / name).read_bytes()
+
+
+def as_y4m(source: Path, folder: Path, *options: str) -> bytes:
+    return made_by_ffmpeg("-i", str(source), *options, "-strict", "-1", "-f", "yuv4mpegpipe", folder=folder)
+
+
+def through(source: Path | bytes, container: str, folder: Path, **more: Any) -> tuple[Path, dict[str, Any]]:
+    """What comes out of a pipe, as a file for other readers, and the record."""
+    out = io.BytesIO()
+    settings = BICUBIC | more.pop("settings", {})
+    if isinstance(source, bytes):
+        outcome = pipe("-", "-", container=container, stdin=OneWay(source), stdout=out, settings=settings, **more)
+    else:
+        outcome = pipe(source, "-", container=container, stdout=out, settings=settings, **more)
+    assert outcome.manifest is not None
+    path = folder / f"piped.{container}"
+    path.write_bytes(out.getvalue())
+    return path, dict(outcome.manifest)
+
+
+def samples(path: Path) -> list[str]:
+    """A digest of each picture's samples, by PyAV alone."""
+    return [hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest() for frame in first_pictures(path)]
+
+
+def head_of(path: Path) -> list[str]:
+    return path.read_bytes().split(b"\n", 1)[0].decode().split(" ")
+
+
+def of_file(source: Path, target: Path, **settings: Any) -> PlainFile:
+    vsr.upscale(source, target, settings=BICUBIC | settings)
+    return read_plain(target)
+
+
+METHODS = [
+    {"method": "bicubic", "scale": 2},
+    pytest.param({"method": "multiframe", "scale": 2, "quality": "draft"}, marks=pytest.mark.slow),
+    pytest.param({"method": "lite", "scale": 2}, marks=pytest.mark.slow),
+    {"method": "lanczos", "scale": 1.5, "deinterlace": "field"},
+]
+
+
+@pytest.mark.parametrize("settings", METHODS, ids=("bicubic", "multiframe", "lite", "fields"))
+def test_the_pictures_are_those_of_a_file(clips: Clips, tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Across scene cuts and segments of other lengths, from a pipe and from a file, raw and encoded."""
+    source = clips("cuts") if "deinterlace" not in settings else clips("interlaced")
+    of_file(source, tmp_path / "file.mkv", codec="ffv1", drop_streams=True, **settings)
+    expected = samples(tmp_path / "file.mkv")
+    assert len(set(expected)) > 10
+    nut = made_by_ffmpeg("-i", str(source), "-map", "0:v", "-c", "copy", "-f", "nut", folder=tmp_path)
+    assert samples(through(nut, "y4m", tmp_path, settings=settings)[0]) == expected
+    assert samples(through(nut, "nut", tmp_path, settings=settings)[0]) == expected
+    assert samples(through(source, "y4m", tmp_path, settings=settings)[0]) == expected
+
+
+@pytest.mark.parametrize(("codec", "container"), [("h264", "mkv"), ("hevc", "mkv"), ("av1", "mkv"), ("h264", "nut")])
+def test_lossy_packets_are_those_of_a_file(clips: Clips, tmp_path: Path, codec: str, container: str) -> None:
+    """To the byte and the tick, with sound and tags, though nobody knew beforehand where the video ends."""
+    settings = {"codec": codec, "speed": "12" if codec == "av1" else "ultrafast" if codec == "hevc" else "medium"}
+    settings |= {"segment_frames": 16, "drop_streams": True}
+    file = of_file(clips("rich"), tmp_path / f"file.{container}", **settings)
+    path, manifest = through(clips("rich"), container, tmp_path, settings=settings)
+    piped = read_plain(path)
+    begins, began = piped.video.seconds[0], file.video.seconds[0]  # NUT moves all streams so that none is negative
+    assert len(manifest["segments"]) > 1
+    assert [one.kind for one in piped.streams] == [one.kind for one in file.streams]
+    for ours, theirs in zip(piped.streams, file.streams, strict=True):
+        assert ours.payloads == theirs.payloads
+        assert [time - begins for time in ours.seconds] == [time - began for time in theirs.seconds]
+    assert piped.tags.get("title") == file.tags.get("title")
+    assert manifest["output"]["files"] == {"-": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "chroma"),
+    [
+        ("yuv420p", "C420mpeg2"),
+        ("yuv411p", "C411"),
+        ("yuv422p10le", "C422p10"),
+        ("yuv444p12le", "C444p12"),
+        ("yuv420p16le", "C420p16"),
+        ("gray", "Cmono"),
+        ("gray12le", "Cmono12"),
+    ],
+)
+def test_y4m_of_every_depth(tmp_path: Path, pix_fmt: str, chroma: str) -> None:
+    """What ffmpeg writes comes back as ffmpeg's own, header and samples, at any depth; rate and aspect with it."""
+    given = made_by_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=50x38:r=24000/1001", "-frames:v", "12"),
+        *("-vf", f"format={pix_fmt},setsar=16/15,setparams=chroma_location=left:range=tv"),
+        *("-strict", "-1", "-f", "yuv4mpegpipe"),
+        folder=tmp_path,
+    )
+    path, manifest = through(given, "y4m", tmp_path)
+    fields = head_of(path)
+    assert fields[:6] == ["YUV4MPEG2", "W50", "H38", "F24000:1001", "Ip", "A16:15"]
+    assert chroma in fields
+    assert path.read_bytes().partition(b"\n")[2] == given.partition(b"\n")[2]
+    assert manifest["input"]["sha256"] == hashlib.sha256(given).hexdigest()
+    assert manifest["input"]["size_bytes"] == len(given)
+
+
+def test_full_range_and_other_siting_are_said(tmp_path: Path) -> None:
+    given = made_by_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25", "-frames:v", "3"),
+        *("-vf", "setparams=chroma_location=topleft:range=pc", "-f", "yuv4mpegpipe"),
+        folder=tmp_path,
+    )
+    fields = head_of(through(given, "y4m", tmp_path)[0])
+    assert "C420paldv" in fields
+    assert "XCOLORRANGE=FULL" in fields
+
+
+@pytest.mark.parametrize(
+    ("settings", "mark"),
+    [
+        ({"deinterlace": "off"}, "It"),
+        ({"deinterlace": "off", "scale": 2}, "I?"),  # lines of the fields are no lines of the output
+        ({}, "Ip"),
+        ({"deinterlace": "field"}, "Ip"),
+    ],
+)
+def test_scanning_is_said(clips: Clips, tmp_path: Path, settings: dict[str, Any], mark: str) -> None:
+    path, manifest = through(clips("interlaced"), "y4m", tmp_path, settings=settings)
+    assert mark in head_of(path)
+    if mark == "It":  # and is read back
+        assert first_pictures(path, 1)[0].interlaced_frame
+        again = through(path.read_bytes(), "y4m", tmp_path, settings=settings)[0]
+        assert mark in head_of(again)
+    if settings.get("deinterlace") == "field":
+        assert manifest["times"]["num_frames"] == 2 * len(first_pictures(clips("interlaced")))
+
+
+@pytest.mark.parametrize("extension", ["y4m", "nut"])
+def test_raw_files_out_and_in(clips: Clips, tmp_path: Path, extension: str, call: Callable[..., Run]) -> None:
+    first, second = tmp_path / f"a.{extension}", tmp_path / "b.mkv"
+    of_file(clips("ten_bit"), first, drop_streams=True)
+    of_file(first, second, codec="ffv1")
+    assert samples(first) == samples(second) == samples(clips("ten_bit"))
+    assert call("verify", first).code == 0
+
+
+def test_rates_that_vary_are_counted(clips: Clips, tmp_path: Path) -> None:
+    """YUV4MPEG2 holds one rate: what is lost by that is said beforehand, and counted."""
+    path, manifest = through(clips("vfr"), "y4m", tmp_path)
+    times = read_plain(clips("vfr")).video.seconds
+    rate = Fraction(*map(int, head_of(path)[3][1:].split(":")))
+    off = sum(abs(time - times[0] - number / rate) > 1 / rate / 2 for number, time in enumerate(times))
+    assert manifest["times"]["off_rate"] == off > 0
+    assert not manifest["times"]["exact"]
+    assert any("one constant rate" in text for text in manifest["output"]["dropped"])
+    nut = through(clips("vfr"), "nut", tmp_path)[0]
+    found = read_plain(nut).video.seconds
+    assert [time - found[0] for time in found] == [time - times[0] for time in times]
+
+
+def test_from_a_pipe_into_a_file(clips: Clips, tmp_path: Path, call: Callable[..., Run]) -> None:
+    """All that a file gets: exact times, checks, a record; the same pictures as from the file itself."""
+    clip = clips("cuts")
+    pipe("-", tmp_path / "a.mp4", stdin=OneWay(clip_as_ts(clip, tmp_path)), settings=BICUBIC | {"speed": "ultrafast"})
+    of_file(clip, tmp_path / "b.mp4", speed="ultrafast")
+    ours, theirs = read_plain(tmp_path / "a.mp4").video, read_plain(tmp_path / "b.mp4").video
+    assert ours.payloads == theirs.payloads
+    done = call("verify", tmp_path / "a.mp4")
+    assert done.code == 0
+    assert "- is not here" in done.out
+
+
+def clip_as_ts(clip: Path, folder: Path) -> bytes:
+    return made_by_ffmpeg("-i", str(clip), "-map", "0:v", "-c", "copy", "-f", "mpegts", folder=folder)
+
+
+def test_a_stopped_run_into_a_file_goes_on(clips: Clips, tmp_path: Path) -> None:
+    """Segments are known by their frames, wherever these come from."""
+    data = as_y4m(clips("cuts"), tmp_path)
+    settings = BICUBIC | {"segment_frames": 16, "speed": "ultrafast"}
+
+    class Stop(Exception):
+        pass
+
+    def stop(progress: vsr.Progress) -> None:
+        if progress.frames_done > 40:
+            raise Stop
+
+    with pytest.raises(Stop):
+        pipe("-", tmp_path / "a.mp4", stdin=OneWay(data), settings=settings, on_progress=stop)
+    outcome = pipe("-", tmp_path / "a.mp4", stdin=OneWay(data), settings=settings)
+    assert outcome.manifest is not None
+    assert any(one["reused"] for one in outcome.manifest["segments"])
+    assert samples(tmp_path / "a.mp4") == samples(made(clips("cuts"), tmp_path, settings))
+
+
+def made(source: Path, folder: Path, settings: dict[str, Any]) -> Path:
+    vsr.upscale(source, folder / "made.mp4", settings=settings)
+    return folder / "made.mp4"
+
+
+def test_the_record_goes_elsewhere(clips: Clips, tmp_path: Path) -> None:
+    place = tmp_path / "record.json"
+    path, manifest = through(as_y4m(clips("cfr"), tmp_path), "y4m", tmp_path, manifest=place)
+    record, problem = read_sealed(place)
+    check_format(record, place)
+    assert not problem
+    assert record == json.loads(json.dumps(manifest))
+    assert record["output"]["path"] == record["input"]["path"] == "-"
+    assert record["output"]["size_bytes"] == path.stat().st_size
+    with pytest.raises(UsageError, match="exists; give --overwrite"):
+        through(clips("cfr"), "y4m", tmp_path, manifest=place)
+
+
+def test_end_and_start(clips: Clips, tmp_path: Path) -> None:
+    data = as_y4m(clips("cfr"), tmp_path)
+    whole = samples(through(data, "y4m", tmp_path)[0])
+    assert samples(through(data, "y4m", tmp_path, end="10")[0]) == whole[:10]
+    assert samples(through(clips("cfr"), "y4m", tmp_path, start="5", end="10")[0]) == whole[5:10]
+    with pytest.raises(UsageError, match="--start: a pipe is read from where it begins"):
+        through(data, "y4m", tmp_path, start="5")
+
+
+def test_a_part_goes_without_sound_and_says_so(clips: Clips, tmp_path: Path) -> None:
+    path, manifest = through(clips("rich"), "mkv", tmp_path, end="10", settings={"drop_streams": True})
+    assert [one.kind for one in read_plain(path).streams] == ["video"]
+    assert any("audio stream" in text and "goes to a pipe without it" in text for text in manifest["output"]["dropped"])
+
+
+def test_streams_of_a_pipe_are_not_lost_unasked(clips: Clips, tmp_path: Path) -> None:
+    data = made_by_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25", "-f", "lavfi", "-i", "sine", "-t", "1", "-f", "nut"),
+        folder=tmp_path,
+    )
+    with pytest.raises(UsageError, match=r"audio stream 1 \(.*\) cannot be kept from a pipe"):
+        pipe("-", tmp_path / "out.mkv", stdin=OneWay(data), settings=BICUBIC)
+    manifest = through(data, "nut", tmp_path, settings={"drop_streams": True})[1]
+    assert any("audio stream 1" in text for text in manifest["output"]["dropped"])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "standard input: is empty"),
+        (b"#EXTM3U\nother.ts\n", "standard input: is an HLS playlist"),
+        (b"nothing of the kind\n" * 9, "standard input: is not a video file"),
+        (b"YUV4MPEG2 W64 H48 F25:1\n", "standard input:"),
+    ],
+)
+def test_what_is_no_video(data: bytes, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        through(data, "y4m", tmp_path)
+    assert str(refused.value).startswith(words)
+    assert "vsr-head" not in str(refused.value)
+
+
+def test_an_index_at_the_end(clips: Clips, tmp_path: Path) -> None:
+    """MP4 as encoders leave it cannot be read in one go; with its index first, or in fragments, it can."""
+    late = made_by_ffmpeg("-i", str(clips("cfr")), "-c", "copy", "-f", "mp4", folder=tmp_path)
+    with pytest.raises(InputError, match="index comes after its pictures"):
+        through(late, "y4m", tmp_path)
+    expected = samples(clips("cfr"))
+    for flags in ("+faststart", "+frag_keyframe+empty_moov"):
+        early = made_by_ffmpeg("-i", str(clips("cfr")), "-c", "copy", "-movflags", flags, "-f", "mp4", folder=tmp_path)
+        assert samples(through(early, "y4m", tmp_path)[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "-"], "-o - needs --container y4m, mkv, nut; none is given"),
+        (["-o", "-", "--container", "mp4"], "'mp4' cannot be written to a pipe"),
+        (["-o", "x.mp4", "--container", "mkv"], "--container mkv is for -o -; of x.mp4 its extension says"),
+        (["-o", "x.mp4", "--manifest", "m.json"], "--manifest is for -o -"),
+        (["-o", "-", "--container", "y4m", "--evidence"], "--evidence decodes the finished output again"),
+        (["-o", "-", "--container", "y4m", "--workers", "2"], "--workers does not go with a pipe"),
+        (["-o", "-", "--container", "y4m", "--report"], "--report does not go with a pipe"),
+        (["-o", "-", "--container", "y4m", "--preview"], "--preview beside a pipe has no place"),
+        (["-o", "-", "--container", "y4m", "--codec", "png"], "cannot hold png"),
+        (["second.mp4", "-o", "-", "--container", "y4m"], "a pipe carries one video; 2 inputs are named"),
+    ],
+)
+def test_what_a_pipe_cannot_give(clips: Clips, call: Callable[..., Run], arguments: Sequence[str], words: str) -> None:
+    refused = call("upscale", clips("plain"), *arguments)
+    assert refused.code == 2
+    assert words in refused.one_line()
+    assert not refused.out
+
+
+def test_standard_output_holds_the_video_alone(clips: Clips, call: Callable[..., Run]) -> None:
+    """Progress, results and JSON go to standard error."""
+    for more in ([], ["--json-lines"]):
+        done = call(
+            "upscale", clips("gray"), "-o", "-", "--container", "y4m", "--method", "bicubic", "--scale", "1", *more
+        )
+        assert done.code == 0, done.err
+        assert done.out.startswith("YUV4MPEG2 ")
+        assert "frames in" not in done.out
+        assert '"event"' not in done.out
+        assert ("frames in" in done.err) or ('"event": "done"' in done.err)
+        assert "a run that stops begins anew" in done.err
+
+
+def program(*arguments: str, **streams: Any) -> subprocess.Popen[bytes]:
+    command = [*PROGRAM, "upscale", *arguments, "--method", "bicubic", "--scale", "1"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, **streams)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("container", ["y4m", "mkv"])
+def test_a_reader_that_has_seen_enough(clips: Clips, container: str) -> None:
+    process = program(str(clips("long")), "-o", "-", "--container", container, "-q", stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.read(100)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
+
+
+@pytest.mark.slow
+def test_a_full_disk_behind_the_pipe(clips: Clips) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = program(str(clips("cfr")), "-o", "-", "--container", "y4m", "-q", stdout=full)
+        _, told = process.communicate()
+    assert process.returncode == 5
+    assert b"standard output cannot be written: No space left on device" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("container", ["y4m", "nut"])
+def test_frames_leave_while_others_are_to_come(tmp_path: Path, container: str) -> None:
+    """Half of a stream is written and the pipe kept open: pictures must come out; then the rest follows."""
+    data = made_by_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25", "-frames:v", "300", "-f", "yuv4mpegpipe"), folder=tmp_path
+    )
+    process = program(
+        *("-", "-o", "-", "--container", container, "-q", "--set", "segment_frames=48"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    got = bytearray()
+    reader = threading.Thread(target=lambda: [got.extend(piece) for piece in iter(lambda: process.stdout.read1(), b"")])
+    reader.start()
+    process.stdin.write(data[: len(data) // 2])
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while len(got) < 40_000 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(got) >= 40_000
+    process.stdin.write(data[len(data) // 2 :])
+    process.stdin.close()
+    reader.join()
+    assert process.wait() == 0
+    (tmp_path / "out").write_bytes(got)
+    assert len(first_pictures(tmp_path / "out")) == 300
+
+
+@pytest.mark.slow
+def test_a_stop_while_the_pipe_is_silent(tmp_path: Path) -> None:
+    process = program("-", "-o", "-", "--container", "y4m", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    data = made_by_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25", "-frames:v", "50", "-f", "yuv4mpegpipe"), folder=tmp_path
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdin.write(data)
+    process.stdin.flush()
+    assert process.stdout.read(100)  # it works, and waits for more
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 6
+    assert process.stderr.read().splitlines()[-1] == b"vsr: stopped; a pipe begins anew"
+
+
+@pytest.mark.slow
+def test_memory_stays_bounded(tmp_path: Path) -> None:
+    """Of a stream that is longer than memory should hold, only what a segment needs is kept."""
+    frame = np.zeros(1280 * 720 * 3 // 2, np.uint8).tobytes()
+    process = program("-", "-o", "-", "--container", "y4m", "-q", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert process.stdin is not None
+    process.stdin.write(b"YUV4MPEG2 W1280 H720 F25:1 Ip A1:1 C420mpeg2\n")
+    for _ in range(400):  # 550 MB
+        process.stdin.write(b"FRAME\n" + frame)
+    peak = int(Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
+    process.stdin.close()
+    assert process.wait() == 0
+    assert peak < 900  # MB, torch's own 400 among them
+
+
+def test_a_fifo_on_both_sides(clips: Clips, tmp_path: Path) -> None:
+    """As VapourSynth and Hybrid join programs: named pipes, opened by the shell."""
+    os.mkfifo(tmp_path / "in")
+    data = as_y4m(clips("cfr"), tmp_path)
+    writer = threading.Thread(target=lambda: (tmp_path / "in").write_bytes(data))
+    writer.start()
+    out = io.BytesIO()
+    with (tmp_path / "in").open("rb", buffering=0) as fifo:
+        pipe("-", "-", container="y4m", stdin=fifo, stdout=out, settings=BICUBIC)  # type: ignore[arg-type]
+    writer.join()
+    with av.open(io.BytesIO(out.getvalue())) as container:
+        assert len(list(container.decode(video=0))) == len(first_pictures(clips("cfr")))
