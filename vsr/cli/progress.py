@@ -123,13 +123,30 @@ class _Quiet:
         pass
 
 
-class _Lines(_Quiet):
+class _Telling(_Quiet):
+    """Names, before the work on a file, what its output will not hold."""
+
+    def __init__(self) -> None:
+        self._heard_of: set[object] = set()
+
+    def _left_out(self, progress: Progress) -> tuple[str, ...]:
+        """What the output of this file will not hold, the first time it is heard of."""
+        if progress.path in self._heard_of:
+            return ()
+        self._heard_of.add(progress.path)
+        return progress.left_out
+
+
+class _Lines(_Telling):
     """A line now and then, for logs."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._last = time.monotonic()
 
     def progress(self, progress: Progress) -> None:
+        for what in self._left_out(progress):
+            fail(f"{Path(progress.path).name}: left out: {what}")
         now = time.monotonic()
         if now - self._last < _LINE_SECONDS or progress.stage != "restoring":
             return
@@ -157,13 +174,16 @@ class _Lines(_Quiet):
         print(place)
 
 
-class _Json(_Quiet):
+class _Json(_Telling):
     """One JSON object a line on standard output."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._last, self._stage = 0.0, ""
 
     def progress(self, progress: Progress) -> None:
+        for what in self._left_out(progress):
+            self._print(event="left out", input=str(progress.path), what=what)
         now = time.monotonic()
         if now - self._last < _JSON_SECONDS and progress.stage == self._stage:
             return
@@ -215,14 +235,17 @@ class _Json(_Quiet):
         print(json.dumps(fields), flush=True)
 
 
-class _Bar(_Quiet):
+class _Bar(_Telling):
     """A bar at a terminal."""
 
     def __init__(self, bar: Bar) -> None:
+        super().__init__()
         self._bar = bar
         self._tasks: dict[object, TaskID] = {}
 
     def progress(self, progress: Progress) -> None:
+        for what in self._left_out(progress):
+            self._bar.console.print(f"{Path(progress.path).name}: left out: {what}", markup=False, highlight=False)
         if progress.path not in self._tasks:
             name = Path(progress.path).name
             self._tasks[progress.path] = self._bar.add_task(name, total=None, fps="", eta="", stage="")

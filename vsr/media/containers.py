@@ -52,7 +52,7 @@ def holds(container: str, stream: StreamInfo) -> bool:
         if stream.kind == "cover":
             return stream.codec in COVER_TYPES
         return stream.kind == "attachment" or (
-            stream.kind in ("audio", "video") and stream.codec not in _MKV_NOT.split()
+            stream.kind in ("audio", "video") and stream.has_decoder and stream.codec not in _MKV_NOT.split()
         )
     return stream.codec in _HELD[container].get(stream.kind, frozenset())
 

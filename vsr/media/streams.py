@@ -35,6 +35,8 @@ class StreamInfo:
     """The container's own four letters for the codec, where it has such: the only name that data tracks have."""
     id: int = 0
     """The container's own number of the stream (MP4's track, the PID of a transport stream); 0: none."""
+    has_decoder: bool = True
+    """Whether FFmpeg could decode it; of other sound and pictures nobody knows which containers take them."""
     size: str = ""
     """Of video, coded, ``WxH``."""
     program: str = ""
@@ -76,6 +78,7 @@ def _stream_info(stream: Any, description: str, *, is_quicktime: bool, has_chapt
         metadata=metadata,
         tag=tag,
         id=stream.id,
+        has_decoder=stream.codec_context is not None,
         size=_size(stream) if kind == "video" else "",
         program=found[1] if (found := _PROGRAM.search(description)) else "",
     )

@@ -30,6 +30,8 @@ class Progress:
     fps: float
     """Pictures a second of this run's own work."""
     eta_seconds: float | None
+    left_out: tuple[str, ...] = ()
+    """What the output does not hold of the input, in words; known from the first report on."""
 
 
 OnProgress = Callable[[Progress], None]
@@ -81,4 +83,5 @@ class Meter:
         fps = own / elapsed if elapsed > 0 else 0.0
         total = None if self.total is None else max(self.total, done)
         eta = (total - done) / fps if total is not None and fps > 0 else None
-        self.report(Progress(stage, self.job.source_url or self.job.info.path, done, total, self.exact, fps, eta))
+        path = self.job.source_url or self.job.info.path
+        self.report(Progress(stage, path, done, total, self.exact, fps, eta, self.job.dropped))

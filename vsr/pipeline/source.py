@@ -198,7 +198,8 @@ class SourcePass:
         if job.encoder.codec.kind == "images" or job.container not in ("mp4", "mov"):
             return  # these hold any
         frames = [*([self._last] if self._last is not None else []), *planned.core]
-        step, ordinal = max((after.pts - before.pts, after.ordinal) for before, after in itertools.pairwise(frames))
+        steps = [(after.pts - before.pts, after.ordinal) for before, after in itertools.pairwise(frames)]
+        step, ordinal = max(steps, key=lambda one: one[0])
         raise UsageError(
             f"{job.info.path}: frame {ordinal} comes {float(step * job.video.time_base):.0f} s after the one before, "
             f"which .{job.container} cannot hold at a clock of {1 / job.encoder.time_base} Hz; name the output .mkv"
