@@ -68,9 +68,7 @@ def _covers(path: Path) -> list[bytes]:
 
 def test_a_damaged_cover_is_refused_at_once(tmp_path: Path, cover: Path, no_work: None) -> None:
     source = _damage_cover(_with_cover(tmp_path / "in.mp4", cover), cover)
-    with pytest.raises(
-        vsr.UsageError, match=r"cover stream 2 \(mjpeg\).*dimensions not set\); name the output \.mkv"
-    ):
+    with pytest.raises(vsr.UsageError, match=r"cover stream 2 \(mjpeg\).*dimensions not set\); name the output \.mkv"):
         _restore(source, tmp_path / "out.mp4")
     assert not list(tmp_path.glob("out*"))
 

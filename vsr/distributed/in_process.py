@@ -51,6 +51,7 @@ def _restore(request: Request, on_progress: OnProgress) -> dict[str, Any]:
     run.open()
     try:
         fix_threads(job)
+        run.meter.tell("restoring")
         with at_hand(job) as here, SourcePass(here) as source:
             with Overlap(_planned(source, run), _PLAN_AHEAD, "scan") as planned:
                 results = list(segment_results(SegmentWorker(here, run.work), run, planned))

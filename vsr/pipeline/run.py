@@ -189,7 +189,6 @@ class FileRun:
             self._release()
             raise
         self._began = self.meter.began = time.monotonic()
-        self.meter.tell("restoring")
         self._begun = datetime.now(UTC)
 
     def abandon(self) -> None:
