@@ -16,14 +16,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from statistics import median_low
 from typing import Literal
 
-__all__ = ["LOOKAHEAD", "MendKind", "Timestamp", "TimestampMender", "mend_timestamps"]
+__all__ = ["LOOKAHEAD", "MendKind", "Timestamp", "TimestampMender", "frame_ticks", "mend_timestamps"]
 
 LOOKAHEAD = 20
 """Frames that are looked at after one with an irregular time; no codec reorders by more than 16."""
 
 _LASTING = 8  # frames in a row on another clock that make a new timeline; fewer are outliers
+_RECENT = 9  # steps whose median is taken for the usual one: headers may be wrong, and rates vary
+_HIGHEST_RATE = 480  # frames a second; headers that claim more tell a clock
 _CONTINUOUS = 8  # frame lengths from one time to the next at most, where both are said to be on one clock
 
 MendKind = Literal["", "missing", "repeated", "outlier", "sorted"]
@@ -62,8 +65,9 @@ class _Path:
 class TimestampMender:
     """Mends the times of one stream, given in the order of its frames.
 
-    ``step`` is the usual length of a frame in ticks, above 0. A step forward of more than ``max_gap`` ticks is a jump
-    of the clock if ``is_jump(before, after)`` agrees, given the decoded times on both sides; None: a gap is a gap.
+    ``step`` is the usual length of a frame in ticks, above 0, until the frames themselves tell it. A step forward of
+    more than ``max_gap`` ticks is a jump of the clock if ``is_jump(before, after)`` agrees, given the decoded times on
+    both sides; None: a gap is a gap.
     """
 
     def __init__(
@@ -75,7 +79,8 @@ class TimestampMender:
     ) -> None:
         if step <= 0:
             raise ValueError(f"a frame cannot last {step} ticks")
-        self._step = max(Fraction(step), Fraction(1))
+        self._step = self._usual = max(Fraction(step), Fraction(1))
+        self._steps: deque[int] = deque(maxlen=_RECENT)
         self._max_gap = max_gap
         self._is_jump = is_jump
         self._pending: deque[int | None] = deque()
@@ -115,6 +120,9 @@ class TimestampMender:
             kind = "missing"
         elif used != decoded + self._offset:
             kind = "sorted" if is_sorted else "repeated" if decoded == self._last_decoded else "outlier"
+        if self._last is not None and not kind:
+            self._steps.append(used - self._last)
+            self._step = Fraction(median_low(self._steps)) if len(self._steps) == _RECENT else self._usual
         self._last = used
         self._last_decoded = decoded if decoded is not None else self._last_decoded
         return Timestamp(decoded, used, kind, self._offset)
@@ -158,7 +166,7 @@ class TimestampMender:
         times = [time for time in window if time is not None]
         run = times[: next((n for n, time in enumerate(times) if time > last), len(times))]
         if run:
-            if not self._lasts(run, times[len(run) :], is_end=is_end):
+            if not self._lasts(last, run, times[len(run) :], is_end=is_end):
                 return None
         elif self._max_gap is None or window[0] - last <= self._max_gap or not self._is_gap_jump(times):
             return None
@@ -166,9 +174,10 @@ class TimestampMender:
         first = min(run or times, key=lambda time: (abs(time - times[0]) > _CONTINUOUS * self._step, time))
         return last + round(self._step) - first
 
-    def _lasts(self, run: Sequence[int], rest: Sequence[int], *, is_end: bool) -> bool:
-        """Whether ``run``, times that are not later than the last one, are on a clock of their own."""
-        if rest and rest[0] - max(run) > _CONTINUOUS * self._step:
+    def _lasts(self, last: int, run: Sequence[int], rest: Sequence[int], *, is_end: bool) -> bool:
+        """Whether ``run``, times that are not later than ``last``, are on a clock of their own."""
+        reach = _CONTINUOUS * self._step
+        if rest and rest[0] - max(run) > reach and rest[0] - last <= reach * (len(run) + 1):
             return False  # back on the clock that it left
         wanted = 2 if is_end and not rest else _LASTING
         start = run[:_LASTING]
@@ -249,6 +258,12 @@ def _between(before: int | None, after: int | None, count: int, step: Fraction) 
     if after is not None and after - before <= 2 * (count + 1) * step:
         length = Fraction(after - before, count + 1)
     return [before + int(length * n) for n in range(1, count + 1)]
+
+
+def frame_ticks(time_base: Fraction, *rates: Fraction | None) -> Fraction:
+    """How many ticks a frame lasts by the first of ``rates`` (frames a second) that can be one; else a 25th second."""
+    rate = next((rate for rate in rates if rate and 0 < rate <= _HIGHEST_RATE), Fraction(25))
+    return 1 / rate / time_base
 
 
 def mend_timestamps(

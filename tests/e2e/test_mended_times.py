@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 import pytest
-from plain_reader import PlainStream, read_plain
+from plain_reader import PlainStream, first_pictures, read_plain
 from program import Run
 from videos import X264, encode, ffmpeg, scene, tone
 
@@ -90,6 +90,18 @@ def test_each_fault_is_mended_by_its_own_rule(
     assert words[kind] in told.out + told.err
     deep = call("probe", "--deep", source)
     assert "frame 20" in deep.out or kind == "sorted_times"
+
+
+def test_packed_b_frames_of_xvid(tmp_path: Path) -> None:
+    """Two frames in one chunk: the decoder gives right times in the wrong order."""
+    source = encode(tmp_path / "in.avi", scene(25, 64, 48), "-c:v", "libxvid", "-bf", "2")
+    decoded = [frame.pts for frame in first_pictures(source)]
+    assert decoded != sorted(decoded)
+    assert sorted(decoded) == list(range(decoded[0], decoded[0] + len(decoded)))
+    manifest = _restore(source, tmp_path / "out.mp4")
+    assert _moved(read_plain(tmp_path / "out.mp4").video) == [MS * n for n in range(len(decoded))]
+    wrong = sum(time != decoded[0] + n for n, time in enumerate(decoded))
+    assert manifest["damage"]["sorted_times"] == manifest["damage"]["mended_times"] == wrong
 
 
 def test_what_is_right_stays(tmp_path: Path, call: Call) -> None:

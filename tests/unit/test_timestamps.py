@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsr.timestamps import LOOKAHEAD, Timestamp, TimestampMender, mend_timestamps
+from vsr.timestamps import LOOKAHEAD, Timestamp, TimestampMender, frame_ticks, mend_timestamps
 
 STEP = 40
 REGULAR = [STEP * n for n in range(60)]
@@ -152,6 +152,22 @@ def test_regular_times_settle_at_once_and_others_within_the_window() -> None:
     waiting = [len(mender.push(10**6 + STEP * n)) for n in range(1, LOOKAHEAD + 1)]
     assert waiting[:-1] == [0] * (LOOKAHEAD - 1)
     assert waiting[-1] == LOOKAHEAD + 1
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_frames_tell_their_step_themselves(step: int) -> None:
+    """Headers that claim another rate do no harm once there are frames."""
+    decoded: list[int | None] = [*REGULAR, *REGULAR]  # joined
+    decoded[30], decoded[80] = None, 10**6
+    times = mend_timestamps(decoded, step)
+    assert _used(times) == [STEP * n for n in range(120)]
+
+
+def test_a_rate_that_is_a_clock_is_no_rate() -> None:
+    base = Fraction(1, 1000)
+    assert frame_ticks(base, Fraction(50), Fraction(100)) == 20
+    assert frame_ticks(base, Fraction(1000), Fraction(100)) == 10
+    assert frame_ticks(base, None, Fraction(0)) == 40
 
 
 def test_a_frame_lasts_some_time() -> None:

@@ -33,7 +33,7 @@ from vsr.media.headers import Aspect, HeaderWatch
 from vsr.media.packets import is_empty_sample
 from vsr.media.planes import fingerprint, planes_of
 from vsr.media.timelines import is_clock_jump
-from vsr.timestamps import Timestamp, TimestampMender
+from vsr.timestamps import Timestamp, TimestampMender, frame_ticks
 
 __all__ = [
     "Damage",
@@ -260,14 +260,14 @@ def _times(
 ) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
     if watch is not None:
         watch.follow(stream)
-    rate = stream.average_rate or stream.base_rate or Fraction(25)
     time_base = stream.time_base or Fraction(1, 1000)
     frames = cropped(_flagged(_decode_packets(container, stream, damage, watch), damage), crop)
     if untimed_rate is not None:
         yield from _counted(frames, stream, time_base, untimed_rate)
         return
     max_gap = int(_MAX_GAP_SECONDS / time_base) if container.format.flags & _TS_DISCONT else None
-    yield from _mended(frames, TimestampMender(1 / rate / time_base, max_gap=max_gap, is_jump=is_jump), damage)
+    step = frame_ticks(time_base, stream.average_rate, stream.base_rate)
+    yield from _mended(frames, TimestampMender(step, max_gap=max_gap, is_jump=is_jump), damage)
 
 
 def _flagged(frames: Iterable[av.VideoFrame], damage: Damage) -> Iterator[av.VideoFrame]:

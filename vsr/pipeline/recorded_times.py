@@ -13,7 +13,7 @@ from typing import Any
 
 from vsr.media.inspect import video_times
 from vsr.timeline import rescale
-from vsr.timestamps import LOOKAHEAD, mend_timestamps
+from vsr.timestamps import LOOKAHEAD, frame_ticks, mend_timestamps
 
 __all__ = ["describe_wrong_rule", "describe_wrong_times"]
 
@@ -31,11 +31,11 @@ def describe_wrong_rule(used: Sequence[int], manifest: Mapping[str, Any]) -> str
     if "mended" not in damage:  # of a version that moved each to the next free tick
         count = damage["mended_times"]
         return f"{count} times were mended by the rule of an earlier version; restore the input again" if count else ""
-    rate = Fraction(video["average_rate"] or video["base_rate"] or 25)
+    rates = (Fraction(rate) if rate else None for rate in (video["average_rate"], video["base_rate"]))
     jumps = [(one["before"], one["after"]) for one in damage["timelines"] if one["after"] > one["before"]]
     found = mend_timestamps(
         _decoded(used, damage),
-        1 / rate / tick,
+        frame_ticks(tick, *rates),
         max_gap=min((after - before - 1 for before, after in jumps), default=None),
         is_jump=lambda before, after: any(before == one for one, _ in jumps),
     )
