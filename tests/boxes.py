@@ -25,6 +25,7 @@ def find_boxes(data: bytes, start: int, stop: int) -> list[tuple[bytes, int, int
     found = []
     while start + 8 <= min(stop, len(data)):
         size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
+        assert size >= 8, f"no box of 32 bits of size at {start}: {size}"
         found.append((kind, start + 8, start + size))
         start += size
     return found
@@ -55,7 +56,9 @@ def with_boxes(source: Path, target: Path, extra: bytes) -> Path:
     start, sizes = 0, []
     for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
         while data[start + 4 : start + 8] != kind:
-            start += int.from_bytes(data[start : start + 4], "big")
+            size = int.from_bytes(data[start : start + 4], "big")
+            assert size >= 8, f"no {kind.decode()} ahead of {start}"
+            start += size
         sizes.append(start)
         start += 16 if kind == b"stsd" else 8
     end = start + int.from_bytes(data[start : start + 4], "big")

@@ -17,6 +17,21 @@ from videos import CLIPS
 
 from vsr.media.probe import MediaInfo, probe_media
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nightly", action="store_true", help="run tests that are marked nightly, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked ``nightly``, unless it is asked for."""
+    if config.getoption("--nightly"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("nightly")]
+    if left_out:
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=left_out)
+
+
 hypothesis.settings.register_profile("no-deadline", deadline=None)  # machines are busy; times tell nothing
 hypothesis.settings.load_profile("no-deadline")
 

@@ -90,7 +90,7 @@ def of_file(source: Path, target: Path, **settings: Any) -> PlainFile:
 
 METHODS = [
     {"method": "bicubic", "scale": 2},
-    pytest.param({"method": "multiframe", "scale": 2, "quality": "draft"}, marks=pytest.mark.slow),
+    pytest.param({"method": "multiframe", "scale": 2, "quality": "draft"}, marks=pytest.mark.nightly),
     pytest.param({"method": "lite", "scale": 2}, marks=pytest.mark.slow),
     {"method": "lanczos", "scale": 1.5, "deinterlace": "field"},
 ]
