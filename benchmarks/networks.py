@@ -3,8 +3,8 @@
     python benchmarks/networks.py [engine] [whole] [memory] [--weights NAME|FILE] [--scale S] [--threads N] [--frames N]
         [--device cpu|cuda]
 
-Real-ESRGAN compact at ×4 is what most figures of the README are for; ``--weights lite --scale 2`` gives those of what
-ships. Everything compared is measured in one run on one machine, in turns.
+Real-ESRGAN compact at ×4 is what most figures of docs/performance.md are for; ``--weights lite --scale 2`` gives those
+of what ships. Everything compared is measured in one run on one machine, in turns.
 """
 
 from __future__ import annotations

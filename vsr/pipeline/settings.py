@@ -96,7 +96,7 @@ class Settings(BaseModel):
     stall_seconds: float = Field(600.0, gt=0)
     """A worker that makes no picture for so long is ended and its segment tried elsewhere."""
     fps: str | None = Field(None, coerce_numbers_to_str=True)
-    """Frame rate of an image sequence that does not tell its own; without effect on videos."""
+    """Rate of an image sequence that does not tell its own, and of streams without times; others keep their times."""
 
     @field_validator("fps")
     @classmethod
