@@ -6,7 +6,7 @@
 FOLDER (VSR_TEST_DATA) holds ``clips/*.mkv``, ``images/DIV2K_half`` and ``images/Set14``. A method is what ``vsr upscale
 --method`` takes, with settings after a colon: ``multiframe:quality=best,radius_frames=2``, or ``multiframe:best``. With
 --csv rows are written as they come, and what is there already is not measured again (another version of vsr: another
-file). See docs/benchmarks.md.
+file). See docs/evaluation.md.
 """
 
 from __future__ import annotations
