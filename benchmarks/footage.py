@@ -68,7 +68,7 @@ class Plan:
 
 
 def measure(cell: Cell, methods: list[Method], plan: Plan) -> list[Row]:
-    """One row a method. Runs in a process of its own kind, with one thread."""
+    """One row a method, in a worker process, on one thread."""
     torch.set_num_threads(1)
     scores, (count, width, height) = plan.judge().scores(cell, methods)
     return [
@@ -187,6 +187,10 @@ def main() -> int:
     except VsrError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        kept = f"; the same command goes on with what is in {given.csv}" if given.csv else ""
+        print(f"interrupted{kept}", file=sys.stderr)
+        return 6
     wanted = {cell.name for cell in chosen}
     labels = [method.label for method in methods]
     shown = [row for row in rows if row.asked == plan.asked and row.cell in wanted and row.method in labels]
