@@ -144,11 +144,23 @@ class TimestampMender:
         ordered = sorted(block)
         if block and (is_end or following) and self._is_as_even(ordered, following, path):
             return [self._settle(time, is_sorted=True) for time in ordered]
+        path = self._first_timeline(scope, path)
         num_off = path.kept[0] if path.kept else len(block or window)
         after = scope[num_off] if path.kept else None
         if after is not None and not num_off:
             return [self._settle(after, is_sorted=False)]
         return [self._settle(time, is_sorted=False) for time in _between(self._last, after, num_off, self._step)]
+
+    def _first_timeline(self, window: Sequence[int | None], path: _Path) -> _Path:
+        """``path``, unless it gives up frames at the start of all that are a timeline: then the path through these.
+
+        What follows is joined to them later, as it would be to a longer timeline.
+        """
+        num_off = path.kept[0] if path.kept else 0
+        if self._last is not None or num_off < _LASTING:
+            return path
+        own = _least_change(window[:num_off], None, self._step)
+        return own if 4 * len(own.kept) >= 3 * num_off else path
 
     def _is_as_even(self, ordered: Sequence[int], following: Sequence[int], path: _Path) -> bool:
         """Whether times are as even in order as they are where as few as possible change."""

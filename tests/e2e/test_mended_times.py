@@ -141,6 +141,24 @@ def test_joined_broadcasts_are_one_timeline_with_their_sound(
     assert jump["ordinal"] == 50
 
 
+@pytest.mark.parametrize("count", [2, 7, 9, 10])
+def test_a_short_recording_joined_to_a_longer_one(count: int, tmp_path: Path) -> None:
+    """The first one is not moved before the start of the file: MP4 shows nothing that lies there."""
+    joined = tmp_path / "joined.ts"
+    parts = [
+        encode(tmp_path / f"{n}.ts", scene(frames, 64, 48, seed=n), *X264, "-bf", "0", inputs=tone(frames * 0.04))
+        for n, frames in enumerate((count, 20))
+    ]
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    damage = _restore(joined, tmp_path / "out.mp4")["damage"]
+    found = read_plain(tmp_path / "out.mp4").video
+    assert 0 <= found.seconds[0] < Fraction(1, 20)  # sound may begin a little earlier
+    assert _moved(found) == [MS * n for n in range(count + 20)]
+    assert len(first_pictures(tmp_path / "out.mp4")) == count + 20
+    assert (damage["outlying_times"], len(damage["timelines"])) == ((0, 1) if count >= 8 else (count, 0))
+    assert all(check.passed for check in vsr.verify(tmp_path / "out.mp4"))
+
+
 def test_a_part_of_joined_broadcasts(tmp_path: Path) -> None:
     """A span across the join: times count on the one timeline, sound is cut where the pictures are."""
     joined = tmp_path / "joined.ts"

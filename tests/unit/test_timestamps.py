@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -91,6 +91,29 @@ def test_a_lasting_jump_is_joined_at_a_frames_length(before: int, after: int, ju
     if after >= 8 or not is_third:
         assert _used(times) == wanted
         assert not _kinds(times)
+
+
+@given(st.integers(8, 30), st.integers(8, 60), st.integers(-(10**6), -1))
+def test_a_short_first_timeline_is_no_outlier(before: int, after: int, jump: int) -> None:
+    """Though fewer frames would change if it followed the longer one: the whole of both may lie in the window."""
+    start = min(jump, STEP * (before - after))  # frames that go on past the old clock are joined as well
+    decoded = [STEP * n for n in range(before)] + [start + STEP * n for n in range(after)]
+    times = mend_timestamps(decoded, STEP)
+    assert _used(times) == [STEP * n for n in range(before + after)]
+
+
+@given(
+    st.lists(st.integers(1, 3), min_size=9, max_size=30),
+    st.lists(st.none() | st.integers(-(10**6), 0), max_size=60),
+)
+def test_what_begins_as_a_timeline_keeps_its_place(steps: list[int], following: list[int | None]) -> None:
+    """Nothing that comes after eight frames or more on one clock moves them before their start."""
+    first = [STEP * n for n in accumulate(steps)]
+    times = mend_timestamps([*first, *following], STEP)
+    if any(time.kind == "sorted" for time in times):
+        return  # they were as even in another order
+    assert times[0].used == first[0]
+    assert min(_used(times)) == first[0]
 
 
 def test_a_recording_joined_to_itself() -> None:
