@@ -26,6 +26,7 @@ LOOKAHEAD = 20
 
 _LASTING = 8  # frames in a row on another clock that make a new timeline; fewer are outliers
 _RECENT = 9  # steps whose median is taken for the usual one: headers may be wrong, and rates vary
+_FIRST = 3  # steps that tell more than a header: its average counts gaps
 _HIGHEST_RATE = 480  # frames a second; headers that claim more tell a clock
 _CONTINUOUS = 8  # frame lengths from one time to the next at most, where both are said to be on one clock
 
@@ -122,7 +123,7 @@ class TimestampMender:
             kind = "sorted" if is_sorted else "repeated" if decoded == self._last_decoded else "outlier"
         if self._last is not None and not kind:
             self._steps.append(used - self._last)
-            self._step = Fraction(median_low(self._steps)) if len(self._steps) == _RECENT else self._usual
+            self._step = Fraction(median_low(self._steps)) if len(self._steps) >= _FIRST else self._usual
         self._last = used
         self._last_decoded = decoded if decoded is not None else self._last_decoded
         return Timestamp(decoded, used, kind, self._offset)

@@ -282,8 +282,12 @@ def _flagged(frames: Iterable[av.VideoFrame], damage: Damage) -> Iterator[av.Vid
 def _mended(
     frames: Iterable[av.VideoFrame], mender: TimestampMender, damage: Damage
 ) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
-    """``frames`` with times that rise; what was mended is told to ``damage``."""
+    """``frames`` with times that rise; what was mended is told to ``damage``.
+
+    Frames that wait for their times are copies, so that the decoder is as it is for readers who need not wait.
+    """
     waiting: deque[av.VideoFrame] = deque()
+    copier = FrameCopier()
     log = _MendingLog(damage)
 
     def settled(times: Iterable[Timestamp]) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
@@ -294,6 +298,8 @@ def _mended(
     for frame in frames:
         waiting.append(frame)
         yield from settled(mender.push(frame.pts))
+        if waiting:
+            waiting[-1] = copier.copy(frame)
     yield from settled(mender.finish())
 
 

@@ -101,8 +101,9 @@ def _packets(
 
 
 def video_times(path: Path) -> tuple[NDArray[np.int64], Fraction]:
-    """Presentation times of the first video stream's packets, sorted, and their time base."""
+    """Presentation times of the first video stream's packets, sorted, and their time base; of those that are shown."""
     with open_input(path) as container:
         stream = container.streams.video[0]
-        times = np.fromiter((p.pts for p in container.demux(stream) if p.size and p.pts is not None), np.int64)
+        shown = (p.pts for p in container.demux(stream) if p.size and p.pts is not None and not p.is_discard)
+        times = np.fromiter(shown, np.int64)
         return np.sort(times), stream.time_base or Fraction(1, 1000)

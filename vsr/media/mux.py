@@ -138,6 +138,8 @@ class MuxJob:
     """Tags of the video stream."""
     tags: Mapping[int, str] = field(default_factory=dict)
     """Four-character codes of copied streams, by their number in the source, where FFmpeg would choose another."""
+    languages: Mapping[int, str] = field(default_factory=dict)
+    """Codes of the languages of copied streams, by their number in the source, where the container takes another."""
     label: str = ""
     """What the file says of its making, as a tag; empty for nothing."""
     keep_chapters: bool = True
@@ -338,6 +340,8 @@ def mux_command(
         command += ["-map", f"1:{index}"]
         if tag := job.tags.get(index):
             command += [f"-tag:{place}", tag]
+        if language := job.languages.get(index):
+            command += [f"-metadata:s:{place}", f"language={language}"]
         if copy_filters := _packet_filters(job, index):
             command += [f"-bsf:{place}", copy_filters]
     start = first_dts * job.encoder.time_base

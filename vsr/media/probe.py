@@ -125,6 +125,8 @@ class MediaInfo:
     num_chapters: int
     metadata: dict[str, str]
     video: VideoInfo
+    chapter_ends: tuple[Fraction, ...] = ()
+    """Seconds."""
     images: tuple[Path, ...] = ()
     """The pictures of an image sequence, in order; empty for files."""
     image_pts: tuple[int, ...] = ()
@@ -170,6 +172,7 @@ def probe_media(path: Path, fps: Fraction | None = None, video_stream: int | Non
             size_bytes=path.stat().st_size,
             streams=streams,
             num_chapters=len(container.chapters()),
+            chapter_ends=tuple(Fraction(one["end"]) * (one["time_base"] or 0) for one in container.chapters()),
             metadata=dict(container.metadata),
             video=_video_info(container, stream, frames, packet, described.get(stream.index, "")),
             deep=deep,

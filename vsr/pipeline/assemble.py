@@ -18,6 +18,7 @@ from vsr.media.codecs import copied_fourcc
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing
 from vsr.media.immersive import Immersive
 from vsr.media.inspect import StreamDigest, digest_streams
+from vsr.media.languages import language_in
 from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
 from vsr.media.picture_text import with_text
 from vsr.media.timelines import StreamMove, stream_moves
@@ -82,7 +83,10 @@ def partial_path(job: Job) -> Path:
 def video_tags(job: Job) -> dict[str, str]:
     """Tags of the source's video stream that are still true of the new one."""
     source = next((s.metadata for s in job.info.streams if s.index == job.video.index), {})
-    return {key: value for key, value in source.items() if not key.upper().startswith(_STALE_TAGS)}
+    tags = {key: value for key, value in source.items() if not key.upper().startswith(_STALE_TAGS)}
+    if (code := tags.pop("language", None)) and (language := language_in(job.container, code)):
+        tags["language"] = language
+    return tags
 
 
 def assemble(
@@ -209,6 +213,7 @@ def mux_job(
         metadata=job.info.metadata,
         video_metadata=video_tags(job),
         tags=_copied_tags(job),
+        languages=_copied_languages(job),
         immersive=_immersive(job),
         label=label(job.settings.method, job.evidence, job.info.metadata),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
@@ -234,6 +239,13 @@ def _copied_tags(job: Job) -> dict[int, str]:
         stream.index: copied_fourcc(stream.codec, job.container) for stream in job.copied if stream.kind == "video"
     }
     return {index: tag for index, tag in found.items() if tag is not None}
+
+
+def _copied_languages(job: Job) -> dict[int, str]:
+    """Those that the container has under another code."""
+    known = {stream.index: (stream.language or "und") for stream in job.copied}
+    found = {index: language_in(job.container, code) for index, code in known.items()}
+    return {index: code for index, code in found.items() if code is not None and code != known[index]}
 
 
 def _moved(streams: Sequence[StreamDigest], mux_job: MuxJob) -> list[StreamDigest]:
