@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from fractions import Fraction
@@ -12,11 +13,13 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from plain_reader import read_plain
+from plain_reader import first_pictures, read_plain
 from program import Run
 from videos import X264, X265, encode, ffmpeg, scene
 
 import vsr
+from vsr.media.damage import Damage
+from vsr.media.decode import decode_linear
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -242,3 +245,77 @@ def test_every_change_is_named_to_who_looks(call: Callable[..., Run], tmp_path: 
     assert [change["frame"] for change in told["changes"]["first"]] == [FRAMES]
     ran = call("upscale", str(source), "-o", str(tmp_path / "out.mp4"), "--method", "lanczos", "--scale", "1")
     assert f"{words}: pixel aspect 16:15 becomes 64:45; fitted to" in ran.out
+
+
+HELD_BACK = {
+    "mpeg2": MPEG2,
+    "mpeg2 without B-frames": (*MPEG2, "-bf", "0"),
+    "mpeg1": ("-c:v", "mpeg1video", "-q:v", "2", "-bf", "2", "-threads", "1"),
+    "mpeg4": ("-c:v", "mpeg4", "-q:v", "2", "-bf", "2"),
+    "mpeg4 without B-frames": ("-c:v", "mpeg4", "-q:v", "2"),
+    "h264": (*X264, "-bf", "3"),
+    "hevc": (*X265, "-bf", "3"),
+}
+INTERLACED, WIDE = ("-flags", "+ildct+ilme"), ("-pix_fmt", "yuv422p")
+CHANGES = {
+    **{name: ((64, 48, options), (96, 64, options)) for name, options in HELD_BACK.items()},
+    "mpeg2, other chroma": ((64, 48, MPEG2), (64, 48, (*MPEG2, *WIDE))),
+    "mpeg2, other scan": ((64, 48, MPEG2), (64, 48, (*MPEG2, *INTERLACED))),
+    "mpeg4, other delay": ((64, 48, HELD_BACK["mpeg4"]), (64, 48, HELD_BACK["mpeg4 without B-frames"])),
+    "mpeg4, no delay before": ((64, 48, HELD_BACK["mpeg4 without B-frames"]), (64, 48, HELD_BACK["mpeg4"])),
+}
+
+
+def _pixels(path: Path) -> list[str]:
+    return [hashlib.sha256(frame.to_ndarray(format="rgb24").tobytes()).hexdigest() for frame in first_pictures(path)]
+
+
+@pytest.mark.parametrize("suffix", ["ts", "es"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_no_frame_is_lost_where_the_stream_changes(name: str, suffix: str, tmp_path: Path) -> None:
+    """FFmpeg's decoders drop the frame that they hold back: each recording is decoded alone for the truth."""
+    codec = name.split(",")[0].split()[0]
+    raw = {"mpeg2": "m2v", "mpeg1": "m1v", "mpeg4": "m4v", "h264": "h264", "hevc": "hevc"}
+    ending = raw[codec] if suffix == "es" else suffix
+    form = ("-f", "m4v") if ending == "m4v" else ()  # else it would be MP4
+    parts = [
+        encode(tmp_path / f"part{number}.{ending}", scene(12, width, height, seed=number), *options, *form)
+        for number, (width, height, options) in enumerate([*CHANGES[name], CHANGES[name][0]])
+    ]
+    wanted = [digest for part in parts for digest in _pixels(part)]
+    assert len(wanted) == 36
+    joined = tmp_path / f"joined.{ending}"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    damage = Damage()
+    frames = [frame for _, frame in decode_linear(joined, 0, 1, damage)]
+    found = [hashlib.sha256(frame.to_ndarray(format="rgb24").tobytes()).hexdigest() for frame in frames]
+    assert found == wanted
+    assert not damage.total
+    if codec in ("mpeg2", "mpeg4"):  # and so in the output
+        [outcome] = vsr.upscale(joined, tmp_path / "out.mkv", settings=EXACT | {"scale": 1.0})
+        assert outcome.manifest is not None
+        assert len(first_pictures(tmp_path / "out.mkv")) == 36
+
+
+def test_packets_after_a_change_that_give_no_picture_are_damage(tmp_path: Path, call: Callable[..., Run]) -> None:
+    """The second recording begins with B-frames whose first reference was cut off."""
+    first = encode(tmp_path / "a.m2v", scene(12, 64, 48), *MPEG2)
+    second = encode(tmp_path / "b.m2v", scene(40, 96, 64), *MPEG2, "-g", "12", "-sc_threshold", "1000000000")
+    data = second.read_bytes()
+    cut = tmp_path / "cut.m2v"
+    cut.write_bytes(data[data.index(b"\x00\x00\x01\xb3", 10) :])
+    source = tmp_path / "in.m2v"
+    source.write_bytes(first.read_bytes() + cut.read_bytes())
+    with av.open(str(source)) as container:
+        packets = sum(bool(packet.size) for packet in container.demux(video=0))
+    missing = packets - 12 - len(first_pictures(cut))
+    assert missing == 2
+    words = f"{missing} packets after a change of the stream give no picture"
+    done = call("upscale", source, "-o", tmp_path / "out.mkv", "--scale", 1, "--method", "lanczos")
+    assert done.code == 0, done.err
+    assert words in done.out
+    assert "follow a change of the stream" in call("probe", "--deep", source).out
+    assert json.loads((tmp_path / "out.mkv.vsr.json").read_text())["damage"]["change_packets"] == missing
+    assert len(first_pictures(tmp_path / "out.mkv")) == packets - missing
+    strict = call("upscale", source, "-o", tmp_path / "strict.mkv", "--scale", 1, "--method", "lanczos", "--strict")
+    assert (strict.code, words in strict.one_line()) == (3, True)

@@ -52,6 +52,8 @@ class Damage:
     """Places where the container could not be read on."""
     lead_packets: int = 0
     """Packets at the start that give no picture, since what they refer to is not in the file."""
+    change_packets: int = 0
+    """Packets after a change of the stream that give no picture, for the same reason."""
     empty_packets: int = 0
     """Samples without data: the frame before goes on; no damage."""
     mended_times: int = 0
@@ -99,7 +101,7 @@ class Damage:
     @property
     def total(self) -> int:
         """Number of things that went wrong with pictures."""
-        return self.decode_errors + self.corrupt_frames + self.read_errors + self.lead_packets
+        return self.decode_errors + self.corrupt_frames + self.read_errors + self.lead_packets + self.change_packets
 
     @property
     def words(self) -> list[str]:
@@ -109,6 +111,10 @@ class Damage:
 
 _OF_PICTURES = (
     ("lead_packets", "packets at the start give no picture (the stream begins between key frames)"),
+    (
+        "change_packets",
+        "packets after a change of the stream give no picture (what follows it begins between key frames)",
+    ),
     ("decode_errors", "packets could not be decoded"),
     ("corrupt_frames", "frames are damaged and were concealed by the decoder"),
     ("read_errors", "places in the file could not be read"),
@@ -138,18 +144,19 @@ class LeadCounter:
     """Counts the packets at the start of a stream that give no picture: those shown before the first frame comes.
 
     What edit lists hide is flagged and not counted. In streams without times it is what comes before the first key
-    frame.
+    frame. ``is_after_change``: what begins is not the stream but what follows a change in it.
     """
 
     _MOST = 512  # packets looked at after the first frame: what refers back follows its key frame closely
 
-    def __init__(self, damage: Damage) -> None:
+    def __init__(self, damage: Damage, *, is_after_change: bool = False) -> None:
         self._damage = damage
+        self._is_after_change = is_after_change
         self._times: deque[int | None] = deque()
         self._before_key = 0
         self._seen_key = False
         self._first: int | None = None
-        self._is_past = False
+        self._is_past = self._is_told = False
         self._left = self._MOST
 
     def packet(self, pts: int | None, *, is_key: bool) -> None:
@@ -177,6 +184,11 @@ class LeadCounter:
     def _tell(self, count: int) -> None:
         if not count:
             return
-        if not self._damage.lead_packets:
-            self._damage.note("the first frame comes after packets that refer to what is not in the file")
-        self._damage.lead_packets += count
+        if not self._is_told:
+            what = f"a change of the stream at pts {self._first}" if self._is_after_change else "the start"
+            self._damage.note(f"packets that follow {what} refer to what is not in the file")
+        self._is_told = True
+        if self._is_after_change:
+            self._damage.change_packets += count
+        else:
+            self._damage.lead_packets += count

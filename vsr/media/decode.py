@@ -32,6 +32,7 @@ from vsr.media.detach import FrameCopier
 from vsr.media.headers import Aspect, HeaderWatch
 from vsr.media.packets import is_empty_sample
 from vsr.media.planes import fingerprint, planes_of
+from vsr.media.sequences import SequenceWatch, decoded
 from vsr.media.timelines import is_clock_jump
 from vsr.timestamps import Timestamp, TimestampMender, frame_ticks
 
@@ -105,29 +106,42 @@ def _decode_packets(
 ) -> Iterator[av.VideoFrame]:
     """Frames of ``stream`` from where the container stands to its end, the decoder drained; damage is passed over."""
     counted = damage if damage is not None else Damage()
-    lead = LeadCounter(counted)
+    lead, sequences = LeadCounter(counted), SequenceWatch(stream)
     for packet in _packets(container, stream, counted):
         if is_empty_sample(packet):
             counted.empty_packets += 1
             continue
+        if sequences.begins_anew(packet):
+            yield from _given(sequences.drain(), packet, lead, counted, watch)
+            lead = LeadCounter(counted, is_after_change=True)
         if packet.size and not packet.is_discard:
             lead.packet(packet.pts, is_key=bool(packet.is_keyframe))
         if watch is not None:
             watch.send(packet)
+        yield from _given(decoded(packet), packet, lead, counted, watch)
+
+
+def _given(
+    frames: Iterator[av.VideoFrame],
+    packet: av.Packet[Any],
+    lead: LeadCounter,
+    damage: Damage,
+    watch: HeaderWatch | None,
+) -> Iterator[av.VideoFrame]:
+    """``frames``, which the decoder gives at ``packet``, as far as they can be decoded."""
+    while True:
         try:
-            frames = packet.decode()
-        except av.error.EOFError:
-            continue
+            frame = next(frames)
+        except (StopIteration, av.error.EOFError):
+            return
         except av.error.FFmpegError as error:
-            counted.decode_errors += 1
-            counted.note(f"packet at pts {packet.pts}: {error.strerror}")
-            continue
-        for frame in frames:
-            if isinstance(frame, av.VideoFrame):
-                lead.frame(frame.pts)
-                if watch is not None:
-                    watch.take(frame)
-                yield frame
+            damage.decode_errors += 1
+            damage.note(f"packet at pts {packet.pts}: {error.strerror}")
+            return
+        lead.frame(frame.pts)
+        if watch is not None:
+            watch.take(frame)
+        yield frame
 
 
 def _packets(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[av.Packet[Any]]:

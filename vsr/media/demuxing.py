@@ -14,6 +14,7 @@ import av
 from av.container import InputContainer
 
 from vsr.media.safe_open import open_input
+from vsr.media.sequences import SequenceWatch
 
 __all__ = ["demux", "frames_of", "open_for"]
 
@@ -37,8 +38,11 @@ def demux(
 
 
 def frames_of(container: InputContainer, stream: Any) -> Iterator[av.VideoFrame]:
-    """The decoded frames of ``stream``, as ``container.decode`` gives them, over the same packets as `demux`."""
+    """The decoded frames of ``stream`` over the same packets as `demux`. Raises what FFmpeg meets."""
+    sequences = SequenceWatch(stream)
     for packet in demux(container, stream):
+        if sequences.begins_anew(packet):
+            yield from sequences.drain()
         yield from packet.decode()
 
 
