@@ -41,9 +41,7 @@ AT_ONCE = {
         "interlace=scan=tff:lowpass=off",
         codecs=("h264", "mpeg2video"),
     ),
-    "negative start": AtOnce(
-        ("mkv", "nut", "mov", "mp4"), ("-output_ts_offset", "-0.3", "-avoid_negative_ts", "disabled")
-    ),
+    "negative start": AtOnce(("mkv",), ("-output_ts_offset", "-0.3", "-avoid_negative_ts", "disabled")),
     "late start": AtOnce(("ts", "m2ts", "mkv", "mp4", "mov", "mpg", "vob"), ("-output_ts_offset", "3723.4")),
     "far start": AtOnce(("ts", "m2ts", "mkv", "vob", "mpg"), ("-output_ts_offset", "90000")),
     "late sound": AtOnce(("ts", "mkv", "mp4", "mov", "mpg", "avi", "flv", "wmv", "webm", "ogg")),
@@ -207,9 +205,9 @@ _LATER: dict[str, tuple[Fault, tuple[str, ...]]] = {
     "misnamed": (_misnamed, ("mkv", "mp4", "ts", "flv", "ogg", "gif", "nut")),
     "doubled block": (_doubled_block, ("ts", "mpg", "m2v", "h264")),
     "swapped blocks": (_swapped_blocks, ("ts", "mpg")),
-    "outlier": (_filtered("setts=pts='PTS+if(eq(N,7),700/TB,0)'"), ("mkv", "nut", "mov", "mp4", "ts")),
-    "repeated time": (_filtered("setts=pts='if(eq(mod(N,5),3),PREV_OUTPTS,PTS)':dts='DTS-9'"), ("mkv", "nut")),
-    "clock back": (_filtered("setts=pts='PTS-if(gte(N,5),0.3/TB,0)':dts='DTS-0.5/TB'"), ("mkv", "nut")),
+    "outlier": (_filtered("setts=pts='PTS+if(eq(N,7),700/TB,0)'"), ("mkv", "mov", "mp4", "ts")),
+    "repeated time": (_filtered("setts=pts='if(eq(mod(N,5),3),PREV_OUTPTS,PTS)':dts='DTS-9'"), ("mkv",)),
+    "clock back": (_filtered("setts=pts='PTS-if(gte(N,5),0.3/TB,0)':dts='DTS-0.5/TB'"), ("mkv",)),
     "no times": (_filtered("setts=pts=NOPTS"), ("avi",)),
     "long gap": (
         _filtered("setts=pts='PTS+if(gte(N,8),36000/TB,0)':dts='DTS+if(gte(N,8),36000/TB,0)'"),
@@ -233,8 +231,8 @@ DAMAGES = frozenset(
 
 def fits(fault: str, container: str, codec: str) -> bool:
     """Whether a file of that kind can have ``fault``."""
-    if fault == "negative start" and codec == "dvvideo":
-        return False  # of such a MOV no program shows a frame
+    if fault in ("negative start", "clock back") and codec in ("dvvideo", "hevc"):
+        return False  # of such a MOV no program shows a frame; FFmpeg cannot copy such a Matroska file
     if fault in AT_ONCE:
         at_once = AT_ONCE[fault]
         if at_once.times and codec in ("mpeg1video", "mpeg2video", "mpeg4", "dvvideo", "h263", "xvid"):

@@ -51,8 +51,8 @@ _VIDEO: dict[str, tuple[tuple[str, ...], str]] = {
     "h263": (("h263", "-q:v", "3", "-g", "6"), "yuv420p"),
     "rv10": (("rv10", "-q:v", "3", "-g", "6"), "yuv420p"),
     "mjpeg": (("mjpeg", "-q:v", "3"), "yuvj420p yuvj422p yuvj444p"),
-    "prores": (("prores_ks", "-profile:v", "4444"), "yuv422p10le yuv444p10le yuva444p10le"),
-    "dnxhd": (("dnxhd", "-profile:v", "dnxhr_hq"), "yuv422p"),
+    "prores": (("prores_ks", "-profile:v:0", "4444"), "yuv422p10le yuv444p10le yuva444p10le"),
+    "dnxhd": (("dnxhd", "-profile:v:0", "dnxhr_hq"), "yuv422p"),
     "cfhd": (("cfhd",), "yuv422p10le gbrp12le"),
     "ffv1": (
         ("ffv1", "-level", "3", "-g", "1"),
@@ -75,7 +75,7 @@ _VIDEO: dict[str, tuple[tuple[str, ...], str]] = {
     "flashsv": (("flashsv",), "bgr24"),
     "dvvideo": (("dvvideo",), "yuv420p"),
     "v210": (("v210",), "yuv422p10le"),
-    "rawvideo": (("rawvideo",), "yuv420p rgb24 bgr24 uyvy422 gray nv12 rgba"),
+    "rawvideo": (("rawvideo",), "rgb24 bgr24 uyvy422 gray rgba"),
     "y4m": (("wrapped_avframe", "-strict", "-1"), "yuv420p yuv422p yuv444p gray yuv420p10le yuv444p12le gray16le"),
 }
 """Options behind ``-c:v``, and the pixel formats to choose from."""
@@ -213,11 +213,13 @@ def many_files(count: int, seed: int) -> list[Recipe]:
 def _recipe(rng: random.Random, number: int, container: str, codec: str, fault: str) -> Recipe:
     pix_fmt = rng.choice(_VIDEO[codec][1].split())
     size = _OF_PAIR.get((container, codec)) or _OF_CODEC.get(codec) or rng.choice(_SIZES)
-    if codec == "cfhd":
+    if codec in ("cfhd", "msvideo1") or (container, codec) == ("mov", "rawvideo"):
         size = (64, 48)
     may_be_odd = codec in _WHOLE_CHROMA and not any(word in pix_fmt for word in ("420", "422", "nv12", "411", "410"))
     if codec not in _OF_CODEC and may_be_odd and rng.random() < 0.4:
         size = rng.choice(_ODD)
+    if codec == "hevc" and size[0] < 64:
+        size = (64, 48)  # x265 itself crashes where pictures are 34 to 48 wide
     if fault == "interlaced":
         size, pix_fmt = ((64, 48) if codec not in _OF_CODEC else size), "yuv420p"
     kinds = _AUDIO.get(container, "").split()

@@ -273,7 +273,7 @@ def test_blended_networks(clips: Clips, tmp_path: Path) -> None:
     assert part["source"] == f"{first}:{second}@0.3"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_workers_make_the_same_bytes(clips: Clips, tmp_path: Path) -> None:
     settings = {"method": str(small_network("RGB")), "speed": "ultrafast", "segment_frames": 16, "num_cpus": 0.5}
     found = []

@@ -146,7 +146,7 @@ def _kill_half_way(command: list[str], objects: ObjectStore, bucket: str) -> lis
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.nightly)])
 def test_a_killed_run_goes_on_at_once(
     objects: ObjectStore, bucket: str, reel: Path, expected: bytes, tmp_path: Path, workers: int
 ) -> None:

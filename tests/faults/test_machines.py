@@ -82,6 +82,7 @@ def two_nodes() -> Iterator[tuple[Cluster, Any]]:
         cluster.shutdown()
 
 
+@pytest.mark.nightly
 def test_a_machine_with_a_full_disk(many: Path, whole: bytes, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
     nodes, other = two_nodes
     target = tmp_path / "out.mp4"

@@ -48,7 +48,7 @@ for name in sys.argv[1:]:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_encoders_do_not_read_memory_they_never_wrote() -> None:
     codecs = [name for name, spec in CODECS.items() if spec.kind == "video"]
     told = []

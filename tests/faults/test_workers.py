@@ -66,7 +66,9 @@ def _worker_processes() -> list[psutil.Process]:
 
 
 @pytest.mark.usefixtures("local_ray")
-@pytest.mark.parametrize("workers", [1, 4])  # two: in the other tests of this file
+@pytest.mark.parametrize(
+    "workers", [pytest.param(1, marks=pytest.mark.nightly), 4]
+)  # two: in the other tests of this file
 def test_any_number_of_workers_makes_the_same_bytes(many: Path, whole: bytes, tmp_path: Path, workers: int) -> None:
     manifest = _run(many, tmp_path / "out.mp4", workers)
     assert (tmp_path / "out.mp4").read_bytes() == whole
@@ -147,6 +149,7 @@ class _StuckHost(_Host):
     kind = _Stuck
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("local_ray")
 def test_a_poisonous_segment_is_named_and_all_others_are_made(many: Path, whole: bytes, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
@@ -257,7 +260,7 @@ def _check_it_goes_on(source: Path, target: Path, whole: bytes, address: str | N
 
 
 @pytest.mark.usefixtures("local_ray")
-@pytest.mark.parametrize("where", ["its own Ray", "a cluster that lives on"])
+@pytest.mark.parametrize("where", [pytest.param("its own Ray", marks=pytest.mark.nightly), "a cluster that lives on"])
 def test_the_driver_killed_at_any_moment(many: Path, whole: bytes, tmp_path: Path, where: str) -> None:
     rng = random.Random(where)
     target = tmp_path / "out.mp4"
@@ -277,7 +280,7 @@ def test_the_driver_killed_at_any_moment(many: Path, whole: bytes, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("local_ray")
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.nightly)])
 def test_interrupts(many: Path, whole: bytes, tmp_path: Path, times: int) -> None:
     target = tmp_path / "out.mp4"
     work = tmp_path / ".out.mp4.vsr-work"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import groupby
@@ -24,10 +25,11 @@ def _graph(frame: av.VideoFrame, name: str, options: str) -> Graph:
     graph = Graph()
     # times are counters here, so frames of any timing pass; the caller knows the real ones
     source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=_COUNTER)
-    filters = graph.add(name, options)
-    sink = graph.add("buffersink")
+    filters, sink = graph.add(name, options), graph.add("buffersink")
+    as_given = graph.add("format", f"pix_fmts={frame.format.name}")  # FFmpeg converts what a filter does not take
     source.link_to(filters)
-    filters.link_to(sink)
+    filters.link_to(as_given)
+    as_given.link_to(sink)
     graph.configure()
     return graph
 
@@ -97,6 +99,17 @@ def _of_one_size(
 ) -> Iterator[av.VideoFrame]:
     graph: Graph | None = None
     flagger = _Flagger()
+    waiting: deque[tuple[av.VideoFrame, Fields]] = deque()
+
+    def chosen(pictures: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        """Progressive frames themselves, which may have been converted on their way."""
+        for picture in pictures:
+            if rate == "field" or not only_interlaced:
+                yield picture
+            else:
+                frame, fields = waiting.popleft()
+                yield frame if fields == "progressive" else picture
+
     for number, (frame, fields) in enumerate(frames):
         if graph is None:
             mode = "send_frame" if rate == "frame" else "send_field"
@@ -108,7 +121,9 @@ def _of_one_size(
         as_flagged: Fields = "unknown" if fields == "progressive" and not only_interlaced else fields
         graph.push(flagger.flagged(frame, as_flagged))
         frame.pts, frame.time_base = pts, time_base  # the reader may hand the same frame out again
-        yield from _pull(graph)
+        if rate == "frame" and only_interlaced:
+            waiting.append((frame, fields))
+        yield from chosen(_pull(graph))
     if graph is not None:
         graph.push(None)
-        yield from _pull(graph)
+        yield from chosen(_pull(graph))

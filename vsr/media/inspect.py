@@ -18,7 +18,9 @@ from vsr.errors import Interrupted
 from vsr.media.demuxing import demux
 from vsr.media.safe_open import open_input
 
-__all__ = ["StreamDigest", "digest_streams", "video_times"]
+__all__ = ["StreamDigest", "digest_streams", "shown_packets", "video_times"]
+
+_MOST_FAILURES = 16
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def digest_streams(
     deep: bool = False,
     on_stranger: Callable[[], None] | None = None,
 ) -> tuple[StreamDigest, ...]:
-    """A digest of every stream of ``path``. Damage ends the reading of a stream where it ends.
+    """A digest of every stream of ``path``. Places that cannot be read are passed over, as ffmpeg does when it copies.
 
     ``on_stranger`` is called for each packet of a stream that was not there when the file was opened (``deep``: after
     reading further into it). Raises `Interrupted` soon after ``stop`` is set.
@@ -90,14 +92,32 @@ def _codec(stream: Any) -> str:
 def _packets(
     container: av.container.InputContainer, on_stranger: Callable[[], None] | None
 ) -> Iterator[av.Packet[Any]]:
-    demuxer = demux(container, on_stranger=on_stranger)
+    demuxer, failures = demux(container, on_stranger=on_stranger), 0
     while True:
         try:
             packet = next(demuxer)
-        except (StopIteration, av.error.FFmpegError):
+        except (StopIteration, av.error.EOFError):
             return
+        except av.error.FFmpegError:
+            failures += 1
+            if failures > _MOST_FAILURES:
+                return
+            demuxer = demux(container, on_stranger=on_stranger)
+            continue
         if packet.size:
             yield packet
+
+
+def shown_packets(path: Path, index: int) -> tuple[int, Fraction | None]:
+    """How many packets of a stream an edit list leaves, and the earliest of their times, in seconds.
+
+    The others are there to be decoded at most.
+    """
+    with open_input(path) as container:
+        stream = container.streams[index]
+        shown = [packet.pts for packet in demux(container, stream) if packet.size and not packet.is_discard]
+        times = [pts for pts in shown if pts is not None]
+        return len(shown), min(times) * (stream.time_base or Fraction(1)) if times else None
 
 
 def video_times(path: Path) -> tuple[NDArray[np.int64], Fraction]:

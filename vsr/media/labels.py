@@ -18,5 +18,10 @@ def label_options(container: str, label: str, source_tags: Mapping[str, str]) ->
     if container == "mkv":
         name = "PROVENANCE"
     else:
-        name = "comment" if container == "mov" and "comment" not in source_tags else "encoding_tool"
+        # Matroska writes its names in capitals; FFmpeg takes either
+        name = (
+            "comment"
+            if container == "mov" and not any(name.lower() == "comment" for name in source_tags)
+            else "encoding_tool"
+        )
     return ["-metadata", f"{name}={label}"]

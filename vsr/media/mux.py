@@ -475,7 +475,8 @@ def _container_options(job: MuxJob, scale: int) -> list[str]:
 
 def _needs_key_list(job: MuxJob) -> bool:
     """Whether MP4's or MOV's own list cannot hold all tags. MOV's has no place for the label but the comment."""
-    return not set(job.metadata) <= _ITUNES_TAGS or (job.container == "mov" and "comment" in job.metadata)
+    names = {name.lower() for name in job.metadata}
+    return not names <= _ITUNES_TAGS or (job.container == "mov" and "comment" in names)
 
 
 def sync_file(path: Path) -> None:

@@ -18,7 +18,6 @@ from vsr.media.codecs import copied_fourcc
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing
 from vsr.media.immersive import Immersive
 from vsr.media.inspect import StreamDigest, digest_streams
-from vsr.media.languages import language_in
 from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
 from vsr.media.picture_text import with_text
 from vsr.media.timelines import StreamMove, stream_moves
@@ -32,19 +31,16 @@ from vsr.pipeline.publishing import is_output_of, note_output, publish, remove
 from vsr.pipeline.raw_output import scanning
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
 from vsr.pipeline.storage import WorkFolder
+from vsr.pipeline.tags import copied_languages, video_tags
 
 if TYPE_CHECKING:
     from vsr.pipeline.source import SourceSummary
 
-__all__ = ["Assembled", "assemble", "image_folder", "mux_job", "partial_path", "video_tags"]
+__all__ = ["Assembled", "assemble", "image_folder", "mux_job", "partial_path"]
 
 _WITH_DELAYS = ("gif", "apng")  # demuxers of animations: each frame says how long it lasts, nothing says when all ends
 _WITH_DURATIONS = ("mov", "matroska", *_WITH_DELAYS)  # demuxers of containers in which each frame has its own
 _FINEST_CLOCK = 1 << 27  # a day still fits MP4's 64-bit durations many times over, and no reader chokes
-_STALE_TAGS = (
-    *("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "ENCODED", "TIMECODE", "VENDOR_ID", "ROTATE"),
-    *("ALPHA_MODE", "STEREO_MODE"),
-)
 
 
 @dataclass(frozen=True)
@@ -78,15 +74,6 @@ def partial_path(job: Job) -> Path:
         folder = image_folder(job)
         return folder.with_name(f".{folder.name}.vsr-partial")
     return job.output.with_name(f".{job.output.stem}.vsr-partial{job.output.suffix}")
-
-
-def video_tags(job: Job) -> dict[str, str]:
-    """Tags of the source's video stream that are still true of the new one."""
-    source = next((s.metadata for s in job.info.streams if s.index == job.video.index), {})
-    tags = {key: value for key, value in source.items() if not key.upper().startswith(_STALE_TAGS)}
-    if (code := tags.pop("language", None)) and (language := language_in(job.container, code)):
-        tags["language"] = language
-    return tags
 
 
 def assemble(
@@ -211,9 +198,9 @@ def mux_job(
         last_duration=last_duration,
         clock=_clock(job),
         metadata=job.info.metadata,
-        video_metadata=video_tags(job),
+        video_metadata=video_tags(job.info, job.container),
         tags=_copied_tags(job),
-        languages=_copied_languages(job),
+        languages=copied_languages(job.copied, job.container),
         immersive=_immersive(job),
         label=label(job.settings.method, job.evidence, job.info.metadata),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
@@ -239,13 +226,6 @@ def _copied_tags(job: Job) -> dict[int, str]:
         stream.index: copied_fourcc(stream.codec, job.container) for stream in job.copied if stream.kind == "video"
     }
     return {index: tag for index, tag in found.items() if tag is not None}
-
-
-def _copied_languages(job: Job) -> dict[int, str]:
-    """Those that the container has under another code."""
-    known = {stream.index: (stream.language or "und") for stream in job.copied}
-    found = {index: language_in(job.container, code) for index, code in known.items()}
-    return {index: code for index, code in found.items() if code is not None and code != known[index]}
 
 
 def _moved(streams: Sequence[StreamDigest], mux_job: MuxJob) -> list[StreamDigest]:

@@ -6,7 +6,6 @@ which streams go where. Refusals happen here too, before any work.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +20,6 @@ from vsr.media.encode import EncoderSpec
 from vsr.media.fitting import Area, fit
 from vsr.media.icc import why_dropped
 from vsr.media.immersive import dropped_for
-from vsr.media.languages import language_in
 from vsr.media.looks import shape_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
 from vsr.media.streams import StreamInfo
@@ -29,6 +27,7 @@ from vsr.pipeline.evidence import check_evidence
 from vsr.pipeline.raw_output import lost_in_raw
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.streams import plan_streams
+from vsr.pipeline.tags import lost_tags
 from vsr.restorers import RESTORERS, Evidence, Geometry, Model, find_restorer, settle_model
 
 __all__ = ["Job", "Span", "goes_with_frames", "output_size", "resolve_device", "resolve_job"]
@@ -303,8 +302,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         dropped=(
             *streams.dropped,
             *_lost(info, container, encoder, span),
-            *_lost_languages(info, holder, streams.copied),
-            *_lost_chapters(info, span, _shift(info, container)),
+            *lost_tags(info, holder, streams.copied, _shift(info, container), is_whole=not span),
             *lost_in_raw(info, container, encoder),
         ),
         assumptions=(*video.assumptions, *assumptions, *unused),
@@ -341,22 +339,6 @@ def _lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span) -> 
         if info.num_chapters and len(info.streams) == 1:
             lost.append("chapters: pictures have no place for them")
     return lost
-
-
-def _lost_languages(info: MediaInfo, container: str, copied: Sequence[StreamInfo]) -> list[str]:
-    """Languages for which the container has no code, of the streams that the output has."""
-    there = [stream for stream in info.streams if stream.index == info.video.index or stream in copied]
-    return [
-        f"language {stream.language} of {stream}: .{container} has no code for it"
-        for stream in there
-        if stream.language and language_in(container, stream.language) is None
-    ]
-
-
-def _lost_chapters(info: MediaInfo, span: Span, shift: Fraction) -> list[str]:
-    """Chapters that are over before the output begins."""
-    early = sum(end <= shift for end in info.chapter_ends)
-    return [f"chapters: {early} of {info.num_chapters} end before the video begins"] if early and not span else []
 
 
 def goes_with_frames(video: VideoInfo, encoder: EncoderSpec) -> bool:

@@ -7,6 +7,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,12 @@ from vsr.pipeline.scan import PlannedSegment, PlanRules, plan_segments
 from vsr.pipeline.sidecar import file_digest
 from vsr.pipeline.streams import Lost
 from vsr.pipeline.worker import chain_frames, halo_frames, survey_frames
+from vsr.timeline import rescale
 
 __all__ = ["PipedFrames", "SourcePass", "SourceSummary"]
+
+
+_MKV_TICK = Fraction(1, 1000)
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,7 @@ class SourcePass:
                 self._refuse_streams(self._copies.result())
             if not steps.add(record.pts * job.pictures_per_frame for record in planned.core):
                 self._refuse_gap(planned)
+            self._refuse_crowd(planned)
             self._frames += planned.segment.num_frames
             self._interlaced += sum(record.fields != "progressive" for record in planned.core)
             self._flagged += sum(record.interlaced for record in planned.core)
@@ -156,10 +162,11 @@ class SourcePass:
     def summary(self) -> SourceSummary:
         """What the pass learnt, once all segments were read; waits for the digests."""
         streams: Sequence[StreamDigest] = self._streams.result() if self._streams is not None else ()
-        sha256 = self._file.result() if self._file is not None else None
+        job, sha256 = self._job, self._file.result() if self._file is not None else None
         refused = self._copies.result()
         if refused and self._damage.timelines:
             refused = self._refused_when_joined()
+        refused = (*refused, *_without_packets(job, streams, refused))
         self._refuse_streams(refused)
         checksums = self._hasher.rows()
         return SourceSummary(
@@ -205,6 +212,23 @@ class SourcePass:
             f"which .{job.container} cannot hold at a clock of {1 / job.encoder.time_base} Hz; name the output .mkv"
         )
 
+    def _refuse_crowd(self, planned: PlannedSegment) -> None:
+        """Refuse frames so close that Matroska's clock gives two of them one time."""
+        job, base = self._job, self._job.video.time_base
+        if job.container != "mkv" or job.encoder.codec.kind == "images" or base >= _MKV_TICK:
+            return
+        frames = [*([self._last] if self._last is not None else []), *planned.core]
+        for before, after in itertools.pairwise(frames):
+            if (after.pts - before.pts) * base >= _MKV_TICK:
+                continue
+            shifted = [rescale(one.pts - round(job.shift / base), base, _MKV_TICK) for one in (before, after)]
+            if shifted[0] == shifted[1]:
+                apart = float((after.pts - before.pts) * base * 1000)
+                raise UsageError(
+                    f"{job.info.path}: frame {after.ordinal} comes {apart:.2f} ms after the one before, "
+                    "which .mkv with its clock of 1 ms cannot tell apart; name the output .mp4"
+                )
+
     def _refuse_damage(self) -> None:
         damage = self._damage
         if self._job.settings.strict and (damage.total or damage.mended_times or damage.timelines):
@@ -212,3 +236,16 @@ class SourcePass:
                 f"{self._job.info.path}: {', '.join(damage.words)} (first: {damage.events[0]}); "
                 "without --strict it is mended and counted"
             )
+
+
+def _without_packets(job: Job, streams: Sequence[StreamDigest], refused: Sequence[Lost]) -> list[Lost]:
+    """The streams to be copied that hold nothing, for which MP4 and MOV make no track; but not those ``refused``."""
+    if job.container not in ("mp4", "mov") or job.span or job.encoder.codec.kind == "images":
+        return []
+    empty = {digest.index for digest in streams if not digest.num_packets}
+    known = {one.stream.index for one in refused}
+    return [
+        Lost(stream, "it holds no packets", ())
+        for stream in job.copied
+        if stream.index in empty - known and stream.kind in ("audio", "video", "subtitle")
+    ]
