@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import itertools
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,7 +15,10 @@ from typing import Literal
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
+
+from vsr.networks.lite import Lite
+from vsr.networks.source import NUM_STATISTICS
 
 Kind = Literal["Y", "RGB"]
 WIDTH = 8
@@ -53,6 +57,27 @@ def compact_weights(seed: int, strength: float, scale: int) -> dict[str, Tensor]
         state[f"body.{2 * number + 1}.weight"] = 0.2 * torch.ones(WIDTH)
     state["body.6.weight"], state["body.6.bias"] = _conv(generator, WIDTH, 3 * scale * scale, strength)
     return state
+
+
+def lite_weights(seed: int, scale: int = 2) -> dict[str, Tensor]:
+    """A `Lite` of three convolutions: Y; it looks 6 pixels far. The nearest neighbour and a little more."""
+    torch.manual_seed(seed)
+    state = dict(Lite(scale, width=WIDTH, depth=3).state_dict())
+    return {name: 0.1 * value if name.startswith("tail.") else value for name, value in state.items()}
+
+
+def mixture_tensors(num_sets: int = 3, scale: int = 2) -> dict[str, Tensor]:
+    """A mixture of such networks as a file holds it; other pictures get other shares."""
+    sets = [lite_weights(seed, scale) for seed in range(num_sets)]
+    torch.manual_seed(num_sets)
+    sizes = {"source": (NUM_STATISTICS, 8, 8, 3), "gate": (3, 6, num_sets)}
+    tensors = {f"experts.{name}": torch.stack([state[name] for state in sets]) for name in sets[0]}
+    for group, widths in sizes.items():
+        for number, (inputs, outputs) in enumerate(itertools.pairwise(widths), 1):
+            layer = nn.Linear(inputs, outputs)
+            tensors |= {f"{group}.layer{number}.{name}": 2 * value for name, value in layer.state_dict().items()}
+    tensors |= {"source.mean": torch.zeros(NUM_STATISTICS), "source.spread": torch.ones(NUM_STATISTICS)}
+    return {**tensors, "usual": torch.arange(1.0, num_sets + 1) / sum(range(1, num_sets + 1))}
 
 
 @functools.cache

@@ -15,7 +15,7 @@ import torch
 from program import Run
 
 import vsr
-from vsr.networks import load_network
+from vsr.networks import Network, load_network
 from vsr.networks.locating import SHIPPED
 from vsr.networks.safetensors_files import read_safetensors, write_safetensors
 from vsr.pipeline import doctor
@@ -105,19 +105,30 @@ def test_doctor_looks_at_them(call: Call, tmp_path: Path, monkeypatch: pytest.Mo
     assert found.problems == [f"{FILES[0].stem}: other weights than its digest says; install vsr again"]
 
 
+def _validated(network: Network, pictures: Path) -> float:
+    """As `vsr train` measures what its recipe made."""
+    recipe = json.loads(network.metadata["vsr.training"])
+    recipe.pop("step")
+    config = make_config(recipe, network.source)
+    chain = parse_chain(config.degradations, config.scale)
+    return Validation([pictures], chain, config.scale, network.colour, torch.device("cpu")).measure(network).psnr_y
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_figure_of_the_card(path: Path) -> None:
-    """Set5, made small and worse as the recipe says, gives the card's mean to 0.02 dB."""
+    """Set5, made small and worse as the recipe says, gives the card's mean to 0.02 dB.
+
+    Mixtures, which suit many sources, are measured on clean ones, as `vsr.evaluate` does it: nothing was compressed.
+    """
     pictures = _FOLDER / "images" / "Set5"
     if not pictures.exists():
         pytest.skip(f"{pictures} is not there; set VSR_TEST_DATA")
     network = load_network(path)
-    recipe = json.loads(network.metadata["vsr.training"])
-    recipe.pop("step")
-    config = make_config(recipe, str(path))
-    chain = parse_chain(config.degradations, config.scale)
-    made = Validation([pictures], chain, config.scale, network.colour, torch.device("cpu")).measure(network)
+    if network.mixture is None:
+        psnr_y = _validated(network, pictures)
+    else:
+        psnr_y = vsr.evaluate(network, network.scale, pictures, device="cpu").results[0].mean.psnr_y
     found = re.search(r"\*\*mean\*\* \| \*\*([0-9.]+) / ", path.with_suffix(".md").read_text(encoding="utf-8"))
     assert found is not None
-    assert made.psnr_y == pytest.approx(float(found[1]), abs=0.02)
+    assert psnr_y == pytest.approx(float(found[1]), abs=0.02)

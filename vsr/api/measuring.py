@@ -29,7 +29,7 @@ def evaluate(
 
     Args:
         methods: ``bicubic``, ``lanczos``, networks by name or file or as `vsr.networks.Network`, restorers such as
-            ``multiframe`` (clips only).
+            ``auto`` and ``multiframe`` (clips only).
         scales: whole magnifications; all methods are measured at all of them.
         data: folders of pictures (the truths), folders of video clips, or single files. Of a clip a small version is
             made, unless one lies beside it: ``X_GT.mkv`` (or ``X.mkv``) with ``X_BIx4.mkv``.

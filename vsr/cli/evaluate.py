@@ -24,7 +24,9 @@ class EvaluateCommand(SeveralValues):
 def evaluate(
     method: Annotated[
         list[str],
-        typer.Option(metavar="NAME|FILE...", help="bicubic, lanczos, networks by name or file, multiframe (clips)."),
+        typer.Option(
+            metavar="NAME|FILE...", help="bicubic, lanczos, networks by name or file; auto, multiframe (clips)."
+        ),
     ],
     scale: Annotated[list[int], typer.Option(metavar="S...", help="Magnifications, for example 2 3 4.")],
     data: Annotated[

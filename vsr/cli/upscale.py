@@ -52,7 +52,7 @@ def upscale(
         str | None,
         typer.Option(
             metavar="NAME|FILE|A:B@0.3",
-            help="multiframe, lanczos, bicubic; lite, real; a network by name (vsr models list) or file; two blended.",
+            help="auto, multiframe, lanczos, bicubic; lite, real, a network of vsr models list or a file; two blended.",
         ),
     ] = None,
     consistent: Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,10 @@ from torch import Tensor
 from vsr.metrics import luma_bt601, psnr, ssim
 from vsr.observation import resample
 
-__all__ = ["ClipScore", "FrameScore", "bicubic_rgb", "score_clip"]
+__all__ = ["ClipScore", "FrameScore", "bicubic_rgb", "mean_psnr", "score_clip", "verdict"]
+
+_SEEN_DB = 0.5  # what is less is hardly seen
+_CROP = 8
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def score_clip(
     truth: Sequence[NDArray[np.uint8]],
     recorded: Sequence[NDArray[np.uint8]],
     *,
-    crop: int = 8,
+    crop: int = _CROP,
 ) -> ClipScore:
     """Score ``(H, W, 3)`` uint8 RGB frames against ``truth`` of the same sizes and smaller ``recorded``.
 
@@ -98,3 +101,31 @@ def score_clip(
             )
         )
     return ClipScore(tuple(frames), crop)
+
+
+def mean_psnr(restored: Sequence[NDArray[np.uint8]], truth: Sequence[NDArray[np.uint8]], *, crop: int = _CROP) -> float:
+    """Mean PSNR in dB of ``(H, W, 3)`` uint8 RGB frames against ``truth``, on BT.601 luma, as in `score_clip`.
+
+    Raises `ValueError` if the clips differ in length.
+    """
+    if not 0 < len(restored) == len(truth):
+        raise ValueError(f"clips differ in length: {len(restored)} and {len(truth)} frames")
+    lumas = ([luma_bt601(_planar(picture)) for picture in pair] for pair in zip(restored, truth, strict=True))
+    return sum(psnr(got, target, crop=crop) for got, target in lumas) / len(truth)
+
+
+def verdict(clip: str, gains_db: Mapping[str, float]) -> str:
+    """One sentence on the methods that restored the clip called ``clip``; ``gains_db`` are above bicubic."""
+    ranked = sorted(gains_db.items(), key=lambda item: item[1], reverse=True)
+    helping = [f"{name} ({gain:+.2f} dB)" for name, gain in ranked if gain >= _SEEN_DB]
+    idle = [f"{name} ({gain:+.2f} dB)" for name, gain in ranked if abs(gain) < _SEEN_DB]
+    harming = [f"{name} ({gain:+.2f} dB)" for name, gain in ranked if gain <= -_SEEN_DB]
+    said = f"{helping[0]} helps{' most' if len(ranked) > 1 else ''}" if helping else "nothing helps"
+    said += f", then {_listed(helping[1:])}" if helping[1:] else ""
+    said += f"; little difference with {_listed(idle)}" if idle else ""
+    said += f"; worse with {_listed(harming)}" if harming else ""
+    return f"On the {clip} clip, against bicubic, {said}."
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -13,7 +13,7 @@ from torch import Tensor
 from vsr.evaluation.base import PictureMethod
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.layouts import LAYOUTS
-from vsr.networks import NETWORKS, Network
+from vsr.networks import NETWORKS, Network, adapted
 from vsr.pipeline.settings import load_settings
 from vsr.restorers import Geometry
 from vsr.restorers.consistency import Consistency
@@ -22,20 +22,27 @@ from vsr.restorers.per_frame import PerFrameOptions
 
 __all__ = ["network_method"]
 
-_DEFAULTS = {"precision": "float32"}  # published figures are of float32
+_DEFAULTS = {"precision": "float32", "compression_codes": 0.0}  # published figures: float32, nothing compressed
 
 
 class _Enlarger:
     """Runs a network over pictures of any size."""
 
     def __init__(self, network: Network, precision: Precision, options: PerFrameOptions, device: torch.device) -> None:
-        run = EngineOptions(precision, measure_load(network), options.tile_px, options.self_ensemble)
-        self._engine, self._options, self._device = Engine(network, run, device), options, device
+        self._run = EngineOptions(precision, measure_load(network), options.tile_px, options.self_ensemble)
+        self._network, self._options, self._device = network, options, device
+        self._engine = Engine(network, self._run, device)
+
+    def _engine_for(self, given: Tensor) -> Engine:
+        """With weights that suit the picture ``(C, h, w)``, where there is a choice."""
+        if self._network.mixture is None:
+            return self._engine
+        return Engine(adapted(self._network, [given[0]], self._options.compression_codes)[0], self._run, self._device)
 
     def __call__(self, picture: Tensor) -> Tensor:
         """``(C, h, w)`` in 0…255 → ``(C, scale·h, scale·w)`` float64."""
         given = (picture / 255).to(self._device, torch.float32)
-        result = self._engine.whole(given[None])[0] * 255
+        result = self._engine_for(given).whole(given[None])[0] * 255
         if self._options.consistent:
             result = self._agreeing(result, picture)
         return result.cpu().double()

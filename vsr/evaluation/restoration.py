@@ -11,10 +11,13 @@ import torch
 
 from vsr.evaluation.base import ClipMethod
 from vsr.frames import VideoFrame
+from vsr.networks import load_network
 from vsr.pipeline.settings import load_settings
 from vsr.restorers import Geometry, Restorer, find_restorer
 
 __all__ = ["restoration_method"]
+
+_DEFAULTS = {"compression_codes": 0.0}  # clips are made small here, not compressed
 
 
 def restoration_method(name: str, scale: int, device: torch.device, settings: Mapping[str, Any]) -> ClipMethod:
@@ -23,16 +26,17 @@ def restoration_method(name: str, scale: int, device: torch.device, settings: Ma
     Raises `UsageError` for settings that cannot be.
     """
     spec = find_restorer(name)
-    _, options = load_settings("default", {**settings, "method": name})
+    _, options = load_settings("default", {**_DEFAULTS, **settings, "method": name})
 
     def build(first: VideoFrame) -> Restorer:
         sizes = (first.width, first.height, first.width * scale, first.height * scale)
         return spec.build(Geometry(*sizes), options, device)
 
+    weights = "" if spec.network is None else load_network(spec.network, scale).digest
     return ClipMethod(
         name=name,
         description=spec.summary,
-        digest=f"{name}:{hashlib.sha256(repr(options).encode()).hexdigest()}",
+        digest=f"{name}:{hashlib.sha256(f'{options!r} {weights}'.encode()).hexdigest()}",
         scale=scale,
         restore=lambda frames: _restored(build, frames),
     )

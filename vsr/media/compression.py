@@ -15,16 +15,22 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from vsr.errors import MachineError, UsageError
+from vsr.media.planes import planes_of
 from vsr.media.repeatable import join_params, repeatable_x264, repeatable_x265
 
-__all__ = ["CODECS", "compress"]
+__all__ = ["CODECS", "LUMA_CODECS", "compress", "compress_luma"]
 
 CODECS: Mapping[str, str] = MappingProxyType({"h264": "libx264", "hevc": "libx265", "mpeg2": "mpeg2video"})
 """Names here, and FFmpeg's encoders of them."""
 
-_DECODERS = {"h264": "h264", "hevc": "hevc", "mpeg2": "mpeg2video"}
+LUMA_CODECS: Mapping[str, str] = MappingProxyType({**CODECS, "mjpeg": "mjpeg"})
+"""The same of `compress_luma`."""
+
+_DECODERS = {"h264": "h264", "hevc": "hevc", "mpeg2": "mpeg2video", "mjpeg": "mjpeg"}
+_BY_CRF = ("h264", "hevc")
 _WORST = 51.0
 _MPEG2_WORST = 31
+_LAMBDA = 118  # FFmpeg's unit of quantisers
 _FPS = 25
 _BLOCK = 32  # x265 (its cutree) writes past its buffers where sides are no multiples of this
 
@@ -46,11 +52,57 @@ def compress(frames: Sequence[NDArray[np.uint8]], codec: str, quality: float) ->
         raise UsageError(
             f"cannot compress with {codec} at {quality:g}; known: {', '.join(CODECS)}, from 0 to {_WORST:g}"
         )
+    options = {"preset": "veryfast", "crf": f"{quality:.3f}"}
+    if codec == "mpeg2":
+        quantiser = max(1, round(1 + (_MPEG2_WORST - 1) * quality / _WORST))
+        options = {"bf": "1", **_fixed_quantiser(quantiser)}
     height, width = frames[0].shape[:2]
-    tall, wide = (-(-side // _BLOCK) * _BLOCK for side in (height, width))
+    tall, wide = _whole_blocks(height, width)
+    shown = _through(codec, options, list(_prepared(frames, tall, wide)))
+    return [_as_rgb(frame)[:height, :width] for frame in shown]
+
+
+def compress_luma(
+    planes: NDArray[np.uint8], codec: str, quality: float, *, preset: str = "medium"
+) -> NDArray[np.uint8]:
+    """``(T, H, W)`` uint8 luma, whatever its range, as decoders give it after compression; code values stay the same.
+
+    ``codec`` is of `LUMA_CODECS`. ``quality`` is ``crf``, 0 to 51, for H.264 and HEVC (``preset`` is theirs), and the
+    quantiser, 1 to 31 and rounded, for MPEG-2 (two B-frames) and Motion JPEG. Colour is grey. Otherwise as `compress`.
+    """
+    least, most = (0.0, _WORST) if codec in _BY_CRF else (1.0, float(_MPEG2_WORST))
+    if codec not in LUMA_CODECS or not least <= quality <= most:
+        raise UsageError(
+            f"cannot compress with {codec} at {quality:g}; known: {', '.join(LUMA_CODECS)}, from {least:g} to {most:g}"
+        )
+    options = {"preset": preset, "crf": f"{quality:.3f}"} if codec in _BY_CRF else _fixed_quantiser(round(quality))
+    if codec == "mpeg2":
+        options["bf"] = "2"
+    height, width = planes.shape[1:]
+    tall, wide = _whole_blocks(height, width)
+    frames = [_grey(np.pad(plane, ((0, tall - height), (0, wide - width)), mode="edge"), codec) for plane in planes]
+    for number, frame in enumerate(frames):
+        frame.pts = number
+    shown = _through(codec, options, frames)
+    return np.stack([np.asarray(planes_of(frame, 1)[0], np.uint8)[:height, :width] for frame in shown])
+
+
+def _whole_blocks(height: int, width: int) -> tuple[int, int]:
+    """The sides that are encoded."""
+    return -(-height // _BLOCK) * _BLOCK, -(-width // _BLOCK) * _BLOCK
+
+
+def _fixed_quantiser(quantiser: int) -> dict[str, str]:
+    """For MPEG-2 and Motion JPEG; they heed the limits, where frames bring no quality of their own."""
+    limit = str(quantiser)
+    return {"flags": "+qscale", "global_quality": str(_LAMBDA * quantiser), "qmin": limit, "qmax": limit}
+
+
+def _through(codec: str, options: Mapping[str, str], frames: Sequence[av.VideoFrame]) -> list[av.VideoFrame]:
+    """Frames of one size, encoded and decoded, as many."""
     try:
-        encoder = _encoder(codec, quality, wide, tall)
-        packets = [packet for frame in _prepared(frames, tall, wide) for packet in encoder.encode(frame)]
+        encoder = _encoder(codec, options, frames[0].width, frames[0].height)
+        packets = [packet for frame in frames for packet in encoder.encode(frame)]
         packets += encoder.encode(None)
         decoder = CodecContext.create(_DECODERS[codec], "r")
         assert isinstance(decoder, VideoCodecContext)
@@ -62,27 +114,34 @@ def compress(frames: Sequence[NDArray[np.uint8]], codec: str, quality: float) ->
         raise MachineError(f"{codec} cannot be used by this FFmpeg ({error}); leave it out of video.codecs") from error
     if len(shown) != len(frames):
         raise MachineError(f"{codec}: {len(frames)} frames went in and {len(shown)} came out")
-    return [_as_rgb(frame)[:height, :width] for frame in shown]
+    return shown
 
 
-def _encoder(codec: str, quality: float, width: int, height: int) -> VideoCodecContext:
-    encoder = CodecContext.create(CODECS[codec], "w")
+def _encoder(codec: str, options: Mapping[str, str], width: int, height: int) -> VideoCodecContext:
+    encoder = CodecContext.create(LUMA_CODECS[codec], "w")
     assert isinstance(encoder, VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, _pix_fmt(codec)
     encoder.framerate, encoder.thread_count = Fraction(_FPS), 1
-    encoder.colorspace, encoder.color_range = 6, 1
-    if codec == "mpeg2":
-        quantiser = round(1 + (_MPEG2_WORST - 1) * quality / _WORST)
-        encoder.qmin = encoder.qmax = max(1, quantiser)
-        encoder.options = {"bf": "1", "flags": "+qscale", "global_quality": str(118 * quantiser)}
-    else:
-        encoder.options = {"crf": f"{quality:.3f}", "preset": "veryfast"}
-        if codec == "hevc":
-            plain = {"log-level": "none", "pools": "none", "frame-threads": "1", "wpp": "0", "no-cutree": "1"}
-            encoder.options["x265-params"] = join_params(plain | repeatable_x265(width, height))
-        else:
-            encoder.options["x264-params"] = join_params(repeatable_x264())
+    encoder.colorspace, encoder.color_range = 6, 2 if codec == "mjpeg" else 1
+    encoder.options = dict(options)
+    if codec == "hevc":
+        plain = {"log-level": "none", "pools": "none", "frame-threads": "1", "wpp": "0", "no-cutree": "1"}
+        encoder.options["x265-params"] = join_params(plain | repeatable_x265(width, height))
+    elif codec == "h264":
+        encoder.options["x264-params"] = join_params(repeatable_x264())
     return encoder
+
+
+def _pix_fmt(codec: str) -> str:
+    """What is encoded; Motion JPEG knows full range alone, and FFmpeg would stretch video range to it."""
+    return "yuvj420p" if codec == "mjpeg" else "yuv420p"
+
+
+def _grey(plane: NDArray[np.uint8], codec: str) -> av.VideoFrame:
+    """A frame with this luma and no colour."""
+    height, width = plane.shape
+    rows = np.concatenate([plane, np.full((height // 2, width), 128, np.uint8)])
+    return av.VideoFrame.from_ndarray(rows, format=_pix_fmt(codec))
 
 
 def _prepared(frames: Sequence[NDArray[np.uint8]], tall: int, wide: int) -> Iterator[av.VideoFrame]:

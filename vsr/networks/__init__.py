@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vsr.networks.base import Colour, Found, Framework, Network, NetworkSpec, Shapes, Upscaler
-from vsr.networks.loading import available_scales, load_network
+from vsr.networks.loading import adapted, available_scales, load_network
+from vsr.networks.source import Source
 from vsr.networks.table import NETWORKS
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "Network",
     "NetworkSpec",
     "Shapes",
+    "Source",
     "Upscaler",
+    "adapted",
     "available_scales",
     "load_network",
 ]

@@ -9,6 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from vsr.errors import ModelError
+from vsr.networks.mixture import Mixture
 
 __all__ = ["Colour", "Found", "Framework", "Network", "NetworkSpec", "Shapes", "Upscaler"]
 
@@ -114,6 +115,8 @@ class Network:
     """Where the weights came from, for people."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """What the file says of itself."""
+    mixture: Mixture | None = None
+    """All sets of weights of which ``module`` has the usual mixture; None: there is one set. See `adapted`."""
 
     def __post_init__(self) -> None:
         if self.scale < 1 or self.multiple < 1 or self.min_size < 1:

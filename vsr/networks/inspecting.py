@@ -113,7 +113,7 @@ def convert_weights(
     notes["vsr.digest"] = facts.digest
     save_weights(
         output,
-        weights.checkpoint.tensors,
+        weights.checkpoint.tensors if weights.mixture is None else weights.mixture.tensors(),
         architecture=weights.name,
         scale=held[0] if len(held) == 1 else None,
         is_generative=weights.is_generative,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from torch import Tensor
 
 from vsr.errors import ModelError, UsageError
 from vsr.networks.base import Found, Network, NetworkSpec, Upscaler
@@ -13,11 +16,13 @@ from vsr.networks.checkpoint import Checkpoint, read_checkpoint
 from vsr.networks.digest import weights_digest
 from vsr.networks.generative import is_generative
 from vsr.networks.locating import find_weights, scale_in_name
+from vsr.networks.mixture import Mixture, read_mixture
 from vsr.networks.recognition import fill, recognise
+from vsr.networks.source import Source
 from vsr.networks.spandrel_models import SpandrelUpscaler, spandrel_upscaler
 from vsr.networks.table import NETWORKS
 
-__all__ = ["Weights", "available_scales", "load_network", "make_network", "read_weights"]
+__all__ = ["Weights", "adapted", "available_scales", "load_network", "make_network", "read_weights"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Weights:
     is_generative: bool
     is_blend: bool = False
     """Whether they lie between two files."""
+    mixture: Mixture | None = None
+    """All sets, where there are several; ``checkpoint`` then holds their usual mixture."""
 
     @property
     def name(self) -> str:
@@ -65,6 +72,8 @@ def make_network(weights: Weights, scale: int | None = None) -> Network:
         module = fill(found, chosen, weights.checkpoint.tensors, weights.source)
         colour, inner = row.colour, module
     module.eval().requires_grad_(False)
+    mixture = weights.mixture
+    state = inner.state_dict() if mixture is None else mixture.tensors()
     return Network(
         name=weights.name,
         module=module,
@@ -75,10 +84,30 @@ def make_network(weights: Weights, scale: int | None = None) -> Network:
         min_size=module.min_size,
         is_generative=weights.is_generative,
         num_parameters=sum(parameter.numel() for parameter in module.parameters()),
-        digest=weights_digest(inner.state_dict()),
+        digest=weights_digest(state),
         source=weights.source,
         metadata=weights.checkpoint.metadata,
+        mixture=mixture,
     )
+
+
+def adapted(
+    network: Network, lumas: Iterable[Tensor], compression_codes: float | None = None
+) -> tuple[Network, Source | None]:
+    """``network`` with the weights that suit pictures of one source, ``(h, w)`` in 0…1, and what they tell of it.
+
+    ``compression_codes``: what compression changed, where that is known; see `Source`.
+
+    Itself, and None, where it has one set of weights or the pictures are too small to tell.
+    """
+    found = None if network.mixture is None else network.mixture.look(lumas, compression_codes)
+    if network.mixture is None or found is None:
+        return network, None
+    shares, source = found
+    module = copy.deepcopy(network.module)
+    module.load_state_dict(network.mixture.weights(shares))
+    module.eval().requires_grad_(False)
+    return replace(network, module=module), source
 
 
 def available_scales(name_or_path: str | Path, *, networks: Mapping[str, NetworkSpec] = NETWORKS) -> tuple[int, ...]:
@@ -134,6 +163,10 @@ def _pick(text: str, scale: int | None) -> Path:
 
 def _recognised(checkpoint: Checkpoint, networks: Mapping[str, NetworkSpec]) -> Weights:
     source = str(checkpoint.path)
+    mixture = read_mixture(checkpoint.tensors, source)
+    if mixture is not None:
+        plain = replace(checkpoint, tensors=mixture.weights(mixture.usual))
+        return replace(_recognised(plain, networks), mixture=mixture)
     found = recognise(checkpoint.shapes, networks, hint=checkpoint.metadata.get("vsr.architecture", ""))
     if found is None:
         foreign = _foreign(checkpoint, networks)

@@ -16,6 +16,7 @@ from vsr.pipeline.manifest import load_manifest
 from vsr.pipeline.objects import find_object, is_url, join_url, read_object, write_object
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.sidecar import canonical, file_digest, write_atomically
+from vsr.restorers import find_restorer
 from vsr.restorers.model import has_same_weights
 
 __all__ = ["BATCH_FILE", "Skipped", "is_done", "write_batch"]
@@ -50,7 +51,8 @@ def is_done(request: Request) -> Outcome | None:
             there = find_object(str(request.source))
             same = same and manifest["input"]["path"] == str(request.source)
             same = same and there is not None and manifest["input"]["version"] == there.version
-        same = same and has_same_weights(request.settings.method, manifest["method"]["model"])
+        network = find_restorer(request.settings.method).network
+        same = same and (network is None or has_same_weights(network, manifest["method"]["model"]))
     except (VsrError, OSError, KeyError, ValueError, TypeError):
         return None  # nothing there, or nothing that can be relied on: the run itself says so
     return Outcome(request.source, request.output, manifest, was_done=True) if same else None

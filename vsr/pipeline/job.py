@@ -28,7 +28,7 @@ from vsr.pipeline.raw_output import lost_in_raw
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.streams import plan_streams
 from vsr.pipeline.tags import lost_tags
-from vsr.restorers import RESTORERS, Evidence, Geometry, Model, find_restorer, settle_model
+from vsr.restorers import Evidence, Geometry, Model, find_restorer, settle_model
 
 __all__ = ["Job", "Span", "goes_with_frames", "output_size", "resolve_device", "resolve_job"]
 
@@ -228,12 +228,12 @@ def resolve_device(wanted: str) -> str:
 
 
 def _model(settings: Settings, options: Any, geometry: Geometry, device: str) -> Model | None:
-    if settings.method in RESTORERS:
+    network = find_restorer(settings.method).network
+    if network is None:
         return None
     import torch
 
-    where = torch.device(device)
-    return settle_model(settings.method, geometry, where, precision=options.precision, tile_px=options.tile_px)
+    return settle_model(network, geometry, torch.device(device), precision=options.precision, tile_px=options.tile_px)
 
 
 def _shift(info: MediaInfo, container: str) -> Fraction:

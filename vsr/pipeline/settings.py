@@ -36,12 +36,15 @@ __all__ = [
 ]
 
 
+_USUAL, _RECORDED_ALONE = "auto", "multiframe"  # the usual method, and what stands for it where evidence is asked for
+
+
 class Settings(BaseModel):
     """The keys of the pipeline itself."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    method: str = "multiframe"
+    method: str = _USUAL
     """Row of ``RESTORERS``, or a network: name or file of its weights, or two blended, ``A:B@0.3``."""
     scale: float | None = Field(None, gt=0, le=16, allow_inf_nan=False)
     """Magnification of both sides; None: 2, unless ``size`` or ``height`` is given."""
@@ -126,7 +129,10 @@ def describe_keys() -> list[Key]:
     owners: list[type] = [Settings, *OPTION_TYPES]
     keys: dict[str, Key] = {}
     for owner in owners:
-        texts = _field_docs(owner)
+        texts: dict[str, str] = {}
+        for base in reversed(owner.__mro__):
+            if "__annotations__" in vars(base) and base.__module__.startswith("vsr."):
+                texts |= _field_docs(base)
         if owner is Settings:
             defaults = {name: field.default for name, field in Settings.model_fields.items()}
         else:
@@ -204,6 +210,8 @@ def load_settings(preset: str, overrides: Mapping[str, Any]) -> tuple[Settings, 
         for key in ("scale", "size", "height"):
             values.pop(key, None)
     values.update(explicit)
+    if values.get("evidence") and values.get("method") == _USUAL and "method" not in explicit:
+        values["method"] = _RECORDED_ALONE
     known = known_keys()
     for key in values:
         if key not in known:

@@ -8,13 +8,14 @@ that `vsr.networks` can load is a method by its name or file.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import torch
 
 from vsr.errors import UsageError, nearest
 from vsr.networks import NETWORKS
+from vsr.restorers.auto import GUESSING_NETWORK, AutoOptions, build_auto
 from vsr.restorers.base import Evidence, Geometry, Restorer
 from vsr.restorers.interpolate import Interpolate, InterpolateOptions
 from vsr.restorers.model import Model, ModelPart, is_network, settle_model
@@ -53,6 +54,13 @@ class RestorerSpec(Generic[OptionsT]):
     """Frozen dataclass of its settings, each with a default."""
     build: Callable[[Geometry, OptionsT, torch.device], Restorer]
     """Makes one for a picture geometry, settings and device."""
+    network: str | None = None
+    """The weights that take part, as `settle_model` takes them; None: no network does."""
+
+
+def _auto(geometry: Geometry, options: AutoOptions, device: torch.device) -> Restorer:
+    model = settle_model(GUESSING_NETWORK, geometry, device, precision=options.precision, tile_px=options.tile_px)
+    return build_auto(geometry, options, device, model)
 
 
 def _lanczos(geometry: Geometry, options: InterpolateOptions, device: torch.device) -> Restorer:
@@ -66,6 +74,14 @@ def _bicubic(geometry: Geometry, options: InterpolateOptions, device: torch.devi
 RESTORERS: Mapping[str, RestorerSpec[Any]] = table_of(
     "restorers",
     [
+        RestorerSpec(
+            "auto",
+            "reconstruct from neighbouring frames, led by a network: the best picture that vsr makes",
+            "learned",
+            AutoOptions,
+            _auto,
+            GUESSING_NETWORK,
+        ),
         RestorerSpec(
             "multiframe",
             "reconstruct detail from neighbouring frames through an imaging model",
@@ -84,6 +100,13 @@ OPTION_TYPES: tuple[type, ...] = (*(spec.options_type for spec in RESTORERS.valu
 """Every class of options that a method may have."""
 
 
+def _with(model: Model) -> Callable[[Geometry, AutoOptions, torch.device], Restorer]:
+    def build(geometry: Geometry, options: AutoOptions, device: torch.device) -> Restorer:
+        return build_auto(geometry, options, device, model)
+
+    return build
+
+
 def find_restorer(name: str, model: Model | None = None) -> RestorerSpec[Any]:
     """The row called ``name``, or one made for a network: its weights by name or file, or two of them blended.
 
@@ -91,7 +114,8 @@ def find_restorer(name: str, model: Model | None = None) -> RestorerSpec[Any]:
     `UsageError` for a name that nothing has.
     """
     if name in RESTORERS:
-        return RESTORERS[name]
+        spec = RESTORERS[name]
+        return spec if spec.network is None or model is None else replace(spec, build=_with(model))
     if model is None and not is_network(name):
         known = [*RESTORERS, *NETWORKS]
         raise UsageError(f"no method {name!r}; known: {', '.join(known)}, and files of weights{nearest(name, known)}")
@@ -101,4 +125,4 @@ def find_restorer(name: str, model: Model | None = None) -> RestorerSpec[Any]:
         return PerFrame(geometry, options, device, settled)
 
     evidence = model.evidence if model is not None else "learned"
-    return RestorerSpec(name, "enlarge each frame by a network", evidence, PerFrameOptions, build)
+    return RestorerSpec(name, "enlarge each frame by a network", evidence, PerFrameOptions, build, name)

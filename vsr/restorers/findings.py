@@ -6,6 +6,11 @@ A restored frame's ``findings`` hold, by name, for any method that enlarges:
 - ``residual_over_noise``: root mean square of that difference over the input's noise;
 - ``input_noise_sigma``: standard deviation of the input's noise, rounding to codes included, 0…1;
 
+for methods that are suited to the source, its estimates (`vsr.networks.source`), the same for a whole shot:
+
+- ``source_blur_px``: blur, in input pixels;
+- ``source_noise_codes``, ``source_compression_codes``: noise and error of compression, in codes of 255;
+
 and besides, for multi-frame reconstruction:
 
 - ``noise_sigma``: standard deviation of noise and misregistration, 0…1;
@@ -20,10 +25,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 
+from vsr.networks.source import Source
 from vsr.observation.limits import supported_scale
 
-__all__ = ["Findings", "Means", "describe_findings", "mean_findings"]
+__all__ = ["Findings", "Means", "describe_findings", "mean_findings", "source_findings"]
 
 _STILL_PX = 0.06  # sample spread below which frames bring no new samples
 _MOSTLY = 0.5
@@ -88,6 +95,11 @@ def mean_findings(parts: Iterable[tuple[int, Mapping[str, float]]]) -> dict[str,
     return found
 
 
+def source_findings(source: Source | None) -> dict[str, float]:
+    """What is told of the source, by name; empty where nothing is."""
+    return {} if source is None else {f"source_{name}": value for name, value in asdict(source).items()}
+
+
 def describe_findings(found: Mapping[str, float]) -> list[str]:
     """Plain sentences for people; empty where nothing was found."""
     lines = []
@@ -95,6 +107,11 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
         lines.append(
             f"recorded again, the result differs from the input by {found['residual_over_noise']:.1f} times its noise "
             f"(LR-PSNR {found['lr_psnr_db']:.1f} dB)"
+        )
+    if "source_compression_codes" in found:
+        lines.append(
+            f"the source: compression changed it by about {found['source_compression_codes']:.1f} of 255, noise "
+            f"{found['source_noise_codes']:.1f}, blur {found['source_blur_px']:.2f} px"
         )
     if "supported_scale" not in found:
         return lines

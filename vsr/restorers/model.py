@@ -53,6 +53,8 @@ class ModelPart:
     precision: Precision
     load: Load
     """What it holds for a pixel, from which tiles are planned."""
+    adapts: bool = False
+    """Whether it has several sets of weights, which are mixed for each shot."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Model:
     def evidence(self) -> Evidence:
         """What its results rest on."""
         return "generative" if any(part.generative for part in self.parts) else "learned"
+
+    @property
+    def adapts(self) -> bool:
+        """Whether its weights are mixed for each shot."""
+        return any(part.adapts for part in self.parts)
 
 
 _trials: dict[tuple[str, int, PrecisionChoice, torch.device], tuple[Precision, Load]] = {}  # large ones take seconds
@@ -124,6 +131,7 @@ def _part(network: Network, precision: PrecisionChoice, device: torch.device) ->
         source=network.source,
         precision=chosen,
         load=load,
+        adapts=network.mixture is not None,
     )
 
 

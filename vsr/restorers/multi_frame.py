@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -19,22 +19,26 @@ from torch.nn.functional import interpolate, max_pool2d
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
+from vsr.networks import Source
 from vsr.observation import LinearOperator, degradation_at, reading_blur, resample
 from vsr.registration import FlowPair, flow_pair, global_then_dense
 from vsr.registration.flow import MIN_FLOW_SIZE
 from vsr.restorers.base import Evidence, Geometry
 from vsr.restorers.chroma import guided_detail
+from vsr.restorers.findings import source_findings
 from vsr.restorers.highlights import compressed, expanded
 from vsr.restorers.interpolate import check_size, resample_plane
+from vsr.restorers.per_frame import check_compression
 from vsr.restorers.quality import LEVELS, Quality
 from vsr.restorers.reconstruction import Imaging, Neighbour, Reconstruction, Solve, Start, carried, reconstruct
+from vsr.restorers.source import estimate_source
 from vsr.restorers.survey import SURVEY_FRAMES, likely_blur, survey_shot
 from vsr.restorers.video_solver import video_solver
-from vsr.restorers.weighing import ANCHORED, EVEN, Weighing
+from vsr.restorers.weighing import ANCHORED, Weighing, suited
 from vsr.restorers.window import Seen, Window
 from vsr.solvers import DEFAULT_SOLVER, find_solver
 
-__all__ = ["CHAIN_FRAMES", "MultiFrame", "MultiFrameOptions"]
+__all__ = ["CHAIN_FRAMES", "Guesser", "Interpolated", "MultiFrame", "MultiFrameOptions", "luma_of"]
 
 CHAIN_FRAMES = 48
 """Frames after which a result no longer starts from the previous one, counted from a segment's first."""
@@ -65,8 +69,11 @@ class MultiFrameOptions:
     """Solve equations in half precision: quicker on GPUs that are fast at bfloat16, slower on most processors."""
     solver: str = DEFAULT_SOLVER
     """Row of ``SOLVERS`` that inverts the imaging model; it must take any motion."""
+    compression_codes: float | None = None
+    """What compression changed in the input, root mean square in codes of 255; None: told from each shot."""
 
     def __post_init__(self) -> None:
+        check_compression(self.compression_codes)
         if self.radius_frames is not None and not 0 <= self.radius_frames <= 16:
             raise UsageError(f"radius_frames is {self.radius_frames}; allowed are 0 to 16")
         if self.psf_sigma_px is not None and not 0.0 <= self.psf_sigma_px <= 2.0:
@@ -83,7 +90,8 @@ class MultiFrameOptions:
         return "camera" if self.degradation == "auto" else self.degradation
 
 
-def _luma(frame: VideoFrame, device: torch.device) -> Tensor:
+def luma_of(frame: VideoFrame, device: torch.device) -> Tensor:
+    """``(h, w)`` float32 on ``device``, 0…1; what is beyond white in floating-point video is compressed."""
     planes = [plane.to(device).to(torch.float32) for plane in frame.planes]
     if frame.layout.family != "rgb":
         luma = planes[0]
@@ -105,6 +113,43 @@ def _halos_reduced(restored: Tensor, recorded: Tensor, noise: float) -> Tensor:
     high, low = interpolate(both + slack, size=size, mode="bilinear", align_corners=False)[0]
     inside = torch.minimum(torch.maximum(restored, -low), high)
     return torch.lerp(inside, restored, _OVERSHOOT_KEPT)
+
+
+class Guesser(Protocol):
+    """What a frame alone lets expect of the picture."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What a result rests on that was led by it."""
+        ...
+
+    @property
+    def survey_frames(self) -> int:
+        """First frames of a shot that `for_shot` wants to see."""
+        ...
+
+    def for_shot(self, frames: Sequence[VideoFrame]) -> Guesser:
+        """The same, suited to the shot that begins with ``frames``."""
+        ...
+
+    def guess(self, frame: VideoFrame, plain: Tensor) -> Tensor:
+        """The luma expected of ``frame``, ``(H, W)`` in 0…1, where ``plain`` is its interpolation."""
+        ...
+
+
+class Interpolated:
+    """Expects what interpolation gives: nothing that was not recorded."""
+
+    evidence: Evidence = "observation-model"
+    survey_frames = 0
+
+    def for_shot(self, frames: Sequence[VideoFrame]) -> Interpolated:
+        """Itself."""
+        return self
+
+    def guess(self, frame: VideoFrame, plain: Tensor) -> Tensor:
+        """``plain``."""
+        return plain
 
 
 @dataclass(frozen=True)
@@ -130,8 +175,14 @@ class MultiFrame:
         *,
         found_psf_px: float | None = None,
         weighing: Weighing = ANCHORED,
+        source: Source | None = None,
+        guesser: Guesser | None = None,
     ) -> None:
-        """``found_psf_px`` is the blur that `for_shot` found, where ``options`` give none; it chose ``weighing``."""
+        """``found_psf_px`` is the blur that `for_shot` found, where ``options`` give none; it chose ``weighing``.
+
+        ``source`` is how it found the shot to have come about; ``guesser`` is `Interpolated` if None.
+        """
+        self._guesser, self._source = guesser or Interpolated(), source
         self._geometry, self._options, self._device = geometry, options, device
         self._level = LEVELS[options.quality]
         enlarges = min(geometry.scale_x, geometry.scale_y) >= 1.0
@@ -180,24 +231,38 @@ class MultiFrame:
 
     @property
     def evidence(self) -> Evidence:
-        """Recorded frames through an imaging model."""
-        return "observation-model"
+        """Recorded frames through an imaging model, led by a learned guess where there is one."""
+        return self._guesser.evidence
 
     @property
     def survey_frames(self) -> int:
         """Enough to find the blur and what frames are worth, where it is not known how they came to be."""
-        return 0 if self._options.degradation in ("BI", "BD") else SURVEY_FRAMES
+        surveyed = 0 if self._options.degradation in ("BI", "BD") else SURVEY_FRAMES
+        return max(surveyed, self._guesser.survey_frames)
 
     def for_shot(self, frames: Sequence[VideoFrame]) -> MultiFrame:
         """The restorer with the blur found from ``frames``, where it is not given, and the weighing that suits them."""
-        if self.survey_frames == 0 or not self._reconstructs or not frames:
+        if self.survey_frames == 0 or not frames:
             return self
-        options, lumas = self._options, [_luma(frame, self._device) for frame in frames]
-        is_given = options.psf_sigma_px is not None or options.degradation != "auto"
-        found, weighing = survey_shot(lumas, self._psf_sigma_px if is_given else None)
-        if found is None and weighing is ANCHORED:
-            return self
-        return MultiFrame(self._geometry, options, self._device, found_psf_px=found, weighing=weighing)
+        guesser = self._guesser.for_shot(frames)
+        if not self._reconstructs:
+            unchanged = guesser is self._guesser
+            return self if unchanged else MultiFrame(self._geometry, self._options, self._device, guesser=guesser)
+        options, lumas = self._options, [luma_of(frame, self._device) for frame in frames]
+        found, weighing = None, ANCHORED
+        if options.degradation not in ("BI", "BD"):
+            is_given = options.psf_sigma_px is not None or options.degradation != "auto"
+            found, weighing = survey_shot(lumas, self._psf_sigma_px if is_given else None)
+        source = estimate_source(lumas, options.compression_codes)
+        return MultiFrame(
+            self._geometry,
+            options,
+            self._device,
+            found_psf_px=found,
+            weighing=suited(weighing, source, is_learned=guesser.evidence == "learned"),
+            source=source,
+            guesser=guesser,
+        )
 
     def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         """One reconstructed frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""
@@ -220,7 +285,7 @@ class MultiFrame:
     def _seen(self, frames: Iterable[VideoFrame]) -> Iterator[Seen]:
         for frame in frames:
             check_size(frame, self._geometry)
-            yield Seen(frame, _luma(frame, self._device))
+            yield Seen(frame, luma_of(frame, self._device))
 
     def _register(self, first: Tensor, second: Tensor) -> FlowPair | None:
         if self._level.motion == "global-then-dense":
@@ -243,8 +308,10 @@ class MultiFrame:
         motions = window.motions_to(number)
         neighbours = [Neighbour(window[other].luma, motion) for other, motion in sorted(motions.items())]
         back = motions.get(last.number) if last is not None else None
+        plain = self._imaging.enlarged(luma)
+        guess = self._guesser.guess(window[number].frame, plain) if self._weighing.guess_weight else plain
         if last is None or back is None:
-            start, rounds, unrefined = Start(self._imaging.enlarged(luma)), level.cold_rounds, 1
+            start, rounds, unrefined = Start(guess), level.cold_rounds, 1
         else:
             start, rounds, unrefined = (
                 carried(last.result.picture, back.reversed(), luma, self._imaging),
@@ -262,6 +329,7 @@ class MultiFrame:
             self._solve,
             rounds=rounds,
             unrefined_rounds=unrefined,
+            guess=guess,
             weighing=self._weighing,
             half=self._options.half,
         )
@@ -276,7 +344,9 @@ class MultiFrame:
             "confidence": made.confidence,
             "sample_spread_px": made.sample_spread_px,
             "psf_sigma_px": self._psf_sigma_px,
-            "evenly_weighed": float(self._weighing is EVEN),
+            "evenly_weighed": float(self._weighing.is_even),
+            "guess_weight": self._weighing.guess_weight,
+            **source_findings(self._source),
         }
 
     def _planes(self, seen: Seen, made: Reconstruction | None) -> tuple[Tensor, ...]:

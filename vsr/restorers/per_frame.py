@@ -14,22 +14,31 @@ from itertools import islice
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
+from vsr.networks import Source, adapted
 from vsr.observation import degradation_at
 from vsr.restorers.base import Evidence, Geometry
 from vsr.restorers.consistency import Consistency
 from vsr.restorers.engine import MOST_FRAMES, Engine, EngineOptions, PrecisionChoice, batch_frames, upload_ahead
+from vsr.restorers.findings import source_findings
 from vsr.restorers.interpolate import check_size
 from vsr.restorers.model import Model, open_part
 from vsr.restorers.network_colour import PlaneWriter, network_input
 from vsr.restorers.passes import magnification, plan_passes
 
-__all__ = ["PerFrame", "PerFrameOptions"]
+__all__ = ["PerFrame", "PerFrameOptions", "check_compression"]
 
 _TRAINED_FOR = "BI"  # what networks were mostly trained to undo
 _SURVEY_FRAMES = 5
+
+
+def check_compression(codes: float | None) -> None:
+    """Raise `UsageError` unless ``codes`` is None or an error that compression can leave."""
+    if codes is not None and not 0.0 <= codes <= 64.0:
+        raise UsageError(f"compression_codes is {codes}; allowed are 0 (nothing was compressed) to 64")
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,11 @@ class PerFrameOptions:
     noise_sigma: float | None = None
     """Noise of the input, in code values of 8 bits, that agreement with it stops at; None: told from each shot."""
 
+    compression_codes: float | None = None
+    """What compression changed in the input, root mean square in codes of 255; None: told from each shot."""
+
     def __post_init__(self) -> None:
+        check_compression(self.compression_codes)
         if self.tile_px is not None and not 16 <= self.tile_px <= 16384:
             raise UsageError(f"tile_px is {self.tile_px}; allowed are 16 to 16384 input pixels")
         if self.noise_sigma is not None and not 0.0 <= self.noise_sigma <= 255.0:
@@ -73,8 +86,15 @@ class PerFrame:
         *,
         consistency: Consistency | None = None,
         engines: dict[int, Engine] | None = None,
+        shot: Sequence[Tensor] = (),
     ) -> None:
-        """``consistency`` is the comparison with the input that `for_shot` settled, ``engines`` those made so far."""
+        """``consistency`` is the comparison with the input that `for_shot` settled, ``engines`` those made so far.
+
+        ``shot``: lumas ``(h, w)`` in 0…1 of the shot to whose source weights are to be suited, where they can be.
+        """
+        self._shot = shot
+        self.source: Source | None = None
+        """What the shot's frames tell of how they came about, where the weights are suited to that."""
         self._geometry, self._options, self._device, self._model = geometry, options, device, model
         self._passes = plan_passes(magnification(geometry), [part.scale for part in model.parts])
         self._engines = {} if engines is None else engines
@@ -93,7 +113,9 @@ class PerFrame:
                 self._options.self_ensemble,
                 batch_frames(self._geometry.width, self._geometry.height, self._device),
             )
-            self._engines[scale] = Engine(open_part(self._model, part), options, self._device)
+            network, source = adapted(open_part(self._model, part), self._shot, self._options.compression_codes)
+            self.source = source or self.source
+            self._engines[scale] = Engine(network, options, self._device)
         return self._engines[scale]
 
     @property
@@ -113,22 +135,32 @@ class PerFrame:
 
     @property
     def survey_frames(self) -> int:
-        """Some to tell the noise from, where results are to agree with the input."""
-        return _SURVEY_FRAMES if self._options.consistent and self._options.noise_sigma is None else 0
+        """Some to tell the source from, where weights suit it, or the noise, where results are to agree with it."""
+        needs_noise = self._options.consistent and self._options.noise_sigma is None
+        return _SURVEY_FRAMES if needs_noise or self._model.adapts else 0
 
     def for_shot(self, frames: Sequence[VideoFrame]) -> PerFrame:
-        """The restorer with the noise of the shot settled, itself where that does not matter."""
+        """The restorer with weights that suit the shot and its noise settled; itself where neither matters."""
         if not self.survey_frames:
             return self
-        consistency = self.consistency.surveyed(frames)
         own = (self._geometry, self._options, self._device, self._model)
-        return PerFrame(*own, consistency=consistency, engines=self._engines)
+        consistency = self.consistency.surveyed(frames) if self._options.consistent else None
+        if not self._model.adapts:
+            return PerFrame(*own, consistency=consistency, engines=self._engines)
+        shot = [network_input(frame, "Y", self._device)[0] for frame in frames]
+        return PerFrame(*own, consistency=consistency, shot=shot)
 
     def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""
         size = batch_frames(self._geometry.width, self._geometry.height, self._device)
         for batch in upload_ahead(self._batches(frames, size), self._device):
             yield from self._restore(batch, size)
+
+    def enlarged(self, frame: VideoFrame) -> VideoFrame:
+        """``frame``, halo or not, enlarged by itself."""
+        size = batch_frames(self._geometry.width, self._geometry.height, self._device)
+        [result] = self._restore([frame], size)
+        return result
 
     def _batches(self, frames: Iterable[VideoFrame], size: int) -> Iterator[list[VideoFrame]]:
         core = (frame for frame in frames if not frame.is_halo)
@@ -160,4 +192,4 @@ class PerFrame:
             planes = writers.pop(0).planes()
             if self._options.consistent and self.consistency.applies:
                 planes = self.consistency.project(frame, planes)
-            yield replace(frame, planes=planes)
+            yield replace(frame, planes=planes, findings=source_findings(self.source))

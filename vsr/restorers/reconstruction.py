@@ -220,6 +220,27 @@ def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) 
     return Start(torch.lerp(imaging.enlarged(luma), moved, belief), belief)
 
 
+@dataclass(frozen=True)
+class _Expectations:
+    """What the picture is expected to be, besides what the samples say."""
+
+    guess: Tensor | None
+    start: Start
+    weighing: Weighing
+
+    def at(self, sigma: float) -> tuple[Tensor | None, Tensor | None]:
+        """The expected picture and its weight, ``(H, W)``, where the samples' noise is ``sigma``; None: nothing is."""
+        belief = self.start.belief if self.weighing.carried_weight else None
+        carried = None if belief is None else self.weighing.carried_weight * sigma * sigma * belief
+        weight = self.weighing.guess_weight
+        if self.guess is None or not weight:
+            return (None, None) if carried is None else (self.start.picture, carried)
+        if carried is None:
+            return self.guess, torch.full_like(self.guess, weight)
+        both = carried + weight
+        return torch.lerp(self.guess, self.start.picture, carried / both), both
+
+
 def reconstruct(
     luma: Tensor,
     neighbours: Sequence[Neighbour],
@@ -229,6 +250,7 @@ def reconstruct(
     *,
     rounds: int,
     unrefined_rounds: int,
+    guess: Tensor | None = None,
     weighing: Weighing = ANCHORED,
     half: bool = False,
 ) -> Reconstruction:
@@ -238,15 +260,14 @@ def reconstruct(
     ``rounds`` times. Motion is refined from round
     ``unrefined_rounds`` on, if ``weighing`` has it so: the first estimate of a cold start is too coarse to correct it.
     Where ``start`` holds what earlier frames showed, it is an observation too, of little weight: it counts where the
-    frames say little, and more the noisier they are. Values 0…1, float32. Deterministic on one kind of device.
+    frames say little, and more the noisier they are. So is ``guess`` ``(H, W)``, what the frame alone lets expect, with
+    the weight that ``weighing`` gives it. Values 0…1, float32. Deterministic on one kind of device.
     """
     observed, contrast = observe(luma, neighbours, imaging, weighing)
     observed = replace(observed, half=half)
     registered, x = observed.trust, start.picture
     assert registered is not None
-    belief = start.belief if weighing.carried_weight else None
-    if belief is not None:
-        observed = replace(observed, expected=start.picture)
+    expectations = _Expectations(guess, start, weighing)
     trust, sigma = registered, 0.0
     for number in range(rounds):
         model = observed.model
@@ -264,8 +285,8 @@ def reconstruct(
         trust = registered * fits
         sigma = residual_sigma(residual, trust)
         observed = replace(observed, model=model, trust=trust, noise_sigma=sigma)
-        if belief is not None:
-            observed = replace(observed, expected_weight=weighing.carried_weight * sigma * sigma * belief)
+        expected, weight = expectations.at(sigma)
+        observed = replace(observed, expected=expected, expected_weight=weight)
         x = _in_strips(observed, x, solve)
     confidence = float(trust[1:].mean()) if neighbours else 0.0
     used = 1.0 + len(neighbours) * confidence

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["ANCHORED", "EVEN", "Weighing"]
+from vsr.networks import Source
+
+__all__ = ["ANCHORED", "EVEN", "Weighing", "suited"]
 
 
 @dataclass(frozen=True)
@@ -19,14 +21,50 @@ class Weighing:
     """Weight of what earlier frames showed, times the variance of noise: 2000 is 0.05 of a sample at sigma 5e-3."""
     dense_reluctance: float
     """Times the usual gain that dense flow must bring over the camera's motion; see `global_then_dense`."""
+    guess_weight: float
+    """Of what the frame alone lets expect of each pixel, as a sample's trust."""
     defect: float
     """Times Huber's bound beyond which a sample counts as a defect; see `vsr.solvers.huber_btv`."""
+    is_even: bool = False
+    """Whether single frames of the shot were found not to be relied on."""
 
 
-ANCHORED = Weighing(own_trust=10.0, refines_motion=True, carried_weight=2000.0, dense_reluctance=1.0, defect=8.0)
+ANCHORED = Weighing(
+    own_trust=10.0, refines_motion=True, carried_weight=2000.0, dense_reluctance=1.0, guess_weight=0.0, defect=8.0
+)
 """The frame's own samples are where they are, a neighbour's only about there: right wherever samples are what the model
 says. Trust leaves out wrong motion already, what is far off is mostly aliasing."""
 
-EVEN = Weighing(own_trust=2.0, refines_motion=False, carried_weight=0.0, dense_reluctance=2.5, defect=1e9)
+EVEN = Weighing(
+    own_trust=2.0,
+    refines_motion=False,
+    carried_weight=0.0,
+    dense_reluctance=2.5,
+    guess_weight=0.0,
+    defect=1e9,
+    is_even=True,
+)
 """All frames count nearly alike: for frames so aliased or sharpened that each one alone shows its own grid. Whatever
 keeps to the frame, or moves others to agree with it, keeps the grid; dense flow follows the aliasing."""
+
+
+_CLEAN_CODES, _COMPRESSED_CODES = 1.0, 3.5  # error of compression up to which, and from which, frames are weighed so
+_GUESS_SHARE = 0.008  # weight of a guess for each squared code of that error
+_LEARNED_WEIGHT = 0.06  # of a network's guess where nothing was compressed
+_CLEAN_OWN_TRUST_LED = 2.0  # trust in a frame's own samples where a network leads and nothing was compressed
+_COMPRESSED_OWN_TRUST = 1.0
+
+
+def suited(weighing: Weighing, source: Source | None, *, is_learned: bool) -> Weighing:
+    """``weighing`` for a shot that came about as ``source`` says; None: as if nothing had been compressed.
+
+    Compression errs most where there is most to see, and alike in all frames that were predicted from one another: the
+    larger its error, the more what a frame alone lets expect counts, and the less a frame's own samples lead. With
+    ``is_learned`` a network's picture leads anyway.
+    """
+    error = 0.0 if source is None else source.compression_codes
+    share = min(1.0, max(0.0, (error - _CLEAN_CODES) / (_COMPRESSED_CODES - _CLEAN_CODES)))
+    clean = min(_CLEAN_OWN_TRUST_LED, weighing.own_trust) if is_learned else weighing.own_trust
+    own = clean ** (1 - share) * _COMPRESSED_OWN_TRUST**share
+    guess = _GUESS_SHARE * error * error
+    return replace(weighing, own_trust=own, guess_weight=_LEARNED_WEIGHT + guess if is_learned else share * guess)

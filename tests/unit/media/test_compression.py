@@ -11,7 +11,7 @@ import pytest
 from videos import scene
 
 from vsr.errors import UsageError
-from vsr.media.compression import CODECS, compress
+from vsr.media.compression import CODECS, LUMA_CODECS, compress, compress_luma
 
 SMALL = """
 import numpy as np
@@ -81,3 +81,40 @@ def test_neither_darker_nor_lighter(codec: str) -> None:
     frames = list(scene(3, 96, 64, seed=2))
     through = compress(frames, codec, 12)
     assert abs(np.mean([made.astype(float) - true for made, true in zip(through, frames, strict=True)])) < 0.6
+
+
+def _lumas(count: int, width: int, height: int, *, full_range: bool = False) -> np.ndarray:
+    """``(T, H, W)``: green of a scene, in video or full range."""
+    frames = np.stack(scene(count, width, height))[..., 1].astype(float)
+    return (frames if full_range else 16 + frames * 219 / 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("codec", LUMA_CODECS)
+@pytest.mark.parametrize("full_range", [False, True])
+def test_luma_keeps_its_code_values(codec: str, full_range: bool) -> None:
+    """No codec stretches video range to full range or back (Motion JPEG does, if FFmpeg is let); order is kept."""
+    planes = _lumas(4, 99, 75, full_range=full_range)
+    shown = compress_luma(planes, codec, 12 if codec in ("h264", "hevc") else 2)
+    slope, _ = np.polyfit(planes.astype(float).ravel(), shown.astype(float).ravel(), 1)
+    assert shown.shape == planes.shape
+    assert abs(slope - 1) < 0.01
+    assert abs(float(shown.mean()) - float(planes.mean())) < 0.5
+    for number, plane in enumerate(shown):
+        errors = [np.abs(plane.astype(float) - true).mean() for true in planes]
+        assert int(np.argmin(errors)) == number
+    assert np.array_equal(shown, compress_luma(planes, codec, 12 if codec in ("h264", "hevc") else 2))
+
+
+@pytest.mark.parametrize("codec", LUMA_CODECS)
+def test_luma_loses_more_where_quality_is_worse(codec: str) -> None:
+    planes = _lumas(4, 96, 64)
+    qualities = (16, 26, 36) if codec in ("h264", "hevc") else (2, 6, 12)
+    losses = [float(np.square(compress_luma(planes, codec, one).astype(float) - planes).mean()) for one in qualities]
+    assert losses[0] < 0.7 * losses[1] < 0.5 * losses[2]
+
+
+def test_luma_that_cannot_be_compressed_so_is_refused() -> None:
+    planes = _lumas(1, 32, 32)
+    for codec, quality, hint in (("vp9", 20, "mjpeg"), ("h264", 52, "from 0 to 51"), ("mjpeg", 0.5, "from 1 to 31")):
+        with pytest.raises(UsageError, match=hint):
+            compress_luma(planes, codec, quality)

@@ -17,6 +17,7 @@ from vsr.networks.safetensors_files import read_safetensors
 
 FILES = sorted(SHIPPED.glob("*.safetensors"))
 SCALES = {"lite": (2, 3, 4), "real": (2, 4)}
+MIXTURES = ("lite-x2", "lite-x3", "lite-x4")
 MOST_BYTES, MOST_PARAMETERS = 2_000_000, 150_000
 
 
@@ -59,11 +60,22 @@ def test_file_and_card(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_recipe_in_the_file(path: Path) -> None:
-    """The metadata has what the weights were trained with; `real` has seen noise and compression, `lite` has not."""
+    """The metadata has what the weights were trained with; all but plain `lite` have seen noise and compression."""
     recipe = json.loads(load_network(path).metadata["vsr.training"])
     assert recipe["scale"] == scale_in_name(path)
     assert 0 < recipe["step"] <= recipe["steps"]
-    assert (recipe["degradations"] != ["bicubic"]) == path.stem.startswith("real")
+    is_for_clean_sources = path.stem.startswith("lite") and path.stem not in MIXTURES
+    assert (recipe["degradations"] == ["bicubic"]) == is_for_clean_sources
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_which_are_mixtures(path: Path) -> None:
+    """They say that their sets have seen compression; others have one set."""
+    network = load_network(path)
+    assert (network.mixture is not None) == (path.stem in MIXTURES)
+    if network.mixture is not None:
+        assert len(network.mixture.usual) > 1
+        assert "compression" in str(json.loads(network.metadata["vsr.training"])["degradations"])
 
 
 def test_what_ships_comes_first(models: Path) -> None:

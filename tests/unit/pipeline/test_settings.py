@@ -176,5 +176,12 @@ def test_options_of_networks_out_of_range(wrong: dict[str, Any]) -> None:
 
 def test_agreement_is_asked_of_networks_only() -> None:
     assert load_settings("default", {"method": "weights.pth", "consistent": True})[1].consistent
-    with pytest.raises(UsageError, match="consistent: only networks can be made so; multiframe is none"):
+    with pytest.raises(UsageError, match="consistent: only networks can be made so; auto is none"):
         load_settings("default", {"consistent": True})
+
+
+def test_evidence_takes_recorded_frames_alone_unless_a_method_is_named() -> None:
+    assert load_settings("default", {})[0].method == "auto"
+    assert load_settings("default", {"evidence": True})[0].method == "multiframe"
+    assert load_settings("default", {"evidence": True, "method": "auto"})[0].method == "auto"  # refused by the job
+    assert load_settings("fast", {"evidence": True})[0].method == "lite"

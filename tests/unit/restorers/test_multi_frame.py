@@ -128,6 +128,19 @@ def test_each_frame_is_registered_once_to_the_next(clip: DemoClip, monkeypatch: 
     assert sorted(pairs) == list(itertools.pairwise(levels))
 
 
+def test_known_compression_changes_how_frames_are_weighed(clip: DemoClip) -> None:
+    """It stands among the findings as given; the rest of the source is as the frames tell it."""
+    frames = _gray_frames([picture[:64, :80] for picture in _luma(clip)[:3]])
+    geometry, results = Geometry(80, 64, 160, 128), {}
+    for codes in (None, 0.0, 8.0):
+        restorer = MultiFrame(geometry, MultiFrameOptions(compression_codes=codes), CPU).for_shot(frames)
+        results[codes] = list(restorer.stream(frames))[1]
+    for codes in (0.0, 8.0):
+        assert results[codes].findings["source_compression_codes"] == pytest.approx(codes, abs=1e-3)
+        assert results[codes].findings["source_noise_codes"] == results[None].findings["source_noise_codes"]
+    assert float((results[0.0].planes[0] - results[8.0].planes[0]).abs().max()) > 1 / 255
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -135,6 +148,8 @@ def test_each_frame_is_registered_once_to_the_next(clip: DemoClip, monkeypatch: 
         {"psf_sigma_px": 3.0},
         {"regularization": 0.0},
         {"solver": "farsiu-fast"},
+        {"compression_codes": -1.0},
+        {"compression_codes": 65.0},
     ],
 )
 def test_senseless_options_are_refused(options: dict[str, float]) -> None:

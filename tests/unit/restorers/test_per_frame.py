@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_networks import small_network
+from safetensors.torch import save_file
+from small_networks import mixture_tensors, small_network
 from torch import Tensor
 
 from vsr.errors import UsageError
@@ -169,9 +170,31 @@ def test_a_short_batch_is_filled_up(monkeypatch: pytest.MonkeyPatch) -> None:
             torch.testing.assert_close(one, other, rtol=0, atol=1e-3)
 
 
+def test_known_compression_chooses_the_weights(tmp_path: Path) -> None:
+    """The shot's frames tell the rest; what is given is found again among the findings."""
+    path, frame = tmp_path / "mixture-x2.safetensors", _frame(GRAY, height=40, width=48)
+    save_file(mixture_tensors(), path)
+    made, found = {}, {}
+    for codes in (None, 0.0, 64.0):
+        restorer = _restorer(path, Geometry(48, 40, 96, 80), compression_codes=codes).for_shot([frame])
+        [result] = restorer.stream([frame])
+        made[codes], found[codes] = result.planes[0], result.findings
+    for codes in (0.0, 64.0):
+        assert found[codes]["source_compression_codes"] == pytest.approx(codes, abs=1e-3)
+        assert found[codes]["source_noise_codes"] == found[None]["source_noise_codes"]
+    assert not torch.allclose(made[0.0], made[64.0], atol=0.01)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"tile_px": 8}, "tile_px is 8"), ({"noise_sigma": -1.0}, "noise_sigma is -1.0"), ({"tile_px": 99999}, "tile_px")],
+    [
+        ({"tile_px": 8}, "tile_px is 8"),
+        ({"noise_sigma": -1.0}, "noise_sigma is -1.0"),
+        ({"tile_px": 99999}, "tile_px"),
+        ({"compression_codes": -0.1}, "compression_codes is -0.1"),
+        ({"compression_codes": 64.5}, "compression_codes is 64.5"),
+        ({"compression_codes": float("nan")}, "compression_codes is nan"),
+    ],
 )
 def test_options_out_of_range(options: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):

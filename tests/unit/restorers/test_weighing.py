@@ -1,0 +1,42 @@
+"""How far a frame's own samples lead, by what compression changed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vsr.networks import Source
+from vsr.restorers.weighing import ANCHORED, EVEN, Weighing, suited
+
+WAYS = pytest.mark.parametrize("weighing", [ANCHORED, EVEN], ids=["anchored", "even"])
+ERRORS = st.floats(0, 40)
+
+
+def _source(compression_codes: float) -> Source:
+    return Source(blur_px=0.1, noise_codes=0.5, compression_codes=compression_codes)
+
+
+@WAYS
+def test_recorded_frames_alone_are_weighed_as_before_where_nothing_was_compressed(weighing: Weighing) -> None:
+    for source in (None, _source(0.0), _source(1.0)):
+        assert suited(weighing, source, is_learned=False) == weighing
+
+
+@WAYS
+@given(first=ERRORS, second=ERRORS)
+def test_the_more_was_changed_the_less_frames_are_believed(weighing: Weighing, first: float, second: float) -> None:
+    less, more = sorted((first, second))
+    for is_learned in (False, True):
+        before, after = (suited(weighing, _source(error), is_learned=is_learned) for error in (less, more))
+        assert after.own_trust <= before.own_trust
+        assert after.guess_weight >= before.guess_weight
+        assert after.own_trust >= 1.0
+
+
+@WAYS
+def test_a_network_leads_anyway(weighing: Weighing) -> None:
+    clean = suited(weighing, None, is_learned=True)
+    assert clean.guess_weight > 0
+    assert clean.own_trust == 2.0
+    assert clean.is_even == weighing.is_even

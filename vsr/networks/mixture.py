@@ -1,0 +1,104 @@
+"""Weights that suit the source: several sets for one architecture, mixed by what the pictures show.
+
+A file holds the sets one behind the other (``experts.NAME`` ``(K, …)`` for each tensor NAME of the architecture), what
+tells the source (``source.*``, see `vsr.networks.source`) and what turns that into shares of the sets (``gate.*``). The
+mixed weights are an ordinary network, so running it costs what one set costs. (As conditionally parameterised
+convolutions: Yang, Bender, Le, Ngiam, NeurIPS 2019; but mixed once a shot, not for each picture.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear, silu
+
+from vsr.errors import ModelError
+from vsr.networks.source import (
+    LEAST_SIDE_PX,
+    NUM_STATISTICS,
+    Source,
+    compression_known,
+    estimates_of,
+    source_of,
+    statistics,
+)
+
+__all__ = ["Mixture", "read_mixture"]
+
+_EXPERTS, _SOURCE, _GATE, _USUAL = "experts.", "source.", "gate.", "usual"
+_WHOLE_WITHIN = 1e-3  # of 1, for sums of shares
+
+
+def _group(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Several sets of weights and what chooses among them."""
+
+    experts: Mapping[str, Tensor]
+    """For each tensor of the architecture all sets, ``(K, …)`` float32."""
+    source: Mapping[str, Tensor]
+    """Weights of `estimates_of`."""
+    gate: Mapping[str, Tensor]
+    """Weights that turn estimates into shares."""
+    usual: Tensor
+    """Shares ``(K,)`` where the source is not known."""
+
+    def weights(self, shares: Tensor) -> dict[str, Tensor]:
+        """The state dict for shares ``(K,)``."""
+        return {name: torch.tensordot(shares, sets, 1).contiguous() for name, sets in self.experts.items()}
+
+    def look(self, lumas: Iterable[Tensor], compression_codes: float | None = None) -> tuple[Tensor, Source] | None:
+        """Shares ``(K,)`` for pictures of one source, ``(h, w)`` in 0…1, and that source; None if they are too small.
+
+        ``compression_codes``: what compression changed, root mean square in codes of 255, where that is known.
+        """
+        found = [statistics(255 * luma) for luma in lumas if min(luma.shape) >= LEAST_SIDE_PX]
+        if not found:
+            return None
+        with torch.no_grad():
+            estimates = estimates_of(torch.stack(found).mean(0), self.source)
+            if compression_codes is not None:
+                estimates = compression_known(estimates, compression_codes)
+            return self.shares(estimates), source_of(estimates)
+
+    def shares(self, estimates: Tensor) -> Tensor:
+        """Shares ``(…, K)`` for sources as `estimates_of` tells them, ``(…, 3)``."""
+        given = silu(linear(estimates, self.gate["layer1.weight"], self.gate["layer1.bias"]))
+        return linear(given, self.gate["layer2.weight"], self.gate["layer2.bias"]).softmax(-1)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """As a file holds them."""
+        groups = ((_EXPERTS, self.experts), (_SOURCE, self.source), (_GATE, self.gate))
+        return {_USUAL: self.usual, **{start + name: value for start, group in groups for name, value in group.items()}}
+
+
+def read_mixture(tensors: Mapping[str, Tensor], source: str) -> Mixture | None:
+    """The mixture that a file's tensors are; None where they are something else, `ModelError` where parts are missing.
+
+    ``source`` names the file.
+    """
+    experts, told, gate = (_group(tensors, start) for start in (_EXPERTS, _SOURCE, _GATE))
+    if not experts or _USUAL not in tensors:
+        return None
+    count = int(tensors[_USUAL].numel())
+    mixture = Mixture(experts, told, gate, tensors[_USUAL])
+    if any(value.ndim < 1 or len(value) != count for value in experts.values()):
+        raise ModelError(f"{source}: a mixture of {count} sets of weights, some of which are missing")
+    try:
+        estimates = estimates_of(torch.zeros(NUM_STATISTICS), told)
+        shares = mixture.shares(estimates)
+    except (KeyError, RuntimeError) as error:
+        raise ModelError(f"{source}: a mixture whose choice among sets is damaged ({error})") from error
+    if shares.shape != (count,) or estimates.shape != (3,):
+        raise ModelError(f"{source}: a mixture of {count} sets of weights that chooses among {len(shares)}")
+    if not bool((told["spread"] > 0).all()):
+        raise ModelError(f"{source}: a mixture whose statistics have no spread; its estimator is damaged")
+    if bool((mixture.usual < 0).any()) or abs(float(mixture.usual.sum()) - 1) > _WHOLE_WITHIN:
+        raise ModelError(f"{source}: a mixture whose usual shares do not sum to 1")
+    return mixture
