@@ -49,8 +49,9 @@ keeps to the frame, or moves others to agree with it, keeps the grid; dense flow
 
 
 _CLEAN_CODES, _COMPRESSED_CODES = 1.0, 3.5  # error of compression up to which, and from which, frames are weighed so
-_GUESS_SHARE = 0.008  # weight of a guess for each squared code of that error
-_LEARNED_WEIGHT = 0.06  # of a network's guess where nothing was compressed
+_GUESS_SHARE = 0.008  # weight of interpolation for each squared code of that error
+_LEARNED_SHARE = 0.018  # the same of a network's guess, which is worth more
+_LEARNED_WEIGHT = 0.08  # of a network's guess where nothing was compressed
 _CLEAN_OWN_TRUST_LED = 2.0  # trust in a frame's own samples where a network leads and nothing was compressed
 _COMPRESSED_OWN_TRUST = 1.0
 
@@ -66,5 +67,6 @@ def suited(weighing: Weighing, source: Source | None, *, is_learned: bool) -> We
     share = min(1.0, max(0.0, (error - _CLEAN_CODES) / (_COMPRESSED_CODES - _CLEAN_CODES)))
     clean = min(_CLEAN_OWN_TRUST_LED, weighing.own_trust) if is_learned else weighing.own_trust
     own = clean ** (1 - share) * _COMPRESSED_OWN_TRUST**share
-    guess = _GUESS_SHARE * error * error
-    return replace(weighing, own_trust=own, guess_weight=_LEARNED_WEIGHT + guess if is_learned else share * guess)
+    learned = _LEARNED_WEIGHT + _LEARNED_SHARE * error * error
+    plain = share * _GUESS_SHARE * error * error
+    return replace(weighing, own_trust=own, guess_weight=learned if is_learned else plain)
