@@ -427,6 +427,7 @@ def test_a_stop_while_the_pipe_is_silent(tmp_path: Path) -> None:
     assert process.stderr.read().splitlines()[-1] == b"vsr: stopped; a pipe begins anew"
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_memory_stays_bounded(tmp_path: Path) -> None:
     """Of a stream that is longer than memory should hold, only what a segment needs is kept."""

@@ -259,6 +259,7 @@ def _check_it_goes_on(source: Path, target: Path, whole: bytes, address: str | N
     assert target.read_bytes() == whole
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("where", [pytest.param("its own Ray", marks=pytest.mark.nightly), "a cluster that lives on"])
 def test_the_driver_killed_at_any_moment(many: Path, whole: bytes, tmp_path: Path, where: str) -> None:
@@ -279,6 +280,7 @@ def test_the_driver_killed_at_any_moment(many: Path, whole: bytes, tmp_path: Pat
     _check_it_goes_on(many, target, whole, address)
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.nightly)])
 def test_interrupts(many: Path, whole: bytes, tmp_path: Path, times: int) -> None:
