@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,19 @@ ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 @pytest.fixture(scope="module")
-def local_ray() -> Iterator[None]:
-    """One Ray for the tests of this file that need no cluster of their own."""
+def kept_ray() -> Iterator[ExitStack]:
+    """Holds the Ray of this file until its end."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def local_ray(kept_ray: ExitStack) -> None:
+    """One Ray for the tests of this file that need no cluster of their own; begun anew where a test has ended it."""
     from vsr.distributed.ray import cluster
 
-    with cluster(None, 2):
-        yield
+    if not ray.is_initialized():
+        kept_ray.enter_context(cluster(None, 2))
 
 
 def _run(
@@ -259,7 +267,6 @@ def _check_it_goes_on(source: Path, target: Path, whole: bytes, address: str | N
     assert target.read_bytes() == whole
 
 
-@pytest.mark.nightly
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("where", [pytest.param("its own Ray", marks=pytest.mark.nightly), "a cluster that lives on"])
 def test_the_driver_killed_at_any_moment(many: Path, whole: bytes, tmp_path: Path, where: str) -> None:
@@ -280,7 +287,6 @@ def test_the_driver_killed_at_any_moment(many: Path, whole: bytes, tmp_path: Pat
     _check_it_goes_on(many, target, whole, address)
 
 
-@pytest.mark.nightly
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.nightly)])
 def test_interrupts(many: Path, whole: bytes, tmp_path: Path, times: int) -> None:
