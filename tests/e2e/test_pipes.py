@@ -432,16 +432,16 @@ def test_a_stop_while_the_pipe_is_silent(tmp_path: Path) -> None:
 def test_memory_stays_bounded(tmp_path: Path) -> None:
     """Of a stream that is longer than memory should hold, only what a segment needs is kept."""
     frame = np.zeros(1280 * 720 * 3 // 2, np.uint8).tobytes()
-    plain = ("--container", "y4m", "-q", "--method", "bicubic")
+    plain = ("--container", "y4m", "-q", "--method", "bicubic", "--scale", "1")
     process = program("-", "-o", "-", *plain, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert process.stdin is not None
     process.stdin.write(b"YUV4MPEG2 W1280 H720 F25:1 Ip A1:1 C420mpeg2\n")
-    for _ in range(400):  # 550 MB
+    for _ in range(2000):  # 2.8 GB
         process.stdin.write(b"FRAME\n" + frame)
     peak = int(Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
     process.stdin.close()
     assert process.wait() == 0
-    assert peak < 900  # MB, torch's own 400 among them
+    assert peak < 1900  # MB: 1,074 that may be held, 600 of torch and a segment's own
 
 
 def test_a_fifo_on_both_sides(clips: Clips, tmp_path: Path) -> None:
