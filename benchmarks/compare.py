@@ -74,7 +74,7 @@ def make_versions(folder: Path, frames: int) -> tuple[Path, Path, Path]:
 
 def decode_both(paths: tuple[Path, Path]) -> None:
     """Each opened and decoded in a thread of its own, with the decoder threads of a comparison, and nothing else."""
-    from vsr.media.decode import Damage
+    from vsr.media.damage import Damage
     from vsr.media.reading import probe, view
     from vsr.report.comparison.measure import decoder_threads
 

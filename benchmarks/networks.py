@@ -107,7 +107,7 @@ def whole(given: argparse.Namespace) -> None:
     import torch
 
     import vsr
-    from vsr.media.decode import Damage
+    from vsr.media.damage import Damage
     from vsr.media.reading import scan
     from vsr.pipeline.scan import PlannedSegment
     from vsr.pipeline.storage import WorkFolder
@@ -160,7 +160,7 @@ def memory(given: argparse.Namespace) -> None:
 def one_large(given: argparse.Namespace) -> None:
     """What `memory` measures."""
     import vsr
-    from vsr.media.decode import Damage
+    from vsr.media.damage import Damage
     from vsr.media.reading import scan
     from vsr.pipeline.overlap import Overlap
     from vsr.pipeline.scan import PlannedSegment

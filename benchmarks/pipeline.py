@@ -59,7 +59,7 @@ def efficiency(folder: Path, frames: int = 1000) -> None:
 
     import vsr
     from vsr.media.convert import quantise
-    from vsr.media.decode import Damage
+    from vsr.media.damage import Damage
     from vsr.media.encode import segment_sink
     from vsr.media.reading import open_reader, scan
     from vsr.pipeline.scan import PlanRules, plan_segments

@@ -139,7 +139,7 @@ def test_other_weights_make_segments_anew_and_the_same_ones_reuse_them(clips: Cl
 
     def key(path: Path | str) -> str:
         job = vsr.plan(clips("plain"), tmp_path / "out.mp4", settings={"method": str(path)})
-        from vsr.media.decode import Damage
+        from vsr.media.damage import Damage
         from vsr.media.reading import scan
         from vsr.timeline import Segment
 

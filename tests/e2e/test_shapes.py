@@ -19,7 +19,7 @@ from videos import X264, X265, encode, ffmpeg, scene
 
 import vsr
 from vsr.media.damage import Damage
-from vsr.media.decode import decode_linear
+from vsr.media.decode import VideoTrack, decode_linear
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -287,7 +287,7 @@ def test_no_frame_is_lost_where_the_stream_changes(name: str, suffix: str, tmp_p
     joined = tmp_path / f"joined.{ending}"
     joined.write_bytes(b"".join(part.read_bytes() for part in parts))
     damage = Damage()
-    frames = [frame for _, frame in decode_linear(joined, 0, 1, damage)]
+    frames = [frame for _, frame in decode_linear(VideoTrack(joined, 0), damage)]
     found = [hashlib.sha256(frame.to_ndarray(format="rgb24").tobytes()).hexdigest() for frame in frames]
     assert found == wanted
     assert not damage.total

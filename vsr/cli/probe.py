@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from vsr.api import Job, MediaInfo
-    from vsr.media.decode import Damage
+    from vsr.media.damage import Damage
     from vsr.media.index import PacketIndex
     from vsr.media.looks import Changes
     from vsr.media.probe import VideoInfo
@@ -52,7 +52,7 @@ def probe(
 
 
 def _decode_all(info: MediaInfo) -> tuple[int, Damage, Changes]:
-    from vsr.media.decode import Damage
+    from vsr.media.damage import Damage
     from vsr.media.looks import Changes
     from vsr.media.reading import scan_judged
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from vsr.frames import PixelLayout
 from vsr.media.combing import Fields
-from vsr.media.decode import Damage, FrameRecord
+from vsr.media.damage import Damage
+from vsr.media.decode import FrameRecord
 from vsr.media.deinterlace import deinterlace
 from vsr.media.detach import FrameCopier
 from vsr.media.framemd5 import raw_bytes

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.color import complete_color
-from vsr.media.decode import Damage, FrameRecord
+from vsr.media.damage import Damage
+from vsr.media.decode import FrameRecord
 from vsr.media.dpx import DpxHeader, read_dpx_header
 from vsr.media.exr import ExrHeader, read_exr_header
 from vsr.media.hdr import display_transform, lost_with_pictures
@@ -327,7 +328,7 @@ def view_images(info: MediaInfo) -> Iterator[tuple[int, av.VideoFrame]]:
 
 
 class ImageReader:
-    """Reads pictures by ordinal; the same contract as `vsr.media.decode.FrameReader`."""
+    """Reads pictures by ordinal; the same contract as `vsr.media.frame_reader.FrameReader`."""
 
     def __init__(self, info: MediaInfo) -> None:
         self._info = info

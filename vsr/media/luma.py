@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.media.convert import OutputFormat, quantise
-from vsr.media.decode import Damage
+from vsr.media.damage import Damage
 from vsr.media.layouts import LAYOUTS
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.probe import MediaInfo

@@ -22,7 +22,8 @@ import av.error
 from av.video.stream import VideoStream
 
 from vsr.errors import InputError
-from vsr.media.decode import Damage, FrameRecord, decode_once
+from vsr.media.damage import Damage
+from vsr.media.decode import FrameRecord, decode_once
 from vsr.media.detach import FrameCopier
 from vsr.media.probe import MediaInfo, probe_media
 from vsr.media.safe_open import check_head, open_input, open_pipe
@@ -72,9 +73,9 @@ class PipedVideo:
                 raise InputError(f"{STANDARD_INPUT}: stream {stream.index} is not video any more")
             stream.codec_context.thread_count = threads
             count = 0
-            for record, frame in decode_once(
-                container, stream, damage, self.info.video.crop, self.info.video.untimed_rate
-            ):
+            video = self.info.video
+            frames = decode_once(container, stream, damage, crop=video.crop, untimed_rate=video.untimed_rate)
+            for record, frame in frames:
                 count += 1
                 yield record, frame
         self._source.drain()

@@ -13,7 +13,9 @@ import av
 
 from vsr.errors import InputError, UsageError
 from vsr.media.combing import FieldJudge, Fields, luma_rows
-from vsr.media.decode import Damage, FrameReader, FrameRecord, Look, decode_frames, decode_linear, decode_looks
+from vsr.media.damage import Damage
+from vsr.media.decode import FrameRecord, Look, VideoTrack, decode_frames, decode_linear, decode_looks
+from vsr.media.frame_reader import FrameReader
 from vsr.media.images import ImageReader, is_image_sequence, is_numbered, probe_images, scan_images, view_images
 from vsr.media.probe import MediaInfo, probe_media
 from vsr.media.rates import is_untimed
@@ -75,18 +77,17 @@ def probe_output(path: Path) -> MediaInfo:
     return probe(path, None, None if is_image_sequence(path) else 0)
 
 
+def _track(info: MediaInfo, threads: int) -> VideoTrack:
+    video = info.video
+    return VideoTrack(info.path, video.index, threads, video.crop, video.untimed_rate)
+
+
 def scan(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
     """The linear decode of the source's video: every frame named, damage counted on the way.
 
     Raises `InputError` where not a single frame comes out.
     """
-    if info.images:
-        frames = scan_images(info, damage)
-    else:
-        video = info.video
-        frames = decode_linear(
-            info.path, video.index, threads, damage, crop=video.crop, untimed_rate=video.untimed_rate
-        )
+    frames = scan_images(info, damage) if info.images else decode_linear(_track(info, threads), damage)
     count = 0
     for record, frame in frames:
         count += 1
@@ -124,8 +125,7 @@ def looks(info: MediaInfo, threads: int) -> Iterator[tuple[int, Look]]:
     """The time in ticks and the look of every frame of `scan`, alone."""
     if info.images:
         return ((record.pts, record.look) for record, _ in scan_images(info, Damage()))
-    video = info.video
-    return decode_looks(info.path, video.index, threads, crop=video.crop, untimed_rate=video.untimed_rate)
+    return decode_looks(_track(info, threads))
 
 
 def look_at(info: MediaInfo, threads: int, ordinal: int) -> Look:
@@ -144,19 +144,11 @@ def view(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[int, a
     """The frames of `scan` with their times in ticks, for who only looks at them: without names and fingerprints."""
     if info.images:
         return view_images(info)
-    video = info.video
-    return decode_frames(info.path, video.index, threads, damage, crop=video.crop, untimed_rate=video.untimed_rate)
+    return decode_frames(_track(info, threads), damage)
 
 
 def open_reader(info: MediaInfo, threads: int, overlap_frames: int) -> Reader:
     """A reader of the source's video."""
     if info.images:
         return ImageReader(info)
-    return FrameReader(
-        info.path,
-        info.video.index,
-        info.video.time_base,
-        threads=threads,
-        overlap_frames=overlap_frames,
-        crop=info.video.crop,
-    )
+    return FrameReader(_track(info, threads), info.video.time_base, overlap_frames=overlap_frames)

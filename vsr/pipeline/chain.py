@@ -12,7 +12,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from vsr.media.decode import Damage
+from vsr.media.damage import Damage
 from vsr.media.framemd5 import Checksum, ChecksumFile, Checksums, FrameHasher, hashed, packet_checksums
 from vsr.media.images import TIMING_FILE, Timing, find_images, is_numbered
 from vsr.media.probe import MediaInfo

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.media.decode import Damage
+from vsr.media.damage import Damage
 from vsr.media.planes import planes_of
 from vsr.media.reading import probe_output, scan
 

@@ -15,7 +15,8 @@ from typing import Any
 import av
 
 from vsr.errors import DamageError, InputError, UsageError
-from vsr.media.decode import Damage, FrameRecord
+from vsr.media.damage import Damage
+from vsr.media.decode import FrameRecord
 from vsr.media.framemd5 import Checksums, FrameHasher, hashed
 from vsr.media.gaps import StepMeter
 from vsr.media.inspect import StreamDigest, digest_streams

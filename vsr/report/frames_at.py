@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vsr.media.decode import Damage
+from vsr.media.damage import Damage
 from vsr.media.display import Frame
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import view

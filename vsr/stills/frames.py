@@ -16,7 +16,8 @@ import torch
 from vsr.errors import InputError, MachineError, UsageError
 from vsr.frames import VideoFrame
 from vsr.media.convert import quantise
-from vsr.media.decode import Damage, FrameRecord
+from vsr.media.damage import Damage
+from vsr.media.decode import FrameRecord
 from vsr.media.encode import encode_picture
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.framemd5 import FrameHasher, hashed

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import InputError, VerificationError
-from vsr.media.decode import Damage
+from vsr.media.damage import Damage
 from vsr.media.grabbing import grab_frames
 from vsr.media.images import read_picture
 from vsr.media.reading import is_there

@@ -9,7 +9,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 from vsr.errors import UsageError
-from vsr.media.decode import Damage, FrameRecord
+from vsr.media.damage import Damage
+from vsr.media.decode import FrameRecord
 from vsr.media.grabbing import Grabbed, grab_frames
 from vsr.media.probe import MediaInfo
 from vsr.registration.cuts import CutDetector

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from videos import AWKWARD
 
 from vsr.errors import InputError
-from vsr.media.decode import Damage, FrameReader, FrameRecord, decode_linear
+from vsr.media.damage import Damage
+from vsr.media.decode import FrameRecord, VideoTrack, decode_linear
+from vsr.media.frame_reader import FrameReader
 from vsr.media.planes import fingerprint, planes_of
 from vsr.media.probe import MediaInfo
 
@@ -23,13 +25,12 @@ Probed = Callable[[str], MediaInfo]
 
 
 def _records(info: MediaInfo, threads: int = 1) -> list[FrameRecord]:
-    return [record for record, _ in decode_linear(info.path, info.video.index, threads, Damage())]
+    return [record for record, _ in decode_linear(VideoTrack(info.path, info.video.index, threads), Damage())]
 
 
 def _reader(info: MediaInfo, overlap_frames: int = 4, threads: int = 1) -> FrameReader:
-    return FrameReader(
-        info.path, info.video.index, info.video.time_base, threads=threads, overlap_frames=overlap_frames
-    )
+    track = VideoTrack(info.path, info.video.index, threads)
+    return FrameReader(track, info.video.time_base, overlap_frames=overlap_frames)
 
 
 def _independent_fingerprints(path: Path) -> list[str]:
@@ -185,7 +186,7 @@ def test_frame_threads_lose_no_frame(probed: Probed, threads: int) -> None:
 def test_damage_is_counted(probed: Probed) -> None:
     info = probed("damaged")
     damage = Damage()
-    count = sum(1 for _ in decode_linear(info.path, info.video.index, 1, damage))
+    count = sum(1 for _ in decode_linear(VideoTrack(info.path, info.video.index), damage))
     assert damage.total > 0
     assert damage.decode_errors + damage.corrupt_frames > 0
     assert damage.events
@@ -195,7 +196,7 @@ def test_damage_is_counted(probed: Probed) -> None:
 def test_an_undamaged_file_has_no_damage(probed: Probed) -> None:
     for name in ("cfr", "vfr", "open_gop_hevc", "vp9", "av1", "mpeg4_avi"):
         info, damage = probed(name), Damage()
-        list(decode_linear(info.path, info.video.index, 1, damage))
+        list(decode_linear(VideoTrack(info.path, info.video.index), damage))
         assert damage == Damage(), name
 
 
@@ -205,10 +206,10 @@ def test_repeated_and_missing_times_are_mended_to_rising_ones(clips: Callable[[s
     data = clips("open_gop_ts").read_bytes()
     twice.write_bytes(data + data)
     damage = Damage()
-    records = [record for record, _ in decode_linear(twice, 0, 1, damage)]
+    records = [record for record, _ in decode_linear(VideoTrack(twice, 0), damage)]
     assert len(records) > 290
     assert all(a.pts < b.pts for a, b in pairwise(records))
-    with FrameReader(twice, 0, av.open(str(twice)).streams.video[0].time_base, threads=1, overlap_frames=4) as reader:
+    with FrameReader(VideoTrack(twice, 0), av.open(str(twice)).streams.video[0].time_base, overlap_frames=4) as reader:
         for start in (0, 100, 160, 250):
             window = records[start : start + 10]
             _check(reader.read(window), window)

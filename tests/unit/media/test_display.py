@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from vsr.frames import ColorSpec, VideoFrame
-from vsr.media.decode import Damage
+from vsr.media.damage import Damage
 from vsr.media.display import Box, displayed, resized, shown, upright
 from vsr.media.ffmpeg import ffmpeg_path
 from vsr.media.layouts import LAYOUTS

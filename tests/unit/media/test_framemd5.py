@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vsr.errors import InputError
-from vsr.media.decode import Damage
+from vsr.media.damage import Damage
 from vsr.media.ffmpeg import run_ffmpeg
 from vsr.media.framemd5 import Checksum, ChecksumFile, Checksums, FrameHasher, hashed, packet_checksums
 from vsr.media.reading import probe, scan

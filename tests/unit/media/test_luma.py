@@ -13,7 +13,7 @@ import torch
 from plain_reader import first_pictures, read_plain
 
 from vsr.media.clips import read_rgb
-from vsr.media.decode import Damage
+from vsr.media.damage import Damage
 from vsr.media.luma import LumaCode, common_luma, read_luma
 from vsr.media.probe import MediaInfo
 from vsr.metrics import luma_bt601

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vsr.media.decode import Damage, FrameRecord
+from vsr.media.damage import Damage
+from vsr.media.decode import FrameRecord
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import scan
 from vsr.pipeline.job import Span

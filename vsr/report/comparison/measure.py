@@ -10,7 +10,7 @@ from fractions import Fraction
 import torch
 
 from vsr.errors import InputError, UsageError
-from vsr.media.decode import Damage
+from vsr.media.damage import Damage
 from vsr.media.luma import LumaCode, LumaFrame, common_luma, read_luma
 from vsr.media.probe import MediaInfo
 from vsr.pipeline.overlap import Overlap
