@@ -21,17 +21,8 @@ from av.video.stream import VideoStream
 
 from vsr.errors import MachineError
 from vsr.media.gaps import ClosedGaps
-from vsr.media.mux import (
-    MuxJob,
-    SegmentFile,
-    cover_options,
-    mux_command,
-    packets_of,
-    pipe_format,
-    pipe_options,
-    pipe_stream,
-    pipe_target,
-)
+from vsr.media.mux import SegmentFile, packets_of, pipe_options, pipe_stream, pipe_target
+from vsr.media.mux_command import MuxJob, cover_options, mux_command, pipe_format
 
 __all__ = ["LiveMux"]
 

@@ -18,7 +18,8 @@ from vsr.media.codecs import copied_fourcc
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing
 from vsr.media.immersive import Immersive
 from vsr.media.inspect import StreamDigest, digest_streams
-from vsr.media.mux import MuxJob, SegmentFile, copy_streams, mux, sync_file
+from vsr.media.mux import SegmentFile, copy_streams, mux, sync_file
+from vsr.media.mux_command import MuxJob
 from vsr.media.picture_text import with_text
 from vsr.media.timelines import StreamMove, stream_moves
 from vsr.media.y4m import count_off_rate, header, write_y4m

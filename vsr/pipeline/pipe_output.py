@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.errors import MachineError
-from vsr.media.mux import MuxJob, SegmentFile
+from vsr.media.mux import SegmentFile
+from vsr.media.mux_command import MuxJob
 from vsr.media.mux_live import LiveMux
 from vsr.media.packets import PacketTable, PacketTimes
 from vsr.media.y4m import FRAME_MARK, header
