@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 from faulty_files import DAMAGES
+from file_maker import make
 from invariants import look_at, problems
-from many_files import Recipe, make, many_files
+from many_files import Recipe, many_files
 from program import Run
 
 Call = Callable[..., Run]

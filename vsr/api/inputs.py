@@ -17,9 +17,10 @@ from vsr.media.reading import probe as probe_source
 from vsr.media.reading import wants_rate
 from vsr.media.suffixes import VIDEO_SUFFIXES
 from vsr.pipeline.objects import is_url, join_url
+from vsr.pipeline.settings import Settings
 from vsr.timeline import parse_rate
 
-__all__ = ["pair_found", "pair_outputs"]
+__all__ = ["Naming", "pair_found", "pair_outputs"]
 
 _CONTAINER_OF_URL = {"mkv": "mkv", "webm": "mkv", "mov": "mov"}
 
@@ -40,21 +41,19 @@ def pair_outputs(
     ``recursive`` looks into sub-folders, too; their outputs lie in sub-folders of the same names.
     """
     found = find_inputs([place_of(one) for one in inputs], recursive=recursive, output=output)
-    return pair_found(found, inputs, output, make_folder=make_folder, codec=codec, fps=fps, video_stream=video_stream)
+    return pair_found(found, inputs, output, Naming(codec, fps, video_stream), make_folder=make_folder)
 
 
 def pair_found(
     found: FoundInputs,
     inputs: Sequence[PathLike],
     output: PathLike,
+    naming: Naming,
     *,
     make_folder: bool,
-    codec: str | None = None,
-    fps: str | None = None,
-    video_stream: int | None = None,
 ) -> list[tuple[PathLike, PathLike]]:
     """`pair_outputs` for what was ``found`` among ``inputs``."""
-    sources = found.places
+    sources, fps = found.places, naming.fps
     if fps is not None and not any(is_url(one) or wants_rate(Path(one)) for one in sources):
         raise UsageError(f"fps {fps} is for pictures and for streams without times; these videos keep their own times")
     several = len(sources) > 1 or names_several(inputs)
@@ -66,7 +65,6 @@ def pair_found(
             _make_folder(Path(output))
         for below in dict.fromkeys(found.folders):
             _make_sub_folder(Path(output) / below)
-    naming = _Naming(codec, None if fps is None else parse_rate(fps), video_stream)
     places = [_inside(output, below) for below in found.folders]
     targets = [_target(source, place, naming) for source, place in zip(sources, places, strict=True)]
     _refuse_collisions(sources, targets)
@@ -80,12 +78,22 @@ def _inside(output: PathLike, below: Path) -> PathLike:
 
 
 @dataclass(frozen=True)
-class _Naming:
+class Naming:
     """What names of outputs depend on besides their inputs."""
 
-    codec: str | None
-    fps: Fraction | None
-    video_stream: int | None
+    codec: str | None = None
+    fps: str | None = None
+    video_stream: int | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Naming:
+        """As ``settings`` have it."""
+        return cls(settings.codec, settings.fps, settings.video_stream)
+
+    @property
+    def rate(self) -> Fraction | None:
+        """``fps`` as a number."""
+        return None if self.fps is None else parse_rate(self.fps)
 
     @property
     def is_video(self) -> bool:
@@ -116,7 +124,7 @@ def _make_sub_folder(folder: Path) -> None:
         raise UsageError(f"cannot make output folder {folder}: {error.strerror}") from error
 
 
-def _target(place: PathLike, folder: PathLike, naming: _Naming) -> PathLike:
+def _target(place: PathLike, folder: PathLike, naming: Naming) -> PathLike:
     """The output's name in ``folder``: the source's, in a container that takes its codec, times and streams."""
     fit = naming.containers
     if is_url(place):
@@ -145,11 +153,11 @@ def _suffixes_in(folder: Path) -> list[str]:
     return sorted({entry.suffix.lower() for entry in folder.iterdir()} & set(IMAGE_SUFFIXES))
 
 
-def _container_suffix(source: Path, naming: _Naming) -> str:
+def _container_suffix(source: Path, naming: Naming) -> str:
     """MKV for Matroska sources; MP4 or MOV, whose clocks are exact, for all others that these can hold."""
     fit = naming.containers
     try:
-        info = probe_source(source, naming.fps, naming.video_stream)
+        info = probe_source(source, naming.rate, naming.video_stream)
     except VsrError:
         return f".{fit[0]}"  # the run itself says what is wrong with this file
     from vsr.media.containers import holders, holds

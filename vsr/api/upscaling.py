@@ -11,7 +11,7 @@ from typing import Any
 
 from vsr.api.arguments import PathLike, is_folder, place_of, position_of
 from vsr.api.finding import find_inputs, names_several
-from vsr.api.inputs import pair_found
+from vsr.api.inputs import Naming, pair_found
 from vsr.distributed.choose import choose_executor
 from vsr.errors import UsageError, VsrError
 from vsr.pipeline.batch import Skipped, is_done, write_batch
@@ -86,15 +86,7 @@ def upscale(
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     resolved, options = load_settings(preset, settings or {})
     found = find_inputs([place_of(one) for one in given], recursive=recursive, output=output)
-    pairs = pair_found(
-        found,
-        given,
-        output,
-        make_folder=True,
-        codec=resolved.codec,
-        fps=resolved.fps,
-        video_stream=resolved.video_stream,
-    )
+    pairs = pair_found(found, given, output, Naming.of(resolved), make_folder=True)
     if on_skipped is not None and found.skipped:
         on_skipped(found.skipped)
     span = Span(position_of(start), position_of(end))

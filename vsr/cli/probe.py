@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
     from vsr.media.streams import StreamInfo
 
 __all__ = ["probe"]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What there is to say of a file."""
+
+    info: MediaInfo
+    index: PacketIndex
+    job: Job | str
+    """What ``upscale`` would do, or why it would refuse."""
+    decoded: _Decoded | None
+    """What decoding every frame has shown, if that was asked for."""
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    num_frames: int
+    damage: Damage
+    changes: Changes
 
 
 def probe(
@@ -36,7 +56,7 @@ def probe(
 
     info = api.probe(input_, fps=fps, video_stream=video_stream)
     index = index_packets(info)
-    frames, damage, changes = _decode_all(info) if deep else (None, None, None)
+    decoded = _decode_all(info) if deep else None
     job: Job | str
     try:
         target = Path(api.pair_outputs([str(input_)], "./", make_folder=False, video_stream=video_stream)[0][1])
@@ -45,13 +65,14 @@ def probe(
         )
     except UsageError as error:
         job = str(error)
+    found = _Found(info, index, job, decoded)
     if json_:
-        _print_json(info, index, frames, damage, changes, job)
+        _print_json(found)
     else:
-        _print_text(info, index, frames, damage, changes, job)
+        _print_text(found)
 
 
-def _decode_all(info: MediaInfo) -> tuple[int, Damage, Changes]:
+def _decode_all(info: MediaInfo) -> _Decoded:
     from vsr.media.damage import Damage
     from vsr.media.looks import Changes
     from vsr.media.reading import scan_judged
@@ -60,26 +81,21 @@ def _decode_all(info: MediaInfo) -> tuple[int, Damage, Changes]:
     for record, _ in scan_judged(info, 1, damage, lambda record, frame: None):
         count += 1
         changes.add(record)
-    return count, damage, changes
+    return _Decoded(count, damage, changes)
 
 
-def _print_json(
-    info: MediaInfo,
-    index: PacketIndex,
-    frames: int | None,
-    damage: Damage | None,
-    changes: Changes | None,
-    job: Job | str,
-) -> None:
+def _print_json(found: _Found) -> None:
     import json
 
     from vsr.pipeline.sidecar import canonical
 
+    job, decoded = found.job, found.decoded
+    changes = None if decoded is None else decoded.changes
     report: dict[str, Any] = {
-        "media": canonical(info),
-        "index": canonical(index),
-        "num_frames_from_content": frames,
-        "damage": canonical(damage) if damage is not None else None,
+        "media": canonical(found.info),
+        "index": canonical(found.index),
+        "num_frames_from_content": None if decoded is None else decoded.num_frames,
+        "damage": None if decoded is None else canonical(decoded.damage),
         "changes": None if changes is None else {"count": changes.count, "first": canonical(changes.changes)},
         "upscale": {"refused": job}
         if isinstance(job, str)
@@ -97,18 +113,12 @@ def _print_json(
     print(json.dumps(report, indent=1))
 
 
-def _print_text(
-    info: MediaInfo,
-    index: PacketIndex,
-    frames: int | None,
-    damage: Damage | None,
-    changes: Changes | None,
-    job: Job | str,
-) -> None:
+def _print_text(found: _Found) -> None:
     from vsr.cli.console import print_table
     from vsr.cli.upscale import plan_rows
     from vsr.timeline import format_seconds
 
+    info, job, decoded = found.info, found.job, found.decoded
     length = format_seconds(info.duration) if info.duration is not None else "unknown length"
     rows = [("file", f"{info.path} ({info.container}, {length}, starts at {float(info.start):.6f} s)")]
     rows += [
@@ -118,8 +128,8 @@ def _print_text(
     ]
     if info.num_chapters:
         rows.append(("chapters", str(info.num_chapters)))
-    rows += _video_rows(info) + _time_rows(info, index, frames) + _change_rows(changes)
-    print_table(rows + _damage_rows(index, damage))
+    rows += _video_rows(info) + _time_rows(found) + _change_rows(decoded)
+    print_table(rows + _damage_rows(found.index, decoded))
     print("\nvsr upscale would")
     print_table([("  refuse", job)] if isinstance(job, str) else [(f"  {n}", v) for n, v in plan_rows(job)[1:]])
 
@@ -181,24 +191,27 @@ def _scan(video: VideoInfo) -> str:
     return f"{scan}, though it is flagged as {'interlaced' if video.flagged_interlaced else 'progressive'}"
 
 
-def _time_rows(info: MediaInfo, index: PacketIndex, frames: int | None) -> list[tuple[str, str]]:
-    rate = index.common_rate
+def _time_rows(found: _Found) -> list[tuple[str, str]]:
+    index, rate = found.index, found.index.common_rate
     shown = f"{rate} ({float(rate):.6g})" if rate else "unknown"
     kind = f"variable, mostly {shown}" if index.is_vfr else shown
-    counted = f"{frames} (decoded)" if frames is not None else f"{index.num_packets} packets, {index.num_keyframes} key"
-    return [("frame rate", f"{kind}; clock {info.video.time_base} s"), ("frames", counted)]
+    counted = f"{index.num_packets} packets, {index.num_keyframes} key"
+    if found.decoded is not None:
+        counted = f"{found.decoded.num_frames} (decoded)"
+    return [("frame rate", f"{kind}; clock {found.info.video.time_base} s"), ("frames", counted)]
 
 
-def _change_rows(changes: Changes | None) -> list[tuple[str, str]]:
-    if changes is None:
+def _change_rows(decoded: _Decoded | None) -> list[tuple[str, str]]:
+    if decoded is None:
         return [("changes", "not looked for after the first frames (use --deep)")]
+    changes = decoded.changes
     rows = [("changes", str(change)) for change in changes.changes]
     if changes.count > len(rows):
         rows.append(("changes", f"and {changes.count - len(rows)} more"))
     return rows or [("changes", "none: one size, shape, format, colour and scan")]
 
 
-def _damage_rows(index: PacketIndex, damage: Damage | None) -> list[tuple[str, str]]:
+def _damage_rows(index: PacketIndex, decoded: _Decoded | None) -> list[tuple[str, str]]:
     rows = []
     if index.num_corrupt:
         rows.append(("damage", f"{index.num_corrupt} packets flagged as damaged"))
@@ -210,6 +223,6 @@ def _damage_rows(index: PacketIndex, damage: Damage | None) -> list[tuple[str, s
         rows.append(("damage", f"{index.num_repeated_times} repeated and {index.num_without_time} missing times"))
     if index.read_error:
         rows.append(("damage", f"reading ends early: {index.read_error}"))
-    if damage is not None:
-        rows += [("damage", text) for text in damage.events]
-    return rows or [("damage", "none seen" if damage is not None else "none seen (use --deep to decode everything)")]
+    if decoded is not None:
+        rows += [("damage", text) for text in decoded.damage.events]
+    return rows or [("damage", "none seen" if decoded is not None else "none seen (use --deep to decode everything)")]

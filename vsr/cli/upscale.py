@@ -267,21 +267,13 @@ def _dry_run(
     from vsr import api
     from vsr.api.arguments import place_of
     from vsr.api.finding import describe_skipped, find_inputs
-    from vsr.api.inputs import pair_found
+    from vsr.api.inputs import Naming, pair_found
     from vsr.cli.console import fail, print_table
     from vsr.pipeline.settings import load_settings
 
     resolved = load_settings(preset, settings)[0]
     found = find_inputs([place_of(one) for one in inputs], recursive=recursive, output=output)
-    pairs = pair_found(
-        found,
-        inputs,
-        output,
-        make_folder=False,
-        codec=resolved.codec,
-        fps=resolved.fps,
-        video_stream=resolved.video_stream,
-    )
+    pairs = pair_found(found, inputs, output, Naming.of(resolved), make_folder=False)
     if found.skipped:
         fail(describe_skipped(found.skipped))
     leaves_finished = api.is_batch(inputs, output, pairs) and not overwrite
