@@ -20,7 +20,7 @@ from torch.nn.functional import avg_pool2d
 
 from vsr.errors import InputError, UsageError, nearest
 from vsr.media.compression import compress_luma
-from vsr.media.decode import Damage
+from vsr.media.damage import Damage
 from vsr.media.luma import LumaCode, read_luma
 from vsr.media.pictures import PICTURE_SUFFIXES, read_picture
 from vsr.media.probe import probe_media

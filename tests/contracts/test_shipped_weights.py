@@ -40,6 +40,16 @@ def _enlarged(picture: Tensor, scale: int) -> Tensor:
     return resample(picture.double(), (height * scale, width * scale), kernel="bicubic")
 
 
+def test_all_scales_tell_the_source_alike() -> None:
+    """Segments are known by one estimator, whatever the scale."""
+    first, *others = (load_network(SHIPPED / f"lite-x{scale}.safetensors").mixture for scale in MIXED)
+    assert first is not None
+    for other in others:
+        assert other is not None
+        assert first.source.keys() == other.source.keys()
+        assert all(torch.equal(value, other.source[name]) for name, value in first.source.items())
+
+
 def test_constants_stay(network: Network) -> None:
     """Flat areas keep their value to a step of 8 bits, away from the border; to two where noise was learnt.
 

@@ -21,6 +21,7 @@ from vsr.media.demuxing import frames_of
 from vsr.media.layouts import LAYOUTS
 from vsr.media.planes import frame_from_planes, frame_layout, planes_of
 from vsr.media.probe import probe_media
+from vsr.media.repeatable import join_params, repeatable_x264
 from vsr.media.safe_open import open_input
 
 __all__ = ["read_rgb", "rgb_frame", "write_clip"]
@@ -45,7 +46,8 @@ def write_clip(
     height, width = frames[0].shape[:2]
     layout = LAYOUTS["yuv420p"]
     with av.open(f"file:{path}", "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "medium"})
+        options = {"crf": str(crf), "preset": "medium", "x264-params": join_params(repeatable_x264())}
+        stream = container.add_stream("libx264", rate=fps, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, layout.name
         context = stream.codec_context
         context.thread_count, context.thread_type = 2, "FRAME"

@@ -69,7 +69,7 @@ class MuxJob:
 
     source: Path
     container: str
-    """``mp4``, ``mov`` or ``mkv``."""
+    """``mp4``, ``mov``, ``mkv`` or ``nut``."""
     encoder: EncoderSpec
     display: DisplayTransform
     shift: Fraction

@@ -15,6 +15,7 @@ from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.convert import OutputFormat, quantise
 from vsr.media.layouts import LAYOUTS
 from vsr.media.planes import frame_from_planes
+from vsr.media.repeatable import join_params, repeatable_x264
 
 __all__ = ["encode_small_clip"]
 
@@ -34,7 +35,8 @@ def encode_small_clip(
     layout = LAYOUTS["yuv420p"]
     file = io.BytesIO()
     kbits = max(64, bits_per_second // 1000)
-    options = {"crf": str(_QUALITY), "preset": "medium", "x264-params": f"vbv-maxrate={kbits}:vbv-bufsize={kbits}"}
+    params = {"vbv-maxrate": str(kbits), "vbv-bufsize": str(kbits)} | repeatable_x264()
+    options = {"crf": str(_QUALITY), "preset": "medium", "x264-params": join_params(params)}
     with av.open(file, "w", format="mp4") as container:
         stream = None
         for seconds, picture in frames:

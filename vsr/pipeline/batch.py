@@ -51,8 +51,9 @@ def is_done(request: Request) -> Outcome | None:
             there = find_object(str(request.source))
             same = same and manifest["input"]["path"] == str(request.source)
             same = same and there is not None and manifest["input"]["version"] == there.version
-        network = find_restorer(request.settings.method).network
-        same = same and (network is None or has_same_weights(network, manifest["method"]["model"]))
+        spec, recorded = find_restorer(request.settings.method), manifest["method"]
+        same = same and (spec.network is None or has_same_weights(spec.network, recorded["model"]))
+        same = same and recorded["estimator"] == spec.estimator()
     except (VsrError, OSError, KeyError, ValueError, TypeError):
         return None  # nothing there, or nothing that can be relied on: the run itself says so
     return Outcome(request.source, request.output, manifest, was_done=True) if same else None

@@ -90,6 +90,8 @@ class Job:
     """Where the output goes in the end, if ``output`` is only where it is put together."""
     preview: Path | None = None
     """A picture of the newest frames, replaced now and then while the job runs; decides no byte of the output."""
+    estimator: str | None = None
+    """Digest of what tells the method how frames came about; None where nothing does."""
 
     @property
     def video(self) -> VideoInfo:
@@ -282,6 +284,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     )
     device = resolve_device(settings.device)
     model = _model(settings, options, Geometry(video.width, video.height, width, height), device)
+    spec = find_restorer(settings.method, model)
     return Job(
         info=info,
         output=output,
@@ -289,7 +292,8 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         settings=settings,
         options=options,
         model=model,
-        evidence=find_restorer(settings.method, model).evidence,
+        evidence=spec.evidence,
+        estimator=spec.estimator(),
         out_width=width,
         out_height=height,
         encoder=encoder,

@@ -149,6 +149,7 @@ def describe_run(
             "generative": job.evidence == "generative",
             "says": sentence(job.evidence),
             "model": canonical(job.model),
+            "estimator": job.estimator,
             "assumed_degradation": assumed_degradation(job.options),
             "options": canonical(job.options),
             "findings": mean_findings((result.stop - result.start, result.findings) for result in ordered),

@@ -141,6 +141,7 @@ def _deciding(job: Job) -> dict[str, Any]:
     return {
         "settings": settings,
         "model": _deciding_of_model(job),
+        "estimator": job.estimator,
         "options": canonical(job.options),
         "encoder": describe_encoder(job),
         "color": canonical(job.video.color),

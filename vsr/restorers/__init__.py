@@ -21,6 +21,7 @@ from vsr.restorers.interpolate import Interpolate, InterpolateOptions
 from vsr.restorers.model import Model, ModelPart, is_network, settle_model
 from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions
 from vsr.restorers.per_frame import PerFrame, PerFrameOptions
+from vsr.restorers.source import estimator_digest
 from vsr.tables import table_of
 
 __all__ = [
@@ -56,6 +57,12 @@ class RestorerSpec(Generic[OptionsT]):
     """Makes one for a picture geometry, settings and device."""
     network: str | None = None
     """The weights that take part, as `settle_model` takes them; None: no network does."""
+    asks_source: bool = False
+    """Whether `vsr.restorers.source` has a say in what it does."""
+
+    def estimator(self) -> str | None:
+        """Digest of what tells it the source; None where nothing does."""
+        return estimator_digest() if self.asks_source else None
 
 
 def _auto(geometry: Geometry, options: AutoOptions, device: torch.device) -> Restorer:
@@ -81,6 +88,7 @@ RESTORERS: Mapping[str, RestorerSpec[Any]] = table_of(
             AutoOptions,
             _auto,
             GUESSING_NETWORK,
+            asks_source=True,
         ),
         RestorerSpec(
             "multiframe",
@@ -88,6 +96,7 @@ RESTORERS: Mapping[str, RestorerSpec[Any]] = table_of(
             "observation-model",
             MultiFrameOptions,
             MultiFrame,
+            asks_source=True,
         ),
         RestorerSpec("lanczos", "resample with a 3-lobe Lanczos kernel", "interpolation", InterpolateOptions, _lanczos),
         RestorerSpec("bicubic", "resample with Keys' cubic, a = -0.5", "interpolation", InterpolateOptions, _bicubic),

@@ -28,6 +28,7 @@ from vsr.restorers.chroma import guided_detail
 from vsr.restorers.findings import source_findings
 from vsr.restorers.highlights import compressed, expanded
 from vsr.restorers.interpolate import check_size, resample_plane
+from vsr.restorers.network_colour import network_input
 from vsr.restorers.per_frame import check_compression
 from vsr.restorers.quality import LEVELS, Quality
 from vsr.restorers.reconstruction import Imaging, Neighbour, Reconstruction, Solve, Start, carried, reconstruct
@@ -70,7 +71,8 @@ class MultiFrameOptions:
     solver: str = DEFAULT_SOLVER
     """Row of ``SOLVERS`` that inverts the imaging model; it must take any motion."""
     compression_codes: float | None = None
-    """What compression changed in the input, root mean square in codes of 255; None: told from each shot."""
+    """What compression changed in the input, root mean square in codes of 255; None: told from each shot, and taken for
+    nothing where ``degradation`` is BI or BD."""
 
     def __post_init__(self) -> None:
         check_compression(self.compression_codes)
@@ -237,8 +239,8 @@ class MultiFrame:
     @property
     def survey_frames(self) -> int:
         """Enough to find the blur and what frames are worth, where it is not known how they came to be."""
-        surveyed = 0 if self._options.degradation in ("BI", "BD") else SURVEY_FRAMES
-        return max(surveyed, self._guesser.survey_frames)
+        is_known = self._options.degradation in ("BI", "BD") and self._options.compression_codes is None
+        return max(0 if is_known else SURVEY_FRAMES, self._guesser.survey_frames)
 
     def for_shot(self, frames: Sequence[VideoFrame]) -> MultiFrame:
         """The restorer with the blur found from ``frames``, where it is not given, and the weighing that suits them."""
@@ -253,7 +255,8 @@ class MultiFrame:
         if options.degradation not in ("BI", "BD"):
             is_given = options.psf_sigma_px is not None or options.degradation != "auto"
             found, weighing = survey_shot(lumas, self._psf_sigma_px if is_given else None)
-        source = estimate_source(lumas, options.compression_codes)
+        seen = [network_input(frame, "Y", self._device)[0] for frame in frames]  # in video range, as it was fitted on
+        source = estimate_source(seen, options.compression_codes)
         return MultiFrame(
             self._geometry,
             options,

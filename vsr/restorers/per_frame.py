@@ -158,8 +158,7 @@ class PerFrame:
 
     def enlarged(self, frame: VideoFrame) -> VideoFrame:
         """``frame``, halo or not, enlarged by itself."""
-        size = batch_frames(self._geometry.width, self._geometry.height, self._device)
-        [result] = self._restore([frame], size)
+        [result] = self._restore([frame], 1)
         return result
 
     def _batches(self, frames: Iterable[VideoFrame], size: int) -> Iterator[list[VideoFrame]]:

@@ -8,9 +8,10 @@ from functools import lru_cache
 from torch import Tensor
 
 from vsr.networks import Source, load_network
+from vsr.networks.digest import weights_digest
 from vsr.networks.mixture import Mixture
 
-__all__ = ["estimate_source"]
+__all__ = ["estimate_source", "estimator_digest"]
 
 _ESTIMATOR, _SCALE = "lite", 2
 
@@ -20,6 +21,11 @@ def _mixture() -> Mixture:
     mixture = load_network(_ESTIMATOR, _SCALE).mixture
     assert mixture is not None, "the weights that ship are mixtures"
     return mixture
+
+
+def estimator_digest() -> str:
+    """SHA-256 of the estimator's weights."""
+    return weights_digest(_mixture().source)
 
 
 def estimate_source(lumas: Iterable[Tensor], compression_codes: float | None = None) -> Source | None:

@@ -20,6 +20,7 @@ from vsr.media.layouts import LAYOUTS
 from vsr.metrics import luma_bt601, psnr
 from vsr.restorers import Geometry, find_restorer, settle_model
 from vsr.restorers.auto import GUESSING_NETWORK, AutoOptions
+from vsr.restorers.source import estimator_digest
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 pytest.importorskip("skimage", reason="scikit-image, whose photographs the clip shows, is not installed")
@@ -125,3 +126,20 @@ def test_it_says_that_a_network_took_part() -> None:
     assert find_restorer("multiframe").build(geometry, find_restorer("multiframe").options_type(), CPU).evidence == (
         "observation-model"
     )
+
+
+@pytest.mark.parametrize("degradation", ["BI", "BD"])
+def test_known_compression_counts_where_the_degradation_is_known_too(truth: Tensor, degradation: str) -> None:
+    frames = _frames(_shrunk(truth))
+    plain, given = (
+        _restored("multiframe", frames, degradation=degradation, compression_codes=codes)[0].findings["guess_weight"]
+        for codes in (None, 6.0)
+    )
+    assert plain == 0 < given
+
+
+def test_segments_and_records_know_the_estimator() -> None:
+    told = {name: find_restorer(name).estimator() for name in ("auto", "multiframe", "lanczos", "lite")}
+    assert told["auto"] == told["multiframe"] == estimator_digest()
+    assert told["lanczos"] is None
+    assert told["lite"] is None  # its own weights are told as a whole
