@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from plain_reader import first_pictures, with_records
 from program import Run
+from videos import X264, encode, ffmpeg, scene
 
 import vsr
 from vsr.pipeline.run import FileRun
@@ -93,6 +94,29 @@ def test_two_inputs_of_one_name_are_refused(clips: Clips, tmp_path: Path, quick:
     copy.write_bytes(clips("plain").read_bytes())
     with pytest.raises(vsr.UsageError, match="would both become"):
         vsr.upscale([clips("plain"), copy], tmp_path / "out", settings=quick)
+
+
+def test_pictures_and_a_video_of_one_name_are_refused(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    """The pictures of a folder ``plain.mp4`` would become a folder of that name, too."""
+    folder = tmp_path / "plain.mp4"
+    folder.mkdir()
+    ffmpeg("-i", str(clips("plain")), "-frames:v", "2", str(folder / "%04d.png"))
+    with pytest.raises(vsr.UsageError, match="would both become"):
+        vsr.upscale([clips("plain"), folder], tmp_path / "out", settings={"method": quick["method"], "fps": "24"})
+
+
+def test_an_output_that_is_another_input_is_refused(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    """The one with alpha becomes MKV, so the other could have the name MP4: but that is the first one's own."""
+    video = tmp_path / "one" / "a.avi"
+    other = tmp_path / "two" / "a.mp4"
+    for path in (video, other):
+        path.parent.mkdir()
+    encode(video, scene(4, 32, 24), *X264)
+    encode(other.with_suffix(".mov"), scene(4, 32, 24), "-c:v", "qtrle", pix_fmt="argb").rename(other)
+    before = other.read_bytes()
+    with pytest.raises(vsr.UsageError, match=r"a\.avi would become .*a\.mp4, which is an input, too"):
+        vsr.upscale([video, other], other.parent, overwrite=True, settings={"method": quick["method"]})
+    assert other.read_bytes() == before
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [

@@ -235,6 +235,24 @@ def test_a_batch_is_split_file_by_file(call: Callable[..., Run], clips: Callable
     assert "both-2.mp4" in again.out
 
 
+@pytest.mark.parametrize("other", ["both-1.mp4", "both-2.mp4"])
+def test_parts_and_other_outputs_keep_apart(
+    call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path, other: str
+) -> None:
+    """Whether a part has the name of another's output is known only when the video has been split."""
+    folder, output = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    joined(tmp_path / "both.ts", *ASPECTS).rename(folder / "both.ts")
+    (folder / other).write_bytes(clips("plain").read_bytes())
+    words = ("upscale", folder, "-o", f"{output}/", "--split", "--method", "lanczos", "--scale", "1")
+    for more in ((), ("--overwrite",)):
+        run = call(*words, *more)
+        assert run.code == 2
+        [line] = run.err.splitlines()
+        assert f"would both become {output / other}" in line
+        assert not list(output.iterdir())
+
+
 def test_every_change_is_named_to_who_looks(call: Callable[..., Run], tmp_path: Path) -> None:
     source = joined(tmp_path / "both.ts", *ASPECTS)
     words = f"frame {FRAMES}"

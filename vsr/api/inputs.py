@@ -20,7 +20,7 @@ from vsr.pipeline.objects import is_url, join_url
 from vsr.pipeline.settings import Settings
 from vsr.timeline import parse_rate
 
-__all__ = ["Naming", "pair_found", "pair_outputs"]
+__all__ = ["Naming", "pair_found", "pair_outputs", "refuse_collisions"]
 
 _CONTAINER_OF_URL = {"mkv": "mkv", "webm": "mkv", "mov": "mov"}
 
@@ -67,7 +67,7 @@ def pair_found(
             _make_sub_folder(Path(output) / below)
     places = [_inside(output, below) for below in found.folders]
     targets = [_target(source, place, naming) for source, place in zip(sources, places, strict=True)]
-    _refuse_collisions(sources, targets)
+    refuse_collisions(sources, targets)
     return list(zip(sources, targets, strict=True))
 
 
@@ -176,9 +176,21 @@ def _container_suffix(source: Path, naming: Naming) -> str:
     return f".{fitting[0] if fitting else fit[-1]}"
 
 
-def _refuse_collisions(sources: Sequence[PathLike], targets: Sequence[PathLike]) -> None:
-    seen: dict[PathLike, PathLike] = {}
+def refuse_collisions(sources: Sequence[PathLike], targets: Sequence[PathLike]) -> None:
+    """Refuse targets two of which would lie in one place, and one that is the source of another. `UsageError`."""
+    given = {_place(source): source for source in sources}
+    seen: dict[str, PathLike] = {}
     for source, target in zip(sources, targets, strict=True):
-        if target in seen:
-            raise UsageError(f"{source} and {seen[target]} would both become {target}; give them separate folders")
-        seen[target] = source
+        place = _place(target)
+        if place in seen:
+            raise UsageError(f"{source} and {seen[place]} would both become {target}; give them separate folders")
+        if place in given and given[place] != source:  # its own run refuses what would replace its own source
+            raise UsageError(f"{source} would become {target}, which is an input, too; name another folder")
+        seen[place] = source
+
+
+def _place(name: PathLike) -> str:
+    """What is read or replaced under a name: a file, the whole folder of numbered pictures, or an object."""
+    if is_url(name):
+        return str(name)
+    return os.path.abspath(Path(name).parent if is_numbered(Path(name)) else name)

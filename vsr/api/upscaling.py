@@ -11,7 +11,7 @@ from typing import Any
 
 from vsr.api.arguments import PathLike, is_folder, place_of, position_of
 from vsr.api.finding import find_inputs, names_several
-from vsr.api.inputs import Naming, pair_found
+from vsr.api.inputs import Naming, pair_found, refuse_collisions
 from vsr.distributed.choose import choose_executor
 from vsr.errors import UsageError, VsrError
 from vsr.pipeline.batch import Skipped, is_done, write_batch
@@ -95,6 +95,7 @@ def upscale(
     requests = [Request(source, target, resolved, options, span, overwrite, base) for source, target in pairs]
     if resolved.split:
         requests = [part for request in requests for part in _parts(request)]
+        refuse_collisions([request.source for request in requests], [request.output for request in requests])
     shown = preview_places([request.output for request in requests], preview)
     requests = [replace(request, preview=place) for request, place in zip(requests, shown, strict=True)]
     settled: dict[PathLike, Outcome] = {}
