@@ -196,6 +196,88 @@ def test_packets_are_kept_beside_the_output(tmp_path: Path, call: Call) -> None:
     assert "out.mp4.data.zip: changed" in damaged.out + damaged.err
 
 
+@pytest.fixture
+def phone(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A clip with a track that nothing holds, an output, and a file of somebody's where its packets would be kept."""
+    source, target = _camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
+    taken = tmp_path / "out.mp4.data.zip"
+    taken.write_bytes(b"somebody's own")
+    return source, target, taken
+
+
+def test_what_lies_where_packets_would_be_kept_stays(
+    phone: tuple[Path, Path, Path], call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, target, taken = phone
+    words = ("upscale", source, "-o", target, "--method", "bicubic", "--scale", "1")
+    for more in ((), ("--dry-run",)):
+        refused = call(*words, "--keep-data", *more)
+        assert refused.code == 2
+        assert refused.err.splitlines() == [f"vsr: {taken} exists; give --overwrite to replace it"]
+        assert not target.exists()
+    assert call(*words).code == 0, "nothing is to be kept, so it is in nobody's way"
+    assert taken.read_bytes() == b"somebody's own"
+    again = call(*words, "--overwrite")
+    assert again.code == 0
+    assert taken.read_bytes() == b"somebody's own"
+    assert f"{taken} stays: it is not what an earlier run put there" in caplog.text
+    assert call(*words, "--overwrite", "--keep-data").code == 0
+    assert zipfile.is_zipfile(taken)
+
+
+def test_kept_packets_that_were_changed_since_stay(tmp_path: Path) -> None:
+    source, target = _camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
+    _restore(source, target, keep_data=True)
+    kept = tmp_path / "out.mp4.data.zip"
+    with zipfile.ZipFile(kept, "a") as archive:
+        archive.writestr("notes.txt", "somebody's own")
+    vsr.upscale(source, target, overwrite=True, settings=QUICK)
+    assert zipfile.ZipFile(kept).read("notes.txt") == b"somebody's own"
+
+
+def test_what_comes_there_while_the_run_is_at_work_stays(phone: tuple[Path, Path, Path]) -> None:
+    source, target, taken = phone
+    taken.unlink()
+
+    def put(progress: vsr.Progress) -> None:
+        if progress.stage == "assembling":
+            taken.write_bytes(b"somebody's own")
+
+    settings = QUICK | {"keep_data": True}
+    with pytest.raises(vsr.UsageError, match=r"out\.mp4\.data\.zip has come to be while the run was at work"):
+        vsr.upscale(source, target, settings=settings, on_progress=put)
+    assert taken.read_bytes() == b"somebody's own"
+    taken.rename(taken.with_suffix(".moved"))
+    [outcome] = vsr.upscale(source, target, settings=settings)
+    assert outcome.manifest is not None
+    assert all(segment["reused"] for segment in outcome.manifest["segments"])
+    assert zipfile.is_zipfile(taken)
+
+
+@pytest.mark.parametrize("keep_data", [True, False])
+def test_killed_between_kept_packets_and_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep_data: bool
+) -> None:
+    """The run that follows takes it for what it is, and removes it if nothing is to be kept any more."""
+    source, target = _camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*arguments: object, **more: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vsr.pipeline.run.write_manifest", kill)
+        with pytest.raises(Killed):
+            _restore(source, target, keep_data=True)
+    kept = tmp_path / "out.mp4.data.zip"
+    assert kept.exists()
+    _restore(source, target, keep_data=keep_data)
+    assert kept.exists() == keep_data
+    assert all(check.passed for check in vsr.verify(target))
+
+
 def test_subtitles_and_attachments_can_be_kept_too(tmp_path: Path) -> None:
     words, letters = tmp_path / "words.srt", tmp_path / "letters.txt"
     words.write_text("1\n00:00:00,100 --> 00:00:00,300\nhello\n")

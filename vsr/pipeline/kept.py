@@ -1,33 +1,84 @@
-"""The file beside an output with the packets that no container could hold, where the user asked for them."""
+"""The file beside an output with the packets that no container could hold, where the user asked for them.
+
+It is an output like the other: what lies under its name is replaced only where that is asked for, and goes with the
+output that it was made for, but not if it is anything else.
+"""
 
 from __future__ import annotations
 
-import os
+import logging
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+from vsr.errors import UsageError, VerificationError
 from vsr.media.kept import write_kept
 from vsr.pipeline.job import Job
+from vsr.pipeline.manifest import load_manifest, manifest_path
+from vsr.pipeline.publishing import KEPT_NOTE, is_output_of, note_output, publish, refuse_special
 from vsr.pipeline.sidecar import file_digest
+from vsr.pipeline.storage import WorkFolder
 from vsr.pipeline.streams import kept_path
 
-__all__ = ["keep_packets"]
+__all__ = ["check_kept", "keep_packets"]
+
+_log = logging.getLogger(__name__)
 
 
-def keep_packets(job: Job, *, shift: Fraction, trim: tuple[Fraction, Fraction] | None) -> dict[str, Any] | None:
+def check_kept(job: Job, overwrite: bool, work: WorkFolder | None) -> None:
+    """Refuse what `keep_packets` could not replace, before any work. `UsageError`.
+
+    Whether there is anything to keep may be known only when the work is done.
+    """
+    path = kept_path(job.output)
+    if not job.settings.keep_data or not path.exists():
+        return
+    refuse_special(path)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, where --keep-data would put a file; move it away")
+    if not overwrite and not (work is not None and _is_left(path, job.output, work)):
+        raise UsageError(f"{path} exists; give --overwrite to replace it")
+
+
+def keep_packets(
+    job: Job, work: WorkFolder, *, shift: Fraction, trim: tuple[Fraction, Fraction] | None, overwrite: bool
+) -> dict[str, Any] | None:
     """Write ``OUTPUT.data.zip`` for a finished output; returns what the manifest says of it, None where there is none.
 
-    One that another run left under that name belongs to no output any more and goes. `OSError`.
+    One that was made for the output that ``overwrite`` replaces goes in any case. Raises `UsageError` where there is
+    something else under that name without ``overwrite``, `OSError`.
     """
     path = kept_path(job.output)
     if not job.kept:
-        path.unlink(missing_ok=True)
+        if _is_left(path, job.output, work) or (overwrite and _is_former(path, job.output)):
+            path.unlink()
         return None
     partial = path.with_name(f".{path.name}.vsr-partial")
     source = job.info.streams_path or job.info.path
     try:
         write_kept(source, job.kept, partial, shift=shift, trim=trim, deep=job.info.deep)
-        os.replace(partial, path)
+        may_replace = overwrite or _is_left(path, job.output, work)
+        note_output(work, partial, KEPT_NOTE)
+        publish(partial, path, replace=may_replace)
     finally:
         partial.unlink(missing_ok=True)
     return {"file": path.name, "sha256": file_digest(path), "streams": [stream.index for stream in job.kept]}
+
+
+def _is_left(path: Path, output: Path, work: WorkFolder) -> bool:
+    """Whether a run put ``path`` there that was killed before its manifest was written."""
+    return not manifest_path(output).exists() and is_output_of(work, path, KEPT_NOTE)
+
+
+def _is_former(path: Path, output: Path) -> bool:
+    """Whether ``path`` is as the manifest says that still lies beside ``output``."""
+    if not path.is_file():
+        return False
+    try:
+        entry = load_manifest(output)["output"].get("kept")
+    except VerificationError:
+        entry = None
+    if entry is not None and file_digest(path) == entry["sha256"]:
+        return True
+    _log.warning("%s stays: it is not what an earlier run put there", path)
+    return False

@@ -13,9 +13,20 @@ from vsr.media.images import STREAMS_FILE, TIMING_FILE
 from vsr.pipeline.sidecar import write_atomically
 from vsr.pipeline.storage import WorkFolder
 
-__all__ = ["came_meanwhile", "is_output_of", "note_output", "publish", "refuse_special", "remove", "strange_in"]
+__all__ = [
+    "KEPT_NOTE",
+    "OUTPUT_NOTE",
+    "came_meanwhile",
+    "is_output_of",
+    "note_output",
+    "publish",
+    "refuse_special",
+    "remove",
+    "strange_in",
+]
 
-_OUTPUT_NOTE = "output.json"
+OUTPUT_NOTE, KEPT_NOTE = "output.json", "kept.json"
+"""Names, in a work folder, of the notes of what became the output, and the file of packets beside it."""
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
@@ -27,18 +38,18 @@ def refuse_special(place: Path, hint: str = "name a file") -> None:
         raise UsageError(f"output {place} is a {kind}, which must not be replaced; {hint}")
 
 
-def note_output(work: WorkFolder, partial: Path) -> None:
+def note_output(work: WorkFolder, partial: Path, note: str = OUTPUT_NOTE) -> None:
     """Note what is about to get the output's name, for `is_output_of`; a store gets the output later, and at once."""
     if work.url is None:
-        write_atomically(work.path / _OUTPUT_NOTE, json.dumps(_identity(partial)))
+        write_atomically(work.path / note, json.dumps(_identity(partial)))
 
 
-def is_output_of(work: WorkFolder, place: Path) -> bool:
+def is_output_of(work: WorkFolder, place: Path, note: str = OUTPUT_NOTE) -> bool:
     """Whether ``place`` is, untouched, what the run of this work folder gave its name before it was killed."""
     if work.url is not None:
         return False
     try:
-        return bool(json.loads((work.path / _OUTPUT_NOTE).read_text()) == _identity(place))
+        return bool(json.loads((work.path / note).read_text()) == _identity(place))
     except (OSError, ValueError):
         return False
 

@@ -18,7 +18,7 @@ from vsr.media.images import is_numbered
 from vsr.pipeline.assemble import assemble, image_folder, partial_path
 from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
-from vsr.pipeline.kept import keep_packets
+from vsr.pipeline.kept import check_kept, keep_packets
 from vsr.pipeline.lease import Lease
 from vsr.pipeline.manifest import manifest_path, write_manifest
 from vsr.pipeline.objects import find_object, is_same_object, is_url, join_url, split_url, upload
@@ -81,6 +81,7 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
         raise UsageError(f"{place} exists; give --overwrite to replace it")
     if not images and place.is_dir():
         raise UsageError(f"output {place} is a folder; name a file, or end it with / to fill it")
+    check_kept(job, overwrite, work)
 
 
 def _check_length(job: Job, folder: Path) -> None:
@@ -219,7 +220,7 @@ class FileRun:
             assembled = assemble(job, self.work, results, source, self.meter.tell, overwrite=may_replace)
             try:
                 checksums = write_checksums(job, source.checksums)
-                kept = keep_packets(job, shift=assembled.shift, trim=assembled.trim)
+                kept = keep_packets(job, self.work, shift=assembled.shift, trim=assembled.trim, overwrite=may_replace)
                 seconds = time.monotonic() - self._began
                 manifest = write_manifest(
                     job,
