@@ -14,6 +14,7 @@ from vsr.pipeline.objects import download, find_object, is_url, join_url, split_
 from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.storage import local_place, told_by_url
+from vsr.pipeline.streams import kept_path
 from vsr.pipeline.verify import Check, verify_output
 from vsr.stills.exported import export_again, is_export
 from vsr.stills.make import OnStep
@@ -40,7 +41,7 @@ def verify_any(
 def _verify_away(url: str, source: Path | None) -> list[Check]:
     """Check a copy of the output at ``url``, with what lies beside it there."""
     here = local_place(url)
-    needed, others = (here, manifest_path(here)), checksum_paths(here)
+    needed, others = (here, manifest_path(here)), (*checksum_paths(here), kept_path(here))
     try:
         for copy in (*needed, *others):
             there = join_url(split_url(url)[0], copy.name)

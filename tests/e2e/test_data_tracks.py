@@ -13,31 +13,15 @@ from typing import Any
 
 import av
 import pytest
+from data_tracks import camera_clip
 from plain_reader import read_plain
 from program import Run
-from videos import X264, encode, ffmpeg, scene, tone
+from videos import X264, encode, ffmpeg, scene
 
 import vsr
 
 QUICK: dict[str, Any] = {"method": "bicubic", "scale": 1, "speed": "ultrafast"}
 Call = Callable[..., Run]
-
-
-def _camera_clip(path: Path, code: bytes, handler: bytes = b"meta") -> Path:
-    """An MP4 with sound, whose third track has the four-character code ``code``: a track of text made over."""
-    words = path.with_suffix(".srt")
-    words.write_text("1\n00:00:00,000 --> 00:00:00,200\nfirst\n\n2\n00:00:00,200 --> 00:00:00,400\nsecond\n")
-    options = (*X264, "-c:a", "aac", "-c:s", "mov_text", "-map", "0", "-map", "1", "-map", "2")
-    encode(path, scene(10, 64, 48), *options, inputs=(*tone(0.4), "-i", str(words)))
-    data = bytearray(path.read_bytes())
-    track = data.rfind(b"trak")
-    place = data.find(b"hdlr", track) + 12
-    assert data[place : place + 4] == b"sbtl"
-    data[place : place + 4] = handler
-    entry = data.find(b"tx3g", track)
-    data[entry : entry + 4] = code
-    path.write_bytes(bytes(data))
-    return path
 
 
 def _broadcast_clip(path: Path, codec: str) -> Path:
@@ -98,7 +82,7 @@ def _restore(source: Path, target: Path, **settings: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("extension", ["mp4", "mov"])
 def test_telemetry_of_gopro_is_carried_with_its_name(tmp_path: Path, extension: str) -> None:
-    source, target = _camera_clip(tmp_path / "gopro.mp4", b"gpmd"), tmp_path / f"out.{extension}"
+    source, target = camera_clip(tmp_path / "gopro.mp4", b"gpmd"), tmp_path / f"out.{extension}"
     manifest = _restore(source, target)
     [given], [got] = read_plain(source).of("data"), read_plain(target).of("data")
     assert len(given.payloads) == 2
@@ -110,7 +94,7 @@ def test_telemetry_of_gopro_is_carried_with_its_name(tmp_path: Path, extension: 
 
 
 def test_matroska_is_refused_for_what_mov_holds(tmp_path: Path) -> None:
-    source = _camera_clip(tmp_path / "gopro.mp4", b"gpmd")
+    source = camera_clip(tmp_path / "gopro.mp4", b"gpmd")
     with pytest.raises(
         vsr.UsageError, match=r"data stream 2 \(bin_data, gpmd\); name the output \.mov, or give --keep"
     ):
@@ -131,7 +115,7 @@ def test_matroska_is_refused_for_what_mov_holds(tmp_path: Path) -> None:
 def test_what_nothing_holds_is_named_and_does_not_stop(
     tmp_path: Path, code: bytes, handler: bytes, name: str, extension: str
 ) -> None:
-    source, target = _camera_clip(tmp_path / "phone.mp4", code, handler), tmp_path / f"out.{extension}"
+    source, target = camera_clip(tmp_path / "phone.mp4", code, handler), tmp_path / f"out.{extension}"
     wanted = f"{name}: .{extension} cannot hold it"
     assert vsr.plan(source, target, settings=QUICK).dropped == (wanted,)
     manifest = _restore(source, target)
@@ -144,7 +128,7 @@ def test_what_nothing_holds_is_named_and_does_not_stop(
 
 
 def test_it_is_named_before_the_work(tmp_path: Path, call: Call) -> None:
-    source = _camera_clip(tmp_path / "phone.mp4", b"mebx")
+    source = camera_clip(tmp_path / "phone.mp4", b"mebx")
     options = ("--method", "bicubic", "--scale", "1", "-o", tmp_path / "out.mp4")
     told = call("upscale", source, *options, "--dry-run")
     assert "dropped" in told.out
@@ -161,7 +145,7 @@ def test_it_is_named_before_the_work(tmp_path: Path, call: Call) -> None:
 
 @pytest.mark.parametrize("how", ["strict", "evidence"])
 def test_who_may_lose_nothing_refuses(tmp_path: Path, how: str) -> None:
-    source, target = _camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
+    source, target = camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
     with pytest.raises(vsr.UsageError, match=rf"data stream 2 \(unknown, mebx\), and --{how} loses nothing unasked"):
         _restore(source, target, **{how: True})
     assert not target.exists()
@@ -173,7 +157,7 @@ def test_who_may_lose_nothing_refuses(tmp_path: Path, how: str) -> None:
 
 
 def test_packets_are_kept_beside_the_output(tmp_path: Path, call: Call) -> None:
-    source, target = _camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
+    source, target = camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
     manifest = _restore(source, target, keep_data=True)
     kept = tmp_path / "out.mp4.data.zip"
     assert manifest["output"]["kept"]["file"] == kept.name
@@ -199,7 +183,7 @@ def test_packets_are_kept_beside_the_output(tmp_path: Path, call: Call) -> None:
 @pytest.fixture
 def phone(tmp_path: Path) -> tuple[Path, Path, Path]:
     """A clip with a track that nothing holds, an output, and a file of somebody's where its packets would be kept."""
-    source, target = _camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
+    source, target = camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
     taken = tmp_path / "out.mp4.data.zip"
     taken.write_bytes(b"somebody's own")
     return source, target, taken
@@ -226,7 +210,7 @@ def test_what_lies_where_packets_would_be_kept_stays(
 
 
 def test_kept_packets_that_were_changed_since_stay(tmp_path: Path) -> None:
-    source, target = _camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
+    source, target = camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
     _restore(source, target, keep_data=True)
     kept = tmp_path / "out.mp4.data.zip"
     with zipfile.ZipFile(kept, "a") as archive:
@@ -259,7 +243,7 @@ def test_killed_between_kept_packets_and_the_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep_data: bool
 ) -> None:
     """The run that follows takes it for what it is, and removes it if nothing is to be kept any more."""
-    source, target = _camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
+    source, target = camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "out.mp4"
 
     class Killed(BaseException):
         pass
@@ -315,7 +299,7 @@ def test_splice_information(tmp_path: Path) -> None:
 
 
 def test_a_part_keeps_the_packets_of_its_time(tmp_path: Path) -> None:
-    source = _camera_clip(tmp_path / "phone.mp4", b"mebx")
+    source = camera_clip(tmp_path / "phone.mp4", b"mebx")
     vsr.upscale(source, tmp_path / "out.mp4", start=5, settings=QUICK | {"keep_data": True})
     with zipfile.ZipFile(tmp_path / "out.mp4.data.zip") as archive:
         assert json.loads(archive.read("streams.json"))["shift_seconds"] == "1/5"

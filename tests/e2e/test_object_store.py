@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from data_tracks import camera_clip
 from object_store import ObjectStore
 from program import Run
 from store_runs import STORE_SETTINGS, leftovers, run_store_command, sidecars_in_store, store_command
@@ -64,6 +65,43 @@ def test_one_process(objects: ObjectStore, bucket: str, reel: Path, expected: by
     assert objects.requests("GET", mark).count(f"/{bucket}/in/reel.mp4") == 1
     _check_order_of_puts(objects, bucket, "out/big.mp4", mark)
     assert not leftovers(tmp_path / "staging")
+
+
+def test_kept_packets_go_with_their_output(objects: ObjectStore, bucket: str, tmp_path: Path) -> None:
+    """They are refused like an output, removed with it, and left alone where they are anything else."""
+    source, target = camera_clip(tmp_path / "phone.mp4", b"mebx"), f"s3://{bucket}/out/big.mp4"
+    keeping = STORE_SETTINGS | {"keep_data": True}
+    kept = "out/big.mp4.data.zip"
+    vsr.upscale(source, target, settings=keeping)
+    assert objects.names(bucket, "out/") == sorted([*_made("out/big.mp4"), kept])
+    assert "kept packets" in {check.what for check in vsr.verify(target) if check.passed}
+    vsr.upscale(source, target, overwrite=True, settings=STORE_SETTINGS)
+    assert objects.names(bucket, "out/") == _made("out/big.mp4")
+    own = tmp_path / "own"
+    own.write_bytes(b"somebody's own")
+    objects.put(bucket, kept, own)
+    vsr.upscale(source, target, overwrite=True, settings=STORE_SETTINGS)
+    assert objects.read(bucket, kept) == b"somebody's own"
+    objects.put(bucket, "out/new.mp4.data.zip", own)
+    with pytest.raises(vsr.UsageError, match=r"out/new\.mp4\.data\.zip exists; give --overwrite"):
+        vsr.upscale(source, f"s3://{bucket}/out/new.mp4", settings=keeping)
+    assert "out/new.mp4" not in objects.names(bucket, "out/")
+    assert not leftovers(tmp_path / "staging")
+
+
+def test_kept_packets_that_come_meanwhile_stay(objects: ObjectStore, bucket: str, tmp_path: Path) -> None:
+    source, own = camera_clip(tmp_path / "phone.mp4", b"mebx"), tmp_path / "own"
+    own.write_bytes(b"somebody's own")
+
+    def put(progress: vsr.Progress) -> None:
+        if progress.stage == "assembling":
+            objects.put(bucket, "out/big.mp4.data.zip", own)
+
+    settings = STORE_SETTINGS | {"keep_data": True}
+    with pytest.raises(vsr.UsageError, match=r"big\.mp4\.data\.zip has come to be while the run was at work"):
+        vsr.upscale(source, f"s3://{bucket}/out/big.mp4", settings=settings, on_progress=put)
+    assert objects.read(bucket, "out/big.mp4.data.zip") == b"somebody's own"
+    assert "out/big.mp4" not in objects.names(bucket, "out/")
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ from typing import Any
 from vsr.errors import MachineError, VsrError
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, find_images, is_image_sequence
 from vsr.media.reading import wants_rate
-from vsr.pipeline.manifest import load_manifest
-from vsr.pipeline.objects import find_object, is_url, join_url, read_object, write_object
+from vsr.pipeline.manifest import find_manifest
+from vsr.pipeline.objects import find_object, is_url, join_url, write_object
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.sidecar import canonical, file_digest, write_atomically
 from vsr.restorers import find_restorer
@@ -36,7 +36,7 @@ class Skipped:
 def is_done(request: Request) -> Outcome | None:
     """The outcome of an earlier run that made just this from this input as it still is; None where there is none."""
     try:
-        manifest = _manifest_of(request)
+        manifest = find_manifest(request.output)
         source = Path(request.source)
         written = datetime.fromisoformat(manifest["written"]).timestamp() + 1  # it is in whole seconds
         begun = datetime.fromisoformat(manifest["begun"]).timestamp() if "begun" in manifest else written
@@ -109,15 +109,6 @@ def _size_bytes(paths: Iterable[Path]) -> int:
 
 def _are_older(paths: Iterable[Path], moment: float) -> bool:
     return all(path.stat().st_mtime < moment for path in paths)
-
-
-def _manifest_of(request: Request) -> dict[str, Any]:
-    if not is_url(request.output):
-        return load_manifest(Path(request.output))
-    text = read_object(f"{request.output}.vsr.json")
-    if text is None:
-        raise FileNotFoundError(request.output)
-    return dict(json.loads(text))
 
 
 def write_batch(

@@ -14,13 +14,14 @@ from typing import Any
 from vsr.errors import UsageError, VerificationError
 from vsr.media.kept import write_kept
 from vsr.pipeline.job import Job
-from vsr.pipeline.manifest import load_manifest, manifest_path
+from vsr.pipeline.manifest import find_manifest, manifest_path
+from vsr.pipeline.objects import download, find_object, remove_object
 from vsr.pipeline.publishing import KEPT_NOTE, is_output_of, note_output, publish, refuse_special
 from vsr.pipeline.sidecar import file_digest
 from vsr.pipeline.storage import WorkFolder
 from vsr.pipeline.streams import kept_path
 
-__all__ = ["check_kept", "keep_packets"]
+__all__ = ["check_kept", "keep_packets", "kept_url", "remove_former"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,10 @@ def check_kept(job: Job, overwrite: bool, work: WorkFolder | None) -> None:
     Whether there is anything to keep may be known only when the work is done.
     """
     path = kept_path(job.output)
+    if job.output_url is not None:
+        if job.settings.keep_data and not overwrite and find_object(kept_url(job.output_url)) is not None:
+            raise UsageError(f"{kept_url(job.output_url)} exists; give --overwrite to replace it")
+        return
     if not job.settings.keep_data or not path.exists():
         return
     refuse_special(path)
@@ -70,15 +75,36 @@ def _is_left(path: Path, output: Path, work: WorkFolder) -> bool:
     return not manifest_path(output).exists() and is_output_of(work, path, KEPT_NOTE)
 
 
-def _is_former(path: Path, output: Path) -> bool:
-    """Whether ``path`` is as the manifest says that still lies beside ``output``."""
+def _is_former(path: Path, output: str | Path, place: str | Path | None = None) -> bool:
+    """Whether ``path``, or ``place`` of which it is a copy, is as the manifest says that lies beside ``output``."""
     if not path.is_file():
         return False
     try:
-        entry = load_manifest(output)["output"].get("kept")
-    except VerificationError:
-        entry = None
-    if entry is not None and file_digest(path) == entry["sha256"]:
+        recorded = find_manifest(output)["output"]["kept"]["sha256"]
+    except (VerificationError, ValueError, KeyError, TypeError):
+        recorded = None  # nothing there tells of it
+    if file_digest(path) == recorded:
         return True
-    _log.warning("%s stays: it is not what an earlier run put there", path)
+    _log.warning("%s stays: it is not what an earlier run put there", place or path)
     return False
+
+
+def kept_url(output: str) -> str:
+    """`kept_path` in an object store."""
+    return f"{output}.data.zip"
+
+
+def remove_former(output: str, scratch: Path) -> None:
+    """Remove from an object store what was kept for the output that has been replaced, whose manifest is still there.
+
+    It is read into the file ``scratch`` for a moment: anything else stays. Raises `MachineError`.
+    """
+    place = kept_url(output)
+    if find_object(place) is None:
+        return
+    try:
+        download(place, scratch)
+        if _is_former(scratch, output, place):
+            remove_object(place)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from vsr.media.images import is_numbered
 from vsr.media.inspect import StreamDigest
 from vsr.pipeline.assemble import Assembled, image_folder
 from vsr.pipeline.job import Job
+from vsr.pipeline.objects import is_url, read_object
 from vsr.pipeline.provenance import sentence
 from vsr.pipeline.seal import read_sealed, record_pieces, seal
 from vsr.pipeline.sidecar import (
@@ -34,6 +36,7 @@ __all__ = [
     "OutputFiles",
     "check_format",
     "describe_run",
+    "find_manifest",
     "load_manifest",
     "manifest_path",
     "output_files",
@@ -190,6 +193,19 @@ def _deinterlaced(job: Job, source: SourceSummary) -> str:
     if job.deinterlace == "auto":
         return "frame" if source.interlaced_frames else "off"
     return job.deinterlace
+
+
+def find_manifest(output: str | Path) -> dict[str, Any]:
+    """The manifest of an output, which may be a URL: then it is not known whether it can be relied on.
+
+    Raises `VerificationError` where there is none, ValueError for what is no JSON, `MachineError`.
+    """
+    if not is_url(output):
+        return load_manifest(Path(output))
+    text = read_object(f"{output}.vsr.json")
+    if text is None:
+        raise VerificationError(f"{output}: has no manifest")
+    return dict(json.loads(text))
 
 
 def load_manifest(output: Path) -> dict[str, Any]:

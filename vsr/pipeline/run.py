@@ -18,7 +18,7 @@ from vsr.media.images import is_numbered
 from vsr.pipeline.assemble import assemble, image_folder, partial_path
 from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
-from vsr.pipeline.kept import check_kept, keep_packets
+from vsr.pipeline.kept import check_kept, keep_packets, kept_url, remove_former
 from vsr.pipeline.lease import Lease
 from vsr.pipeline.manifest import manifest_path, write_manifest
 from vsr.pipeline.objects import find_object, is_same_object, is_url, join_url, split_url, upload
@@ -51,6 +51,7 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
             raise UsageError(f"output {job.output_url} is the input; name another object")
         if not overwrite and find_object(job.output_url) is not None:
             raise UsageError(f"{job.output_url} exists; give --overwrite to replace it")
+        check_kept(job, overwrite, work)
         return
     if images and not is_numbered(job.output):
         raise UsageError(
@@ -240,12 +241,7 @@ class FileRun:
                 ) from error
         self._lease.check()
         if job.output_url is not None:
-            if not self._overwrite and find_object(job.output_url) is not None:
-                raise came_meanwhile(job.output_url)
-            kept_files = [kept_path(job.output)] if job.kept else []
-            for local in (job.output, *checksum_paths(job.output), *kept_files, manifest_path(job.output)):
-                upload(local, join_url(split_url(job.output_url)[0], local.name))
-                local.unlink()
+            self._put_into_store(job, job.output_url)
         try:
             self.work.remove()
         except MachineError as error:  # the output is whole all the same
@@ -253,3 +249,20 @@ class FileRun:
         self._release()
         self.meter.tell("done")
         return manifest
+
+    def _put_into_store(self, job: Job, url: str) -> None:
+        """The output first, the manifest last, and neither over what nobody gave up."""
+        for place in (url, kept_url(url)) if job.kept else (url,):
+            if not self._overwrite and find_object(place) is not None:
+                raise came_meanwhile(place)
+        kept_files = [kept_path(job.output)] if job.kept else []
+        for local in (job.output, *checksum_paths(job.output), *kept_files):
+            _put(local, url)
+        if self._overwrite and not job.kept:
+            remove_former(url, kept_path(job.output))
+        _put(manifest_path(job.output), url)
+
+
+def _put(local: Path, output_url: str) -> None:
+    upload(local, join_url(split_url(output_url)[0], local.name))
+    local.unlink()
