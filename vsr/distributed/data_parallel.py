@@ -47,6 +47,7 @@ class _Member:
         timeout = timedelta(seconds=_JOIN_SECONDS)
         distributed.init_process_group("gloo", init_method=place, rank=rank, world_size=world, timeout=timeout)
         try:
+            distributed.barrier()  # a worker that has nothing to do would be gone before all are connected
             yield from part(rank)
         finally:
             distributed.destroy_process_group()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from vsr.errors import MachineError, VsrError
 from vsr.pipeline.executor import OnOutcome
 from vsr.pipeline.overlap import Overlap
-from vsr.pipeline.progress import OnProgress
+from vsr.pipeline.progress import Meter, OnProgress
 from vsr.pipeline.request import Outcome, Request, at_hand
 from vsr.pipeline.run import FileRun
 from vsr.pipeline.scan import PlannedSegment
@@ -18,9 +18,10 @@ from vsr.pipeline.sidecar import SegmentResult
 from vsr.pipeline.source import SourcePass
 from vsr.pipeline.worker import Finish, SegmentWorker, fix_threads
 
-__all__ = ["InProcess", "segment_results"]
+__all__ = ["InProcess", "restore_segments"]
 
 _PLAN_AHEAD = 32
+_STEPS_AHEAD = 2
 
 
 class InProcess:
@@ -54,7 +55,7 @@ def _restore(request: Request, on_progress: OnProgress) -> dict[str, Any]:
         run.meter.tell("restoring")
         with at_hand(job) as here, SourcePass(here) as source:
             with Overlap(_planned(source, run), _PLAN_AHEAD, "scan") as planned:
-                results = list(segment_results(SegmentWorker(here, run.work), run, planned))
+                results = restore_segments(SegmentWorker(here, run.work), run.meter, planned)
             return run.finish(results, source.summary())
     except BaseException:
         run.abandon()
@@ -66,32 +67,49 @@ def _planned(source: SourcePass, run: FileRun) -> Iterator[PlannedSegment]:
     run.meter.planned(source.num_frames)
 
 
-def segment_results(worker: SegmentWorker, run: FileRun, segments: Iterable[PlannedSegment]) -> Iterator[SegmentResult]:
-    """A result for every segment, each counted when it is finished; ``worker`` is closed at the end."""
+def restore_segments(worker: SegmentWorker, meter: Meter, segments: Iterable[PlannedSegment]) -> list[SegmentResult]:
+    """A result for every segment, each counted when it is finished; ``worker`` is closed at the end.
+
+    The work is done in a thread of its own. Python raises an interrupt in the main thread, wherever that is, and
+    PyAV swallows one that comes while it writes.
+    """
+    results: list[SegmentResult] = []
+    with Overlap(_steps(worker, segments), _STEPS_AHEAD, "encode") as steps:
+        for index, step in steps:
+            if isinstance(step, int):
+                meter.frame(index, step)
+            else:
+                meter.segment(index, len(step.packets), step.reused)
+                results.append(step)
+    return results
+
+
+def _steps(worker: SegmentWorker, segments: Iterable[PlannedSegment]) -> Iterator[tuple[int, int | SegmentResult]]:
+    """Which segment, and how many of its pictures are encoded, or what became of it."""
     last: Future[SegmentResult] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="finish") as pool:
         try:
             for planned in segments:
-                finish = _encode(worker, planned, run)
+                finish = yield from _encode(worker, planned)
                 if last is not None:
-                    yield _counted(last.result(), run)
+                    yield _finished(last)
                 last = pool.submit(finish)
             if last is not None:
-                yield _counted(last.result(), run)
+                yield _finished(last)
         finally:
             worker.close()
 
 
-def _encode(worker: SegmentWorker, planned: PlannedSegment, run: FileRun) -> Finish:
+def _encode(worker: SegmentWorker, planned: PlannedSegment) -> Generator[tuple[int, int], None, Finish]:
     with closing(worker.encode(planned)) as encoding:
         while True:
             try:
-                run.meter.frame(planned.segment.index, next(encoding))
+                yield planned.segment.index, next(encoding)
             except StopIteration as end:
                 finish: Finish = end.value
                 return finish
 
 
-def _counted(result: SegmentResult, run: FileRun) -> SegmentResult:
-    run.meter.segment(result.index, len(result.packets), result.reused)
-    return result
+def _finished(future: Future[SegmentResult]) -> tuple[int, SegmentResult]:
+    result = future.result()
+    return result.index, result

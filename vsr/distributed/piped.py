@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from vsr.distributed.in_process import segment_results
+from vsr.distributed.in_process import restore_segments
 from vsr.errors import InputError, Interrupted, MachineError, UsageError
 from vsr.media.containers import holders
 from vsr.media.ffmpeg import ffmpeg_version
@@ -128,7 +128,7 @@ def _into_file(request: Request, job: Job, video: PipedVideo, on_progress: OnPro
     try:
         with ExitStack() as stack:
             source, worker, planned = _stages(stack, job, video, run.work, run.meter, None)
-            results = list(segment_results(worker, run, planned))
+            results = restore_segments(worker, run.meter, planned)
             summary = _settled(source, video)
             run.job = replace(job, info=replace(job.info, size_bytes=video.size_bytes))
             return run.finish(results, summary)

@@ -25,16 +25,18 @@ class Overlap(Generic[T]):
 
     An exception of the producer is raised here, in its place. Use it as a context manager: leaving it stops the
     producer at its next item, closes it in its own thread and waits for that, whether or not anything was read.
+    The thread begins on entry, or at the first item, so that an interrupt finds none that nobody would stop.
     """
 
     def __init__(self, items: Iterable[T], depth: int, name: str) -> None:
         self._queue: queue.Queue[T | _Done] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
-        self._ended = False
+        self._beginning, self._over = threading.Lock(), threading.Event()
+        self._is_started = self._is_working = self._ended = False
         self._thread = threading.Thread(target=self._work, args=(items,), name=name, daemon=True)
-        self._thread.start()
 
     def __enter__(self) -> Overlap[T]:
+        self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,6 +48,7 @@ class Overlap(Generic[T]):
     def __next__(self) -> T:
         if self._ended:
             raise StopIteration
+        self._start()
         while True:
             try:
                 item = self._queue.get(timeout=_POLL_SECONDS)
@@ -62,25 +65,60 @@ class Overlap(Generic[T]):
         raise StopIteration
 
     def close(self) -> None:
-        """Stop the producer and wait until it has stopped; nothing more is returned."""
-        self._stop.set()
-        self._thread.join()
+        """Stop the producer and wait until it has stopped; nothing more is returned.
+
+        The first interrupt meanwhile is raised when it has; a second one does not wait.
+        """
+        try:
+            self._end()
+        except KeyboardInterrupt:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        with self._beginning:
+            self._stop.set()
+            is_working = self._is_working
+        if is_working:
+            self._over.wait()  # an interrupted join would take the thread for ended (Python 3.11)
+            self._thread.join()
         self._ended = True
 
-    def _work(self, items: Iterable[T]) -> None:
-        error: BaseException | None = None
-        iterator = iter(items)
+    def _start(self) -> None:
+        if self._is_started:
+            return
+        self._is_started = True
         try:
-            for item in iterator:
-                if not self._put(item):
-                    break
-        except BaseException as caught:  # handed to the consumer, who raises it
-            error = caught
+            self._thread.start()
+        except BaseException:  # an interrupt while the thread comes up
+            self.close()
+            raise
+
+    def _work(self, items: Iterable[T]) -> None:
+        with self._beginning:
+            if self._stop.is_set():
+                return  # ended before it had come up: what it would read may be closed
+            self._is_working = True
+        try:
+            self._put(_Done(self._produce(items)))
         finally:
-            close = getattr(iterator, "close", None)
-            if close is not None:
-                close()
-        self._put(_Done(error))
+            self._over.set()
+
+    def _produce(self, items: Iterable[T]) -> BaseException | None:
+        """Put all ``items`` on the queue, as long as they are wanted; what ended that, for the consumer to raise."""
+        try:
+            iterator = iter(items)
+            try:
+                for item in iterator:
+                    if not self._put(item):
+                        break
+            finally:
+                close = getattr(iterator, "close", None)
+                if close is not None:
+                    close()
+        except BaseException as error:
+            return error
+        return None
 
     def _put(self, item: T | _Done) -> bool:
         while not self._stop.is_set():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +33,8 @@ def test_the_producer_works_ahead_but_not_beyond_the_depth() -> None:
             yield number
 
     items = Overlap(produce(), 3, "ahead")
+    time.sleep(0.1)
+    assert made == 0  # not before somebody can stop it
     assert next(items) == 0
     time.sleep(0.3)
     assert 3 <= made <= 6
@@ -124,3 +128,47 @@ def test_stages_really_overlap() -> None:
 
     for number in Overlap(source(), 2, "together"):
         assert making[number + 1].wait(timeout=30)
+
+
+_INTERRUPTED = """
+import os, signal, threading, time
+from vsr.pipeline.overlap import Overlap
+
+at_work = threading.Event()
+
+def produce():
+    at_work.set()
+    try:
+        while True:
+            time.sleep(0.001)
+            yield 0
+    finally:
+        at_work.clear()
+
+def interrupt():
+    time.sleep({delay})
+    os.kill(os.getpid(), signal.SIGINT)
+
+for _ in range(100):
+    killer = threading.Thread(target=interrupt)
+    try:
+        killer.start()
+        with Overlap(produce(), 1, "stage") as outer, Overlap(outer, 1, "next") as inner:
+            for _ in inner:
+                pass
+    except KeyboardInterrupt:
+        assert not at_work.is_set()
+    killer.join()
+while len(threading.enumerate()) > 1:  # one that came up when all was over ends by itself
+    time.sleep(0.01)
+print("always")
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.0003, 0.003])
+def test_an_interrupt_at_any_moment_leaves_no_stage_behind(delay: float) -> None:
+    """What a stage reads is closed after it: one that went on would read freed memory."""
+    done = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED.format(delay=delay)], capture_output=True, text=True, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("always\n", "")
