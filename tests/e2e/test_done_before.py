@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from data_tracks import camera_clip
 from filelock import FileLock
 from program import Run
 from videos import ffmpeg
@@ -198,3 +199,20 @@ def test_a_rate_for_pictures_leaves_videos_as_they_are(clips: Clips, tmp_path: P
         assert [outcome.was_done for outcome in outcomes] == done
     slower = vsr.upscale(inputs, tmp_path / "out", settings={**quick, "fps": "12"})
     assert [outcome.was_done for outcome in slower] == [True, False]
+
+
+@pytest.mark.parametrize("harm", ["missing", "longer", "other bytes", "touched"])
+def test_kept_packets_count(tmp_path: Path, quick: dict[str, Any], harm: str) -> None:
+    source, output = camera_clip(tmp_path / "phone.mp4", b"mebx"), f"{tmp_path}/out/"
+    settings = quick | {"keep_data": True}
+    runs = [vsr.upscale([source], output, settings=settings) for _ in range(2)]
+    assert [outcome.was_done for [outcome] in runs] == [False, True]
+    kept = tmp_path / "out" / "phone.mp4.data.zip"
+    data = kept.read_bytes()
+    if harm == "missing":
+        kept.unlink()
+    else:
+        kept.write_bytes({"longer": data + b"x", "other bytes": data[:-1] + b"x", "touched": data}[harm])
+        _turn_clock(10, kept)
+    [outcome] = vsr.upscale([source], output, settings=settings)
+    assert outcome.was_done == (harm == "touched")

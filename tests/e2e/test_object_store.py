@@ -21,6 +21,7 @@ from program import Run
 from store_runs import STORE_SETTINGS, leftovers, run_store_command, sidecars_in_store, store_command
 
 import vsr
+from vsr.api import done_before
 from vsr.distributed.work import VideoHost
 from vsr.pipeline import run as pipeline_run
 from vsr.pipeline.job import Job
@@ -75,6 +76,10 @@ def test_kept_packets_go_with_their_output(objects: ObjectStore, bucket: str, tm
     vsr.upscale(source, target, settings=keeping)
     assert objects.names(bucket, "out/") == sorted([*_made("out/big.mp4"), kept])
     assert "kept packets" in {check.what for check in vsr.verify(target) if check.passed}
+    assert done_before(source, target, settings=keeping) is not None
+    objects.put(bucket, kept, source)
+    assert done_before(source, target, settings=keeping) is None
+    vsr.upscale(source, target, overwrite=True, settings=keeping)
     vsr.upscale(source, target, overwrite=True, settings=STORE_SETTINGS)
     assert objects.names(bucket, "out/") == _made("out/big.mp4")
     own = tmp_path / "own"

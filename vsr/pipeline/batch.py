@@ -12,10 +12,12 @@ from typing import Any
 from vsr.errors import MachineError, VsrError
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, find_images, is_image_sequence
 from vsr.media.reading import wants_rate
+from vsr.pipeline.kept import kept_url
 from vsr.pipeline.manifest import find_manifest
 from vsr.pipeline.objects import find_object, is_url, join_url, write_object
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.sidecar import canonical, file_digest, write_atomically
+from vsr.pipeline.streams import kept_path
 from vsr.restorers import find_restorer
 from vsr.restorers.model import has_same_weights
 
@@ -87,15 +89,29 @@ def _is_input_as_read(source: Path, recorded: Mapping[str, Any], begun: float) -
 
 
 def _is_output_as_made(output: str | Path, recorded: Mapping[str, Any], written: float) -> bool:
-    """Whether the output is, by sizes and times, what was made; one of a later time is read and compared by digest.
-
-    So is one whose record tells no size, as those of earlier versions do.
-    """
-    size_bytes = recorded.get("size_bytes")
+    """Whether the output, and what was kept beside it, is what was made."""
+    kept = recorded.get("kept")
     if is_url(output):
-        there = find_object(str(output))
-        return there is not None and size_bytes in (None, there.size_bytes)
+        objects = [(str(output), recorded), *([(kept_url(str(output)), kept)] if kept is not None else [])]
+        return all(_is_object_as_made(*one) for one in objects)
     files = {Path(output).parent / name: digest for name, digest in recorded["files"].items()}
+    if not _are_files_as_made(files, recorded.get("size_bytes"), written):
+        return False
+    if kept is None:
+        return True
+    return _are_files_as_made({kept_path(Path(output)): kept["sha256"]}, kept.get("size_bytes"), written)
+
+
+def _is_object_as_made(url: str, recorded: Mapping[str, Any]) -> bool:
+    there = find_object(url)
+    return there is not None and recorded.get("size_bytes") in (None, there.size_bytes)
+
+
+def _are_files_as_made(files: Mapping[Path, str], size_bytes: int | None, written: float) -> bool:
+    """By sizes and times; those of a later time are read and compared by digest.
+
+    So are those whose record tells no size, as those of earlier versions do.
+    """
     if size_bytes is not None and _size_bytes(files) != size_bytes:
         return False
     if size_bytes is not None and _are_older(files, written):

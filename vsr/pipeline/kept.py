@@ -67,7 +67,12 @@ def keep_packets(
         publish(partial, path, replace=may_replace)
     finally:
         partial.unlink(missing_ok=True)
-    return {"file": path.name, "sha256": file_digest(path), "streams": [stream.index for stream in job.kept]}
+    return {
+        "file": path.name,
+        "size_bytes": path.stat().st_size,
+        "sha256": file_digest(path),
+        "streams": [stream.index for stream in job.kept],
+    }
 
 
 def _is_left(path: Path, output: Path, work: WorkFolder) -> bool:
