@@ -224,14 +224,18 @@ def _in_step(segments: Iterator[PlannedSegment], job: Job, source: SourcePass) -
 
 
 def _released(segments: Iterator[PlannedSegment], held: HeldFrames) -> Iterator[PlannedSegment]:
-    """The same segments; frames that only earlier ones wanted are forgotten."""
+    """The same segments; frames that only earlier ones wanted are forgotten.
+
+    Those of the shot's survey stay: a method is settled by them at the first segment that is made, which need not be
+    the shot's first where finished segments are reused.
+    """
     while True:
         held.want_more(True)
         planned = next(segments, None)
         held.want_more(False)
         if planned is None:
             return
-        held.forget_before(planned.records[0].ordinal)
+        held.forget_before(planned.records[0].ordinal, spared={record.ordinal for record in planned.survey})
         yield planned
 
 

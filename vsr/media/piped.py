@@ -11,7 +11,7 @@ import io
 import select
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -262,10 +262,10 @@ class HeldFrames:
             self._is_wanted = is_wanted
             self._change.notify_all()
 
-    def forget_before(self, ordinal: int) -> None:
-        """Nobody wants frames before ``ordinal`` any more."""
+    def forget_before(self, ordinal: int, spared: Collection[int] = ()) -> None:
+        """Nobody wants frames before ``ordinal`` any more, but for those that are ``spared``."""
         with self._change:
-            for old in [number for number in self._frames if number < ordinal]:
+            for old in [number for number in self._frames if number < ordinal and number not in spared]:
                 self._bytes -= _size(self._frames.pop(old))
             self._change.notify_all()
 

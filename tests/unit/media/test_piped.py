@@ -72,3 +72,13 @@ def test_it_goes_on_where_the_reader_waits_for_it(
     assert _take(given, NUM_FRAMES - 5)
     thread.join(WAIT_SECONDS)
     assert not thread.is_alive()
+
+
+def test_what_is_spared_stays(scanned: tuple[HeldFrames, threading.Semaphore, threading.Thread]) -> None:
+    held, given, _ = scanned
+    assert _take(given, 5)
+    held.forget_before(4, spared={1})
+    records = [record for record, _ in islice(_frames(), 5)]
+    assert len(list(held.read([records[1], records[4]]))) == 2
+    with pytest.raises(KeyError):
+        list(held.read([records[2]]))
