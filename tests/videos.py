@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,7 @@ __all__ = [
     "AWKWARD",
     "CLIPS",
     "MASTER_DISPLAY",
+    "broadcast",
     "damage_packets",
     "encode",
     "ffmpeg",
@@ -83,6 +85,24 @@ def encode(
         *("-pix_fmt", pix_fmt, *options, path.as_posix() if path.is_absolute() else f"./{path}"),
         data=pictures.tobytes(),
     )
+    return path
+
+
+def broadcast(path: Path, codec: str) -> Path:
+    """A transport stream with a data stream; returns its path."""
+    with av.open(str(path), "w", format="mpegts") as container:
+        video = container.add_stream("mpeg2video", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        data = container.add_data_stream(codec)
+        for number, picture in enumerate(scene(10, 64, 48)):
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+            frame.pts = number
+            container.mux(video.encode(frame))
+            packet = av.Packet(bytes([6, 14, 43, 52, number] * 4))
+            packet.stream, packet.time_base = data, Fraction(1, 90_000)
+            packet.pts = packet.dts = number * 3600
+            container.mux(packet)
+        container.mux(video.encode(None))
     return path
 
 

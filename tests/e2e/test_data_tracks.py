@@ -7,7 +7,6 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +15,12 @@ import pytest
 from data_tracks import camera_clip
 from plain_reader import read_plain
 from program import Run
-from videos import X264, encode, ffmpeg, scene
+from videos import X264, broadcast, encode, ffmpeg, scene
 
 import vsr
 
 QUICK: dict[str, Any] = {"method": "bicubic", "scale": 1, "speed": "ultrafast"}
 Call = Callable[..., Run]
-
-
-def _broadcast_clip(path: Path, codec: str) -> Path:
-    """A transport stream with a data stream."""
-    with av.open(str(path), "w", format="mpegts") as container:
-        video = container.add_stream("mpeg2video", rate=25)
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        data = container.add_data_stream(codec)
-        for number, picture in enumerate(scene(10, 64, 48)):
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
-            frame.pts = number
-            container.mux(video.encode(frame))
-            packet = av.Packet(bytes([6, 14, 43, 52, number] * 4))
-            packet.stream, packet.time_base = data, Fraction(1, 90_000)
-            packet.pts = packet.dts = number * 3600
-            container.mux(packet)
-        container.mux(video.encode(None))
-    return path
 
 
 _SPLICE_NULL = bytes.fromhex("fc301100000000000000fffff0000000000000")
@@ -282,7 +263,7 @@ def test_subtitles_and_attachments_can_be_kept_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("codec", ["klv", "smpte_2038"])
 def test_data_of_broadcasts(tmp_path: Path, codec: str) -> None:
-    source = _broadcast_clip(tmp_path / "drone.ts", codec)
+    source = broadcast(tmp_path / "drone.ts", codec)
     manifest = _restore(source, tmp_path / "out.mp4", keep_data=True)
     [named] = manifest["output"]["dropped"]
     assert named.startswith(f"data stream 1 ({codec})")
@@ -291,7 +272,7 @@ def test_data_of_broadcasts(tmp_path: Path, codec: str) -> None:
 
 
 def test_splice_information(tmp_path: Path) -> None:
-    source = _as_scte35(_broadcast_clip(tmp_path / "channel.ts", "bin_data"))
+    source = _as_scte35(broadcast(tmp_path / "channel.ts", "bin_data"))
     with av.open(str(source)) as container:
         assert container.streams.data[0].name == "scte_35"
     [named] = _restore(source, tmp_path / "out.mp4")["output"]["dropped"]

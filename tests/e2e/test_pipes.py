@@ -14,6 +14,7 @@ import pytest
 from pipe_ends import BICUBIC, OneWay, as_y4m, made_by_ffmpeg
 from plain_reader import PlainFile, first_pictures, read_plain
 from program import Run
+from videos import broadcast
 
 import vsr
 from vsr.api.piping import pipe
@@ -258,6 +259,18 @@ def test_streams_of_a_pipe_are_not_lost_unasked(clips: Clips, tmp_path: Path) ->
         pipe("-", tmp_path / "out.mkv", stdin=OneWay(data), settings=BICUBIC)
     manifest = through(data, "nut", tmp_path, settings={"drop_streams": True})[1]
     assert any("audio stream 1" in text for text in manifest["output"]["dropped"])
+
+
+@pytest.mark.parametrize("asked", ["strict", "evidence"])
+def test_a_run_that_loses_nothing_refuses_what_no_container_holds(tmp_path: Path, asked: str) -> None:
+    """As of a file; an ordinary run goes on and names it."""
+    data = broadcast(tmp_path / "in.ts", "klv").read_bytes()
+    settings = {"method": "lanczos", "scale": 1}
+    with pytest.raises(UsageError, match=rf"data stream 1 \(.*\) cannot be kept from a pipe, and --{asked} loses"):
+        pipe("-", tmp_path / "out.mkv", stdin=OneWay(data), settings=settings | {asked: True})
+    assert not (tmp_path / "out.mkv").exists()
+    manifest = through(data, "nut", tmp_path, settings=settings)[1]
+    assert any(text.startswith("data stream 1 ") for text in manifest["output"]["dropped"])
 
 
 @pytest.mark.parametrize(

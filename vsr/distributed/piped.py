@@ -39,6 +39,7 @@ from vsr.pipeline.seal import record_pieces
 from vsr.pipeline.sidecar import SegmentResult, write_atomically
 from vsr.pipeline.source import SourcePass, SourceSummary
 from vsr.pipeline.storage import WorkFolder
+from vsr.pipeline.streams import Lost, asked_for, loses_nothing
 from vsr.pipeline.worker import SegmentWorker, fix_threads
 from vsr.timeline import parse_rate
 
@@ -103,15 +104,17 @@ def _from_pipe(request: Request, video: PipedVideo) -> Job:
         raise UsageError(
             "--start: a pipe is read from where it begins; leave out the beginning before it, or name the file"
         )
-    asked = [str(one) for one in video.left_out if holders(one) or request.settings.strict]
-    if asked and not request.settings.drop_streams:
+    lost = [Lost(one, "it came through a pipe", holders(one)) for one in video.left_out]
+    if asked := asked_for(lost, request.settings):
+        names = ", ".join(str(one.stream) for one in asked)
+        why = f", and {loses_nothing(request.settings)}" if all(one.may_go for one in asked) else ""
         raise UsageError(
-            f"standard input: {', '.join(asked)} cannot be kept from a pipe; name the file instead, or give "
-            "--drop-streams to leave it out"
+            f"standard input: {names} cannot be kept from a pipe{why}; name the file instead, or give --drop-streams "
+            "to leave it out"
         )
     job = request.plan_piped(video.info)
     tags = ["tags: a pipe's are not kept"] if video.info.metadata else []
-    return replace(job, dropped=(*job.dropped, *(f"{one}: it came through a pipe" for one in video.left_out), *tags))
+    return replace(job, dropped=(*job.dropped, *(f"{one.stream}: {one.reason}" for one in lost), *tags))
 
 
 def _to_pipe(job: Job) -> Job:

@@ -17,7 +17,7 @@ from vsr.media.probe import MediaInfo
 from vsr.media.streams import StreamInfo
 from vsr.pipeline.settings import Settings
 
-__all__ = ["Lost", "StreamPlan", "kept_path", "plan_streams", "settle", "without"]
+__all__ = ["Lost", "StreamPlan", "asked_for", "kept_path", "loses_nothing", "plan_streams", "settle", "without"]
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,16 @@ def settle(
         return tuple(one.stream for one in lost), tuple(
             f"{one.stream}: {one.reason}; its packets are kept in {place}" for one in lost
         )
-    if not settings.drop_streams:
-        refused = [one for one in lost if not one.may_go or settings.strict or settings.evidence]
-        if refused:
-            raise UsageError(_refusal(refused, container, settings))
+    if asked := asked_for(lost, settings):
+        raise UsageError(_refusal(asked, container, settings))
     return (), tuple(f"{one.stream}: {one.reason}" for one in lost)
+
+
+def asked_for(lost: Sequence[Lost], settings: Settings) -> list[Lost]:
+    """Those of the streams ``lost`` that do not go unless the settings say so."""
+    if settings.drop_streams:
+        return []
+    return [one for one in lost if not one.may_go or settings.strict or settings.evidence]
 
 
 def _refusal(refused: Sequence[Lost], container: str, settings: Settings) -> str:
@@ -103,9 +108,13 @@ def _refusal(refused: Sequence[Lost], container: str, settings: Settings) -> str
     why = f" ({'; '.join(sorted(reasons))})" if reasons else ""
     ways = "give --keep-data to keep the packets beside the output, or --drop-streams to do without"
     if all(one.may_go for one in refused):
-        asked = "--evidence" if settings.evidence else "--strict"
-        return f"nothing here can hold a copy of {names}{why}, and {asked} loses nothing unasked; {ways}"
+        return f"nothing here can hold a copy of {names}{why}, and {loses_nothing(settings)}; {ways}"
     return f".{container} cannot hold {names}{why}; {_hint(refused)}, or {ways}"
+
+
+def loses_nothing(settings: Settings) -> str:
+    """Which setting does not allow to lose what an ordinary run may, in words."""
+    return f"{'--evidence' if settings.evidence else '--strict'} loses nothing unasked"
 
 
 def _hint(refused: Sequence[Lost]) -> str:
