@@ -273,6 +273,22 @@ def test_a_run_that_loses_nothing_refuses_what_no_container_holds(tmp_path: Path
     assert any(text.startswith("data stream 1 ") for text in manifest["output"]["dropped"])
 
 
+@pytest.mark.parametrize(("container", "flags"), [("nut", ()), ("matroska", ()), ("mp4", ("-movflags", "+faststart"))])
+def test_chapters_that_came_through_a_pipe_are_named(
+    clips: Clips, tmp_path: Path, container: str, flags: Sequence[str]
+) -> None:
+    """Once, and not the track that MP4 makes of them; nor where there are none."""
+    rich = ("-i", str(clips("rich")), "-map", "0:v", "-c", "copy")
+    data = made_by_ffmpeg(*rich, *flags, "-f", container, folder=tmp_path)
+    assert read_plain(tmp_path / "made").chapters
+    path, manifest = through(data, "nut", tmp_path)
+    assert not read_plain(path).chapters
+    dropped = manifest["output"]["dropped"]
+    assert [text for text in dropped if "chapters" in text] == ["chapters: they came through a pipe"]
+    data = made_by_ffmpeg(*rich, *flags, "-map_chapters", "-1", "-f", container, folder=tmp_path)
+    assert not any("chapters" in text for text in through(data, "nut", tmp_path)[1]["output"]["dropped"])
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

@@ -113,8 +113,10 @@ def _from_pipe(request: Request, video: PipedVideo) -> Job:
             "to leave it out"
         )
     job = request.plan_piped(video.info)
-    tags = ["tags: a pipe's are not kept"] if video.info.metadata else []
-    return replace(job, dropped=(*job.dropped, *(f"{one.stream}: {one.reason}" for one in lost), *tags))
+    named = [f"{one.stream}: {one.reason}" for one in lost]
+    named += ["chapters: they came through a pipe"] if video.num_chapters else []
+    named += ["tags: a pipe's are not kept"] if video.info.metadata else []
+    return replace(job, dropped=(*job.dropped, *named))
 
 
 def _to_pipe(job: Job) -> Job:

@@ -52,8 +52,12 @@ class PipedVideo:
         """
         self._source = _Source(pipe)
         found = self._look(fps, video_stream)
-        self.left_out = tuple(one for one in found.streams if one.index != found.video.index)
-        """Streams besides the video: a pipe's are not kept."""
+        self.left_out = tuple(
+            one for one in found.streams if one.index != found.video.index and one.codec != "chapters"
+        )
+        """Streams besides the video: a pipe's are not kept. A track of chapters is counted with these."""
+        self.num_chapters = found.num_chapters
+        """Chapters, which are not kept either."""
         self.info = replace(
             found,
             path=STANDARD_INPUT,
@@ -62,6 +66,7 @@ class PipedVideo:
             size_bytes=0,
             streams=tuple(one for one in found.streams if one.index == found.video.index),
             num_chapters=0,
+            chapter_ends=(),
             video=replace(found.video, end_pts=None, num_frames_from_header=0),
         )
 
