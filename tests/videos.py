@@ -27,6 +27,7 @@ __all__ = [
     "damage_packets",
     "encode",
     "ffmpeg",
+    "late_sound",
     "scene",
     "tone",
 ]
@@ -113,6 +114,16 @@ def tone(seconds: float, frequency: int = 440) -> tuple[str, ...]:
 
 
 AAC = ("-c:a", "aac", "-b:a", "64k")
+
+
+def late_sound(path: Path, seconds: int, late: int, *options: str) -> Path:
+    """Video that fills what FFmpeg searches for streams, and sound that begins ``late`` seconds in; its path."""
+    picture = f"nullsrc=s=128x96:r=25:d={seconds},geq=random(1)*255:128:128"
+    ffmpeg(
+        *("-f", "lavfi", "-i", picture, "-itsoffset", str(late), *tone(1), "-map", "0", "-map", "1", *options),
+        *("-max_interleave_delta", "0", str(path)),
+    )
+    return path
 
 
 def _cfr(path: Path) -> None:

@@ -12,7 +12,7 @@ import av.stream
 import numpy as np
 import pytest
 from plain_reader import read_plain
-from videos import X264, encode, ffmpeg, scene, tone
+from videos import X264, encode, ffmpeg, late_sound, scene, tone
 
 import vsr
 from vsr.pipeline.worker import SegmentWorker
@@ -147,16 +147,6 @@ def test_damage_far_into_a_copied_stream(tmp_path: Path) -> None:
     assert not read_plain(tmp_path / "out.mp4").of("audio")
 
 
-def _noisy(path: Path, seconds: int, late: int, *options: str) -> Path:
-    """Video that fills what FFmpeg searches for streams, and sound that begins ``late`` seconds in."""
-    picture = f"nullsrc=s=128x96:r=25:d={seconds},geq=random(1)*255:128:128"
-    ffmpeg(
-        *("-f", "lavfi", "-i", picture, "-itsoffset", str(late), *tone(1), "-map", "0", "-map", "1", *options),
-        *("-max_interleave_delta", "0", str(path)),
-    )
-    return path
-
-
 def _sound_of(path: Path) -> list[bytes]:
     """The sound as ffmpeg's command, told to search all of the file, copies it."""
     copy = path.with_name("sound.mkv")
@@ -166,7 +156,7 @@ def _sound_of(path: Path) -> list[bytes]:
 
 @pytest.mark.parametrize("suffix", ["ts", "mpg"])
 def test_sound_that_begins_late(tmp_path: Path, suffix: str) -> None:
-    source = _noisy(tmp_path / f"in.{suffix}", 10, 9, "-c:v", "mpeg2video", "-b:v", "6M", "-c:a", "mp2")
+    source = late_sound(tmp_path / f"in.{suffix}", 10, 9, "-c:v", "mpeg2video", "-b:v", "6M", "-c:a", "mp2")
     _restore(source, tmp_path / "out.mkv")
     [sound] = read_plain(tmp_path / "out.mkv").of("audio")
     assert sound.payloads == _sound_of(source)
@@ -175,7 +165,7 @@ def test_sound_that_begins_late(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("extension", ["mp4", "mkv"])
 def test_a_stream_that_flv_does_not_announce(tmp_path: Path, extension: str) -> None:
     """The header says that there is video alone; sound comes after more than FFmpeg searches."""
-    source = _noisy(tmp_path / "in.flv", 10, 9, "-c:v", "flv", "-qscale:v", "1", "-c:a", "aac")
+    source = late_sound(tmp_path / "in.flv", 10, 9, "-c:v", "flv", "-qscale:v", "1", "-c:a", "aac")
     data = source.read_bytes()
     tags, place = [], 13
     while place + 11 < len(data):

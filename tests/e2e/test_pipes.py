@@ -14,7 +14,7 @@ import pytest
 from pipe_ends import BICUBIC, OneWay, as_y4m, made_by_ffmpeg
 from plain_reader import PlainFile, first_pictures, read_plain
 from program import Run
-from videos import broadcast
+from videos import broadcast, late_sound
 
 import vsr
 from vsr.api.piping import pipe
@@ -271,6 +271,22 @@ def test_a_run_that_loses_nothing_refuses_what_no_container_holds(tmp_path: Path
     assert not (tmp_path / "out.mkv").exists()
     manifest = through(data, "nut", tmp_path, settings=settings)[1]
     assert any(text.startswith("data stream 1 ") for text in manifest["output"]["dropped"])
+
+
+@pytest.mark.parametrize("container", ["y4m", "mkv"])
+def test_streams_that_a_file_shows_late_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
+) -> None:
+    """They are learnt of when most of the pictures have left. At its end a file is looked at beforehand, too."""
+    monkeypatch.setattr("vsr.media.safe_open._DEEP", {"probesize": str(1 << 18)})  # as if files were longer
+    source = late_sound(tmp_path / "in.mpg", 6, 2, "-c:v", "mpeg2video", "-b:v", "6M", "-c:a", "mp2")
+    manifest = through(source, container, tmp_path, settings={"drop_streams": True, "speed": "ultrafast"})[1]
+    assert [text.partition(" ")[2] for text in manifest["output"]["dropped"] if "packets" in text] == [
+        "packets of streams that begin later than FFmpeg looks for them"
+    ]
+    if container == "mkv":
+        with pytest.raises(UsageError, match="holds streams that begin later than FFmpeg looks for them"):
+            through(source, container, tmp_path, settings={"speed": "ultrafast"})
 
 
 @pytest.mark.parametrize(("container", "flags"), [("nut", ()), ("matroska", ()), ("mp4", ("-movflags", "+faststart"))])

@@ -33,7 +33,7 @@ from vsr.pipeline.overlap import Overlap
 from vsr.pipeline.pipe_output import PipeOutput, PipeWriter, open_output
 from vsr.pipeline.progress import Meter, OnProgress
 from vsr.pipeline.request import Request
-from vsr.pipeline.run import FileRun
+from vsr.pipeline.run import FileRun, as_learnt
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.seal import record_pieces
 from vsr.pipeline.sidecar import SegmentResult, write_atomically
@@ -162,6 +162,7 @@ def _into_pipe(
         results = list(_written(output, worker, _in_step(planned, job, source), meter))
         output.close()
         summary = _settled(source, video)
+    job = as_learnt(job, summary)
     check_cover(job, results, summary.num_frames)
     if video is not None:
         job = replace(job, info=replace(job.info, size_bytes=video.size_bytes))

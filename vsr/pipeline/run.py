@@ -31,7 +31,7 @@ from vsr.pipeline.source import SourceSummary
 from vsr.pipeline.storage import WorkFolder, local_place
 from vsr.pipeline.streams import kept_path
 
-__all__ = ["FileRun", "check_output", "clear_left", "work_folder"]
+__all__ = ["FileRun", "as_learnt", "check_output", "clear_left", "work_folder"]
 
 _log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ def clear_left(request: Request, manifest: Mapping[str, Any]) -> None:
         _log.warning("%s", error)
 
 
-def _as_learnt(job: Job, source: SourceSummary) -> Job:
+def as_learnt(job: Job, source: SourceSummary) -> Job:
     """``job`` as the pass over its source has shown that it must be. Raises `UsageError` where it may not be so."""
     job = leave_out(job, source.refused)
     if source.late_packets:
@@ -216,7 +216,7 @@ class FileRun:
     def finish(self, results: Sequence[SegmentResult], source: SourceSummary) -> dict[str, Any]:
         """Put the output together; returns its manifest. Raises a `VsrError`; then the output's name is as before."""
         with at_hand(self.job) as job:
-            job = _as_learnt(job, source)
+            job = as_learnt(job, source)
             may_replace = self._overwrite or job.output_url is not None
             assembled = assemble(job, self.work, results, source, self.meter.tell, overwrite=may_replace)
             try:
