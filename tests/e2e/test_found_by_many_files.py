@@ -178,3 +178,67 @@ def test_progressive_frames_pass_a_deinterlacer_as_they_are(tmp_path: Path) -> N
     vsr.still(source, tmp_path / "out.tif", at=3, frames=4, scale=2, roi=(8, 8, 48, 32))
     with av.open(str(tmp_path / "out.tif")) as container:
         assert next(container.decode(video=0)).format.name == "gray16le"
+
+
+_BLOCK = 4  # bytes of a sample of stereo with 16 bits
+
+
+def _sound(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+def _cut_within_a_sample(whole: Path, path: Path) -> int:
+    """Cut ``whole`` off within its last sample of sound; how many bytes of that are left."""
+    data = whole.read_bytes()
+    for size in range(len(data) * 3 // 4, len(data)):
+        path.write_bytes(data[:size])
+        last = _sound(path)[-1]
+        if len(last) > 2 * _BLOCK and len(last) % _BLOCK == 1:
+            return 1
+    raise AssertionError("no packet of sound is cut off")
+
+
+@pytest.mark.parametrize("extension", ["avi", "nut", "mxf"])
+def test_sound_that_is_cut_off_within_a_sample(tmp_path: Path, extension: str) -> None:
+    """MOV counts samples and loses the rest, which failed after all the work; Matroska holds all."""
+    whole, source = tmp_path / f"whole.{extension}", tmp_path / f"in.{extension}"
+    encode(whole, scene(25), "-c:v", "mpeg2video", "-c:a", "pcm_s16le", "-ac", "2", inputs=tone(1))
+    rest = _cut_within_a_sample(whole, source)
+    given = b"".join(_sound(source))
+    manifest = _restore(source, tmp_path / "out.mov")
+    assert b"".join(_sound(tmp_path / "out.mov")) == given[:-rest]
+    named = "1 byte at the end of audio stream 1 (pcm_s16le): part of a sample, and .mov holds whole ones"
+    assert named in manifest["output"]["dropped"]
+    manifest = _restore(source, tmp_path / "out.mkv")
+    assert b"".join(_sound(tmp_path / "out.mkv")) == given
+    assert not any("part of a sample" in text for text in manifest["output"]["dropped"])
+
+
+def test_sound_that_breaks_off_within_a_sample_and_goes_on(tmp_path: Path, call: Call) -> None:
+    """What follows would be noise in MOV; the container that holds it is named."""
+    whole, source = tmp_path / "whole.nut", tmp_path / "in.nut"
+    encode(whole, scene(25), "-c:v", "mpeg2video", "-c:a", "pcm_s16le", "-ac", "2", inputs=tone(1))
+    with av.open(str(whole)) as given, av.open(str(source), "w", format="nut") as broken:
+        streams = [broken.add_stream_from_template(stream) for stream in given.streams]
+        for number, packet in enumerate(packet for packet in given.demux() if packet.size):
+            if number == 20 and packet.stream.type == "audio":
+                packet = _shortened(packet)
+            packet.stream = streams[packet.stream_index]
+            broken.mux(packet)
+    sizes = [len(payload) for payload in _sound(source)]
+    assert sum(size % _BLOCK > 0 for size in sizes[:-1]) == 1
+    refused = call("upscale", source, "-o", tmp_path / "out.mov", "--method", "bicubic", "--scale", "1")
+    assert refused.code == 2
+    assert ".mov cannot hold audio stream 1 (pcm_s16le) (it breaks off within a sample, and" in refused.one_line()
+    assert "name the output .mkv" in refused.one_line()
+    _restore(source, tmp_path / "out.mkv")
+    assert _sound(tmp_path / "out.mkv") == _sound(source)
+    manifest = _restore(source, tmp_path / "out.mov", drop_streams=True)
+    assert any("breaks off within a sample" in text for text in manifest["output"]["dropped"])
+
+
+def _shortened(packet: av.Packet[Any]) -> av.Packet[Any]:
+    short = av.Packet(bytes(packet)[:-3])
+    short.pts, short.dts, short.time_base, short.stream = packet.pts, packet.dts, packet.time_base, packet.stream
+    return short

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ from vsr.errors import Interrupted
 from vsr.media.demuxing import demux
 from vsr.media.safe_open import open_input
 
-__all__ = ["StreamDigest", "digest_streams", "shown_packets", "video_times"]
+__all__ = ["PartSample", "StreamDigest", "digest_streams", "shown_packets", "video_times"]
 
 _MOST_FAILURES = 16
+_PCM = re.compile(r"pcm_[suf](8|16|24|32|64)(?:le|be)?|pcm_(?:alaw|mulaw)")
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,37 @@ class StreamDigest:
     """Over the payloads, in file order."""
 
 
+@dataclass(frozen=True)
+class PartSample:
+    """PCM whose packet ends within a sample, as where a file is cut off."""
+
+    index: int
+    """Of the stream."""
+    num_bytes: int
+    """What is there of the sample of all channels."""
+    num_packets: int
+    """Packets of the stream so far, with this one."""
+    sha256: str
+    """Over the payloads so far, without these bytes."""
+
+
 def digest_streams(
     path: Path,
     stop: threading.Event | None = None,
     *,
     deep: bool = False,
     on_stranger: Callable[[], None] | None = None,
+    on_part: Callable[[PartSample], None] | None = None,
 ) -> tuple[StreamDigest, ...]:
     """A digest of every stream of ``path``. Places that cannot be read are passed over, as ffmpeg does when it copies.
 
     ``on_stranger`` is called for each packet of a stream that was not there when the file was opened (``deep``: after
-    reading further into it). Raises `Interrupted` soon after ``stop`` is set.
+    reading further into it), ``on_part`` for each packet that ends within a sample. Raises `Interrupted` soon after
+    ``stop`` is set.
     """
     with open_input(path, deep=deep) as container:
         streams = list(container.streams)
+        samples = [_sample_bytes(stream) for stream in streams]
         hashes = [hashlib.sha256() for _ in streams]
         counts, sizes = [0] * len(streams), [0] * len(streams)
         firsts: list[Fraction | None] = [None] * len(streams)
@@ -61,8 +80,12 @@ def digest_streams(
             if stop is not None and stop.is_set():
                 raise Interrupted(f"{path}: digest not finished")
             index = packet.stream_index
-            hashes[index].update(packet)
             counts[index] += 1
+            if on_part is not None and (rest := packet.size % samples[index]):
+                whole = hashes[index].copy()
+                whole.update(memoryview(packet)[:-rest])
+                on_part(PartSample(index, rest, counts[index], whole.hexdigest()))
+            hashes[index].update(packet)
             sizes[index] += packet.size
             if packet.pts is not None and packet.time_base is not None:
                 time = packet.pts * packet.time_base
@@ -81,6 +104,12 @@ def digest_streams(
             )
             for stream in streams
         )
+
+
+def _sample_bytes(stream: Any) -> int:
+    """Bytes of a sample of all channels of PCM; 1 of whatever else."""
+    found = _PCM.fullmatch(_codec(stream)) if stream.type == "audio" else None
+    return int(found[1] or 8) // 8 * max(1, stream.codec_context.layout.nb_channels) if found else 1
 
 
 def _codec(stream: Any) -> str:

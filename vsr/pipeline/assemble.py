@@ -229,12 +229,17 @@ def _copied_tags(job: Job) -> dict[int, str]:
     return {index: tag for index, tag in found.items() if tag is not None}
 
 
-def _moved(streams: Sequence[StreamDigest], mux_job: MuxJob) -> list[StreamDigest]:
-    """Digests of the source's streams, as they start once they are on one timeline."""
-    moves = mux_job.moves
-    return [
-        replace(one, first_seconds=moves[one.index].first_seconds) if one.index in moves else one for one in streams
-    ]
+def _expected(source: SourceSummary, mux_job: MuxJob) -> list[StreamDigest]:
+    """Digests of the source's streams as they start once they are on one timeline, and end with a whole sample."""
+    moves, cut = mux_job.moves, {part.index: part for part in source.cut_samples}
+    expected = []
+    for one in source.streams:
+        if one.index in moves:
+            one = replace(one, first_seconds=moves[one.index].first_seconds)
+        if one.index in cut:
+            one = replace(one, num_bytes=one.num_bytes - cut[one.index].num_bytes, sha256=cut[one.index].sha256)
+        expected.append(one)
+    return expected
 
 
 def _clock(job: Job) -> int:
@@ -258,7 +263,7 @@ def _write_video(
     on_stage("verifying")
     moved, exact = check_times(job, pts, final.shift, partial)
     streams = digest_streams(partial)
-    check_copied(job, _moved(source.streams, final), streams, moved - final.shift)
+    check_copied(job, _expected(source, final), streams, moved - final.shift)
     return Assembled(len(pts), final.shift, moved, exact, streams, final.trim)
 
 

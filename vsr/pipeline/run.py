@@ -151,13 +151,24 @@ def clear_left(request: Request, manifest: Mapping[str, Any]) -> None:
         _log.warning("%s", error)
 
 
+def _bytes(number: int) -> str:
+    return "1 byte" if number == 1 else f"{number} bytes"
+
+
 def as_learnt(job: Job, source: SourceSummary) -> Job:
     """``job`` as the pass over its source has shown that it must be. Raises `UsageError` where it may not be so."""
     job = leave_out(job, source.refused)
     if source.late_packets:
         late = f"{source.late_packets} packets of streams that begin later than FFmpeg looks for them"
         job = replace(job, dropped=(*job.dropped, late))
-    return job
+    names = {stream.index: str(stream) for stream in job.copied}
+    why = f"part of a sample, and .{job.container} holds whole ones"
+    cut = [
+        f"{_bytes(part.num_bytes)} at the end of {names[part.index]}: {why}"
+        for part in source.cut_samples
+        if part.index in names
+    ]
+    return replace(job, dropped=(*job.dropped, *cut))
 
 
 class FileRun:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,7 +20,7 @@ from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord
 from vsr.media.framemd5 import Checksums, FrameHasher, hashed
 from vsr.media.gaps import StepMeter
-from vsr.media.inspect import StreamDigest, digest_streams
+from vsr.media.inspect import PartSample, StreamDigest, digest_streams
 from vsr.media.looks import Changes
 from vsr.media.reading import scan
 from vsr.media.timelines import stream_moves
@@ -63,6 +64,8 @@ class SourceSummary:
     """Streams that were to be copied and cannot be, to their end."""
     late_packets: int = 0
     """Packets of streams that begin later than FFmpeg looks for streams; nothing else is known of these."""
+    cut_samples: tuple[PartSample, ...] = ()
+    """Where copied PCM ends within a sample, of which the output cannot hold a part."""
 
 
 PipedFrames = Callable[[int, Damage], Iterator[tuple[FrameRecord, av.VideoFrame]]]
@@ -89,6 +92,7 @@ class SourcePass:
         parts = job.info.streams_path or whole
         self._file = self._pool.submit(file_digest, whole, self._stop) if whole is not None else None
         self._late = 0
+        self._parts: list[PartSample] = []
         self._streams = self._pool.submit(self._digest, parts) if parts is not None else None
         self._copies = self._pool.submit(refused_copies, job, self._stop)
 
@@ -101,7 +105,9 @@ class SourcePass:
         self._hasher.close()
 
     def _digest(self, path: Path) -> tuple[StreamDigest, ...]:
-        return digest_streams(path, self._stop, deep=self._job.info.deep, on_stranger=self._count_late)
+        return digest_streams(
+            path, self._stop, deep=self._job.info.deep, on_stranger=self._count_late, on_part=self._parts.append
+        )
 
     def _count_late(self) -> None:
         self._late += 1
@@ -139,6 +145,8 @@ class SourcePass:
             self._refuse_damage()
             if self._copies.done() and not self._damage.timelines:
                 self._refuse_streams(self._copies.result())
+            if self._streams is not None and self._streams.done():
+                leave_out(job, _broken_off(job, self._streams.result(), self._parts, ()))
             if not steps.add(record.pts * job.pictures_per_frame for record in planned.core):
                 self._refuse_gap(planned)
             self._refuse_crowd(planned)
@@ -168,6 +176,7 @@ class SourcePass:
         if refused and self._damage.timelines:
             refused = self._refused_when_joined()
         refused = (*refused, *_without_packets(job, streams, refused))
+        refused = (*refused, *_broken_off(job, streams, self._parts, refused))
         self._refuse_streams(refused)
         checksums = self._hasher.rows()
         return SourceSummary(
@@ -182,6 +191,7 @@ class SourcePass:
             checksums=checksums,
             refused=refused,
             late_packets=self._late,
+            cut_samples=tuple(_at_ends(streams, self._parts)) if _has_whole_samples(job) else (),
         )
 
     def _refused_when_joined(self) -> tuple[Lost, ...]:
@@ -237,6 +247,33 @@ class SourcePass:
                 f"{self._job.info.path}: {', '.join(damage.words)} (first: {damage.events[0]}); "
                 "without --strict it is mended and counted"
             )
+
+
+def _has_whole_samples(job: Job) -> bool:
+    """Whether the output counts the samples of PCM, so that it holds no part of one."""
+    return job.container in ("mp4", "mov") and not job.span and job.encoder.codec.kind != "images"
+
+
+def _at_ends(streams: Sequence[StreamDigest], parts: Sequence[PartSample]) -> Iterator[PartSample]:
+    """Those of ``parts`` at the end of streams that are whole up to there."""
+    num_packets = {digest.index: digest.num_packets for digest in streams}
+    times = Counter(part.index for part in parts)
+    return (part for part in parts if times[part.index] == 1 and part.num_packets == num_packets[part.index])
+
+
+def _broken_off(
+    job: Job, streams: Sequence[StreamDigest], parts: Sequence[PartSample], refused: Sequence[Lost]
+) -> list[Lost]:
+    """PCM that breaks off within a sample and goes on, which containers that count samples cannot hold."""
+    if not _has_whole_samples(job):
+        return []
+    broken = {part.index for part in parts} - {part.index for part in _at_ends(streams, parts)}
+    known = {one.stream.index for one in refused}
+    return [
+        Lost(stream, "it breaks off within a sample, and goes on", ("mkv",), is_ordinary=False)
+        for stream in job.copied
+        if stream.index in broken - known
+    ]
 
 
 def _without_packets(job: Job, streams: Sequence[StreamDigest], refused: Sequence[Lost]) -> list[Lost]:
