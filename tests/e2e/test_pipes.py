@@ -187,6 +187,18 @@ def test_from_a_pipe_into_a_file(clips: Clips, tmp_path: Path, call: Callable[..
     assert "- is not here" in done.out
 
 
+def test_evidence_from_a_pipe_into_a_file(clips: Clips, tmp_path: Path, call: Callable[..., Run]) -> None:
+    """As from a file: checksums of all decoded frames, of both sides, and the checked output."""
+    data, target = clip_as_ts(clips("cfr"), tmp_path), tmp_path / "a.mkv"
+    settings = {"method": "lanczos", "scale": 1, "codec": "ffv1", "evidence": True}
+    pipe("-", target, stdin=OneWay(data), settings=settings)
+    for name, made in (("a.mkv.framemd5", target), ("a.mkv.input.framemd5", clips("cfr"))):
+        rows = [row for row in (tmp_path / name).read_text().splitlines() if not row.startswith("#")]
+        ours = [row.rpartition(",")[2].strip() for row in rows]
+        assert ours == [hashlib.md5(frame.to_ndarray().tobytes()).hexdigest() for frame in first_pictures(made)]
+    assert call("verify", target).code == 0
+
+
 def clip_as_ts(clip: Path, folder: Path) -> bytes:
     return made_by_ffmpeg("-i", str(clip), "-map", "0:v", "-c", "copy", "-f", "mpegts", folder=folder)
 
@@ -287,6 +299,29 @@ def test_streams_that_a_file_shows_late_are_named(
     if container == "mkv":
         with pytest.raises(UsageError, match="holds streams that begin later than FFmpeg looks for them"):
             through(source, container, tmp_path, settings={"speed": "ultrafast"})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "begins", "named"),
+    [
+        (6, 4, "audio stream 1 (mp2): it came through a pipe"),
+        (9, 8, "packets of streams that begin later than FFmpeg looks for them"),
+    ],
+    ids=("beyond the first bytes", "beyond what FFmpeg reads"),
+)
+def test_sound_that_begins_late_in_a_pipe_is_not_lost_unasked(
+    tmp_path: Path, seconds: int, begins: int, named: str
+) -> None:
+    source = late_sound(tmp_path / "in.mpg", seconds, begins, "-c:v", "mpeg2video", "-b:v", "6M", "-c:a", "mp2")
+    data, settings = source.read_bytes(), BICUBIC | {"speed": "ultrafast", "codec": "ffv1"}
+    with pytest.raises(UsageError, match=r"standard input: .* cannot be kept from a pipe"):
+        pipe("-", tmp_path / "out.mkv", stdin=OneWay(data), settings=settings)
+    assert not (tmp_path / "out.mkv").exists()
+    outcome = pipe("-", tmp_path / "out.mkv", stdin=OneWay(data), settings=settings | {"drop_streams": True})
+    assert outcome.manifest is not None
+    assert [text for text in outcome.manifest["output"]["dropped"] if text.endswith(named)]
+    manifest = through(data, "y4m", tmp_path)[1]
+    assert [text for text in manifest["output"]["dropped"] if text.endswith(named)]
 
 
 @pytest.mark.parametrize(("container", "flags"), [("nut", ()), ("matroska", ()), ("mp4", ("-movflags", "+faststart"))])

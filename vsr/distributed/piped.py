@@ -24,6 +24,7 @@ from vsr.errors import InputError, Interrupted, MachineError, UsageError
 from vsr.media.containers import holders
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.piped import HeldFrames, PipedVideo
+from vsr.media.streams import StreamInfo
 from vsr.media.y4m import count_off_rate
 from vsr.pipeline.assemble import Assembled
 from vsr.pipeline.checks import check_cover
@@ -36,6 +37,7 @@ from vsr.pipeline.request import Request
 from vsr.pipeline.run import FileRun, as_learnt
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.seal import record_pieces
+from vsr.pipeline.settings import Settings
 from vsr.pipeline.sidecar import SegmentResult, write_atomically
 from vsr.pipeline.source import SourcePass, SourceSummary
 from vsr.pipeline.storage import WorkFolder
@@ -104,19 +106,44 @@ def _from_pipe(request: Request, video: PipedVideo) -> Job:
         raise UsageError(
             "--start: a pipe is read from where it begins; leave out the beginning before it, or name the file"
         )
-    lost = [Lost(one, "it came through a pipe", holders(one)) for one in video.left_out]
-    if asked := asked_for(lost, request.settings):
-        names = ", ".join(str(one.stream) for one in asked)
-        why = f", and {loses_nothing(request.settings)}" if all(one.may_go for one in asked) else ""
-        raise UsageError(
-            f"standard input: {names} cannot be kept from a pipe{why}; name the file instead, or give --drop-streams "
-            "to leave it out"
-        )
+    lost = _lost(video.left_out)
+    _refuse_lost(lost, request.settings)
     job = request.plan_piped(video.info)
     named = [f"{one.stream}: {one.reason}" for one in lost]
     named += ["chapters: they came through a pipe"] if video.num_chapters else []
     named += ["tags: a pipe's are not kept"] if video.info.metadata else []
     return replace(job, dropped=(*job.dropped, *named))
+
+
+def _lost(streams: Iterable[StreamInfo]) -> list[Lost]:
+    return [Lost(one, "it came through a pipe", holders(one)) for one in streams]
+
+
+def _refuse_lost(lost: Sequence[Lost], settings: Settings) -> None:
+    if not (asked := asked_for(lost, settings)):
+        return
+    names = ", ".join(str(one.stream) for one in asked)
+    why = f", and {loses_nothing(settings)}" if all(one.may_go for one in asked) else ""
+    raise UsageError(
+        f"standard input: {names} cannot be kept from a pipe{why}; name the file instead, or give --drop-streams "
+        "to leave it out"
+    )
+
+
+def _refuse_late(video: PipedVideo, settings: Settings) -> None:
+    """Refuse, as soon as they are met, streams of which the first bytes told nothing."""
+    _refuse_lost(_lost(video.late), settings)
+    if video.late_packets and not settings.drop_streams:
+        raise UsageError(
+            "standard input: holds streams that begin later than FFmpeg looks for them, which cannot be kept from a "
+            "pipe; name the file instead, or give --drop-streams to leave them out"
+        )
+
+
+def _as_read(job: Job, video: PipedVideo) -> Job:
+    """``job`` with what is known of its source once all of it was read."""
+    late = (f"{one.stream}: {one.reason}" for one in _lost(video.late))
+    return replace(job, info=replace(job.info, size_bytes=video.size_bytes), dropped=(*job.dropped, *late))
 
 
 def _to_pipe(job: Job) -> Job:
@@ -135,7 +162,7 @@ def _into_file(request: Request, job: Job, video: PipedVideo, on_progress: OnPro
             source, worker, planned = _stages(stack, job, video, run.work, run.meter, None)
             results = restore_segments(worker, run.meter, planned)
             summary = _settled(source, video)
-            run.job = replace(job, info=replace(job.info, size_bytes=video.size_bytes))
+            run.job = _as_read(job, video)
             return run.finish(results, summary)
     except BaseException:
         run.abandon()
@@ -165,7 +192,7 @@ def _into_pipe(
     job = as_learnt(job, summary)
     check_cover(job, results, summary.num_frames)
     if video is not None:
-        job = replace(job, info=replace(job.info, size_bytes=video.size_bytes))
+        job = _as_read(job, video)
     record = describe_run(
         job,
         OutputFiles(PIPE, writer.num_bytes, {PIPE: writer.sha256}),
@@ -210,7 +237,7 @@ def _stages(
     ahead = stack.enter_context(Overlap(_planned(source, meter), _PLAN_AHEAD, "scan"))
     stack.callback(held.close)  # ahead of the scan's end, which may wait for room or for the pipe
     stack.callback(video.close)
-    return source, SegmentWorker(job, work, held), _released(ahead, held)
+    return source, SegmentWorker(job, work, held), _watched(_released(ahead, held), video, job.settings)
 
 
 def _planned(source: SourcePass, meter: Meter) -> Iterator[PlannedSegment]:
@@ -245,6 +272,14 @@ def _released(segments: Iterator[PlannedSegment], held: HeldFrames) -> Iterator[
         yield planned
 
 
+def _watched(segments: Iterator[PlannedSegment], video: PipedVideo, settings: Settings) -> Iterator[PlannedSegment]:
+    """The same segments, as long as no stream comes to light that may not be lost unasked."""
+    for planned in segments:
+        _refuse_late(video, settings)
+        yield planned
+    _refuse_late(video, settings)
+
+
 def _written(
     output: PipeOutput, worker: SegmentWorker, segments: Iterable[PlannedSegment], meter: Meter
 ) -> Iterator[SegmentResult]:
@@ -273,7 +308,7 @@ def _counted(result: SegmentResult, meter: Meter) -> SegmentResult:
 
 def _settled(source: SourcePass, video: PipedVideo | None) -> SourceSummary:
     summary = source.summary()
-    return summary if video is None else replace(summary, sha256=video.sha256)
+    return summary if video is None else replace(summary, sha256=video.sha256, late_packets=video.late_packets)
 
 
 def _assembled(job: Job, results: Sequence[SegmentResult]) -> Assembled:

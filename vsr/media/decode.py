@@ -8,7 +8,7 @@ records the time and a fingerprint of every frame, and whoever reads frames late
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -117,12 +117,19 @@ class VideoTrack:
 
 
 def decode_packets(
-    container: InputContainer, stream: VideoStream, damage: Damage | None = None, watch: HeaderWatch | None = None
+    container: InputContainer,
+    stream: VideoStream,
+    damage: Damage | None = None,
+    watch: HeaderWatch | None = None,
+    on_stranger: Callable[[], None] | None = None,
 ) -> Iterator[av.VideoFrame]:
-    """Frames of ``stream`` from where the container stands to its end, the decoder drained; damage is passed over."""
+    """Frames of ``stream`` from where the container stands to its end, the decoder drained; damage is passed over.
+
+    ``on_stranger`` is that of `vsr.media.demuxing.demux`.
+    """
     counted = damage if damage is not None else Damage()
     lead, sequences = LeadCounter(counted), SequenceWatch(stream)
-    for packet in _packets(container, stream, counted):
+    for packet in _packets(container, stream, counted, on_stranger):
         if is_empty_sample(packet):
             counted.empty_packets += 1
             continue
@@ -159,9 +166,11 @@ def _given(
         yield frame
 
 
-def _packets(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[av.Packet[Any]]:
+def _packets(
+    container: InputContainer, stream: VideoStream, damage: Damage, on_stranger: Callable[[], None] | None
+) -> Iterator[av.Packet[Any]]:
     """The packets of ``stream`` from where the container stands; places that cannot be read are passed over."""
-    demuxer = demux(container, stream)
+    demuxer = demux(container, stream, on_stranger=on_stranger)
     failures = 0
     while True:
         try:
@@ -194,6 +203,7 @@ def decode_once(
     *,
     crop: Crop | None = None,
     untimed_rate: Fraction | None = None,
+    on_stranger: Callable[[], None] | None = None,
 ) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
     """`decode_linear` of an open ``container`` from where it stands: for what cannot be read twice.
 
@@ -201,7 +211,7 @@ def decode_once(
     """
     watch = HeaderWatch()
     watch.follow(stream)
-    frames = cropped(_flagged(decode_packets(container, stream, damage, watch), damage), crop)
+    frames = cropped(_flagged(decode_packets(container, stream, damage, watch, on_stranger), damage), crop)
     times = timed(frames, container, stream, damage, untimed_rate=untimed_rate, is_jump=lambda before, after: True)
     yield from _named(times, watch, damage)
 

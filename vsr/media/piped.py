@@ -27,6 +27,7 @@ from vsr.media.decode import FrameRecord, decode_once
 from vsr.media.detach import FrameCopier
 from vsr.media.probe import MediaInfo, probe_media
 from vsr.media.safe_open import check_head, open_input, open_pipe
+from vsr.media.streams import StreamInfo, stream_infos
 
 __all__ = ["STANDARD_INPUT", "HeldFrames", "PipedVideo"]
 
@@ -58,6 +59,11 @@ class PipedVideo:
         """Streams besides the video: a pipe's are not kept. A track of chapters is counted with these."""
         self.num_chapters = found.num_chapters
         """Chapters, which are not kept either."""
+        self._num_known = len(found.streams)
+        self.late: tuple[StreamInfo, ...] = ()
+        """Streams that the first bytes did not tell of; they are known when the first frame is."""
+        self.late_packets = 0
+        """Packets of streams that begin later still, so far."""
         self.info = replace(
             found,
             path=STANDARD_INPUT,
@@ -77,15 +83,26 @@ class PipedVideo:
             if not isinstance(stream, VideoStream):
                 raise InputError(f"{STANDARD_INPUT}: stream {stream.index} is not video any more")
             stream.codec_context.thread_count = threads
+            self.late = stream_infos(container, {})[self._num_known :]
             count = 0
             video = self.info.video
-            frames = decode_once(container, stream, damage, crop=video.crop, untimed_rate=video.untimed_rate)
+            frames = decode_once(
+                container,
+                stream,
+                damage,
+                crop=video.crop,
+                untimed_rate=video.untimed_rate,
+                on_stranger=self._count_late,
+            )
             for record, frame in frames:
                 count += 1
                 yield record, frame
         self._source.drain()
         if not count:
             raise InputError(f"{STANDARD_INPUT}: not a single frame could be decoded")
+
+    def _count_late(self) -> None:
+        self.late_packets += 1
 
     def close(self) -> None:
         """End the reading: what waits for the pipe finds its end."""
