@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +30,7 @@ from vsr.media.headers import Aspect, HeaderWatch
 from vsr.media.packets import is_empty_sample
 from vsr.media.planes import fingerprint, planes_of
 from vsr.media.sequences import SequenceWatch, decoded
-from vsr.media.timelines import is_clock_jump
+from vsr.media.timelines import ClockJumps
 from vsr.timestamps import Timestamp
 
 __all__ = [
@@ -239,8 +238,8 @@ def _from_start(
             watch.follow(stream)
         frames = cropped(_flagged(decode_packets(container, stream, damage, watch), damage), track.crop)
         # broadcasts have one clock for all streams, which is set anew now and then; elsewhere a gap is meant
-        is_jump = partial(is_clock_jump, track.path, track.stream_index)
-        yield from timed(frames, container, stream, damage, untimed_rate=track.untimed_rate, is_jump=is_jump)
+        jumps = ClockJumps(track.path, track.stream_index)
+        yield from timed(frames, container, stream, damage, untimed_rate=track.untimed_rate, is_jump=jumps.is_jump)
 
 
 def _flagged(frames: Iterable[av.VideoFrame], damage: Damage) -> Iterator[av.VideoFrame]:

@@ -6,21 +6,26 @@ where its own times jump alike, near the place in the file where those of the vi
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import math
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
+import numpy as np
+from numpy.typing import NDArray
 
 from vsr.media.damage import Timeline
-from vsr.media.demuxing import demux
-from vsr.media.safe_open import open_input
+from vsr.media.demuxing import demux, open_for
 
-__all__ = ["StreamMove", "is_clock_jump", "stream_moves"]
+__all__ = ["ClockJumps", "StreamMove", "stream_moves"]
 
 _NEAR_SECONDS = 1  # how far from a jump's two sides packets in coding order may be
 _NEAR_PACKETS = 400  # how far interleaving may carry a packet past a jump
@@ -37,7 +42,8 @@ class StreamMove:
 
     def at(self, number: int) -> Fraction:
         """Seconds added to the time of packet ``number``."""
-        return next((seconds for first, seconds in reversed(self.runs) if first <= number), Fraction(0))
+        place = bisect_right(self.runs, number, key=lambda run: run[0])
+        return self.runs[place - 1][1] if place else Fraction(0)
 
     def expression(self) -> str:
         """The same for FFmpeg's ``setts``, in ticks, as a function of the packet's number ``N``."""
@@ -59,7 +65,7 @@ def stream_moves(path: Path, video_index: int, timelines: Sequence[Timeline]) ->
 
     Reads all packets once; damage ends the reading where it ends it.
     """
-    with open_input(path) as container:
+    with open_for(path, video_index) as container:
         base = container.streams[video_index].time_base or Fraction(1, 1000)
         packets = list(_packets(container))
     by_stream: dict[int, list[tuple[int, Fraction]]] = {}
@@ -100,29 +106,55 @@ def _move(packets: Sequence[tuple[int, Fraction]], jumps: Sequence[_Jump]) -> St
     return replace(move, first_seconds=min(time + move.at(n) for n, (_, time) in enumerate(packets)))
 
 
-def is_clock_jump(path: Path, video_index: int, before: int, after: int) -> bool:
-    """Whether a gap between two times of the video, in its ticks, is one of the file's clock: no sound goes on in it.
+class ClockJumps:
+    """Tells gaps of a file's clock from gaps in its video: no sound goes on in the former.
 
-    Reads all packets once.
+    The times of all sound are read once, at the first gap that is asked about.
     """
-    with open_input(path) as container:
-        sounds = {stream.index for stream in container.streams.audio}
-        base = container.streams[video_index].time_base or Fraction(1, 1000)
+
+    def __init__(self, path: Path, video_index: int) -> None:
+        self._path, self._video_index = path, video_index
+
+    def is_jump(self, before: int, after: int) -> bool:
+        """Whether a gap between two times of the video, in its ticks, is one of the clock."""
+        base, sounds = self._read
         margin = min(Fraction(_NEAR_SECONDS), (after - before) * base / 4)
         start, stop = before * base + margin, after * base - margin
-        return not any(packet.stream in sounds and start < packet.seconds < stop for packet in _packets(container))
+        return not any(_holds_time(ticks, start / tick, stop / tick) for ticks, tick in sounds)
+
+    @cached_property
+    def _read(self) -> tuple[Fraction, list[tuple[NDArray[np.int64], Fraction]]]:
+        """The video's time base (s), and of each stream of sound its times, sorted, with the length of a tick (s)."""
+        with open_for(self._path, self._video_index) as container:
+            base = container.streams[self._video_index].time_base or Fraction(1, 1000)
+            ticks = {stream.index: (array("q"), stream.time_base) for stream in container.streams.audio}
+            for packet in _whole(demux(container, *container.streams.audio)) if ticks else ():
+                time = packet.pts if packet.pts is not None else packet.dts
+                if time is not None:
+                    ticks[packet.stream_index][0].append(time)
+        return base, [(np.sort(np.array(times, np.int64)), tick) for times, tick in ticks.values() if tick is not None]
 
 
-def _packets(container: av.container.InputContainer) -> Iterator[_Packet]:
-    demuxer = demux(container)
-    latest: dict[int, Fraction] = {}
+def _holds_time(ticks: NDArray[np.int64], start: Fraction, stop: Fraction) -> bool:
+    """Whether one of these sorted times lies between ``start`` and ``stop``."""
+    place = int(np.searchsorted(ticks, math.floor(start), side="right"))
+    return place < len(ticks) and int(ticks[place]) < stop
+
+
+def _whole(demuxer: Iterator[av.Packet[Any]]) -> Iterator[av.Packet[Any]]:
+    """Packets with data, as far as the file can be read."""
     while True:
         try:
             packet = next(demuxer)
         except (StopIteration, av.error.FFmpegError):
             return
-        if not packet.size:
-            continue
+        if packet.size:
+            yield packet
+
+
+def _packets(container: av.container.InputContainer) -> Iterator[_Packet]:
+    latest: dict[int, Fraction] = {}
+    for packet in _whole(demux(container)):
         time = packet.pts if packet.pts is not None else packet.dts
         if time is not None and packet.time_base is not None:
             latest[packet.stream_index] = time * packet.time_base

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import av
 import pytest
 from videos import X264, encode, scene, tone
 
-from vsr.media.damage import Timeline
-from vsr.media.timelines import StreamMove, _Jump, _move, stream_moves
+from vsr.media.damage import Damage, Timeline
+from vsr.media.decode import VideoTrack, decode_frames
+from vsr.media.demuxing import open_for
+from vsr.media.timelines import ClockJumps, StreamMove, _Jump, _move, stream_moves
 
 
 def _s(text: str) -> Fraction:
@@ -56,6 +61,50 @@ def test_several_jumps(tmp_path: Path) -> None:
     assert [seconds for _, seconds in move.runs] == [1, 2]
     numbers = [number for number, _ in move.runs]
     assert numbers[1] == 2 * numbers[0]
+
+
+_GAPS, _GAP_SECONDS, _GROUP = 200, 11, 10
+
+
+@pytest.mark.parametrize("has_sound", [True, False])
+def test_many_gaps_are_judged_by_one_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_sound: bool) -> None:
+    """200 gaps of eleven seconds: pictures that failed where the sound goes on, else the clock that was set anew."""
+    reads: list[Path] = []
+
+    def count(path: Path, index: int) -> Any:
+        reads.append(path)
+        return open_for(path, index)
+
+    monkeypatch.setattr("vsr.media.timelines.open_for", count)
+    seconds = (_GAPS + 1) * (_GAP_SECONDS + 1)
+    sound = ("-f", "lavfi", "-t", f"{seconds}", "-i", "sine=frequency=440:sample_rate=16000")
+    source = encode(
+        *(tmp_path / "gaps.ts", scene((_GAPS + 1) * _GROUP, 32, 32), *X264, "-bf", "0"),
+        *(("-c:a", "mp2", "-b:a", "32k") if has_sound else ()),
+        inputs=sound if has_sound else (),
+        times=f"(N/25+floor(N/{_GROUP})*{_GAP_SECONDS})/TB",
+    )
+    damage = Damage()
+    times = [pts for pts, _ in decode_frames(VideoTrack(source, 0), damage)]
+    assert reads == [source]
+    assert len(damage.timelines) == (0 if has_sound else _GAPS)
+    long_steps = sum(after - before > 90_000 for before, after in pairwise(times))
+    assert long_steps == (_GAPS if has_sound else 0)
+
+
+def test_only_sound_inside_a_gap_counts(tmp_path: Path) -> None:
+    """Its last packet before the gap and its first one after it may lie a little inside."""
+    source = encode(tmp_path / "short.ts", scene(25, 32, 32), *X264, "-c:a", "mp2", inputs=tone(1.0))
+    with av.open(str(source)) as container:
+        sound = sorted(packet.pts for packet in container.demux(container.streams.audio[0]) if packet.pts is not None)
+    jumps = ClockJumps(source, 0)
+    second = 90_000
+    assert not jumps.is_jump(sound[0] - 20 * second, sound[-1] + 20 * second)
+    assert not jumps.is_jump(sound[0] - 2 * second, sound[-1] + 9 * second)
+    assert jumps.is_jump(sound[-1] - second, sound[-1] + 20 * second), "a second of it is no sound that goes on"
+    assert not jumps.is_jump(sound[-1] - second - 1, sound[-1] + 20 * second)
+    assert jumps.is_jump(sound[0] - 20 * second, sound[0] + second)
+    assert not jumps.is_jump(sound[0] - 20 * second, sound[0] + second + 1)
 
 
 def test_the_expression_for_ffmpeg() -> None:
