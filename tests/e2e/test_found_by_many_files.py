@@ -242,3 +242,27 @@ def _shortened(packet: av.Packet[Any]) -> av.Packet[Any]:
     short = av.Packet(bytes(packet)[:-3])
     short.pts, short.dts, short.time_base, short.stream = packet.pts, packet.dts, packet.time_base, packet.stream
     return short
+
+
+@pytest.mark.parametrize("extension", ["mkv", "mp4", "mov"])
+def test_a_second_video_that_begins_without_a_key_frame(tmp_path: Path, extension: str) -> None:
+    """As in recordings of a broadcast; packets ahead of the first key frame were lost, which failed after the work."""
+    whole, source = tmp_path / "whole.nut", tmp_path / "in.nut"
+    small = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=1")
+    encode(whole, scene(25), *X264, "-bf", "0", "-g", "10", "-map", "0", "-map", "1", inputs=small)
+    with av.open(str(whole)) as given, av.open(str(source), "w", format="nut") as begun:
+        streams = [begun.add_stream_from_template(stream) for stream in given.streams]
+        is_first = True
+        for packet in (packet for packet in given.demux() if packet.size):
+            if packet.stream_index == 1 and is_first:
+                assert packet.is_keyframe
+                is_first = False
+                continue
+            packet.stream = streams[packet.stream_index]
+            begun.mux(packet)
+    _restore(source, tmp_path / f"out.{extension}", video_stream=0)
+    with av.open(str(source)) as given, av.open(str(tmp_path / f"out.{extension}")) as made:
+        wanted, found = ([packet for packet in file.demux(video=1) if packet.size] for file in (given, made))
+        assert len(found) == len(wanted) == 24
+        assert [packet.is_keyframe for packet in found] == [packet.is_keyframe for packet in wanted]
+        assert not found[0].is_keyframe

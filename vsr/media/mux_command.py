@@ -145,8 +145,7 @@ def mux_command(
             command += [f"-tag:{place}", tag]
         if language := job.languages.get(index):
             command += [f"-metadata:s:{place}", f"language={language}"]
-        if copy_filters := _packet_filters(job, index):
-            command += [f"-bsf:{place}", copy_filters]
+        command += _packet_options(job, index, place)
     start = first_dts * job.encoder.time_base
     ticks = f"round({start.numerator}/{start.denominator}/TB)"
     last = job.last_duration * job.encoder.time_base  # of the packet shown last, which may not be the last one
@@ -171,8 +170,7 @@ def copy_command(job: MuxJob, target: str, options: Sequence[str]) -> list[str]:
     command = ["-v", "error", "-y", "-copyts", *opening, "-i", file_url(job.source)]
     for place, index in enumerate(job.streams):
         command += ["-map", f"0:{index}"]
-        if filters := _packet_filters(job, index):
-            command += [f"-bsf:{place}", filters]
+        command += _packet_options(job, index, place)
     return [*command, *_COPY, *options, "-f", _FORMATS[job.container], target]
 
 
@@ -189,6 +187,17 @@ def _source_options(job: MuxJob) -> dict[str, str]:
         # ffmpeg compares -t plus -ss with times that are already shifted; a filter cuts exactly
         reach = max(stop - start - job.shift, Fraction(0)) + 1
         options |= {"seek_timestamp": "1", "ss": _seconds(start), "t": _seconds(reach)}
+    return options
+
+
+def _packet_options(job: MuxJob, stream: int, place: int) -> list[str]:
+    """What is done to the packets of a copied stream, number ``place`` of the output.
+
+    Whole streams keep what comes before their first key frame, as recordings that begin anywhere have it.
+    """
+    options = [f"-copyinkf:{place}"] if job.trim is None else []
+    if filters := _packet_filters(job, stream):
+        options += [f"-bsf:{place}", filters]
     return options
 
 
