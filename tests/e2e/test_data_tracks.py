@@ -23,6 +23,24 @@ QUICK: dict[str, Any] = {"method": "bicubic", "scale": 1, "speed": "ultrafast"}
 Call = Callable[..., Run]
 
 
+def _without_times(path: Path, numbers: tuple[int, ...]) -> Path:
+    """The same with some packets of the data stream as asynchronous metadata has them: no time in their headers."""
+    data = bytearray(path.read_bytes())
+    found = 0
+    for start in range(0, len(data), 188):
+        packet = data[start : start + 188]
+        if ((packet[1] & 31) << 8) | packet[2] != _DATA_PID or not packet[1] & 0x40:
+            continue
+        header = start + packet.find(b"\x00\x00\x01")
+        assert data[header + 7] & 0xC0 == 0x80
+        if found in numbers:
+            data[header + 7] &= 0x3F
+            data[header + 9 : header + 14] = b"\xff" * 5  # stuffing
+        found += 1
+    path.write_bytes(bytes(data))
+    return path
+
+
 _SPLICE_NULL = bytes.fromhex("fc301100000000000000fffff0000000000000")
 _DATA_PID = 0x101
 
@@ -286,6 +304,27 @@ def test_a_part_keeps_the_packets_of_its_time(tmp_path: Path) -> None:
         assert json.loads(archive.read("streams.json"))["shift_seconds"] == "1/5"
         assert b"second" in archive.read("stream-2.bin")
         assert b"first" not in archive.read("stream-2.bin")
+
+
+def test_a_part_counts_the_packets_that_have_no_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whether they belong to it nobody can tell; of the whole video they are kept like all others."""
+    source = _without_times(broadcast(tmp_path / "drone.ts", "klv"), (3, 7))
+    with av.open(str(source)) as container:
+        found = [(packet.pts, bytes(packet)) for packet in container.demux(container.streams.data[0]) if packet.size]
+    assert [pts is None for pts, _ in found] == [number in (3, 7) for number in range(10)]
+    [outcome] = vsr.upscale(source, tmp_path / "out.mp4", start=5, settings=QUICK | {"keep_data": True})
+    assert outcome.manifest is not None
+    words = "2 packets of data stream 1 (klv): without a time that says whether the part restored has them"
+    assert words in outcome.manifest["output"]["dropped"]
+    assert f"drone.ts: left out: {words}" in caplog.text
+    with zipfile.ZipFile(tmp_path / "out.mp4.data.zip") as archive:
+        about = json.loads(archive.read("streams.json"))["streams"][0]
+        assert (about["num_packets"], about["num_untimed_left_out"]) == (4, 2)
+        assert archive.read("stream-1.bin") == b"".join(found[number][1] for number in (5, 6, 8, 9))
+    whole = _restore(source, tmp_path / "whole.mp4", keep_data=True)
+    assert not any("without a time" in one for one in whole["output"]["dropped"])
+    with zipfile.ZipFile(tmp_path / "whole.mp4.data.zip") as archive:
+        assert archive.read("stream-1.bin") == b"".join(payload for _, payload in found)
 
 
 def test_a_timecode_track_is_still_a_timecode(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ class _Collected:
         self.header: bytes = bytes(context.extradata or b"") if context is not None else b""
         self.rows: list[tuple[int | None, ...]] = []
         self.size = 0
+        self.num_untimed = 0
         self.payloads = payloads
         if stream.type == "attachment":
             self.payloads.write(stream.data)
@@ -62,10 +63,11 @@ def write_kept(
     shift: Fraction,
     trim: tuple[Fraction, Fraction] | None = None,
     deep: bool = False,
-) -> None:
+) -> dict[int, int]:
     """Write the packets of ``streams`` of ``source`` to ``target``; with ``trim`` those that begin in this time (s).
 
-    ``shift`` (s) is what the output takes off the source's times; it is noted, the times stay the source's. Raises
+    ``shift`` (s) is what the output takes off the source's times; it is noted, the times stay the source's. Returns how
+    many packets of which stream were left out because they have no time that ``trim`` could be compared with. Raises
     `InputError`, or `OSError` where the disk refuses.
     """
     with open_input(source, deep=deep) as container, ExitStack() as stack:
@@ -77,9 +79,14 @@ def write_kept(
         }
         timed = [container.streams[stream.index] for stream in streams if stream.kind != "attachment"]
         for packet in _packets(container, timed) if timed else ():
-            if trim is None or _begins_in(packet, trim):
-                collected[packet.stream_index].add(packet)
+            found = collected[packet.stream_index]
+            seconds = _seconds(packet)
+            if trim is None or (seconds is not None and trim[0] <= seconds < trim[1]):
+                found.add(packet)
+            elif seconds is None:
+                found.num_untimed += 1
         _write_zip(target, streams, collected, shift)
+    return {index: found.num_untimed for index, found in collected.items() if found.num_untimed}
 
 
 def _packets(container: InputContainer, streams: Sequence[Any]) -> Iterator[av.Packet[Any]]:
@@ -94,10 +101,10 @@ def _packets(container: InputContainer, streams: Sequence[Any]) -> Iterator[av.P
             yield packet
 
 
-def _begins_in(packet: av.Packet[Any], span: tuple[Fraction, Fraction]) -> bool:
-    if packet.pts is None or packet.time_base is None:
-        return False
-    return span[0] <= packet.pts * packet.time_base < span[1]
+def _seconds(packet: av.Packet[Any]) -> Fraction | None:
+    """When it begins; None where it does not say."""
+    time = packet.pts if packet.pts is not None else packet.dts
+    return None if time is None or packet.time_base is None else time * packet.time_base
 
 
 def _write_zip(
@@ -136,4 +143,5 @@ def _described(stream: StreamInfo, collected: _Collected) -> dict[str, Any]:
         "time_base": f"{stream.time_base.numerator}/{stream.time_base.denominator}",
         "metadata": stream.metadata,
         "num_packets": len(collected.rows),
+        "num_untimed_left_out": collected.num_untimed,
     }

@@ -13,6 +13,7 @@ from typing import Any
 
 from vsr.errors import UsageError, VerificationError
 from vsr.media.kept import write_kept
+from vsr.media.streams import StreamInfo
 from vsr.pipeline.job import Job
 from vsr.pipeline.manifest import find_manifest, manifest_path
 from vsr.pipeline.objects import download, find_object, remove_object
@@ -47,9 +48,10 @@ def check_kept(job: Job, overwrite: bool, work: WorkFolder | None) -> None:
 
 def keep_packets(
     job: Job, work: WorkFolder, *, shift: Fraction, trim: tuple[Fraction, Fraction] | None, overwrite: bool
-) -> dict[str, Any] | None:
-    """Write ``OUTPUT.data.zip`` for a finished output; returns what the manifest says of it, None where there is none.
+) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """Write ``OUTPUT.data.zip`` for a finished output.
 
+    Returns what the manifest says of it, None where there is none, and what it does not hold, in words.
     One that was made for the output that ``overwrite`` replaces goes in any case. Raises `UsageError` where there is
     something else under that name without ``overwrite``, `OSError`.
     """
@@ -57,22 +59,31 @@ def keep_packets(
     if not job.kept:
         if _is_left(path, job.output, work) or (overwrite and _is_former(path, job.output)):
             path.unlink()
-        return None
+        return None, ()
     partial = path.with_name(f".{path.name}.vsr-partial")
     source = job.info.streams_path or job.info.path
     try:
-        write_kept(source, job.kept, partial, shift=shift, trim=trim, deep=job.info.deep)
+        untimed = write_kept(source, job.kept, partial, shift=shift, trim=trim, deep=job.info.deep)
         may_replace = overwrite or _is_left(path, job.output, work)
         note_output(work, partial, KEPT_NOTE)
         publish(partial, path, replace=may_replace)
     finally:
         partial.unlink(missing_ok=True)
-    return {
+    entry = {
         "file": path.name,
         "size_bytes": path.stat().st_size,
         "sha256": file_digest(path),
         "streams": [stream.index for stream in job.kept],
     }
+    missing = tuple(_untimed(stream, untimed[stream.index]) for stream in job.kept if stream.index in untimed)
+    for words in missing:
+        _log.warning("%s: left out: %s", job.info.path.name, words)
+    return entry, missing
+
+
+def _untimed(stream: StreamInfo, count: int) -> str:
+    packets = "1 packet" if count == 1 else f"{count} packets"
+    return f"{packets} of {stream}: without a time that says whether the part restored has them"
 
 
 def _is_left(path: Path, output: Path, work: WorkFolder) -> bool:

@@ -232,7 +232,10 @@ class FileRun:
             assembled = assemble(job, self.work, results, source, self.meter.tell, overwrite=may_replace)
             try:
                 checksums = write_checksums(job, source.checksums)
-                kept = keep_packets(job, self.work, shift=assembled.shift, trim=assembled.trim, overwrite=may_replace)
+                kept, missing = keep_packets(
+                    job, self.work, shift=assembled.shift, trim=assembled.trim, overwrite=may_replace
+                )
+                job = replace(job, dropped=(*job.dropped, *missing))
                 seconds = time.monotonic() - self._began
                 manifest = write_manifest(
                     job,
