@@ -266,3 +266,12 @@ def test_a_second_video_that_begins_without_a_key_frame(tmp_path: Path, extensio
         assert len(found) == len(wanted) == 24
         assert [packet.is_keyframe for packet in found] == [packet.is_keyframe for packet in wanted]
         assert not found[0].is_keyframe
+
+
+@pytest.mark.parametrize("codec", ["libvorbis", "aac"])
+def test_sound_of_nut_in_mp4(tmp_path: Path, codec: str) -> None:
+    """NUT gives Vorbis no durations, and MP4 hid a last packet that lasts no time, which failed after the work."""
+    source = tmp_path / "in.nut"
+    encode(source, scene(25), *X264, "-c:a", codec, "-ac", "2", inputs=tone(1))
+    _restore(source, tmp_path / "out.mp4")
+    assert _sound(tmp_path / "out.mp4") == _sound(source)

@@ -105,6 +105,8 @@ class MuxJob:
     """Cover pictures of the source that become attached files, after all other streams: Matroska's way."""
     deep: bool = False
     """Whether ffmpeg must read further into ``source`` than usual to know its streams."""
+    unmeasured: tuple[int, ...] = ()
+    """Copied sound whose packets may come without durations, where the container's last packet needs one."""
 
 
 def _seconds(value: Fraction) -> str:
@@ -205,9 +207,11 @@ def _packet_filters(job: MuxJob, stream: int) -> str:
     """The filters of a copied stream; empty for none.
 
     They move its packets with the timelines of the video, and drop those outside the span: a seek lands on a key frame
-    before it.
+    before it. A packet without a duration lasts as long as the one before: MP4 shows no last packet that lasts no time.
     """
     filters = []
+    if stream in job.unmeasured:
+        filters.append("setts=duration='if(DURATION,DURATION,if(N,PTS-PREV_INPTS,0))'")
     if (move := job.moves.get(stream)) and move.runs:
         ticks = move.expression()
         filters.append(f"setts=pts='PTS+{ticks}':dts='DTS+{ticks}'")

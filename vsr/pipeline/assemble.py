@@ -208,6 +208,7 @@ def mux_job(
         moves=moves,
         copies_source=job.info.streams_path is not None or not (job.info.images or job.info.is_piped),
         deep=job.info.deep,
+        unmeasured=_unmeasured(job),
     )
 
 
@@ -227,6 +228,13 @@ def _copied_tags(job: Job) -> dict[int, str]:
         stream.index: copied_fourcc(stream.codec, job.container) for stream in job.copied if stream.kind == "video"
     }
     return {index: tag for index, tag in found.items() if tag is not None}
+
+
+def _unmeasured(job: Job) -> tuple[int, ...]:
+    """NUT has no durations, and FFmpeg knows those of most codecs but not of Vorbis."""
+    if job.info.container != "nut" or job.container not in ("mp4", "mov"):
+        return ()
+    return tuple(stream.index for stream in job.copied if stream.kind == "audio")
 
 
 def _expected(source: SourceSummary, mux_job: MuxJob) -> list[StreamDigest]:
