@@ -111,7 +111,7 @@ def whole(given: argparse.Namespace) -> None:
     from vsr.media.reading import scan
     from vsr.pipeline.scan import PlannedSegment
     from vsr.pipeline.storage import WorkFolder
-    from vsr.pipeline.worker import SegmentWorker, build_restorer, fix_threads
+    from vsr.pipeline.worker import SegmentWorker, fix_threads
     from vsr.timeline import Segment
 
     frames = given.frames
@@ -127,11 +127,11 @@ def whole(given: argparse.Namespace) -> None:
         some = min(8, frames)
         pictures = list(worker.pictures(PlannedSegment(Segment(0, 0, some, 0, some), records[:some])))
         worker.close()
-        restorer = build_restorer(job, WIDTH, HEIGHT)
+        restorer = job.prepared.open(job.geometry())
         alone = float("inf")
         for _ in range(2):
             began = time.perf_counter()
-            for frame in restorer.stream(pictures):
+            for frame in restorer.restore(pictures):
                 frame.planes[0].sum().item()
             alone = min(alone, (time.perf_counter() - began) / some)
         before, began = cpu_seconds(), time.perf_counter()
@@ -180,7 +180,8 @@ def one_large(given: argparse.Namespace) -> None:
             made += frame.pixels()[0].shape == (scale * 2160, scale * 3840)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    tiles = " and ".join(f"{wide}x{tall}" for tall, wide in job.model.tiles_yx) if job.model else ""
+    model = job.prepared.describe()["model"]
+    tiles = " and ".join(f"{wide}x{tall}" for tall, wide in model.tiles_yx) if model else ""
     print(f"{made} frames, tiles up to {tiles}: peak {peak / 2**30:.2f} GiB (goal 4), {seconds / made:.0f} s a frame")
 
 

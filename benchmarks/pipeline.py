@@ -64,7 +64,7 @@ def efficiency(folder: Path, frames: int = 1000) -> None:
     from vsr.media.reading import open_reader, scan
     from vsr.pipeline.scan import PlanRules, plan_segments
     from vsr.pipeline.storage import WorkFolder
-    from vsr.pipeline.worker import SegmentWorker, build_restorer, fix_threads
+    from vsr.pipeline.worker import SegmentWorker, fix_threads
 
     source = folder / "source.mp4"
     make_source(source, frames)
@@ -95,13 +95,13 @@ def efficiency(folder: Path, frames: int = 1000) -> None:
     some = 60
     planned = PlannedSegment(Segment(0, 0, some, 0, some), tuple(records[:some]))
     pictures = list(worker.pictures(planned))
-    restorer = build_restorer(job, WIDTH, HEIGHT)
-    restored = list(restorer.stream(pictures))
+    restorer = job.prepared.open(job.geometry())
+    restored = list(restorer.restore(pictures))
     quantised = [quantise(frame, job.target) for frame in restored]
     worker.close()
 
     def restoring() -> int:
-        return count(quantise(frame, job.target) for frame in restorer.stream(pictures))
+        return count(quantise(frame, job.target) for frame in restorer.restore(pictures))
 
     def encoding() -> int:
         sink = segment_sink(folder / "alone.bin", job.encoder)

@@ -10,6 +10,7 @@ import functools
 import itertools
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +18,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from vsr.networks import Network, with_weights_for
 from vsr.networks.lite import Lite
-from vsr.networks.source import NUM_STATISTICS
+from vsr.networks.source import NUM_STATISTICS, Source, source_of
 
 Kind = Literal["Y", "RGB"]
 WIDTH = 8
@@ -89,3 +91,16 @@ def small_network(kind: Kind, *, strength: float = 0.02, seed: int = 1, scale: i
         path = path.with_name(path.name.replace(f"-x{scale}", ""))
     save_file({name: value.contiguous() for name, value in state.items()}, path)
     return path
+
+
+def suited(network: Network, lumas: Sequence[Tensor], compression_codes: float | None = None) -> Network:
+    """``network`` with the weights that suit pictures ``(h, w)`` in 0…1 of one source, as methods run it."""
+    if network.mixture is None:
+        return network
+    return with_weights_for(network, network.mixture.estimate(lumas, compression_codes))
+
+
+def source_told(network: Network, lumas: Sequence[Tensor], compression_codes: float | None = None) -> Source | None:
+    """What its estimator tells of the source of pictures ``(h, w)`` in 0…1."""
+    estimates = None if network.mixture is None else network.mixture.estimate(lumas, compression_codes)
+    return None if estimates is None else source_of(estimates)

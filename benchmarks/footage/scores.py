@@ -25,7 +25,7 @@ from vsr.media.vmaf import VmafRun
 from vsr.metrics import psnr, ssim, temporal_psnr
 from vsr.networks import available_scales
 from vsr.pipeline.settings import method_options, parse_assignment
-from vsr.restorers import Geometry, find_restorer, is_network
+from vsr.restorers import Geometry, find_method, is_network, restore_shot
 
 CPU = torch.device("cpu")
 CROP_PX = 8
@@ -55,7 +55,7 @@ def parse_method(text: str) -> Method:
     name, _, rest = text.partition(":")
     parts = [part for part in rest.split(",") if part]
     settings = dict(parse_assignment(part if "=" in part else f"quality={part}") for part in parts)
-    known = [option.name for option in dataclasses.fields(find_restorer(name).options_type)]
+    known = [option.name for option in dataclasses.fields(find_method(name).options_type)]
     for key in settings:
         if key not in known:
             raise UsageError(f"{name} has no setting {key!r}{nearest(key, known)}; it has {', '.join(known)}")
@@ -149,15 +149,12 @@ def _vmaf(made: Tensor, truth: Tensor) -> float:
 def restored(method: Method, small: NDArray[np.uint8], scale: int) -> tuple[Tensor, float]:
     """``(T, h, w)`` luma as one shot → ``(T, h · scale, w · scale)`` unrounded, and seconds of CPU time a frame."""
     height, width = small.shape[1:]
-    spec = find_restorer(method.name)
-    options = method_options(method.name, method.settings)
-    restorer = spec.build(Geometry(width, height, width * scale, height * scale), options, CPU)
+    geometry = Geometry(width, height, width * scale, height * scale)
+    prepared = find_method(method.name).prepare(geometry, method_options(method.name, method.settings), "cpu")
     frames = [
         VideoFrame((torch.from_numpy(luma.copy()),), LAYOUTS["gray"], _VIDEO, number, number, Fraction(1, 25))
         for number, luma in enumerate(small)
     ]
     began = time.process_time()
-    if restorer.survey_frames:
-        restorer = restorer.for_shot(frames[: restorer.survey_frames])
-    made = [frame.planes[0] for frame in restorer.stream(frames)]
+    made = [frame.planes[0] for frame in restore_shot(prepared, geometry, frames)]
     return torch.stack(made), (time.process_time() - began) / len(frames)

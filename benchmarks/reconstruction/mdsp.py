@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 
 import av
@@ -25,8 +24,8 @@ from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.observation import ObservationModel, degradation_at, reading_blur, resample
 from vsr.registration import register_many
 from vsr.report.side_by_side import Panel, write_side_by_side
-from vsr.restorers.base import Geometry
-from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions
+from vsr.restorers import Geometry, restore_shot
+from vsr.restorers.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.solvers import Observations, find_solver
 
 LUMA = PixelLayout("gray", "gray", 32, is_float=True)
@@ -49,9 +48,8 @@ def restored(lumas: Tensor, number: int, scale: int, solver: str) -> Tensor:
             yield VideoFrame((luma,), LUMA, ColorSpec(), count, count, Fraction(1, 25), is_halo=count > number)
 
     geometry = Geometry(width, height, width * scale, height * scale)
-    restorer = MultiFrame(geometry, MultiFrameOptions(solver=solver), torch.device("cpu"))
-    restorer = restorer.for_shot(list(islice(frames(), restorer.survey_frames)))
-    return list(restorer.stream(frames()))[number].planes[0]
+    prepared = PreparedMultiFrame(MultiFrameOptions(solver=solver), "cpu")
+    return list(restore_shot(prepared, geometry, frames()))[number].planes[0]
 
 
 def shifted_as_a_whole(lumas: Tensor, number: int, scale: int) -> Tensor:

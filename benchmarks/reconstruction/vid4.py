@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,9 @@ from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.metrics import luma_bt601, psnr, ssim
 from vsr.observation import resample, simulate
 from vsr.pipeline.settings import method_options, parse_assignment
-from vsr.restorers.base import Geometry
+from vsr.restorers import Geometry, restore_shot
 from vsr.restorers.interpolate import sampling_offset
-from vsr.restorers.multi_frame import MultiFrame
+from vsr.restorers.multi_frame import PreparedMultiFrame
 
 SCALE, CROP = 4, 8
 LUMA = PixelLayout("gray", "gray", 32, is_float=True)
@@ -114,10 +113,9 @@ def main() -> None:
             options: dict[str, Any] = {"degradation": given.assume or degradation, **settings}
             height, width = clip.low[0].shape
             geometry = Geometry(width, height, width * SCALE, height * SCALE)
-            restorer = MultiFrame(geometry, method_options("multiframe", options), torch.device("cpu"))
+            prepared = PreparedMultiFrame(method_options("multiframe", options), "cpu")
             began = time.perf_counter()
-            restorer = restorer.for_shot(list(islice(frames_of(clip), restorer.survey_frames)))
-            restored = [frame.planes[0] for frame in restorer.stream(frames_of(clip))]
+            restored = [frame.planes[0] for frame in restore_shot(prepared, geometry, frames_of(clip))]
             seconds = (time.perf_counter() - began) / len(restored)
             plain, _, _ = score(clip, bicubic(clip, degradation))
             sharp, similarity, each = score(clip, restored)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from vsr.metrics import psnr, ssim
-from vsr.networks import Network, adapted
+from vsr.networks import Network, with_weights_for
 from vsr.networks.mixture import Mixture
 from vsr.observation import resample
 
@@ -43,9 +43,9 @@ def measure(mixture: Mixture, others: Mapping[str, Network], items: Sequence[Ite
         for item, true_source in zip(items, truths(items), strict=True):
             small, truth = (torch.from_numpy(plane).float() for plane in (item.small, item.truth))
             given, scale = small[None, None] / 255, len(truth) / len(small)
-            made = {name: adapted(one, [given[0, 0]])[0](given) for name, one in networks.items()}
-            suited = mixture.weights(mixture.shares(true_source))
-            made[WITH_TRUTH] = functional_call(architecture.module, suited, (given,))
+            made = {name: _suited(one, given)(given) for name, one in networks.items()}
+            weights = mixture.weights(mixture.shares(true_source))
+            made[WITH_TRUTH] = functional_call(architecture.module, weights, (given,))
             pictures = {name: 255 * made[name][0, 0] for name in (THESE, WITH_TRUTH, *others)}
             pictures[LANCZOS] = resample(
                 small, (truth.shape[0], truth.shape[1]), kernel="lanczos", scale_yx=(scale, scale)
@@ -56,6 +56,13 @@ def measure(mixture: Mixture, others: Mapping[str, Network], items: Sequence[Ite
     return {
         kind: (len(rows), _means(rows)) for kind, rows in sorted(by_kind.items(), key=lambda one: (not one[0], one))
     }
+
+
+def _suited(network: Network, given: Tensor) -> Network:
+    """With the weights that suit ``given`` ``(1, 1, h, w)``, where there is a choice."""
+    if network.mixture is None:
+        return network
+    return with_weights_for(network, network.mixture.estimate([given[0, 0]]))
 
 
 def _figure(made: Tensor, truth: Tensor) -> Figure:

@@ -6,11 +6,12 @@ import json
 
 import pytest
 import torch
+from small_networks import suited
 from torch import Tensor
 from videos import scene
 
 from vsr.metrics import luma_bt601, psnr
-from vsr.networks import Network, adapted, load_network
+from vsr.networks import Network, load_network
 from vsr.networks.locating import SHIPPED
 from vsr.observation import resample
 
@@ -26,7 +27,7 @@ CASES = [(path, None) for path in FILES] + [
 def network(request: pytest.FixtureRequest) -> Network:
     path, codes = request.param
     network = load_network(path)
-    return network if codes is None else adapted(network, [_luma(64, 80)[0, 0]], codes)[0]
+    return network if codes is None else suited(network, [_luma(64, 80)[0, 0]], codes)
 
 
 def _luma(height: int, width: int) -> Tensor:

@@ -50,6 +50,7 @@ def _again(output: Path, **options: Any) -> vsr.Check:
     [
         {"method": "bicubic", "scale": 1.5, "codec": "ffv1"},
         {"method": "multiframe", "quality": "draft", "evidence": True},
+        {"method": "auto", "quality": "draft"},
         {"method": "multiframe", "solver": "l2", "psf_sigma_px": 0.4, "radius_frames": 1, "crf": 30},
     ],
 )

@@ -19,11 +19,11 @@ import torch
 from program import Run
 from safetensors.torch import save_file
 from skimage.io import imsave
-from small_networks import lite_weights
+from small_networks import lite_weights, suited
 from videos import scene
 
 from vsr.media.clips import write_clip
-from vsr.networks import adapted, load_network
+from vsr.networks import load_network
 
 _FOLDER = Path(__file__).parents[2] / "examples" / "train_lite"
 _MODULES = tuple(path.stem for path in _FOLDER.glob("*.py"))
@@ -80,13 +80,13 @@ def test_the_file_is_a_mixture(made: Path) -> None:
     assert float(mixture.usual.sum()) == pytest.approx(1, abs=1e-5)
     shares = []
     for seed in (1, 2):
-        found = mixture.look([torch.from_numpy(scene(1, 96, 64, seed=seed)[0][..., 1]).float() / 255])
-        assert found is not None
-        shares.append(found[0])
-        assert float(found[0].sum()) == pytest.approx(1, abs=1e-5)
-        assert float(found[0].min()) >= 0
+        estimates = mixture.estimate([torch.from_numpy(scene(1, 96, 64, seed=seed)[0][..., 1]).float() / 255])
+        assert estimates is not None
+        shares.append(mixture.shares(estimates))
+        assert float(shares[-1].sum()) == pytest.approx(1, abs=1e-5)
+        assert float(shares[-1].min()) >= 0
     assert not torch.allclose(shares[0], shares[1], atol=1e-6)
-    assert adapted(network, [torch.rand(40, 50)])[0](torch.rand(1, 1, 40, 50)).shape == (1, 1, 80, 100)
+    assert suited(network, [torch.rand(40, 50)])(torch.rand(1, 1, 40, 50)).shape == (1, 1, 80, 100)
 
 
 def test_all_that_should_learn_has_learnt(made: Path, material: Path) -> None:
@@ -147,7 +147,7 @@ def test_the_gate_knows_kinds_of_sources(made: Path) -> None:
 
 def test_known_compression_reaches_the_mixture(made: Path) -> None:
     network, luma = load_network(made), torch.from_numpy(scene(1, 96, 64, seed=1)[0][..., 1]).float() / 255
-    pictures = [adapted(network, [luma], compression_codes=codes)[0](luma[None, None]) for codes in (0.0, 9.0)]
+    pictures = [suited(network, [luma], codes)(luma[None, None]) for codes in (0.0, 9.0)]
     assert not torch.allclose(*pictures, atol=1e-6)
 
 

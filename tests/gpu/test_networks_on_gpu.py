@@ -10,8 +10,9 @@ import torch
 from small_networks import small_network
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
-from vsr.restorers import Geometry, PerFrame, PerFrameOptions, settle_model
+from vsr.restorers import Geometry, PerFrameOptions, restore_shot
 from vsr.restorers.engine import MOST_FRAMES
+from vsr.restorers.per_frame import prepare_network
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 GEOMETRY = Geometry(96, 64, 192, 128)
@@ -37,11 +38,9 @@ def _frames(count: int, layout: PixelLayout) -> list[VideoFrame]:
 
 
 def _restored(frames: list[VideoFrame], kind: str, device: str, **options: object) -> list[VideoFrame]:
-    where = torch.device(device)
     own = PerFrameOptions(**options)  # type: ignore[arg-type]
     path = str(small_network(kind, strength=0.3))  # type: ignore[arg-type]
-    model = settle_model(path, GEOMETRY, where, precision=own.precision, tile_px=own.tile_px)
-    return list(PerFrame(GEOMETRY, own, where, model).stream(frames))
+    return list(restore_shot(prepare_network(path, GEOMETRY, own, device), GEOMETRY, frames))
 
 
 @pytest.mark.parametrize("kind", ["Y", "RGB"])

@@ -22,12 +22,12 @@ def presets(
         print_table([(key.name, f"{key.default!s:<12} {key.summary}") for key in describe_keys()])
         return
     from vsr.media.codecs import CODECS
-    from vsr.restorers import RESTORERS
+    from vsr.restorers import METHODS
 
     print("presets")
     print_table([(f"  {name}", summary) for name, summary in list_presets().items()])
     print("methods")
-    methods = [(f"  {name}", f"{spec.summary} ({spec.evidence})") for name, spec in RESTORERS.items()]
+    methods = [(f"  {name}", f"{spec.summary} ({spec.evidence})") for name, spec in METHODS.items()]
     networks = "a network by name or file of weights, or two blended (learned or generative; see `vsr models list`)"
     print_table([*methods, ("  NAME, FILE, A:B@0.3", networks)])
     print("codecs")

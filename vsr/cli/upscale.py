@@ -301,7 +301,7 @@ def plan_rows(job: Job) -> list[tuple[str, str]]:
         ("output", job.output_url or str(job.output)),
         ("size", f"{video.width}x{video.height} → {job.out_width}x{job.out_height}{_turned(job)}"),
         ("method", f"{job.settings.method} on {job.device} ({job.evidence})"),
-        *_model_rows(job),
+        *job.prepared.plan_rows(),
         ("codec", f"{encoder.codec.name} {encoder.layout.name}, {quality} {encoder.speed}".rstrip(", ")),
         ("deinterlace", _deinterlacing(job)),
         ("copied", ", ".join(f"{s.kind} {s.index} ({s.codec})" for s in job.copied) or "nothing else to copy"),
@@ -324,20 +324,6 @@ def _deinterlacing(job: Job) -> str:
 def _turned(job: Job) -> str:
     is_turned = job.video.display.is_sideways and job.encoder.codec.kind == "video"
     return f", shown as {job.out_height}x{job.out_width}" if is_turned else ""
-
-
-def _model_rows(job: Job) -> list[tuple[str, str]]:
-    """The networks of the plan in words."""
-    if job.model is None:
-        return []
-    steps = zip(job.model.passes, job.model.tiles_yx, strict=True)
-    passes = ", then ".join(f"x{scale} in tiles up to {wide}x{tall}" for scale, (tall, wide) in steps)
-    rows = [("passes", passes or "none: the picture is shrunk")]
-    for part in job.model.parts:
-        exact = f", {part.precision.psnr_db} dB from float32" if part.precision.psnr_db is not None else ""
-        what = f"{part.name} x{part.scale}, {part.num_parameters:,} parameters, {part.precision.name}{exact}"
-        rows.append(("network", f"{what}, {part.digest[:12]}"))
-    return rows
 
 
 def _summary(outcomes: list[Outcome], *, is_read_by_people: bool) -> int:

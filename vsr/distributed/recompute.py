@@ -21,7 +21,7 @@ from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.settings import Settings, method_options
 from vsr.pipeline.verify import Check
-from vsr.restorers.model import has_same_weights
+from vsr.restorers import METHODS, find_method
 
 __all__ = ["recompute"]
 
@@ -45,7 +45,7 @@ def recompute(output: Path, source: Path | None, on_progress: OnProgress) -> Che
     try:
         again = folder / "again" / output.name if is_numbered(output) else folder / output.name
         request = _request(manifest, place, again)
-        if not has_same_weights(request.settings.method, manifest["method"]["model"]):
+        if not find_method(request.settings.method).is_as_recorded(manifest["method"]):
             return Check(_WHAT, False, f"not made: {request.settings.method} holds other weights than those recorded")
         return _compared(output, manifest, again, _make(request, on_progress))
     except (Interrupted, VerificationError):
@@ -67,14 +67,18 @@ def _recorded_place(manifest: Mapping[str, Any]) -> str | Path:
 
 def _request(manifest: Mapping[str, Any], source: str | Path, output: Path) -> Request:
     try:
-        model = manifest["method"]["model"]
-        method = model["method"] if model else manifest["method"]["name"]  # of networks the paths are absolute here
-        settings = Settings.model_validate(manifest["settings"] | {"method": method})
+        settings = Settings.model_validate(manifest["settings"] | {"method": _recorded_method(manifest["method"])})
         options = method_options(settings.method, manifest["method"]["options"])
         start, stop = (_position(manifest["span"][name]) for name in ("start", "stop"))
         return Request(source, output, settings, options, Span(start, stop))
     except (KeyError, ValueError, TypeError, UsageError) as error:
         raise VerificationError(f"{output.name}: its manifest does not say how it was made ({error})") from error
+
+
+def _recorded_method(recorded: Mapping[str, Any]) -> str:
+    """A row of the table, or weights, whose place is absolute in the record of the network alone."""
+    name = str(recorded["name"])
+    return name if name in METHODS else str(recorded["model"]["method"])
 
 
 def _position(said: int | str | None) -> int | Fraction | None:

@@ -14,7 +14,7 @@ from vsr.evaluation.networks import network_method
 from vsr.evaluation.restoration import restoration_method
 from vsr.networks import Network, load_network
 from vsr.observation.resample import KERNELS
-from vsr.restorers import RESTORERS, find_restorer
+from vsr.restorers import METHODS, find_method
 
 __all__ = ["open_method"]
 
@@ -32,7 +32,7 @@ def open_method(wanted: str | Network, scale: int, device: torch.device, setting
     for kernel in KERNELS:
         if wanted == kernel:
             return interpolation_method(kernel, scale, device)
-    if wanted in RESTORERS:
+    if wanted in METHODS:
         return restoration_method(wanted, scale, device, settings)
-    find_restorer(wanted)  # refuses what is neither a name nor a file, and tells the nearest
+    find_method(wanted)  # refuses what is neither a name nor a file, and tells the nearest
     return network_method(wanted, load_network(wanted, scale), device, settings)

@@ -13,7 +13,7 @@ from torch import Tensor
 from vsr.evaluation.base import PictureMethod
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.layouts import LAYOUTS
-from vsr.networks import NETWORKS, Network, adapted
+from vsr.networks import NETWORKS, Network, with_weights_for
 from vsr.pipeline.settings import load_settings
 from vsr.restorers import Geometry
 from vsr.restorers.consistency import Consistency
@@ -37,7 +37,8 @@ class _Enlarger:
         """With weights that suit the picture ``(C, h, w)``, where there is a choice."""
         if self._network.mixture is None:
             return self._engine
-        return Engine(adapted(self._network, [given[0]], self._options.compression_codes)[0], self._run, self._device)
+        estimates = self._network.mixture.estimate([given[0]], self._options.compression_codes)
+        return Engine(with_weights_for(self._network, estimates), self._run, self._device)
 
     def __call__(self, picture: Tensor) -> Tensor:
         """``(C, h, w)`` in 0…255 → ``(C, scale·h, scale·w)`` float64."""

@@ -1,53 +1,51 @@
-"""Restorers that look at neighbouring frames, as methods for clips."""
+"""Methods that look at neighbouring frames, as methods for clips."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, islice
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import torch
 
 from vsr.evaluation.base import ClipMethod
 from vsr.frames import VideoFrame
-from vsr.networks import load_network
 from vsr.pipeline.settings import load_settings
-from vsr.restorers import Geometry, Restorer, find_restorer
+from vsr.pipeline.sidecar import canonical
+from vsr.restorers import Geometry, Prepared, find_method, restore_shot
 
 __all__ = ["restoration_method"]
 
 _DEFAULTS = {"compression_codes": 0.0}  # clips are made small here, not compressed
+_USUAL_SIDE = 256  # pixels: weights and precision do not depend on it
 
 
 def restoration_method(name: str, scale: int, device: torch.device, settings: Mapping[str, Any]) -> ClipMethod:
-    """The row ``name`` of `vsr.restorers.RESTORERS`; ``settings`` are keys of its options, on top of the defaults.
+    """The row ``name`` of `vsr.restorers.METHODS`; ``settings`` are keys of its options, on top of the defaults.
 
     Raises `UsageError` for settings that cannot be.
     """
-    spec = find_restorer(name)
+    method = find_method(name)
     _, options = load_settings("default", {**_DEFAULTS, **settings, "method": name})
 
-    def build(first: VideoFrame) -> Restorer:
-        sizes = (first.width, first.height, first.width * scale, first.height * scale)
-        return spec.build(Geometry(*sizes), options, device)
+    def prepare(width: int, height: int) -> tuple[Prepared[Any], Geometry]:
+        geometry = Geometry(width, height, width * scale, height * scale)
+        return method.prepare(geometry, options, str(device)), geometry
 
-    weights = "" if spec.network is None else load_network(spec.network, scale).digest
+    def restore(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+        source = iter(frames)
+        first = next(source, None)
+        if first is not None:
+            yield from restore_shot(*prepare(first.width, first.height), chain([first], source))
+
+    usual, _ = prepare(_USUAL_SIDE, _USUAL_SIDE)
+    decides = json.dumps([repr(options), canonical(usual.key())], sort_keys=True)
     return ClipMethod(
         name=name,
-        description=spec.summary,
-        digest=f"{name}:{hashlib.sha256(f'{options!r} {weights}'.encode()).hexdigest()}",
+        description=method.summary,
+        digest=f"{name}:{hashlib.sha256(decides.encode()).hexdigest()}",
         scale=scale,
-        restore=lambda frames: _restored(build, frames),
+        restore=restore,
     )
-
-
-def _restored(build: Callable[[VideoFrame], Restorer], frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
-    """A clip as one shot: its first frames settle what the restorer knows of the shot."""
-    source = iter(frames)
-    head = list(islice(source, 1))
-    if not head:
-        return
-    restorer = build(head[0])
-    head += islice(source, max(0, restorer.survey_frames - 1))
-    yield from restorer.for_shot(head[: restorer.survey_frames]).stream(chain(head, source))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vsr.networks.base import Colour, Found, Framework, Network, NetworkSpec, Shapes, Upscaler
-from vsr.networks.loading import adapted, available_scales, load_network
+from vsr.networks.loading import available_scales, load_network, with_weights_for
 from vsr.networks.source import Source
 from vsr.networks.table import NETWORKS
 
@@ -17,7 +17,7 @@ __all__ = [
     "Shapes",
     "Source",
     "Upscaler",
-    "adapted",
     "available_scales",
     "load_network",
+    "with_weights_for",
 ]

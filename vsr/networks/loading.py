@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +18,10 @@ from vsr.networks.generative import is_generative
 from vsr.networks.locating import find_weights, scale_in_name
 from vsr.networks.mixture import Mixture, read_mixture
 from vsr.networks.recognition import fill, recognise
-from vsr.networks.source import Source
 from vsr.networks.spandrel_models import SpandrelUpscaler, spandrel_upscaler
 from vsr.networks.table import NETWORKS
 
-__all__ = ["Weights", "adapted", "available_scales", "load_network", "make_network", "read_weights"]
+__all__ = ["Weights", "available_scales", "load_network", "make_network", "read_weights", "with_weights_for"]
 
 
 @dataclass(frozen=True)
@@ -91,23 +90,17 @@ def make_network(weights: Weights, scale: int | None = None) -> Network:
     )
 
 
-def adapted(
-    network: Network, lumas: Iterable[Tensor], compression_codes: float | None = None
-) -> tuple[Network, Source | None]:
-    """``network`` with the weights that suit pictures of one source, ``(h, w)`` in 0…1, and what they tell of it.
+def with_weights_for(network: Network, estimates: Tensor | None) -> Network:
+    """``network`` with the weights that suit a source, which `Mixture.estimate` told.
 
-    ``compression_codes``: what compression changed, where that is known; see `Source`.
-
-    Itself, and None, where it has one set of weights or the pictures are too small to tell.
+    Itself where it has one set of weights, or nothing was told.
     """
-    found = None if network.mixture is None else network.mixture.look(lumas, compression_codes)
-    if network.mixture is None or found is None:
-        return network, None
-    shares, source = found
+    if network.mixture is None or estimates is None:
+        return network
     module = copy.deepcopy(network.module)
-    module.load_state_dict(network.mixture.weights(shares))
+    module.load_state_dict(network.mixture.weights(network.mixture.shares(estimates)))
     module.eval().requires_grad_(False)
-    return replace(network, module=module), source
+    return replace(network, module=module)
 
 
 def available_scales(name_or_path: str | Path, *, networks: Mapping[str, NetworkSpec] = NETWORKS) -> tuple[int, ...]:

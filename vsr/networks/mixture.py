@@ -19,10 +19,8 @@ from vsr.errors import ModelError
 from vsr.networks.source import (
     LEAST_SIDE_PX,
     NUM_STATISTICS,
-    Source,
     compression_known,
     estimates_of,
-    source_of,
     statistics,
 )
 
@@ -53,8 +51,8 @@ class Mixture:
         """The state dict for shares ``(K,)``."""
         return {name: torch.tensordot(shares, sets, 1).contiguous() for name, sets in self.experts.items()}
 
-    def look(self, lumas: Iterable[Tensor], compression_codes: float | None = None) -> tuple[Tensor, Source] | None:
-        """Shares ``(K,)`` for pictures of one source, ``(h, w)`` in 0…1, and that source; None if they are too small.
+    def estimate(self, lumas: Iterable[Tensor], compression_codes: float | None = None) -> Tensor | None:
+        """The source of pictures ``(h, w)`` in 0…1, as `estimates_of` tells it; None if they are too small.
 
         ``compression_codes``: what compression changed, root mean square in codes of 255, where that is known.
         """
@@ -63,9 +61,7 @@ class Mixture:
             return None
         with torch.no_grad():
             estimates = estimates_of(torch.stack(found).mean(0), self.source)
-            if compression_codes is not None:
-                estimates = compression_known(estimates, compression_codes)
-            return self.shares(estimates), source_of(estimates)
+        return estimates if compression_codes is None else compression_known(estimates, compression_codes)
 
     def shares(self, estimates: Tensor) -> Tensor:
         """Shares ``(…, K)`` for sources as `estimates_of` tells them, ``(…, 3)``."""

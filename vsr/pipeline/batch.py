@@ -18,8 +18,7 @@ from vsr.pipeline.objects import find_object, is_url, join_url, write_object
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.sidecar import canonical, file_digest, write_atomically
 from vsr.pipeline.streams import kept_path
-from vsr.restorers import find_restorer
-from vsr.restorers.model import has_same_weights
+from vsr.restorers import find_method
 
 __all__ = ["BATCH_FILE", "Skipped", "is_done", "write_batch"]
 
@@ -53,9 +52,7 @@ def is_done(request: Request) -> Outcome | None:
             there = find_object(str(request.source))
             same = same and manifest["input"]["path"] == str(request.source)
             same = same and there is not None and manifest["input"]["version"] == there.version
-        spec, recorded = find_restorer(request.settings.method), manifest["method"]
-        same = same and (spec.network is None or has_same_weights(spec.network, recorded["model"]))
-        same = same and recorded["estimator"] == spec.estimator()
+        same = same and find_method(request.settings.method).is_as_recorded(manifest["method"])
     except (VsrError, OSError, KeyError, ValueError, TypeError):
         return None  # nothing there, or nothing that can be relied on: the run itself says so
     return Outcome(request.source, request.output, manifest, was_done=True) if same else None

@@ -6,7 +6,7 @@ from typing import Any
 
 from vsr.errors import UsageError
 from vsr.pipeline.settings import Settings
-from vsr.restorers import RESTORERS, Evidence
+from vsr.restorers import METHODS, Evidence
 
 __all__ = ["check_evidence"]
 
@@ -18,7 +18,7 @@ def check_evidence(evidence: Evidence, settings: Settings, options: Any) -> None
     if not settings.evidence:
         return
     if evidence in _REFUSED:
-        allowed = ", ".join(name for name, spec in RESTORERS.items() if spec.evidence not in _REFUSED)
+        allowed = ", ".join(name for name, spec in METHODS.items() if spec.evidence not in _REFUSED)
         raise UsageError(
             f"--evidence allows no {evidence} method, and {settings.method} is one; "
             f"methods that add nothing to what was recorded: {allowed}"

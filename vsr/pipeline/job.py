@@ -28,7 +28,7 @@ from vsr.pipeline.raw_output import lost_in_raw
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.streams import plan_streams
 from vsr.pipeline.tags import lost_tags
-from vsr.restorers import Evidence, Geometry, Model, find_restorer, settle_model
+from vsr.restorers import Evidence, Geometry, Prepared, find_method
 
 __all__ = ["Job", "Span", "goes_with_frames", "output_size", "resolve_device", "resolve_job"]
 
@@ -59,18 +59,13 @@ class Job:
     output: Path
     container: str
     settings: Settings
-    options: Any
-    """Options of the method."""
-    model: Model | None
-    """The networks of the method, if it is one."""
-    evidence: Evidence
+    prepared: Prepared[Any]
+    """The method, settled."""
     out_width: int
     out_height: int
     encoder: EncoderSpec
     deinterlace: str
     """``off``; ``auto``: one picture a frame, deinterlaced where a frame is interlaced; ``frame`` or ``field``."""
-    device: str
-    """``cpu`` or ``cuda:N``: resolved."""
     span: Span
     shift: Fraction
     """Seconds taken off every source time (spans without ``span``; those with it start at their first frame)."""
@@ -90,8 +85,16 @@ class Job:
     """Where the output goes in the end, if ``output`` is only where it is put together."""
     preview: Path | None = None
     """A picture of the newest frames, replaced now and then while the job runs; decides no byte of the output."""
-    estimator: str | None = None
-    """Digest of what tells the method how frames came about; None where nothing does."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What its pictures rest on."""
+        return self.prepared.capabilities.evidence
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``cuda:N``: resolved."""
+        return self.prepared.device
 
     @property
     def video(self) -> VideoInfo:
@@ -229,15 +232,6 @@ def resolve_device(wanted: str) -> str:
     return wanted
 
 
-def _model(settings: Settings, options: Any, geometry: Geometry, device: str) -> Model | None:
-    network = find_restorer(settings.method).network
-    if network is None:
-        return None
-    import torch
-
-    return settle_model(network, geometry, torch.device(device), precision=options.precision, tile_px=options.tile_px)
-
-
 def _shift(info: MediaInfo, container: str) -> Fraction:
     """Broadcast clocks start anywhere; other containers' offsets are meant and stay."""
     broadcast = info.container in ("mpegts", "mpeg", "wtv", "pva")
@@ -261,7 +255,8 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     color, assumptions = _output_color(video, codec, container, layout.family, layout.is_float)
     holder = "mkv" if codec.kind == "images" else container
     streams = plan_streams(info, output, holder, settings, from_start=span.start is None)
-    check_evidence(find_restorer(settings.method).evidence, settings, options)
+    method = find_method(settings.method)
+    check_evidence(method.evidence, settings, options)
     deinterlace = settings.deinterlace
     time_base = video.time_base / 2 if deinterlace == "field" else video.time_base
     rate = video.average_rate or video.base_rate or Fraction(25)
@@ -283,22 +278,18 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         lossless=settings.lossless,
     )
     device = resolve_device(settings.device)
-    model = _model(settings, options, Geometry(video.width, video.height, width, height), device)
-    spec = find_restorer(settings.method, model)
+    prepared = method.prepare(Geometry(video.width, video.height, width, height), options, device)
+    check_evidence(prepared.capabilities.evidence, settings, options)  # weights may be generative
     return Job(
         info=info,
         output=output,
         container=container,
         settings=settings,
-        options=options,
-        model=model,
-        evidence=spec.evidence,
-        estimator=spec.estimator(),
+        prepared=prepared,
         out_width=width,
         out_height=height,
         encoder=encoder,
         deinterlace=deinterlace,
-        device=device,
         span=span,
         shift=_shift(info, container),
         copied=streams.copied,

@@ -20,8 +20,7 @@ from vsr.pipeline.objects import find_object, is_url
 from vsr.pipeline.rehearsal import rehearsed
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.storage import local_place, staged
-from vsr.restorers import RESTORERS
-from vsr.restorers.model import absolute_method
+from vsr.restorers import absolute_method
 from vsr.timeline import parse_rate
 
 __all__ = ["Outcome", "Request", "at_hand"]
@@ -50,8 +49,8 @@ class Request:
         """The same, to be planned in any folder of any machine that sees the same files."""
         source, output = (place if is_url(place) else Path(place).absolute() for place in (self.source, self.output))
         base = self.work_base.absolute() if self.work_base is not None else None
-        weights = None if self.settings.method in RESTORERS else absolute_method(self.settings.method)
-        return dataclasses.replace(self, source=source, output=output, work_base=base, weights=weights)
+        method = absolute_method(self.settings.method)
+        return dataclasses.replace(self, source=source, output=output, work_base=base, weights=method)
 
     def plan(self) -> Job:
         """Look at the source and decide everything. Raises `InputError`, `UsageError` or `MachineError`."""

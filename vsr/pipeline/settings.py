@@ -1,7 +1,7 @@
 """Settings: one flat set of keys, filled from a preset and from what the user sets.
 
 The keys of the pipeline are declared here; those of a method are the fields of its options class
-(``find_restorer(name).options_type``). A preset is a flat YAML file of any of them.
+(``find_method(name).options_type``). A preset is a flat YAML file of any of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from vsr.errors import UsageError, nearest
-from vsr.restorers import OPTION_TYPES, find_restorer
+from vsr.restorers import OPTION_TYPES, find_method
 from vsr.timeline import parse_rate
 
 __all__ = [
@@ -45,7 +45,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: str = _USUAL
-    """Row of ``RESTORERS``, or a network: name or file of its weights, or two blended, ``A:B@0.3``."""
+    """Row of ``METHODS``, or a network: name or file of its weights, or two blended, ``A:B@0.3``."""
     scale: float | None = Field(None, gt=0, le=16, allow_inf_nan=False)
     """Magnification of both sides; None: 2, unless ``size`` or ``height`` is given."""
     size: str | None = Field(None, pattern=r"^\d+x\d+$")
@@ -235,11 +235,11 @@ def load_settings(preset: str, overrides: Mapping[str, Any]) -> tuple[Settings, 
 
 def method_options(method: str, values: Mapping[str, Any]) -> Any:
     """The options of ``method`` with those of ``values`` that belong to it; raises `UsageError`."""
-    spec = find_restorer(method)
-    names = {field.name for field in dataclasses.fields(spec.options_type)}
+    options_type = find_method(method).options_type
+    names = {field.name for field in dataclasses.fields(options_type)}
     own = {key: value for key, value in values.items() if key in names}
     try:
-        return TypeAdapter(spec.options_type).validate_python(own)
+        return TypeAdapter(options_type).validate_python(own)
     except ValidationError as error:
         raise _usage(error) from error
     except ValueError as error:

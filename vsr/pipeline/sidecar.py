@@ -33,8 +33,10 @@ from vsr.restorers.engine import device_class
 __all__ = [
     "SegmentPaths",
     "SegmentResult",
+    "adaptation_key",
     "canonical",
     "describe_encoder",
+    "describe_method",
     "device_class",
     "file_digest",
     "load_result",
@@ -48,6 +50,7 @@ _BLOCK_BYTES = 1 << 22
 _NOT_DECIDING = (
     *("drop_streams", "keep_data", "strict", "evidence", "device", "segment_frames", "cut_threshold"),
     *("num_cpus", "num_gpus", "attempts", "stall_seconds"),
+    "method",  # what it is made of counts, not what it is called or where its weights are kept
 )
 """Settings that decide what is made, where and by whom, but no byte of a segment."""
 
@@ -136,13 +139,9 @@ def _deciding(job: Job) -> dict[str, Any]:
     settings = job.settings.model_dump()
     for name in _NOT_DECIDING:
         del settings[name]
-    if job.model is not None:
-        settings["method"] = None  # the weights count, not where they are kept
     return {
         "settings": settings,
-        "model": _deciding_of_model(job),
-        "estimator": job.estimator,
-        "options": canonical(job.options),
+        "method": describe_method(job),
         "encoder": describe_encoder(job),
         "color": canonical(job.video.color),
         "deinterlace": job.deinterlace,
@@ -151,11 +150,10 @@ def _deciding(job: Job) -> dict[str, Any]:
     }
 
 
-def _deciding_of_model(job: Job) -> Any:
-    """The networks without where their weights lie; their passes follow from these and the sizes."""
-    if job.model is None:
-        return None
-    return [{**canonical(part), "source": None} for part in job.model.parts]
+def describe_method(job: Job) -> dict[str, Any]:
+    """All of the method that decides its results, as plain data."""
+    prepared = job.prepared
+    return {"kind": type(prepared).__name__, "options": canonical(prepared.options), **canonical(prepared.key())}
 
 
 def segment_key(job: Job, planned: PlannedSegment) -> str:
@@ -163,12 +161,22 @@ def segment_key(job: Job, planned: PlannedSegment) -> str:
     content = {
         **_deciding(job),
         "segment": canonical(planned.segment) | {"index": None},
-        "survey": [[r.fingerprint, r.interlaced, r.fields] for r in planned.survey],
+        "survey": _of_survey(planned),
         "frames": [[r.pts, r.fingerprint, r.interlaced, r.fields] for r in planned.records],
         "look": planned.records[0].look,
         "next": planned.next_pts if job.pictures_per_frame > 1 else None,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def adaptation_key(job: Job, planned: PlannedSegment) -> str:
+    """The digest of everything that decides what the method learns of the shot of ``planned`` (64 hex digits)."""
+    content = {**_deciding(job), "survey": _of_survey(planned), "look": planned.records[0].look}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _of_survey(planned: PlannedSegment) -> list[Any]:
+    return [[r.fingerprint, r.interlaced, r.fields] for r in planned.survey]
 
 
 def file_digest(path: Path, stop: threading.Event | None = None) -> str:

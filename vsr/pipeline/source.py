@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import itertools
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,7 @@ from vsr.pipeline.rehearsal import leave_out, refused_copies
 from vsr.pipeline.scan import PlannedSegment, PlanRules, plan_segments
 from vsr.pipeline.sidecar import file_digest
 from vsr.pipeline.streams import Lost
-from vsr.pipeline.worker import chain_frames, halo_frames, survey_frames
+from vsr.pipeline.worker import in_source_frames
 from vsr.timeline import rescale
 
 __all__ = ["PipedFrames", "SourcePass", "SourceSummary"]
@@ -127,12 +128,12 @@ class SourcePass:
 
         Raises `InputError` where there is none, `DamageError` at damage where the settings are strict.
         """
-        job = self._job
+        job, needs = self._job, self._job.prepared.capabilities
         rules = PlanRules(
             segment_frames=min(job.settings.segment_frames, self._longest or job.settings.segment_frames),
-            halo_frames=halo_frames(job),
-            chain_frames=chain_frames(job),
-            survey_frames=survey_frames(job),
+            halo_frames=in_source_frames(job, needs.halo_frames),
+            chain_frames=math.lcm(needs.chain_frames, job.pictures_per_frame) // job.pictures_per_frame,
+            survey_frames=in_source_frames(job, needs.adapt_frames),
             cut_threshold=job.settings.cut_threshold,
             span=job.span,
             origin=job.info.start,

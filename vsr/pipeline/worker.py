@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 import time
@@ -21,7 +20,6 @@ from numpy.typing import NDArray
 from vsr.errors import InputError, MachineError
 from vsr.frames import VideoFrame
 from vsr.media.convert import quantise
-from vsr.media.decode import Look
 from vsr.media.deinterlace import deinterlace
 from vsr.media.encode import SegmentSink, segment_sink
 from vsr.media.fitting import Area, pad
@@ -29,6 +27,7 @@ from vsr.media.looks import color_of
 from vsr.media.packets import PacketTable
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import Reader, open_reader
+from vsr.pipeline.adapting import load_adaptation, store_adaptation
 from vsr.pipeline.job import Job
 from vsr.pipeline.overlap import Overlap
 from vsr.pipeline.preview import Preview
@@ -36,14 +35,15 @@ from vsr.pipeline.scan import DEINTERLACE_CONTEXT, PlannedSegment
 from vsr.pipeline.sidecar import (
     SegmentPaths,
     SegmentResult,
+    adaptation_key,
     file_digest,
     load_result,
     segment_key,
     store_result,
 )
 from vsr.pipeline.storage import WorkFolder
-from vsr.restorers import Restorer, find_restorer
-from vsr.restorers.agreement import consistency_of, watched
+from vsr.restorers import NOT_ADAPTED, Adaptation, Geometry, Restorer
+from vsr.restorers.agreement import watched
 from vsr.restorers.findings import Findings
 from vsr.timeline import Segment
 
@@ -51,11 +51,8 @@ __all__ = [
     "Finish",
     "Made",
     "SegmentWorker",
-    "build_restorer",
-    "chain_frames",
     "fix_threads",
-    "halo_frames",
-    "survey_frames",
+    "in_source_frames",
 ]
 
 _QUEUE_FRAMES = 3
@@ -79,28 +76,9 @@ def fix_threads(job: Job) -> None:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 means float32
 
 
-def build_restorer(job: Job, look: Look | None = None) -> Restorer:
-    """The job's method for frames of this look, on the job's device; without one, for the first frame's."""
-    spec = find_restorer(job.settings.method, job.model)
-    return spec.build(job.geometry(look), job.options, torch.device(job.device))
-
-
-def halo_frames(job: Job) -> int:
-    """Context frames that the job's method wants on each side of a segment, in source frames."""
-    wanted = build_restorer(job).halo_frames
-    return -(-wanted // job.pictures_per_frame)
-
-
-def survey_frames(job: Job) -> int:
-    """First source frames of each shot that the job's method wants to see."""
-    wanted = build_restorer(job).survey_frames
-    return -(-wanted // job.pictures_per_frame)
-
-
-def chain_frames(job: Job) -> int:
-    """Source frames after which the job's method starts afresh."""
-    pictures = build_restorer(job).chain_frames
-    return math.lcm(pictures, job.pictures_per_frame) // job.pictures_per_frame
+def in_source_frames(job: Job, pictures: int) -> int:
+    """Source frames that hold ``pictures`` pictures, rounded up."""
+    return -(-pictures // job.pictures_per_frame)
 
 
 @dataclass(frozen=True)
@@ -138,9 +116,11 @@ class SegmentWorker:
         """``reader`` gives the source's frames where they cannot be read from a file."""
         fix_threads(job)
         self._job, self._work = job, work
-        overlap_frames = 2 * (halo_frames(job) + DEINTERLACE_CONTEXT)
+        halo_frames = in_source_frames(job, job.prepared.capabilities.halo_frames)
+        overlap_frames = 2 * (halo_frames + DEINTERLACE_CONTEXT)
         self._reader = reader or open_reader(job.info, job.settings.decoder_threads, overlap_frames)
-        self._restorer: tuple[object, Restorer] | None = None  # for the shot that it is for
+        self._restorers: dict[Geometry, Restorer] = {}  # the latest: a video hardly ever changes size
+        self._adaptation: tuple[str, Adaptation] | None = None  # of the latest shot, by its key
         self._preview = Preview(job.preview)
 
     def close(self) -> None:
@@ -195,11 +175,12 @@ class SegmentWorker:
     def restored(self, planned: PlannedSegment) -> Iterator[Made]:
         """Restored frames as they wait for the encoder, with what they tell of their agreement with the input."""
         job, head = self._job, planned.records[0]
-        restorer = self._restorer_for(planned)
-        consistency = consistency_of(job.geometry(head.look), job.options)
+        geometry = job.geometry(head.look)
+        restorer = self._restorer(geometry)
+        adaptation = self._adapted(planned, restorer)
         area = job.area(head.look)
         with Overlap(self._preview.watch(self.pictures(planned)), _QUEUE_FRAMES, "decode") as decoded:
-            for frame in watched(restorer, decoded, consistency):
+            for frame in watched(job.prepared, restorer, decoded, adaptation, geometry):
                 self._preview.offer(frame)
                 if self._are_large:
                     made = Made(frame.pts, frame.findings, partial(_as_they_are, _rounded(job, area, frame)))
@@ -244,17 +225,27 @@ class SegmentWorker:
             store_result(self._work, result)
         return result
 
-    def _restorer_for(self, planned: PlannedSegment) -> Restorer:
-        head, survey = planned.records[0], planned.survey
-        shot = (head.look, survey)
-        if self._restorer is None or self._restorer[0] != shot:
-            restorer = build_restorer(self._job, head.look)
-            if survey:
+    def _restorer(self, geometry: Geometry) -> Restorer:
+        if geometry not in self._restorers:
+            self._restorers = {geometry: self._job.prepared.open(geometry)}
+        return self._restorers[geometry]
+
+    def _adapted(self, planned: PlannedSegment, restorer: Restorer) -> Adaptation:
+        """What the method learns of the shot, found in the work folder or learnt now and left there."""
+        survey = planned.survey
+        if not survey:
+            return NOT_ADAPTED
+        key = adaptation_key(self._job, planned)
+        if self._adaptation is None or self._adaptation[0] != key:
+            adaptation = load_adaptation(self._work, key)
+            if adaptation is None:
                 first, stop = survey[0].ordinal, survey[-1].ordinal + 1
                 pictures = self.pictures(PlannedSegment(Segment(0, first, stop, first, stop), survey))
-                restorer = restorer.for_shot(list(pictures))
-            self._restorer = (shot, restorer)
-        return self._restorer[1]
+                adaptation = restorer.adapt(list(pictures))
+                with _writing(self._work):
+                    store_adaptation(self._work, key, adaptation)
+            self._adaptation = (key, adaptation)
+        return self._adaptation[1]
 
     def _check(self, planned: PlannedSegment, pts: Iterable[int]) -> None:
         expected = [time for record in planned.core for time in _times(self._job, planned, record.ordinal)]

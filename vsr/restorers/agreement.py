@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from vsr.frames import VideoFrame
-from vsr.restorers.base import Evidence, Geometry, Restorer
 from vsr.restorers.consistency import Consistency
+from vsr.restorers.method import Adaptation, Evidence, Geometry, Prepared, Restorer
 
 __all__ = ["assumed_degradation", "consistency_of", "watched"]
 
@@ -29,13 +29,19 @@ def consistency_of(geometry: Geometry, options: Any) -> Consistency:
     return Consistency(geometry, assumed_degradation(options), getattr(options, "noise_sigma", None))
 
 
-def watched(restorer: Restorer, frames: Iterable[VideoFrame], consistency: Consistency) -> Iterator[VideoFrame]:
+def watched(
+    prepared: Prepared[Any],
+    restorer: Restorer,
+    frames: Iterable[VideoFrame],
+    adaptation: Adaptation,
+    geometry: Geometry,
+) -> Iterator[VideoFrame]:
     """What ``restorer`` makes of ``frames``, some with how well they agree with the input among their findings."""
+    consistency = consistency_of(geometry, prepared.options).adapted(adaptation)
     if not consistency.applies:
-        yield from restorer.stream(frames)
+        yield from restorer.restore(frames, adaptation)
         return
-    consistency = getattr(restorer, "consistency", consistency)  # with what it knows of the shot
-    every = _EVERY[restorer.evidence]
+    every = _EVERY[prepared.capabilities.evidence]
     waiting: dict[tuple[int, int], VideoFrame] = {}
 
     def seen() -> Iterator[VideoFrame]:
@@ -44,7 +50,7 @@ def watched(restorer: Restorer, frames: Iterable[VideoFrame], consistency: Consi
                 waiting[frame.ordinal, frame.pts] = frame
             yield frame
 
-    restored = restorer.stream(seen())
+    restored = restorer.restore(seen(), adaptation)
     try:
         for result in restored:
             frame = waiting.pop((result.ordinal, result.pts), None)

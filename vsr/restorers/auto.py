@@ -7,20 +7,20 @@ corrects it as far as they can be believed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vsr.frames import VideoFrame
-from vsr.restorers.base import Evidence, Geometry
 from vsr.restorers.engine import PrecisionChoice
-from vsr.restorers.model import Model
-from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions, luma_of
-from vsr.restorers.per_frame import PerFrame, PerFrameOptions
+from vsr.restorers.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared
+from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions, PreparedMultiFrame, luma_of
+from vsr.restorers.per_frame import PerFrame, PerFrameOptions, PreparedPerFrame, prepare_network
 
-__all__ = ["GUESSING_NETWORK", "AutoOptions", "build_auto"]
+__all__ = ["GUESSING_NETWORK", "AutoOptions", "PreparedAuto", "prepare_auto"]
 
 GUESSING_NETWORK = "lite"
 """The weights whose pictures lead."""
@@ -39,31 +39,58 @@ class AutoOptions(MultiFrameOptions):
 class _Learned:
     """Expects what a network makes of the frame; a `vsr.restorers.multi_frame.Guesser`."""
 
-    def __init__(self, network: PerFrame, device: torch.device) -> None:
-        self._network, self._device = network, device
+    is_learned = True
 
-    @property
-    def evidence(self) -> Evidence:
-        """As the network's."""
-        return self._network.evidence
+    def __init__(self, network: PerFrame, adapt_frames: int, device: torch.device) -> None:
+        self._network, self._adapt_frames, self._device = network, adapt_frames, device
 
-    @property
-    def survey_frames(self) -> int:
-        """As the network's."""
-        return self._network.survey_frames
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """As the network."""
+        return self._network.adapt(frames[: self._adapt_frames]) if self._adapt_frames else NOT_ADAPTED
 
-    def for_shot(self, frames: Sequence[VideoFrame]) -> _Learned:
-        """With weights that suit the shot."""
-        return _Learned(self._network.for_shot(frames[: self.survey_frames]), self._device)
-
-    def guess(self, frame: VideoFrame, plain: Tensor) -> Tensor:
+    def guess(self, frame: VideoFrame, plain: Tensor, adaptation: Adaptation) -> Tensor:
         """The network's luma."""
-        return luma_of(self._network.enlarged(frame), self._device)
+        return luma_of(self._network.enlarge(frame, adaptation), self._device)
 
 
-def build_auto(geometry: Geometry, options: AutoOptions, device: torch.device, model: Model) -> MultiFrame:
-    """The restorer, where ``model`` is `GUESSING_NETWORK` settled for ``geometry``."""
+@dataclass(frozen=True)
+class PreparedAuto(Prepared[AutoOptions]):
+    """Reconstruction from several frames, led by a network."""
+
+    network: PreparedPerFrame
+
+    @property
+    def _reconstruction(self) -> PreparedMultiFrame:
+        return PreparedMultiFrame(self.options, self.device)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of reconstruction and of the network together."""
+        own, led = self._reconstruction.capabilities, self.network.capabilities
+        return replace(own, evidence=led.evidence, adapt_frames=max(own.adapt_frames, led.adapt_frames))
+
+    def key(self) -> Mapping[str, Any]:
+        """What tells the source, and the network."""
+        return {**self._reconstruction.key(), **self.network.key()}
+
+    def describe(self) -> Mapping[str, Any]:
+        """What tells the source, and the network."""
+        return {**self._reconstruction.describe(), "model": self.network.model}
+
+    def plan_rows(self) -> list[tuple[str, str]]:
+        """Passes and network."""
+        return self.network.plan_rows()
+
+    def open(self, geometry: Geometry) -> MultiFrame:
+        """See `Prepared`."""
+        network, device = self.network, self.torch_device
+        guesser = _Learned(network.open(geometry), network.capabilities.adapt_frames, device)
+        return MultiFrame(geometry, self.options, device, guesser=guesser)
+
+
+def prepare_auto(geometry: Geometry, options: AutoOptions, device: str) -> PreparedAuto:
+    """See `vsr.restorers.method.Method`."""
     settings = PerFrameOptions(
         precision=options.precision, tile_px=options.tile_px, compression_codes=options.compression_codes
     )
-    return MultiFrame(geometry, options, device, guesser=_Learned(PerFrame(geometry, settings, device, model), device))
+    return PreparedAuto(options, device, prepare_network(GUESSING_NETWORK, geometry, settings, device))

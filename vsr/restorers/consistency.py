@@ -16,7 +16,7 @@ from torch import Tensor
 from vsr.frames import PixelLayout, VideoFrame
 from vsr.metrics.sums import psnr_from_sum
 from vsr.observation import Recording
-from vsr.restorers.base import Geometry
+from vsr.restorers.method import NOT_ADAPTED, Adaptation, Geometry
 from vsr.restorers.noise import estimate_noise
 from vsr.restorers.projection import project, rms
 
@@ -86,7 +86,7 @@ class Consistency:
     noise_sigma: float | None = None
     """Noise of the input in code values of 8 bits; None: told from the frames."""
     shot_noise: tuple[float, ...] | None = None
-    """Noise of each colour plane of the shot, in code values, told by `surveyed`; None: told from each frame."""
+    """Noise of each colour plane of the shot, in code values, told by `adapt`; None: told from each frame."""
     _operators: dict[tuple[object, ...], Recording] = field(default_factory=dict, repr=False)
 
     @property
@@ -111,16 +111,21 @@ class Consistency:
         told = self.shot_noise[plane] if self.shot_noise is not None else None
         return _noise_sigma(recorded, frame.layout, self.noise_sigma, told)
 
-    def surveyed(self, frames: Sequence[VideoFrame]) -> Consistency:
-        """The comparison for a shot that begins with ``frames``: their median noise counts for all of it."""
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """``noise`` of each colour plane, in code values: the median over first frames of a shot; nothing if given."""
         if self.noise_sigma is not None or not frames:
-            return self
+            return NOT_ADAPTED
         layout = frames[0].layout
         told = [
             [estimate_noise(_recorded(frame, plane, frame.planes[plane]), layout.peak) for frame in frames]
             for plane in range(layout.num_planes - layout.has_alpha)
         ]
-        return replace(self, shot_noise=tuple(sorted(values)[len(values) // 2] for values in told))
+        return {"noise": torch.tensor([sorted(values)[len(values) // 2] for values in told], dtype=torch.float64)}
+
+    def adapted(self, adaptation: Adaptation) -> Consistency:
+        """The comparison for the shot that `adapt` saw."""
+        noise = adaptation.get("noise")
+        return self if noise is None else replace(self, shot_noise=tuple(noise.tolist()))
 
     def measure(self, frame: VideoFrame, planes: tuple[Tensor, ...]) -> Agreement:
         """How well ``planes``, float32 code values at the output's size, agree with the input ``frame``.

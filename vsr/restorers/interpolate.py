@@ -5,8 +5,9 @@ The baseline that every other method is measured against, and the path for plane
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,9 +15,16 @@ from torch import Tensor
 from vsr.errors import InputError
 from vsr.frames import VideoFrame
 from vsr.observation import Kernel, resample
-from vsr.restorers.base import Evidence, Geometry
+from vsr.restorers.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared
 
-__all__ = ["Interpolate", "InterpolateOptions", "check_size", "resample_plane", "sampling_offset"]
+__all__ = [
+    "Interpolate",
+    "InterpolateOptions",
+    "PreparedInterpolation",
+    "check_size",
+    "resample_plane",
+    "sampling_offset",
+]
 
 
 @dataclass(frozen=True)
@@ -77,32 +85,12 @@ class Interpolate:
         self._kernel: Kernel = kernel
         self._device = device
 
-    @property
-    def halo_frames(self) -> int:
-        """No context."""
-        return 0
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """Nothing: shots are all alike."""
+        return NOT_ADAPTED
 
-    @property
-    def chain_frames(self) -> int:
-        """Every frame stands for itself."""
-        return 1
-
-    @property
-    def evidence(self) -> Evidence:
-        """The pixels of the frame itself."""
-        return "interpolation"
-
-    @property
-    def survey_frames(self) -> int:
-        """Shots are all alike."""
-        return 0
-
-    def for_shot(self, frames: Sequence[VideoFrame]) -> Interpolate:
-        """Itself."""
-        return self
-
-    def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
-        """One resampled frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""
+    def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
+        """One resampled frame for each frame that is not halo. See `vsr.restorers.method.Restorer`."""
         for frame in frames:
             check_size(frame, self._geometry)
             if not frame.is_halo:
@@ -111,3 +99,23 @@ class Interpolate:
                     for number in range(frame.layout.num_planes)
                 )
                 yield replace(frame, planes=planes)
+
+
+@dataclass(frozen=True)
+class PreparedInterpolation(Prepared[InterpolateOptions]):
+    """Interpolation with one kernel."""
+
+    kernel: Kernel
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Every frame stands for itself."""
+        return Capabilities("interpolation")
+
+    def key(self) -> Mapping[str, Any]:
+        """The kernel."""
+        return {"kernel": self.kernel}
+
+    def open(self, geometry: Geometry) -> Interpolate:
+        """See `Prepared`."""
+        return Interpolate(geometry, self.kernel, self.torch_device)

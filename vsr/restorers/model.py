@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import torch
 from vsr.errors import ModelError
 from vsr.networks import NETWORKS, Colour, Network, available_scales, load_network
 from vsr.networks.locating import find_weights, is_path
-from vsr.restorers.base import Evidence, Geometry
 from vsr.restorers.engine import (
     EngineOptions,
     Load,
@@ -28,9 +27,10 @@ from vsr.restorers.engine import (
     measure_load,
     tiles_of,
 )
+from vsr.restorers.method import Evidence, Geometry
 from vsr.restorers.passes import magnification, plan_passes
 
-__all__ = ["Model", "ModelPart", "absolute_method", "has_same_weights", "is_network", "open_part", "settle_model"]
+__all__ = ["Model", "ModelPart", "absolute_weights", "has_same_weights", "is_network", "open_part", "settle_model"]
 
 _BLEND = re.compile(r"(?P<first>.+?):(?P<second>.+)@(?P<share>[0-9.]+)")
 _KEPT = 4
@@ -82,6 +82,21 @@ class Model:
         """Whether its weights are mixed for each shot."""
         return any(part.adapts for part in self.parts)
 
+    def key(self) -> tuple[ModelPart, ...]:
+        """What decides results: not where weights lie; passes and tiles follow from these and the sizes."""
+        return tuple(replace(part, source="") for part in self.parts)
+
+    def plan_rows(self) -> list[tuple[str, str]]:
+        """Passes and networks in words."""
+        steps = zip(self.passes, self.tiles_yx, strict=True)
+        passes = ", then ".join(f"x{scale} in tiles up to {wide}x{tall}" for scale, (tall, wide) in steps)
+        rows = [("passes", passes or "none: the picture is shrunk")]
+        for part in self.parts:
+            exact = f", {part.precision.psnr_db} dB from float32" if part.precision.psnr_db is not None else ""
+            what = f"{part.name} x{part.scale}, {part.num_parameters:,} parameters, {part.precision.name}{exact}"
+            rows.append(("network", f"{what}, {part.digest[:12]}"))
+        return rows
+
 
 _trials: dict[tuple[str, int, PrecisionChoice, torch.device], tuple[Precision, Load]] = {}  # large ones take seconds
 _networks: dict[tuple[str, int, str], Network] = {}  # by method, scale and digest: the latest few
@@ -98,11 +113,11 @@ def is_network(method: str) -> bool:
     return True
 
 
-def absolute_method(method: str) -> str:
+def absolute_weights(method: str) -> str:
     """``method`` with paths as they are seen from any folder."""
     blend = None if Path(method).is_file() else _BLEND.fullmatch(method)
     if blend is not None:
-        return f"{absolute_method(blend['first'])}:{absolute_method(blend['second'])}@{blend['share']}"
+        return f"{absolute_weights(blend['first'])}:{absolute_weights(blend['second'])}@{blend['share']}"
     if is_path(method) or Path(method).is_file():
         return str(Path(method).expanduser().absolute())
     return method
@@ -148,7 +163,7 @@ def settle_model(
     Loads and tries them. Raises `ModelError` for weights that cannot be loaded or are no good, `MachineError` where
     there is not memory enough for them.
     """
-    place = absolute_method(method)
+    place = absolute_weights(method)
     scales = available_scales(place)
     passes = plan_passes(magnification(geometry), scales)
     networks = {scale: _load(place, scale) for scale in sorted(set(passes)) or [min(scales, default=2)]}
@@ -172,7 +187,7 @@ def has_same_weights(method: str, model: Mapping[str, Any] | None) -> bool:
     """
     if model is None:
         return True
-    place = absolute_method(method)
+    place = absolute_weights(method)
     return all(load_network(place, part["scale"]).digest == part["digest"] for part in model["parts"])
 
 

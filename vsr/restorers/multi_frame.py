@@ -8,10 +8,11 @@ carried on by the motion, so most of its work is done already. Chroma and colour
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -19,31 +20,39 @@ from torch.nn.functional import interpolate, max_pool2d
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
-from vsr.networks import Source
 from vsr.observation import LinearOperator, degradation_at, reading_blur, resample
 from vsr.registration import FlowPair, flow_pair, global_then_dense
 from vsr.registration.flow import MIN_FLOW_SIZE
-from vsr.restorers.base import Evidence, Geometry
 from vsr.restorers.chroma import guided_detail
 from vsr.restorers.findings import source_findings
 from vsr.restorers.highlights import compressed, expanded
 from vsr.restorers.interpolate import check_size, resample_plane
+from vsr.restorers.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared, part_of, with_prefix
 from vsr.restorers.network_colour import network_input
 from vsr.restorers.per_frame import check_compression
 from vsr.restorers.quality import LEVELS, Quality
 from vsr.restorers.reconstruction import Imaging, Neighbour, Reconstruction, Solve, Start, carried, reconstruct
-from vsr.restorers.source import estimate_source
+from vsr.restorers.source import estimate_source, estimator_digest, source_in
 from vsr.restorers.survey import SURVEY_FRAMES, likely_blur, survey_shot
 from vsr.restorers.video_solver import video_solver
-from vsr.restorers.weighing import ANCHORED, Weighing, suited
+from vsr.restorers.weighing import ANCHORED, EVEN, suited
 from vsr.restorers.window import Seen, Window
 from vsr.solvers import DEFAULT_SOLVER, find_solver
 
-__all__ = ["CHAIN_FRAMES", "Guesser", "Interpolated", "MultiFrame", "MultiFrameOptions", "luma_of"]
+__all__ = [
+    "CHAIN_FRAMES",
+    "Guesser",
+    "Interpolated",
+    "MultiFrame",
+    "MultiFrameOptions",
+    "PreparedMultiFrame",
+    "luma_of",
+]
 
 CHAIN_FRAMES = 48
 """Frames after which a result no longer starts from the previous one, counted from a segment's first."""
 
+_GUESS = "guess."
 _RUN_IN_FRAMES = 4  # reconstructed ahead of a chain, so that its first frame starts warm
 _RUN_BACK_FRAMES = 2  # the same after a shot's first frame, which nothing is ahead of
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
@@ -120,21 +129,14 @@ def _halos_reduced(restored: Tensor, recorded: Tensor, noise: float) -> Tensor:
 class Guesser(Protocol):
     """What a frame alone lets expect of the picture."""
 
-    @property
-    def evidence(self) -> Evidence:
-        """What a result rests on that was led by it."""
+    is_learned: bool
+    """Whether a learned prior leads it."""
+
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """What the first frames of a shot teach."""
         ...
 
-    @property
-    def survey_frames(self) -> int:
-        """First frames of a shot that `for_shot` wants to see."""
-        ...
-
-    def for_shot(self, frames: Sequence[VideoFrame]) -> Guesser:
-        """The same, suited to the shot that begins with ``frames``."""
-        ...
-
-    def guess(self, frame: VideoFrame, plain: Tensor) -> Tensor:
+    def guess(self, frame: VideoFrame, plain: Tensor, adaptation: Adaptation) -> Tensor:
         """The luma expected of ``frame``, ``(H, W)`` in 0…1, where ``plain`` is its interpolation."""
         ...
 
@@ -142,14 +144,13 @@ class Guesser(Protocol):
 class Interpolated:
     """Expects what interpolation gives: nothing that was not recorded."""
 
-    evidence: Evidence = "observation-model"
-    survey_frames = 0
+    is_learned = False
 
-    def for_shot(self, frames: Sequence[VideoFrame]) -> Interpolated:
-        """Itself."""
-        return self
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """Nothing."""
+        return NOT_ADAPTED
 
-    def guess(self, frame: VideoFrame, plain: Tensor) -> Tensor:
+    def guess(self, frame: VideoFrame, plain: Tensor, adaptation: Adaptation) -> Tensor:
         """``plain``."""
         return plain
 
@@ -170,45 +171,91 @@ class MultiFrame:
     """
 
     def __init__(
+        self, geometry: Geometry, options: MultiFrameOptions, device: torch.device, *, guesser: Guesser | None = None
+    ) -> None:
+        """``guesser`` is `Interpolated` if None."""
+        self._geometry, self._options, self._device = geometry, options, device
+        self._guesser = guesser or Interpolated()
+        enlarges = min(geometry.scale_x, geometry.scale_y) >= 1.0
+        self._reconstructs = enlarges and min(geometry.width, geometry.height) >= MIN_FLOW_SIZE
+
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """``psf_sigma_px`` where it is not given and was found; ``is_even``: whether all frames count nearly alike.
+
+        ``source``: estimates of how the shot came about; ``guess.`` and what leads the reconstruction learnt.
+        """
+        if not frames or not self._reconstructs:
+            return NOT_ADAPTED
+        options, lumas = self._options, [luma_of(frame, self._device) for frame in frames]
+        found, weighing = None, ANCHORED
+        if options.degradation not in ("BI", "BD"):
+            is_given = options.psf_sigma_px is not None or options.degradation != "auto"
+            found, weighing = survey_shot(lumas, _known_psf(options, self._geometry) if is_given else None)
+        seen = [network_input(frame, "Y", self._device)[0] for frame in frames]  # in video range, as it was fitted on
+        source = estimate_source(seen, options.compression_codes)
+        learnt = dict(with_prefix(self._guesser.adapt(frames), _GUESS))
+        learnt["is_even"] = torch.tensor(weighing.is_even)
+        if found is not None:
+            learnt["psf_sigma_px"] = torch.tensor(found, dtype=torch.float64)
+        if source is not None:
+            learnt["source"] = source
+        return learnt
+
+    def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
+        """One reconstructed frame for each frame that is not halo. See `vsr.restorers.method.Restorer`."""
+        shot = _Shot(self._geometry, self._options, self._device, self._guesser, adaptation)
+        return shot.stream(frames, reconstructs=self._reconstructs)
+
+
+def _scale(geometry: Geometry) -> float:
+    area: float = geometry.scale_x * geometry.scale_y
+    return max(1.0, math.sqrt(area))
+
+
+def _known_psf(options: MultiFrameOptions, geometry: Geometry) -> float:
+    """Standard deviation of the blur before anything is found, in input pixels."""
+    if options.psf_sigma_px is not None:
+        return options.psf_sigma_px
+    return degradation_at(options.assumed_degradation, _scale(geometry)).psf_sigma_px
+
+
+class _Shot:
+    """Reconstruction of frames of one shot, as far as it is known."""
+
+    def __init__(
         self,
         geometry: Geometry,
         options: MultiFrameOptions,
         device: torch.device,
-        *,
-        found_psf_px: float | None = None,
-        weighing: Weighing = ANCHORED,
-        source: Source | None = None,
-        guesser: Guesser | None = None,
+        guesser: Guesser,
+        adaptation: Adaptation,
     ) -> None:
-        """``found_psf_px`` is the blur that `for_shot` found, where ``options`` give none; it chose ``weighing``.
-
-        ``source`` is how it found the shot to have come about; ``guesser`` is `Interpolated` if None.
-        """
-        self._guesser, self._source = guesser or Interpolated(), source
         self._geometry, self._options, self._device = geometry, options, device
         self._level = LEVELS[options.quality]
-        enlarges = min(geometry.scale_x, geometry.scale_y) >= 1.0
-        self._reconstructs = enlarges and min(geometry.width, geometry.height) >= MIN_FLOW_SIZE
-        scale = max(1.0, (geometry.scale_x * geometry.scale_y) ** 0.5)
+        scale = _scale(geometry)
         default_radius = self._level.radius_frames(scale)
         self._radius = default_radius if options.radius_frames is None else options.radius_frames
-        self._weighing = weighing
-        self._imaging = self._make_imaging(scale, found_psf_px)
+        self._guesser, self._learnt_by_guesser = guesser, part_of(adaptation, _GUESS)
+        self._source = source_in(adaptation)
+        self._weighing = ANCHORED
+        if "is_even" in adaptation:
+            weighing = EVEN if adaptation["is_even"] else ANCHORED
+            self._weighing = suited(weighing, self._source, is_learned=guesser.is_learned)
+        found = adaptation.get("psf_sigma_px")
+        self._psf_sigma_px = _known_psf(options, geometry) if found is None else float(found)
+        self._imaging = self._make_imaging(scale)
         self._solve = self._make_solve()
 
-    def _make_imaging(self, scale: float, found_psf_px: float | None) -> Imaging:
-        geometry, options = self._geometry, self._options
+    def _make_imaging(self, scale: float) -> Imaging:
+        geometry, options, sigma = self._geometry, self._options, self._psf_sigma_px
         scale_yx = (geometry.scale_y, geometry.scale_x)
-        preset = degradation_at("camera" if options.degradation == "auto" else options.degradation, scale)
-        self._psf_sigma_px = sigma = next(
-            given for given in (options.psf_sigma_px, found_psf_px, preset.psf_sigma_px) if given is not None
-        )
         blur: LinearOperator = reading_blur((sigma * scale_yx[0], sigma * scale_yx[1]), scale_yx)
         if options.psf_sigma_px is None and options.degradation == "BI":
             blur = reading_blur(None, scale_yx)
         elif options.psf_sigma_px is None and options.degradation == "auto":
             blur = likely_blur(sigma, scale_yx)
-        return Imaging((geometry.out_height, geometry.out_width), scale_yx, blur, preset.offset_px)
+        offset_px = degradation_at(options.assumed_degradation, scale).offset_px
+        return Imaging((geometry.out_height, geometry.out_width), scale_yx, blur, offset_px)
 
     def _make_solve(self) -> Solve:
         spec, options, level = find_solver(self._options.solver), self._options, self._level
@@ -217,67 +264,16 @@ class MultiFrame:
             return partial(spec, options=replace(usual, regularization=options.regularization * usual.regularization))
         return video_solver(self._weighing, regularization=options.regularization, cg_iterations=level.cg_iterations)
 
-    @property
-    def halo_frames(self) -> int:
-        """Twice the window's radius, which frames near the ends of a shot reach on one side, and the run-in.
-
-        For any size of frame, as a stream's may change.
-        """
-        given = self._options.radius_frames
-        return 2 * (self._level.most_radius if given is None else given) + _RUN_IN_FRAMES
-
-    @property
-    def chain_frames(self) -> int:
-        """`CHAIN_FRAMES`: each frame starts from the result before it, which is begun anew that often."""
-        return CHAIN_FRAMES
-
-    @property
-    def evidence(self) -> Evidence:
-        """Recorded frames through an imaging model, led by a learned guess where there is one."""
-        return self._guesser.evidence
-
-    @property
-    def survey_frames(self) -> int:
-        """Enough to find the blur and what frames are worth, where it is not known how they came to be."""
-        is_known = self._options.degradation in ("BI", "BD") and self._options.compression_codes is None
-        return max(0 if is_known else SURVEY_FRAMES, self._guesser.survey_frames)
-
-    def for_shot(self, frames: Sequence[VideoFrame]) -> MultiFrame:
-        """The restorer with the blur found from ``frames``, where it is not given, and the weighing that suits them."""
-        if self.survey_frames == 0 or not frames:
-            return self
-        guesser = self._guesser.for_shot(frames)
-        if not self._reconstructs:
-            unchanged = guesser is self._guesser
-            return self if unchanged else MultiFrame(self._geometry, self._options, self._device, guesser=guesser)
-        options, lumas = self._options, [luma_of(frame, self._device) for frame in frames]
-        found, weighing = None, ANCHORED
-        if options.degradation not in ("BI", "BD"):
-            is_given = options.psf_sigma_px is not None or options.degradation != "auto"
-            found, weighing = survey_shot(lumas, self._psf_sigma_px if is_given else None)
-        seen = [network_input(frame, "Y", self._device)[0] for frame in frames]  # in video range, as it was fitted on
-        source = estimate_source(seen, options.compression_codes)
-        return MultiFrame(
-            self._geometry,
-            options,
-            self._device,
-            found_psf_px=found,
-            weighing=suited(weighing, source, is_learned=guesser.evidence == "learned"),
-            source=source,
-            guesser=guesser,
-        )
-
-    def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
-        """One reconstructed frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""
-        radius = self._radius if self._reconstructs else 0
-        window = Window(self._seen(frames), radius, _RUN_IN_FRAMES, self._register)
+    def stream(self, frames: Iterable[VideoFrame], *, reconstructs: bool) -> Iterator[VideoFrame]:
+        """One frame for each frame that is not halo; resampled where nothing ``reconstructs`` it."""
+        window = Window(self._seen(frames), self._radius if reconstructs else 0, _RUN_IN_FRAMES, self._register)
         last: _Made | None = None
         done = 0
         for number in window.advance():
             frame = window[number].frame
             if frame.is_halo:
                 continue
-            if self._reconstructs:
+            if reconstructs:
                 if done % CHAIN_FRAMES == 0:
                     last = self._run_in(window, number)
                 last = self._reconstruct(window, number, last)
@@ -312,7 +308,9 @@ class MultiFrame:
         neighbours = [Neighbour(window[other].luma, motion) for other, motion in sorted(motions.items())]
         back = motions.get(last.number) if last is not None else None
         plain = self._imaging.enlarged(luma)
-        guess = self._guesser.guess(window[number].frame, plain) if self._weighing.guess_weight else plain
+        guess = plain
+        if self._weighing.guess_weight:
+            guess = self._guesser.guess(window[number].frame, plain, self._learnt_by_guesser)
         if last is None or back is None:
             start, rounds, unrefined = Start(guess), level.cold_rounds, 1
         else:
@@ -390,6 +388,40 @@ class MultiFrame:
             _on_grid(detail, size, (siting_y, siting_x)),
             noise,
         )
+
+
+@dataclass(frozen=True)
+class PreparedMultiFrame(Prepared[MultiFrameOptions]):
+    """Reconstruction from several frames, in which nothing learnt leads."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Twice the window's radius, which frames near the ends of a shot reach on one side, and the run-in.
+
+        Each frame starts from the result before it, which is reset every `CHAIN_FRAMES`. First frames tell the blur and
+        what frames are worth, where it is not known how they came to be.
+        """
+        options = self.options
+        radius = LEVELS[options.quality].most_radius if options.radius_frames is None else options.radius_frames
+        is_known = options.degradation in ("BI", "BD") and options.compression_codes is None
+        return Capabilities(
+            evidence="observation-model",
+            halo_frames=2 * radius + _RUN_IN_FRAMES,
+            chain_frames=CHAIN_FRAMES,
+            adapt_frames=0 if is_known else SURVEY_FRAMES,
+        )
+
+    def key(self) -> Mapping[str, Any]:
+        """What tells the source."""
+        return {"estimator": estimator_digest()}
+
+    def describe(self) -> Mapping[str, Any]:
+        """What tells the source."""
+        return {"model": None, "estimator": estimator_digest()}
+
+    def open(self, geometry: Geometry) -> MultiFrame:
+        """See `Prepared`."""
+        return MultiFrame(geometry, self.options, self.torch_device)
 
 
 def _on_grid(luma: Tensor, size_yx: tuple[int, int], siting_yx: tuple[float, float]) -> Tensor:

@@ -13,9 +13,9 @@ from vsr.frames import VideoFrame
 from vsr.media.convert import LUMA_GRID, chroma_grid, code_range, regrid, to_rgb, to_yuv
 from vsr.networks import Colour
 from vsr.restorers.bands import BandResampler
-from vsr.restorers.base import Geometry
 from vsr.restorers.highlights import compressed, expanded
 from vsr.restorers.interpolate import resample_plane
+from vsr.restorers.method import Geometry
 
 __all__ = ["PlaneWriter", "network_input"]
 

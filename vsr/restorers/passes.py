@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from vsr.restorers.base import Geometry
+from vsr.restorers.method import Geometry
 
 __all__ = ["MAX_PASSES", "magnification", "plan_passes"]
 

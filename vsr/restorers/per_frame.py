@@ -7,32 +7,34 @@ in bands, so a large picture is never held in all its stages at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
-from vsr.networks import Source, adapted
+from vsr.networks import with_weights_for
+from vsr.networks.mixture import Mixture
 from vsr.observation import degradation_at
-from vsr.restorers.base import Evidence, Geometry
 from vsr.restorers.consistency import Consistency
 from vsr.restorers.engine import MOST_FRAMES, Engine, EngineOptions, PrecisionChoice, batch_frames, upload_ahead
 from vsr.restorers.findings import source_findings
 from vsr.restorers.interpolate import check_size
-from vsr.restorers.model import Model, open_part
+from vsr.restorers.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared
+from vsr.restorers.model import Model, open_part, settle_model
 from vsr.restorers.network_colour import PlaneWriter, network_input
 from vsr.restorers.passes import magnification, plan_passes
+from vsr.restorers.source import source_in
 
-__all__ = ["PerFrame", "PerFrameOptions", "check_compression"]
+__all__ = ["PerFrame", "PerFrameOptions", "PreparedPerFrame", "check_compression", "prepare_network"]
 
 _TRAINED_FOR = "BI"  # what networks were mostly trained to undo
-_SURVEY_FRAMES = 5
+_ADAPT_FRAMES = 5
 
 
 def check_compression(codes: float | None) -> None:
@@ -77,33 +79,50 @@ class PerFrameOptions:
 class PerFrame:
     """Enlarge each frame by networks. Needs nothing of its neighbours."""
 
-    def __init__(
-        self,
-        geometry: Geometry,
-        options: PerFrameOptions,
-        device: torch.device,
-        model: Model,
-        *,
-        consistency: Consistency | None = None,
-        engines: dict[int, Engine] | None = None,
-        shot: Sequence[Tensor] = (),
-    ) -> None:
-        """``consistency`` is the comparison with the input that `for_shot` settled, ``engines`` those made so far.
-
-        ``shot``: lumas ``(h, w)`` in 0…1 of the shot to whose source weights are to be suited, where they can be.
-        """
-        self._shot = shot
-        self.source: Source | None = None
-        """What the shot's frames tell of how they came about, where the weights are suited to that."""
+    def __init__(self, geometry: Geometry, options: PerFrameOptions, device: torch.device, model: Model) -> None:
         self._geometry, self._options, self._device, self._model = geometry, options, device, model
         self._passes = plan_passes(magnification(geometry), [part.scale for part in model.parts])
-        self._engines = {} if engines is None else engines
-        plain = Consistency(geometry, options.assumed_degradation, options.noise_sigma)
-        self.consistency = consistency or plain
-        """How results are compared with the input."""
+        self._consistency = Consistency(geometry, options.assumed_degradation, options.noise_sigma)
+        self._adaptation = NOT_ADAPTED
+        self._engines: dict[int, Engine] = {}  # for the weights of that adaptation
 
-    def _engine(self, scale: int) -> Engine:
-        """The network for ``scale``, ready to run; made when first asked for, as plans are made without."""
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """``source``: estimates that choose the weights, where there is a choice; ``noise`` of each colour plane.
+
+        The latter where results are to agree with the input, and its noise is not given.
+        """
+        learnt: dict[str, Tensor] = {}
+        if self._options.consistent:
+            learnt |= self._consistency.adapt(frames)
+        if self._model.adapts:
+            lumas = [network_input(frame, "Y", self._device)[0] for frame in frames]
+            estimates = self._mixture().estimate(lumas, self._options.compression_codes)
+            learnt |= {} if estimates is None else {"source": estimates}
+        return learnt
+
+    def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
+        """One enlarged frame for each frame that is not halo. See `vsr.restorers.method.Restorer`."""
+        size = batch_frames(self._geometry.width, self._geometry.height, self._device)
+        for batch in upload_ahead(self._batches(frames, size), self._device):
+            yield from self._restore(batch, size, adaptation)
+
+    def enlarge(self, frame: VideoFrame, adaptation: Adaptation) -> VideoFrame:
+        """``frame``, halo or not, enlarged by itself."""
+        [result] = self._restore([frame], 1, adaptation)
+        return result
+
+    def _mixture(self) -> Mixture:
+        part = next(part for part in self._model.parts if part.adapts)
+        mixture = open_part(self._model, part).mixture
+        assert mixture is not None, "parts that adapt have several sets of weights"
+        return mixture
+
+    def _engine(self, scale: int, adaptation: Adaptation) -> Engine:
+        """The network for ``scale`` with the weights that suit the shot, ready to run."""
+        if adaptation is not self._adaptation:
+            if not _have_same_source(adaptation, self._adaptation):
+                self._engines.clear()
+            self._adaptation = adaptation
         if scale not in self._engines:
             part = next(part for part in self._model.parts if part.scale == scale)
             options = EngineOptions(
@@ -113,53 +132,9 @@ class PerFrame:
                 self._options.self_ensemble,
                 batch_frames(self._geometry.width, self._geometry.height, self._device),
             )
-            network, source = adapted(open_part(self._model, part), self._shot, self._options.compression_codes)
-            self.source = source or self.source
+            network = with_weights_for(open_part(self._model, part), adaptation.get("source"))
             self._engines[scale] = Engine(network, options, self._device)
         return self._engines[scale]
-
-    @property
-    def halo_frames(self) -> int:
-        """No context."""
-        return 0
-
-    @property
-    def chain_frames(self) -> int:
-        """Frames that go through the network together count from here, so that each keeps its place among them."""
-        return MOST_FRAMES if self._device.type == "cuda" else 1
-
-    @property
-    def evidence(self) -> Evidence:
-        """A learned prior, or invention."""
-        return self._model.evidence
-
-    @property
-    def survey_frames(self) -> int:
-        """Some to tell the source from, where weights suit it, or the noise, where results are to agree with it."""
-        needs_noise = self._options.consistent and self._options.noise_sigma is None
-        return _SURVEY_FRAMES if needs_noise or self._model.adapts else 0
-
-    def for_shot(self, frames: Sequence[VideoFrame]) -> PerFrame:
-        """The restorer with weights that suit the shot and its noise settled; itself where neither matters."""
-        if not self.survey_frames:
-            return self
-        own = (self._geometry, self._options, self._device, self._model)
-        consistency = self.consistency.surveyed(frames) if self._options.consistent else None
-        if not self._model.adapts:
-            return PerFrame(*own, consistency=consistency, engines=self._engines)
-        shot = [network_input(frame, "Y", self._device)[0] for frame in frames]
-        return PerFrame(*own, consistency=consistency, shot=shot)
-
-    def stream(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
-        """One enlarged frame for each frame that is not halo. See `vsr.restorers.base.Restorer`."""
-        size = batch_frames(self._geometry.width, self._geometry.height, self._device)
-        for batch in upload_ahead(self._batches(frames, size), self._device):
-            yield from self._restore(batch, size)
-
-    def enlarged(self, frame: VideoFrame) -> VideoFrame:
-        """``frame``, halo or not, enlarged by itself."""
-        [result] = self._restore([frame], 1)
-        return result
 
     def _batches(self, frames: Iterable[VideoFrame], size: int) -> Iterator[list[VideoFrame]]:
         core = (frame for frame in frames if not frame.is_halo)
@@ -168,13 +143,13 @@ class PerFrame:
                 check_size(frame, self._geometry)
             yield batch
 
-    def _restore(self, batch: Sequence[VideoFrame], size: int) -> Iterator[VideoFrame]:
+    def _restore(self, batch: Sequence[VideoFrame], size: int, adaptation: Adaptation) -> Iterator[VideoFrame]:
         """``batch`` holds up to ``size`` frames; a short last one is filled up, so that all shapes are alike."""
         colour = self._model.parts[0].colour
         inputs = [network_input(frame, colour, self._device) for frame in batch]
         pictures = torch.stack(inputs + inputs[-1:] * (size - len(inputs)))
         for scale in self._passes[:-1]:
-            pictures = self._engine(scale).whole(pictures)
+            pictures = self._engine(scale, adaptation).whole(pictures)
         factor = math.prod(self._passes)
         size_yx = (self._geometry.height * factor, self._geometry.width * factor)
         preset = degradation_at(self._options.assumed_degradation, max(magnification(self._geometry), Fraction(1)))
@@ -182,13 +157,60 @@ class PerFrame:
             PlaneWriter(frame, colour, self._geometry, size_yx, self._device, offset_px=preset.offset_px)
             for frame in batch
         ]
-        bands = self._engine(self._passes[-1]).bands(pictures) if self._passes else iter([pictures])
+        bands = self._engine(self._passes[-1], adaptation).bands(pictures) if self._passes else iter([pictures])
         for band in bands:
             for writer, part in zip(writers, band, strict=False):
                 writer.push(part)
+        consistency = self._consistency.adapted(adaptation)
+        findings = source_findings(source_in(adaptation))
         while writers:
             frame = batch[len(batch) - len(writers)]
             planes = writers.pop(0).planes()
-            if self._options.consistent and self.consistency.applies:
-                planes = self.consistency.project(frame, planes)
-            yield replace(frame, planes=planes, findings=source_findings(self.source))
+            if self._options.consistent and consistency.applies:
+                planes = consistency.project(frame, planes)
+            yield replace(frame, planes=planes, findings=findings)
+
+
+def _have_same_source(one: Adaptation, other: Adaptation) -> bool:
+    first, second = one.get("source"), other.get("source")
+    return first is second or (first is not None and second is not None and torch.equal(first, second))
+
+
+@dataclass(frozen=True)
+class PreparedPerFrame(Prepared[PerFrameOptions]):
+    """Networks that see one frame."""
+
+    model: Model
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Frames that go through the network together count as a chain, so that each keeps its place among them."""
+        needs_noise = self.options.consistent and self.options.noise_sigma is None
+        return Capabilities(
+            evidence=self.model.evidence,
+            chain_frames=MOST_FRAMES if self.torch_device.type == "cuda" else 1,
+            adapt_frames=_ADAPT_FRAMES if needs_noise or self.model.adapts else 0,
+        )
+
+    def key(self) -> Mapping[str, Any]:
+        """The networks."""
+        return {"networks": self.model.key()}
+
+    def describe(self) -> Mapping[str, Any]:
+        """The networks."""
+        return {"model": self.model, "estimator": None}
+
+    def plan_rows(self) -> list[tuple[str, str]]:
+        """Passes and networks."""
+        return self.model.plan_rows()
+
+    def open(self, geometry: Geometry) -> PerFrame:
+        """See `Prepared`."""
+        return PerFrame(geometry, self.options, self.torch_device, self.model)
+
+
+def prepare_network(name: str, geometry: Geometry, options: PerFrameOptions, device: str) -> PreparedPerFrame:
+    """The network called ``name``, or in a file of that name, for frames of the usual size; see `Method.prepare`."""
+    where = torch.device(device)
+    model = settle_model(name, geometry, where, precision=options.precision, tile_px=options.tile_px)
+    return PreparedPerFrame(options, device, model)

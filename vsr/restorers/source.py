@@ -10,8 +10,10 @@ from torch import Tensor
 from vsr.networks import Source, load_network
 from vsr.networks.digest import weights_digest
 from vsr.networks.mixture import Mixture
+from vsr.networks.source import source_of
+from vsr.restorers.method import Adaptation
 
-__all__ = ["estimate_source", "estimator_digest"]
+__all__ = ["estimate_source", "estimator_digest", "source_in"]
 
 _ESTIMATOR, _SCALE = "lite", 2
 
@@ -28,10 +30,15 @@ def estimator_digest() -> str:
     return weights_digest(_mixture().source)
 
 
-def estimate_source(lumas: Iterable[Tensor], compression_codes: float | None = None) -> Source | None:
-    """The source of frames ``(h, w)`` in 0…1 of one shot; None where they are too small to tell.
+def estimate_source(lumas: Iterable[Tensor], compression_codes: float | None = None) -> Tensor | None:
+    """Estimates ``(3,)`` of `vsr.networks.source` for frames ``(h, w)`` in 0…1 of one shot; None where too small.
 
-    ``compression_codes``: what compression changed, where that is known.
+    ``compression_codes``: what compression changed, in codes of 255, where that is known.
     """
-    found = _mixture().look(lumas, compression_codes)
-    return None if found is None else found[1]
+    return _mixture().estimate(lumas, compression_codes)
+
+
+def source_in(adaptation: Adaptation) -> Source | None:
+    """The source of a shot, where ``adaptation`` holds its estimates."""
+    estimates = adaptation.get("source")
+    return None if estimates is None else source_of(estimates)

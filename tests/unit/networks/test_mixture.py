@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from small_networks import lite_weights, mixture_tensors, small_network
+from small_networks import lite_weights, mixture_tensors, small_network, source_told, suited
 from torch import Tensor
 
 from vsr.errors import ModelError
-from vsr.networks import Network, adapted, load_network
+from vsr.networks import Network, load_network, with_weights_for
 from vsr.networks.inspecting import convert_weights
 from vsr.networks.mixture import Mixture, read_mixture
 from vsr.networks.source import LEAST_SIDE_PX, compression_known, estimates_of, statistics
@@ -102,8 +102,8 @@ def test_converted_mixtures_stay_mixtures(network: Network, tmp_path: Path) -> N
     facts = convert_weights(network.source, tmp_path / "converted-x2.safetensors")
     converted = load_network(tmp_path / "converted-x2.safetensors")
     assert facts.digest == converted.digest == network.digest == converted.metadata["vsr.digest"]
-    suited = [adapted(one, [_luma(1)])[0].module.state_dict() for one in (network, converted)]
-    assert _equal(suited[1], suited[0])
+    mixed = [suited(one, [_luma(1)]).module.state_dict() for one in (network, converted)]
+    assert _equal(mixed[1], mixed[0])
 
 
 # ---- damage
@@ -157,35 +157,33 @@ def test_damaged_mixtures_are_refused_in_one_line(damage: str, tmp_path: Path) -
 
 def test_plain_networks_stay_as_they_are() -> None:
     plain = load_network(small_network("Y"), 2)
-    same, source = adapted(plain, [_luma(1)])
-    assert same is plain
-    assert source is None
+    assert suited(plain, [_luma(1)]) is plain
+    assert with_weights_for(plain, torch.zeros(3)) is plain
 
 
 def test_adapted_weights_are_the_weighted_sum(network: Network) -> None:
     lumas = [_luma(1), _luma(2)]
     before = {name: value.clone() for name, value in network.module.state_dict().items()}
-    suited, source = adapted(network, lumas)
+    made = suited(network, lumas)
     found = torch.stack([statistics(255 * luma) for luma in lumas]).mean(0)
     shares = _mixture(network).shares(estimates_of(found, _mixture(network).source))
-    assert source is not None
     assert float(shares.sum()) == pytest.approx(1)
-    assert _equal(suited.module.state_dict(), _summed(mixture_tensors(), shares))
+    assert _equal(made.module.state_dict(), _summed(mixture_tensors(), shares))
     assert _equal(network.module.state_dict(), before)  # the network that was given stays
-    assert not suited.module.training
-    assert not any(value.requires_grad for value in suited.module.parameters())
-    assert (suited.digest, suited.mixture) == (network.digest, network.mixture)
+    assert not made.module.training
+    assert not any(value.requires_grad for value in made.module.parameters())
+    assert (made.digest, made.mixture) == (network.digest, network.mixture)
 
 
 def test_known_compression_stands_in_for_what_is_told(network: Network) -> None:
     """Also when it is none; blur and noise stay as the pictures tell them."""
-    mixture, told = _mixture(network), adapted(network, [_luma(1)])[1]
+    mixture, told = _mixture(network), source_told(network, [_luma(1)])
     estimates = estimates_of(statistics(255 * _luma(1)), mixture.source)
     states = []
     for codes in (0.0, 12.0):
-        suited, source = adapted(network, [_luma(1)], compression_codes=codes)
+        source = source_told(network, [_luma(1)], codes)
         shares = mixture.shares(compression_known(estimates, codes))
-        states.append(suited.module.state_dict())
+        states.append(suited(network, [_luma(1)], codes).module.state_dict())
         assert _equal(states[-1], _summed(mixture_tensors(), shares))
         assert told is not None
         assert source is not None
@@ -202,8 +200,8 @@ def test_shares_of_many_sources_at_once(network: Network) -> None:
 
 
 def test_other_sources_get_other_weights(network: Network) -> None:
-    noise, _ = adapted(network, [_luma(1)])
-    flat, _ = adapted(network, [torch.full((48, 64), 0.5)])
+    noise = suited(network, [_luma(1)])
+    flat = suited(network, [torch.full((48, 64), 0.5)])
     assert not _equal(noise.module.state_dict(), flat.module.state_dict())
 
 
@@ -216,31 +214,28 @@ def test_shares_are_what_one_set_is_for(network: Network) -> None:
 
 @pytest.mark.parametrize("sides", [(1, 1), (LEAST_SIDE_PX - 1, 200), (200, LEAST_SIDE_PX - 1)])
 def test_tiny_pictures_get_the_usual_mixture(network: Network, sides: tuple[int, int]) -> None:
-    same, source = adapted(network, [torch.rand(sides)])
-    assert same is network
-    assert source is None
-    assert adapted(network, [])[1] is None
+    assert suited(network, [torch.rand(sides)]) is network
+    assert source_told(network, [torch.rand(sides)]) is None
+    assert source_told(network, []) is None
 
 
 def test_tiny_pictures_among_others_are_left_out(network: Network) -> None:
-    alone, _ = adapted(network, [_luma(1)])
-    beside, _ = adapted(network, [torch.rand(8, 8), _luma(1)])
+    alone = suited(network, [_luma(1)])
+    beside = suited(network, [torch.rand(8, 8), _luma(1)])
     assert _equal(alone.module.state_dict(), beside.module.state_dict())
-    least, source = adapted(network, [_luma(1, LEAST_SIDE_PX, LEAST_SIDE_PX)])
-    assert source is not None
-    assert least is not network
+    assert suited(network, [_luma(1, LEAST_SIDE_PX, LEAST_SIDE_PX)]) is not network
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision(network: Network, dtype: torch.dtype) -> None:
     """Turned to half precision afterwards or before, the adapted network runs in it and gives float32 alike."""
     picture = _luma(3)[None, None]
-    exact, _ = adapted(network, [_luma(1)])
+    exact = suited(network, [_luma(1)])
     wanted = exact(picture)
-    after, _ = adapted(network, [_luma(1)])
+    after = suited(network, [_luma(1)])
     after.module.to(dtype)
     network.module.to(dtype)
-    before, _ = adapted(network, [_luma(1)])
+    before = suited(network, [_luma(1)])
     for one in (after, before):
         assert {value.dtype for value in one.module.parameters()} == {dtype}
         assert one(picture).dtype == torch.float32
@@ -258,7 +253,7 @@ def test_between_a_mixture_and_plain_weights(network: Network, tmp_path: Path) -
         blend = load_network(f"{names}@{share}")
         assert _equal(blend.module.state_dict(), {name: 0.7 * usual[name] + 0.3 * other[name] for name in usual})
         assert blend.mixture is None
-        assert adapted(blend, [_luma(1)])[0] is blend
+        assert suited(blend, [_luma(1)]) is blend
 
 
 def test_between_two_mixtures(network: Network, tmp_path: Path) -> None:

@@ -133,11 +133,10 @@ def test_units_of_estimates() -> None:
 def _told(picture: Tensor) -> Source:
     mixture = load_network("lite", 2).mixture
     assert mixture is not None
-    found = mixture.look([picture.float().round().clamp(0, 255) / 255])
-    assert found is not None
-    shares, source = found
-    assert float(shares.sum()) == pytest.approx(1, abs=1e-5)
-    return source
+    estimates = mixture.estimate([picture.float().round().clamp(0, 255) / 255])
+    assert estimates is not None
+    assert float(mixture.shares(estimates).sum()) == pytest.approx(1, abs=1e-5)
+    return source_of(estimates)
 
 
 def test_estimates_rise_with_noise() -> None:

@@ -14,7 +14,7 @@ from vsr.pipeline.settings import (
     method_options,
     parse_assignment,
 )
-from vsr.restorers import RESTORERS, PerFrameOptions
+from vsr.restorers import METHODS, PerFrameOptions
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_an_unknown_method_names_the_nearest() -> None:
         load_settings("default", {"method": "lanczo"})
 
 
-@pytest.mark.parametrize("method", RESTORERS)
+@pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_defaults(method: str) -> None:
-    assert method_options(method, {}) == RESTORERS[method].options_type()
+    assert method_options(method, {}) == METHODS[method].options_type()
 
 
 def test_no_key_means_two_things() -> None:

@@ -18,14 +18,17 @@ from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.compression import compress_luma
 from vsr.media.layouts import LAYOUTS
 from vsr.metrics import luma_bt601, psnr
-from vsr.restorers import Geometry, find_restorer, settle_model
-from vsr.restorers.auto import GUESSING_NETWORK, AutoOptions
+from vsr.pipeline.sidecar import canonical
+from vsr.restorers import Geometry, find_method, restore_shot
+from vsr.restorers.auto import GUESSING_NETWORK, AutoOptions, prepare_auto
+from vsr.restorers.method import part_of
+from vsr.restorers.model import settle_model
 from vsr.restorers.source import estimator_digest
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 pytest.importorskip("skimage", reason="scikit-image, whose photographs the clip shows, is not installed")
 
-CPU = torch.device("cpu")
+_BOTH = ("auto", "multiframe")
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,10 @@ def clip(request: pytest.FixtureRequest, truth: Tensor) -> Clip:
 
 
 def _restored(method: str, frames: Sequence[VideoFrame], **options: object) -> list[VideoFrame]:
-    spec = find_restorer(method)
+    row = find_method(method)
     geometry = Geometry(frames[0].width, frames[0].height, 2 * frames[0].width, 2 * frames[0].height)
-    restorer = spec.build(geometry, replace(spec.options_type(), **options), CPU)
-    return list(restorer.for_shot(frames[: restorer.survey_frames]).stream(frames))
+    prepared = row.prepare(geometry, replace(row.options_type(), **options), "cpu")
+    return list(restore_shot(prepared, geometry, frames))
 
 
 def _psnr(clip: Clip, method: str) -> float:
@@ -104,9 +107,9 @@ def test_known_compression_changes_the_mixture_that_leads(truth: Tensor) -> None
     frames, geometry = _frames(_shrunk(truth)), Geometry(128, 96, 256, 192)
     guesses = []
     for codes in (0.0, 16.0):
-        restorer = find_restorer("auto").build(geometry, AutoOptions(compression_codes=codes), CPU)
-        guesser = restorer.for_shot(frames[: restorer.survey_frames])._guesser
-        guesses.append(guesser.guess(frames[0], torch.zeros(192, 256)))
+        restorer = prepare_auto(geometry, AutoOptions(compression_codes=codes), "cpu").open(geometry)
+        learnt = part_of(restorer.adapt(frames[:9]), "guess.")
+        guesses.append(restorer._guesser.guess(frames[0], torch.zeros(192, 256), learnt))
     assert float((guesses[0] - guesses[1]).abs().mean()) > 0.5 / 255
 
 
@@ -117,15 +120,11 @@ def test_compression_that_cannot_be_is_refused(codes: float) -> None:
 
 
 def test_it_says_that_a_network_took_part() -> None:
-    spec = find_restorer("auto")
-    assert (spec.evidence, spec.network) == ("learned", GUESSING_NETWORK)
     geometry = Geometry(64, 48, 128, 96)
-    model = settle_model(GUESSING_NETWORK, geometry, CPU)
-    restorer = find_restorer("auto", model).build(geometry, AutoOptions(), CPU)
-    assert restorer.evidence == "learned"
-    assert find_restorer("multiframe").build(geometry, find_restorer("multiframe").options_type(), CPU).evidence == (
-        "observation-model"
-    )
+    prepared = {name: find_method(name).prepare(geometry, find_method(name).options_type(), "cpu") for name in _BOTH}
+    assert [prepared[name].capabilities.evidence for name in _BOTH] == ["learned", "observation-model"]
+    model = settle_model(GUESSING_NETWORK, geometry, torch.device("cpu"))
+    assert [prepared[name].describe()["model"] for name in _BOTH] == [model, None]
 
 
 @pytest.mark.parametrize("degradation", ["BI", "BD"])
@@ -139,7 +138,13 @@ def test_known_compression_counts_where_the_degradation_is_known_too(truth: Tens
 
 
 def test_segments_and_records_know_the_estimator() -> None:
-    told = {name: find_restorer(name).estimator() for name in ("auto", "multiframe", "lanczos", "lite")}
-    assert told["auto"] == told["multiframe"] == estimator_digest()
-    assert told["lanczos"] is None
-    assert told["lite"] is None  # its own weights are told as a whole
+    geometry, digest = Geometry(64, 48, 128, 96), estimator_digest()
+    for name, estimator in (("auto", digest), ("multiframe", digest), ("lanczos", None), ("lite", None)):
+        method = find_method(name)
+        prepared = method.prepare(geometry, method.options_type(), "cpu")
+        described = canonical(prepared.describe())
+        assert described["estimator"] == estimator
+        assert prepared.key().get("estimator") == estimator  # lite's own weights are told as a whole
+        assert method.is_as_recorded(described)
+        if estimator is not None:
+            assert not method.is_as_recorded({**described, "estimator": "another"})

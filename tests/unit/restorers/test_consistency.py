@@ -12,8 +12,8 @@ from torch import Tensor
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.metrics import lr_psnr
 from vsr.observation import resample, simulate
-from vsr.restorers import RESTORERS, Geometry, PerFrameOptions
-from vsr.restorers.agreement import assumed_degradation, consistency_of, watched
+from vsr.restorers import METHODS, NOT_ADAPTED, Geometry, PerFrameOptions
+from vsr.restorers.agreement import assumed_degradation, watched
 from vsr.restorers.consistency import Consistency
 from vsr.restorers.findings import describe_findings
 from vsr.restorers.multi_frame import MultiFrameOptions
@@ -89,7 +89,8 @@ def test_noise_is_told_once_a_shot() -> None:
     clean = _truth()[:108, :144]
     frames = [_frame((clean + 9 * torch.randn(clean.shape, generator=generator)).clamp(1, 254)) for _ in range(3)]
     geometry = Geometry(144, 108, 288, 216)
-    settled = Consistency(geometry, "BI").surveyed(frames)
+    consistency = Consistency(geometry, "BI")
+    settled = consistency.adapted(consistency.adapt(frames))
     assert settled.shot_noise is not None
     assert settled.shot_noise[0] == pytest.approx(9, rel=0.2)
     flat = _frame(torch.full((108, 144), 77.0))
@@ -97,7 +98,7 @@ def test_noise_is_told_once_a_shot() -> None:
     found = settled.measure(flat, enlarged)
     assert found.input_noise_sigma == pytest.approx(9 / 255, rel=0.2), "though this frame shows none"
     given = Consistency(geometry, "BI", noise_sigma=3.0)
-    assert given.surveyed(frames) is given
+    assert given.adapted(given.adapt(frames)) is given
 
 
 def test_chroma_is_brought_to_agree_where_it_sits_and_alpha_is_left() -> None:
@@ -125,18 +126,19 @@ def test_floats_that_are_no_numbers_do_not_spoil_the_figures() -> None:
 def test_shrinking_compares_nothing() -> None:
     assert not Consistency(Geometry(48, 36, 24, 18), "BI").applies
     frames = [_frame(torch.zeros(36, 48))]
-    spec = RESTORERS["lanczos"]
-    restorer = spec.build(Geometry(48, 36, 24, 18), spec.options_type(), CPU)
-    [made] = watched(restorer, frames, consistency_of(Geometry(48, 36, 24, 18), spec.options_type()))
+    spec = METHODS["lanczos"]
+    geometry = Geometry(48, 36, 24, 18)
+    prepared = spec.prepare(geometry, spec.options_type(), "cpu")
+    [made] = watched(prepared, prepared.open(geometry), frames, NOT_ADAPTED, geometry)
     assert made.findings == {}
 
 
 def test_any_method_is_watched_and_its_frames_stay_what_they_are() -> None:
-    spec = RESTORERS["bicubic"]
+    spec = METHODS["bicubic"]
     frames = [replace(_frame(simulate(_truth(n), "BI", 4), ordinal=n), is_halo=n == 24) for n in range(23, 50)]
-    plain = list(spec.build(GEOMETRY, spec.options_type(), CPU).stream(frames))
-    restorer = spec.build(GEOMETRY, spec.options_type(), CPU)
-    made = list(watched(restorer, frames, consistency_of(GEOMETRY, spec.options_type())))
+    prepared = spec.prepare(GEOMETRY, spec.options_type(), "cpu")
+    plain = list(prepared.open(GEOMETRY).restore(frames))
+    made = list(watched(prepared, prepared.open(GEOMETRY), frames, NOT_ADAPTED, GEOMETRY))
     assert [frame.ordinal for frame in made] == [frame.ordinal for frame in plain]
     assert all(torch.equal(a.planes[0], b.planes[0]) for a, b in zip(made, plain, strict=True))
     assert [frame.ordinal for frame in made if "lr_psnr_db" in frame.findings] == [48], "24 is halo"
@@ -146,7 +148,7 @@ def test_the_degradation_assumed_is_the_methods() -> None:
     assert assumed_degradation(PerFrameOptions()) == "BI"
     assert assumed_degradation(PerFrameOptions(degradation="BD")) == "BD"
     assert assumed_degradation(MultiFrameOptions()) == "camera"
-    assert assumed_degradation(RESTORERS["lanczos"].options_type()) == "BI"
+    assert assumed_degradation(METHODS["lanczos"].options_type()) == "BI"
 
 
 def test_it_is_told_in_words() -> None:

@@ -12,9 +12,9 @@ from small_networks import small_network
 
 from vsr.errors import MachineError, ModelError
 from vsr.networks import load_network
-from vsr.restorers import Geometry, find_restorer, is_network, settle_model
+from vsr.restorers import Geometry, find_method, is_network
 from vsr.restorers.engine import hardware
-from vsr.restorers.model import has_same_weights, open_part
+from vsr.restorers.model import has_same_weights, open_part, settle_model
 
 CPU = torch.device("cpu")
 TWICE = Geometry(48, 32, 96, 64)
@@ -115,7 +115,7 @@ def test_names_and_files_of_networks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert is_network("a:b@0.3")
     assert not is_network("other")
     assert settle_model("mine", TWICE, CPU).parts[0].scale == 2
-    assert find_restorer("mine").name == "mine"
+    assert find_method("mine").name == "mine"
 
 
 def test_a_network_too_large_for_the_machine_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:

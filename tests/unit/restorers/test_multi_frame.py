@@ -15,9 +15,9 @@ from vsr.demo import DemoClip, make_clip, score_clip
 from vsr.errors import UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.observation import resample
-from vsr.restorers import Geometry
+from vsr.restorers import Geometry, restore_shot
 from vsr.restorers import multi_frame as module
-from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions
+from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions, PreparedMultiFrame
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 pytest.importorskip("skimage", reason="scikit-image, whose photographs the clip shows, is not installed")
@@ -45,7 +45,7 @@ def _gray_frames(pictures: list[Tensor]) -> list[VideoFrame]:
 
 def _restore(frames: list[VideoFrame], **options: object) -> list[VideoFrame]:
     geometry = Geometry(frames[0].width, frames[0].height, 2 * frames[0].width, 2 * frames[0].height)
-    return list(MultiFrame(geometry, replace(MultiFrameOptions(), **options), CPU).stream(frames))
+    return list(MultiFrame(geometry, replace(MultiFrameOptions(), **options), CPU).restore(frames))
 
 
 def _rgb8(frame: VideoFrame) -> np.ndarray:
@@ -133,8 +133,8 @@ def test_known_compression_changes_how_frames_are_weighed(clip: DemoClip) -> Non
     frames = _gray_frames([picture[:64, :80] for picture in _luma(clip)[:3]])
     geometry, results = Geometry(80, 64, 160, 128), {}
     for codes in (None, 0.0, 8.0):
-        restorer = MultiFrame(geometry, MultiFrameOptions(compression_codes=codes), CPU).for_shot(frames)
-        results[codes] = list(restorer.stream(frames))[1]
+        prepared = PreparedMultiFrame(MultiFrameOptions(compression_codes=codes), "cpu")
+        results[codes] = list(restore_shot(prepared, geometry, frames))[1]
     for codes in (0.0, 8.0):
         assert results[codes].findings["source_compression_codes"] == pytest.approx(codes, abs=1e-3)
         assert results[codes].findings["source_noise_codes"] == results[None].findings["source_noise_codes"]

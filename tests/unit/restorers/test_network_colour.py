@@ -13,7 +13,7 @@ from torch import Tensor
 from vsr.frames import ChromaLocation, ColorSpec, PixelLayout, VideoFrame
 from vsr.media.convert import OutputFormat, quantise
 from vsr.observation import resample
-from vsr.restorers.base import Geometry
+from vsr.restorers.method import Geometry
 from vsr.restorers.network_colour import PlaneWriter, network_input
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsr.restorers.base import Geometry
+from vsr.restorers.method import Geometry
 from vsr.restorers.passes import MAX_PASSES, magnification, plan_passes
 
 

@@ -16,8 +16,10 @@ from vsr.errors import UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.networks import load_network
 from vsr.observation import resample
-from vsr.restorers import Geometry, PerFrame, PerFrameOptions, settle_model
+from vsr.restorers import NOT_ADAPTED, Geometry, PerFrameOptions, restore_shot
+from vsr.restorers.consistency import Consistency
 from vsr.restorers.engine import MOST_FRAMES
+from vsr.restorers.per_frame import PreparedPerFrame, prepare_network
 
 CPU = torch.device("cpu")
 RGB = PixelLayout("gbrp", "rgb", 8)
@@ -36,13 +38,12 @@ def _frame(layout: PixelLayout, ordinal: int = 0, height: int = 24, width: int =
     return VideoFrame(tuple(planes), layout, color, ordinal, ordinal, Fraction(1, 25))
 
 
-def _restorer(path: Path, geometry: Geometry, **options: object) -> PerFrame:
-    model = settle_model(str(path), geometry, CPU, precision="float32")
-    return PerFrame(geometry, PerFrameOptions(**options), CPU, model)  # type: ignore[arg-type]
+def _prepare(path: Path, geometry: Geometry, **options: object) -> PreparedPerFrame:
+    return prepare_network(str(path), geometry, PerFrameOptions(precision="float32", **options), "cpu")  # type: ignore[arg-type]
 
 
 def _restored(path: Path, geometry: Geometry, frame: VideoFrame, **options: object) -> VideoFrame:
-    [result] = _restorer(path, geometry, **options).stream([frame])
+    [result] = restore_shot(_prepare(path, geometry, **options), geometry, [frame])
     return result
 
 
@@ -119,19 +120,19 @@ def test_the_self_ensemble_changes_little_and_nothing_of_the_size() -> None:
 def test_consistent_results_agree_with_the_input(layout: PixelLayout) -> None:
     path, frame = small_network("RGB", strength=1.0), _frame(layout)
     geometry = Geometry(36, 24, 72, 48)
-    loose, bound = (_restorer(path, geometry, consistent=consistent) for consistent in (False, True))
-    [before], [after] = loose.stream([frame]), bound.for_shot([frame]).stream([frame])
-    assert loose.consistency.measure(frame, before.planes).lr_psnr_db < 40
-    assert bound.consistency.measure(frame, after.planes).lr_psnr_db >= 45
+    before, after = (_restored(path, geometry, frame, consistent=consistent) for consistent in (False, True))
+    consistency = Consistency(geometry, "BI")
+    assert consistency.measure(frame, before.planes).lr_psnr_db < 40
+    assert consistency.measure(frame, after.planes).lr_psnr_db >= 45
 
 
-def test_noise_is_surveyed_only_where_it_matters() -> None:
+def test_noise_is_learnt_only_where_it_matters() -> None:
     path, geometry = small_network("RGB"), Geometry(36, 24, 72, 48)
-    assert _restorer(path, geometry).survey_frames == 0
-    assert _restorer(path, geometry, consistent=True, noise_sigma=3.0).survey_frames == 0
-    restorer = _restorer(path, geometry, consistent=True)
-    assert restorer.survey_frames > 0
-    assert restorer.for_shot([_frame(YUV420)]).consistency.shot_noise == (0.0, 0.0, 0.0)
+    assert _prepare(path, geometry).capabilities.adapt_frames == 0
+    assert _prepare(path, geometry, consistent=True, noise_sigma=3.0).capabilities.adapt_frames == 0
+    prepared = _prepare(path, geometry, consistent=True)
+    assert prepared.capabilities.adapt_frames > 0
+    assert prepared.open(geometry).adapt([_frame(YUV420)])["noise"].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_gaussian_shrinking_puts_chroma_where_its_samples_lie() -> None:
@@ -146,10 +147,9 @@ def test_gaussian_shrinking_puts_chroma_where_its_samples_lie() -> None:
 
 def test_gpus_count_batches_from_the_shots_first_frame() -> None:
     """Segments begin at whole batches, so every frame keeps its place in its batch."""
-    model = settle_model(str(small_network("RGB")), Geometry(36, 24, 72, 48), CPU)
-    on_gpu = PerFrame(Geometry(36, 24, 72, 48), PerFrameOptions(), torch.device("cuda:0"), model)
-    assert on_gpu.chain_frames == MOST_FRAMES
-    assert _restorer(small_network("RGB"), Geometry(36, 24, 72, 48)).chain_frames == 1
+    prepared = _prepare(small_network("RGB"), Geometry(36, 24, 72, 48))
+    assert prepared.capabilities.chain_frames == 1
+    assert replace(prepared, device="cuda:0").capabilities.chain_frames == MOST_FRAMES
 
 
 def test_a_short_batch_is_filled_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,11 +157,11 @@ def test_a_short_batch_is_filled_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vsr.restorers.per_frame.batch_frames", lambda width, height, device: 4)
     path, geometry = small_network("RGB", strength=1.0), Geometry(36, 24, 72, 48)
     frames = [replace(_frame(YUV420, ordinal), is_halo=ordinal == 0) for ordinal in range(7)]
-    restorer = _restorer(path, geometry)
+    restorer = _prepare(path, geometry).open(geometry)
     shapes = []
-    run = restorer._engine(2)._module
-    restorer._engine(2)._module = lambda window: (shapes.append(tuple(window.shape)), run(window))[1]
-    results = list(restorer.stream(frames))
+    run = restorer._engine(2, NOT_ADAPTED)._module
+    restorer._engine(2, NOT_ADAPTED)._module = lambda window: (shapes.append(tuple(window.shape)), run(window))[1]
+    results = list(restorer.restore(frames))
     assert [frame.ordinal for frame in results] == [1, 2, 3, 4, 5, 6]
     assert set(shapes) == {(4, 3, 24, 36)}
     for result in results:
@@ -176,8 +176,7 @@ def test_known_compression_chooses_the_weights(tmp_path: Path) -> None:
     save_file(mixture_tensors(), path)
     made, found = {}, {}
     for codes in (None, 0.0, 64.0):
-        restorer = _restorer(path, Geometry(48, 40, 96, 80), compression_codes=codes).for_shot([frame])
-        [result] = restorer.stream([frame])
+        result = _restored(path, Geometry(48, 40, 96, 80), frame, compression_codes=codes)
         made[codes], found[codes] = result.planes[0], result.findings
     for codes in (0.0, 64.0):
         assert found[codes]["source_compression_codes"] == pytest.approx(codes, abs=1e-3)

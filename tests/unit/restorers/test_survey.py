@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from torch import Tensor
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.observation import GaussianBlur, simulate
-from vsr.restorers import Geometry, survey
-from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions
+from vsr.restorers import NOT_ADAPTED, Adaptation, Geometry, survey
+from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions, PreparedMultiFrame
 from vsr.restorers.survey import SURVEY_FRAMES, choose_weighing, find_psf
 from vsr.restorers.weighing import ANCHORED, EVEN
 
@@ -105,26 +106,24 @@ def _restorer(width: int = SIDE, height: int = SIDE, out_scale: int = 2, **optio
     return MultiFrame(geometry, replace(MultiFrameOptions(), **options), CPU)
 
 
-def _assumed(restorer: MultiFrame, frames: list[VideoFrame]) -> float:
-    return next(restorer.stream(frames)).findings["psf_sigma_px"]
+def _assumed(restorer: MultiFrame, frames: list[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> float:
+    return next(restorer.restore(frames, adaptation)).findings["psf_sigma_px"]
 
 
-def test_the_restorer_of_a_shot_assumes_its_blur() -> None:
-    frames, general = _frames(_shot("coffee", blur=1.0, count=3)), _restorer(quality="draft")
-    settled = general.for_shot(frames)
+def test_the_blur_of_a_shot_is_assumed() -> None:
+    frames, restorer = _frames(_shot("coffee", blur=1.0, count=3)), _restorer(quality="draft")
     found = find_psf([frame.planes[0] for frame in frames])
     assert found is not None
-    assert _assumed(settled, frames) == found != _assumed(general, frames)
-    assert (settled.halo_frames, settled.chain_frames) == (general.halo_frames, general.chain_frames)
+    assert _assumed(restorer, frames, restorer.adapt(frames)) == found != _assumed(restorer, frames)
 
 
 def test_shots_are_surveyed_afresh() -> None:
-    """What one shot told has no part in the next: the general restorer stays as it was."""
+    """What one shot told has no part in the next: the restorer stays as it was."""
     first, second = _frames(_shot(count=3)), _frames(_shot(blur=1.0, count=3))
-    general = _restorer(quality="draft")
-    alone = _assumed(general.for_shot(second), second)
-    general.for_shot(first)
-    assert _assumed(general.for_shot(second), second) == alone
+    restorer = _restorer(quality="draft")
+    alone = _assumed(restorer, second, restorer.adapt(second))
+    restorer.adapt(first)
+    assert _assumed(restorer, second, restorer.adapt(second)) == alone
 
 
 @pytest.mark.parametrize("options", [{"psf_sigma_px": 0.5}, {"degradation": "camera"}])
@@ -132,14 +131,12 @@ def test_a_given_blur_is_not_looked_for(options: dict[str, object], monkeypatch:
     monkeypatch.setattr("vsr.restorers.survey.find_psf", lambda lumas: pytest.fail("the blur is known"))
     restorer = _restorer(**options)
     frames = _frames(_shot(count=5))
-    assert _assumed(restorer.for_shot(frames), frames) == options.get("psf_sigma_px", 0.45)
+    assert _assumed(restorer, frames, restorer.adapt(frames)) == options.get("psf_sigma_px", 0.45)
 
 
 @pytest.mark.parametrize("degradation", ["BI", "BD"])
-def test_a_known_degradation_needs_no_survey(degradation: str) -> None:
-    restorer = _restorer(degradation=degradation)
-    assert restorer.survey_frames == 0
-    assert restorer.for_shot(_frames(_shot(count=3))) is restorer
+def test_a_known_degradation_needs_no_survey(degradation: Literal["BI", "BD"]) -> None:
+    assert PreparedMultiFrame(MultiFrameOptions(degradation=degradation), "cpu").capabilities.adapt_frames == 0
 
 
 def _sharpened(shot: list[Tensor]) -> list[Tensor]:
@@ -169,7 +166,8 @@ def test_frames_that_show_their_own_grid_do_not_lead() -> None:
 def test_the_weighing_is_the_shots_and_is_told() -> None:
     frames = _frames(_aliased())
     restorer = _restorer(96, 96, quality="draft")
-    told = [next(r.stream(frames)).findings["evenly_weighed"] for r in (restorer, restorer.for_shot(frames))]
+    adaptations = (NOT_ADAPTED, restorer.adapt(frames))
+    told = [next(restorer.restore(frames, learnt)).findings["evenly_weighed"] for learnt in adaptations]
     assert told == [0.0, 1.0]
 
 
@@ -186,9 +184,8 @@ def test_flat_or_unrelated_frames_choose_nothing() -> None:
 
 def test_untold_blur_leaves_the_restorer_as_it_is() -> None:
     restorer = _restorer()
-    assert restorer.survey_frames == SURVEY_FRAMES
-    assert restorer.for_shot([]) is restorer
+    assert PreparedMultiFrame(MultiFrameOptions(), "cpu").capabilities.adapt_frames == SURVEY_FRAMES
+    assert restorer.adapt([]) == NOT_ADAPTED
     flat = _frames([torch.full((SIDE, SIDE), 0.5)] * 3)
-    assert _assumed(restorer.for_shot(flat), flat) == _assumed(restorer, flat)
-    small = _restorer(20, 20)
-    assert small.for_shot(_frames([torch.rand(20, 20)] * 3)) is small
+    assert _assumed(restorer, flat, restorer.adapt(flat)) == _assumed(restorer, flat)
+    assert _restorer(20, 20).adapt(_frames([torch.rand(20, 20)] * 3)) == NOT_ADAPTED

@@ -1,10 +1,13 @@
-"""What every restorer promises, checked for every row of RESTORERS and for networks on many kinds of picture."""
+"""What every restorer promises, checked for every row of METHODS and for networks on many kinds of picture."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,9 +17,20 @@ from torch import Tensor
 from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.observation import resample
-from vsr.restorers import OPTION_TYPES, RESTORERS, Geometry, PerFrameOptions, Restorer, find_restorer
+from vsr.pipeline.adapting import load_adaptation, store_adaptation
+from vsr.pipeline.storage import WorkFolder
+from vsr.restorers import (
+    METHODS,
+    NOT_ADAPTED,
+    OPTION_TYPES,
+    Geometry,
+    PerFrameOptions,
+    Prepared,
+    Restorer,
+    find_method,
+    restore_shot,
+)
 
-CPU = torch.device("cpu")
 GRAY = PixelLayout("gray", "gray", 8)
 LAYOUTS = (
     PixelLayout("yuv420p", "yuv", 8, 1, 1),
@@ -52,18 +66,20 @@ NETWORKS: dict[str, tuple[str, PerFrameOptions]] = {
     "network for Y, in tiles, averaged": ("Y", PerFrameOptions(tile_px=16, self_ensemble=True)),
 }
 """Networks that add a little to an enlarged picture."""
-METHODS = (*RESTORERS, *NETWORKS)
+NAMES = (*METHODS, *NETWORKS)
 CONSTANT_CODES = 1.5  # what these networks add to a constant at most
 
 
-def _make(name: str, geometry: Geometry) -> Restorer:
+def _prepare(name: str, geometry: Geometry) -> Prepared[Any]:
     if name in NETWORKS:
         kind, options = NETWORKS[name]
-        restorer: Restorer = find_restorer(str(small_network(kind, strength=0.004))).build(geometry, options, CPU)  # type: ignore[arg-type]
-        return restorer
-    spec = RESTORERS[name]
-    restorer = spec.build(geometry, spec.options_type(), CPU)
-    return restorer
+        return find_method(str(small_network(kind, strength=0.004))).prepare(geometry, options, "cpu")  # type: ignore[arg-type]
+    method = METHODS[name]
+    return method.prepare(geometry, method.options_type(), "cpu")
+
+
+def _make(name: str, geometry: Geometry) -> Restorer:
+    return _prepare(name, geometry).open(geometry)
 
 
 def _scene(count: int, height: int, width: int) -> list[Tensor]:
@@ -114,12 +130,12 @@ def _check(outputs: Sequence[VideoFrame], inputs: Sequence[VideoFrame], geometry
             assert bool(torch.isfinite(pixels).all())
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_every_layout(name: str, layout: PixelLayout) -> None:
     geometry = Geometry(33, 27, 66, 54)
     frames = _frames(3, geometry, layout)
-    outputs = list(_make(name, geometry).stream(frames))
+    outputs = list(_make(name, geometry).restore(frames))
     _check(outputs, frames, geometry)
     for out, source in zip(outputs, frames, strict=True):
         for restored, plane in zip(out.planes, source.planes, strict=True):
@@ -127,32 +143,33 @@ def test_every_layout(name: str, layout: PixelLayout) -> None:
             assert (restored - plain).abs().mean() < 0.06 * layout.peak, "right content, in code values"
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "{}x{}-to-{}x{}".format(*size))
 def test_every_size(name: str, size: tuple[int, int, int, int]) -> None:
     geometry = Geometry(*size)
     frames = _frames(2, geometry, LAYOUTS[0])
-    _check(list(_make(name, geometry).stream(frames)), frames, geometry)
+    _check(list(_make(name, geometry).restore(frames)), frames, geometry)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", [0.0, 1.0, 77.0, 255.0])
 def test_constant_stays_constant(name: str, value: float) -> None:
     for geometry in (Geometry(40, 30, 80, 60), Geometry(5, 4, 10, 8)):
         frames = _constant(value, geometry, LAYOUTS[0], 3)
-        for out in _make(name, geometry).stream(frames):
+        for out in _make(name, geometry).restore(frames):
             for plane in out.planes:
                 assert (plane - value).abs().max() < (CONSTANT_CODES if name in NETWORKS else 0.01)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_pieces_with_halo_equal_the_whole(name: str) -> None:
     """Between which chains a segment starts does not show: bit for bit."""
     geometry = Geometry(28, 26, 56, 52)
-    chain, halo = _make(name, geometry).chain_frames, _make(name, geometry).halo_frames
+    needs = _prepare(name, geometry).capabilities
+    chain, halo = needs.chain_frames, needs.halo_frames
     starts = (0, chain, 2 * chain)
     frames = _frames(2 * chain + 5, geometry, GRAY)
-    whole = list(_make(name, geometry).stream(frames))
+    whole = list(_make(name, geometry).restore(frames))
     pieces: list[VideoFrame] = []
     for start, stop in zip(starts, (*starts[1:], len(frames)), strict=True):
         segment = [
@@ -160,54 +177,54 @@ def test_pieces_with_halo_equal_the_whole(name: str) -> None:
             for index, frame in enumerate(frames)
             if start - halo <= index < stop + halo
         ]
-        pieces += _make(name, geometry).stream(segment)
+        pieces += _make(name, geometry).restore(segment)
     assert [f.ordinal for f in pieces] == [f.ordinal for f in whole]
     for one, other in zip(pieces, whole, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one.planes, other.planes, strict=True))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_halo_is_enough(name: str) -> None:
     """What lies beyond the halo has no influence."""
     geometry = Geometry(40, 32, 80, 64)
     frames = _frames(10, geometry, GRAY)
-    halo = _make(name, geometry).halo_frames
+    halo = _prepare(name, geometry).capabilities.halo_frames
     changed = [
         frame if index <= halo else replace(frame, planes=(255 - frame.planes[0],))
         for index, frame in enumerate(frames)
     ]
-    first, second = (next(iter(_make(name, geometry).stream(f))) for f in (frames, changed))
+    first, second = (next(iter(_make(name, geometry).restore(f))) for f in (frames, changed))
     assert torch.equal(first.planes[0], second.planes[0])
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("count", [1, 2])
 def test_short_shots(name: str, count: int) -> None:
     geometry = Geometry(40, 32, 80, 64)
     frames = _frames(count, geometry, LAYOUTS[0])
-    _check(list(_make(name, geometry).stream(frames)), frames, geometry)
+    _check(list(_make(name, geometry).restore(frames)), frames, geometry)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_no_frames_and_only_halo(name: str) -> None:
     geometry = Geometry(40, 32, 80, 64)
-    assert list(_make(name, geometry).stream([])) == []
+    assert list(_make(name, geometry).restore([])) == []
     halo = [replace(frame, is_halo=True) for frame in _frames(2, geometry, GRAY)]
-    assert list(_make(name, geometry).stream(halo)) == []
+    assert list(_make(name, geometry).restore(halo)) == []
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_input_is_left_alone_and_restorer_can_be_used_again(name: str) -> None:
     geometry = Geometry(40, 32, 80, 64)
     frames = _frames(3, geometry, GRAY)
     before = [frame.planes[0].clone() for frame in frames]
     restorer = _make(name, geometry)
-    first, second = list(restorer.stream(frames)), list(restorer.stream(frames))
+    first, second = list(restorer.restore(frames)), list(restorer.restore(frames))
     assert all(torch.equal(a, f.planes[0]) for a, f in zip(before, frames, strict=True))
     assert all(torch.equal(a.planes[0], b.planes[0]) for a, b in zip(first, second, strict=True))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_shifted(name: str) -> None:
     """A symmetric picture stays symmetric at the same centre, against an identity of half-pixel centres."""
     geometry = Geometry(41, 31, 82, 62)
@@ -215,23 +232,23 @@ def test_nothing_is_shifted(name: str) -> None:
     x = torch.arange(41)[None, :] - 20.0
     blob = (20 + 200 * torch.exp(-(y * y + x * x) / 30)).round().to(torch.uint8)
     frame = VideoFrame((blob,), GRAY, ColorSpec(), 0, 0, Fraction(1, 25))
-    out = next(iter(_make(name, geometry).stream([frame]))).planes[0] - 20
+    out = next(iter(_make(name, geometry).restore([frame]))).planes[0] - 20
     rows, cols = torch.arange(62) + 0.5, torch.arange(82) + 0.5
     assert abs(float((out.sum(1) * rows).sum() / out.sum()) - 31) < 0.02
     assert abs(float((out.sum(0) * cols).sum() / out.sum()) - 41) < 0.02
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_change_of_size_is_refused(name: str) -> None:
     geometry = Geometry(40, 32, 80, 64)
     frames = _frames(1, geometry, GRAY) + _frames(1, Geometry(42, 32, 84, 64), GRAY)
     with pytest.raises(InputError, match="42x32"):
-        list(_make(name, geometry).stream(frames))
+        list(_make(name, geometry).restore(frames))
 
 
-@pytest.mark.parametrize("name", RESTORERS)
+@pytest.mark.parametrize("name", METHODS)
 def test_rows_are_well_formed(name: str) -> None:
-    spec = RESTORERS[name]
+    spec = METHODS[name]
     assert spec.name == name
     assert spec.summary
     assert "\n" not in spec.summary
@@ -240,7 +257,7 @@ def test_rows_are_well_formed(name: str) -> None:
     for field in fields(spec.options_type):
         with pytest.raises(FrozenInstanceError):
             setattr(options, field.name, None)
-    assert _make(name, Geometry(8, 8, 16, 16)).evidence == spec.evidence
+    assert _prepare(name, Geometry(8, 8, 16, 16)).capabilities.evidence == spec.evidence
 
 
 def test_option_names_are_clear_across_methods() -> None:
@@ -253,4 +270,48 @@ def test_option_names_are_clear_across_methods() -> None:
 
 def test_unknown_method_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'bicubic'"):
-        find_restorer("bicubik")
+        find_method("bicubik")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_prepared_methods_travel(name: str) -> None:
+    """Pickled, they say, need and make the same."""
+    geometry = Geometry(40, 32, 80, 64)
+    prepared = _prepare(name, geometry)
+    other = pickle.loads(pickle.dumps(prepared))
+    assert (other, other.capabilities, other.key()) == (prepared, prepared.capabilities, prepared.key())
+    frames = _frames(3, geometry, GRAY)
+    for one, two in zip(*(restore_shot(way, geometry, frames) for way in (prepared, other)), strict=True):
+        assert torch.equal(one.planes[0], two.planes[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_learnt_is_all_that_matters_of_the_first_frames(name: str, tmp_path: Path) -> None:
+    """Written to a file and read by another restorer, it makes the same; the one that learnt it remembers nothing."""
+    geometry = Geometry(64, 48, 128, 96)
+    prepared = _prepare(name, geometry)
+    frames, others = _frames(12, geometry, GRAY), _constant(77.0, geometry, GRAY, 12)
+    restorer = prepared.open(geometry)
+    learnt = restorer.adapt(frames[: prepared.capabilities.adapt_frames])
+    if not prepared.capabilities.adapt_frames:
+        assert learnt == NOT_ADAPTED
+    restorer.adapt(others[: prepared.capabilities.adapt_frames])
+    work = WorkFolder(tmp_path)
+    store_adaptation(work, "0" * 64, learnt)
+    read = load_adaptation(work, "0" * 64)
+    assert read is not None
+    assert load_adaptation(work, "0" * 63 + "1") is None
+    assert read.keys() == learnt.keys()
+    assert all(torch.equal(read[name], value) and read[name].dtype == value.dtype for name, value in learnt.items())
+    first, second = restorer.restore(frames[:3], learnt), prepared.open(geometry).restore(frames[:3], read)
+    for one, two in zip(first, second, strict=True):
+        assert torch.equal(one.planes[0], two.planes[0])
+        assert one.findings == two.findings
+
+
+def test_damaged_knowledge_is_learnt_again(tmp_path: Path) -> None:
+    work = WorkFolder(tmp_path)
+    store_adaptation(work, "0" * 64, {"noise": torch.ones(3)})
+    [path] = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-5])
+    assert load_adaptation(work, "0" * 64) is None

@@ -1,0 +1,95 @@
+"""The table of methods, and networks as methods by name or file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from vsr.errors import UsageError, nearest
+from vsr.networks import NETWORKS
+from vsr.observation import Kernel
+from vsr.restorers.auto import GUESSING_NETWORK, AutoOptions, prepare_auto
+from vsr.restorers.interpolate import InterpolateOptions, PreparedInterpolation
+from vsr.restorers.method import Geometry, Method
+from vsr.restorers.model import absolute_weights, has_same_weights, is_network
+from vsr.restorers.multi_frame import MultiFrameOptions, PreparedMultiFrame
+from vsr.restorers.per_frame import PerFrameOptions, prepare_network
+from vsr.restorers.source import estimator_digest
+from vsr.tables import table_of
+
+__all__ = ["METHODS", "OPTION_TYPES", "absolute_method", "find_method", "is_network"]
+
+
+def _interpolation(kernel: Kernel, summary: str) -> Method[InterpolateOptions]:
+    def prepare(geometry: Geometry, options: InterpolateOptions, device: str) -> PreparedInterpolation:
+        return PreparedInterpolation(options, device, kernel)
+
+    return Method(kernel, summary, "interpolation", InterpolateOptions, prepare)
+
+
+def _prepare_multi_frame(geometry: Geometry, options: MultiFrameOptions, device: str) -> PreparedMultiFrame:
+    return PreparedMultiFrame(options, device)
+
+
+def _has_same_estimator(described: Mapping[str, Any]) -> bool:
+    return bool(described["estimator"] == estimator_digest())
+
+
+def _is_same_auto(described: Mapping[str, Any]) -> bool:
+    return _has_same_estimator(described) and has_same_weights(GUESSING_NETWORK, described["model"])
+
+
+METHODS: Mapping[str, Method[Any]] = table_of(
+    "methods",
+    [
+        Method(
+            "auto",
+            "reconstruct from neighbouring frames, led by a network: the best picture that vsr makes",
+            "learned",
+            AutoOptions,
+            prepare_auto,
+            _is_same_auto,
+        ),
+        Method(
+            "multiframe",
+            "reconstruct detail from neighbouring frames through an imaging model",
+            "observation-model",
+            MultiFrameOptions,
+            _prepare_multi_frame,
+            _has_same_estimator,
+        ),
+        _interpolation("lanczos", "resample with a 3-lobe Lanczos kernel"),
+        _interpolation("bicubic", "resample with Keys' cubic, a = -0.5"),
+    ],
+)
+"""Every method by name, networks left out."""
+
+
+OPTION_TYPES: tuple[type, ...] = (*(method.options_type for method in METHODS.values()), PerFrameOptions)
+"""Every class of options that a method may have."""
+
+
+def find_method(name: str) -> Method[Any]:
+    """The row called ``name``, or one made for a network: its weights by name or file, or two of them blended.
+
+    Raises `UsageError` for a name that nothing has.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    if not is_network(name):
+        known = [*METHODS, *NETWORKS]
+        raise UsageError(f"no method {name!r}; known: {', '.join(known)}, and files of weights{nearest(name, known)}")
+    return Method(
+        name,
+        "enlarge each frame by a network",
+        "learned",
+        PerFrameOptions,
+        partial(prepare_network, name),
+        lambda described: has_same_weights(name, described["model"]),
+    )
+
+
+def absolute_method(name: str) -> str:
+    """``name`` with paths of weights as they are seen from any folder."""
+    return name if name in METHODS else absolute_weights(name)
