@@ -18,7 +18,8 @@ and besides, for multi-frame reconstruction:
 - ``confidence``: mean trust in the samples of the frames around it, 0…1, 0 where there are none;
 - ``sample_spread_px``: how far neighbours' samples lie from the frame's own grid, in input pixels;
 - ``psf_sigma_px``: the blur assumed, in input pixels;
-- ``evenly_weighed``: 1 where the shot's frames were found too aliased or sharpened to lead, else 0.
+- ``evenly_weighed``: 1 where the shot's frames were found too aliased or sharpened to lead, else 0;
+- ``guess_weight``: weight, for the shot, of what a frame alone lets expect, as a sample's trust.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from vsr.restorers.per_frame import check_compression
 from vsr.restorers.quality import LEVELS, Quality
 from vsr.restorers.reconstruction import Imaging, Neighbour, Reconstruction, Solve, Start, carried, reconstruct
 from vsr.restorers.source import estimate_source, estimator_digest, source_in
-from vsr.restorers.survey import SURVEY_FRAMES, likely_blur, survey_shot
+from vsr.restorers.survey import SURVEY_FRAMES, fine_detail, likely_blur, survey_shot
 from vsr.restorers.video_solver import video_solver
 from vsr.restorers.weighing import ANCHORED, EVEN, suited
 from vsr.restorers.window import Seen, Window
@@ -182,7 +182,7 @@ class MultiFrame:
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
         """``psf_sigma_px`` where it is not given and was found; ``is_even``: whether all frames count nearly alike.
 
-        ``source``: estimates of how the shot came about; ``guess.`` and what leads the reconstruction learnt.
+        ``detail_codes``: how much fine detail frames have; ``source``: estimates of how the shot came about; ``guess.`` and what leads the reconstruction learnt.
         """
         if not frames or not self._reconstructs:
             return NOT_ADAPTED
@@ -195,6 +195,7 @@ class MultiFrame:
         source = estimate_source(seen, options.compression_codes)
         learnt = dict(with_prefix(self._guesser.adapt(frames), _GUESS))
         learnt["is_even"] = torch.tensor(weighing.is_even)
+        learnt["detail_codes"] = torch.tensor(fine_detail(seen), dtype=torch.float64)
         if found is not None:
             learnt["psf_sigma_px"] = torch.tensor(found, dtype=torch.float64)
         if source is not None:
@@ -240,7 +241,9 @@ class _Shot:
         self._weighing = ANCHORED
         if "is_even" in adaptation:
             weighing = EVEN if adaptation["is_even"] else ANCHORED
-            self._weighing = suited(weighing, self._source, is_learned=guesser.is_learned)
+            self._weighing = suited(
+                weighing, self._source, float(adaptation["detail_codes"]), is_learned=guesser.is_learned
+            )
         found = adaptation.get("psf_sigma_px")
         self._psf_sigma_px = _known_psf(options, geometry) if found is None else float(found)
         self._imaging = self._make_imaging(scale)

@@ -43,6 +43,8 @@ _STRIP_PIXELS = 1 << 21  # larger pictures are solved in strips of about this ma
 _MARGIN_ROWS = 32  # shared with the next strip and thrown away: then strips differ no more at seams than elsewhere
 _CARRIED_TOLERANCE = 1.0  # standard deviations of misfit at which a carried estimate is given up
 _CARRIED_CONTRAST = 0.05
+_REPETITION_WINDOW = 3  # samples a side over which samples of one place are counted
+_SAME_PLACE_PX = 0.15  # well above what motion errs by where it is sure, well below half a pixel
 
 Solve = Callable[[Observations, Tensor], Tensor]
 
@@ -171,14 +173,33 @@ def _refined(
     return model.moved(torch.cat([still, rows]), torch.cat([still, cols]))
 
 
+def _squared_off_grid(model: ObservationModel, imaging: Imaging) -> Tensor:
+    """Squared distance of neighbours' samples from the frame's own grid, ``(K - 1, h, w)``, in its pixels."""
+    squared = torch.zeros_like(model.rows[1:])
+    for places, scale in ((model.rows, imaging.scale_yx[0]), (model.cols, imaging.scale_yx[1])):
+        own = (places[1:] + 0.5) / scale - 0.5 - imaging.offset_px
+        squared += (own - own.round()).square_()
+    return squared
+
+
 def _sample_spread(model: ObservationModel, trust: Tensor, imaging: Imaging) -> float:
     """See `Reconstruction.sample_spread_px`."""
-    off_grid = torch.zeros_like(trust)
-    for places, scale in ((model.rows, imaging.scale_yx[0]), (model.cols, imaging.scale_yx[1])):
-        own = (places + 0.5) / scale - 0.5 - imaging.offset_px
-        off_grid += (own - own.round()).square()
     believed = trust[1:].sum()
-    return float((trust[1:] * off_grid[1:].sqrt()).sum() / believed) if float(believed) > 0 else 0.0
+    off_grid = _squared_off_grid(model, imaging).sqrt_()
+    return float((trust[1:] * off_grid).sum() / believed) if float(believed) > 0 else 0.0
+
+
+def _repetition(observed: Observations, imaging: Imaging) -> Tensor:
+    """How many times over samples say the same rather than something new, ``(H, W)``; 1 for a frame alone.
+
+    Trusted samples at the places of the frame's own ones, over those in between; the frame itself counts in both.
+    """
+    trust = observed.believed()[1:]
+    sameness = (_squared_off_grid(observed.model, imaging) / -(_SAME_PLACE_PX**2)).exp_()
+    same = (trust * sameness).sum(0)
+    both = neighbourhood_mean(torch.stack([same, trust.sum(0) - same]), _REPETITION_WINDOW)
+    same, new = (imaging.enlarged(part).clamp_(min=0) for part in both)
+    return (1 + same) / (1 + new)
 
 
 def _in_strips(observed: Observations, x: Tensor, solve: Solve) -> Tensor:
@@ -225,6 +246,8 @@ class _Expectations:
     """What the picture is expected to be, besides what the samples say."""
 
     guess: Tensor | None
+    guess_weight: Tensor | None
+    """``(H, W)``; goes with ``guess``."""
     start: Start
     weighing: Weighing
 
@@ -232,13 +255,22 @@ class _Expectations:
         """The expected picture and its weight, ``(H, W)``, where the samples' noise is ``sigma``; None: nothing is."""
         belief = self.start.belief if self.weighing.carried_weight else None
         carried = None if belief is None else self.weighing.carried_weight * sigma * sigma * belief
-        weight = self.weighing.guess_weight
-        if self.guess is None or not weight:
+        if self.guess is None or self.guess_weight is None:
             return (None, None) if carried is None else (self.start.picture, carried)
         if carried is None:
-            return self.guess, torch.full_like(self.guess, weight)
-        both = carried + weight
+            return self.guess, self.guess_weight
+        both = carried + self.guess_weight
         return torch.lerp(self.guess, self.start.picture, carried / both), both
+
+
+def _expectations(
+    guess: Tensor | None, start: Start, weighing: Weighing, observed: Observations, imaging: Imaging
+) -> _Expectations:
+    """``guess`` counts as often as samples repeat one another; where nothing is expected that is not looked at."""
+    if guess is None or not weighing.guess_weight:
+        return _Expectations(None, None, start, weighing)
+    weight = weighing.guess_weight * _repetition(observed, imaging)
+    return _Expectations(guess, weight, start, weighing)
 
 
 def reconstruct(
@@ -267,7 +299,7 @@ def reconstruct(
     observed = replace(observed, half=half)
     registered, x = observed.trust, start.picture
     assert registered is not None
-    expectations = _Expectations(guess, start, weighing)
+    expectations = _expectations(guess, start, weighing, observed, imaging)
     trust, sigma = registered, 0.0
     for number in range(rounds):
         model = observed.model

@@ -22,7 +22,8 @@ class Weighing:
     dense_reluctance: float
     """Times the usual gain that dense flow must bring over the camera's motion; see `global_then_dense`."""
     guess_weight: float
-    """Of what the frame alone lets expect of each pixel, as a sample's trust."""
+    """Of what the frame alone lets expect of each pixel, as a sample's trust; it counts more where samples repeat one
+    another, less where they lie between one another (`vsr.restorers.reconstruction`)."""
     defect: float
     """Times Huber's bound beyond which a sample counts as a defect; see `vsr.solvers.huber_btv`."""
     is_even: bool = False
@@ -49,24 +50,25 @@ keeps to the frame, or moves others to agree with it, keeps the grid; dense flow
 
 
 _CLEAN_CODES, _COMPRESSED_CODES = 1.0, 3.5  # error of compression up to which, and from which, frames are weighed so
-_GUESS_SHARE = 0.008  # weight of interpolation for each squared code of that error
-_LEARNED_SHARE = 0.018  # the same of a network's guess, which is worth more
-_LEARNED_WEIGHT = 0.08  # of a network's guess where nothing was compressed
+_LEAST_DETAIL_CODES = 1.0  # reckoned with at least: rounding and noise alone look like some
+_GUESS_WEIGHT, _GUESS_SHARE = 0.1, 0.5  # of interpolation: where nothing was compressed; added, by the doubt
+_LEARNED_WEIGHT, _LEARNED_SHARE = 0.5, 1.0  # the same of a network's guess, which is worth more
 _CLEAN_OWN_TRUST_LED = 2.0  # trust in a frame's own samples where a network leads and nothing was compressed
 _COMPRESSED_OWN_TRUST = 1.0
 
 
-def suited(weighing: Weighing, source: Source | None, *, is_learned: bool) -> Weighing:
+def suited(weighing: Weighing, source: Source | None, detail_codes: float, *, is_learned: bool) -> Weighing:
     """``weighing`` for a shot that came about as ``source`` says; None: as if nothing had been compressed.
 
     Compression errs most where there is most to see, and alike in all frames that were predicted from one another: the
-    larger its error, the more what a frame alone lets expect counts, and the less a frame's own samples lead. With
-    ``is_learned`` a network's picture leads anyway.
+    larger its error, the more what a frame alone lets expect counts, and the less a frame's own samples lead. What
+    samples can bring is the finer detail the shot has, so the error is judged by that: ``detail_codes``, as
+    `vsr.restorers.survey.fine_detail` finds it. With ``is_learned`` a network's picture leads anyway.
     """
     error = 0.0 if source is None else source.compression_codes
     share = min(1.0, max(0.0, (error - _CLEAN_CODES) / (_COMPRESSED_CODES - _CLEAN_CODES)))
     clean = min(_CLEAN_OWN_TRUST_LED, weighing.own_trust) if is_learned else weighing.own_trust
     own = clean ** (1 - share) * _COMPRESSED_OWN_TRUST**share
-    learned = _LEARNED_WEIGHT + _LEARNED_SHARE * error * error
-    plain = share * _GUESS_SHARE * error * error
-    return replace(weighing, own_trust=own, guess_weight=learned if is_learned else plain)
+    doubt = (error / max(_LEAST_DETAIL_CODES, detail_codes)) ** 2
+    base, slope = (_LEARNED_WEIGHT, _LEARNED_SHARE) if is_learned else (_GUESS_WEIGHT, _GUESS_SHARE)
+    return replace(weighing, own_trust=own, guess_weight=base + slope * doubt)

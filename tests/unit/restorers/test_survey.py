@@ -16,7 +16,7 @@ from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.observation import GaussianBlur, simulate
 from vsr.restorers import NOT_ADAPTED, Adaptation, Geometry, survey
 from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions, PreparedMultiFrame
-from vsr.restorers.survey import SURVEY_FRAMES, choose_weighing, find_psf
+from vsr.restorers.survey import SURVEY_FRAMES, choose_weighing, find_psf, fine_detail
 from vsr.restorers.weighing import ANCHORED, EVEN
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
@@ -189,3 +189,17 @@ def test_untold_blur_leaves_the_restorer_as_it_is() -> None:
     flat = _frames([torch.full((SIDE, SIDE), 0.5)] * 3)
     assert _assumed(restorer, flat, restorer.adapt(flat)) == _assumed(restorer, flat)
     assert _restorer(20, 20).adapt(_frames([torch.rand(20, 20)] * 3)) == NOT_ADAPTED
+
+
+def test_fine_detail_is_what_two_pixels_cannot_hold() -> None:
+    """A pattern of single pixels is lost whole, a slow wave hardly at all."""
+    single = 0.5 + 0.1 * torch.tensor([1.0, -1.0]).repeat(32)[None, :].expand(64, 64)
+    slow = 0.5 + 0.1 * torch.sin(torch.arange(64) * (2 * np.pi / 32))[None, :].expand(64, 64)
+    assert fine_detail([single, single]) == pytest.approx(25.5, rel=0.05)
+    assert fine_detail([slow]) < 0.3
+    assert fine_detail([torch.full((25, 31), 0.4)]) < 0.01
+
+
+def test_blurred_frames_have_less_fine_detail() -> None:
+    sharp, blurred = (fine_detail(_shot("astronaut", blur=blur, count=2)) for blur in (0.0, 3.0))
+    assert blurred < 0.7 * sharp
