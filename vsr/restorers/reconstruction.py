@@ -44,6 +44,7 @@ _MARGIN_ROWS = 32  # shared with the next strip and thrown away: then strips dif
 _CARRIED_TOLERANCE = 1.0  # standard deviations of misfit at which a carried estimate is given up
 _CARRIED_CONTRAST = 0.05
 _REPETITION_WINDOW = 3  # samples a side over which samples of one place are counted
+_USUAL_PIXELS = 4.0  # a sample, at the ×2 for which weights of guesses are given; more share one sample's weight
 _SAME_PLACE_PX = 0.15  # well above what motion errs by where it is sure, well below half a pixel
 
 Solve = Callable[[Observations, Tensor], Tensor]
@@ -269,7 +270,8 @@ def _expectations(
     """``guess`` counts as often as samples repeat one another; where nothing is expected that is not looked at."""
     if guess is None or not weighing.guess_weight:
         return _Expectations(None, None, start, weighing)
-    weight = weighing.guess_weight * _repetition(observed, imaging)
+    pixels = imaging.scale_yx[0] * imaging.scale_yx[1]
+    weight = weighing.guess_weight * _USUAL_PIXELS / pixels * _repetition(observed, imaging)
     return _Expectations(guess, weight, start, weighing)
 
 

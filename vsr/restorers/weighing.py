@@ -22,8 +22,8 @@ class Weighing:
     dense_reluctance: float
     """Times the usual gain that dense flow must bring over the camera's motion; see `global_then_dense`."""
     guess_weight: float
-    """Of what the frame alone lets expect of each pixel, as a sample's trust; it counts more where samples repeat one
-    another, less where they lie between one another (`vsr.restorers.reconstruction`)."""
+    """Of what the frame alone lets expect of each pixel at ×2, as a sample's trust; it counts more where samples repeat
+    one another, less where they lie between one another (`vsr.restorers.reconstruction`)."""
     defect: float
     """Times Huber's bound beyond which a sample counts as a defect; see `vsr.solvers.huber_btv`."""
     is_even: bool = False

@@ -244,3 +244,14 @@ def test_what_moves_before_a_camera_that_stands_still_is_told_apart() -> None:
 def test_a_frame_alone_neither_repeats_nor_adds() -> None:
     observed, _ = observe(_frame(), [], _imaging())
     assert (module._repetition(observed, _imaging()) == 1).all()
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_pixels_of_a_sample_share_the_weight_of_the_guess(scale: int) -> None:
+    size = (scale * SIDE, scale * SIDE)
+    imaging = Imaging(size, (float(scale), float(scale)), reading_blur(None, (scale, scale)), 0.0)
+    observed, _ = observe(_frame(), [], imaging)
+    guess, weighing = torch.zeros(size), replace(ANCHORED, carried_weight=0.0, guess_weight=0.5)
+    _, weight = module._expectations(guess, Start(guess), weighing, observed, imaging).at(0.01)
+    assert weight is not None
+    assert float(weight.sum()) == pytest.approx(0.5 * 4 * SIDE * SIDE)
