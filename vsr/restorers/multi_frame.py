@@ -182,7 +182,8 @@ class MultiFrame:
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
         """``psf_sigma_px`` where it is not given and was found; ``is_even``: whether all frames count nearly alike.
 
-        ``detail_codes``: how much fine detail frames have; ``source``: estimates of how the shot came about; ``guess.`` and what leads the reconstruction learnt.
+        ``detail_codes``: how much fine detail frames have; ``source``: estimates of how the shot came about;
+        ``guess.`` and what leads the reconstruction learnt.
         """
         if not frames or not self._reconstructs:
             return NOT_ADAPTED
