@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from vsr.networks.base import Colour, Found, Framework, Network, NetworkSpec, Shapes, Upscaler
-from vsr.networks.loading import available_scales, load_network, with_weights_for
+from vsr.networks.base import Colour, Family, Found, Framework, Network, NetworkSpec, Shapes, Upscaler
+from vsr.networks.loading import available_scales, load_network, network_family, with_weights_for
 from vsr.networks.source import Source
 from vsr.networks.table import NETWORKS
 
 __all__ = [
     "NETWORKS",
     "Colour",
+    "Family",
     "Found",
     "Framework",
     "Network",
@@ -19,5 +20,6 @@ __all__ = [
     "Upscaler",
     "available_scales",
     "load_network",
+    "network_family",
     "with_weights_for",
 ]

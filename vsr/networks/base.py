@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
 from vsr.errors import ModelError
 from vsr.networks.mixture import Mixture
 
-__all__ = ["Colour", "Found", "Framework", "Network", "NetworkSpec", "Shapes", "Upscaler"]
+__all__ = ["Colour", "Family", "Found", "Framework", "Network", "NetworkSpec", "Shapes", "Upscaler"]
 
 Framework = Literal["pre-upsampling", "post-upsampling", "progressive", "iterative"]
 """Where a network enlarges: before it, at its end, step by step, or up and down again and again."""
 
 Colour = Literal["Y", "RGB"]
 """What a network takes and gives: BT.601 luma (video range, as MATLAB's ``rgb2ycbcr``) or RGB."""
+
+Family = Literal["frame", "window", "recurrent", "conditioned", "sampling", "rescaling"]
+"""What a network is given besides one frame: nothing; neighbouring frames; its own memory; what is known of the source;
+noise. A rescaling network also makes the small picture that it enlarges."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Names of a state dict with their shapes: all that recognition looks at."""
@@ -32,9 +36,14 @@ class Upscaler(nn.Module):
     its base stay in float32. Subclasses set the attributes in their ``__init__``.
     """
 
+    family: ClassVar[Family] = "frame"
     scale: int
     context_px: int | None
     """Input pixels away from its own place that an output pixel still depends on; None: the whole picture."""
+    in_channels: int | None = None
+    """Channels that it takes; None: those of its colour. What else a family gives is stacked on them, at their size."""
+    out_channels: int | None = None
+    """Channels that it gives; None: those of its colour."""
     multiple: int = 1
     min_size: int = 1
 
@@ -83,6 +92,8 @@ class NetworkSpec:
     """Largest value that it works with inside, 1 or 255; callers give and get 0…1 all the same."""
     is_generative: bool = False
     """Whether it invents detail (adversarial or sampled); weights may be, where the architecture is not."""
+    family: Family = "frame"
+    """As the module's."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +127,19 @@ class Network:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """What the file says of itself."""
     mixture: Mixture | None = None
-    """All sets of weights of which ``module`` has the usual mixture; None: there is one set. See `adapted`."""
+    """All sets of weights of which ``module`` has the usual mixture; None: there is one set."""
+    family: Family = "frame"
+    in_channels: int = 0
+    """Channels that ``module`` takes; 0: those of its colour."""
+    out_channels: int = 0
+    """Channels that ``module`` gives; 0: those of its colour."""
 
     def __post_init__(self) -> None:
         if self.scale < 1 or self.multiple < 1 or self.min_size < 1:
             raise ModelError(f"{self.source or self.name}: scale {self.scale} makes no sense")
+        colours = 3 if self.colour == "RGB" else 1
+        object.__setattr__(self, "in_channels", self.in_channels or colours)
+        object.__setattr__(self, "out_channels", self.out_channels or colours)
 
     def __call__(self, pictures_BCHW: Tensor) -> Tensor:
         """Run it; see the class."""

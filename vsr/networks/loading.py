@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from vsr.errors import ModelError, UsageError
-from vsr.networks.base import Found, Network, NetworkSpec, Upscaler
+from vsr.networks.base import Family, Found, Network, NetworkSpec, Upscaler
 from vsr.networks.blending import mix, parse_blend
 from vsr.networks.checkpoint import Checkpoint, read_checkpoint
 from vsr.networks.digest import weights_digest
@@ -21,7 +21,15 @@ from vsr.networks.recognition import fill, recognise
 from vsr.networks.spandrel_models import SpandrelUpscaler, spandrel_upscaler
 from vsr.networks.table import NETWORKS
 
-__all__ = ["Weights", "available_scales", "load_network", "make_network", "read_weights", "with_weights_for"]
+__all__ = [
+    "Weights",
+    "available_scales",
+    "load_network",
+    "make_network",
+    "network_family",
+    "read_weights",
+    "with_weights_for",
+]
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,23 @@ def make_network(weights: Weights, scale: int | None = None) -> Network:
         source=weights.source,
         metadata=weights.checkpoint.metadata,
         mixture=mixture,
+        family=module.family,
+        in_channels=module.in_channels or 0,
+        out_channels=module.out_channels or 0,
     )
+
+
+def network_family(name_or_path: str, *, networks: Mapping[str, NetworkSpec] = NETWORKS) -> Family:
+    """What the network of that name, or in that file, is given besides one frame.
+
+    Raises `ModelError` for what cannot be read.
+    """
+    if name_or_path in networks:
+        return networks[name_or_path].family
+    blend = parse_blend(name_or_path)
+    path = find_weights(name_or_path if blend is None else blend.first)[0][1]
+    found = _recognised(read_checkpoint(path), networks).found
+    return "frame" if isinstance(found, SpandrelUpscaler) else found[0].family
 
 
 def with_weights_for(network: Network, estimates: Tensor | None) -> Network:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from vsr.errors import UsageError, nearest
-from vsr.networks import NETWORKS
+from vsr.errors import ModelError, UsageError, nearest
+from vsr.networks import NETWORKS, Family, network_family
 from vsr.observation import Kernel
 from vsr.restorers.auto import GUESSING_NETWORK, AutoOptions, prepare_auto
 from vsr.restorers.interpolate import InterpolateOptions, PreparedInterpolation
-from vsr.restorers.method import Geometry, Method
+from vsr.restorers.method import Geometry, Method, Prepared
 from vsr.restorers.model import absolute_weights, has_same_weights, is_network
 from vsr.restorers.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.restorers.per_frame import PerFrameOptions, prepare_network
 from vsr.restorers.source import estimator_digest
 from vsr.tables import table_of
 
-__all__ = ["METHODS", "OPTION_TYPES", "absolute_method", "find_method", "is_network"]
+__all__ = ["ADAPTORS", "METHODS", "OPTION_TYPES", "absolute_method", "find_method", "is_network"]
 
 
 def _interpolation(kernel: Kernel, summary: str) -> Method[InterpolateOptions]:
@@ -66,7 +67,26 @@ METHODS: Mapping[str, Method[Any]] = table_of(
 """Every method by name, networks left out."""
 
 
-OPTION_TYPES: tuple[type, ...] = (*(method.options_type for method in METHODS.values()), PerFrameOptions)
+@dataclass(frozen=True)
+class Adaptor:
+    """Makes methods of the networks of one family."""
+
+    summary: str
+    """One line for lists and help."""
+    options_type: type[Any]
+    prepare: Callable[[str, Geometry, Any, str], Prepared[Any]]
+    """`Method.prepare` for weights by name or file."""
+
+
+ADAPTORS: Mapping[Family, Adaptor] = {
+    "frame": Adaptor("enlarge each frame by a network", PerFrameOptions, prepare_network),
+}
+"""How the networks of each family are run."""
+
+OPTION_TYPES: tuple[type, ...] = (
+    *(method.options_type for method in METHODS.values()),
+    *(adaptor.options_type for adaptor in ADAPTORS.values()),
+)
 """Every class of options that a method may have."""
 
 
@@ -80,14 +100,22 @@ def find_method(name: str) -> Method[Any]:
     if not is_network(name):
         known = [*METHODS, *NETWORKS]
         raise UsageError(f"no method {name!r}; known: {', '.join(known)}, and files of weights{nearest(name, known)}")
+    adaptor = _adaptor_of(name)
     return Method(
         name,
-        "enlarge each frame by a network",
+        adaptor.summary,
         "learned",
-        PerFrameOptions,
-        partial(prepare_network, name),
+        adaptor.options_type,
+        partial(adaptor.prepare, name),
         lambda described: has_same_weights(name, described["model"]),
     )
+
+
+def _adaptor_of(name: str) -> Adaptor:
+    try:
+        return ADAPTORS[network_family(name)]
+    except ModelError:
+        return ADAPTORS["frame"]  # whoever loads the weights says what is wrong with them
 
 
 def absolute_method(name: str) -> str:

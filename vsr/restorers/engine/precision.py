@@ -74,9 +74,8 @@ class _Float32Conv(nn.Module):
 
 def _first_convolution(network: Network) -> str | None:
     """Name of the convolution that takes the picture itself; None if none can be told to."""
-    channels = 3 if network.colour == "RGB" else 1
     for name, part in network.module.named_modules():
-        if isinstance(part, nn.Conv2d) and part.in_channels == channels and part.kernel_size != (1, 1):
+        if isinstance(part, nn.Conv2d) and part.in_channels == network.in_channels and part.kernel_size != (1, 1):
             return str(name)
     return None
 

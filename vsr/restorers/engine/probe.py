@@ -67,14 +67,14 @@ def run_probe(
     Raises `ModelError` where it fails, or gives another size, or numbers that are not finite.
     """
     side = math.ceil(max(_SIDE, network.min_size) / network.multiple) * network.multiple
-    given = probe_picture(3 if network.colour == "RGB" else 1, side).to(device)
+    given = probe_picture(network.in_channels, side).to(device)
     name = network.source or network.name
     try:
         with torch.no_grad(), memory_errors(name), exact_convolutions():
             result: Tensor = module(given.contiguous(memory_format=layout)).float().cpu()
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise ModelError(f"{name}: the network fails on a {side}x{side} picture: {_line(error)}") from error
-    expected = (1, given.shape[1], side * network.scale, side * network.scale)
+    expected = (1, network.out_channels, side * network.scale, side * network.scale)
     if tuple(result.shape) != expected:
         raise ModelError(f"{name}: gives {tuple(result.shape)} for {tuple(given.shape)}, expected {expected}")
     return result
