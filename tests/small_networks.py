@@ -8,21 +8,37 @@ from __future__ import annotations
 import atexit
 import functools
 import itertools
+import math
 import shutil
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle
 
-from vsr.networks import Network, with_weights_for
+from vsr.networks import (
+    NETWORKS,
+    Found,
+    Network,
+    NetworkSpec,
+    SamplingUpscaler,
+    Shapes,
+    available_scales,
+    load_network,
+    network_family,
+    with_weights_for,
+)
 from vsr.networks.lite import Lite
 from vsr.networks.source import NUM_STATISTICS, Source, source_of
+from vsr.restorers import model, registry
 
-Kind = Literal["Y", "RGB"]
+Kind = Literal["Y", "RGB", "sampling"]
 WIDTH = 8
 
 
@@ -82,11 +98,64 @@ def mixture_tensors(num_sets: int = 3, scale: int = 2) -> dict[str, Tensor]:
     return {**tensors, "usual": torch.arange(1.0, num_sets + 1) / sum(range(1, num_sets + 1))}
 
 
+class Sampler(SamplingUpscaler):
+    """A stand-in for networks that sample: the nearest pixel, and noise that a convolution has spread."""
+
+    def __init__(self, scale: int, noise_channels: int = 4) -> None:
+        super().__init__()
+        self.scale, self.context_px, self.noise_channels = scale, 1, noise_channels
+        self.spread = nn.Conv2d(noise_channels, 3 * scale * scale, 3, padding=1)
+
+    def forward(self, given: Tensor) -> Tensor:
+        """``(B, 3 + noise_channels, H, W)`` to ``(B, 3, scale·H, scale·W)``."""
+        picture, noise = given[:, :3], given[:, 3:].to(self.spread.weight.dtype)
+        nearest = picture.repeat_interleave(self.scale, -1).repeat_interleave(self.scale, -2)
+        return nearest + pixel_shuffle(self.spread(noise).float(), self.scale)
+
+
+def sampler_weights(seed: int, strength: float, scale: int) -> dict[str, Tensor]:
+    """Noise of about 10·``strength`` codes of 255."""
+    generator = torch.Generator().manual_seed(seed)
+    weight, _ = _conv(generator, 4, 3 * scale * scale, 0.04 * strength)
+    return {"spread.weight": weight, "spread.bias": torch.zeros(3 * scale * scale)}
+
+
+def _recognise_sampler(shapes: Shapes) -> Found | None:
+    outputs, channels = shapes["spread.weight"][:2]
+    scale = math.isqrt(outputs // 3)
+    return Found("sampler", (scale,), partial(Sampler, noise_channels=channels))
+
+
+def know_stand_ins(patch: pytest.MonkeyPatch) -> None:
+    """Make the stand-ins, whose architectures no row of `NETWORKS` has, known to all that finds methods."""
+    row = NetworkSpec(
+        name="sampler",
+        title="a stand-in, 2026",
+        framework="post-upsampling",
+        scales=(2,),
+        colour="RGB",
+        build=Sampler,
+        num_parameters={2: 444},
+        context_px=lambda scale: 1,
+        recognise=_recognise_sampler,
+        is_generative=True,
+        family="sampling",
+    )
+    known = {**NETWORKS, row.name: row}
+    for module in (model, registry):
+        for function in (available_scales, load_network, network_family):
+            if hasattr(module, function.__name__):
+                patch.setattr(module, function.__name__, partial(function, networks=known))
+
+
 @functools.cache
 def small_network(kind: Kind, *, strength: float = 0.02, seed: int = 1, scale: int = 2) -> Path:
-    """The path of a file; ``scale`` counts for RGB alone. Never write to it."""
+    """The path of a file; ``scale`` does not count for Y. Never write to it."""
     path = _folder() / f"small-{kind}-{strength}-{seed}-x{scale}.safetensors"
-    state = vdsr_weights(seed, strength) if kind == "Y" else compact_weights(seed, strength, scale)
+    if kind == "Y":
+        state = vdsr_weights(seed, strength)
+    else:
+        state = (compact_weights if kind == "RGB" else sampler_weights)(seed, strength, scale)
     if kind == "Y":
         path = path.with_name(path.name.replace(f"-x{scale}", ""))
     save_file({name: value.contiguous() for name, value in state.items()}, path)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_networks import small_network
+from small_networks import know_stand_ins, small_network
 from torch import Tensor
 
 from vsr.errors import InputError, UsageError
@@ -27,6 +27,7 @@ from vsr.restorers import (
     PerFrameOptions,
     Prepared,
     Restorer,
+    SamplingOptions,
     find_method,
     restore_shot,
 )
@@ -64,10 +65,17 @@ NETWORKS: dict[str, tuple[str, PerFrameOptions]] = {
     "network for RGB": ("RGB", PerFrameOptions()),
     "network for RGB, consistent": ("RGB", PerFrameOptions(consistent=True, noise_sigma=0.0)),
     "network for Y, in tiles, averaged": ("Y", PerFrameOptions(tile_px=16, self_ensemble=True)),
+    "network that samples": ("sampling", SamplingOptions(seed=5)),
+    "network that samples, in tiles, mean of 3": ("sampling", SamplingOptions(tile_px=16, samples=3, temperature=0.7)),
 }
 """Networks that add a little to an enlarged picture."""
 NAMES = (*METHODS, *NETWORKS)
 CONSTANT_CODES = 1.5  # what these networks add to a constant at most
+
+
+@pytest.fixture(autouse=True)
+def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    know_stand_ins(monkeypatch)
 
 
 def _prepare(name: str, geometry: Geometry) -> Prepared[Any]:

@@ -51,7 +51,7 @@ def _number(field: NoiseField, channel: int, row: int, column: int) -> float:
 
 
 @pytest.mark.parametrize("words", KNOWN)
-def test_generator_is_the_published_one(words: tuple[int, ...]) -> None:
+def test_generator_is_the_published_one(words: tuple[int, int, int, int, int, int]) -> None:
     c0, c1, c2, c3, k0, k1 = words
     found = philox((torch.tensor(c0), torch.tensor(c1), torch.tensor(c2), torch.tensor(c3)), (k0, k1))
     assert tuple(int(word) for word in found) == KNOWN[words]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vsr.networks.base import Colour, Family, Found, Framework, Network, NetworkSpec, Shapes, Upscaler
+from vsr.networks.base import Colour, Family, Found, Framework, Network, NetworkSpec, SamplingUpscaler, Shapes, Upscaler
 from vsr.networks.loading import available_scales, load_network, network_family, with_weights_for
 from vsr.networks.source import Source
 from vsr.networks.table import NETWORKS
@@ -15,6 +15,7 @@ __all__ = [
     "Framework",
     "Network",
     "NetworkSpec",
+    "SamplingUpscaler",
     "Shapes",
     "Source",
     "Upscaler",

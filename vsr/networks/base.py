@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vsr.errors import ModelError
 from vsr.networks.mixture import Mixture
 
-__all__ = ["Colour", "Family", "Found", "Framework", "Network", "NetworkSpec", "Shapes", "Upscaler"]
+__all__ = ["Colour", "Family", "Found", "Framework", "Network", "NetworkSpec", "SamplingUpscaler", "Shapes", "Upscaler"]
 
 Framework = Literal["pre-upsampling", "post-upsampling", "progressive", "iterative"]
 """Where a network enlarges: before it, at its end, step by step, or up and down again and again."""
@@ -44,11 +44,24 @@ class Upscaler(nn.Module):
     """Channels that it takes; None: those of its colour. What else a family gives is stacked on them, at their size."""
     out_channels: int | None = None
     """Channels that it gives; None: those of its colour."""
+    noise_channels: int = 0
+    """Channels of standard normal noise that it takes behind those of its colour, at the size of its input."""
     multiple: int = 1
     min_size: int = 1
 
     def settle(self) -> None:
         """Called once after weights are loaded: take over what follows from their values."""
+
+
+class SamplingUpscaler(Upscaler):
+    """Base of networks that make one of many pictures that would look the same small: noise chooses which.
+
+    ``forward`` takes the picture with ``noise_channels`` of standard normal noise stacked behind its channels; noise of
+    0 gives the most likely picture. Set ``noise_channels``. Noise of other sizes is made of these inside, by
+    `pixel_shuffle` and its inverse.
+    """
+
+    family: ClassVar[Family] = "sampling"
 
 
 @dataclass(frozen=True)
@@ -133,12 +146,14 @@ class Network:
     """Channels that ``module`` takes; 0: those of its colour."""
     out_channels: int = 0
     """Channels that ``module`` gives; 0: those of its colour."""
+    noise_channels: int = 0
+    """Channels of noise among those that ``module`` takes: the last."""
 
     def __post_init__(self) -> None:
         if self.scale < 1 or self.multiple < 1 or self.min_size < 1:
             raise ModelError(f"{self.source or self.name}: scale {self.scale} makes no sense")
         colours = 3 if self.colour == "RGB" else 1
-        object.__setattr__(self, "in_channels", self.in_channels or colours)
+        object.__setattr__(self, "in_channels", self.in_channels or colours + self.noise_channels)
         object.__setattr__(self, "out_channels", self.out_channels or colours)
 
     def __call__(self, pictures_BCHW: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ def _described(weights: Weights, scale: int | None) -> WeightsFacts:
         context_px={each: network.context_px for each, network in networks.items()},
         multiple=first.multiple,
         min_size=first.min_size,
-        is_generative=weights.is_generative,
+        is_generative=first.is_generative,
         digest=first.digest,
         metadata=weights.checkpoint.metadata,
         card=_card(weights.checkpoint.path),
@@ -116,7 +116,7 @@ def convert_weights(
         weights.checkpoint.tensors if weights.mixture is None else weights.mixture.tensors(),
         architecture=weights.name,
         scale=held[0] if len(held) == 1 else None,
-        is_generative=weights.is_generative,
+        is_generative=facts.is_generative,
         notes=notes,
         overwrite=overwrite,
     )

@@ -89,7 +89,7 @@ def make_network(weights: Weights, scale: int | None = None) -> Network:
         context_px=module.context_px,
         multiple=module.multiple,
         min_size=module.min_size,
-        is_generative=weights.is_generative,
+        is_generative=weights.is_generative or module.noise_channels > 0,
         num_parameters=sum(parameter.numel() for parameter in module.parameters()),
         digest=weights_digest(state),
         source=weights.source,
@@ -98,6 +98,7 @@ def make_network(weights: Weights, scale: int | None = None) -> Network:
         family=module.family,
         in_channels=module.in_channels or 0,
         out_channels=module.out_channels or 0,
+        noise_channels=module.noise_channels,
     )
 
 

@@ -20,6 +20,7 @@ from vsr.restorers.method import (
 )
 from vsr.restorers.per_frame import PerFrameOptions
 from vsr.restorers.registry import METHODS, OPTION_TYPES, absolute_method, find_method, is_network
+from vsr.restorers.sampling import SamplingOptions
 
 __all__ = [
     "METHODS",
@@ -33,6 +34,7 @@ __all__ = [
     "PerFrameOptions",
     "Prepared",
     "Restorer",
+    "SamplingOptions",
     "absolute_method",
     "find_method",
     "is_network",

@@ -7,7 +7,7 @@ in bands, so a large picture is never held in all its stages at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -136,6 +136,20 @@ class PerFrame:
             self._engines[scale] = Engine(network, options, self._device)
         return self._engines[scale]
 
+    def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
+        """What the networks make of ``pictures``, ``(B, C, H, W)``, those of ``batch`` first; from top to bottom."""
+        return self._enlarged(pictures, adaptation, lambda given, number: given)
+
+    def _enlarged(
+        self, pictures: Tensor, adaptation: Adaptation, stacked: Callable[[Tensor, int], Tensor]
+    ) -> Iterator[Tensor]:
+        """``pictures`` after all passes, in bands; ``stacked`` makes of them what the network of a pass takes."""
+        for number, scale in enumerate(self._passes[:-1]):
+            pictures = self._engine(scale, adaptation).whole(stacked(pictures, number))
+        if not self._passes:
+            return iter([pictures])
+        return self._engine(self._passes[-1], adaptation).bands(stacked(pictures, len(self._passes) - 1))
+
     def _batches(self, frames: Iterable[VideoFrame], size: int) -> Iterator[list[VideoFrame]]:
         core = (frame for frame in frames if not frame.is_halo)
         while batch := list(islice(core, size)):
@@ -148,8 +162,6 @@ class PerFrame:
         colour = self._model.parts[0].colour
         inputs = [network_input(frame, colour, self._device) for frame in batch]
         pictures = torch.stack(inputs + inputs[-1:] * (size - len(inputs)))
-        for scale in self._passes[:-1]:
-            pictures = self._engine(scale, adaptation).whole(pictures)
         factor = math.prod(self._passes)
         size_yx = (self._geometry.height * factor, self._geometry.width * factor)
         preset = degradation_at(self._options.assumed_degradation, max(magnification(self._geometry), Fraction(1)))
@@ -157,8 +169,7 @@ class PerFrame:
             PlaneWriter(frame, colour, self._geometry, size_yx, self._device, offset_px=preset.offset_px)
             for frame in batch
         ]
-        bands = self._engine(self._passes[-1], adaptation).bands(pictures) if self._passes else iter([pictures])
-        for band in bands:
+        for band in self._bands(batch, pictures, adaptation):
             for writer, part in zip(writers, band, strict=False):
                 writer.push(part)
         consistency = self._consistency.adapted(adaptation)

@@ -16,6 +16,7 @@ from vsr.restorers.method import Geometry, Method, Prepared
 from vsr.restorers.model import absolute_weights, has_same_weights, is_network
 from vsr.restorers.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.restorers.per_frame import PerFrameOptions, prepare_network
+from vsr.restorers.sampling import SamplingOptions, prepare_sampling_network
 from vsr.restorers.source import estimator_digest
 from vsr.tables import table_of
 
@@ -80,6 +81,9 @@ class Adaptor:
 
 ADAPTORS: Mapping[Family, Adaptor] = {
     "frame": Adaptor("enlarge each frame by a network", PerFrameOptions, prepare_network),
+    "sampling": Adaptor(
+        "enlarge each frame by a network that invents detail", SamplingOptions, prepare_sampling_network
+    ),
 }
 """How the networks of each family are run."""
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vsr.errors import MachineError, ModelError
 from vsr.networks import Network
 from vsr.observation import resample
+from vsr.randomness import NoiseField
 from vsr.restorers.engine.tile_plan import Load
 
 __all__ = ["exact_convolutions", "measure_load", "memory_errors", "probe_picture", "run_probe"]
@@ -42,6 +43,13 @@ def probe_picture(channels: int, size: int = _SIDE) -> Tensor:
     return (0.5 + 0.5 * texture + 0.2 * edges).clamp(0.02, 0.98)[None]
 
 
+def _given(network: Network, side: int) -> Tensor:
+    """What ``network`` takes, ``(1, in_channels, side, side)``: the probe, and noise where noise is wanted."""
+    picture = probe_picture(network.in_channels - network.noise_channels, side)
+    noise = NoiseField(_SEED, 0).window(network.noise_channels, 0, 0, side, side)
+    return torch.cat([picture, noise[None]], 1)
+
+
 @contextmanager
 def memory_errors(what: str) -> Iterator[None]:
     """Refusals of memory as `MachineError`."""
@@ -67,7 +75,7 @@ def run_probe(
     Raises `ModelError` where it fails, or gives another size, or numbers that are not finite.
     """
     side = math.ceil(max(_SIDE, network.min_size) / network.multiple) * network.multiple
-    given = probe_picture(network.in_channels, side).to(device)
+    given = _given(network, side).to(device)
     name = network.source or network.name
     try:
         with torch.no_grad(), memory_errors(name), exact_convolutions():
