@@ -38,7 +38,7 @@ from vsr.networks.lite import Lite
 from vsr.networks.source import NUM_STATISTICS, Source, source_of
 from vsr.restorers import model, registry
 
-Kind = Literal["Y", "RGB", "sampling"]
+Kind = Literal["Y", "RGB", "sampling", "window", "recurrent"]
 WIDTH = 8
 
 
@@ -82,6 +82,31 @@ def lite_weights(seed: int, scale: int = 2) -> dict[str, Tensor]:
     torch.manual_seed(seed)
     state = dict(Lite(scale, width=WIDTH, depth=3).state_dict())
     return {name: 0.1 * value if name.startswith("tail.") else value for name, value in state.items()}
+
+
+def vespcn_weights(seed: int, strength: float, scale: int = 2) -> dict[str, Tensor]:
+    """A VESPCN of three convolutions, three frames: Y; it looks 3 pixels far. The nearest pixel and a little more."""
+    generator = torch.Generator().manual_seed(seed)
+    state: dict[str, Tensor] = {}
+    sizes = ((3, WIDTH), (WIDTH, WIDTH), (WIDTH, scale * scale))
+    for number, (inputs, outputs) in enumerate(sizes, 1):
+        weight, bias = _conv(generator, inputs, outputs, strength if number == 3 else 1.4)
+        if number < 3:
+            weight[0], bias[0] = 0, 0
+        weight[: 1 if number < 3 else None, 1 if number == 1 else 0, 1, 1] = 1
+        state[f"vespcn.conv{number}.weight"], state[f"vespcn.conv{number}.bias"] = weight, bias
+    return state
+
+
+def rlsp_weights(seed: int, strength: float, scale: int = 2) -> dict[str, Tensor]:
+    """An RLSP of three convolutions: RGB in, Y out; it looks 3 pixels far. The nearest pixel and a little more."""
+    generator = torch.Generator().manual_seed(seed)
+    sizes = ((9 + scale * scale + WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH, scale * scale))
+    state: dict[str, Tensor] = {}
+    for number, (inputs, outputs) in enumerate(sizes):
+        gain = 0.5 * strength if number == 3 else 1.4
+        state[f"layer{number}.weight"], state[f"layer{number}.bias"] = _conv(generator, inputs, outputs, gain)
+    return state
 
 
 def mixture_tensors(num_sets: int = 3, scale: int = 2) -> dict[str, Tensor]:
@@ -152,10 +177,13 @@ def know_stand_ins(patch: pytest.MonkeyPatch) -> None:
 def small_network(kind: Kind, *, strength: float = 0.02, seed: int = 1, scale: int = 2) -> Path:
     """The path of a file; ``scale`` does not count for Y. Never write to it."""
     path = _folder() / f"small-{kind}-{strength}-{seed}-x{scale}.safetensors"
-    if kind == "Y":
-        state = vdsr_weights(seed, strength)
-    else:
-        state = (compact_weights if kind == "RGB" else sampler_weights)(seed, strength, scale)
+    made = {
+        "RGB": compact_weights,
+        "sampling": sampler_weights,
+        "window": vespcn_weights,
+        "recurrent": rlsp_weights,
+    }
+    state = vdsr_weights(seed, strength) if kind == "Y" else made[kind](seed, strength, scale)
     if kind == "Y":
         path = path.with_name(path.name.replace(f"-x{scale}", ""))
     save_file({name: value.contiguous() for name, value in state.items()}, path)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_networks import know_stand_ins, small_network
+from small_networks import Kind, know_stand_ins, small_network
 from torch import Tensor
 
 from vsr.errors import InputError, UsageError
@@ -31,6 +31,7 @@ from vsr.restorers import (
     find_method,
     restore_shot,
 )
+from vsr.restorers.several_frames import SeveralFramesOptions
 
 GRAY = PixelLayout("gray", "gray", 8)
 LAYOUTS = (
@@ -60,13 +61,17 @@ SIZES = (  # width, height, out_width, out_height
 )
 
 
-NETWORKS: dict[str, tuple[str, PerFrameOptions]] = {
+NETWORKS: dict[str, tuple[Kind, Any]] = {
     "network for Y": ("Y", PerFrameOptions()),
     "network for RGB": ("RGB", PerFrameOptions()),
     "network for RGB, consistent": ("RGB", PerFrameOptions(consistent=True, noise_sigma=0.0)),
     "network for Y, in tiles, averaged": ("Y", PerFrameOptions(tile_px=16, self_ensemble=True)),
     "network that samples": ("sampling", SamplingOptions(seed=5)),
     "network that samples, in tiles, mean of 3": ("sampling", SamplingOptions(tile_px=16, samples=3, temperature=0.7)),
+    "network for windows": ("window", SeveralFramesOptions()),
+    "network for windows, in tiles": ("window", SeveralFramesOptions(tile_px=16)),
+    "recurrent network": ("recurrent", SeveralFramesOptions()),
+    "recurrent network, in tiles": ("recurrent", SeveralFramesOptions(tile_px=16)),
 }
 """Networks that add a little to an enlarged picture."""
 NAMES = (*METHODS, *NETWORKS)
@@ -81,7 +86,7 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 def _prepare(name: str, geometry: Geometry) -> Prepared[Any]:
     if name in NETWORKS:
         kind, options = NETWORKS[name]
-        return find_method(str(small_network(kind, strength=0.004))).prepare(geometry, options, "cpu")  # type: ignore[arg-type]
+        return find_method(str(small_network(kind, strength=0.004))).prepare(geometry, options, "cpu")
     method = METHODS[name]
     return method.prepare(geometry, method.options_type(), "cpu")
 
@@ -195,8 +200,8 @@ def test_pieces_with_halo_equal_the_whole(name: str) -> None:
 def test_halo_is_enough(name: str) -> None:
     """What lies beyond the halo has no influence."""
     geometry = Geometry(40, 32, 80, 64)
-    frames = _frames(10, geometry, GRAY)
     halo = _prepare(name, geometry).capabilities.halo_frames
+    frames = _frames(max(10, halo + 3), geometry, GRAY)
     changed = [
         frame if index <= halo else replace(frame, planes=(255 - frame.planes[0],))
         for index, frame in enumerate(frames)

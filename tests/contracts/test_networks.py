@@ -30,8 +30,14 @@ def _cases() -> list[object]:
     ]
 
 
-def _channels(name: str) -> int:
-    return 1 if NETWORKS[name].colour == "Y" else 3
+def _taken(module: Upscaler, name: str) -> int:
+    """Channels of what it takes."""
+    return module.in_channels or (1 if NETWORKS[name].colour == "Y" else 3)
+
+
+def _given(module: Upscaler, name: str) -> int:
+    """Channels of what it gives."""
+    return module.out_channels or (1 if (module.out_colour or NETWORKS[name].colour) == "Y" else 3)
 
 
 def _built(name: str, scale: int) -> Upscaler:
@@ -54,7 +60,7 @@ def test_number_of_parameters(name: str, scale: int) -> None:
     with torch.device("meta"):
         module = NETWORKS[name].build(scale)
     assert sum(parameter.numel() for parameter in module.parameters()) == NETWORKS[name].num_parameters[scale]
-    assert module.scale == scale
+    assert (module.scale, module.family) == (scale, NETWORKS[name].family)
 
 
 @pytest.mark.parametrize(("name", "scale"), CASES)
@@ -87,12 +93,12 @@ def test_only_one_family_recognises_it(name: str, scale: int) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (5, 8)], ids=str)
 def test_shapes(name: str, scale: int, size: tuple[int, int]) -> None:
     module = _built(name, scale)
-    pictures = torch.rand(2, _channels(name), *size)
+    pictures, larger = torch.rand(2, _taken(module, name), *size), module.module_scale
     kept = pictures.clone()
     with torch.inference_mode():
         enlarged = module(pictures)
         alone = module(pictures[1:])
-    assert enlarged.shape == (2, _channels(name), scale * size[0], scale * size[1])
+    assert enlarged.shape == (2, _given(module, name), larger * size[0], larger * size[1])
     assert enlarged.dtype == torch.float32
     assert bool(torch.isfinite(enlarged).all())
     assert torch.equal(pictures, kept), "the input is left as it was"
@@ -113,7 +119,7 @@ def _positive(module: Upscaler) -> Upscaler:
 def _reach(module: Upscaler, channels: int, width: int) -> int:
     """How many columns away from its own an output block still depends on the input, by its gradient."""
     pictures = (torch.rand(1, channels, 2, width, dtype=torch.float64) + 0.5).requires_grad_(True)
-    middle, scale = width // 2, module.scale
+    middle, scale = width // 2, module.module_scale
     enlarged: Tensor = module(pictures)
     (gradient,) = torch.autograd.grad(enlarged[..., middle * scale : (middle + 1) * scale].sum(), pictures)
     seen = gradient.abs().amax((0, 1, 2)).nonzero().flatten()
@@ -138,7 +144,7 @@ def test_receptive_field(name: str, scale: int, monkeypatch: pytest.MonkeyPatch)
     stated = NETWORKS[name].context_px(scale)
     assert stated is not None
     module = _positive(_built(name, scale)).double()
-    assert _reach(module, _channels(name), 2 * stated + 7) == stated
+    assert _reach(module, _taken(module, name), 2 * stated + 7) == stated
 
 
 @pytest.mark.parametrize(("name", "scale"), _cases())
@@ -155,7 +161,7 @@ def test_file_round_trip(name: str, scale: int, tmp_path: Path) -> None:
     assert (network.name, network.scale) == (name, scale)
     assert network.context_px == NETWORKS[name].context_px(scale)
     assert network.num_parameters == NETWORKS[name].num_parameters[scale]
-    pictures = torch.rand(1, _channels(name), 4, 5)
+    pictures = torch.rand(1, _taken(module, name), 4, 5)
     with torch.inference_mode():
         assert torch.equal(network(pictures), module(pictures))
 
@@ -164,7 +170,7 @@ def test_file_round_trip(name: str, scale: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_half_precision_takes_and_gives_float32(name: str, scale: int, dtype: torch.dtype) -> None:
     module = _built(name, scale)
-    pictures = torch.rand(1, _channels(name), 5, 4)
+    pictures = torch.rand(1, _taken(module, name), 5, 4)
     with torch.inference_mode():
         exact = module(pictures)
         half = module.to(dtype=dtype, memory_format=torch.channels_last)(pictures)

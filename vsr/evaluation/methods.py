@@ -28,6 +28,8 @@ def open_method(wanted: str | Network, scale: int, device: torch.device, setting
     if isinstance(wanted, Network):
         if wanted.scale != scale:
             raise UsageError(f"{wanted.source or wanted.name} enlarges x{wanted.scale}, not x{scale}")
+        if wanted.family != "frame":
+            raise UsageError(f"{wanted.source or wanted.name} is given more than one frame; give its weights by file")
         return network_method(wanted.source or wanted.name, wanted, device, settings)
     for kernel in KERNELS:
         if wanted == kernel:
@@ -35,4 +37,7 @@ def open_method(wanted: str | Network, scale: int, device: torch.device, setting
     if wanted in METHODS:
         return restoration_method(wanted, scale, device, settings)
     find_method(wanted)  # refuses what is neither a name nor a file, and tells the nearest
-    return network_method(wanted, load_network(wanted, scale), device, settings)
+    network = load_network(wanted, scale)
+    if network.family == "frame":
+        return network_method(wanted, network, device, settings)
+    return restoration_method(wanted, scale, device, {"precision": "float32", **settings})

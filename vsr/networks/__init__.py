@@ -1,8 +1,20 @@
-"""Deep networks that enlarge one picture at a time: architectures from the papers, and loading of weights."""
+"""Deep networks that enlarge pictures: architectures from the papers, and loading of weights."""
 
 from __future__ import annotations
 
-from vsr.networks.base import Colour, Family, Found, Framework, Network, NetworkSpec, SamplingUpscaler, Shapes, Upscaler
+from vsr.networks.base import (
+    Colour,
+    Family,
+    Found,
+    Framework,
+    Network,
+    NetworkSpec,
+    RecurrentUpscaler,
+    SamplingUpscaler,
+    Shapes,
+    Upscaler,
+    WindowUpscaler,
+)
 from vsr.networks.loading import available_scales, load_network, network_family, with_weights_for
 from vsr.networks.source import Source
 from vsr.networks.table import NETWORKS
@@ -15,10 +27,12 @@ __all__ = [
     "Framework",
     "Network",
     "NetworkSpec",
+    "RecurrentUpscaler",
     "SamplingUpscaler",
     "Shapes",
     "Source",
     "Upscaler",
+    "WindowUpscaler",
     "available_scales",
     "load_network",
     "network_family",

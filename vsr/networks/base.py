@@ -11,7 +11,19 @@ from torch import Tensor, nn
 from vsr.errors import ModelError
 from vsr.networks.mixture import Mixture
 
-__all__ = ["Colour", "Family", "Found", "Framework", "Network", "NetworkSpec", "SamplingUpscaler", "Shapes", "Upscaler"]
+__all__ = [
+    "Colour",
+    "Family",
+    "Found",
+    "Framework",
+    "Network",
+    "NetworkSpec",
+    "RecurrentUpscaler",
+    "SamplingUpscaler",
+    "Shapes",
+    "Upscaler",
+    "WindowUpscaler",
+]
 
 Framework = Literal["pre-upsampling", "post-upsampling", "progressive", "iterative"]
 """Where a network enlarges: before it, at its end, step by step, or up and down again and again."""
@@ -48,6 +60,17 @@ class Upscaler(nn.Module):
     """Channels of standard normal noise that it takes behind those of its colour, at the size of its input."""
     multiple: int = 1
     min_size: int = 1
+    radius_frames: int = 0
+    """Frames on each side of the enlarged one that it is given at once."""
+    out_colour: Colour | None = None
+    """Colour of what it gives; None: as of what it takes."""
+    offset_px: float = 0.0
+    """How far right of and below the centres of their blocks the samples it was trained on lie, in input pixels."""
+
+    @property
+    def module_scale(self) -> int:
+        """How many times larger what ``forward`` gives is than what it takes, in pixels."""
+        return self.scale
 
     def settle(self) -> None:
         """Called once after weights are loaded: take over what follows from their values."""
@@ -62,6 +85,34 @@ class SamplingUpscaler(Upscaler):
     """
 
     family: ClassVar[Family] = "sampling"
+
+
+class WindowUpscaler(Upscaler):
+    """Base of networks that see neighbouring frames and enlarge the one in the middle.
+
+    ``forward`` takes ``2·radius_frames + 1`` frames stacked on the channels, oldest first: ``(B, (2r+1)·C, H, W)``. Set
+    ``radius_frames`` and ``in_channels``.
+    """
+
+    family: ClassVar[Family] = "window"
+
+
+class RecurrentUpscaler(Upscaler):
+    """Base of networks that go through a video frame by frame and remember.
+
+    ``forward`` is one step at the small size. It gives, stacked on the channels, the result for a frame, whose pixels
+    lie as ``pixel_unshuffle`` lays them (scale² channels a colour), and its memory. It takes ``2·radius_frames + 1``
+    frames with that one in the middle, oldest first, and then all that the step before gave; before the first step that
+    is 0. Numbers in the memory are about as large as pixels, so that half precision can be judged by both. Set
+    ``radius_frames``, ``in_channels`` and ``out_channels``.
+    """
+
+    family: ClassVar[Family] = "recurrent"
+
+    @property
+    def module_scale(self) -> int:
+        """One: its pixels are stacked on channels."""
+        return 1
 
 
 @dataclass(frozen=True)
@@ -114,8 +165,9 @@ class Network:
     """An architecture with weights, ready to run.
 
     ``module`` maps ``(B, C, H, W)`` in about 0…1 (C = 1 for Y with code values over 255, 3 for RGB) to
-    ``(B, C, scale·H, scale·W)``, for every H and W of at least ``min_size`` that are multiples of ``multiple``.
-    Interpolation ahead of the network, mean shifts and other ranges are inside it. Values are not clipped.
+    ``(B, C, scale·H, scale·W)``, for every H and W of at least ``min_size`` that are multiples of ``multiple``; other
+    families than ``frame`` stack more on the channels, as the bases of their modules say. Interpolation ahead of the
+    network, mean shifts and other ranges are inside it. Values are not clipped.
 
     ``module`` always takes and gives float32, on its own device. To run it in half precision call ``module.to(dtype)``
     (or ``module.to(dtype=…, memory_format=torch.channels_last)``): it casts inside to the type of its weights, and
@@ -148,13 +200,23 @@ class Network:
     """Channels that ``module`` gives; 0: those of its colour."""
     noise_channels: int = 0
     """Channels of noise among those that ``module`` takes: the last."""
+    module_scale: int = 0
+    """How many times larger what ``module`` gives is, in pixels; 0: ``scale``. Recurrent networks stack pixels: 1."""
+    out_colour: Colour | None = None
+    """Colour of what it gives; None: as of what it takes."""
 
     def __post_init__(self) -> None:
         if self.scale < 1 or self.multiple < 1 or self.min_size < 1:
             raise ModelError(f"{self.source or self.name}: scale {self.scale} makes no sense")
         colours = 3 if self.colour == "RGB" else 1
         object.__setattr__(self, "in_channels", self.in_channels or colours + self.noise_channels)
-        object.__setattr__(self, "out_channels", self.out_channels or colours)
+        object.__setattr__(self, "out_channels", self.out_channels or (3 if self.gives == "RGB" else 1))
+        object.__setattr__(self, "module_scale", self.module_scale or self.scale)
+
+    @property
+    def gives(self) -> Colour:
+        """Colour of its result."""
+        return self.out_colour or self.colour
 
     def __call__(self, pictures_BCHW: Tensor) -> Tensor:
         """Run it; see the class."""

@@ -15,6 +15,7 @@ from vsr.networks.file_kinds import FileKind, weights_kind
 from vsr.networks.matlab_files import read_matlab
 from vsr.networks.matlab_layouts import weights_from_matlab
 from vsr.networks.safetensors_files import read_safetensors
+from vsr.networks.tensorflow_layout import is_tensorflow, weights_from_tensorflow
 from vsr.networks.torch_files import read_torch
 
 __all__ = ["Checkpoint", "read_checkpoint"]
@@ -58,6 +59,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     metadata: Mapping[str, str] = {}
     if kind == "safetensors":
         tensors, metadata = read_safetensors(path)
+        tensors = weights_from_tensorflow(tensors) if is_tensorflow(tensors) else tensors
     elif kind == "matlab5":
         tensors = weights_from_matlab(path, read_matlab(path))
     else:

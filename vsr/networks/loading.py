@@ -99,6 +99,8 @@ def make_network(weights: Weights, scale: int | None = None) -> Network:
         in_channels=module.in_channels or 0,
         out_channels=module.out_channels or 0,
         noise_channels=module.noise_channels,
+        module_scale=module.module_scale,
+        out_colour=module.out_colour,
     )
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import torch
 
-from vsr.networks.base import Colour, Found, Framework, NetworkSpec, Shapes, Upscaler
+from vsr.networks.base import Colour, Family, Found, Framework, NetworkSpec, Shapes, Upscaler
 from vsr.networks.carn import carn, carn_m, recognise_carn
 from vsr.networks.dbpn import DBPN, recognise_dbpn
 from vsr.networks.drcn import DRCN, recognise_drcn
@@ -21,10 +21,12 @@ from vsr.networks.lite import Lite, recognise_lite
 from vsr.networks.mdsr import mdsr_baseline, mdsr_large, recognise_mdsr
 from vsr.networks.ms_lapsrn import MSLapSRN, recognise_ms_lapsrn
 from vsr.networks.rdn import RDN, recognise_rdn
+from vsr.networks.rlsp import RLSP, recognise_rlsp
 from vsr.networks.srcnn import SRCNN, recognise_srcnn
 from vsr.networks.srfbn import SRFBN, recognise_srfbn, srfbn_small
 from vsr.networks.srresnet import SRResNet, recognise_srresnet
 from vsr.networks.vdsr import VDSR, recognise_vdsr
+from vsr.networks.vespcn import VESPCN, recognise_vespcn
 from vsr.tables import table_of
 
 __all__ = ["NETWORKS"]
@@ -51,6 +53,7 @@ def _row(
     parameters: int | tuple[int, ...],
     recognise: Callable[[Shapes], Found | None],
     value_range: int = 1,
+    family: Family = "frame",
 ) -> NetworkSpec:
     """A row; ``parameters`` is one number for all scales or one for each."""
     counts = (parameters,) * len(scales) if isinstance(parameters, int) else parameters
@@ -65,6 +68,7 @@ def _row(
         context_px=_context_of(build),
         recognise=recognise,
         value_range=value_range,
+        family=family,
     )
 
 
@@ -297,6 +301,41 @@ NETWORKS: Mapping[str, NetworkSpec] = table_of(
             parameters=(2_140_534, 2_832_758, 3_631_478),
             recognise=recognise_srfbn,
             value_range=255,
+        ),
+        _row(
+            "vespcn-5l-e3",
+            "Caballero et al., CVPR 2017: VESPCN's early fusion of three frames, no motion compensation",
+            "post-upsampling",
+            scales=(2, 3, 4),
+            colour="Y",
+            build=VESPCN,
+            parameters=(17_164, 18_249, 19_768),
+            recognise=recognise_vespcn,
+            family="window",
+        ),
+        _row(
+            "rlsp-7-48",
+            "Fuoli, Gu, Timofte, ICCVW 2019: RLSP 7-48",
+            "post-upsampling",
+            scales=(4,),
+            colour="RGB",
+            build=partial(RLSP, width=48),
+            parameters=163_216,
+            recognise=recognise_rlsp,
+            value_range=255,
+            family="recurrent",
+        ),
+        _row(
+            "rlsp-7-64",
+            "Fuoli, Gu, Timofte, ICCVW 2019: RLSP 7-64",
+            "post-upsampling",
+            scales=(4,),
+            colour="RGB",
+            build=RLSP,
+            parameters=282_128,
+            recognise=recognise_rlsp,
+            value_range=255,
+            family="recurrent",
         ),
     ],
 )

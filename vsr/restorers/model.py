@@ -28,7 +28,7 @@ from vsr.restorers.engine import (
     tiles_of,
 )
 from vsr.restorers.method import Evidence, Geometry
-from vsr.restorers.passes import magnification, plan_passes
+from vsr.restorers.passes import MAX_PASSES, magnification, plan_passes
 
 __all__ = ["Model", "ModelPart", "absolute_weights", "has_same_weights", "is_network", "open_part", "settle_model"]
 
@@ -157,20 +157,22 @@ def settle_model(
     *,
     precision: PrecisionChoice = "auto",
     tile_px: int | None = None,
+    one_by_one: bool = False,
 ) -> Model:
     """Decide which networks of ``method`` serve ``geometry``, and how they compute on ``device``.
 
+    ``one_by_one``: there is one pass at most, and frames go through it one at a time.
     Loads and tries them. Raises `ModelError` for weights that cannot be loaded or are no good, `MachineError` where
     there is not memory enough for them.
     """
     place = absolute_weights(method)
     scales = available_scales(place)
-    passes = plan_passes(magnification(geometry), scales)
+    passes = plan_passes(magnification(geometry), scales, most=1 if one_by_one else MAX_PASSES)
     networks = {scale: _load(place, scale) for scale in sorted(set(passes)) or [min(scales, default=2)]}
     if len({network.colour for network in networks.values()}) > 1:
         raise ModelError(f"{method}: weights for different scales take different colours; give one file")
     parts = {scale: _part(network, precision, device) for scale, network in networks.items()}
-    batch = batch_frames(geometry.width, geometry.height, device)
+    batch = 1 if one_by_one else batch_frames(geometry.width, geometry.height, device)
     tiles, factor = [], 1
     for scale in passes:
         size_yx = (geometry.height * factor, geometry.width * factor)

@@ -59,11 +59,14 @@ def _coded(unit: Tensor, frame: VideoFrame, plane: int) -> Tensor:
     return unit * span + offset
 
 
-def network_input(frame: VideoFrame, colour: Colour, device: torch.device) -> Tensor:
+def network_input(frame: VideoFrame, colour: Colour, device: torch.device, *, gives: Colour | None = None) -> Tensor:
     """``(C, h, w)`` float32 on ``device``, about 0…1, as networks of ``colour`` take it.
 
     Subsampled chroma is brought to the luma's grid from where it sits; RGB is made with the stream's own matrix and
     range. Linear light is coded as sRGB first, and what is beyond white in floating-point video is compressed.
+
+    A network that takes RGB and gives luma gives that of BT.601. So RGB is made of YUV by BT.601 for it, whatever the
+    stream's matrix: then the luma of its result is the stream's.
     """
     family = frame.layout.family
     colours = [_decoded(frame, plane, device) for plane in range(1 if family == "gray" else 3)]
@@ -72,7 +75,7 @@ def network_input(frame: VideoFrame, colour: Colour, device: torch.device) -> Te
         return (_BLACK + _SPAN * luma)[None]
     if family == "yuv":
         chroma = [regrid(c, colours[0], frame.layout, LUMA_GRID, frame.color, frame.color) for c in colours[1:]]
-        colours = to_rgb([colours[0], *chroma], frame.color.matrix)
+        colours = to_rgb([colours[0], *chroma], _BT601 if gives == "Y" else frame.color.matrix)
     return torch.stack(colours * 3 if family == "gray" else colours)
 
 

@@ -22,7 +22,15 @@ from vsr.networks import with_weights_for
 from vsr.networks.mixture import Mixture
 from vsr.observation import degradation_at
 from vsr.restorers.consistency import Consistency
-from vsr.restorers.engine import MOST_FRAMES, Engine, EngineOptions, PrecisionChoice, batch_frames, upload_ahead
+from vsr.restorers.engine import (
+    MOST_FRAMES,
+    Engine,
+    EngineOptions,
+    PrecisionChoice,
+    batch_frames,
+    check_tile,
+    upload_ahead,
+)
 from vsr.restorers.findings import source_findings
 from vsr.restorers.interpolate import check_size
 from vsr.restorers.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared
@@ -65,8 +73,7 @@ class PerFrameOptions:
 
     def __post_init__(self) -> None:
         check_compression(self.compression_codes)
-        if self.tile_px is not None and not 16 <= self.tile_px <= 16384:
-            raise UsageError(f"tile_px is {self.tile_px}; allowed are 16 to 16384 input pixels")
+        check_tile(self.tile_px)
         if self.noise_sigma is not None and not 0.0 <= self.noise_sigma <= 255.0:
             raise UsageError(f"noise_sigma is {self.noise_sigma}; allowed are 0 to 255")
 

@@ -16,8 +16,11 @@ from vsr.restorers.method import Geometry, Method, Prepared
 from vsr.restorers.model import absolute_weights, has_same_weights, is_network
 from vsr.restorers.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.restorers.per_frame import PerFrameOptions, prepare_network
+from vsr.restorers.recurrent import prepare_recurrent_network
 from vsr.restorers.sampling import SamplingOptions, prepare_sampling_network
+from vsr.restorers.several_frames import SeveralFramesOptions
 from vsr.restorers.source import estimator_digest
+from vsr.restorers.windowed import prepare_window_network
 from vsr.tables import table_of
 
 __all__ = ["ADAPTORS", "METHODS", "OPTION_TYPES", "absolute_method", "find_method", "is_network"]
@@ -83,6 +86,12 @@ ADAPTORS: Mapping[Family, Adaptor] = {
     "frame": Adaptor("enlarge each frame by a network", PerFrameOptions, prepare_network),
     "sampling": Adaptor(
         "enlarge each frame by a network that invents detail", SamplingOptions, prepare_sampling_network
+    ),
+    "window": Adaptor(
+        "enlarge each frame by a network that sees its neighbours", SeveralFramesOptions, prepare_window_network
+    ),
+    "recurrent": Adaptor(
+        "go through the frames by a network that remembers", SeveralFramesOptions, prepare_recurrent_network
     ),
 }
 """How the networks of each family are run."""

@@ -7,7 +7,7 @@ what a network holds and whether half precision will do, `engine` runs it, throu
 
 from __future__ import annotations
 
-from vsr.restorers.engine.engine import MOST_FRAMES, Engine, EngineOptions, batch_frames, tiles_of
+from vsr.restorers.engine.engine import MOST_FRAMES, Engine, EngineOptions, batch_frames, check_tile, tiles_of
 from vsr.restorers.engine.hardware import device_class, fast_half_types
 from vsr.restorers.engine.precision import Precision, PrecisionChoice, choose_precision
 from vsr.restorers.engine.probe import measure_load
@@ -22,6 +22,7 @@ __all__ = [
     "Precision",
     "PrecisionChoice",
     "batch_frames",
+    "check_tile",
     "choose_precision",
     "device_class",
     "fast_half_types",

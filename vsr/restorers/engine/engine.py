@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from vsr.errors import UsageError
 from vsr.networks import Network
 from vsr.restorers.engine.cuda_graphs import GraphedModule
 from vsr.restorers.engine.hardware import BUDGETS, refuse_excess
@@ -17,7 +18,7 @@ from vsr.restorers.engine.probe import memory_errors
 from vsr.restorers.engine.tile_plan import Load, TilePlan, plan_tiles
 from vsr.restorers.engine.tiling import run_tiles
 
-__all__ = ["MOST_FRAMES", "Engine", "EngineOptions", "batch_frames", "ensemble", "tiles_of"]
+__all__ = ["MOST_FRAMES", "Engine", "EngineOptions", "batch_frames", "check_tile", "ensemble", "tiles_of"]
 
 MOST_FRAMES = 8
 """Frames that go through a network together at most; batches are powers of two."""
@@ -41,6 +42,12 @@ def batch_frames(width: int, height: int, device: torch.device) -> int:
     """Frames that go through a network together: a constant of the device's class and the frame's size."""
     most = min(MOST_FRAMES, BUDGETS[device.type].batch_pixels // (width * height))
     return 1 << (most.bit_length() - 1) if most else 1
+
+
+def check_tile(tile_px: int | None) -> None:
+    """Raise `UsageError` unless ``tile_px`` is None or a side that tiles can have."""
+    if tile_px is not None and not 16 <= tile_px <= 16384:
+        raise UsageError(f"tile_px is {tile_px}; allowed are 16 to 16384 input pixels")
 
 
 def ensemble(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
@@ -99,8 +106,8 @@ class Engine:
 
     @property
     def scale(self) -> int:
-        """Magnification."""
-        return self._network.scale
+        """How many times larger what it gives is than what it takes, in pixels."""
+        return self._network.module_scale
 
     def _plan(self, height: int, width: int) -> TilePlan:
         if (height, width) not in self._plans:

@@ -82,7 +82,7 @@ def run_probe(
             result: Tensor = module(given.contiguous(memory_format=layout)).float().cpu()
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise ModelError(f"{name}: the network fails on a {side}x{side} picture: {_line(error)}") from error
-    expected = (1, network.out_channels, side * network.scale, side * network.scale)
+    expected = (1, network.out_channels, side * network.module_scale, side * network.module_scale)
     if tuple(result.shape) != expected:
         raise ModelError(f"{name}: gives {tuple(result.shape)} for {tuple(given.shape)}, expected {expected}")
     return result
