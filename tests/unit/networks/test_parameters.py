@@ -64,6 +64,9 @@ PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     ("srfbn", 3, learnt, 2_832e3, 1_000),
     ("srfbn", 4, learnt, 3_631e3, 1_000),
     ("srfbn-s", 4, learnt, 483e3, 1_000),
+    ("vespcn-5l-e3", 2, everything, 17_164, 1),  # the checkpoint
+    ("rlsp-7-48", 4, everything, 163_216, 1),  # the checkpoint
+    ("rlsp-7-64", 4, everything, 282_128, 1),  # the checkpoint
 ]
 
 

@@ -35,6 +35,9 @@ PUBLISHED: list[tuple[str, str, tuple[int, ...], int, bool]] = [
     ("CARN/carn_m.pth", "carn-m", (2, 3, 4), 414_811, False),
     ("SRResNet_leftthomas/netG_epoch_2_100.pth", "srresnet", (2,), 586_379, True),
     ("SRResNet_leftthomas/netG_epoch_4_100.pth", "srresnet", (4,), 734_092, True),
+    ("VESPCN_HighVoltageRocknRoll/vespcn_x2.safetensors", "vespcn-5l-e3", (2,), 17_164, False),
+    ("RLSP/rlsp_7-48_x4.safetensors", "rlsp-7-48", (4,), 163_216, False),
+    ("RLSP/rlsp_7-64_x4.safetensors", "rlsp-7-64", (4,), 282_128, False),
     ("RealESRGAN/RealESRGAN_General_x4_v3.pth", "RealESRGAN Compact", (4,), 1_213_296, True),
     ("RealESRGAN/realesr-animevideov3.pth", "RealESRGAN Compact", (4,), 621_424, True),
 ]
@@ -67,7 +70,7 @@ def test_published_weights(name: str, network: str, scales: tuple[int, ...], num
         loaded = load_network(path, scale)
         assert (loaded.name, loaded.num_parameters, loaded.is_generative) == (network, numbers, generative)
         assert loaded.colour == (NETWORKS[network].colour if network in NETWORKS else "RGB")
-        pictures = _scene(1 if loaded.colour == "Y" else 3)
+        pictures = _scene(loaded.in_channels)
         with torch.inference_mode():
             exact = loaded(pictures)
             half = loaded.module.to(torch.float16)(pictures)
