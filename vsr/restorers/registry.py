@@ -23,7 +23,7 @@ from vsr.restorers.source import estimator_digest
 from vsr.restorers.windowed import prepare_window_network
 from vsr.tables import table_of
 
-__all__ = ["ADAPTORS", "METHODS", "OPTION_TYPES", "absolute_method", "find_method", "is_network"]
+__all__ = ["ADAPTORS", "METHODS", "OPTION_TYPES", "Adaptor", "absolute_method", "find_method", "is_network"]
 
 
 def _interpolation(kernel: Kernel, summary: str) -> Method[InterpolateOptions]:
