@@ -11,7 +11,7 @@ import pytest
 from program import Run
 
 import vsr
-from vsr.cli.optional_value import complete
+from vsr.cli.option_types import complete
 
 Call, Clips = Callable[..., Run], Callable[[str], Path]
 QUICK = ("--method", "lanczos", "--speed", "ultrafast")

@@ -96,7 +96,7 @@ def _offset(text: str | None) -> Fraction | Literal["start"] | None:
 def _print_tables(found: Comparison) -> None:
     from rich.console import Console
 
-    from vsr.report.comparison.words import file_rows, measure_rows
+    from vsr.report.comparison.records import file_rows, measure_rows
 
     console = Console(highlight=False)
     console.print(_table(*file_rows(found), left_columns=6))

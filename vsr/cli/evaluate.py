@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vsr.cli.several_values import SeveralValues
+from vsr.cli.option_types import SeveralValues
 
 if TYPE_CHECKING:
     from vsr.evaluation import TableFormat
@@ -69,7 +69,7 @@ def evaluate(
         _check_output(output, data)
     kept = None if fresh else _place_of_results(resume, output)
     from vsr import api
-    from vsr.cli.counting import step_reporter
+    from vsr.cli.steps import step_reporter
     from vsr.evaluation import render
     from vsr.report.files import write_text
 

@@ -49,7 +49,7 @@ def still(
     import json
 
     from vsr import api
-    from vsr.cli.shares import step_shares
+    from vsr.cli.steps import step_shares
 
     with step_shares(quiet=quiet or json_) as on_step:
         made = api.still(

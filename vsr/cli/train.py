@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vsr.cli.several_values import SeveralValues
+from vsr.cli.option_types import SeveralValues
 
 __all__ = ["TrainCommand", "train"]
 

@@ -9,7 +9,7 @@ import typer
 
 from vsr.cli import piping
 from vsr.cli.console import fail
-from vsr.cli.optional_value import OptionalValue
+from vsr.cli.option_types import OptionalValue
 
 if TYPE_CHECKING:
     from vsr.api import Job, Outcome

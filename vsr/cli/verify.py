@@ -31,7 +31,7 @@ def verify(
     import json
 
     from vsr import api
-    from vsr.cli.shares import step_shares
+    from vsr.cli.steps import step_shares
     from vsr.errors import VerificationError
 
     with step_shares(quiet=quiet or json_) as on_step:

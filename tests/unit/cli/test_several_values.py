@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vsr.cli.several_values import spread
+from vsr.cli.option_types import spread
 
 SEVERAL = frozenset(["--scale", "--data"])
 

@@ -14,9 +14,8 @@ from vsr.metrics import ssim
 from vsr.observation import resample
 from vsr.training.discriminator import Discriminator
 from vsr.training.losses import LOSSES, LossNeeds, WeightedLosses, parse_losses
-from vsr.training.losses.adversarial import judged
-from vsr.training.losses.cycle import shrunk
-from vsr.training.losses.variation import total_variation
+from vsr.training.losses.image import shrunk, total_variation
+from vsr.training.losses.learned import judged
 
 NEEDS = LossNeeds(2, "RGB", None, Discriminator(3, width=4).eval())  # in training each call changes its norms a little
 

@@ -20,7 +20,7 @@ from vsr.metrics import luma_bt601
 from vsr.networks import Colour
 from vsr.training.batches import Share, batches
 from vsr.training.degradations import parse_chain
-from vsr.training.losses.cycle import shrunk
+from vsr.training.losses.image import shrunk
 from vsr.training.samples import Batch, Patches, Plan
 from vsr.training.sources import Wanted, read_sources
 

@@ -21,8 +21,7 @@ from vsr.media.hdr import DisplayTransform
 from vsr.media.luma import LumaFrame
 from vsr.media.probe import MediaInfo, VideoInfo
 from vsr.report.comparison import Part, Wanted, measure
-from vsr.report.comparison.made_from import probe_related
-from vsr.report.comparison.offsets import clock_offsets
+from vsr.report.comparison.alignment import clock_offsets, probe_related
 from vsr.report.encode import data_uri, encode_pictures
 from vsr.report.files import PAGE_SUFFIXES, check_place, write_text
 from vsr.report.frames_at import frames_at

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from vsr.report.comparison.compare import compare
 from vsr.report.comparison.measure import measure
-from vsr.report.comparison.part import Part
-from vsr.report.comparison.records import METRICS, Comparison, Curve, Metric, Side
-from vsr.report.comparison.tables import as_csv, as_json
-from vsr.report.comparison.wanted import Wanted
+from vsr.report.comparison.plan import Part, Wanted
+from vsr.report.comparison.records import METRICS, Comparison, Curve, Metric, Side, as_csv, as_json
 
 __all__ = [
     "METRICS",

@@ -1,4 +1,4 @@
-"""Frames of several videos brought together by their times.
+"""Frames of several videos brought together by their times, and what a manifest says of two videos.
 
 A frame's time has been rounded to its container's clock, so equal times differ by up to half a tick of each. What has
 no partner is counted, and where it lies is kept: nothing is paired by number.
@@ -6,12 +6,93 @@ no partner is counted, and where it lies is kept: nothing is paired by number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Generic, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
-__all__ = ["Alignment", "Stray", "Timed", "tolerance"]
+from vsr.errors import VsrError
+from vsr.media.images import is_image_sequence
+from vsr.media.probe import MediaInfo
+from vsr.media.reading import probe, probe_output
+from vsr.observation.degradation import DEGRADATIONS
+from vsr.pipeline.manifest import load_manifest, manifest_path
+
+__all__ = [
+    "Alignment",
+    "Stray",
+    "Timed",
+    "assumed_degradation",
+    "clock_offsets",
+    "manifest_of",
+    "manifest_shift",
+    "probe_related",
+    "tolerance",
+]
+
+
+def manifest_of(output: Path, source: Path) -> Mapping[str, Any] | None:
+    """The manifest of ``output``, if it says that it was made from ``source``; else None."""
+    try:
+        manifest = load_manifest(output)
+        return manifest if Path(manifest["input"]["path"]).samefile(source) else None
+    except (VsrError, OSError, KeyError, ValueError, TypeError):
+        return None  # no output of ours, or nothing that can be relied on
+
+
+def probe_related(path: Path, others: Sequence[Path], fps: Fraction | None) -> MediaInfo:
+    """What ``path`` holds: of several videos the one that vsr restored, or that one of ``others`` was made from."""
+    if manifest_path(path).is_file() and not is_image_sequence(path):
+        return probe_output(path)
+    made = (manifest_of(other, path) for other in others)
+    chosen = next((manifest["settings"].get("video_stream") for manifest in made if manifest is not None), None)
+    return probe(path, fps, chosen)
+
+
+def assumed_degradation(infos: Sequence[MediaInfo]) -> str | None:
+    """How the method that made one of the first two videos from the other takes the latter to have come about.
+
+    None where neither was made from the other, or in a way that this version does not know.
+    """
+    for source, output in ((0, 1), (1, 0)):
+        manifest = manifest_of(infos[output].path, infos[source].path)
+        if manifest is not None:
+            name = manifest.get("method", {}).get("assumed_degradation")
+            return name if name in DEGRADATIONS else None
+    return None
+
+
+def manifest_shift(output: Path, source: Path) -> Fraction | None:
+    """Seconds to add to the times of ``output`` for those of ``source``, from which its manifest says it was made.
+
+    None where there is no manifest, or where it names another file.
+    """
+    manifest = manifest_of(output, source)
+    try:
+        times = manifest["times"] if manifest is not None else {}
+        return Fraction(times["shift_seconds"]) - Fraction(times["container_shift_seconds"])
+    except (KeyError, ValueError, TypeError):
+        return None  # times are compared as they are
+
+
+def clock_offsets(
+    infos: Sequence[MediaInfo], wanted: Fraction | Literal["start"] | None
+) -> tuple[list[Fraction], list[str]]:
+    """Seconds to add to each video's times, and what was done, in words."""
+    if wanted == "start":
+        starts = [(info.video.start_pts or 0) * info.video.time_base for info in infos]
+        return [-start for start in starts], ["times count from each video's first frame"]
+    offsets = [Fraction(0) for _ in infos]
+    if wanted is not None:
+        offsets[1] = wanted
+        return offsets, [f"{float(wanted):+.6f} s added to the times of B"]
+    for source, output, sign in ((0, 1, 1), (1, 0, -1)):
+        shift = manifest_shift(infos[output].path, infos[source].path)
+        if shift:
+            offsets[1] = sign * shift
+            return offsets, [f"{float(offsets[1]):+.6f} s added to the times of B, as the manifest says"]
+    return offsets, []
 
 
 class Timed(Protocol):

@@ -9,12 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from vsr.media.probe import MediaInfo
-from vsr.report.comparison.made_from import assumed_degradation, probe_related
+from vsr.report.comparison.alignment import assumed_degradation, clock_offsets, probe_related
 from vsr.report.comparison.measure import measure
-from vsr.report.comparison.offsets import clock_offsets
-from vsr.report.comparison.part import Part
+from vsr.report.comparison.plan import Part, Wanted
 from vsr.report.comparison.records import Comparison
-from vsr.report.comparison.wanted import Wanted
 
 __all__ = ["compare"]
 

@@ -15,10 +15,8 @@ from vsr.media.luma import LumaCode, LumaFrame, common_luma, read_luma
 from vsr.media.probe import MediaInfo
 from vsr.pipeline.overlap import Overlap
 from vsr.report.comparison.alignment import Alignment, Stray, tolerance
-from vsr.report.comparison.part import Part
-from vsr.report.comparison.plan import Plan
+from vsr.report.comparison.plan import Part, Plan, Wanted
 from vsr.report.comparison.records import METRICS, Comparison, Curve, Side
-from vsr.report.comparison.wanted import Wanted
 from vsr.timeline import format_seconds
 
 __all__ = ["Watch", "decoder_threads", "measure"]

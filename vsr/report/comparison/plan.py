@@ -1,20 +1,67 @@
-"""Which meters a comparison needs, and feeding them."""
+"""What to measure of which videos: the meters that a comparison needs, and feeding them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
 
 from vsr.errors import UsageError
 from vsr.media.luma import LumaCode, LumaFrame
+from vsr.media.probe import MediaInfo
 from vsr.media.vmaf import VmafRun
+from vsr.observation.degradation import DEGRADATIONS
 from vsr.report.comparison.measures import Luma, PairMeter, RecordingMeter, SharpnessMeter, enlarged
-from vsr.report.comparison.part import Part
 from vsr.report.comparison.records import Curve
-from vsr.report.comparison.wanted import Wanted
 
-__all__ = ["Plan"]
+__all__ = ["Part", "Plan", "Wanted"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the videos."""
+
+    name: str
+    """``A``, ``B`` or ``reference``."""
+    info: MediaInfo
+    offset: Fraction = Fraction(0)
+    """Seconds added to its times."""
+    thumbnails: bool = False
+    """Whether its frames come with small pictures for finding cuts."""
+    called: str = ""
+    """What notes call it; by default its name."""
+
+    @property
+    def label(self) -> str:
+        """What notes call it."""
+        return self.called or self.name
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to measure, and of which frames."""
+
+    every: int = 1
+    """Measure one in so many of the frames that all videos have."""
+    vmaf: bool = False
+    exact: bool = False
+    """Of large pictures too, every window and every row counts."""
+    offset: Fraction | Literal["start"] | None = None
+    """Seconds added to B's times; ``start``: every video counts from its first frame; None: what B's manifest says."""
+
+    degradation: str | None = None
+    """How the smaller video is taken to have come about: LR-PSNR by that row of `vsr.observation.DEGRADATIONS`, too."""
+    one_shape: bool = True
+    """Refuse videos of which one is no enlargement of the other; else they are paired, and not measured as pairs."""
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise UsageError(f"--every counts from 1, got {self.every}")
+        if self.degradation is not None and self.degradation not in DEGRADATIONS:
+            raise UsageError(f"no degradation {self.degradation!r}; there are {', '.join(DEGRADATIONS)}")
 
 
 class Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vsr.training.losses.base import Loss, LossNeeds
+from vsr.training.losses.image import Loss, LossNeeds
 from vsr.training.losses.weighted import ADVERSARIAL, LOSSES, WeightedLosses, parse_losses
 
 __all__ = ["ADVERSARIAL", "LOSSES", "Loss", "LossNeeds", "WeightedLosses", "parse_losses"]

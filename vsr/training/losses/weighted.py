@@ -12,13 +12,8 @@ from types import MappingProxyType
 from torch import Tensor
 
 from vsr.errors import UsageError, nearest
-from vsr.training.losses.adversarial import Adversarial, Judgement
-from vsr.training.losses.base import Loss, LossNeeds
-from vsr.training.losses.content import Content
-from vsr.training.losses.cycle import cycle
-from vsr.training.losses.pixelwise import charbonnier, l1, l2
-from vsr.training.losses.structure import ssim_loss
-from vsr.training.losses.variation import total_variation
+from vsr.training.losses.image import Loss, LossNeeds, charbonnier, cycle, l1, l2, ssim_loss, total_variation
+from vsr.training.losses.learned import Adversarial, Content, Judgement
 
 __all__ = ["ADVERSARIAL", "LOSSES", "WeightedLosses", "parse_losses"]
 

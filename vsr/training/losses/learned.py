@@ -1,17 +1,47 @@
-"""Content: distance between features of VGG-19 (Johnson et al. 2016; Ledig et al. 2017, before the last activation)."""
+"""Losses that a network judges: a discriminator (Goodfellow et al. 2014), or the features of VGG-19."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from vsr.errors import ModelError
 from vsr.networks.checkpoint import read_checkpoint
 from vsr.networks.locating import SUFFIXES, is_path, model_folders
 
-__all__ = ["Content"]
+__all__ = ["Adversarial", "Content", "Judgement", "judged"]
+
+Judgement = Literal["cross-entropy", "least-squares"]
+"""Least squares after Mao et al., "Least squares generative adversarial networks", ICCV 2017."""
+
+
+def judged(judgements: Tensor, *, as_true: bool, by: Judgement) -> Tensor:
+    """How far judgements (logits) are from "true", or from "made"; a mean."""
+    wanted = torch.full_like(judgements, float(as_true))
+    if by == "cross-entropy":
+        return binary_cross_entropy_with_logits(judgements, wanted)
+    return (judgements - wanted).square().mean()
+
+
+class Adversarial:
+    """The loss of the network; `of_discriminator` is that of its opponent."""
+
+    def __init__(self, discriminator: nn.Module, by: Judgement) -> None:
+        self._discriminator, self._by = discriminator, by
+
+    def __call__(self, made: Tensor, true: Tensor, small: Tensor) -> Tensor:
+        """See `vsr.training.losses.image.Loss`."""
+        return judged(self._discriminator(made), as_true=True, by=self._by)
+
+    def of_discriminator(self, made: Tensor, true: Tensor) -> Tensor:
+        """Mean of its errors on true and on made patches; differentiable in the discriminator only."""
+        on_true = judged(self._discriminator(true), as_true=True, by=self._by)
+        return (on_true + judged(self._discriminator(made.detach()), as_true=False, by=self._by)) / 2
+
 
 _LAYERS = 35  # up to conv5_4, its activation left out
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -47,7 +77,7 @@ class Content(nn.Module):
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1))
 
     def forward(self, made: Tensor, true: Tensor, small: Tensor) -> Tensor:
-        """See `vsr.training.losses.base.Loss`; sides of at least 16."""
+        """See `vsr.training.losses.image.Loss`; sides of at least 16."""
         if min(made.shape[-2:]) < _LEAST_SIDE:
             raise ValueError(f"Content needs at least {_LEAST_SIDE} pixels a side, got {tuple(made.shape[-2:])}")
         difference: Tensor = self._seen(made) - self._seen(true.detach())
