@@ -70,8 +70,8 @@ NETWORKS: dict[str, tuple[Kind, Any]] = {
     "network that samples, in tiles, mean of 3": ("sampling", SamplingOptions(tile_px=16, samples=3, temperature=0.7)),
     "network for windows": ("window", SeveralFramesOptions()),
     "network for windows, in tiles": ("window", SeveralFramesOptions(tile_px=16)),
-    "recurrent network": ("recurrent", SeveralFramesOptions()),
-    "recurrent network, in tiles": ("recurrent", SeveralFramesOptions(tile_px=16)),
+    "recurrent network": ("recurrent", SeveralFramesOptions(degradation="BD")),
+    "recurrent network, in tiles": ("recurrent", SeveralFramesOptions(tile_px=16, degradation="BD")),
 }
 """Networks that add a little to an enlarged picture."""
 NAMES = (*METHODS, *NETWORKS)

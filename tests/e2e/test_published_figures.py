@@ -1,7 +1,9 @@
 """Published figures, measured again: PSNR on luma of Set5 and Set14, with the authors' weights where there are some.
 
-Pictures and weights are not part of the repository: name the folder that holds ``images/Set5``, ``images/Set14`` and
-``weights`` in ``VSR_TEST_DATA``. One figure of each row is measured; all of them with ``VSR_TEST_ALL=1``, which takes
+Networks that are given several frames are measured on clips of Vid4, of which not all are at hand.
+
+Pictures and weights are not part of the repository: name the folder that holds ``images/Set5``, ``images/Set14``,
+``vid4`` and ``weights`` in ``VSR_TEST_DATA``. One figure of each row is measured; all of them with ``VSR_TEST_ALL=1``, which takes
 minutes.
 """
 

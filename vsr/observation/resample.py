@@ -43,17 +43,19 @@ KERNELS: Mapping[Kernel, tuple[Callable[[Tensor], Tensor], float]] = MappingProx
 """Kernel function (float64 distances in, weights out) and its radius in samples, by name."""
 
 
-def axis_taps(in_size: int, out_size: int, kernel: Kernel, scale: float, offset: float) -> tuple[Tensor, Tensor]:
+def axis_taps(
+    in_size: int, out_size: int, kernel: Kernel, scale: float, offset: float, shift: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Taps of one axis: ``(indices, weights)``, both ``(taps, out_size)``, int64 and float64.
 
     Output sample ``j`` is ``sum_t weights[t, j] * input[indices[t, j]]`` and sits at input coordinate
-    ``(j + 0.5 + offset) / scale - 0.5 - offset``. Weights of a sample sum to 1. Beyond the border the
+    ``(j + 0.5 + offset) / scale - 0.5 - offset + shift``. Weights of a sample sum to 1. Beyond the border the
     picture is mirrored about its edge (MATLAB's rule), as often as a tiny picture needs.
     """
     function, radius = KERNELS[kernel]
     shrink = min(1.0, scale)
     reach = radius / shrink
-    centre = (torch.arange(out_size, dtype=torch.float64) + 0.5 + offset) / scale - 0.5 - offset
+    centre = (torch.arange(out_size, dtype=torch.float64) + 0.5 + offset) / scale - 0.5 - offset + shift
     first = torch.floor(centre - reach).to(torch.int64)
     source = first + torch.arange(math.ceil(2 * reach) + 2).unsqueeze(1)
     weights = function((centre - source) * shrink)
@@ -71,11 +73,12 @@ def _device_taps(
     kernel: Kernel,
     scale: float,
     offset: float,
+    shift: float,
     device: torch.device,
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     """`axis_taps` ready for `_resample_rows`, kept because a video asks for the same few every frame."""
-    indices, weights = axis_taps(in_size, out_size, kernel, scale, offset)
+    indices, weights = axis_taps(in_size, out_size, kernel, scale, offset, shift)
     return indices.to(device), weights.to(device, dtype).unsqueeze(-1)
 
 
@@ -106,13 +109,15 @@ def resample(
     kernel: Kernel = "lanczos",
     scale_yx: tuple[float, float] | None = None,
     offset_yx: tuple[float, float] = (0.0, 0.0),
+    shift_yx: tuple[float, float] = (0.0, 0.0),
 ) -> Tensor:
     """``plane`` ``(..., H, W)`` on another grid, ``(..., *size_yx)``, contiguous, on the same device.
 
     ``scale_yx`` is output samples per input sample along each axis, by default the ratio of the sizes; give
     the luma's scale for subsampled chroma of odd sizes, where the ratio is not the scale. ``offset_yx`` is
     how far samples sit right of / below the centre of their cell, in samples, in the input and in the
-    output alike (see `vsr.frames.PixelLayout.siting_offset`, which gives ``(x, y)``).
+    output alike (see `vsr.frames.PixelLayout.siting_offset`, which gives ``(x, y)``). ``shift_yx``: by how many
+    input samples the places that are read lie further right / below.
 
     float64 stays float64, everything else becomes float32. Values keep their units and are not clipped;
     kernels with negative lobes overshoot. Border: mirrored about the edge. Scale 1 returns equal values.
@@ -126,7 +131,7 @@ def resample(
         raise ValueError(f"scales must be positive, got {scale_y} x {scale_x}")
     picture = plane if plane.dtype == torch.float64 else plane.to(torch.float32)
     device, dtype = picture.device, picture.dtype
-    across = _device_taps(in_w, out_w, kernel, scale_x, offset_yx[1], device, dtype)
-    down = _device_taps(in_h, out_h, kernel, scale_y, offset_yx[0], device, dtype)
+    across = _device_taps(in_w, out_w, kernel, scale_x, offset_yx[1], shift_yx[1], device, dtype)
+    down = _device_taps(in_h, out_h, kernel, scale_y, offset_yx[0], shift_yx[0], device, dtype)
     wide = _resample_rows(picture.transpose(-1, -2).contiguous(), across)
     return _resample_rows(wide.transpose(-1, -2).contiguous(), down)

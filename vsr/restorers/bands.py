@@ -25,11 +25,12 @@ class BandResampler:
         kernel: Kernel = "bicubic",
         scale_yx: tuple[float, float] | None = None,
         offset_yx: tuple[float, float] = (0.0, 0.0),
+        shift_yx: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         (in_h, in_w), (out_h, out_w) = in_size_yx, out_size_yx
         self._scale = scale_yx or (out_h / in_h, out_w / in_w)
-        self._offset, self._kernel, self._width = offset_yx, kernel, out_w
-        self._indices, self._weights = axis_taps(in_h, out_h, kernel, self._scale[0], offset_yx[0])
+        self._offset, self._shift, self._kernel, self._width = offset_yx, shift_yx, kernel, out_w
+        self._indices, self._weights = axis_taps(in_h, out_h, kernel, self._scale[0], offset_yx[0], shift_yx[0])
         self._last_needed = self._indices.amax(0).cummax(0).values
         self._first_needed = self._indices.amin(0).flip(0).cummin(0).values.flip(0)
         self._held: Tensor | None = None  # rows that are still needed
@@ -45,6 +46,7 @@ class BandResampler:
             kernel=self._kernel,
             scale_yx=(1.0, self._scale[1]),
             offset_yx=(0.0, self._offset[1]),
+            shift_yx=(0.0, self._shift[1]),
         )
         held = wide if self._held is None else torch.cat([self._held, wide], -2)
         arrived = self._base + int(held.shape[-2])

@@ -91,15 +91,19 @@ class PlaneWriter:
         device: torch.device,
         *,
         offset_px: float = 0.0,
+        shift_px: float = 0.0,
     ) -> None:
         """``size_yx`` is the size of the network's result, which is resampled to the output's where they differ.
 
-        ``offset_px``: how far right of and below the centres of their blocks the input's samples lie.
+        ``offset_px``: how far right of and below the centres of their blocks the input's samples lie. ``shift_px``: how
+        far right of and below its place the result lies, in its own pixels; it is laid back.
         """
         self._frame, self._colour, self._geometry, self._device = frame, colour, geometry, device
         self._offset_px = offset_px
         out_yx = (geometry.out_height, geometry.out_width)
-        self._resampler = None if size_yx == out_yx else BandResampler(size_yx, out_yx)
+        self._resampler: BandResampler | None = None
+        if size_yx != out_yx or shift_px:
+            self._resampler = BandResampler(size_yx, out_yx, shift_yx=(shift_px, shift_px))
         layout = frame.layout
         count = layout.num_planes - layout.has_alpha
         if colour == "Y" and layout.family != "rgb":

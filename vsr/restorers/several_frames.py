@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from fractions import Fraction
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from vsr.frames import VideoFrame
 from vsr.networks import Upscaler
+from vsr.observation import degradation_at
 from vsr.restorers.engine import Engine, EngineOptions, PrecisionChoice, check_tile, upload_ahead
 from vsr.restorers.interpolate import check_size
 from vsr.restorers.method import NOT_ADAPTED, Adaptation, Geometry, Prepared
 from vsr.restorers.model import Model, open_part, settle_model
 from vsr.restorers.network_colour import PlaneWriter, network_input
+from vsr.restorers.passes import magnification
 
 __all__ = ["PreparedSeveralFrames", "Seen", "SeveralFrames", "SeveralFramesOptions", "settle", "windows"]
 
@@ -34,9 +37,16 @@ class SeveralFramesOptions:
     """What the network computes in; auto: half precision where the hardware is fast at it and it stays within 60 dB."""
     tile_px: int | None = None
     """Side of the tiles that large pictures are cut into, in input pixels; None: planned for the device's class."""
+    degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
+    """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: BI."""
 
     def __post_init__(self) -> None:
         check_tile(self.tile_px)
+
+    @property
+    def assumed_degradation(self) -> str:
+        """A name of `vsr.observation.DEGRADATIONS`."""
+        return "BI" if self.degradation == "auto" else self.degradation
 
 
 def windows(items: Iterable[ItemT], radius: int) -> Iterator[tuple[ItemT, ...]]:
@@ -84,7 +94,9 @@ class SeveralFrames:
         """Whether the network runs at all: it does not where the picture is shrunk."""
         self.engine = Engine(network, EngineOptions(part.precision, part.load, options.tile_px), device)
         self._takes, self.gives = network.colour, network.gives
-        self._offset_px = network.module.offset_px if self.enlarges else 0.0
+        preset = degradation_at(options.assumed_degradation, max(magnification(geometry), Fraction(1)))
+        self._offset_px = preset.offset_px
+        self._shift_px = (network.module.offset_px - preset.offset_px) * part.scale if self.enlarges else 0.0
         self._geometry, self._device = geometry, device
 
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
@@ -102,10 +114,18 @@ class SeveralFrames:
             yield [frame]
 
     def writer(self, frame: VideoFrame) -> PlaneWriter:
-        """Takes the network's result for ``frame``. Its other planes lie where the result lies."""
+        """Takes the network's result for ``frame``, and lays it where the input's samples say that it lies."""
         factor = self.scale if self.enlarges else 1
         size_yx = (self._geometry.height * factor, self._geometry.width * factor)
-        return PlaneWriter(frame, self.gives, self._geometry, size_yx, self._device, offset_px=self._offset_px)
+        return PlaneWriter(
+            frame,
+            self.gives,
+            self._geometry,
+            size_yx,
+            self._device,
+            offset_px=self._offset_px,
+            shift_px=self._shift_px,
+        )
 
     def shrunk(self, frame: VideoFrame) -> tuple[Tensor, ...]:
         """Planes of ``frame`` where the network is not wanted."""

@@ -125,6 +125,16 @@ def test_scale_one_changes_nothing() -> None:
     assert torch.equal(resample(data, (9, 11)), data.float())
 
 
+def test_a_shift_reads_further_right_and_below() -> None:
+    """Whole samples by indexing; half a sample of a ramp by its slope."""
+    picture = torch.rand(9, 11, generator=torch.Generator().manual_seed(6))
+    moved = resample(picture, (9, 11), kernel="bicubic", shift_yx=(2.0, -1.0))
+    torch.testing.assert_close(moved[:7, 1:], picture[2:, :10], rtol=0, atol=1e-6)
+    ramp = (3.0 * torch.arange(11.0)).expand(9, 11)
+    moved = resample(ramp, (9, 11), kernel="bicubic", shift_yx=(0.0, 0.5))
+    torch.testing.assert_close(moved[:, 2:8], ramp[:, 2:8] + 1.5, rtol=0, atol=1e-5)
+
+
 def test_strips_do_not_show() -> None:
     """Large pictures are done strip by strip; the result is that of any part of them."""
     data = torch.rand(600, 1400)

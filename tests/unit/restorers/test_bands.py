@@ -19,15 +19,21 @@ SIDES = st.integers(1, 50)
     target=st.tuples(SIDES, SIDES),
     band=st.integers(1, 60),
     offset=st.tuples(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5)),
+    shift=st.tuples(st.floats(-4, 4), st.floats(-4, 4)),
     kernel=st.sampled_from(["bicubic", "lanczos"]),
 )
 def test_bands_equal_the_whole(
-    size: tuple[int, int], target: tuple[int, int], band: int, offset: tuple[float, float], kernel: str
+    size: tuple[int, int],
+    target: tuple[int, int],
+    band: int,
+    offset: tuple[float, float],
+    shift: tuple[float, float],
+    kernel: str,
 ) -> None:
     picture = torch.rand(2, *size, generator=torch.Generator().manual_seed(size[0]))
-    banded = BandResampler(size, target, kernel=kernel, offset_yx=offset)  # type: ignore[arg-type]
+    banded = BandResampler(size, target, kernel=kernel, offset_yx=offset, shift_yx=shift)  # type: ignore[arg-type]
     parts = [banded.push(picture[:, row : row + band]) for row in range(0, size[0], band)]
-    whole = resample(picture, target, kernel=kernel, offset_yx=offset)  # type: ignore[arg-type]
+    whole = resample(picture, target, kernel=kernel, offset_yx=offset, shift_yx=shift)  # type: ignore[arg-type]
     assert torch.equal(torch.cat(parts, -2), whole)
 
 
