@@ -16,6 +16,7 @@ from typing import NoReturn
 import pytest
 from plain_reader import with_records
 from program import Run
+from videos import X264, encode, scene
 
 import vsr
 
@@ -244,6 +245,19 @@ def test_probe_text_and_json(call: Callable[..., Run], clips: Callable[[str], Pa
     assert report["num_frames_from_content"] == report["index"]["num_packets"]
     assert report["upscale"]["container"] in ("mp4", "mov")
     assert json.loads(call("probe", clips("plain"), "--json").out)["index"]["is_vfr"] is False
+
+
+def test_probe_tells_how_compressed_a_video_looks(call: Callable[..., Run], tmp_path: Path) -> None:
+    told = {}
+    for crf in (10, 40):
+        encode(tmp_path / f"{crf}.mp4", scene(12, 160, 120), *X264, "-crf", str(crf))
+        told[crf] = json.loads(call("probe", tmp_path / f"{crf}.mp4", "--json").out)["source"]
+        assert set(told[crf]) == {"blur_px", "noise_codes", "compression_codes"}
+    assert told[40]["compression_codes"] > told[10]["compression_codes"] + 1
+    words = f"compression changed it by about {told[40]['compression_codes']:.1f} of 255"
+    assert words in " ".join(call("probe", tmp_path / "40.mp4").out.split())
+    encode(tmp_path / "tiny.mp4", scene(3, 16, 16), *X264)
+    assert json.loads(call("probe", tmp_path / "tiny.mp4", "--json").out)["source"] is None
 
 
 def test_probe_says_why_upscale_would_refuse(call: Callable[..., Run], tmp_path: Path) -> None:

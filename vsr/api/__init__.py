@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vsr.api.inputs import pair_outputs
     from vsr.api.learning import train
     from vsr.api.measuring import evaluate
-    from vsr.api.probing import probe
+    from vsr.api.probing import estimate_source, probe
     from vsr.api.reporting import make_report
     from vsr.api.stills import export_frames, still
     from vsr.api.upscaling import check_plan, done_before, is_batch, plan, upscale
@@ -48,6 +48,7 @@ __all__ = [
     "check_plan",
     "compare",
     "done_before",
+    "estimate_source",
     "evaluate",
     "expand_inputs",
     "export_frames",
@@ -78,6 +79,7 @@ _HOMES = {
     "check_plan": "vsr.api.upscaling",
     "compare": "vsr.api.comparing",
     "done_before": "vsr.api.upscaling",
+    "estimate_source": "vsr.api.probing",
     "evaluate": "vsr.api.measuring",
     "expand_inputs": "vsr.api.finding",
     "export_frames": "vsr.api.stills",

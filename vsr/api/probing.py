@@ -1,15 +1,26 @@
-"""Looking at a source."""
+"""What a source holds, and how it came about."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
+import torch
+
 from vsr.api.arguments import PathLike, rate_of
+from vsr.media.damage import Damage
+from vsr.media.luma import LumaCode, read_luma
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe as probe_source
+from vsr.networks import Source
+from vsr.networks.source import source_of
+from vsr.restorers import source
 
-__all__ = ["probe"]
+__all__ = ["estimate_source", "probe"]
+
+_FRAMES = 9
+_CODE = LumaCode(8, full_range=False, matrix=6)  # BT.601 in video range, as the estimator was fitted on
 
 
 def probe(path: PathLike, *, fps: str | Fraction | None = None, video_stream: int | None = None) -> MediaInfo:
@@ -20,3 +31,15 @@ def probe(path: PathLike, *, fps: str | Fraction | None = None, video_stream: in
     what is no video.
     """
     return probe_source(Path(path), rate_of(fps), video_stream)
+
+
+def estimate_source(info: MediaInfo) -> Source | None:
+    """How blurred, noisy and compressed the first frames look; None where they are too small to tell.
+
+    The methods ``auto``, ``multiframe`` and ``lite`` go by it, shot by shot. Raises `InputError` for what cannot be
+    decoded.
+    """
+    frames = islice(read_luma(info, _CODE, Damage()), _FRAMES)
+    lumas = [torch.from_numpy(frame.luma.astype("float32")) / 255 for frame in frames]
+    estimates = source.estimate_source(lumas)
+    return None if estimates is None else source_of(estimates)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vsr.media.looks import Changes
     from vsr.media.probe import VideoInfo
     from vsr.media.streams import StreamInfo
+    from vsr.networks import Source
 
 __all__ = ["probe"]
 
@@ -29,6 +30,8 @@ class _Found:
     """What ``upscale`` would do, or why it would refuse."""
     decoded: _Decoded | None
     """What decoding every frame has shown, if that was asked for."""
+    source: Source | None
+    """How the first frames came about, as far as they show it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def probe(
         )
     except UsageError as error:
         job = str(error)
-    found = _Found(info, index, job, decoded)
+    found = _Found(info, index, job, decoded, api.estimate_source(info))
     if json_:
         _print_json(found)
     else:
@@ -96,6 +99,7 @@ def _print_json(found: _Found) -> None:
         "index": canonical(found.index),
         "num_frames_from_content": None if decoded is None else decoded.num_frames,
         "damage": None if decoded is None else canonical(decoded.damage),
+        "source": None if found.source is None else canonical(found.source),
         "changes": None if changes is None else {"count": changes.count, "first": canonical(changes.changes)},
         "upscale": {"refused": job}
         if isinstance(job, str)
@@ -128,7 +132,7 @@ def _print_text(found: _Found) -> None:
     ]
     if info.num_chapters:
         rows.append(("chapters", str(info.num_chapters)))
-    rows += _video_rows(info) + _time_rows(found) + _change_rows(decoded)
+    rows += _video_rows(info) + _source_rows(found.source) + _time_rows(found) + _change_rows(decoded)
     print_table(rows + _damage_rows(found.index, decoded))
     print("\nvsr upscale would")
     print_table([("  refuse", job)] if isinstance(job, str) else [(f"  {n}", v) for n, v in plan_rows(job)[1:]])
@@ -145,6 +149,13 @@ def _stream(stream: StreamInfo) -> str:
     if stream.kind == "video":
         named.append(f"--video-stream {stream.index}")
     return ", ".join([words, *(name for name in named if name)])
+
+
+def _source_rows(source: Source | None) -> list[tuple[str, str]]:
+    if source is None:
+        return []
+    told = f"compression changed it by about {source.compression_codes:.1f} of 255, noise {source.noise_codes:.1f}"
+    return [("looks", f"{told}, blur {source.blur_px:.2f} px (first frames)")]
 
 
 def _video_rows(info: MediaInfo) -> list[tuple[str, str]]:
