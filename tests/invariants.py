@@ -232,23 +232,23 @@ def _used(given: Seen, damage: Mapping[str, Any]) -> tuple[list[int], list[str]]
     """The times that the record gives to the decoded ones, and what is wrong with them."""
     words: list[str] = []
     offsets = {one["ordinal"]: one["offset"] for one in damage["timelines"]}
-    mended = {one["ordinal"]: one for one in damage["mended"]}
+    repaired = {one["ordinal"]: one for one in damage["mended"]}
     used, moved, offset = [], [], 0
     for n, frame in enumerate(given.frames):
         offset = offsets.get(n, offset)
-        if n in mended and mended[n]["decoded"] != frame.pts:
-            words.append(f"frame {n} was decoded at {frame.pts}, not {mended[n]['decoded']} as recorded")
-        if n not in mended and frame.pts is None:
+        if n in repaired and repaired[n]["decoded"] != frame.pts:
+            words.append(f"frame {n} was decoded at {frame.pts}, not {repaired[n]['decoded']} as recorded")
+        if n not in repaired and frame.pts is None:
             words.append(f"frame {n} has no time, which is not recorded")
-        used.append(mended[n]["used"] if n in mended else (frame.pts or 0) + offset)
+        used.append(repaired[n]["used"] if n in repaired else (frame.pts or 0) + offset)
         moved.append(None if frame.pts is None else frame.pts + offset)
     if any(b <= a for a, b in pairwise(used)):
         words.append("the recorded times do not rise")
-    invented = [n for n, one in mended.items() if one["kind"] != "sorted"]
+    invented = [n for n, one in repaired.items() if one["kind"] != "sorted"]
     fewest = len(moved) - _longest_rising([time for time in moved if time is not None])
     if len(invented) > fewest:
         words.append(f"{len(invented)} times were changed, {fewest} would do")
-    in_order = [n for n, one in mended.items() if one["kind"] == "sorted"]
+    in_order = [n for n, one in repaired.items() if one["kind"] == "sorted"]
     if any(abs(moved[n] - used[n]) and used[n] not in moved for n in in_order if moved[n] is not None):
         words.append("frames that were sorted have times that none had")
     return used, words

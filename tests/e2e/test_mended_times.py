@@ -1,4 +1,4 @@
-"""Times that cannot be used as they are: each is mended with the least change, counted by kind, told, and refused."""
+"""Times that cannot be used as they are: each is repaired with the least change, counted by kind, told, and refused."""
 
 from __future__ import annotations
 

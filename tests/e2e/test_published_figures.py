@@ -3,8 +3,8 @@
 Networks that are given several frames are measured on clips of Vid4, of which not all are at hand.
 
 Pictures and weights are not part of the repository: name the folder that holds ``images/Set5``, ``images/Set14``,
-``vid4`` and ``weights`` in ``VSR_TEST_DATA``. One figure of each row is measured; all of them with ``VSR_TEST_ALL=1``, which takes
-minutes.
+``vid4`` and ``weights`` in ``VSR_TEST_DATA``. One figure of each row is measured; all of them with
+``VSR_TEST_ALL=1``, which takes minutes.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def test_from_pictures_to_a_larger_video(
 def test_killed_and_continued_it_ends_with_the_same_weights(
     config: Callable[..., Path], pictures: Path, tmp_path: Path, network: str, optimiser: str
 ) -> None:
-    """With random degradations whose regions several steps share, and an opponent that learns as well."""
+    """With random degradations whose regions several steps share, and a discriminator that learns as well."""
     more = {"loss": "1*L1 + 0.01*LSGAN", "degradations": NOISY, "reuse": 8, "validate_every": 100}
     path = config(network=network, optimiser=optimiser, steps=40, **more)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -217,7 +217,7 @@ def test_another_scale_begins_with_what_fits(
     done = call("train", config(network="lite", scale=3, steps=1, data_workers=0), "--from", first.weights, "--data",
                 pictures, "--out", tmp_path / "o")  # fmt: skip
     assert done.code == 0, done.err
-    assert "begun anew: tail.bias, tail.weight" in done.err
+    assert "reset: tail.bias, tail.weight" in done.err
 
 
 @pytest.mark.slow

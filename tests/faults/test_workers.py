@@ -45,7 +45,7 @@ def kept_ray() -> Iterator[ExitStack]:
 
 @pytest.fixture
 def local_ray(kept_ray: ExitStack) -> None:
-    """One Ray for the tests of this file that need no cluster of their own; begun anew where a test has ended it."""
+    """One Ray for the tests of this file that need no cluster of their own; started again where a test has ended it."""
     from vsr.distributed.ray import cluster
 
     if not ray.is_initialized():

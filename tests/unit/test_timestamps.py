@@ -33,7 +33,7 @@ def test_times_always_rise_and_none_is_lost(decoded: list[int | None], step: int
     times = mend_timestamps(decoded, step, max_gap=gap)
     assert [time.decoded for time in times] == decoded
     assert all(before < after for before, after in pairwise(_used(times)))
-    for time in times:  # what is not said to be mended is the decoder's time, moved with its timeline
+    for time in times:  # what is not said to be repaired is the decoder's time, moved with its timeline
         assert time.kind or (time.decoded is not None and time.used == time.decoded + time.offset)
 
 

@@ -40,7 +40,7 @@ def train(
         on_progress: called from this thread every few steps.
 
     Raises `UsageError` for what cannot be, `InputError` for data that is missing or unfit, `ModelError` for weights
-    that do not fit and for a loss that is no number, `MachineError` for a full disk. For example::
+    that do not fit and for a loss that is NaN, `MachineError` for a full disk. For example::
 
         vsr.train("lite-x2", "runs/mine", data="my-videos", start_from="lite", steps=2000)
     """

@@ -101,7 +101,7 @@ def upscale(
     ] = False,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Stop at damage, at times that must be mended, and at streams nothing can hold."),
+        typer.Option("--strict", help="Stop at damage, at times to be repaired, and at streams nothing can hold."),
     ] = False,
     work_dir: Annotated[
         str | None, typer.Option(metavar="PATH", help="Where unfinished work is kept; default: beside the output.")

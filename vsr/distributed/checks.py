@@ -1,4 +1,4 @@
-"""What every worker of a cluster must be like: the same software as here, and sight of the same files."""
+"""What every worker of a cluster must be like: the same software as here, and access to the same files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MUST_AGREE = ("vsr", "python", "torch", "av", "opencv-python", "numpy")
 
 
 class ClusterChecks:
-    """What every worker must be like: the same software as here, and sight of the same files."""
+    """What every worker must be like: the same software as here, and access to the same files."""
 
     def __init__(self, requests: Sequence[Request], is_cluster: bool) -> None:
         self._kinds: set[str] = set()

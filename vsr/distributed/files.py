@@ -47,7 +47,7 @@ class _File:
     source: SourceSummary | None = None
     """What it learnt."""
     problem: VsrError | None = None
-    """The first thing that cannot be mended; the rest is finished all the same."""
+    """The first thing that cannot be repaired; the rest is finished all the same."""
     is_settled: bool = False
 
 
@@ -242,7 +242,7 @@ class Files:
         return not self._open
 
     def unfit(self, kinds: set[str]) -> None:
-        """Files whose class of device has gone are begun anew on one that is there."""
+        """Files whose class of device has gone are started over on one that is there."""
         for file in self._files:
             if file.run is None or file.is_settled or file.kind in kinds or file in self._assembling.values():
                 continue

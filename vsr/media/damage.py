@@ -81,7 +81,7 @@ class Damage:
             self.events.append(text)
 
     def mend(self, ordinal: int, time: Timestamp) -> None:
-        """Record that a frame's time was mended."""
+        """Record that a frame's time was repaired."""
         self.mended_times += 1
         self.missing_times += time.kind == "missing"
         self.repeated_times += time.kind == "repeated"
@@ -133,7 +133,7 @@ def describe_damage(damage: Mapping[str, Any]) -> list[str]:
 
 
 def describe_times(damage: Mapping[str, Any]) -> list[str]:
-    """What was mended of the times, a line for each kind."""
+    """What was repaired of the times, a line for each kind."""
     lines = [f"{damage[name]} {what}" for name, what in _OF_TIMES if damage.get(name)]
     if jumps := len(damage.get("timelines", ())):
         lines.append(f"{jumps} lasting jump{'s' if jumps > 1 else ''} of the clock, joined at a frame's length")

@@ -64,7 +64,7 @@ class FrameRecord:
     decoded_pts: int | None
     """The time the decoder gave, in ticks; None where it gave none."""
     pts: int
-    """The time used: the decoder's, mended where it cannot be used; see `vsr.timestamps`."""
+    """The time used: the decoder's, repaired where it cannot be used; see `vsr.timestamps`."""
     fingerprint: str
     """Digest of the visible samples (`vsr.media.planes.fingerprint`)."""
     width: int

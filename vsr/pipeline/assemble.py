@@ -169,7 +169,7 @@ def _final_job(job: Job, pts: NDArray[np.int64], source: SourceSummary) -> MuxJo
     start, stop = int(pts[0]) * base, (int(pts[-1]) + last) * base
     if job.span:
         return mux_job(job, last_duration=last, shift=start, trim=(start, stop), moves=moves)
-    # mended times may come before the first that the file has, and players drop what MP4 and MOV have before 0
+    # repaired times may come before the first that the file has, and players drop what MP4 and MOV have before 0
     shift = min(job.shift, start) if job.container in ("mp4", "mov") else job.shift
     return mux_job(job, last_duration=last, shift=shift, moves=moves)
 

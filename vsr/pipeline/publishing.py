@@ -16,13 +16,13 @@ from vsr.pipeline.storage import WorkFolder
 __all__ = [
     "KEPT_NOTE",
     "OUTPUT_NOTE",
-    "came_meanwhile",
+    "created_concurrently",
     "is_output_of",
     "note_output",
     "publish",
     "refuse_special",
     "remove",
-    "strange_in",
+    "unexpected_files",
 ]
 
 OUTPUT_NOTE, KEPT_NOTE = "output.json", "kept.json"
@@ -76,10 +76,10 @@ def publish(partial: Path, place: Path, *, replace: bool) -> None:
     except OSError as error:
         if replace or error.errno not in _TAKEN:
             raise
-        raise came_meanwhile(place) from error
+        raise created_concurrently(place) from error
 
 
-def came_meanwhile(place: Path | str) -> UsageError:
+def created_concurrently(place: Path | str) -> UsageError:
     """What to say where ``place``, a path or a URL, was free when the run began."""
     return UsageError(
         f"{place} has come to be while the run was at work; give --overwrite to replace it, or move it away; the "
@@ -87,7 +87,7 @@ def came_meanwhile(place: Path | str) -> UsageError:
     )
 
 
-def strange_in(folder: Path, suffix: str) -> list[str]:
+def unexpected_files(folder: Path, suffix: str) -> list[str]:
     """Names in ``folder`` that no sequence of ``suffix`` pictures brings with it."""
     own = (TIMING_FILE, STREAMS_FILE)
     return sorted(entry.name for entry in folder.iterdir() if entry.suffix != suffix and entry.name not in own)
@@ -98,7 +98,7 @@ def _replace(partial: Path, place: Path) -> None:
         os.replace(partial, place)  # a file fails over a folder
         return
     suffix = next(entry.suffix for entry in partial.iterdir() if entry.name not in (TIMING_FILE, STREAMS_FILE))
-    strange = strange_in(place, suffix)
+    strange = unexpected_files(place, suffix)
     if strange:
         raise UsageError(
             f"{place} holds other things ({strange[0]}), which came while the run was at work; move them away; the "

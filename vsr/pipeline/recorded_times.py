@@ -1,6 +1,6 @@
-"""Whether an output's times are those of its input, and those were mended by the rule, as far as the records tell.
+"""Whether an output's times are those of its input, and those were repaired by the rule, as far as the records tell.
 
-The checksums of the input hold the time used for each frame; the manifest holds what was mended and where timelines
+The checksums of the input hold the time used for each frame; the manifest holds what was repaired and where timelines
 were joined. Together they give what the decoder said, to which the rule is applied again.
 """
 
@@ -30,7 +30,9 @@ def describe_wrong_rule(used: Sequence[int], manifest: Mapping[str, Any]) -> str
         return f"frame {wrong[0]} does not follow at the rate of the stream" if wrong else ""
     if "mended" not in damage:  # of a version that moved each to the next free tick
         count = damage["mended_times"]
-        return f"{count} times were mended by the rule of an earlier version; restore the input again" if count else ""
+        return (
+            f"{count} times were repaired by the rule of an earlier version; restore the input again" if count else ""
+        )
     rates = (Fraction(rate) if rate else None for rate in (video["average_rate"], video["base_rate"]))
     jumps = [(one["before"], one["after"]) for one in damage["timelines"] if one["after"] > one["before"]]
     found = mend_timestamps(

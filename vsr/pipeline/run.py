@@ -23,7 +23,7 @@ from vsr.pipeline.lease import Lease
 from vsr.pipeline.manifest import manifest_path, write_manifest
 from vsr.pipeline.objects import find_object, is_same_object, is_url, join_url, split_url, upload
 from vsr.pipeline.progress import Meter, OnProgress
-from vsr.pipeline.publishing import came_meanwhile, is_output_of, refuse_special, strange_in
+from vsr.pipeline.publishing import created_concurrently, is_output_of, refuse_special, unexpected_files
 from vsr.pipeline.rehearsal import leave_out
 from vsr.pipeline.request import Request, at_hand
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
@@ -108,7 +108,7 @@ def _check_folder(job: Job, place: Path) -> None:
         raise UsageError(f"output folder {place} is a symbolic link; name {place.resolve()}, to which it leads")
     if not place.is_dir():
         return
-    strange = strange_in(place, job.output.suffix)
+    strange = unexpected_files(place, job.output.suffix)
     if strange:
         raise UsageError(f"output folder {place} holds other things ({strange[0]}); name another folder")
 
@@ -268,7 +268,7 @@ class FileRun:
         """The output first, the manifest last, and neither over what nobody gave up."""
         for place in (url, kept_url(url)) if job.kept else (url,):
             if not self._overwrite and find_object(place) is not None:
-                raise came_meanwhile(place)
+                raise created_concurrently(place)
         kept_files = [kept_path(job.output)] if job.kept else []
         for local in (job.output, *checksum_paths(job.output), *kept_files):
             _put(local, url)

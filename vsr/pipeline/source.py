@@ -115,7 +115,7 @@ class SourcePass:
 
     @property
     def damage(self) -> Damage:
-        """What was mended and concealed so far."""
+        """What was repaired and concealed so far."""
         return self._damage
 
     @property
@@ -246,7 +246,7 @@ class SourcePass:
         if self._job.settings.strict and (damage.total or damage.mended_times or damage.timelines):
             raise DamageError(
                 f"{self._job.info.path}: {', '.join(damage.words)} (first: {damage.events[0]}); "
-                "without --strict it is mended and counted"
+                "without --strict it is repaired and counted"
             )
 
 

@@ -135,8 +135,8 @@ def _times(output: Path, manifest: Mapping[str, Any]) -> list[Check]:
     wrong = describe_wrong_rule(used, manifest)
     if not wrong and not is_numbered(output):
         wrong = describe_wrong_times(output, used, manifest)
-    mended = "; ".join(describe_times(manifest["damage"])) or "as the input gives them"
-    return [Check("times", not wrong, wrong or mended)]
+    repaired = "; ".join(describe_times(manifest["damage"])) or "as the input gives them"
+    return [Check("times", not wrong, wrong or repaired)]
 
 
 def _is_whole(path: Path, entry: Mapping[str, Any] | None) -> bool:

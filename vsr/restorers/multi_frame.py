@@ -53,7 +53,7 @@ CHAIN_FRAMES = 48
 """Frames after which a result no longer starts from the previous one, counted from a segment's first."""
 
 _GUESS = "guess."
-_RUN_IN_FRAMES = 4  # reconstructed ahead of a chain, so that its first frame starts warm
+_WARM_UP_FRAMES = 4  # reconstructed ahead of a chain, so that its first frame starts warm
 _RUN_BACK_FRAMES = 2  # the same after a shot's first frame, which nothing is ahead of
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
 _OVERSHOOT_SHARE = 0.1  # of the local range: overshoot that is left as it is
@@ -270,7 +270,7 @@ class _Shot:
 
     def stream(self, frames: Iterable[VideoFrame], *, reconstructs: bool) -> Iterator[VideoFrame]:
         """One frame for each frame that is not halo; resampled where nothing ``reconstructs`` it."""
-        window = Window(self._seen(frames), self._radius if reconstructs else 0, _RUN_IN_FRAMES, self._register)
+        window = Window(self._seen(frames), self._radius if reconstructs else 0, _WARM_UP_FRAMES, self._register)
         last: _Made | None = None
         done = 0
         for number in window.advance():
@@ -279,7 +279,7 @@ class _Shot:
                 continue
             if reconstructs:
                 if done % CHAIN_FRAMES == 0:
-                    last = self._run_in(window, number)
+                    last = self._warm_up(window, number)
                 last = self._reconstruct(window, number, last)
             result = None if last is None else last.result
             yield replace(frame, planes=self._planes(window[number], result), findings=self._findings(result))
@@ -295,12 +295,12 @@ class _Shot:
             return global_then_dense(first, second, reluctance=self._weighing.dense_reluctance)
         return flow_pair(first, second, fine=self._level.motion == "fine")
 
-    def _run_in(self, window: Window, number: int) -> _Made | None:
+    def _warm_up(self, window: Window, number: int) -> _Made | None:
         """The picture before frame ``number``, from the few frames before it alone.
 
         Where the shot begins with that frame it is the picture after it, reached backwards from the frames after.
         """
-        ahead: range = range(max(0, number - _RUN_IN_FRAMES), number)
+        ahead: range = range(max(0, number - _WARM_UP_FRAMES), number)
         last = None
         for other in ahead or reversed(range(1, min(_RUN_BACK_FRAMES, window.newest) + 1)):
             last = self._reconstruct(window, other, last)
@@ -400,7 +400,7 @@ class PreparedMultiFrame(Prepared[MultiFrameOptions]):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Twice the window's radius, which frames near the ends of a shot reach on one side, and the run-in.
+        """Twice the window's radius, which frames near the ends of a shot reach on one side, and the warm-up.
 
         Each frame starts from the result before it, which is reset every `CHAIN_FRAMES`. First frames tell the blur and
         what frames are worth, where it is not known how they came to be.
@@ -410,7 +410,7 @@ class PreparedMultiFrame(Prepared[MultiFrameOptions]):
         is_known = options.degradation in ("BI", "BD") and options.compression_codes is None
         return Capabilities(
             evidence="observation-model",
-            halo_frames=2 * radius + _RUN_IN_FRAMES,
+            halo_frames=2 * radius + _WARM_UP_FRAMES,
             chain_frames=CHAIN_FRAMES,
             adapt_frames=0 if is_known else SURVEY_FRAMES,
         )

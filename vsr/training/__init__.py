@@ -1,4 +1,4 @@
-"""Training: networks fitted to pictures and videos that are made worse in known ways."""
+"""Training: networks fitted to images and videos that are degraded in known ways."""
 
 from __future__ import annotations
 

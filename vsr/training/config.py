@@ -87,7 +87,7 @@ class TrainingConfig(BaseModel):
     betas: tuple[float, float] = (0.9, 0.99)
     """Of Adam."""
     ema: float = Field(0.999, ge=0, lt=1)
-    """Decay of the running mean of weights, which is what is measured and kept; 0: none."""
+    """Decay of the exponential moving average (EMA) of weights, which is what is measured and kept; 0: none."""
     clip_norm: float | None = Field(1.0, gt=0)
     """Longest gradient that is followed, over all weights together. None: any."""
     discriminator_rate: float = Field(1e-4, gt=0, le=1)

@@ -1,4 +1,4 @@
-"""What learns: a network, its optimiser and running mean, an opponent where the loss has one; and one step of it."""
+"""What learns: a network, its optimiser and EMA, a discriminator where the loss has one; and one step of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class StepResult:
     loss: float
     """The weighted sum."""
     parts: Mapping[str, float]
-    """Each loss by itself, unweighted; ``discriminator`` for that of the opponent."""
+    """Each loss by itself, unweighted; ``discriminator`` for that of the discriminator."""
     rate: float
     """Learning rate."""
 
@@ -51,7 +51,7 @@ class Learner:
         self._config, self._device, self._half, self._world = config, device, half, world
         self._format = torch.channels_last if config.channels_last else torch.contiguous_format
         self.network = build_in_training(config.network, config.scale, start)
-        self.begun_anew = begin_with(start, config.network, self.network) if start is not None else ()
+        self.reset_layers = begin_with(start, config.network, self.network) if start is not None else ()
         self.network.to(device=device, memory_format=self._format).train()  # type: ignore[call-overload]
         self._learnt = [value for value in self.network.parameters() if value.requires_grad]
         self.mean = copy.deepcopy(self.network).requires_grad_(False) if config.ema else None
@@ -83,7 +83,7 @@ class Learner:
         return total, parts, made, true
 
     def update(self, step: int, computed: tuple[Tensor, dict[str, Tensor], Tensor, Tensor]) -> StepResult:
-        """Change the weights by what `forward` found; `ModelError` where that is no number."""
+        """Change the weights by what `forward` found; `ModelError` where that is NaN."""
         total, parts, made, true = computed
         average_gradients(self._learnt, self._world)
         norm = clip_grad_norm_(self._learnt, self._config.clip_norm or math.inf)
@@ -105,7 +105,7 @@ class Learner:
 
     @torch.no_grad()
     def _follow(self, step: int) -> None:
-        """The running mean of weights; statistics are taken as they are."""
+        """The EMA of weights; statistics are taken as they are."""
         if self.mean is None:
             return
         decay = min(self._config.ema, (1 + step) / (_EMA_START + step))
@@ -126,7 +126,7 @@ class Learner:
         return float(loss.detach())
 
     def folded(self) -> dict[str, Tensor]:
-        """The weights that are measured and kept: the running mean, folded."""
+        """The weights that are measured and kept: their EMA, re-parameterised."""
         return folded(self._config.network, self.network if self.mean is None else self.mean)
 
     def result(self) -> Network:

@@ -50,7 +50,7 @@ def train_share(request: Request, rank: int = 0) -> Generator[Event]:
     """Train as worker ``rank`` of a group; the first tells how it goes, and the outcome at the end.
 
     With more than one worker a process group of torch is there already. A run that was ended goes on from its
-    checkpoint. Raises `VsrError` of the kind that fits: for data, settings, a loss that is no number, a full disk.
+    checkpoint. Raises `VsrError` of the kind that fits: for data, settings, a loss that is NaN, a full disk.
     """
     with ExitStack() as stack:
         if rank == 0:
@@ -186,8 +186,8 @@ class _Run:
         if sources.too_small:
             named = ", ".join(sources.too_small[:3]) + (", …" if len(sources.too_small) > 3 else "")
             notes.append(f"{len(sources.too_small)} left out, too small for a patch: {named}")
-        if learner.begun_anew and not self._begun:
-            notes.append(f"begun anew: {', '.join(learner.begun_anew)}")
+        if learner.reset_layers and not self._begun:
+            notes.append(f"reset: {', '.join(learner.reset_layers)}")
         if self._bicubic is not None:
             notes.append(f"bicubic {self._bicubic.psnr_y:.2f} dB")
         if self._begun:

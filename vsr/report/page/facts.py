@@ -72,7 +72,7 @@ class Facts:
     findings: Sequence[str]
     settings: Sequence[Row]
     damage: Sequence[str]
-    """Damage and mended times in words; empty where there was none."""
+    """Damage and repaired times in words; empty where there was none."""
     events: Sequence[str]
     """The first events, one by one."""
     remarks: Sequence[str]

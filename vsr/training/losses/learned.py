@@ -28,7 +28,7 @@ def judged(judgements: Tensor, *, as_true: bool, by: Judgement) -> Tensor:
 
 
 class Adversarial:
-    """The loss of the network; `of_discriminator` is that of its opponent."""
+    """The loss of the network; `of_discriminator` is that of the discriminator."""
 
     def __init__(self, discriminator: nn.Module, by: Judgement) -> None:
         self._discriminator, self._by = discriminator, by

@@ -93,5 +93,5 @@ class WeightedLosses:
 
     @property
     def adversarial(self) -> Adversarial | None:
-        """The part that has an opponent."""
+        """The adversarial part."""
         return next((loss for _, loss in self.parts.values() if isinstance(loss, Adversarial)), None)
