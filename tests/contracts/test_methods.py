@@ -68,6 +68,7 @@ NETWORKS: dict[str, tuple[Kind, Any]] = {
     "network for Y, in tiles, averaged": ("Y", PerFrameOptions(tile_px=16, self_ensemble=True)),
     "network that samples": ("sampling", SamplingOptions(seed=5)),
     "network that samples, in tiles, mean of 3": ("sampling", SamplingOptions(tile_px=16, samples=3, temperature=0.7)),
+    "rescaling network": ("rescaling", SamplingOptions(seed=5)),
     "network for windows": ("window", SeveralFramesOptions()),
     "network for windows, in tiles": ("window", SeveralFramesOptions(tile_px=16)),
     "recurrent network": ("recurrent", SeveralFramesOptions(degradation="BD")),

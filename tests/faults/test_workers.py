@@ -21,6 +21,7 @@ import ray
 from plain_reader import is_working_name
 from program import Run, caller
 from ray_runs import MANY_FRAMES, RAY_SETTINGS
+from small_networks import small_network
 
 import vsr
 from vsr.distributed.ray import RayExecutor
@@ -175,6 +176,18 @@ def test_a_hang_is_ended_and_its_segment_made_elsewhere(many: Path, whole: bytes
     _run(many, tmp_path / "out.mp4", 2, _StuckHost, stall_seconds=4.0)
     assert (tmp_path / "hung").exists()
     assert (tmp_path / "out.mp4").read_bytes() == whole
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_noise_is_the_same_in_every_process(clips: Clips, tmp_path: Path) -> None:
+    """A network that is given noise, in this process and in two others."""
+    settings = {"method": str(small_network("rescaling", strength=0.3)), "seed": 11}
+    [outcome] = vsr.upscale(clips("cfr"), tmp_path / "here.mp4", settings=RAY_SETTINGS | settings)
+    manifest = _run(clips("cfr"), tmp_path / "there.mp4", 2, **settings)
+    assert outcome.manifest is not None
+    here, there = ({segment["worker"] for segment in made["segments"]} for made in (outcome.manifest, manifest))
+    assert not here & there
+    assert (tmp_path / "there.mp4").read_bytes() == (tmp_path / "here.mp4").read_bytes()
 
 
 @pytest.mark.usefixtures("local_ray")

@@ -19,6 +19,7 @@ __all__ = [
     "Network",
     "NetworkSpec",
     "RecurrentUpscaler",
+    "RescalingUpscaler",
     "SamplingUpscaler",
     "Shapes",
     "Upscaler",
@@ -113,6 +114,22 @@ class RecurrentUpscaler(Upscaler):
     def module_scale(self) -> int:
         """One: its pixels are stacked on channels."""
         return 1
+
+
+class RescalingUpscaler(Upscaler):
+    """Base of networks that enlarge what they made small themselves.
+
+    ``forward`` enlarges, with noise behind the picture's channels where ``noise_channels`` says so. Set
+    ``downscale_context_px``.
+    """
+
+    family: ClassVar[Family] = "rescaling"
+    downscale_context_px: int | None
+    """Small pixels away from its own place that a small pixel still depends on; None: the whole picture."""
+
+    def downscale(self, pictures: Tensor) -> Tensor:
+        """``(B, C, scale·H, scale·W)`` in about 0…1 → ``(B, C, H, W)``, unrounded, types as ``forward``."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

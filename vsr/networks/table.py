@@ -16,6 +16,7 @@ from vsr.networks.drrn import DRRN, recognise_drrn
 from vsr.networks.edsr import edsr_baseline, edsr_large, recognise_edsr
 from vsr.networks.espcn import ESPCN, recognise_espcn
 from vsr.networks.fsrcnn import FSRCNN, recognise_fsrcnn
+from vsr.networks.irn import firn, irn, recognise_irn
 from vsr.networks.lapsrn import LapSRN, recognise_lapsrn
 from vsr.networks.lite import Lite, recognise_lite
 from vsr.networks.mdsr import mdsr_baseline, mdsr_large, recognise_mdsr
@@ -54,6 +55,7 @@ def _row(
     recognise: Callable[[Shapes], Found | None],
     value_range: int = 1,
     family: Family = "frame",
+    is_generative: bool = False,
 ) -> NetworkSpec:
     """A row; ``parameters`` is one number for all scales or one for each."""
     counts = (parameters,) * len(scales) if isinstance(parameters, int) else parameters
@@ -69,6 +71,7 @@ def _row(
         recognise=recognise,
         value_range=value_range,
         family=family,
+        is_generative=is_generative,
     )
 
 
@@ -336,6 +339,30 @@ NETWORKS: Mapping[str, NetworkSpec] = table_of(
             recognise=recognise_rlsp,
             value_range=255,
             family="recurrent",
+        ),
+        _row(
+            "irn",
+            "Xiao et al., ECCV 2020: IRN, made small and enlarged by one invertible network",
+            "progressive",
+            scales=(2, 4),
+            colour="RGB",
+            build=irn,
+            parameters=(1_668_000, 4_355_376),
+            recognise=recognise_irn,
+            family="rescaling",
+            is_generative=True,
+        ),
+        _row(
+            "firn",
+            "qwopqwop200, 2020: Fast Invertible Rescaling Net",
+            "progressive",
+            scales=(2, 4),
+            colour="RGB",
+            build=firn,
+            parameters=(67_416, 320_880),
+            recognise=recognise_irn,
+            family="rescaling",
+            is_generative=True,
         ),
     ],
 )

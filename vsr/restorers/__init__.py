@@ -15,6 +15,7 @@ from vsr.restorers.method import (
     Geometry,
     Method,
     Prepared,
+    Rescaler,
     Restorer,
     restore_shot,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Method",
     "PerFrameOptions",
     "Prepared",
+    "Rescaler",
     "Restorer",
     "SamplingOptions",
     "absolute_method",

@@ -27,6 +27,7 @@ __all__ = [
     "Geometry",
     "Method",
     "Prepared",
+    "Rescaler",
     "Restorer",
     "part_of",
     "restore_shot",
@@ -95,6 +96,8 @@ class Capabilities:
     """
     adapt_frames: int = 0
     """First frames of a shot that `Restorer.adapt` learns from; 0: it learns nothing."""
+    downscales: bool = False
+    """Whether it makes the small frames that it enlarges: its restorers are `Rescaler`."""
 
 
 class Restorer(Protocol):
@@ -118,6 +121,17 @@ class Restorer(Protocol):
         Output planes are ``float32`` code values in the input's layout at ``out_width`` × ``out_height``
         (subsampled planes rounded up), unrounded and unclipped. All input frames have one size and layout.
         ``adaptation`` is what `adapt` gave for the shot, or nothing.
+        """
+        ...
+
+
+class Rescaler(Restorer, Protocol):
+    """A restorer that also makes the small frames which it enlarges best."""
+
+    def downscale(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+        """One small frame for each, from ``out_width`` × ``out_height`` to ``width`` × ``height``.
+
+        Planes are ``float32`` code values in the frame's layout, unrounded and unclipped. Frames stand for themselves.
         """
         ...
 

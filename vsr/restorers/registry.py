@@ -17,6 +17,7 @@ from vsr.restorers.model import absolute_weights, has_same_weights, is_network
 from vsr.restorers.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.restorers.per_frame import PerFrameOptions, prepare_network
 from vsr.restorers.recurrent import prepare_recurrent_network
+from vsr.restorers.rescaling import prepare_rescaling_network
 from vsr.restorers.sampling import SamplingOptions, prepare_sampling_network
 from vsr.restorers.several_frames import SeveralFramesOptions
 from vsr.restorers.source import estimator_digest
@@ -92,6 +93,9 @@ ADAPTORS: Mapping[Family, Adaptor] = {
     ),
     "recurrent": Adaptor(
         "go through the frames by a network that remembers", SeveralFramesOptions, prepare_recurrent_network
+    ),
+    "rescaling": Adaptor(
+        "enlarge each frame by the network that made it small", SamplingOptions, prepare_rescaling_network
     ),
 }
 """How the networks of each family are run."""

@@ -56,6 +56,9 @@ PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     ("carn", 4, learnt, 1_592e3, 1_000),  # all three heads
     ("carn-m", 4, weights_and_shift_matrices, 412_050, 1),  # all three heads
     ("carn-m", 4, everything, 414_811, 1),  # the checkpoint
+    ("irn", 2, learnt, 1.66e6, 10_000),
+    ("irn", 4, learnt, 4.35e6, 10_000),
+    ("firn", 4, everything, 320_880, 1),  # the checkpoint
     ("lapsrn", 4, everything, 814_242, 1),  # the checkpoint
     ("lapsrn", 4, weights_only, 812e3, 1_000),
     ("ms-lapsrn", 4, weights_only, 222e3, 1_000),

@@ -33,6 +33,7 @@ PUBLISHED: list[tuple[str, str, tuple[int, ...], int, bool]] = [
     ("LapSRN/LapSRN_x8.mat", "lapsrn", (8,), 667_123, False),
     ("LapSRN/MSLapSRN_D5R8.mat", "ms-lapsrn", (2, 4, 8), 222_801, False),
     ("CARN/carn_m.pth", "carn-m", (2, 3, 4), 414_811, False),
+    ("FIRN/FIRN_x4.safetensors", "firn", (4,), 320_880, True),
     ("SRResNet_leftthomas/netG_epoch_2_100.pth", "srresnet", (2,), 586_379, True),
     ("SRResNet_leftthomas/netG_epoch_4_100.pth", "srresnet", (4,), 734_092, True),
     ("VESPCN_HighVoltageRocknRoll/vespcn_x2.safetensors", "vespcn-5l-e3", (2,), 17_164, False),
