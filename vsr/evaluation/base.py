@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
 from vsr.frames import VideoFrame
 from vsr.networks import Colour
 
-__all__ = ["ClipMethod", "Method", "PictureMethod"]
+__all__ = ["ClipMethod", "Enlarge", "Method", "PictureMethod"]
+
+
+class Enlarge(Protocol):
+    """Enlarges a picture."""
+
+    def __call__(self, picture: Tensor, ordinal: int = 0, /) -> Tensor:
+        """``(C, h, w)`` float64 in 0…255 → ``(C, scale·h, scale·w)``, unrounded, on the CPU; C is 1 for Y, 3 for RGB.
+
+        ``ordinal`` is that of the frame in its clip.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -26,8 +38,10 @@ class PictureMethod:
     scale: int
     colour: Colour
     """What it is given: luma or RGB."""
-    enlarge: Callable[[Tensor], Tensor]
-    """``(C, h, w)`` float64 in 0…255 → ``(C, scale·h, scale·w)``, unrounded, on the CPU; C is 1 for Y, 3 for RGB."""
+    enlarge: Enlarge
+    make_small: Callable[[Tensor], Tensor] | None = None
+    """How it makes small what it enlarges, ``(C, scale·h, scale·w)`` → ``(C, h, w)``, both as `Enlarge` has them; None:
+    it is given what the protocol makes small."""
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsr.errors import InputError
-from vsr.evaluation.base import ClipMethod, Method
+from vsr.evaluation.base import ClipMethod, Method, PictureMethod
 from vsr.evaluation.perceptual import Perceptual
+from vsr.evaluation.pictures import given_to
 from vsr.evaluation.protocol import as_given, compared, made_small, scored, smallest_side, truth_from
 from vsr.evaluation.records import ItemScore, Scores, mean_scores
 from vsr.evaluation.sets import Item
 from vsr.frames import VideoFrame
 from vsr.media.clips import read_rgb, rgb_frame
 from vsr.metrics import temporal_psnr
-from vsr.networks import Colour
 
 __all__ = ["score_clip"]
 
@@ -40,8 +40,14 @@ class _Pair:
     """``(3, h, w)`` the same picture small, in 8-bit steps."""
 
 
-def _pairs(item: Item, scale: int, max_frames: int | None) -> Iterator[_Pair]:
+def _pairs(item: Item, method: Method, max_frames: int | None) -> Iterator[_Pair]:
     """The frames of a clip, small and large. Raises `InputError` where the two files do not fit each other."""
+    scale = method.scale
+    if isinstance(method, PictureMethod) and method.make_small is not None:
+        for picture in islice(read_rgb(item.path), max_frames):
+            truth = _truth(item, picture, scale)
+            yield _Pair(truth, given_to(method, truth))
+        return
     given = item.recorded.get(scale)
     if given is None:
         for picture in islice(read_rgb(item.path), max_frames):
@@ -65,6 +71,11 @@ def _truth(item: Item, picture: NDArray[np.uint8], scale: int) -> Tensor:
     if min(height, width) < smallest_side(scale):
         raise InputError(f"{item.path}: frames of {width}x{height} are too small for x{scale}")
     return truth_from(picture, scale)
+
+
+def _given(method: Method, pair: _Pair) -> Tensor:
+    """What ``method`` is given of a frame, in its channels."""
+    return pair.recorded if isinstance(method, ClipMethod) else as_given(pair.recorded, method.colour)
 
 
 class _Watch:
@@ -108,8 +119,8 @@ def _results(method: Method, pairs: Iterator[_Pair]) -> Iterator[Tensor]:
     if isinstance(method, ClipMethod):
         yield from _restored(method, pairs)
     else:
-        for pair in pairs:
-            yield method.enlarge(as_given(pair.recorded, method.colour))
+        for ordinal, pair in enumerate(pairs):
+            yield method.enlarge(_given(method, pair), ordinal)
 
 
 def score_clip(
@@ -123,7 +134,7 @@ def score_clip(
     watch, judge = _Watch(), _Judge(item, method, perceptual)
 
     def remembered() -> Iterator[_Pair]:
-        for pair in watch.feed(_pairs(item, method.scale, max_frames)):
+        for pair in watch.feed(_pairs(item, method, max_frames)):
             waiting.append(pair)
             yield pair
 
@@ -139,18 +150,17 @@ class _Judge:
     """Scores the frames of a clip in order; remembers the one before."""
 
     def __init__(self, item: Item, method: Method, perceptual: Perceptual | None) -> None:
-        self._path, self._scale, self._perceptual = str(item.path), method.scale, perceptual
-        self._colour: Colour = "RGB" if isinstance(method, ClipMethod) else method.colour
+        self._path, self._method, self._perceptual = str(item.path), method, perceptual
         self._before: tuple[Tensor, Tensor] | None = None
 
     def __call__(self, result: Tensor, pair: _Pair) -> Scores:
         """Scores of one frame, its time left open."""
-        given = as_given(pair.recorded, self._colour)
-        psnr_y, ssim_y, lr_psnr = scored(result, pair.truth, given, self._scale)
+        method, given = self._method, _given(self._method, pair)
+        psnr_y, ssim_y, lr_psnr = scored(result, pair.truth, given, method.scale)
         got, wanted = compared(result, pair.truth)
         change = None
         if self._before is not None:
-            change = temporal_psnr(self._before[0], got, self._before[1], wanted, crop=self._scale)
+            change = temporal_psnr(self._before[0], got, self._before[1], wanted, crop=method.scale)
         self._before = got, wanted
         judge = self._perceptual
         lpips = None if judge is None else judge(result, pair.truth, pair.recorded, self._path)

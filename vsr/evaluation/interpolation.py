@@ -13,7 +13,7 @@ from vsr.observation import Kernel, resample
 __all__ = ["interpolation_method"]
 
 
-def _enlarge(picture: Tensor, kernel: Kernel, scale: int, device: torch.device) -> Tensor:
+def _enlarge(picture: Tensor, ordinal: int = 0, /, *, kernel: Kernel, scale: int, device: torch.device) -> Tensor:
     size = (picture.shape[-2] * scale, picture.shape[-1] * scale)
     return resample(picture.to(device), size, kernel=kernel).cpu()
 

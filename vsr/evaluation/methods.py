@@ -12,11 +12,15 @@ from vsr.evaluation.base import Method
 from vsr.evaluation.interpolation import interpolation_method
 from vsr.evaluation.networks import network_method
 from vsr.evaluation.restoration import restoration_method
-from vsr.networks import Network, load_network
+from vsr.networks import Family, Network, load_network
 from vsr.observation.resample import KERNELS
 from vsr.restorers import METHODS, find_method
 
 __all__ = ["open_method"]
+
+
+_ONE_FRAME: frozenset[Family] = frozenset({"frame", "sampling", "rescaling"})
+"""Families whose networks enlarge single pictures."""
 
 
 def open_method(wanted: str | Network, scale: int, device: torch.device, settings: Mapping[str, Any]) -> Method:
@@ -28,7 +32,7 @@ def open_method(wanted: str | Network, scale: int, device: torch.device, setting
     if isinstance(wanted, Network):
         if wanted.scale != scale:
             raise UsageError(f"{wanted.source or wanted.name} enlarges x{wanted.scale}, not x{scale}")
-        if wanted.family != "frame":
+        if wanted.family not in _ONE_FRAME:
             raise UsageError(f"{wanted.source or wanted.name} is given more than one frame; give its weights by file")
         return network_method(wanted.source or wanted.name, wanted, device, settings)
     for kernel in KERNELS:
@@ -38,6 +42,6 @@ def open_method(wanted: str | Network, scale: int, device: torch.device, setting
         return restoration_method(wanted, scale, device, settings)
     find_method(wanted)  # refuses what is neither a name nor a file, and tells the nearest
     network = load_network(wanted, scale)
-    if network.family == "frame":
+    if network.family in _ONE_FRAME:
         return network_method(wanted, network, device, settings)
     return restoration_method(wanted, scale, device, {"precision": "float32", **settings})

@@ -13,12 +13,15 @@ from torch import Tensor
 from vsr.evaluation.base import PictureMethod
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.layouts import LAYOUTS
-from vsr.networks import NETWORKS, Network, with_weights_for
+from vsr.networks import NETWORKS, Family, Network, with_weights_for
 from vsr.pipeline.settings import load_settings
 from vsr.restorers import Geometry
 from vsr.restorers.consistency import Consistency
 from vsr.restorers.engine import Engine, EngineOptions, Precision, choose_precision, measure_load
 from vsr.restorers.per_frame import PerFrameOptions
+from vsr.restorers.registry import ADAPTORS
+from vsr.restorers.rescaling import Downscaler
+from vsr.restorers.sampling import SamplingOptions, stack_noise
 
 __all__ = ["network_method"]
 
@@ -40,13 +43,22 @@ class _Enlarger:
         estimates = self._network.mixture.estimate([given[0]], self._options.compression_codes)
         return Engine(with_weights_for(self._network, estimates), self._run, self._device)
 
-    def __call__(self, picture: Tensor) -> Tensor:
-        """``(C, h, w)`` in 0…255 → ``(C, scale·h, scale·w)`` float64."""
+    def __call__(self, picture: Tensor, ordinal: int = 0, /) -> Tensor:
+        """``(C, h, w)`` in 0…255 → ``(C, scale·h, scale·w)`` float64; ``ordinal`` is that of the frame in its clip."""
         given = (picture / 255).to(self._device, torch.float32)
-        result = self._engine_for(given).whole(given[None])[0] * 255
+        result = self._made(self._engine_for(given), given[None], ordinal) * 255
         if self._options.consistent:
             result = self._agreeing(result, picture)
         return result.cpu().double()
+
+    def _made(self, engine: Engine, pictures: Tensor, ordinal: int) -> Tensor:
+        """What ``engine`` makes of one picture, ``(1, C, h, w)``: the mean of the samples, where it is given noise."""
+        options, channels = self._options, self._network.noise_channels
+        if not isinstance(options, SamplingOptions):
+            return engine.whole(pictures)[0]
+        numbers = range(options.samples)
+        given = (stack_noise(pictures, [ordinal], channels, options, sample=number) for number in numbers)
+        return torch.stack([engine.whole(one)[0] for one in given]).mean(0)
 
     def _agreeing(self, result: Tensor, picture: Tensor) -> Tensor:
         """``result`` projected onto what was given; see `vsr.restorers.consistency`."""
@@ -59,9 +71,22 @@ class _Enlarger:
         return torch.stack(consistency.project(frame, tuple(result)))
 
 
-def _options(settings: Mapping[str, Any]) -> PerFrameOptions:
-    """Those of ``settings`` that are for networks, which all have the same. Raises `UsageError`."""
-    _, options = load_settings("default", {**_DEFAULTS, **settings, "method": next(iter(NETWORKS))})
+class _Shrinker:
+    """Makes pictures small by a network that enlarges what it made small."""
+
+    def __init__(self, network: Network, options: PerFrameOptions, device: torch.device) -> None:
+        self._downscaler, self._device = Downscaler([network], device, options.tile_px), device
+
+    def __call__(self, picture: Tensor) -> Tensor:
+        """``(C, scale·h, scale·w)`` in 0…255 → ``(C, h, w)`` float64, unrounded."""
+        given = (picture / 255).to(self._device, torch.float32)
+        return (self._downscaler(given[None])[0] * 255).cpu().double()
+
+
+def _options(family: Family, settings: Mapping[str, Any]) -> PerFrameOptions:
+    """Those of ``settings`` that are for networks of ``family``, which all have the same. Raises `UsageError`."""
+    overrides = {**_DEFAULTS, **settings, "method": next(iter(NETWORKS))}
+    _, options = load_settings("default", overrides, options_type=ADAPTORS[family].options_type)
     assert isinstance(options, PerFrameOptions)
     return options
 
@@ -71,7 +96,7 @@ def network_method(name: str, network: Network, device: torch.device, settings: 
 
     Raises `UsageError` for options that cannot be, `ModelError` for weights that give no numbers.
     """
-    options = _options(settings)
+    options = _options(network.family, settings)
     precision = choose_precision(network, options.precision, device)
     extras = ["self-ensemble"] * options.self_ensemble + ["consistent"] * options.consistent
     described = [network.name, f"{network.num_parameters:,} parameters", network.colour, precision.name, *extras]
@@ -83,4 +108,5 @@ def network_method(name: str, network: Network, device: torch.device, settings: 
         scale=network.scale,
         colour=network.colour,
         enlarge=_Enlarger(network, precision, options, device),
+        make_small=_Shrinker(network, options, device) if network.family == "rescaling" else None,
     )

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import time
 
+from torch import Tensor
+
 from vsr.errors import InputError
 from vsr.evaluation.base import PictureMethod
 from vsr.evaluation.perceptual import Perceptual
-from vsr.evaluation.protocol import made_small, scored, smallest_side, truth_from
+from vsr.evaluation.protocol import eight_bits, in_colour, made_small, scored, smallest_side, truth_from
 from vsr.evaluation.records import ItemScore, Scores
 from vsr.evaluation.sets import Item
 from vsr.media.pictures import read_picture
 
-__all__ = ["score_picture"]
+__all__ = ["given_to", "score_picture"]
+
+
+def given_to(method: PictureMethod, truth: Tensor) -> Tensor:
+    """What ``method`` is given of a truth ``(1 or 3, H, W)``: ``(C, h, w)`` float64 in 0…255."""
+    if method.make_small is None:
+        return made_small(truth, method.scale, method.colour)
+    return eight_bits(method.make_small(in_colour(truth, method.colour)))
 
 
 def score_picture(item: Item, method: PictureMethod, perceptual: Perceptual | None = None) -> ItemScore:
@@ -28,7 +37,7 @@ def score_picture(item: Item, method: PictureMethod, perceptual: Perceptual | No
             f"both sides need at least {smallest_side(scale)}"
         )
     truth = truth_from(picture, scale)
-    given = made_small(truth, scale, method.colour)
+    given = given_to(method, truth)
     began = time.perf_counter()
     result = method.enlarge(given)
     seconds = time.perf_counter() - began

@@ -7,6 +7,7 @@
 - Results are rounded to 8 bits. A result in luma is compared with the true luma, rounded to 8 bits as MATLAB's
   ``rgb2ycbcr`` gives it; of an RGB result and of the true RGB picture the unrounded luma is compared. As many pixels as
   the scale are left out on every side.
+- A network that makes small pictures itself is given those, rounded to 8 bits, in the place of a file's.
 - A single-channel picture is luma as it is; methods that work on RGB see three equal channels.
 - A frame of a clip is made small in RGB with 8 bits, as a file holds it, or comes so from a file; methods that work on
   luma are given its luma, unrounded.
@@ -31,19 +32,21 @@ __all__ = [
     "as_given",
     "compared",
     "eight_bits",
+    "in_colour",
     "made_small",
     "scored",
     "smallest_side",
     "truth_from",
 ]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Raised when a rule changes; results of other versions are measured again."""
 
 PROTOCOL: Mapping[str, str] = MappingProxyType(
     {
         "version": str(PROTOCOL_VERSION),
         "small picture": "antialiased bicubic (MATLAB imresize): unrounded luma for Y methods, 8-bit RGB for others",
+        "matched pairs": "a network that makes small pictures is given its own, rounded to 8 bits, in the file's place",
         "luma": "BT.601, 16 to 235 (MATLAB rgb2ycbcr), of 8-bit results; single-channel pictures as they are",
         "true luma": "rounded to 8 bits for results in luma, of the 8-bit RGB truth for results in RGB",
         "border": "as many pixels as the scale are left out on every side, for psnr_y and ssim_y",
@@ -89,6 +92,11 @@ def made_small(truth: Tensor, scale: int, colour: Colour) -> Tensor:
     if colour == "Y":
         return shrink_bicubic(_luma(truth), size)
     return eight_bits(shrink_bicubic(truth, size)).expand(3, -1, -1)
+
+
+def in_colour(picture: Tensor, colour: Colour) -> Tensor:
+    """``(1 or 3, H, W)`` in the channels of methods of ``colour``: unrounded luma, or RGB."""
+    return _luma(picture) if colour == "Y" else picture.expand(3, -1, -1)
 
 
 def as_given(recorded: Tensor, colour: Colour) -> Tensor:

@@ -32,6 +32,7 @@ __all__ = [
     "list_presets",
     "load_settings",
     "method_options",
+    "options_of",
     "parse_assignment",
 ]
 
@@ -199,9 +200,12 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         raise UsageError(f"--set {key}: {value!r} is not a valid value") from error
 
 
-def load_settings(preset: str, overrides: Mapping[str, Any]) -> tuple[Settings, Any]:
+def load_settings(
+    preset: str, overrides: Mapping[str, Any], *, options_type: type[Any] | None = None
+) -> tuple[Settings, Any]:
     """The preset with ``overrides`` on top: pipeline settings and the options of the chosen method.
 
+    ``options_type``: the class of those options, where the method is not one that a name finds.
     Raises `UsageError` for unknown keys (with the nearest known one) and for values out of range.
     """
     values = _read_preset(preset)
@@ -227,7 +231,7 @@ def load_settings(preset: str, overrides: Mapping[str, Any]) -> tuple[Settings, 
     given = [key for key in ("scale", "size", "height") if getattr(settings, key) is not None]
     if len(given) > 1:
         raise UsageError(f"give only one of {', '.join(given)}")
-    options = method_options(settings.method, values)
+    options = options_of(options_type or find_method(settings.method).options_type, values)
     if explicit.get("consistent") and not hasattr(options, "consistent"):
         raise UsageError(f"consistent: only networks can be made so; {settings.method} is none")
     return settings, options
@@ -235,7 +239,11 @@ def load_settings(preset: str, overrides: Mapping[str, Any]) -> tuple[Settings, 
 
 def method_options(method: str, values: Mapping[str, Any]) -> Any:
     """The options of ``method`` with those of ``values`` that belong to it; raises `UsageError`."""
-    options_type = find_method(method).options_type
+    return options_of(find_method(method).options_type, values)
+
+
+def options_of(options_type: type[Any], values: Mapping[str, Any]) -> Any:
+    """An ``options_type`` with those of ``values`` that are its fields; raises `UsageError`."""
     names = {field.name for field in dataclasses.fields(options_type)}
     own = {key: value for key, value in values.items() if key in names}
     try:

@@ -8,14 +8,19 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from small_networks import small_network
 from torch import Tensor, nn
 
 import vsr
 from vsr.evaluation.base import PictureMethod
 from vsr.evaluation.methods import open_method
+from vsr.evaluation.pictures import given_to
+from vsr.evaluation.protocol import made_small, truth_from
+from vsr.media.pictures import read_picture
 from vsr.metrics import psnr
-from vsr.networks import Colour, Network
+from vsr.networks import Colour, Network, RescalingUpscaler, load_network
 from vsr.observation import resample
+from vsr.randomness import NoiseField
 
 CPU = torch.device("cpu")
 
@@ -82,6 +87,32 @@ def test_sizes_that_a_network_does_not_take_are_filled_up() -> None:
     result, expected = method.enlarge(given), resample(given, (34, 86), kernel="bicubic")
     assert result.shape == (1, 34, 86)
     assert psnr(result, expected, crop=4) > 90
+
+
+def test_a_rescaling_network_is_given_what_it_made_small(pictures: Path) -> None:
+    path = small_network("rescaling", strength=0.3)
+    method = open_method(str(path), 2, CPU, {"seed": 6})
+    assert isinstance(method, PictureMethod)
+    network = load_network(path)
+    assert isinstance(network.module, RescalingUpscaler)
+    truth = truth_from(read_picture(pictures / "colour.png"), 2)
+    given = given_to(method, truth)
+    with torch.no_grad():
+        expected = (255 * network.module.downscale(truth[None].float() / 255)[0]).round().clamp(0, 255)
+        noise = NoiseField(6, 3).window(9, 0, 0, 17, 23)
+        enlarged = 255 * network(torch.cat([expected / 255, noise])[None])[0]
+    assert float((given - expected).abs().max()) <= 1, "one code, where float32 falls on the other side of a half"
+    assert float((given - made_small(truth, 2, "RGB")).abs().max()) > 2
+    torch.testing.assert_close(method.enlarge(expected.double(), 3), enlarged.double(), rtol=0, atol=0.01)
+
+
+def test_networks_that_sample_are_measured_with_noise(pictures: Path) -> None:
+    """Another seed gives other figures; the mean of many samples is nearer the truth than one."""
+    path = str(small_network("rescaling", strength=0.3))
+    options = [{"seed": 1}, {"seed": 2}, {"seed": 1}]
+    one, other, again = (vsr.evaluate(path, 2, pictures, settings=chosen).results[0] for chosen in options)
+    assert one.mean.psnr_y == again.mean.psnr_y
+    assert one.mean.psnr_y != other.mean.psnr_y
 
 
 def test_scales_that_a_network_lacks(pictures: Path) -> None:
