@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,7 +18,6 @@ from vsr.observation.resample import KERNELS
 from vsr.restorers import METHODS, find_method
 
 __all__ = ["open_method"]
-
 
 _ONE_FRAME: frozenset[Family] = frozenset({"frame", "sampling", "rescaling"})
 """Families whose networks enlarge single pictures."""
@@ -44,4 +44,5 @@ def open_method(wanted: str | Network, scale: int, device: torch.device, setting
     network = load_network(wanted, scale)
     if network.family in _ONE_FRAME:
         return network_method(wanted, network, device, settings)
-    return restoration_method(wanted, scale, device, {"precision": "float32", **settings})
+    method = restoration_method(wanted, scale, device, {"precision": "float32", **settings})
+    return replace(method, description=f"{network.name}, {network.num_parameters:,} parameters, {network.colour}")

@@ -8,11 +8,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from small_networks import small_network
+from small_networks import Kind, small_network
 from torch import Tensor, nn
 
 import vsr
-from vsr.evaluation.base import PictureMethod
+from vsr.errors import ModelError, UsageError
+from vsr.evaluation.base import ClipMethod, PictureMethod
 from vsr.evaluation.methods import open_method
 from vsr.evaluation.pictures import given_to
 from vsr.evaluation.protocol import made_small, truth_from
@@ -126,6 +127,22 @@ def test_scales_that_a_network_lacks(pictures: Path) -> None:
 def test_the_nearest_name_is_told(name: str, near: str) -> None:
     with pytest.raises(vsr.UsageError, match=near):
         open_method(name, 2, CPU, {})
+
+
+@pytest.mark.parametrize("kind", ["window", "recurrent"])
+def test_networks_for_several_frames_need_clips(pictures: Path, kind: Kind) -> None:
+    """By file they restore clips, in float32 by default; pictures are refused, and so are other scales."""
+    weights = small_network(kind)
+    method = open_method(str(weights), 2, CPU, {})
+    assert isinstance(method, ClipMethod)
+    assert method.digest == open_method(str(weights), 2, CPU, {"precision": "float32"}).digest
+    assert load_network(weights).name in method.description
+    with pytest.raises(UsageError, match="needs clips"):
+        vsr.evaluate(str(weights), 2, pictures)
+    with pytest.raises(ModelError, match="not ×3"):
+        open_method(str(weights), 3, CPU, {})
+    with pytest.raises(UsageError, match="more than one frame"):
+        open_method(load_network(weights), 2, CPU, {})
 
 
 def test_names_without_weights_and_files_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
