@@ -39,7 +39,7 @@ from vsr.networks.lite import Lite
 from vsr.networks.source import NUM_STATISTICS, Source, source_of
 from vsr.restorers import model, registry
 
-Kind = Literal["Y", "RGB", "sampling", "rescaling", "window", "recurrent"]
+Kind = Literal["Y", "RGB", "sampling", "rescaling", "window", "recurrent", "conditioned"]
 WIDTH = 8
 
 
@@ -125,6 +125,27 @@ def firn_weights(seed: int, strength: float, scale: int = 2) -> dict[str, Tensor
     return state
 
 
+def srmd_weights(seed: int, strength: float, scale: int) -> dict[str, Tensor]:
+    """An SRMD of three convolutions: the nearest neighbour and a little more, which hangs on what it is told."""
+    generator = torch.Generator().manual_seed(seed)
+    state: dict[str, Tensor] = {}
+    for number, (inputs, outputs) in enumerate(((19, WIDTH), (WIDTH, WIDTH), (WIDTH, 3 * scale * scale))):
+        gain = strength if number == 2 else 1.4
+        weight, bias = _conv(generator, inputs, outputs, gain)
+        if number:
+            weight[:, :3] = 0.0
+        for colour in range(3):
+            places = range(colour * scale * scale, (colour + 1) * scale * scale) if number == 2 else (colour,)
+            for place in places:
+                if number < 2:
+                    weight[place], bias[place] = 0.0, (2.0 if number == 0 else 0.0)  # rectifying cuts nothing off
+                else:
+                    bias[place] -= 2.0
+                weight[place, colour, 1, 1] = 1.0
+        state[f"model.{2 * number}.weight"], state[f"model.{2 * number}.bias"] = weight, bias
+    return state
+
+
 def mixture_tensors(num_sets: int = 3, scale: int = 2) -> dict[str, Tensor]:
     """A mixture of such networks as a file holds it; other pictures get other shares."""
     sets = [lite_weights(seed, scale) for seed in range(num_sets)]
@@ -199,6 +220,7 @@ def small_network(kind: Kind, *, strength: float = 0.02, seed: int = 1, scale: i
         "rescaling": firn_weights,
         "window": vespcn_weights,
         "recurrent": rlsp_weights,
+        "conditioned": srmd_weights,
     }
     state = vdsr_weights(seed, strength) if kind == "Y" else made[kind](seed, strength, scale)
     if kind == "Y":

@@ -31,6 +31,7 @@ from vsr.restorers import (
     find_method,
     restore_shot,
 )
+from vsr.restorers.conditioned import ConditionedOptions
 from vsr.restorers.several_frames import SeveralFramesOptions
 
 GRAY = PixelLayout("gray", "gray", 8)
@@ -73,6 +74,11 @@ NETWORKS: dict[str, tuple[Kind, Any]] = {
     "network for windows, in tiles": ("window", SeveralFramesOptions(tile_px=16)),
     "recurrent network": ("recurrent", SeveralFramesOptions(degradation="BD")),
     "recurrent network, in tiles": ("recurrent", SeveralFramesOptions(tile_px=16, degradation="BD")),
+    "network that is told the source": ("conditioned", ConditionedOptions()),
+    "network that is told what is given, in tiles": (
+        "conditioned",
+        ConditionedOptions(tile_px=16, blur_sigma_px=0.6, noise_codes=10.0),
+    ),
 }
 """Networks that add a little to an enlarged picture."""
 NAMES = (*METHODS, *NETWORKS)

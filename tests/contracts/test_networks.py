@@ -53,6 +53,8 @@ def test_rows_are_whole() -> None:
         assert row.scales == tuple(sorted(row.scales))
         assert set(row.num_parameters) == set(row.scales)
         assert row.value_range in (1, 255)
+        with torch.device("meta"):
+            assert row.family == row.build(row.scales[0]).family
 
 
 @pytest.mark.parametrize(("name", "scale"), CASES)

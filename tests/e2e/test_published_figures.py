@@ -39,6 +39,7 @@ NETWORKS = [  # weights (by scale if they differ), dB by scale, how near
     ("LapSRN/LapSRN_x{scale}.mat", {2: 37.45, 4: 31.52, 8: 26.13}, 0.03),
     ("LapSRN/MSLapSRN_D5R8.mat", {2: 37.78, 4: 31.74, 8: 26.34}, 0.1),  # of the paper
     ("CARN/carn_m.pth", {2: 37.69, 3: 34.07, 4: 31.88}, 0.03),
+    ("SRMD/srmdnf_x{scale}.param", {4: 31.96}, 0.1),  # 31.92 with the authors' matrix, for LR of 8 bits
 ]
 RECURRENT = [  # of Vid4, blurred by a Gaussian of 1.5 pixels, every fourth taken; as measured here first
     ("rlsp_7-64_x4", {"calendar": 23.71, "foliage": 26.08, "walk": 29.79}),

@@ -19,7 +19,7 @@ from vsr.restorers import METHODS, find_method
 
 __all__ = ["open_method"]
 
-_ONE_FRAME: frozenset[Family] = frozenset({"frame", "sampling", "rescaling"})
+_ONE_FRAME: frozenset[Family] = frozenset({"frame", "conditioned", "sampling", "rescaling"})
 """Families whose networks enlarge single pictures."""
 
 

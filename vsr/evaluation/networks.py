@@ -13,19 +13,23 @@ from torch import Tensor
 from vsr.evaluation.base import PictureMethod
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.layouts import LAYOUTS
+from vsr.metrics import luma_bt601
 from vsr.networks import NETWORKS, Family, Network, with_weights_for
 from vsr.pipeline.settings import load_settings
-from vsr.restorers import Geometry
+from vsr.restorers import NOT_ADAPTED, Geometry
+from vsr.restorers.conditioned import ConditionedOptions, what_to_tell
 from vsr.restorers.consistency import Consistency
 from vsr.restorers.engine import Engine, EngineOptions, Precision, choose_precision, measure_load
 from vsr.restorers.per_frame import PerFrameOptions
 from vsr.restorers.registry import ADAPTORS
 from vsr.restorers.rescaling import Downscaler
 from vsr.restorers.sampling import SamplingOptions, stack_noise
+from vsr.restorers.source import estimate_source
 
 __all__ = ["network_method"]
 
-_DEFAULTS = {"precision": "float32", "compression_codes": 0.0}  # published figures: float32, nothing compressed
+_DEFAULTS = {"precision": "float32", "compression_codes": 0.0, "blur_sigma_px": 0.0, "noise_codes": 0.0}
+"""As published figures are taken: in float32, from pictures that were only shrunk."""
 
 
 class _Enlarger:
@@ -54,11 +58,20 @@ class _Enlarger:
     def _made(self, engine: Engine, pictures: Tensor, ordinal: int) -> Tensor:
         """What ``engine`` makes of one picture, ``(1, C, h, w)``: the mean of the samples, where it is given noise."""
         options, channels = self._options, self._network.noise_channels
+        if isinstance(options, ConditionedOptions):
+            return engine.whole(self._told(pictures, options))[0]
         if not isinstance(options, SamplingOptions):
             return engine.whole(pictures)[0]
         numbers = range(options.samples)
         given = (stack_noise(pictures, [ordinal], channels, options, sample=number) for number in numbers)
         return torch.stack([engine.whole(one)[0] for one in given]).mean(0)
+
+    def _told(self, pictures: Tensor, options: ConditionedOptions) -> Tensor:
+        """One picture, ``(1, C, h, w)``, with what the network is told of it."""
+        luma = luma_bt601(255 * pictures[0]) / 255 if len(pictures[0]) == 3 else pictures[0, 0]
+        estimates = estimate_source([luma]) if options.estimates else None
+        adaptation = NOT_ADAPTED if estimates is None else {"source": estimates}
+        return what_to_tell(self._network, options, adaptation).stacked(self._network, pictures)
 
     def _agreeing(self, result: Tensor, picture: Tensor) -> Tensor:
         """``result`` projected onto what was given; see `vsr.restorers.consistency`."""
@@ -97,6 +110,8 @@ def network_method(name: str, network: Network, device: torch.device, settings: 
     Raises `UsageError` for options that cannot be, `ModelError` for weights that give no numbers.
     """
     options = _options(network.family, settings)
+    if isinstance(options, ConditionedOptions):
+        what_to_tell(network, options)  # refuses what the network does not know
     precision = choose_precision(network, options.precision, device)
     extras = ["self-ensemble"] * options.self_ensemble + ["consistent"] * options.consistent
     described = [network.name, f"{network.num_parameters:,} parameters", network.colour, precision.name, *extras]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vsr.networks.base import (
     Colour,
+    ConditionedUpscaler,
     Family,
     Found,
     Framework,
@@ -23,6 +24,7 @@ from vsr.networks.table import NETWORKS
 __all__ = [
     "NETWORKS",
     "Colour",
+    "ConditionedUpscaler",
     "Family",
     "Found",
     "Framework",

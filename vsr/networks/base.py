@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from vsr.errors import ModelError
@@ -13,6 +14,7 @@ from vsr.networks.mixture import Mixture
 
 __all__ = [
     "Colour",
+    "ConditionedUpscaler",
     "Family",
     "Found",
     "Framework",
@@ -130,6 +132,34 @@ class RescalingUpscaler(Upscaler):
     def downscale(self, pictures: Tensor) -> Tensor:
         """``(B, C, scale·H, scale·W)`` in about 0…1 → ``(B, C, H, W)``, unrounded, types as ``forward``."""
         raise NotImplementedError
+
+
+class ConditionedUpscaler(Upscaler):
+    """Base of networks that are told how the picture came about: blurred, made small, then noisy.
+
+    What they are told are numbers, the same for the whole picture: `conditions` has them, `stacked` puts them behind
+    the channels of the picture. Subclasses set ``in_channels``: those of the colour and one for each number.
+    """
+
+    family: ClassVar[Family] = "conditioned"
+    most_blur_px: float
+    """Standard deviation of the strongest blur that it knows, in pixels of the picture that it is given."""
+    most_noise_codes: float
+    """Standard deviation of the strongest noise that it knows, in codes of 255; 0: it takes pictures without."""
+
+    def conditions(self, blur_px: float, noise_codes: float) -> Tensor:
+        """The numbers, ``(K,)`` float32 on the CPU, for a Gaussian blur ahead of bicubic shrinking and white noise.
+
+        Both are standard deviations, in pixels of the picture that it is given and in codes of 255, no larger than
+        it knows.
+        """
+        raise NotImplementedError
+
+    def stacked(self, pictures: Tensor, blur_px: float, noise_codes: float) -> Tensor:
+        """What ``forward`` takes: ``pictures`` ``(B, C, H, W)`` and `conditions` as constant channels behind them."""
+        maps = self.conditions(blur_px, noise_codes).to(pictures.device, pictures.dtype)
+        count, _, height, width = pictures.shape
+        return torch.cat([pictures, maps[:, None, None].expand(count, -1, height, width)], 1)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from vsr.networks.base import Shapes
 from vsr.networks.file_kinds import FileKind, weights_kind
 from vsr.networks.matlab_files import read_matlab
 from vsr.networks.matlab_layouts import weights_from_matlab
+from vsr.networks.ncnn_files import read_ncnn
 from vsr.networks.safetensors_files import read_safetensors
 from vsr.networks.tensorflow_layout import is_tensorflow, weights_from_tensorflow
 from vsr.networks.torch_files import read_torch
@@ -62,6 +63,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         tensors = weights_from_tensorflow(tensors) if is_tensorflow(tensors) else tensors
     elif kind == "matlab5":
         tensors = weights_from_matlab(path, read_matlab(path))
+    elif kind == "ncnn":
+        tensors = read_ncnn(path)
     else:
         tensors = read_torch(path, is_archive=kind == "torch-zip")
     if not tensors:

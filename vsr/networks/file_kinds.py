@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from vsr.errors import ModelError
+from vsr.networks.ncnn_files import NCNN_MAGIC
 
 __all__ = ["FileKind", "weights_kind"]
 
-FileKind = Literal["safetensors", "torch-zip", "torch-legacy", "matlab5"]
+FileKind = Literal["safetensors", "torch-zip", "torch-legacy", "matlab5", "ncnn"]
 """A format of weights that can be read. Old torch files are plain pickles with a magic number in front."""
 
-_EXPECTED = "expected weights: .safetensors, .pth or .pt of torch, or .mat of MATLAB 5"
+_EXPECTED = "expected weights: .safetensors, .pth or .pt of torch, .mat of MATLAB 5, or .param of ncnn"
 _HEAD_BYTES = 512
 _LEGACY_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.serialization.MAGIC_NUMBER as a pickled integer
 
@@ -32,6 +33,8 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x1f\x8b", "a gzip archive; unpack it first"),
     (0, b"7z\xbc\xaf", "a 7-Zip archive; unpack it first"),
     (0, b"Rar!", "a RAR archive; unpack it first"),
+    (0, b"\x47\x6b\x30\x01", "the numbers of an ncnn network; name its .param, with this file beside it"),
+    (0, b"\xdd\x85\x76\x00", "an ncnn .param in binary form; the one in text is read"),
     (257, b"ustar", "a tar archive (torch before 0.1.10 wrote such; save the weights again with a newer torch)"),
     (0, b"\x93NUMPY", "a NumPy array"),
     (0, b"%PDF", "a PDF document"),
@@ -82,6 +85,8 @@ def weights_kind(path: Path) -> FileKind:
         return "torch-legacy"
     if head.startswith(b"MATLAB 5.0 MAT-file"):
         return "matlab5"
+    if head.split(maxsplit=1)[:1] == [NCNN_MAGIC]:
+        return "ncnn"
     if _is_safetensors(head, size):
         return "safetensors"
     raise ModelError(f"{path}: {_foreign(head)}; {_EXPECTED}")

@@ -25,6 +25,7 @@ from vsr.networks.rdn import RDN, recognise_rdn
 from vsr.networks.rlsp import RLSP, recognise_rlsp
 from vsr.networks.srcnn import SRCNN, recognise_srcnn
 from vsr.networks.srfbn import SRFBN, recognise_srfbn, srfbn_small
+from vsr.networks.srmd import SRMD, recognise_srmd
 from vsr.networks.srresnet import SRResNet, recognise_srresnet
 from vsr.networks.vdsr import VDSR, recognise_vdsr
 from vsr.networks.vespcn import VESPCN, recognise_vespcn
@@ -363,6 +364,28 @@ NETWORKS: Mapping[str, NetworkSpec] = table_of(
             recognise=recognise_irn,
             family="rescaling",
             is_generative=True,
+        ),
+        _row(
+            "srmd",
+            "Zhang, Zuo, Zhang, CVPR 2018: SRMD",
+            "post-upsampling",
+            scales=(2, 3, 4),
+            colour="RGB",
+            build=SRMD,
+            parameters=(1_511_692, 1_528_987, 1_553_200),
+            recognise=recognise_srmd,
+            family="conditioned",
+        ),
+        _row(
+            "srmdnf",
+            "Zhang, Zuo, Zhang, CVPR 2018: SRMDNF, for pictures without noise",
+            "post-upsampling",
+            scales=(2, 3, 4),
+            colour="RGB",
+            build=partial(SRMD, most_noise_codes=0),
+            parameters=(1_510_540, 1_527_835, 1_552_048),
+            recognise=recognise_srmd,
+            family="conditioned",
         ),
     ],
 )

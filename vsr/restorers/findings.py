@@ -11,6 +11,11 @@ for methods that are suited to the source, its estimates (`vsr.networks.source`)
 - ``source_blur_px``: blur, in input pixels;
 - ``source_noise_codes``, ``source_compression_codes``: noise and error of compression, in codes of 255;
 
+for networks that are told how the picture came about, what they were told, the same for a whole shot:
+
+- ``told_blur_px``: blur ahead of bicubic shrinking, in input pixels;
+- ``told_noise_codes``: noise, in codes of 255;
+
 and besides, for multi-frame reconstruction:
 
 - ``noise_sigma``: standard deviation of noise and misregistration, 0…1;
@@ -113,6 +118,10 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
         lines.append(
             f"the source: compression changed it by about {found['source_compression_codes']:.1f} of 255, noise "
             f"{found['source_noise_codes']:.1f}, blur {found['source_blur_px']:.2f} px"
+        )
+    if "told_blur_px" in found:
+        lines.append(
+            f"the network was told: blur {found['told_blur_px']:.2f} px, noise {found['told_noise_codes']:.1f} of 255"
         )
     if "supported_scale" not in found:
         return lines

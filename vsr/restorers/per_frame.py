@@ -39,10 +39,11 @@ from vsr.restorers.network_colour import PlaneWriter, network_input
 from vsr.restorers.passes import magnification, plan_passes
 from vsr.restorers.source import source_in
 
-__all__ = ["PerFrame", "PerFrameOptions", "PreparedPerFrame", "check_compression", "prepare_network"]
+__all__ = ["ADAPT_FRAMES", "PerFrame", "PerFrameOptions", "PreparedPerFrame", "check_compression", "prepare_network"]
 
 _TRAINED_FOR = "BI"  # what networks were mostly trained to undo
-_ADAPT_FRAMES = 5
+ADAPT_FRAMES = 5
+"""First frames of a shot that are learnt from, where there is something to learn."""
 
 
 def check_compression(codes: float | None) -> None:
@@ -147,6 +148,10 @@ class PerFrame:
         """What the networks make of ``pictures``, ``(B, C, H, W)``, those of ``batch`` first; from top to bottom."""
         return self._enlarged(pictures, adaptation, lambda given, number: given)
 
+    def _findings(self, adaptation: Adaptation) -> dict[str, float]:
+        """What is told of every frame of a shot."""
+        return source_findings(source_in(adaptation))
+
     def _enlarged(
         self, pictures: Tensor, adaptation: Adaptation, stacked: Callable[[Tensor, int], Tensor]
     ) -> Iterator[Tensor]:
@@ -180,7 +185,7 @@ class PerFrame:
             for writer, part in zip(writers, band, strict=False):
                 writer.push(part)
         consistency = self._consistency.adapted(adaptation)
-        findings = source_findings(source_in(adaptation))
+        findings = self._findings(adaptation)
         while writers:
             frame = batch[len(batch) - len(writers)]
             planes = writers.pop(0).planes()
@@ -207,7 +212,7 @@ class PreparedPerFrame(Prepared[PerFrameOptions]):
         return Capabilities(
             evidence=self.model.evidence,
             chain_frames=MOST_FRAMES if self.torch_device.type == "cuda" else 1,
-            adapt_frames=_ADAPT_FRAMES if needs_noise or self.model.adapts else 0,
+            adapt_frames=ADAPT_FRAMES if needs_noise or self.model.adapts else 0,
         )
 
     def key(self) -> Mapping[str, Any]:

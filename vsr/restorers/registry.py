@@ -11,6 +11,7 @@ from vsr.errors import ModelError, UsageError, nearest
 from vsr.networks import NETWORKS, Family, network_family
 from vsr.observation import Kernel
 from vsr.restorers.auto import GUESSING_NETWORK, AutoOptions, prepare_auto
+from vsr.restorers.conditioned import ConditionedOptions, prepare_conditioned_network
 from vsr.restorers.interpolate import InterpolateOptions, PreparedInterpolation
 from vsr.restorers.method import Geometry, Method, Prepared
 from vsr.restorers.model import absolute_weights, has_same_weights, is_network
@@ -97,6 +98,11 @@ ADAPTORS: Mapping[Family, Adaptor] = {
     "rescaling": Adaptor(
         "enlarge each frame by the network that made it small", SamplingOptions, prepare_rescaling_network
     ),
+    "conditioned": Adaptor(
+        "enlarge each frame by a network that is told its blur and noise",
+        ConditionedOptions,
+        prepare_conditioned_network,
+    ),
 }
 """How the networks of each family are run."""
 
@@ -124,8 +130,14 @@ def find_method(name: str) -> Method[Any]:
         "learned",
         adaptor.options_type,
         partial(adaptor.prepare, name),
-        lambda described: has_same_weights(name, described["model"]),
+        partial(_is_same_network, name),
     )
+
+
+def _is_same_network(name: str, described: Mapping[str, Any]) -> bool:
+    if described["estimator"] is not None and not _has_same_estimator(described):
+        return False
+    return has_same_weights(name, described["model"])
 
 
 def _adaptor_of(name: str) -> Adaptor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vsr.errors import MachineError, ModelError
-from vsr.networks import Network
+from vsr.networks import ConditionedUpscaler, Network
 from vsr.observation import resample
 from vsr.randomness import NoiseField
 from vsr.restorers.engine.tile_plan import Load
@@ -44,7 +44,12 @@ def probe_picture(channels: int, size: int = _SIDE) -> Tensor:
 
 
 def _given(network: Network, side: int) -> Tensor:
-    """What ``network`` takes, ``(1, in_channels, side, side)``: the probe, and noise where noise is wanted."""
+    """What ``network`` takes, ``(1, in_channels, side, side)``: the probe, and noise where noise is wanted.
+
+    Networks that are told conditions are told of neither blur nor noise.
+    """
+    if isinstance(network.module, ConditionedUpscaler):
+        return network.module.stacked(probe_picture(network.out_channels, side), 0.0, 0.0)
     picture = probe_picture(network.in_channels - network.noise_channels, side)
     noise = NoiseField(_SEED, 0).window(network.noise_channels, 0, 0, side, side)
     return torch.cat([picture, noise[None]], 1)

@@ -1,0 +1,76 @@
+"""SRMD: what it is told, and which files it loads from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, pad
+
+from vsr.media.pictures import read_picture
+from vsr.metrics import psnr, shrink_bicubic
+from vsr.networks import ConditionedUpscaler, load_network
+from vsr.networks.srmd import SRMD
+
+DATA = Path(os.environ.get("VSR_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
+
+
+def test_noise_is_told_over_255_and_the_kernel_by_15_numbers() -> None:
+    told = SRMD(2, width=4, depth=2).conditions(0.5, 51.0)
+    assert told.shape == (16,)
+    assert float(told[15]) == pytest.approx(0.2)
+    assert SRMD(2, most_noise_codes=0, width=4, depth=2).conditions(0.5, 0.0).tolist() == told[:15].tolist()
+
+
+def test_blur_is_told_in_pixels_of_the_large_picture() -> None:
+    of_two, of_four = (SRMD(scale, most_noise_codes=0, width=4, depth=2) for scale in (2, 4))
+    assert torch.equal(of_two.conditions(1.0, 0.0), of_four.conditions(0.5, 0.0))
+    assert not torch.equal(of_two.conditions(0.0, 0.0), of_two.conditions(0.2, 0.0))
+
+
+def test_coefficients_go_on_between_and_beyond_the_lines_of_the_table() -> None:
+    network = SRMD(4, most_noise_codes=0, width=4, depth=2)
+    told = torch.stack([network.conditions(step / 100, 0.0) for step in range(121)])
+    assert float((told[1:] - told[:-1]).abs().max()) < 0.1
+    assert torch.equal(told[100], told[120]), "a wider Gaussian than the widest is told as that"
+
+
+def test_maps_are_constant_and_the_picture_is_left_as_it_is() -> None:
+    network, pictures = SRMD(2, width=4, depth=2), torch.rand(2, 3, 5, 4)
+    stacked = network.stacked(pictures, 0.3, 5.0)
+    assert torch.equal(stacked[:, :3], pictures)
+    assert torch.equal(stacked[:, 3:], network.conditions(0.3, 5.0)[None, :, None, None].expand(2, -1, 5, 4))
+
+
+def _blurred(picture: Tensor, sigma_px: float) -> Tensor:
+    """``(3, H, W)`` blurred by a Gaussian of 15×15."""
+    line = torch.exp(-torch.arange(-7, 8, dtype=picture.dtype).square() / (2 * sigma_px**2))
+    kernel = torch.outer(line, line) / line.sum() ** 2
+    return conv2d(pad(picture[:, None], (7, 7, 7, 7), mode="replicate"), kernel[None, None])[:, 0]
+
+
+def _weights(name: str) -> Path:
+    path = DATA / "weights" / "SRMD" / name
+    if not path.exists():
+        pytest.skip(f"{path} is not there; set VSR_TEST_DATA")
+    return path
+
+
+@pytest.mark.parametrize("blur_px", [0.4, 0.8])
+def test_told_the_truth_published_weights_restore_best(blur_px: float) -> None:
+    """A picture blurred by a known Gaussian: the table must say of 0.4 pixels what the network takes for 0.4 pixels."""
+    network = load_network(_weights("srmd_x2.param"))
+    assert isinstance(network.module, ConditionedUpscaler)
+    truth = torch.from_numpy(read_picture(DATA / "images" / "Set5" / "butterfly.bmp")[:128, :128].copy())
+    truth = truth.permute(2, 0, 1).double()
+    small = shrink_bicubic(_blurred(truth, 2 * blur_px), (64, 64))[None].float() / 255
+    found = {}
+    with torch.inference_mode():
+        for told in (0.0, blur_px - 0.2, blur_px, min(1.0, blur_px + 0.2)):
+            result = network(network.module.stacked(small, told, 0.0))[0].double() * 255
+            found[told] = psnr(result, truth, crop=8)
+    assert max(found, key=lambda told: found[told]) == blur_px
+    assert found[blur_px] > found[0.0] + 1.5
