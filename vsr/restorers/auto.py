@@ -16,8 +16,9 @@ from torch import Tensor
 
 from vsr.frames import VideoFrame
 from vsr.restorers.engine import PrecisionChoice
+from vsr.restorers.luma import luma_of
 from vsr.restorers.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared
-from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions, PreparedMultiFrame, luma_of
+from vsr.restorers.multi_frame import MultiFrame, MultiFrameOptions, PreparedMultiFrame
 from vsr.restorers.per_frame import PerFrame, PerFrameOptions, PreparedPerFrame, prepare_network
 
 __all__ = ["GUESSING_NETWORK", "AutoOptions", "PreparedAuto", "prepare_auto"]

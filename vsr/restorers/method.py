@@ -26,6 +26,7 @@ __all__ = [
     "Evidence",
     "Geometry",
     "Method",
+    "OptionsT",
     "Prepared",
     "Rescaler",
     "Restorer",

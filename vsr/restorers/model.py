@@ -27,10 +27,19 @@ from vsr.restorers.engine import (
     measure_load,
     tiles_of,
 )
-from vsr.restorers.method import Evidence, Geometry
+from vsr.restorers.method import Evidence, Geometry, OptionsT, Prepared
 from vsr.restorers.passes import MAX_PASSES, magnification, plan_passes
 
-__all__ = ["Model", "ModelPart", "absolute_weights", "has_same_weights", "is_network", "open_part", "settle_model"]
+__all__ = [
+    "Model",
+    "ModelPart",
+    "PreparedNetworks",
+    "absolute_weights",
+    "has_same_weights",
+    "is_network",
+    "open_part",
+    "settle_model",
+]
 
 _BLEND = re.compile(r"(?P<first>.+?):(?P<second>.+)@(?P<share>[0-9.]+)")
 _KEPT = 4
@@ -96,6 +105,25 @@ class Model:
             what = f"{part.name} x{part.scale}, {part.num_parameters:,} parameters, {part.precision.name}{exact}"
             rows.append(("network", f"{what}, {part.digest[:12]}"))
         return rows
+
+
+@dataclass(frozen=True)
+class PreparedNetworks(Prepared[OptionsT]):
+    """What all methods that are networks say alike."""
+
+    model: Model
+
+    def key(self) -> Mapping[str, Any]:
+        """The networks."""
+        return {"networks": self.model.key()}
+
+    def describe(self) -> Mapping[str, Any]:
+        """The networks."""
+        return {"model": self.model, "estimator": None}
+
+    def plan_rows(self) -> list[tuple[str, str]]:
+        """Passes and networks."""
+        return self.model.plan_rows()
 
 
 _trials: dict[tuple[str, int, PrecisionChoice, torch.device], tuple[Precision, Load]] = {}  # large ones take seconds

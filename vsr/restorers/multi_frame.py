@@ -16,17 +16,15 @@ from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
-from vsr.observation import LinearOperator, degradation_at, reading_blur, resample
+from vsr.observation import LinearOperator, degradation_at, reading_blur
 from vsr.registration import FlowPair, flow_pair, global_then_dense
 from vsr.registration.flow import MIN_FLOW_SIZE
-from vsr.restorers.chroma import guided_detail
 from vsr.restorers.findings import source_findings
-from vsr.restorers.highlights import compressed, expanded
-from vsr.restorers.interpolate import check_size, resample_plane
+from vsr.restorers.interpolate import check_size
+from vsr.restorers.luma import compose_planes, luma_of
 from vsr.restorers.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared, part_of, with_prefix
 from vsr.restorers.network_colour import network_input
 from vsr.restorers.per_frame import check_compression
@@ -46,7 +44,6 @@ __all__ = [
     "MultiFrame",
     "MultiFrameOptions",
     "PreparedMultiFrame",
-    "luma_of",
 ]
 
 CHAIN_FRAMES = 48
@@ -55,9 +52,6 @@ CHAIN_FRAMES = 48
 _GUESS = "guess."
 _WARM_UP_FRAMES = 4  # reconstructed ahead of a chain, so that its first frame starts warm
 _RUN_BACK_FRAMES = 2  # the same after a shot's first frame, which nothing is ahead of
-_LUMA_OF_RGB = (0.299, 0.587, 0.114)
-_OVERSHOOT_SHARE = 0.1  # of the local range: overshoot that is left as it is
-_OVERSHOOT_KEPT = 0.3  # of what goes beyond
 _FOREIGN_ROUNDS = 2  # rounds with solvers that iterate by themselves
 
 
@@ -99,31 +93,6 @@ class MultiFrameOptions:
     def assumed_degradation(self) -> str:
         """A name of `vsr.observation.DEGRADATIONS`."""
         return "camera" if self.degradation == "auto" else self.degradation
-
-
-def luma_of(frame: VideoFrame, device: torch.device) -> Tensor:
-    """``(h, w)`` float32 on ``device``, 0…1; what is beyond white in floating-point video is compressed."""
-    planes = [plane.to(device).to(torch.float32) for plane in frame.planes]
-    if frame.layout.family != "rgb":
-        luma = planes[0]
-    else:
-        luma = sum((plane * weight for plane, weight in zip(planes, _LUMA_OF_RGB, strict=False)), torch.zeros(()))
-    luma = luma / frame.layout.peak
-    return compressed(luma) if frame.layout.is_float else luma
-
-
-def _halos_reduced(restored: Tensor, recorded: Tensor, noise: float) -> Tensor:
-    """``restored`` ``(H, W)`` with most of its overshoot beyond what was recorded nearby taken back.
-
-    Detail finer than a recorded pixel may exceed its surroundings somewhat; far beyond them lie mostly halos
-    of edges that are sharper than the assumed blur allows.
-    """
-    both = max_pool2d(torch.stack([recorded, -recorded])[None], 3, 1, 1)
-    slack = _OVERSHOOT_SHARE * both.sum(1, keepdim=True) + 2 * noise
-    size = (int(restored.shape[0]), int(restored.shape[1]))
-    high, low = interpolate(both + slack, size=size, mode="bilinear", align_corners=False)[0]
-    inside = torch.minimum(torch.maximum(restored, -low), high)
-    return torch.lerp(inside, restored, _OVERSHOOT_KEPT)
 
 
 class Guesser(Protocol):
@@ -355,43 +324,8 @@ class _Shot:
         }
 
     def _planes(self, seen: Seen, made: Reconstruction | None) -> tuple[Tensor, ...]:
-        """All planes at the output size, the luma reconstructed where ``made`` is given, the others following it."""
-        frame, geometry, imaging = seen.frame, self._geometry, self._imaging
-        planes = [
-            resample_plane(frame, number, geometry, "lanczos", self._device, offset_px=imaging.offset_px)
-            for number in range(frame.layout.num_planes)
-        ]
-        if made is None:
-            return tuple(planes)
-        luma = made.picture
-        if self._options.degradation in ("auto", "camera"):
-            luma = _halos_reduced(luma, seen.luma, made.noise_sigma)
-        peak, plain = frame.layout.peak, imaging.enlarged(seen.luma)
-        if frame.layout.is_float:
-            luma, plain = expanded(luma), expanded(plain)
-        detail = luma - plain
-        for number in range(frame.layout.num_planes):
-            if number == 0 and frame.layout.family != "rgb":
-                planes[0] = luma * peak
-            elif number < 3:
-                planes[number] = planes[number] + self._follow(seen, number, detail, made.noise_sigma) * peak
-        return tuple(planes)
-
-    def _follow(self, seen: Seen, number: int, detail: Tensor, noise: float) -> Tensor:
-        """The luma's ``detail`` as plane ``number`` has it, at that plane's output size, 0…1."""
-        frame, geometry = seen.frame, self._geometry
-        plane = frame.planes[number].to(self._device).to(torch.float32) / frame.layout.peak
-        size = frame.layout.plane_size(number, geometry.out_width, geometry.out_height)
-        siting_x, siting_y = (
-            frame.layout.siting_offset(frame.color.chroma_location) if frame.layout.is_chroma(number) else (0.0, 0.0)
-        )
-        guide = expanded(seen.luma) if frame.layout.is_float else seen.luma
-        return guided_detail(
-            plane,
-            _on_grid(guide, (int(plane.shape[0]), int(plane.shape[1])), (siting_y, siting_x)),
-            _on_grid(detail, size, (siting_y, siting_x)),
-            noise,
-        )
+        reduces_halos = self._options.degradation in ("auto", "camera")
+        return compose_planes(seen, made, self._geometry, self._imaging, self._device, reduces_halos=reduces_halos)
 
 
 @dataclass(frozen=True)
@@ -426,13 +360,3 @@ class PreparedMultiFrame(Prepared[MultiFrameOptions]):
     def open(self, geometry: Geometry) -> MultiFrame:
         """See `Prepared`."""
         return MultiFrame(geometry, self.options, self.torch_device)
-
-
-def _on_grid(luma: Tensor, size_yx: tuple[int, int], siting_yx: tuple[float, float]) -> Tensor:
-    """``luma`` averaged onto a subsampled plane's samples, which sit ``siting_yx`` of a sample off block centres."""
-    if tuple(luma.shape) == size_yx:
-        return luma
-    block_yx = (round(luma.shape[0] / size_yx[0]), round(luma.shape[1] / size_yx[1]))
-    offset_y, offset_x = (o * b / (b - 1) if b != 1 else 0.0 for o, b in zip(siting_yx, block_yx, strict=True))
-    scale_yx = (1 / block_yx[0], 1 / block_yx[1])
-    return resample(luma, size_yx, kernel="bicubic", scale_yx=scale_yx, offset_yx=(offset_y, offset_x))

@@ -7,11 +7,11 @@ in bands, so a large picture is never held in all its stages at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -33,8 +33,8 @@ from vsr.restorers.engine import (
 )
 from vsr.restorers.findings import source_findings
 from vsr.restorers.interpolate import check_size
-from vsr.restorers.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared
-from vsr.restorers.model import Model, open_part, settle_model
+from vsr.restorers.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
+from vsr.restorers.model import Model, PreparedNetworks, open_part, settle_model
 from vsr.restorers.network_colour import PlaneWriter, network_input
 from vsr.restorers.passes import magnification, plan_passes
 from vsr.restorers.source import source_in
@@ -200,10 +200,8 @@ def _have_same_source(one: Adaptation, other: Adaptation) -> bool:
 
 
 @dataclass(frozen=True)
-class PreparedPerFrame(Prepared[PerFrameOptions]):
+class PreparedPerFrame(PreparedNetworks[PerFrameOptions]):
     """Networks that see one frame."""
-
-    model: Model
 
     @property
     def capabilities(self) -> Capabilities:
@@ -214,18 +212,6 @@ class PreparedPerFrame(Prepared[PerFrameOptions]):
             chain_frames=MOST_FRAMES if self.torch_device.type == "cuda" else 1,
             adapt_frames=ADAPT_FRAMES if needs_noise or self.model.adapts else 0,
         )
-
-    def key(self) -> Mapping[str, Any]:
-        """The networks."""
-        return {"networks": self.model.key()}
-
-    def describe(self) -> Mapping[str, Any]:
-        """The networks."""
-        return {"model": self.model, "estimator": None}
-
-    def plan_rows(self) -> list[tuple[str, str]]:
-        """Passes and networks."""
-        return self.model.plan_rows()
 
     def open(self, geometry: Geometry) -> PerFrame:
         """See `Prepared`."""

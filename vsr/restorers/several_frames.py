@@ -6,10 +6,10 @@ There is one network and one pass; what then remains to the output's size is res
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,8 +19,8 @@ from vsr.networks import Upscaler
 from vsr.observation import degradation_at
 from vsr.restorers.engine import Engine, EngineOptions, PrecisionChoice, check_tile, upload_ahead
 from vsr.restorers.interpolate import check_size
-from vsr.restorers.method import NOT_ADAPTED, Adaptation, Geometry, Prepared
-from vsr.restorers.model import Model, open_part, settle_model
+from vsr.restorers.method import NOT_ADAPTED, Adaptation, Geometry
+from vsr.restorers.model import Model, PreparedNetworks, open_part, settle_model
 from vsr.restorers.network_colour import PlaneWriter, network_input
 from vsr.restorers.passes import magnification
 
@@ -135,24 +135,11 @@ class SeveralFrames:
 
 
 @dataclass(frozen=True)
-class PreparedSeveralFrames(Prepared[SeveralFramesOptions]):
+class PreparedSeveralFrames(PreparedNetworks[SeveralFramesOptions]):
     """A network for several frames."""
 
-    model: Model
     radius_frames: int
     """Frames on each side that it is given at once."""
-
-    def key(self) -> Mapping[str, Any]:
-        """The network."""
-        return {"networks": self.model.key()}
-
-    def describe(self) -> Mapping[str, Any]:
-        """The network."""
-        return {"model": self.model, "estimator": None}
-
-    def plan_rows(self) -> list[tuple[str, str]]:
-        """Pass and network."""
-        return self.model.plan_rows()
 
 
 def settle(name: str, geometry: Geometry, options: SeveralFramesOptions, device: torch.device) -> tuple[Model, int]:
