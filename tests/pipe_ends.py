@@ -10,7 +10,9 @@ from typing import Any
 
 from videos import ffmpeg
 
-__all__ = ["BICUBIC", "OneWay", "as_y4m", "made_by_ffmpeg", "program"]
+from vsr.api.piping import pipe
+
+__all__ = ["BICUBIC", "OneWay", "as_y4m", "made_by_ffmpeg", "program", "through"]
 
 BICUBIC: dict[str, Any] = {"method": "bicubic", "scale": 1}
 """What is done where it does not matter."""
@@ -50,3 +52,17 @@ def program(*arguments: str, **streams: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", "from vsr.cli import main; main()", "upscale", *arguments]
     settings = [part for key, value in BICUBIC.items() for part in (f"--{key}", str(value))]
     return subprocess.Popen([*command, *settings], stderr=subprocess.PIPE, **streams)
+
+
+def through(source: Path | bytes, container: str, folder: Path, **more: Any) -> tuple[Path, dict[str, Any]]:
+    """What comes out of a pipe, as a file for other readers, and the record."""
+    out = io.BytesIO()
+    settings = BICUBIC | more.pop("settings", {})
+    if isinstance(source, bytes):
+        outcome = pipe("-", "-", container=container, stdin=OneWay(source), stdout=out, settings=settings, **more)
+    else:
+        outcome = pipe(source, "-", container=container, stdout=out, settings=settings, **more)
+    assert outcome.manifest is not None
+    path = folder / f"piped.{container}"
+    path.write_bytes(out.getvalue())
+    return path, dict(outcome.manifest)

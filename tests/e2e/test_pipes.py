@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -11,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipe_ends import BICUBIC, OneWay, as_y4m, made_by_ffmpeg
+from pipe_ends import BICUBIC, OneWay, as_y4m, made_by_ffmpeg, through
 from plain_reader import PlainFile, first_pictures, read_plain
 from program import Run
-from videos import broadcast, late_sound
 
 import vsr
 from vsr.api.piping import pipe
@@ -23,20 +21,6 @@ from vsr.pipeline.manifest import check_format
 from vsr.pipeline.seal import read_sealed
 
 Clips = Callable[[str], Path]
-
-
-def through(source: Path | bytes, container: str, folder: Path, **more: Any) -> tuple[Path, dict[str, Any]]:
-    """What comes out of a pipe, as a file for other readers, and the record."""
-    out = io.BytesIO()
-    settings = BICUBIC | more.pop("settings", {})
-    if isinstance(source, bytes):
-        outcome = pipe("-", "-", container=container, stdin=OneWay(source), stdout=out, settings=settings, **more)
-    else:
-        outcome = pipe(source, "-", container=container, stdout=out, settings=settings, **more)
-    assert outcome.manifest is not None
-    path = folder / f"piped.{container}"
-    path.write_bytes(out.getvalue())
-    return path, dict(outcome.manifest)
 
 
 def samples(path: Path) -> list[str]:
@@ -260,84 +244,6 @@ def test_a_part_goes_without_sound_and_says_so(clips: Clips, tmp_path: Path) -> 
     path, manifest = through(clips("rich"), "mkv", tmp_path, end="10", settings={"drop_streams": True})
     assert [one.kind for one in read_plain(path).streams] == ["video"]
     assert any("audio stream" in text and "goes to a pipe without it" in text for text in manifest["output"]["dropped"])
-
-
-def test_streams_of_a_pipe_are_not_lost_unasked(clips: Clips, tmp_path: Path) -> None:
-    data = made_by_ffmpeg(
-        *("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25", "-f", "lavfi", "-i", "sine", "-t", "1", "-f", "nut"),
-        folder=tmp_path,
-    )
-    with pytest.raises(UsageError, match=r"audio stream 1 \(.*\) cannot be kept from a pipe"):
-        pipe("-", tmp_path / "out.mkv", stdin=OneWay(data), settings=BICUBIC)
-    manifest = through(data, "nut", tmp_path, settings={"drop_streams": True})[1]
-    assert any("audio stream 1" in text for text in manifest["output"]["dropped"])
-
-
-@pytest.mark.parametrize("asked", ["strict", "evidence"])
-def test_a_run_that_loses_nothing_refuses_what_no_container_holds(tmp_path: Path, asked: str) -> None:
-    """As of a file; an ordinary run goes on and names it."""
-    data = broadcast(tmp_path / "in.ts", "klv").read_bytes()
-    settings = {"method": "lanczos", "scale": 1}
-    with pytest.raises(UsageError, match=rf"data stream 1 \(.*\) cannot be kept from a pipe, and --{asked} loses"):
-        pipe("-", tmp_path / "out.mkv", stdin=OneWay(data), settings=settings | {asked: True})
-    assert not (tmp_path / "out.mkv").exists()
-    manifest = through(data, "nut", tmp_path, settings=settings)[1]
-    assert any(text.startswith("data stream 1 ") for text in manifest["output"]["dropped"])
-
-
-@pytest.mark.parametrize("container", ["y4m", "mkv"])
-def test_streams_that_a_file_shows_late_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
-) -> None:
-    """They are learnt of when most of the pictures have left. At its end a file is looked at beforehand, too."""
-    monkeypatch.setattr("vsr.media.safe_open._DEEP", {"probesize": str(1 << 18)})  # as if files were longer
-    source = late_sound(tmp_path / "in.mpg", 6, 2, "-c:v", "mpeg2video", "-b:v", "6M", "-c:a", "mp2")
-    manifest = through(source, container, tmp_path, settings={"drop_streams": True, "speed": "ultrafast"})[1]
-    assert [text.partition(" ")[2] for text in manifest["output"]["dropped"] if "packets" in text] == [
-        "packets of streams that begin later than FFmpeg looks for them"
-    ]
-    if container == "mkv":
-        with pytest.raises(UsageError, match="holds streams that begin later than FFmpeg looks for them"):
-            through(source, container, tmp_path, settings={"speed": "ultrafast"})
-
-
-@pytest.mark.parametrize(
-    ("seconds", "begins", "named"),
-    [
-        (6, 4, "audio stream 1 (mp2): it came through a pipe"),
-        (9, 8, "packets of streams that begin later than FFmpeg looks for them"),
-    ],
-    ids=("beyond the first bytes", "beyond what FFmpeg reads"),
-)
-def test_sound_that_begins_late_in_a_pipe_is_not_lost_unasked(
-    tmp_path: Path, seconds: int, begins: int, named: str
-) -> None:
-    source = late_sound(tmp_path / "in.mpg", seconds, begins, "-c:v", "mpeg2video", "-b:v", "6M", "-c:a", "mp2")
-    data, settings = source.read_bytes(), BICUBIC | {"speed": "ultrafast", "codec": "ffv1"}
-    with pytest.raises(UsageError, match=r"standard input: .* cannot be kept from a pipe"):
-        pipe("-", tmp_path / "out.mkv", stdin=OneWay(data), settings=settings)
-    assert not (tmp_path / "out.mkv").exists()
-    outcome = pipe("-", tmp_path / "out.mkv", stdin=OneWay(data), settings=settings | {"drop_streams": True})
-    assert outcome.manifest is not None
-    assert [text for text in outcome.manifest["output"]["dropped"] if text.endswith(named)]
-    manifest = through(data, "y4m", tmp_path)[1]
-    assert [text for text in manifest["output"]["dropped"] if text.endswith(named)]
-
-
-@pytest.mark.parametrize(("container", "flags"), [("nut", ()), ("matroska", ()), ("mp4", ("-movflags", "+faststart"))])
-def test_chapters_that_came_through_a_pipe_are_named(
-    clips: Clips, tmp_path: Path, container: str, flags: Sequence[str]
-) -> None:
-    """Once, and not the track that MP4 makes of them; nor where there are none."""
-    rich = ("-i", str(clips("rich")), "-map", "0:v", "-c", "copy")
-    data = made_by_ffmpeg(*rich, *flags, "-f", container, folder=tmp_path)
-    assert read_plain(tmp_path / "made").chapters
-    path, manifest = through(data, "nut", tmp_path)
-    assert not read_plain(path).chapters
-    dropped = manifest["output"]["dropped"]
-    assert [text for text in dropped if "chapters" in text] == ["chapters: they came through a pipe"]
-    data = made_by_ffmpeg(*rich, *flags, "-map_chapters", "-1", "-f", container, folder=tmp_path)
-    assert not any("chapters" in text for text in through(data, "nut", tmp_path)[1]["output"]["dropped"])
 
 
 @pytest.mark.parametrize(
