@@ -68,9 +68,9 @@ def one_engine(given: argparse.Namespace, name: str) -> None:
     """Print seconds a frame and what was run; see `engine`."""
     import torch
 
+    from vsr.inference import Engine, EngineOptions, batch_frames, choose_precision, device_class
+    from vsr.inference.precision import exact_convolutions, measure_load
     from vsr.networks import load_network
-    from vsr.restorers.engine import Engine, EngineOptions, batch_frames, choose_precision, device_class
-    from vsr.restorers.engine.probe import exact_convolutions, measure_load
 
     torch.set_num_threads(given.threads)
     device, network = torch.device(given.device), load_network(given.weights, given.scale)

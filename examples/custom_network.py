@@ -20,13 +20,13 @@ from torch import Tensor, nn
 
 import vsr
 from vsr.evaluation import render
+from vsr.inference import Engine, EngineOptions, choose_precision, measure_load
 from vsr.media.clips import read_rgb, write_clip
 from vsr.metrics import shrink_bicubic
 from vsr.networks import NETWORKS, Found, Network, NetworkSpec, Shapes, Upscaler, load_network
 from vsr.networks.blocks import enlarge, weights_dtype
 from vsr.networks.footprint import INPUT
 from vsr.networks.saving import save_weights
-from vsr.restorers.engine import Engine, EngineOptions, choose_precision, measure_load
 
 SCALE, PATCH, BATCH, RATE = 2, 20, 8, 2e-3
 TRAINED_ON = ("chelsea", "coffee", "rocket", "camera", "immunohistochemistry", "hubble_deep_field")

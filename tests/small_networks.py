@@ -22,6 +22,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
+from vsr.methods import registry
+from vsr.methods.network import model
 from vsr.networks import (
     NETWORKS,
     Found,
@@ -37,7 +39,6 @@ from vsr.networks import (
 from vsr.networks.irn import firn
 from vsr.networks.lite import Lite
 from vsr.networks.source import NUM_STATISTICS, Source, source_of
-from vsr.restorers import model, registry
 
 Kind = Literal["Y", "RGB", "sampling", "rescaling", "window", "recurrent", "conditioned"]
 WIDTH = 8

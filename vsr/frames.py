@@ -121,7 +121,7 @@ class VideoFrame:
     is_halo: bool = False
     """Context only: the restorer may look at it but returns nothing for it."""
     findings: Mapping[str, float] = field(default_factory=dict)
-    """What the restorer learnt of it, by name; see `vsr.restorers.findings`."""
+    """What the restorer learnt of it, by name; see `vsr.methods.findings`."""
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.layout.num_planes:

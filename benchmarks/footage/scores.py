@@ -22,10 +22,10 @@ from vsr.evaluation.perceptual import Perceptual
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.layouts import LAYOUTS
 from vsr.media.vmaf import VmafRun
+from vsr.methods import Geometry, find_method, is_network, restore_shot
 from vsr.metrics import psnr, ssim, temporal_psnr
 from vsr.networks import available_scales
 from vsr.pipeline.settings import method_options, parse_assignment
-from vsr.restorers import Geometry, find_method, is_network, restore_shot
 
 CPU = torch.device("cpu")
 CROP_PX = 8

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
+from vsr.methods import Geometry, restore_shot
+from vsr.methods.reconstruction.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.observation import ObservationModel, degradation_at, reading_blur, resample
 from vsr.registration import register_many
 from vsr.report.side_by_side import Panel, write_side_by_side
-from vsr.restorers import Geometry, restore_shot
-from vsr.restorers.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.solvers import Observations, find_solver
 
 LUMA = PixelLayout("gray", "gray", 32, is_float=True)

@@ -24,12 +24,12 @@ import torch
 from torch import Tensor
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
+from vsr.methods import Geometry, restore_shot
+from vsr.methods.interpolation import sampling_offset
+from vsr.methods.reconstruction.multi_frame import PreparedMultiFrame
 from vsr.metrics import luma_bt601, psnr, ssim
 from vsr.observation import resample, simulate
 from vsr.pipeline.settings import method_options, parse_assignment
-from vsr.restorers import Geometry, restore_shot
-from vsr.restorers.interpolate import sampling_offset
-from vsr.restorers.multi_frame import PreparedMultiFrame
 
 SCALE, CROP = 4, 8
 LUMA = PixelLayout("gray", "gray", 32, is_float=True)

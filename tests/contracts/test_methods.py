@@ -16,10 +16,7 @@ from torch import Tensor
 
 from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
-from vsr.observation import resample
-from vsr.pipeline.adapting import load_adaptation, store_adaptation
-from vsr.pipeline.storage import WorkFolder
-from vsr.restorers import (
+from vsr.methods import (
     METHODS,
     NOT_ADAPTED,
     OPTION_TYPES,
@@ -31,8 +28,11 @@ from vsr.restorers import (
     find_method,
     restore_shot,
 )
-from vsr.restorers.conditioned import ConditionedOptions
-from vsr.restorers.several_frames import SeveralFramesOptions
+from vsr.methods.network.conditioned import ConditionedOptions
+from vsr.methods.network.several_frames import SeveralFramesOptions
+from vsr.observation import resample
+from vsr.pipeline.adapting import load_adaptation, store_adaptation
+from vsr.pipeline.storage import WorkFolder
 
 GRAY = PixelLayout("gray", "gray", 8)
 LAYOUTS = (

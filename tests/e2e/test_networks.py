@@ -229,7 +229,7 @@ def test_no_such_file_and_no_such_name(call: Call, clips: Clips, tmp_path: Path)
 
 
 def test_more_memory_than_there_is(clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vsr.restorers.engine import hardware
+    from vsr.inference import hardware
 
     monkeypatch.setattr(hardware, "_memory_bytes", lambda device: 1 << 18)
     with pytest.raises(MachineError, match=r"needs about .* use a smaller network or smaller tiles"):
@@ -240,7 +240,7 @@ def test_weights_that_change_during_the_run(clips: Clips, tmp_path: Path, monkey
     """As if a worker elsewhere saw another file: nothing is made of mixed weights."""
     weights = tmp_path / "weights.safetensors"
     shutil.copy(small_network("RGB"), weights)
-    monkeypatch.setattr("vsr.restorers.model._KEPT", 0)  # as in another process
+    monkeypatch.setattr("vsr.methods.network.model._KEPT", 0)  # as in another process
 
     def spoil(*_: Any) -> None:
         shutil.copy(small_network("RGB", seed=8), weights)

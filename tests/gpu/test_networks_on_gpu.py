@@ -10,9 +10,9 @@ import torch
 from small_networks import small_network
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
-from vsr.restorers import Geometry, PerFrameOptions, restore_shot
-from vsr.restorers.engine import MOST_FRAMES
-from vsr.restorers.per_frame import prepare_network
+from vsr.inference import MOST_FRAMES
+from vsr.methods import Geometry, PerFrameOptions, restore_shot
+from vsr.methods.network.frame import prepare_network
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 GEOMETRY = Geometry(96, 64, 192, 128)

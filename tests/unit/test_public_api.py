@@ -67,6 +67,6 @@ def test_numerics_import_without_video_libraries() -> None:
     blocked = ("av", "cv2", "kornia", "scenedetect", "pydantic", "typer", "ray", "skimage", "scipy", "xxhash")
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked!r}));"
-        "import vsr.observation, vsr.solvers, vsr.metrics, vsr.restorers, vsr.registration"
+        "import vsr.observation, vsr.solvers, vsr.metrics, vsr.methods, vsr.registration"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

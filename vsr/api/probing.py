@@ -13,9 +13,9 @@ from vsr.media.damage import Damage
 from vsr.media.luma import LumaCode, read_luma
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe as probe_source
+from vsr.methods import source
 from vsr.networks import Source
 from vsr.networks.source import source_of
-from vsr.restorers import source
 
 __all__ = ["estimate_source", "probe"]
 

@@ -22,7 +22,7 @@ def presets(
         print_table([(key.name, f"{key.default!s:<12} {key.summary}") for key in describe_keys()])
         return
     from vsr.media.codecs import CODECS
-    from vsr.restorers import METHODS
+    from vsr.methods import METHODS
 
     print("presets")
     print_table([(f"  {name}", summary) for name, summary in list_presets().items()])

@@ -78,7 +78,7 @@ def _result_line(outcome: Outcome) -> str:
     if outcome.was_done:
         return f"{outcome.output}: {times['num_frames']} frames, done before"
     note += _changes(outcome.manifest.get("changes", {"count": 0}))
-    from vsr.restorers.findings import describe_findings
+    from vsr.methods.findings import describe_findings
 
     told = "".join(f"\n  {line}" for line in describe_findings(outcome.manifest["method"]["findings"]))
     return f"{outcome.output}: {times['num_frames']} frames in {outcome.manifest['seconds']:.1f} s{note}{told}"

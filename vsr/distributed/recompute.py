@@ -13,6 +13,7 @@ from vsr.distributed.in_process import InProcess
 from vsr.errors import Interrupted, MachineError, UsageError, VerificationError, VsrError
 from vsr.media.images import is_numbered
 from vsr.media.reading import is_there
+from vsr.methods import METHODS, find_method
 from vsr.pipeline.differences import between_videos, describe_elsewhere
 from vsr.pipeline.job import Span
 from vsr.pipeline.manifest import load_manifest
@@ -21,7 +22,6 @@ from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.settings import Settings, method_options
 from vsr.pipeline.verify import Check
-from vsr.restorers import METHODS, find_method
 
 __all__ = ["recompute"]
 

@@ -13,9 +13,9 @@ from vsr.evaluation.base import Method
 from vsr.evaluation.interpolation import interpolation_method
 from vsr.evaluation.networks import network_method
 from vsr.evaluation.restoration import restoration_method
+from vsr.methods import METHODS, find_method
 from vsr.networks import Family, Network, load_network
 from vsr.observation.resample import KERNELS
-from vsr.restorers import METHODS, find_method
 
 __all__ = ["open_method"]
 

@@ -12,19 +12,19 @@ from torch import Tensor
 
 from vsr.evaluation.base import PictureMethod
 from vsr.frames import ColorSpec, VideoFrame
+from vsr.inference import Engine, EngineOptions, Precision, choose_precision, measure_load
 from vsr.media.layouts import LAYOUTS
+from vsr.methods import NOT_ADAPTED, Geometry
+from vsr.methods.consistency import Consistency
+from vsr.methods.network.conditioned import ConditionedOptions, what_to_tell
+from vsr.methods.network.frame import PerFrameOptions
+from vsr.methods.network.rescaling import Downscaler
+from vsr.methods.network.sampling import SamplingOptions, stack_noise
+from vsr.methods.registry import ADAPTORS
+from vsr.methods.source import estimate_source
 from vsr.metrics import luma_bt601
 from vsr.networks import NETWORKS, Family, Network, with_weights_for
 from vsr.pipeline.settings import load_settings
-from vsr.restorers import NOT_ADAPTED, Geometry
-from vsr.restorers.conditioned import ConditionedOptions, what_to_tell
-from vsr.restorers.consistency import Consistency
-from vsr.restorers.engine import Engine, EngineOptions, Precision, choose_precision, measure_load
-from vsr.restorers.per_frame import PerFrameOptions
-from vsr.restorers.registry import ADAPTORS
-from vsr.restorers.rescaling import Downscaler
-from vsr.restorers.sampling import SamplingOptions, stack_noise
-from vsr.restorers.source import estimate_source
 
 __all__ = ["network_method"]
 
@@ -74,7 +74,7 @@ class _Enlarger:
         return what_to_tell(self._network, options, adaptation).stacked(self._network, pictures)
 
     def _agreeing(self, result: Tensor, picture: Tensor) -> Tensor:
-        """``result`` projected onto what was given; see `vsr.restorers.consistency`."""
+        """``result`` projected onto what was given; see `vsr.methods.consistency`."""
         (height, width), (out_height, out_width) = picture.shape[-2:], result.shape[-2:]
         options, layout = self._options, LAYOUTS["gray" if len(picture) == 1 else "gbrp"]
         given = tuple(plane.to(self._device, torch.float32) for plane in picture)

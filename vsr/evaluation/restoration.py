@@ -12,9 +12,9 @@ import torch
 
 from vsr.evaluation.base import ClipMethod
 from vsr.frames import VideoFrame
+from vsr.methods import Geometry, Prepared, find_method, restore_shot
 from vsr.pipeline.settings import load_settings
 from vsr.pipeline.sidecar import canonical
-from vsr.restorers import Geometry, Prepared, find_method, restore_shot
 
 __all__ = ["restoration_method"]
 
@@ -23,7 +23,7 @@ _USUAL_SIDE = 256  # pixels: weights and precision do not depend on it
 
 
 def restoration_method(name: str, scale: int, device: torch.device, settings: Mapping[str, Any]) -> ClipMethod:
-    """The row ``name`` of `vsr.restorers.METHODS`; ``settings`` are keys of its options, on top of the defaults.
+    """The row ``name`` of `vsr.methods.METHODS`; ``settings`` are keys of its options, on top of the defaults.
 
     Raises `UsageError` for settings that cannot be.
     """

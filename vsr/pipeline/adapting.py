@@ -9,8 +9,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from vsr.methods import Adaptation
 from vsr.pipeline.storage import WorkFolder
-from vsr.restorers import Adaptation
 
 __all__ = ["load_adaptation", "store_adaptation"]
 

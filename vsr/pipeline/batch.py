@@ -12,13 +12,13 @@ from typing import Any
 from vsr.errors import MachineError, VsrError
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, find_images, is_image_sequence
 from vsr.media.reading import wants_rate
+from vsr.methods import find_method
 from vsr.pipeline.kept import kept_url
 from vsr.pipeline.manifest import find_manifest
 from vsr.pipeline.objects import find_object, is_url, join_url, write_object
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.sidecar import canonical, file_digest, write_atomically
 from vsr.pipeline.streams import kept_path
-from vsr.restorers import find_method
 
 __all__ = ["BATCH_FILE", "Skipped", "is_done", "write_batch"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from vsr.errors import UsageError
+from vsr.methods import METHODS, Evidence
 from vsr.pipeline.settings import Settings
-from vsr.restorers import METHODS, Evidence
 
 __all__ = ["check_evidence"]
 

@@ -23,12 +23,12 @@ from vsr.media.immersive import dropped_for
 from vsr.media.looks import shape_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
 from vsr.media.streams import StreamInfo
+from vsr.methods import Evidence, Geometry, Prepared, find_method
 from vsr.pipeline.evidence import check_evidence
 from vsr.pipeline.raw_output import lost_in_raw
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.streams import plan_streams
 from vsr.pipeline.tags import lost_tags
-from vsr.restorers import Evidence, Geometry, Prepared, find_method
 
 __all__ = ["Job", "Span", "goes_with_frames", "output_size", "resolve_device", "resolve_job"]
 

@@ -13,6 +13,8 @@ from vsr.errors import VerificationError
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.images import is_numbered
 from vsr.media.inspect import StreamDigest
+from vsr.methods.consistency import assumed_degradation
+from vsr.methods.findings import mean_findings
 from vsr.pipeline.assemble import Assembled, image_folder
 from vsr.pipeline.job import Job
 from vsr.pipeline.objects import is_url, read_object
@@ -28,8 +30,6 @@ from vsr.pipeline.sidecar import (
     write_atomically,
 )
 from vsr.pipeline.source import SourceSummary
-from vsr.restorers.agreement import assumed_degradation
-from vsr.restorers.findings import mean_findings
 
 __all__ = [
     "FORMAT",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 
 from vsr.media.picture_text import PictureText
-from vsr.restorers import Evidence
+from vsr.methods import Evidence
 
 __all__ = ["label", "picture_text", "sentence"]
 

@@ -15,12 +15,12 @@ from vsr.media.images import is_numbered
 from vsr.media.looks import with_look
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import look_at, probe
+from vsr.methods import absolute_method
 from vsr.pipeline.job import Job, Span, resolve_job
 from vsr.pipeline.objects import find_object, is_url
 from vsr.pipeline.rehearsal import rehearsed
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.storage import local_place, staged
-from vsr.restorers import absolute_method
 from vsr.timeline import parse_rate
 
 __all__ = ["Outcome", "Request", "at_hand"]

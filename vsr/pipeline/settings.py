@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from vsr.errors import UsageError, nearest
-from vsr.restorers import OPTION_TYPES, find_method
+from vsr.methods import OPTION_TYPES, find_method
 from vsr.timeline import parse_rate
 
 __all__ = [

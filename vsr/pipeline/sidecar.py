@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import Interrupted
+from vsr.inference import device_class
 from vsr.media.packets import PacketTable
 from vsr.pipeline.job import Job
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.storage import WorkFolder
-from vsr.restorers.engine import device_class
 
 __all__ = [
     "SegmentPaths",
@@ -73,7 +73,7 @@ class SegmentResult:
     worker: str
     """Who made it."""
     findings: Mapping[str, float] = field(default_factory=dict)
-    """Means over its pictures of what the restorer learnt, by name; see `vsr.restorers.findings`."""
+    """Means over its pictures of what the restorer learnt, by name; see `vsr.methods.findings`."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """The same picture by picture, where it changes."""
     reused: bool = False

@@ -27,6 +27,9 @@ from vsr.media.looks import color_of
 from vsr.media.packets import PacketTable
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import Reader, open_reader
+from vsr.methods import NOT_ADAPTED, Adaptation, Geometry, Restorer
+from vsr.methods.consistency import watched
+from vsr.methods.findings import Findings
 from vsr.pipeline.adapting import load_adaptation, store_adaptation
 from vsr.pipeline.job import Job
 from vsr.pipeline.overlap import Overlap
@@ -42,9 +45,6 @@ from vsr.pipeline.sidecar import (
     store_result,
 )
 from vsr.pipeline.storage import WorkFolder
-from vsr.restorers import NOT_ADAPTED, Adaptation, Geometry, Restorer
-from vsr.restorers.agreement import watched
-from vsr.restorers.findings import Findings
 from vsr.timeline import Segment
 
 __all__ = [

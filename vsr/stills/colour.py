@@ -13,9 +13,9 @@ from torch import Tensor
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.media.grabbing import Grabbed
 from vsr.media.layouts import LAYOUTS
+from vsr.methods.reconstruction.luma import guided_detail
 from vsr.observation import resample
 from vsr.registration import sample_bicubic
-from vsr.restorers.chroma import guided_detail
 from vsr.stills.boxes import Box, points_moved
 from vsr.stills.fusion import Fused
 from vsr.stills.maps import trusts_at
@@ -40,8 +40,8 @@ def coloured(fused: Fused, frames: Sequence[Grabbed], region: Box, scale: float,
     """The luma of ``fused`` with the colours of its frames, which its views name by their place in ``frames``.
 
     Every other plane is the median of all frames laid on the reference, where they are trusted, plus the luma's detail
-    as far as it follows the luma (`vsr.restorers.chroma`). No alpha. Planes are full-size code values, unrounded; their
-    layout is the source's with full chroma.
+    as far as it follows the luma (`vsr.methods.reconstruction.luma`). No alpha. Planes are full-size code values,
+    unrounded; their layout is the source's with full chroma.
     """
     layout, picture = frames[0].layout, fused.picture()
     size = (int(picture.shape[0]), int(picture.shape[1]))

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from vsr.errors import UsageError
+from vsr.inference import device_class, fast_half_types
 from vsr.networks import NETWORKS
 from vsr.pipeline.job import resolve_device
-from vsr.restorers.engine import device_class, fast_half_types
 from vsr.training.config import TrainingConfig
 from vsr.training.degradations import Chain, FootageBlur, parse_chain
 from vsr.training.forms import Start, read_start

@@ -12,8 +12,8 @@ from videos import X264, encode, scene
 
 import vsr
 from vsr.frames import VideoFrame
-from vsr.restorers import Adaptation
-from vsr.restorers.per_frame import PerFrame
+from vsr.methods import Adaptation
+from vsr.methods.network.frame import PerFrame
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from vsr.errors import UsageError
+from vsr.methods import METHODS, PerFrameOptions
 from vsr.pipeline.settings import (
     Settings,
     known_keys,
@@ -14,7 +15,6 @@ from vsr.pipeline.settings import (
     method_options,
     parse_assignment,
 )
-from vsr.restorers import METHODS, PerFrameOptions
 
 
 @pytest.mark.parametrize(

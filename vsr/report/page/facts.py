@@ -10,7 +10,7 @@ from typing import Any
 from vsr.media.codecs import quality_in_words
 from vsr.media.color import COLOR_NAMES
 from vsr.media.damage import describe_damage
-from vsr.restorers.findings import describe_findings
+from vsr.methods.findings import describe_findings
 
 __all__ = ["Evidence", "Facts", "Row", "describe_evidence", "read_facts"]
 

@@ -1,0 +1,107 @@
+"""Networks that make small what they enlarge: down as the network does it, and up again."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import torch
+from small_networks import small_network
+from torch import Tensor
+
+from vsr.errors import InputError
+from vsr.frames import ColorSpec, PixelLayout, VideoFrame
+from vsr.methods import METHODS, Geometry, Prepared, Rescaler, SamplingOptions, find_method, restore_shot
+from vsr.methods.network.rescaling import Rescaling
+from vsr.metrics import psnr
+from vsr.networks import RescalingUpscaler, load_network
+from vsr.observation import resample
+
+RGB = PixelLayout("gbrp", "rgb", 8)
+YUV420 = PixelLayout("yuva420p", "yuv", 8, 1, 1, has_alpha=True)
+PATH = small_network("rescaling", strength=0.004)
+
+
+def _frame(layout: PixelLayout, width: int, height: int) -> VideoFrame:
+    generator = torch.Generator().manual_seed(1)
+    planes = []
+    for plane in range(layout.num_planes):
+        size = layout.plane_size(plane, width, height)
+        coarse = torch.rand(size[0] // 4 + 2, size[1] // 4 + 2, generator=generator)
+        planes.append((resample(coarse, size).clamp(0, 1) * 200 + 20).round().to(torch.uint8))
+    color = ColorSpec(1, 13, 0, True) if layout.family == "rgb" else ColorSpec(1, 1, 1)
+    return VideoFrame(tuple(planes), layout, color, 7, 14, Fraction(1, 25))
+
+
+def _prepare(geometry: Geometry, **options: Any) -> Prepared[Any]:
+    return find_method(str(PATH)).prepare(geometry, SamplingOptions(precision="float32", **options), "cpu")
+
+
+def _rescaler(geometry: Geometry, **options: Any) -> Rescaler:
+    restorer = _prepare(geometry, **options).open(geometry)
+    assert isinstance(restorer, Rescaling)
+    return restorer
+
+
+def _by_module(picture: Tensor) -> Tensor:
+    module = load_network(PATH, 2).module
+    assert isinstance(module, RescalingUpscaler)
+    with torch.no_grad():
+        return module.downscale(picture)
+
+
+@pytest.mark.parametrize("tile_px", [None, 16])
+def test_small_frames_are_the_networks_own(tile_px: int | None) -> None:
+    geometry, frame = Geometry(90, 20, 180, 40), _frame(RGB, 180, 40)
+    [small] = _rescaler(geometry, tile_px=tile_px).downscale([frame])
+    expected = _by_module(torch.stack(frame.planes)[None] / 255)[0] * 255
+    torch.testing.assert_close(torch.stack(small.planes), expected, rtol=0, atol=0.01)
+    assert (small.ordinal, small.pts, small.layout) == (frame.ordinal, frame.pts, frame.layout)
+
+
+def test_two_passes_are_undone_from_the_last() -> None:
+    geometry, frame = Geometry(24, 10, 96, 40), _frame(RGB, 96, 40)
+    [small] = _rescaler(geometry).downscale([frame])
+    expected = _by_module(_by_module(torch.stack(frame.planes)[None] / 255))[0] * 255
+    torch.testing.assert_close(torch.stack(small.planes), expected, rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("size", [(48, 32, 96, 64), (33, 27, 50, 41), (40, 32, 20, 24)], ids=str)
+def test_frames_of_any_size_and_layout_keep_what_they_show(size: tuple[int, int, int, int]) -> None:
+    """Sizes that are no whole scale apart, subsampled chroma, alpha."""
+    geometry = Geometry(*size)
+    frame = _frame(YUV420, geometry.out_width, geometry.out_height)
+    [small] = _rescaler(geometry).downscale([frame])
+    for plane, (made, source) in enumerate(zip(small.planes, frame.planes, strict=True)):
+        assert tuple(made.shape) == YUV420.plane_size(plane, geometry.width, geometry.height)
+        assert made.dtype == torch.float32
+        assert psnr(made.double(), resample(source.double(), tuple(made.shape), kernel="bicubic"), peak=255) > 28
+
+
+def test_what_was_enlarged_is_made_as_small_as_it_was() -> None:
+    """An invertible network undoes itself, whatever noise it was given."""
+    geometry, frame = Geometry(48, 32, 96, 64), _frame(RGB, 96, 64)
+    prepared = _prepare(geometry)
+    [small] = _rescaler(geometry).downscale([frame])
+    [large] = restore_shot(prepared, geometry, [small])
+    [again] = _rescaler(geometry).downscale([large])
+    torch.testing.assert_close(torch.stack(again.planes), torch.stack(small.planes), rtol=0, atol=0.05)
+
+
+def test_frames_of_another_size_are_refused() -> None:
+    with pytest.raises(InputError, match="90x40"):
+        list(_rescaler(Geometry(48, 32, 96, 64)).downscale([_frame(RGB, 90, 40)]))
+
+
+def test_who_makes_small_frames_says_so() -> None:
+    geometry = Geometry(48, 32, 96, 64)
+    prepared = _prepare(geometry)
+    assert prepared.capabilities.downscales
+    assert prepared.capabilities.evidence == "generative", "it is given noise"
+    assert any("made small itself" in text for _, text in prepared.plan_rows())
+    others = [
+        METHODS[name].prepare(geometry, METHODS[name].options_type(), "cpu") for name in ("lanczos", "multiframe")
+    ]
+    others.append(find_method(str(small_network("RGB"))).prepare(geometry, SamplingOptions(), "cpu"))
+    assert not any(other.capabilities.downscales for other in others)

@@ -1,0 +1,150 @@
+"""Networks that are given several frames: windows, memory that starts anew, where the result lies, how much is held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from small_networks import rlsp_weights, small_network
+from torch import Tensor
+from torch.nn.functional import pixel_shuffle
+
+from vsr.errors import UsageError
+from vsr.frames import ColorSpec, PixelLayout, VideoFrame
+from vsr.methods import Geometry, Prepared, find_method
+from vsr.methods.network.recurrent import CHAIN_FRAMES, WARM_UP_FRAMES
+from vsr.methods.network.several_frames import SeveralFramesOptions, windows
+from vsr.networks import load_network
+
+RGB = PixelLayout("gbrpf32le", "rgb", 32, is_float=True)
+GRAY = PixelLayout("gray", "gray", 8)
+GEOMETRY = Geometry(12, 10, 24, 20)
+
+
+def _prepared(path: Path, geometry: Geometry = GEOMETRY, **options: Any) -> Prepared[Any]:
+    return find_method(str(path)).prepare(geometry, SeveralFramesOptions(**{"precision": "float32", **options}), "cpu")
+
+
+def _gray(count: int, geometry: Geometry = GEOMETRY) -> list[VideoFrame]:
+    generator = torch.Generator().manual_seed(4)
+    size = (geometry.height, geometry.width)
+    pictures = [torch.randint(0, 256, size, generator=generator).to(torch.uint8) for _ in range(count)]
+    return [
+        VideoFrame((picture,), GRAY, ColorSpec(full_range=True), number, number, Fraction(1, 25))
+        for number, picture in enumerate(pictures)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "radius", "expected"),
+    [
+        (0, 1, []),
+        (1, 0, [(0,)]),
+        (1, 2, [(0, 0, 0, 0, 0)]),
+        (3, 1, [(0, 0, 1), (0, 1, 2), (1, 2, 2)]),
+        (2, 2, [(0, 0, 0, 1, 1), (0, 0, 1, 1, 1)]),
+    ],
+)
+def test_windows_repeat_the_ends(count: int, radius: int, expected: list[tuple[int, ...]]) -> None:
+    assert list(windows(range(count), radius)) == expected
+
+
+def _by_hand(path: Path, frames: list[VideoFrame], start: int = 0) -> dict[int, Tensor]:
+    """Luma of one go through frames from number ``start`` on, by the module alone; it starts from nothing there."""
+    module = load_network(path).module
+    pictures = [frame.planes[0].float().expand(3, -1, -1) / 255 for frame in frames]
+    given, results = torch.zeros(4 + 8, *pictures[0].shape[-2:]), {}
+    for number in range(start, len(pictures)):
+        window = [pictures[max(0, number - 1)], pictures[number], pictures[min(len(pictures) - 1, number + 1)]]
+        with torch.no_grad():
+            given = module(torch.cat([*window, given])[None])[0]
+        results[number] = (pixel_shuffle(given[:4], 2)[0] * 255 - 16) * 255 / 219
+    return results
+
+
+def test_memory_starts_anew_a_warm_up_ahead_of_its_chain() -> None:
+    """The first chain is one go from the shot's start; the second one of those frames from its warm-up on."""
+    path = small_network("recurrent", strength=0.5)
+    frames = _gray(CHAIN_FRAMES + 6)
+    restored = [frame.planes[0] for frame in _prepared(path, degradation="BD").open(GEOMETRY).restore(frames)]
+    one_go, warmed = _by_hand(path, frames), _by_hand(path, frames, CHAIN_FRAMES - WARM_UP_FRAMES)
+    cold = _by_hand(path, frames, CHAIN_FRAMES)
+    for number, picture in enumerate(restored):
+        expected = one_go if number < CHAIN_FRAMES else warmed
+        torch.testing.assert_close(picture, expected[number], rtol=0, atol=1e-3)
+    assert not torch.allclose(restored[CHAIN_FRAMES], cold[CHAIN_FRAMES], rtol=0, atol=1e-1)
+
+
+@pytest.mark.parametrize("kind", ["window", "recurrent"])
+def test_frames_are_read_no_further_ahead_than_the_window(kind: Any) -> None:
+    """Memory is bounded: a frame is given out as soon as its neighbours are there."""
+    read = 0
+
+    def counted() -> Iterator[VideoFrame]:
+        nonlocal read
+        for frame in _gray(30):
+            read += 1
+            yield frame
+
+    for number, _ in enumerate(_prepared(small_network(kind)).open(GEOMETRY).restore(counted())):
+        assert read <= number + 2
+
+
+def _centroid(plane: Tensor) -> tuple[float, float]:
+    rows, columns = (torch.arange(size) + 0.5 for size in plane.shape)
+    total = plane.sum()
+    return float((plane.sum(1) * rows).sum() / total), float((plane.sum(0) * columns).sum() / total)
+
+
+@pytest.mark.parametrize("layout", [GRAY, RGB])
+def test_the_result_is_laid_where_the_inputs_samples_lie(tmp_path: Path, layout: PixelLayout) -> None:
+    """RLSP learnt that a sample is the first pixel of its block: for a camera's samples its result is laid back."""
+    weights = {name: torch.zeros_like(value) for name, value in rlsp_weights(1, 0.0, 4).items()}  # the nearest pixel
+    path = tmp_path / "plain-x4.safetensors"
+    save_file(weights, path)
+    y, x = torch.arange(31)[:, None] - 15.0, torch.arange(41)[None, :] - 20.0
+    blob = 200 * torch.exp(-(y * y + x * x) / 30)
+    geometry = Geometry(41, 31, 164, 124)
+    plane = blob.round().to(torch.uint8) if layout is GRAY else blob / 255
+    frame = VideoFrame((plane,) * layout.num_planes, layout, ColorSpec(full_range=True), 0, 0, Fraction(1, 25))
+    places = {}
+    for degradation in ("auto", "BI", "camera", "BD"):
+        [out] = _prepared(path, geometry, degradation=degradation).open(geometry).restore([frame])
+        places[degradation] = _centroid(out.planes[0])
+    assert places["BD"] == pytest.approx((62, 82), abs=0.02)
+    for degradation in ("auto", "BI", "camera"):
+        assert places[degradation] == pytest.approx((63.5, 83.5), abs=0.02)
+
+
+@pytest.mark.parametrize("kind", ["window", "recurrent"])
+def test_shrinking_needs_no_network(kind: Any) -> None:
+    """The picture of the middle frame, whatever its neighbours are."""
+    geometry = Geometry(12, 10, 6, 5)
+    frames = _gray(5, geometry)
+    changed = [replace(frame, planes=(255 - frame.planes[0],)) if frame.ordinal != 2 else frame for frame in frames]
+    prepared = _prepared(small_network(kind), geometry)
+    assert prepared.plan_rows()[0] == ("passes", "none: the picture is shrunk")
+    one, other = (list(prepared.open(geometry).restore(given))[2].planes[0] for given in (frames, changed))
+    assert tuple(one.shape) == (5, 6)
+    assert torch.equal(one, other)
+    assert abs(float(one.mean()) - float(frames[2].planes[0].float().mean())) < 4
+
+
+@pytest.mark.parametrize("kind", ["window", "recurrent"])
+def test_a_size_beyond_the_networks_is_one_pass_and_a_rest(kind: Any) -> None:
+    geometry = Geometry(12, 10, 60, 50)
+    prepared = _prepared(small_network(kind), geometry)
+    assert prepared.describe()["model"].passes == (2,)
+    [out] = prepared.open(geometry).restore(_gray(1, geometry))
+    assert tuple(out.planes[0].shape) == (50, 60)
+
+
+def test_tiles_that_cannot_be_are_refused() -> None:
+    with pytest.raises(UsageError, match="tile_px is 8"):
+        SeveralFramesOptions(tile_px=8)

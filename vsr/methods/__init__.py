@@ -1,0 +1,44 @@
+"""The methods that vsr offers: frames of one shot in, better frames out.
+
+To add one: write its restorer, its options and its `Prepared` in a file of this folder, and give it a row in `METHODS`;
+the contract suite in ``tests/contracts/test_methods.py`` then covers it. Networks need no row: any that `vsr.networks`
+can load is a method by its name or file.
+"""
+
+from __future__ import annotations
+
+from vsr.methods.method import (
+    NOT_ADAPTED,
+    Adaptation,
+    Capabilities,
+    Evidence,
+    Geometry,
+    Method,
+    Prepared,
+    Rescaler,
+    Restorer,
+    restore_shot,
+)
+from vsr.methods.network.frame import PerFrameOptions
+from vsr.methods.network.sampling import SamplingOptions
+from vsr.methods.registry import METHODS, OPTION_TYPES, absolute_method, find_method, is_network
+
+__all__ = [
+    "METHODS",
+    "NOT_ADAPTED",
+    "OPTION_TYPES",
+    "Adaptation",
+    "Capabilities",
+    "Evidence",
+    "Geometry",
+    "Method",
+    "PerFrameOptions",
+    "Prepared",
+    "Rescaler",
+    "Restorer",
+    "SamplingOptions",
+    "absolute_method",
+    "find_method",
+    "is_network",
+    "restore_shot",
+]

@@ -1,0 +1,184 @@
+"""Restoration by a network that is told how each frame came about: how blurred it is, and how noisy.
+
+What it is told is the same for a whole shot: what the user says, else what the shot's first frames tell
+(`vsr.methods.source`). Where several networks run one after another, the first takes blur and noise away, so the
+others are told of none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vsr.errors import UsageError
+from vsr.frames import VideoFrame
+from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
+from vsr.methods.network.colour import network_input
+from vsr.methods.network.frame import ADAPT_FRAMES, PerFrame, PerFrameOptions, PreparedPerFrame, prepare_network
+from vsr.methods.network.model import Model, open_part
+from vsr.methods.source import estimate_source, estimator_digest, source_in
+from vsr.networks import ConditionedUpscaler, Network
+
+__all__ = [
+    "Conditioned",
+    "ConditionedOptions",
+    "PreparedConditioned",
+    "Told",
+    "prepare_conditioned_network",
+    "what_to_tell",
+]
+
+_MOST_BLUR_PX, _MOST_NOISE_CODES = 16.0, 255.0  # that any network may know
+
+
+@dataclass(frozen=True)
+class ConditionedOptions(PerFrameOptions):
+    """Settings of `Conditioned`."""
+
+    blur_sigma_px: float | None = None
+    """Blur ahead of bicubic shrinking, standard deviation in input pixels, as the network is told; None: estimated."""
+    noise_codes: float | None = None
+    """Noise of the input, standard deviation in codes of 255, as the network is told; None: estimated."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.blur_sigma_px is not None and not 0.0 <= self.blur_sigma_px <= _MOST_BLUR_PX:
+            raise UsageError(f"blur_sigma_px is {self.blur_sigma_px}; allowed are 0 (none) to {_MOST_BLUR_PX:g}")
+        if self.noise_codes is not None and not 0.0 <= self.noise_codes <= _MOST_NOISE_CODES:
+            raise UsageError(f"noise_codes is {self.noise_codes}; allowed are 0 (none) to {_MOST_NOISE_CODES:g}")
+        if self.consistent and self.blur_sigma_px != 0:
+            raise UsageError(
+                "consistent brings results back to an input that was not blurred; set blur_sigma_px=0 with it"
+            )
+
+    @property
+    def estimates(self) -> bool:
+        """Whether something is left to the shot's first frames."""
+        return self.blur_sigma_px is None or self.noise_codes is None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a network is told of a picture."""
+
+    blur_px: float = 0.0
+    """Standard deviation of the blur ahead of bicubic shrinking, in pixels of the picture."""
+    noise_codes: float = 0.0
+    """Standard deviation of the noise, in codes of 255."""
+
+    def findings(self) -> dict[str, float]:
+        """By name, for `VideoFrame.findings`."""
+        return {"told_blur_px": self.blur_px, "told_noise_codes": self.noise_codes}
+
+    def stacked(self, network: Network, pictures: Tensor) -> Tensor:
+        """What ``network`` is given for ``pictures`` ``(B, C, H, W)``."""
+        return _conditioned(network).stacked(pictures, self.blur_px, self.noise_codes)
+
+
+_NOTHING = Told()
+
+
+def _conditioned(network: Network) -> ConditionedUpscaler:
+    assert isinstance(network.module, ConditionedUpscaler), "the table's family and the module's are one"
+    return network.module
+
+
+def what_to_tell(network: Network, options: ConditionedOptions, adaptation: Adaptation = NOT_ADAPTED) -> Told:
+    """What is given, else estimated (none where nothing could be), no more than ``network`` knows.
+
+    The estimate's blur is that ahead of averaging over a pixel's area, the network's that ahead of bicubic shrinking.
+    The one is taken for the other, which errs by at most the area's own blur (0.29 px), towards too little sharpening.
+    Raises `UsageError` where something was given that the network does not know.
+    """
+    module, source = _conditioned(network), source_in(adaptation)
+    name = network.source or network.name
+    if options.blur_sigma_px is not None and options.blur_sigma_px > module.most_blur_px:
+        raise UsageError(
+            f"{name}: knows blur up to {module.most_blur_px:g} input pixels; blur_sigma_px is {options.blur_sigma_px:g}"
+        )
+    if options.noise_codes is not None and options.noise_codes > module.most_noise_codes:
+        known = f"noise up to {module.most_noise_codes:g} of 255" if module.most_noise_codes else "no noise"
+        raise UsageError(f"{name}: knows {known}; noise_codes is {options.noise_codes:g}")
+    blur, noise = (0.0, 0.0) if source is None else (source.blur_px, source.noise_codes)
+    blur = blur if options.blur_sigma_px is None else options.blur_sigma_px
+    noise = noise if options.noise_codes is None else options.noise_codes
+    return Told(min(blur, module.most_blur_px), min(noise, module.most_noise_codes))
+
+
+class Conditioned(PerFrame):
+    """Enlarge each frame by networks that are told its blur and its noise."""
+
+    def __init__(self, geometry: Geometry, options: ConditionedOptions, device: torch.device, model: Model) -> None:
+        super().__init__(geometry, options, device, model)
+        self._conditions = options
+
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """What `PerFrame` learns, and ``source``: estimates of blur and noise, unless frames are too small to tell."""
+        learnt = super().adapt(frames)
+        if "source" in learnt or not self._conditions.estimates:
+            return learnt
+        lumas = (network_input(frame, "Y", self._device)[0] for frame in frames)
+        estimates = estimate_source(lumas, self._conditions.compression_codes)
+        return learnt if estimates is None else {**learnt, "source": estimates}
+
+    def _told(self, adaptation: Adaptation) -> Told:
+        return what_to_tell(open_part(self._model, self._model.parts[0]), self._conditions, adaptation)
+
+    def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
+        told = self._told(adaptation)
+
+        def stacked(given: Tensor, step: int) -> Tensor:
+            part = next(part for part in self._model.parts if part.scale == self._passes[step])
+            return (_NOTHING if step else told).stacked(open_part(self._model, part), given)
+
+        return self._enlarged(pictures, adaptation, stacked)
+
+    def _findings(self, adaptation: Adaptation) -> dict[str, float]:
+        return {**super()._findings(adaptation), **self._told(adaptation).findings()}
+
+
+@dataclass(frozen=True)
+class PreparedConditioned(PreparedPerFrame):
+    """Networks that see one frame, and are told of it."""
+
+    options: ConditionedOptions
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """As of networks that see one frame; first frames tell the source."""
+        own = super().capabilities
+        return replace(own, adapt_frames=ADAPT_FRAMES) if self.options.estimates else own
+
+    def key(self) -> Mapping[str, Any]:
+        """The networks, and what estimates the source."""
+        return {**super().key(), "estimator": self._estimator()}
+
+    def describe(self) -> Mapping[str, Any]:
+        """The networks, and what estimates the source."""
+        return {**super().describe(), "estimator": self._estimator()}
+
+    def _estimator(self) -> str | None:
+        return estimator_digest() if self.options.estimates else None
+
+    def plan_rows(self) -> list[tuple[str, str]]:
+        """Passes, networks, and what they are told."""
+        given = {"blur": self.options.blur_sigma_px, "noise": self.options.noise_codes}
+        words = [f"{name} {'told from each shot' if value is None else f'{value:g}'}" for name, value in given.items()]
+        return [*super().plan_rows(), ("conditions", ", ".join(words))]
+
+    def open(self, geometry: Geometry) -> Conditioned:
+        """See `Prepared`."""
+        return Conditioned(geometry, self.options, self.torch_device, self.model)
+
+
+def prepare_conditioned_network(
+    name: str, geometry: Geometry, options: ConditionedOptions, device: str
+) -> PreparedConditioned:
+    """As `prepare_network`. Raises `UsageError` for a blur or noise that the network does not know."""
+    model = prepare_network(name, geometry, options, device).model
+    what_to_tell(open_part(model, model.parts[0]), options)
+    return PreparedConditioned(options, device, model)

@@ -1,0 +1,224 @@
+"""Restoration by a network that looks at one frame at a time.
+
+The networks of a `Model` run one after another; what then remains to the output's size is resampled. The result comes
+in bands, so a large picture is never held in all its stages at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from vsr.errors import UsageError
+from vsr.frames import VideoFrame
+from vsr.inference import (
+    MOST_FRAMES,
+    Engine,
+    EngineOptions,
+    PrecisionChoice,
+    batch_frames,
+    check_tile,
+    upload_ahead,
+)
+from vsr.methods.consistency import Consistency
+from vsr.methods.findings import source_findings
+from vsr.methods.interpolation import check_size
+from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
+from vsr.methods.network.colour import PlaneWriter, network_input
+from vsr.methods.network.model import Model, PreparedNetworks, magnification, open_part, plan_passes, settle_model
+from vsr.methods.source import source_in
+from vsr.networks import with_weights_for
+from vsr.networks.mixture import Mixture
+from vsr.observation import degradation_at
+
+__all__ = ["ADAPT_FRAMES", "PerFrame", "PerFrameOptions", "PreparedPerFrame", "check_compression", "prepare_network"]
+
+_TRAINED_FOR = "BI"  # what networks were mostly trained to undo
+ADAPT_FRAMES = 5
+"""First frames of a shot that are learnt from, where there is something to learn."""
+
+
+def check_compression(codes: float | None) -> None:
+    """Raise `UsageError` unless ``codes`` is None or an error that compression can leave."""
+    if codes is not None and not 0.0 <= codes <= 64.0:
+        raise UsageError(f"compression_codes is {codes}; allowed are 0 (nothing was compressed) to 64")
+
+
+@dataclass(frozen=True)
+class PerFrameOptions:
+    """Settings of `PerFrame`."""
+
+    precision: PrecisionChoice = "auto"
+    """What the network computes in; auto: half precision where the hardware is fast at it and it stays within 60 dB."""
+    tile_px: int | None = None
+    """Side of the tiles that large pictures are cut into, in input pixels; None: planned for the device's class."""
+    self_ensemble: bool = False
+    """Average over the eight flips and turns of each picture: eight times the work, some tenths of a dB."""
+    consistent: bool = False
+    """Bring the result into agreement with the input, as the degradation would have recorded it."""
+    degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
+    """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: BI."""
+    noise_sigma: float | None = None
+    """Noise of the input, in code values of 8 bits, that agreement with it stops at; None: told from each shot."""
+
+    compression_codes: float | None = None
+    """What compression changed in the input, root mean square in codes of 255; None: told from each shot."""
+
+    def __post_init__(self) -> None:
+        check_compression(self.compression_codes)
+        check_tile(self.tile_px)
+        if self.noise_sigma is not None and not 0.0 <= self.noise_sigma <= 255.0:
+            raise UsageError(f"noise_sigma is {self.noise_sigma}; allowed are 0 to 255")
+
+    @property
+    def assumed_degradation(self) -> str:
+        """A name of `vsr.observation.DEGRADATIONS`."""
+        return _TRAINED_FOR if self.degradation == "auto" else self.degradation
+
+
+class PerFrame:
+    """Enlarge each frame by networks. Needs nothing of its neighbours."""
+
+    def __init__(self, geometry: Geometry, options: PerFrameOptions, device: torch.device, model: Model) -> None:
+        self._geometry, self._options, self._device, self._model = geometry, options, device, model
+        self._passes = plan_passes(magnification(geometry), [part.scale for part in model.parts])
+        self._consistency = Consistency(geometry, options.assumed_degradation, options.noise_sigma)
+        self._adaptation = NOT_ADAPTED
+        self._engines: dict[int, Engine] = {}  # for the weights of that adaptation
+
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """``source``: estimates that choose the weights, where there is a choice; ``noise`` of each colour plane.
+
+        The latter where results are to agree with the input, and its noise is not given.
+        """
+        learnt: dict[str, Tensor] = {}
+        if self._options.consistent:
+            learnt |= self._consistency.adapt(frames)
+        if self._model.adapts:
+            lumas = [network_input(frame, "Y", self._device)[0] for frame in frames]
+            estimates = self._mixture().estimate(lumas, self._options.compression_codes)
+            learnt |= {} if estimates is None else {"source": estimates}
+        return learnt
+
+    def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
+        """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
+        size = batch_frames(self._geometry.width, self._geometry.height, self._device)
+        for batch in upload_ahead(self._batches(frames, size), self._device):
+            yield from self._restore(batch, size, adaptation)
+
+    def enlarge(self, frame: VideoFrame, adaptation: Adaptation) -> VideoFrame:
+        """``frame``, halo or not, enlarged by itself."""
+        [result] = self._restore([frame], 1, adaptation)
+        return result
+
+    def _mixture(self) -> Mixture:
+        part = next(part for part in self._model.parts if part.adapts)
+        mixture = open_part(self._model, part).mixture
+        assert mixture is not None, "parts that adapt have several sets of weights"
+        return mixture
+
+    def _engine(self, scale: int, adaptation: Adaptation) -> Engine:
+        """The network for ``scale`` with the weights that suit the shot, ready to run."""
+        if adaptation is not self._adaptation:
+            if not _have_same_source(adaptation, self._adaptation):
+                self._engines.clear()
+            self._adaptation = adaptation
+        if scale not in self._engines:
+            part = next(part for part in self._model.parts if part.scale == scale)
+            options = EngineOptions(
+                part.precision,
+                part.load,
+                self._options.tile_px,
+                self._options.self_ensemble,
+                batch_frames(self._geometry.width, self._geometry.height, self._device),
+            )
+            network = with_weights_for(open_part(self._model, part), adaptation.get("source"))
+            self._engines[scale] = Engine(network, options, self._device)
+        return self._engines[scale]
+
+    def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
+        """What the networks make of ``pictures``, ``(B, C, H, W)``, those of ``batch`` first; from top to bottom."""
+        return self._enlarged(pictures, adaptation, lambda given, number: given)
+
+    def _findings(self, adaptation: Adaptation) -> dict[str, float]:
+        """What is told of every frame of a shot."""
+        return source_findings(source_in(adaptation))
+
+    def _enlarged(
+        self, pictures: Tensor, adaptation: Adaptation, stacked: Callable[[Tensor, int], Tensor]
+    ) -> Iterator[Tensor]:
+        """``pictures`` after all passes, in bands; ``stacked`` makes of them what the network of a pass takes."""
+        for number, scale in enumerate(self._passes[:-1]):
+            pictures = self._engine(scale, adaptation).whole(stacked(pictures, number))
+        if not self._passes:
+            return iter([pictures])
+        return self._engine(self._passes[-1], adaptation).bands(stacked(pictures, len(self._passes) - 1))
+
+    def _batches(self, frames: Iterable[VideoFrame], size: int) -> Iterator[list[VideoFrame]]:
+        core = (frame for frame in frames if not frame.is_halo)
+        while batch := list(islice(core, size)):
+            for frame in batch:
+                check_size(frame, self._geometry)
+            yield batch
+
+    def _restore(self, batch: Sequence[VideoFrame], size: int, adaptation: Adaptation) -> Iterator[VideoFrame]:
+        """``batch`` holds up to ``size`` frames; a short last one is filled up, so that all shapes are alike."""
+        colour = self._model.parts[0].colour
+        inputs = [network_input(frame, colour, self._device) for frame in batch]
+        pictures = torch.stack(inputs + inputs[-1:] * (size - len(inputs)))
+        factor = math.prod(self._passes)
+        size_yx = (self._geometry.height * factor, self._geometry.width * factor)
+        preset = degradation_at(self._options.assumed_degradation, max(magnification(self._geometry), Fraction(1)))
+        writers = [
+            PlaneWriter(frame, colour, self._geometry, size_yx, self._device, offset_px=preset.offset_px)
+            for frame in batch
+        ]
+        for band in self._bands(batch, pictures, adaptation):
+            for writer, part in zip(writers, band, strict=False):
+                writer.push(part)
+        consistency = self._consistency.adapted(adaptation)
+        findings = self._findings(adaptation)
+        while writers:
+            frame = batch[len(batch) - len(writers)]
+            planes = writers.pop(0).planes()
+            if self._options.consistent and consistency.applies:
+                planes = consistency.project(frame, planes)
+            yield replace(frame, planes=planes, findings=findings)
+
+
+def _have_same_source(one: Adaptation, other: Adaptation) -> bool:
+    first, second = one.get("source"), other.get("source")
+    return first is second or (first is not None and second is not None and torch.equal(first, second))
+
+
+@dataclass(frozen=True)
+class PreparedPerFrame(PreparedNetworks[PerFrameOptions]):
+    """Networks that see one frame."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Frames that go through the network together count as a chain, so that each keeps its place among them."""
+        needs_noise = self.options.consistent and self.options.noise_sigma is None
+        return Capabilities(
+            evidence=self.model.evidence,
+            chain_frames=MOST_FRAMES if self.torch_device.type == "cuda" else 1,
+            adapt_frames=ADAPT_FRAMES if needs_noise or self.model.adapts else 0,
+        )
+
+    def open(self, geometry: Geometry) -> PerFrame:
+        """See `Prepared`."""
+        return PerFrame(geometry, self.options, self.torch_device, self.model)
+
+
+def prepare_network(name: str, geometry: Geometry, options: PerFrameOptions, device: str) -> PreparedPerFrame:
+    """The network called ``name``, or in a file of that name, for frames of the usual size; see `Method.prepare`."""
+    where = torch.device(device)
+    model = settle_model(name, geometry, where, precision=options.precision, tile_px=options.tile_px)
+    return PreparedPerFrame(options, device, model)

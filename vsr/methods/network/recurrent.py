@@ -1,0 +1,111 @@
+"""Restoration by a network that goes through a video frame by frame and remembers.
+
+What it remembers would reach from a shot's first frame to its last, and no segment could be restored before those
+ahead of it. So memory starts anew every `CHAIN_FRAMES`, some frames ahead of those that it is wanted for: these warm it
+up, and what comes of them is thrown away (ADR 73).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pixel_shuffle
+
+from vsr.frames import VideoFrame
+from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
+from vsr.methods.network.colour import PlaneWriter
+from vsr.methods.network.several_frames import (
+    PreparedSeveralFrames,
+    SeveralFrames,
+    SeveralFramesOptions,
+    settle,
+    windows,
+)
+
+__all__ = ["CHAIN_FRAMES", "WARM_UP_FRAMES", "PreparedRecurrent", "Recurrent", "prepare_recurrent_network"]
+
+CHAIN_FRAMES = 48
+"""Frames after which a warmed-up memory takes over, counted from a segment's first."""
+
+WARM_UP_FRAMES = 12
+"""Frames ahead of those that a memory starts at; fewer where the shot begins there."""
+
+
+class Recurrent(SeveralFrames):
+    """Enlarge frame after frame, each by what it, its neighbours and the memory of those before show."""
+
+    def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
+        """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
+        stream, first = self._wanted(frames)
+        memory: Tensor | None = None
+        warming: Tensor | None = None
+        for number, window in enumerate(windows(self.seen(stream), self.radius_frames), -first):
+            frame = window[self.radius_frames].frame
+            if number >= 0 and frame.is_halo:
+                return  # it was wanted as a neighbour
+            if not self.enlarges:
+                if number >= 0:
+                    yield replace(frame, planes=self.shrunk(frame))
+                continue
+            pictures = torch.cat([seen.picture for seen in window])
+            if number % CHAIN_FRAMES == CHAIN_FRAMES - WARM_UP_FRAMES or number == max(-first, -WARM_UP_FRAMES):
+                warming = pictures.new_zeros((self.num_channels, *pictures.shape[1:]))
+            if number % CHAIN_FRAMES == 0:
+                memory, warming = warming, None
+            if warming is not None:
+                warming = self._step(pictures, warming)
+            if memory is not None:
+                writer = self.writer(frame)
+                memory = self._step(pictures, memory, writer)
+                yield replace(frame, planes=writer.planes())
+
+    def _wanted(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
+        """``frames`` from the first that has an influence on, and how many there are ahead of those to restore."""
+        source = iter(frames)
+        ahead: deque[VideoFrame] = deque(maxlen=WARM_UP_FRAMES + self.radius_frames)
+        for frame in source:
+            if not frame.is_halo:
+                return chain(ahead, [frame], source), len(ahead)
+            ahead.append(frame)
+        return (), 0
+
+    def _step(self, pictures: Tensor, memory: Tensor, writer: PlaneWriter | None = None) -> Tensor:
+        """What the network gives for ``pictures`` ``(C, h, w)`` after ``memory``, which it gave the last time."""
+        given = torch.empty_like(memory)
+        colours = self.scale**2 * (3 if self.gives == "RGB" else 1)
+        row = 0
+        for band in self.engine.bands(torch.cat([pictures, memory])[None]):
+            rows = slice(row, row + int(band.shape[-2]))
+            given[:, rows] = band[0]
+            if writer is not None:
+                writer.push(pixel_shuffle(band[0, :colours], self.scale))
+            row = rows.stop
+        return given
+
+
+@dataclass(frozen=True)
+class PreparedRecurrent(PreparedSeveralFrames):
+    """A recurrent network."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Frames that warm the memory up and the neighbours of the first of them."""
+        return Capabilities(
+            self.model.evidence, halo_frames=WARM_UP_FRAMES + self.radius_frames, chain_frames=CHAIN_FRAMES
+        )
+
+    def open(self, geometry: Geometry) -> Recurrent:
+        """See `Prepared`."""
+        return Recurrent(geometry, self.options, self.torch_device, self.model)
+
+
+def prepare_recurrent_network(
+    name: str, geometry: Geometry, options: SeveralFramesOptions, device: str
+) -> PreparedRecurrent:
+    """The network called ``name``, or in a file of that name; see `Method.prepare`."""
+    return PreparedRecurrent(options, device, *settle(name, geometry, options, torch.device(device)))

@@ -1,0 +1,152 @@
+"""What methods share whose network is given several frames at once: windowed, recurrent.
+
+There is one network and one pass; what then remains to the output's size is resampled. Frames go through it one by one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from vsr.frames import VideoFrame
+from vsr.inference import Engine, EngineOptions, PrecisionChoice, check_tile, upload_ahead
+from vsr.methods.interpolation import check_size
+from vsr.methods.method import NOT_ADAPTED, Adaptation, Geometry
+from vsr.methods.network.colour import PlaneWriter, network_input
+from vsr.methods.network.model import Model, PreparedNetworks, magnification, open_part, settle_model
+from vsr.networks import Upscaler
+from vsr.observation import degradation_at
+
+__all__ = ["PreparedSeveralFrames", "Seen", "SeveralFrames", "SeveralFramesOptions", "settle", "windows"]
+
+ItemT = TypeVar("ItemT")
+
+
+@dataclass(frozen=True)
+class SeveralFramesOptions:
+    """Settings of networks that are given several frames."""
+
+    precision: PrecisionChoice = "auto"
+    """What the network computes in; auto: half precision where the hardware is fast at it and it stays within 60 dB."""
+    tile_px: int | None = None
+    """Side of the tiles that large pictures are cut into, in input pixels; None: planned for the device's class."""
+    degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
+    """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: BI."""
+
+    def __post_init__(self) -> None:
+        check_tile(self.tile_px)
+
+    @property
+    def assumed_degradation(self) -> str:
+        """A name of `vsr.observation.DEGRADATIONS`."""
+        return "BI" if self.degradation == "auto" else self.degradation
+
+
+def windows(items: Iterable[ItemT], radius: int) -> Iterator[tuple[ItemT, ...]]:
+    """For each item itself in the middle of its ``radius`` neighbours on each side; the ends are repeated.
+
+    Items are read ``radius`` ahead of their turn, and held no longer than they are anybody's neighbours.
+    """
+    held: deque[ItemT] = deque(maxlen=2 * radius + 1)
+    for item in _with_repeated_ends(items, radius):
+        held.append(item)
+        if len(held) == held.maxlen:
+            yield tuple(held)
+
+
+def _with_repeated_ends(items: Iterable[ItemT], times: int) -> Iterator[ItemT]:
+    last: list[ItemT] = []
+    for item in items:
+        if not last:
+            yield from [item] * times
+        yield item
+        last = [item]
+    yield from last * times
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A frame and what the network is given of it."""
+
+    frame: VideoFrame
+    picture: Tensor
+    """``(C, h, w)`` float32 on the device."""
+
+
+class SeveralFrames:
+    """One network for several frames, opened for frames of one size."""
+
+    def __init__(self, geometry: Geometry, options: SeveralFramesOptions, device: torch.device, model: Model) -> None:
+        [part] = model.parts
+        network = open_part(model, part)
+        assert isinstance(network.module, Upscaler), "spandrel's networks are given one frame"
+        self.radius_frames = network.module.radius_frames
+        self.num_channels = network.out_channels
+        self.scale = part.scale
+        self.enlarges = bool(model.passes)
+        """Whether the network runs at all: it does not where the picture is shrunk."""
+        self.engine = Engine(network, EngineOptions(part.precision, part.load, options.tile_px), device)
+        self._takes, self.gives = network.colour, network.gives
+        preset = degradation_at(options.assumed_degradation, max(magnification(geometry), Fraction(1)))
+        self._offset_px = preset.offset_px
+        self._shift_px = (network.module.offset_px - preset.offset_px) * part.scale if self.enlarges else 0.0
+        self._geometry, self._device = geometry, device
+
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """Nothing: the network knows what it knows."""
+        return NOT_ADAPTED
+
+    def seen(self, frames: Iterable[VideoFrame]) -> Iterator[Seen]:
+        """Frames on the device with what the network takes of them, one after another."""
+        for [frame] in upload_ahead(self._checked(frames), self._device):
+            yield Seen(frame, network_input(frame, self._takes, self._device, gives=self.gives))
+
+    def _checked(self, frames: Iterable[VideoFrame]) -> Iterator[list[VideoFrame]]:
+        for frame in frames:
+            check_size(frame, self._geometry)
+            yield [frame]
+
+    def writer(self, frame: VideoFrame) -> PlaneWriter:
+        """Takes the network's result for ``frame``, and lays it where the input's samples say that it lies."""
+        factor = self.scale if self.enlarges else 1
+        size_yx = (self._geometry.height * factor, self._geometry.width * factor)
+        return PlaneWriter(
+            frame,
+            self.gives,
+            self._geometry,
+            size_yx,
+            self._device,
+            offset_px=self._offset_px,
+            shift_px=self._shift_px,
+        )
+
+    def shrunk(self, frame: VideoFrame) -> tuple[Tensor, ...]:
+        """Planes of ``frame`` where the network is not wanted."""
+        writer = self.writer(frame)
+        writer.push(network_input(frame, self.gives, self._device))
+        return writer.planes()
+
+
+@dataclass(frozen=True)
+class PreparedSeveralFrames(PreparedNetworks[SeveralFramesOptions]):
+    """A network for several frames."""
+
+    radius_frames: int
+    """Frames on each side that it is given at once."""
+
+
+def settle(name: str, geometry: Geometry, options: SeveralFramesOptions, device: torch.device) -> tuple[Model, int]:
+    """The network called ``name``, or in a file of that name, and how many frames on each side it is given.
+
+    Raises as `vsr.methods.network.model.settle_model`.
+    """
+    model = settle_model(name, geometry, device, precision=options.precision, tile_px=options.tile_px, one_by_one=True)
+    module = open_part(model, model.parts[0]).module
+    assert isinstance(module, Upscaler), "spandrel's networks are given one frame"
+    return model, module.radius_frames

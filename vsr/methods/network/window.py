@@ -1,0 +1,59 @@
+"""Restoration by a network that is given a frame together with its neighbours in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+
+from vsr.frames import VideoFrame
+from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
+from vsr.methods.network.several_frames import (
+    PreparedSeveralFrames,
+    Seen,
+    SeveralFrames,
+    SeveralFramesOptions,
+    settle,
+    windows,
+)
+
+__all__ = ["PreparedWindowed", "Windowed", "prepare_window_network"]
+
+
+class Windowed(SeveralFrames):
+    """Enlarge each frame by what it and its neighbours show. At the ends of a shot frames are repeated."""
+
+    def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
+        """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
+        for window in windows(self.seen(frames), self.radius_frames):
+            frame = window[self.radius_frames].frame
+            if not frame.is_halo:
+                yield replace(frame, planes=self._enlarged(window) if self.enlarges else self.shrunk(frame))
+
+    def _enlarged(self, window: tuple[Seen, ...]) -> tuple[torch.Tensor, ...]:
+        writer = self.writer(window[self.radius_frames].frame)
+        for band in self.engine.bands(torch.cat([seen.picture for seen in window])[None]):
+            writer.push(band[0])
+        return writer.planes()
+
+
+@dataclass(frozen=True)
+class PreparedWindowed(PreparedSeveralFrames):
+    """A network for a window of frames."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The window's radius on each side."""
+        return Capabilities(self.model.evidence, halo_frames=self.radius_frames)
+
+    def open(self, geometry: Geometry) -> Windowed:
+        """See `Prepared`."""
+        return Windowed(geometry, self.options, self.torch_device, self.model)
+
+
+def prepare_window_network(
+    name: str, geometry: Geometry, options: SeveralFramesOptions, device: str
+) -> PreparedWindowed:
+    """The network called ``name``, or in a file of that name; see `Method.prepare`."""
+    return PreparedWindowed(options, device, *settle(name, geometry, options, torch.device(device)))

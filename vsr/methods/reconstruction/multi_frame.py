@@ -1,0 +1,369 @@
+"""Multi-frame reconstruction: detail that several frames recorded at different sub-pixel positions.
+
+Each frame ``y_k`` is taken for ``D B M_k x + n_k``: the sought picture ``x``, moved, blurred, sampled, noisy.
+For every frame its neighbours in time are registered to it (dense flow, both ways), and one robust inverse
+problem is solved for its luma (`vsr.methods.reconstruction.reconstruct`). The solver starts from the previous result
+carried on by the motion, so most of its work is done already. Chroma and colours follow the luma's detail.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from vsr.errors import UsageError
+from vsr.frames import VideoFrame
+from vsr.methods.findings import source_findings
+from vsr.methods.interpolation import check_size
+from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared, part_of, with_prefix
+from vsr.methods.network.colour import network_input
+from vsr.methods.network.frame import check_compression
+from vsr.methods.reconstruction.luma import compose_planes, luma_of
+from vsr.methods.reconstruction.reconstruct import (
+    Imaging,
+    Neighbour,
+    Reconstruction,
+    Solve,
+    Start,
+    carried,
+    reconstruct,
+    video_solver,
+)
+from vsr.methods.reconstruction.survey import SURVEY_FRAMES, fine_detail, likely_blur, survey_shot
+from vsr.methods.reconstruction.weighing import ANCHORED, EVEN, LEVELS, Quality, suited
+from vsr.methods.reconstruction.window import Seen, Window
+from vsr.methods.source import estimate_source, estimator_digest, source_in
+from vsr.observation import LinearOperator, degradation_at, reading_blur
+from vsr.registration import FlowPair, flow_pair, global_then_dense
+from vsr.registration.flow import MIN_FLOW_SIZE
+from vsr.solvers import DEFAULT_SOLVER, find_solver
+
+__all__ = [
+    "CHAIN_FRAMES",
+    "Guesser",
+    "Interpolated",
+    "MultiFrame",
+    "MultiFrameOptions",
+    "PreparedMultiFrame",
+]
+
+CHAIN_FRAMES = 48
+"""Frames after which a result no longer starts from the previous one, counted from a segment's first."""
+
+_GUESS = "guess."
+_WARM_UP_FRAMES = 4  # reconstructed ahead of a chain, so that its first frame starts warm
+_RUN_BACK_FRAMES = 2  # the same after a shot's first frame, which nothing is ahead of
+_FOREIGN_ROUNDS = 2  # rounds with solvers that iterate by themselves
+
+
+@dataclass(frozen=True)
+class MultiFrameOptions:
+    """Settings of `MultiFrame`."""
+
+    quality: Quality = "standard"
+    """How long to work on a frame: draft, standard or best."""
+    degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
+    """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: found."""
+    psf_sigma_px: float | None = None
+    """Standard deviation of lens and pixel blur, in input pixels; None: the degradation's, found per shot for auto."""
+    radius_frames: int | None = None
+    """Neighbours used on each side of a frame; None: enough for the scale."""
+    regularization: float = 1.0
+    """Strength of the smoothness prior, times the solver's usual; higher is softer and cleaner."""
+    half: bool = False
+    """Solve equations in half precision: quicker on GPUs that are fast at bfloat16, slower on most processors."""
+    solver: str = DEFAULT_SOLVER
+    """Row of ``SOLVERS`` that inverts the imaging model; it must take any motion."""
+    compression_codes: float | None = None
+    """What compression changed in the input, root mean square in codes of 255; None: told from each shot, and taken for
+    nothing where ``degradation`` is BI or BD."""
+
+    def __post_init__(self) -> None:
+        check_compression(self.compression_codes)
+        if self.radius_frames is not None and not 0 <= self.radius_frames <= 16:
+            raise UsageError(f"radius_frames is {self.radius_frames}; allowed are 0 to 16")
+        if self.psf_sigma_px is not None and not 0.0 <= self.psf_sigma_px <= 2.0:
+            raise UsageError(f"psf_sigma_px is {self.psf_sigma_px}; allowed are 0 to 2 input pixels")
+        if not 0.0 < self.regularization <= 100.0:
+            raise UsageError(f"regularization is {self.regularization}; allowed are values above 0, to 100")
+        spec = find_solver(self.solver)
+        if spec.requires != "any":
+            raise UsageError(f"solver {self.solver} needs frames that are shifted as a whole; video moves otherwise")
+
+    @property
+    def assumed_degradation(self) -> str:
+        """A name of `vsr.observation.DEGRADATIONS`."""
+        return "camera" if self.degradation == "auto" else self.degradation
+
+
+class Guesser(Protocol):
+    """What a frame alone lets expect of the picture."""
+
+    is_learned: bool
+    """Whether a learned prior leads it."""
+
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """What the first frames of a shot teach."""
+        ...
+
+    def guess(self, frame: VideoFrame, plain: Tensor, adaptation: Adaptation) -> Tensor:
+        """The luma expected of ``frame``, ``(H, W)`` in 0…1, where ``plain`` is its interpolation."""
+        ...
+
+
+class Interpolated:
+    """Expects what interpolation gives: nothing that was not recorded."""
+
+    is_learned = False
+
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """Nothing."""
+        return NOT_ADAPTED
+
+    def guess(self, frame: VideoFrame, plain: Tensor, adaptation: Adaptation) -> Tensor:
+        """``plain``."""
+        return plain
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The latest result, from which the next one starts."""
+
+    number: int
+    """Of its frame in the window's stream."""
+    result: Reconstruction
+
+
+class MultiFrame:
+    """Restore each frame from itself and its neighbours in a sliding window.
+
+    Needs OpenCV for motion. Pictures too small for motion, and shrinking, are resampled instead.
+    """
+
+    def __init__(
+        self, geometry: Geometry, options: MultiFrameOptions, device: torch.device, *, guesser: Guesser | None = None
+    ) -> None:
+        """``guesser`` is `Interpolated` if None."""
+        self._geometry, self._options, self._device = geometry, options, device
+        self._guesser = guesser or Interpolated()
+        enlarges = min(geometry.scale_x, geometry.scale_y) >= 1.0
+        self._reconstructs = enlarges and min(geometry.width, geometry.height) >= MIN_FLOW_SIZE
+
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """``psf_sigma_px`` where it is not given and was found; ``is_even``: whether all frames count nearly alike.
+
+        ``detail_codes``: how much fine detail frames have; ``source``: estimates of how the shot came about;
+        ``guess.`` and what leads the reconstruction learnt.
+        """
+        if not frames or not self._reconstructs:
+            return NOT_ADAPTED
+        options, lumas = self._options, [luma_of(frame, self._device) for frame in frames]
+        found, weighing = None, ANCHORED
+        if options.degradation not in ("BI", "BD"):
+            is_given = options.psf_sigma_px is not None or options.degradation != "auto"
+            found, weighing = survey_shot(lumas, _known_psf(options, self._geometry) if is_given else None)
+        seen = [network_input(frame, "Y", self._device)[0] for frame in frames]  # in video range, as it was fitted on
+        source = estimate_source(seen, options.compression_codes)
+        learnt = dict(with_prefix(self._guesser.adapt(frames), _GUESS))
+        learnt["is_even"] = torch.tensor(weighing.is_even)
+        learnt["detail_codes"] = torch.tensor(fine_detail(seen), dtype=torch.float64)
+        if found is not None:
+            learnt["psf_sigma_px"] = torch.tensor(found, dtype=torch.float64)
+        if source is not None:
+            learnt["source"] = source
+        return learnt
+
+    def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
+        """One reconstructed frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
+        shot = _Shot(self._geometry, self._options, self._device, self._guesser, adaptation)
+        return shot.stream(frames, reconstructs=self._reconstructs)
+
+
+def _scale(geometry: Geometry) -> float:
+    area: float = geometry.scale_x * geometry.scale_y
+    return max(1.0, math.sqrt(area))
+
+
+def _known_psf(options: MultiFrameOptions, geometry: Geometry) -> float:
+    """Standard deviation of the blur before anything is found, in input pixels."""
+    if options.psf_sigma_px is not None:
+        return options.psf_sigma_px
+    return degradation_at(options.assumed_degradation, _scale(geometry)).psf_sigma_px
+
+
+class _Shot:
+    """Reconstruction of frames of one shot, as far as it is known."""
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        options: MultiFrameOptions,
+        device: torch.device,
+        guesser: Guesser,
+        adaptation: Adaptation,
+    ) -> None:
+        self._geometry, self._options, self._device = geometry, options, device
+        self._level = LEVELS[options.quality]
+        scale = _scale(geometry)
+        default_radius = self._level.radius_frames(scale)
+        self._radius = default_radius if options.radius_frames is None else options.radius_frames
+        self._guesser, self._learnt_by_guesser = guesser, part_of(adaptation, _GUESS)
+        self._source = source_in(adaptation)
+        self._weighing = ANCHORED
+        if "is_even" in adaptation:
+            weighing = EVEN if adaptation["is_even"] else ANCHORED
+            self._weighing = suited(
+                weighing, self._source, float(adaptation["detail_codes"]), is_learned=guesser.is_learned
+            )
+        found = adaptation.get("psf_sigma_px")
+        self._psf_sigma_px = _known_psf(options, geometry) if found is None else float(found)
+        self._imaging = self._make_imaging(scale)
+        self._solve = self._make_solve()
+
+    def _make_imaging(self, scale: float) -> Imaging:
+        geometry, options, sigma = self._geometry, self._options, self._psf_sigma_px
+        scale_yx = (geometry.scale_y, geometry.scale_x)
+        blur: LinearOperator = reading_blur((sigma * scale_yx[0], sigma * scale_yx[1]), scale_yx)
+        if options.psf_sigma_px is None and options.degradation == "BI":
+            blur = reading_blur(None, scale_yx)
+        elif options.psf_sigma_px is None and options.degradation == "auto":
+            blur = likely_blur(sigma, scale_yx)
+        offset_px = degradation_at(options.assumed_degradation, scale).offset_px
+        return Imaging((geometry.out_height, geometry.out_width), scale_yx, blur, offset_px)
+
+    def _make_solve(self) -> Solve:
+        spec, options, level = find_solver(self._options.solver), self._options, self._level
+        if spec.name != DEFAULT_SOLVER:
+            usual = spec.options_type()
+            return partial(spec, options=replace(usual, regularization=options.regularization * usual.regularization))
+        return video_solver(self._weighing, regularization=options.regularization, cg_iterations=level.cg_iterations)
+
+    def stream(self, frames: Iterable[VideoFrame], *, reconstructs: bool) -> Iterator[VideoFrame]:
+        """One frame for each frame that is not halo; resampled where nothing ``reconstructs`` it."""
+        window = Window(self._seen(frames), self._radius if reconstructs else 0, _WARM_UP_FRAMES, self._register)
+        last: _Made | None = None
+        done = 0
+        for number in window.advance():
+            frame = window[number].frame
+            if frame.is_halo:
+                continue
+            if reconstructs:
+                if done % CHAIN_FRAMES == 0:
+                    last = self._warm_up(window, number)
+                last = self._reconstruct(window, number, last)
+            result = None if last is None else last.result
+            yield replace(frame, planes=self._planes(window[number], result), findings=self._findings(result))
+            done += 1
+
+    def _seen(self, frames: Iterable[VideoFrame]) -> Iterator[Seen]:
+        for frame in frames:
+            check_size(frame, self._geometry)
+            yield Seen(frame, luma_of(frame, self._device))
+
+    def _register(self, first: Tensor, second: Tensor) -> FlowPair | None:
+        if self._level.motion == "global-then-dense":
+            return global_then_dense(first, second, reluctance=self._weighing.dense_reluctance)
+        return flow_pair(first, second, fine=self._level.motion == "fine")
+
+    def _warm_up(self, window: Window, number: int) -> _Made | None:
+        """The picture before frame ``number``, from the few frames before it alone.
+
+        Where the shot begins with that frame it is the picture after it, reached backwards from the frames after.
+        """
+        ahead: range = range(max(0, number - _WARM_UP_FRAMES), number)
+        last = None
+        for other in ahead or reversed(range(1, min(_RUN_BACK_FRAMES, window.newest) + 1)):
+            last = self._reconstruct(window, other, last)
+        return last
+
+    def _reconstruct(self, window: Window, number: int, last: _Made | None) -> _Made:
+        level, luma = self._level, window[number].luma
+        motions = window.motions_to(number)
+        neighbours = [Neighbour(window[other].luma, motion) for other, motion in sorted(motions.items())]
+        back = motions.get(last.number) if last is not None else None
+        plain = self._imaging.enlarged(luma)
+        guess = plain
+        if self._weighing.guess_weight:
+            guess = self._guesser.guess(window[number].frame, plain, self._learnt_by_guesser)
+        if last is None or back is None:
+            start, rounds, unrefined = Start(guess), level.cold_rounds, 1
+        else:
+            start, rounds, unrefined = (
+                carried(last.result.picture, back.reversed(), luma, self._imaging),
+                level.warm_rounds,
+                0,
+            )
+        if self._options.solver != DEFAULT_SOLVER:
+            rounds = min(rounds, _FOREIGN_ROUNDS)
+        unrefined = unrefined if level.refines_motion else rounds
+        result = reconstruct(
+            luma,
+            neighbours,
+            start,
+            self._imaging,
+            self._solve,
+            rounds=rounds,
+            unrefined_rounds=unrefined,
+            guess=guess,
+            weighing=self._weighing,
+            half=self._options.half,
+        )
+        return _Made(number, result)
+
+    def _findings(self, made: Reconstruction | None) -> dict[str, float]:
+        if made is None:
+            return {}
+        return {
+            "noise_sigma": made.noise_sigma,
+            "frames_used": made.frames_used,
+            "confidence": made.confidence,
+            "sample_spread_px": made.sample_spread_px,
+            "psf_sigma_px": self._psf_sigma_px,
+            "evenly_weighed": float(self._weighing.is_even),
+            "guess_weight": self._weighing.guess_weight,
+            **source_findings(self._source),
+        }
+
+    def _planes(self, seen: Seen, made: Reconstruction | None) -> tuple[Tensor, ...]:
+        reduces_halos = self._options.degradation in ("auto", "camera")
+        return compose_planes(seen, made, self._geometry, self._imaging, self._device, reduces_halos=reduces_halos)
+
+
+@dataclass(frozen=True)
+class PreparedMultiFrame(Prepared[MultiFrameOptions]):
+    """Reconstruction from several frames, in which nothing learnt leads."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Twice the window's radius, which frames near the ends of a shot reach on one side, and the warm-up.
+
+        Each frame starts from the result before it, which is reset every `CHAIN_FRAMES`. First frames tell the blur and
+        what frames are worth, where it is not known how they came to be.
+        """
+        options = self.options
+        radius = LEVELS[options.quality].most_radius if options.radius_frames is None else options.radius_frames
+        is_known = options.degradation in ("BI", "BD") and options.compression_codes is None
+        return Capabilities(
+            evidence="observation-model",
+            halo_frames=2 * radius + _WARM_UP_FRAMES,
+            chain_frames=CHAIN_FRAMES,
+            adapt_frames=0 if is_known else SURVEY_FRAMES,
+        )
+
+    def key(self) -> Mapping[str, Any]:
+        """What tells the source."""
+        return {"estimator": estimator_digest()}
+
+    def describe(self) -> Mapping[str, Any]:
+        """What tells the source."""
+        return {"model": None, "estimator": estimator_digest()}
+
+    def open(self, geometry: Geometry) -> MultiFrame:
+        """See `Prepared`."""
+        return MultiFrame(geometry, self.options, self.torch_device)

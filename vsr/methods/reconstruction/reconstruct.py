@@ -1,0 +1,345 @@
+"""One picture from the registered frames around it: robust inversion, motion refined and trust renewed in turn.
+
+Every round (1) predicts all samples from the last estimate, (2) refines the motion that misses them, (3) trusts
+each neighbourhood by how well it fits, and (4) lets the solver improve the estimate. Where neighbours cannot be
+trusted only the frame's own samples count: one frame is sharpened, nothing ghosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from vsr.methods.interpolation import sampling_offset
+from vsr.methods.reconstruction.weighing import ANCHORED, Weighing
+from vsr.observation import (
+    GaussianBlur,
+    LinearOperator,
+    ObservationModel,
+    grid_positions,
+    neighbourhood_mean,
+    neighbourhood_range,
+    resample,
+)
+from vsr.registration import FlowPair, consistency_error, match_brightness, pixel_positions, sample_bicubic
+from vsr.registration.refine import refining_steps
+from vsr.solvers.base import Observations, residual_sigma
+from vsr.solvers.huber_btv import HuberBtvOptions, solve_huber_btv
+
+__all__ = ["Imaging", "Neighbour", "Reconstruction", "Start", "carried", "observe", "reconstruct", "video_solver"]
+
+_CONSISTENCY_PX = 0.5  # forward-backward miss at which trust falls to 1/e
+_MOTION_STEP_PX = 0.5  # change of motion between neighbouring samples at which trust falls to 1/e
+_CONTRAST_SHARE = 0.1  # misfit allowed in proportion to local contrast: aliasing and small motion errors
+_TOLERANCE = 2.0  # standard deviations of neighbourhood misfit at which trust falls to 0.6
+_MOST_MISFIT = 0.03  # of a neighbour laid on the frame, 0…1; more is another scene, not noise
+_WORSE_THAN_MOST = 2.0  # times the usual misfit that a frame may have and still be believed
+_MISFIT_WINDOW = 5  # samples a side of the neighbourhoods that are trusted or not
+_MISFIT_BLUR = GaussianBlur(0.6, 0.6)  # of misfit before it is judged: aliasing is finer than wrong motion
+_REFINED_PX = 0.5  # of a frame's pixel: the farthest that refinement moves a sample at a time
+_STRIP_PIXELS = 1 << 21  # larger pictures are solved in strips of about this many pixels
+_MARGIN_ROWS = 32  # shared with the next strip and thrown away: then strips differ no more at seams than elsewhere
+_CARRIED_TOLERANCE = 1.0  # standard deviations of misfit at which a carried estimate is given up
+_CARRIED_CONTRAST = 0.05
+_REPETITION_WINDOW = 3  # samples a side over which samples of one place are counted
+_USUAL_PIXELS = 4.0  # a sample, at the ×2 for which weights of guesses are given; more share one sample's weight
+_SAME_PLACE_PX = 0.15  # well above what motion errs by where it is sure, well below half a pixel
+
+Solve = Callable[[Observations, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """How samples come from the sought picture."""
+
+    size_yx: tuple[int, int]
+    """Of the sought picture."""
+    scale_yx: tuple[float, float]
+    """Its pixels per sample."""
+    blur: LinearOperator
+    """See `vsr.observation.reading_blur`."""
+    offset_px: float
+    """How far right of and below the centre of its block a sample sits, in samples."""
+
+    def enlarged(self, plane: Tensor) -> Tensor:
+        """``plane`` ``(h, w)`` interpolated on the grid of the sought picture."""
+        offset_yx = (
+            sampling_offset(self.offset_px, self.scale_yx[0]),
+            sampling_offset(self.offset_px, self.scale_yx[1]),
+        )
+        return resample(plane, self.size_yx, scale_yx=self.scale_yx, offset_yx=offset_yx)
+
+    def place(self, rows: Tensor, cols: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions in the frame, in pixel indices, as positions in the sought picture."""
+        shift = 0.5 + self.offset_px
+        return (rows + shift) * self.scale_yx[0] - 0.5, (cols + shift) * self.scale_yx[1] - 0.5
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Another frame of the shot, registered to the one being restored."""
+
+    luma: Tensor
+    """``(h, w)``, 0…1."""
+    motion: FlowPair
+    """From it to the frame being restored, and back."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a reconstruction begins."""
+
+    picture: Tensor
+    """``(H, W)``, 0…1."""
+    belief: Tensor | None = None
+    """``(H, W)``, 0…1: how far it holds what earlier frames showed, and is to be kept to; None: not at all."""
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A reconstructed picture and what it rests on."""
+
+    picture: Tensor
+    """``(H, W)`` float32, 0…1."""
+    noise_sigma: float
+    """Standard deviation of noise and misregistration of trusted samples, 0…1."""
+    frames_used: float
+    """Frames that a pixel rests on, averaged over the picture; 1 is the frame alone."""
+    confidence: float
+    """Mean trust in the samples of the neighbours, 0…1; 0 where there are none."""
+    sample_spread_px: float
+    """Mean distance of neighbours' trusted samples from the frame's own grid, in its pixels: 0 brings nothing new."""
+
+
+def _trust_of_misfit(
+    misfit: Tensor, contrast: Tensor, level: Tensor, tolerance: float, contrast_share: float
+) -> Tensor:
+    """Trust in 0…1 from the misfit of each sample's neighbourhood, ``(K, h, w)``; ``level`` ``(K,)`` is expected."""
+    mean_square = neighbourhood_mean(misfit * misfit, _MISFIT_WINDOW)
+    allowed = tolerance * (level[:, None, None] + contrast_share * contrast)
+    return torch.exp(-0.5 * mean_square / (allowed * allowed))
+
+
+def _softened(residual: Tensor) -> Tensor:
+    """Residuals ``(K, h, w)`` without what is finer than wrong motion leaves."""
+    return torch.stack([_MISFIT_BLUR.A(frame) for frame in residual])
+
+
+def _levels(misfit: Tensor) -> Tensor:
+    """Standard deviation of most of each frame's misfit, ``(K,)``, never 0."""
+    return torch.tensor([residual_sigma(frame) for frame in misfit], dtype=misfit.dtype, device=misfit.device)
+
+
+def _registration_trust(motion: FlowPair) -> Tensor:
+    """Trust in 0…1 from how well the two ways agree and how evenly things move, ``(h, w)``."""
+    step = neighbourhood_range(motion.forward).amax(0)
+    return torch.exp(-((consistency_error(motion) / _CONSISTENCY_PX) ** 2) - (step / _MOTION_STEP_PX) ** 2)
+
+
+def observe(
+    luma: Tensor, neighbours: Sequence[Neighbour], imaging: Imaging, weighing: Weighing = ANCHORED
+) -> tuple[Observations, Tensor]:
+    """All samples with their places and first trust, the frame's own ones first; and their local contrast."""
+    size = (int(luma.shape[0]), int(luma.shape[1]))
+    rows, cols = grid_positions(size, imaging.scale_yx, (imaging.offset_px, imaging.offset_px), device=luma.device)
+    frames, places, trusts = [luma], [(rows, cols)], [torch.full_like(luma, weighing.own_trust)]
+    for neighbour in neighbours:
+        at = pixel_positions(neighbour.motion.forward)
+        expected = sample_bicubic(luma[None], *at)[0]
+        trust = _registration_trust(neighbour.motion)
+        values = match_brightness(expected, neighbour.luma, trust).apply(neighbour.luma)
+        misfit = _softened((expected - values)[None])
+        level = _levels(misfit).clamp_(max=_MOST_MISFIT)
+        contrast = neighbourhood_range(values[None])
+        trust = trust * _trust_of_misfit(misfit, contrast, level, _TOLERANCE, _CONTRAST_SHARE)[0]
+        frames.append(values)
+        places.append(imaging.place(*at))
+        trusts.append(trust)
+    stacked = torch.stack(frames)
+    all_rows, all_cols = (torch.stack(axis) for axis in zip(*places, strict=True))
+    model = ObservationModel(imaging.size_yx, all_rows, all_cols, imaging.blur, imaging.scale_yx)
+    return Observations(stacked, model, torch.stack(trusts)), neighbourhood_range(stacked)
+
+
+def _refined(
+    model: ObservationModel, residual: Tensor, slopes_yx: tuple[Tensor, Tensor], weights: Tensor, sigma: float
+) -> ObservationModel:
+    """``model`` with neighbours' samples (all but the first frame's) moved to where they fit better."""
+    limit = _REFINED_PX * max(model.scale_yx)
+    bounded = weights[1:] * (2 * sigma / residual[1:].abs().clamp_(min=1e-9)).clamp_(max=1.0)
+    rows, cols = refining_steps(residual[1:], (slopes_yx[0][1:], slopes_yx[1][1:]), bounded, sigma, limit)
+    still = torch.zeros_like(rows[:1])
+    return model.moved(torch.cat([still, rows]), torch.cat([still, cols]))
+
+
+def _squared_off_grid(model: ObservationModel, imaging: Imaging) -> Tensor:
+    """Squared distance of neighbours' samples from the frame's own grid, ``(K - 1, h, w)``, in its pixels."""
+    squared = torch.zeros_like(model.rows[1:])
+    for places, scale in ((model.rows, imaging.scale_yx[0]), (model.cols, imaging.scale_yx[1])):
+        own = (places[1:] + 0.5) / scale - 0.5 - imaging.offset_px
+        squared += (own - own.round()).square_()
+    return squared
+
+
+def _sample_spread(model: ObservationModel, trust: Tensor, imaging: Imaging) -> float:
+    """See `Reconstruction.sample_spread_px`."""
+    believed = trust[1:].sum()
+    off_grid = _squared_off_grid(model, imaging).sqrt_()
+    return float((trust[1:] * off_grid).sum() / believed) if float(believed) > 0 else 0.0
+
+
+def _repetition(observed: Observations, imaging: Imaging) -> Tensor:
+    """How many times over samples say the same rather than something new, ``(H, W)``; 1 for a frame alone.
+
+    Trusted samples at the places of the frame's own ones, over those in between; the frame itself counts in both.
+    """
+    trust = observed.believed()[1:]
+    sameness = (_squared_off_grid(observed.model, imaging) / -(_SAME_PLACE_PX**2)).exp_()
+    same = (trust * sameness).sum(0)
+    both = neighbourhood_mean(torch.stack([same, trust.sum(0) - same]), _REPETITION_WINDOW)
+    same, new = (imaging.enlarged(part).clamp_(min=0) for part in both)
+    return (1 + same) / (1 + new)
+
+
+def _in_strips(observed: Observations, x: Tensor, solve: Solve) -> Tensor:
+    """``solve`` strip by strip, so that memory beyond the samples stays bounded."""
+    height, width = x.shape
+    strip = max(4 * _MARGIN_ROWS, _STRIP_PIXELS // int(width))
+    if height <= strip + _MARGIN_ROWS:
+        return solve(observed, x)
+    parts = []
+    for top in range(0, height, strip):
+        first, last = max(0, top - _MARGIN_ROWS), min(height, top + strip + _MARGIN_ROWS)
+        solved = solve(observed.strip(first, last), x[first:last].contiguous())
+        parts.append(solved[top - first : top - first + strip])
+    return torch.cat(parts)
+
+
+def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) -> Start:
+    """The ``previous`` reconstruction ``(H, W)`` moved to the present, interpolation of ``luma`` where that fails.
+
+    ``motion`` leads from the present frame to the previous one, and back.
+    """
+    scale = torch.tensor(imaging.scale_yx, device=luma.device)[:, None, None]
+    flow = torch.stack([imaging.enlarged(axis) for axis in motion.forward]) * scale
+    moved = sample_bicubic(previous[None], *pixel_positions(flow))[0]
+    rows, cols = grid_positions(
+        (int(luma.shape[0]), int(luma.shape[1])),
+        imaging.scale_yx,
+        (imaging.offset_px, imaging.offset_px),
+        device=luma.device,
+    )
+    own = ObservationModel(imaging.size_yx, rows[None], cols[None], imaging.blur, imaging.scale_yx)
+    trust = _registration_trust(motion)
+    moved = match_brightness(luma, own.A(moved)[0], trust).apply(moved)
+    misfit = _softened(Observations(luma[None], own).residual(moved))
+    fits = _trust_of_misfit(
+        misfit, neighbourhood_range(luma[None]), _levels(misfit), _CARRIED_TOLERANCE, _CARRIED_CONTRAST
+    )
+    belief = imaging.enlarged(trust * fits[0]).clamp_(0, 1)
+    return Start(torch.lerp(imaging.enlarged(luma), moved, belief), belief)
+
+
+@dataclass(frozen=True)
+class _Expectations:
+    """What the picture is expected to be, besides what the samples say."""
+
+    guess: Tensor | None
+    guess_weight: Tensor | None
+    """``(H, W)``; goes with ``guess``."""
+    start: Start
+    weighing: Weighing
+
+    def at(self, sigma: float) -> tuple[Tensor | None, Tensor | None]:
+        """The expected picture and its weight, ``(H, W)``, where the samples' noise is ``sigma``; None: nothing is."""
+        belief = self.start.belief if self.weighing.carried_weight else None
+        carried = None if belief is None else self.weighing.carried_weight * sigma * sigma * belief
+        if self.guess is None or self.guess_weight is None:
+            return (None, None) if carried is None else (self.start.picture, carried)
+        if carried is None:
+            return self.guess, self.guess_weight
+        both = carried + self.guess_weight
+        return torch.lerp(self.guess, self.start.picture, carried / both), both
+
+
+def _expectations(
+    guess: Tensor | None, start: Start, weighing: Weighing, observed: Observations, imaging: Imaging
+) -> _Expectations:
+    """``guess`` counts as often as samples repeat one another; where nothing is expected that is not looked at."""
+    if guess is None or not weighing.guess_weight:
+        return _Expectations(None, None, start, weighing)
+    pixels = imaging.scale_yx[0] * imaging.scale_yx[1]
+    weight = weighing.guess_weight * _USUAL_PIXELS / pixels * _repetition(observed, imaging)
+    return _Expectations(guess, weight, start, weighing)
+
+
+def reconstruct(
+    luma: Tensor,
+    neighbours: Sequence[Neighbour],
+    start: Start,
+    imaging: Imaging,
+    solve: Solve,
+    *,
+    rounds: int,
+    unrefined_rounds: int,
+    guess: Tensor | None = None,
+    weighing: Weighing = ANCHORED,
+    half: bool = False,
+) -> Reconstruction:
+    """The picture behind ``luma`` ``(h, w)`` and its ``neighbours``.
+
+    ``solve`` improves an estimate given observations, in half precision where it can if ``half``; it is called
+    ``rounds`` times. Motion is refined from round
+    ``unrefined_rounds`` on, if ``weighing`` has it so: the first estimate of a cold start is too coarse to correct it.
+    Where ``start`` holds what earlier frames showed, it is an observation too, of little weight: it counts where the
+    frames say little, and more the noisier they are. So is ``guess`` ``(H, W)``, what the frame alone lets expect, with
+    the weight that ``weighing`` gives it. Values 0…1, float32. Deterministic on one kind of device.
+    """
+    observed, contrast = observe(luma, neighbours, imaging, weighing)
+    observed = replace(observed, half=half)
+    registered, x = observed.trust, start.picture
+    assert registered is not None
+    expectations = _expectations(guess, start, weighing, observed, imaging)
+    trust, sigma = registered, 0.0
+    for number in range(rounds):
+        model = observed.model
+        blurred = model.blur.A(x)
+        if weighing.refines_motion and number >= unrefined_rounds and neighbours:
+            predicted, *slopes = model.read_with_slopes(blurred)
+            residual = (observed.frames - predicted) * model.inside
+            model = _refined(model, residual, (slopes[0], slopes[1]), registered, residual_sigma(residual, trust))
+        residual = (observed.frames - model.read(blurred)) * model.inside
+        misfit = _softened(residual)
+        levels = _levels(misfit)
+        usual = _WORSE_THAN_MOST * levels.median()
+        fits = _trust_of_misfit(misfit, contrast, levels.clamp(max=usual), _TOLERANCE, _CONTRAST_SHARE)
+        fits[0] = 1.0
+        trust = registered * fits
+        sigma = residual_sigma(residual, trust)
+        observed = replace(observed, model=model, trust=trust, noise_sigma=sigma)
+        expected, weight = expectations.at(sigma)
+        observed = replace(observed, expected=expected, expected_weight=weight)
+        x = _in_strips(observed, x, solve)
+    confidence = float(trust[1:].mean()) if neighbours else 0.0
+    used = 1.0 + len(neighbours) * confidence
+    return Reconstruction(x, sigma, used, confidence, _sample_spread(observed.model, trust, imaging))
+
+
+_PRIOR_RADIUS, _PRIOR_ALPHA = 1, 0.6  # with many frames a wider prior only costs time
+
+
+def video_solver(weighing: Weighing, *, regularization: float = 1.0, cg_iterations: int = 8) -> Solve:
+    """`solve_huber_btv` for frames believed as ``weighing`` says, with ``cg_iterations`` steps a round."""
+    options = HuberBtvOptions(
+        regularization=regularization,
+        defect=weighing.defect,
+        radius=_PRIOR_RADIUS,
+        alpha=_PRIOR_ALPHA,
+        outer_iterations=1,
+        cg_iterations=cg_iterations,
+    )
+    return partial(solve_huber_btv, options=options)

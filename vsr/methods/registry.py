@@ -1,0 +1,152 @@
+"""The table of methods, and networks as methods by name or file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from vsr.errors import ModelError, UsageError, nearest
+from vsr.methods.auto import GUESSING_NETWORK, AutoOptions, prepare_auto
+from vsr.methods.interpolation import InterpolateOptions, PreparedInterpolation
+from vsr.methods.method import Geometry, Method, Prepared
+from vsr.methods.network.conditioned import ConditionedOptions, prepare_conditioned_network
+from vsr.methods.network.frame import PerFrameOptions, prepare_network
+from vsr.methods.network.model import absolute_weights, has_same_weights, is_network
+from vsr.methods.network.recurrent import prepare_recurrent_network
+from vsr.methods.network.rescaling import prepare_rescaling_network
+from vsr.methods.network.sampling import SamplingOptions, prepare_sampling_network
+from vsr.methods.network.several_frames import SeveralFramesOptions
+from vsr.methods.network.window import prepare_window_network
+from vsr.methods.reconstruction.multi_frame import MultiFrameOptions, PreparedMultiFrame
+from vsr.methods.source import estimator_digest
+from vsr.networks import NETWORKS, Family, network_family
+from vsr.observation import Kernel
+from vsr.tables import table_of
+
+__all__ = ["ADAPTORS", "METHODS", "OPTION_TYPES", "Adaptor", "absolute_method", "find_method", "is_network"]
+
+
+def _interpolation(kernel: Kernel, summary: str) -> Method[InterpolateOptions]:
+    def prepare(geometry: Geometry, options: InterpolateOptions, device: str) -> PreparedInterpolation:
+        return PreparedInterpolation(options, device, kernel)
+
+    return Method(kernel, summary, "interpolation", InterpolateOptions, prepare)
+
+
+def _prepare_multi_frame(geometry: Geometry, options: MultiFrameOptions, device: str) -> PreparedMultiFrame:
+    return PreparedMultiFrame(options, device)
+
+
+def _has_same_estimator(described: Mapping[str, Any]) -> bool:
+    return bool(described["estimator"] == estimator_digest())
+
+
+def _is_same_auto(described: Mapping[str, Any]) -> bool:
+    return _has_same_estimator(described) and has_same_weights(GUESSING_NETWORK, described["model"])
+
+
+METHODS: Mapping[str, Method[Any]] = table_of(
+    "methods",
+    [
+        Method(
+            "auto",
+            "reconstruct from neighbouring frames, led by a network: the best picture that vsr makes",
+            "learned",
+            AutoOptions,
+            prepare_auto,
+            _is_same_auto,
+        ),
+        Method(
+            "multiframe",
+            "reconstruct detail from neighbouring frames through an imaging model",
+            "observation-model",
+            MultiFrameOptions,
+            _prepare_multi_frame,
+            _has_same_estimator,
+        ),
+        _interpolation("lanczos", "resample with a 3-lobe Lanczos kernel"),
+        _interpolation("bicubic", "resample with Keys' cubic, a = -0.5"),
+    ],
+)
+"""Every method by name, networks left out."""
+
+
+@dataclass(frozen=True)
+class Adaptor:
+    """Makes methods of the networks of one family."""
+
+    summary: str
+    """One line for lists and help."""
+    options_type: type[Any]
+    prepare: Callable[[str, Geometry, Any, str], Prepared[Any]]
+    """`Method.prepare` for weights by name or file."""
+
+
+ADAPTORS: Mapping[Family, Adaptor] = {
+    "frame": Adaptor("enlarge each frame by a network", PerFrameOptions, prepare_network),
+    "sampling": Adaptor(
+        "enlarge each frame by a network that invents detail", SamplingOptions, prepare_sampling_network
+    ),
+    "window": Adaptor(
+        "enlarge each frame by a network that sees its neighbours", SeveralFramesOptions, prepare_window_network
+    ),
+    "recurrent": Adaptor(
+        "go through the frames by a network that remembers", SeveralFramesOptions, prepare_recurrent_network
+    ),
+    "rescaling": Adaptor(
+        "enlarge each frame by the network that made it small", SamplingOptions, prepare_rescaling_network
+    ),
+    "conditioned": Adaptor(
+        "enlarge each frame by a network that is told its blur and noise",
+        ConditionedOptions,
+        prepare_conditioned_network,
+    ),
+}
+"""How the networks of each family are run."""
+
+OPTION_TYPES: tuple[type, ...] = (
+    *(method.options_type for method in METHODS.values()),
+    *(adaptor.options_type for adaptor in ADAPTORS.values()),
+)
+"""Every class of options that a method may have."""
+
+
+def find_method(name: str) -> Method[Any]:
+    """The row called ``name``, or one made for a network: its weights by name or file, or two of them blended.
+
+    Raises `UsageError` for a name that nothing has.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    if not is_network(name):
+        known = [*METHODS, *NETWORKS]
+        raise UsageError(f"no method {name!r}; known: {', '.join(known)}, and files of weights{nearest(name, known)}")
+    adaptor = _adaptor_of(name)
+    return Method(
+        name,
+        adaptor.summary,
+        "learned",
+        adaptor.options_type,
+        partial(adaptor.prepare, name),
+        partial(_is_same_network, name),
+    )
+
+
+def _is_same_network(name: str, described: Mapping[str, Any]) -> bool:
+    if described["estimator"] is not None and not _has_same_estimator(described):
+        return False
+    return has_same_weights(name, described["model"])
+
+
+def _adaptor_of(name: str) -> Adaptor:
+    try:
+        return ADAPTORS[network_family(name)]
+    except ModelError:
+        return ADAPTORS["frame"]  # whoever loads the weights says what is wrong with them
+
+
+def absolute_method(name: str) -> str:
+    """``name`` with paths of weights as they are seen from any folder."""
+    return name if name in METHODS else absolute_weights(name)
