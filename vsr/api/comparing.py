@@ -33,7 +33,9 @@ def compare(
     of the larger one. Always: sharpness.
 
     Args:
-        first, second, reference: video files or image sequences.
+        first: a video file or an image sequence.
+        second: the one to compare it with.
+        reference: the ground truth, if there is one.
         every: measure one in so many of the frames that all have.
         vmaf: VMAF too.
         exact: use every window and row of large pictures, which are sampled otherwise.

@@ -56,7 +56,8 @@ def pipe(
         output: a file, or ``-`` for ``stdout``.
         container: ``y4m``, ``mkv`` or ``nut``: what goes to ``stdout``.
         manifest: a file for the record of what went to ``stdout``; beside a file it lies anyway.
-        stdin, stdout: binary streams instead of the process's own.
+        stdin: binary stream to read instead of the process's own.
+        stdout: binary stream to write instead of the process's own.
         preset, start, end, overwrite, work_dir, on_progress, settings: as for `vsr.upscale`.
         on_plan: called with the plan before any picture is made.
         preview: a PNG that shows the newest frames.

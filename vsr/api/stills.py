@@ -47,7 +47,8 @@ def still(
         frames: frames used at most.
         scale: how many times as large the still is.
         motion: how the region may move: translation, affine, homography, or auto.
-        psf_sigma_px, regularization: blur of the camera, in pixels, and strength of smoothing; found by default.
+        psf_sigma_px: standard deviation of the camera's blur, in pixels; estimated by default.
+        regularization: strength of smoothing; estimated by default.
         evidence: compute in double precision, so that other machines come to the same picture.
         fps: rate of pictures that do not tell theirs.
         video_stream: number, in the file, of the video stream that is meant; by default the best.

@@ -57,7 +57,8 @@ def upscale(
         output: a file name whose extension says the container (or ``folder/%06d.png``); for several inputs, or
             with a trailing slash, a folder to fill. URLs, too.
         preset: name of a shipped preset, or a YAML file.
-        start, end: the part wanted: frame numbers (``120``) or times (``"1:02.5"``, ``"62.5s"``).
+        start: where the requested part begins: a frame number (``120``) or a time (``"1:02.5"``, ``"62.5s"``).
+        end: where it ends, exclusive; given like ``start``.
         overwrite: replace an output that exists.
         work_dir: where unfinished work is kept; by default beside the output.
         on_progress: called from this thread while work goes on.
