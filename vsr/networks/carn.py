@@ -15,8 +15,9 @@ from torch.nn import functional
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import MeanShift, shuffle_footprint, shuffle_upsampler, upsampler_scale
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["CARN", "carn", "carn_m", "recognise_carn"]
+__all__ = ["CARN", "SPECS", "carn", "carn_m", "recognise_carn"]
 
 
 class _Shift(nn.Module):
@@ -159,3 +160,28 @@ def recognise_carn(shapes: Shapes) -> Found | None:
         held,
         lambda scale: CARN(scale, width=width, groups=groups, up_groups=up_groups, shared=shared, scales=scales),
     )
+
+
+SPECS = (
+    network_spec(
+        "carn",
+        "Ahn, Kang, Sohn, ECCV 2018: CARN",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="RGB",
+        build=carn,
+        parameters=1_591_963,
+        recognise=recognise_carn,
+    ),
+    network_spec(
+        "carn-m",
+        "Ahn, Kang, Sohn, ECCV 2018: CARN-M",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="RGB",
+        build=carn_m,
+        parameters=414_811,
+        recognise=recognise_carn,
+    ),
+)
+"""As published."""

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import count
 from vsr.networks.footprint import INPUT, Footprint
+from vsr.networks.spec import network_spec
 
-__all__ = ["DBPN", "PROJECTION", "recognise_dbpn"]
+__all__ = ["DBPN", "PROJECTION", "SPECS", "recognise_dbpn"]
 
 PROJECTION: dict[int, tuple[int, int, int]] = {2: (6, 2, 2), 3: (7, 3, 2), 4: (8, 4, 2), 8: (12, 8, 2)}
 """Kernel, stride and padding of the layers between the sizes, by scale."""
@@ -143,3 +144,18 @@ def recognise_dbpn(shapes: Shapes) -> Found | None:
     if shapes["feat0.conv.weight"][1:] != (3, 3, 3) or stages < 3:
         return None
     return Found("dbpn", (scale,), lambda scale: DBPN(scale, stages=stages, width=width, first=first))
+
+
+SPECS = (
+    network_spec(
+        "dbpn",
+        "Haris, Shakhnarovich, Ukita, CVPR 2018: D-DBPN, 7 stages",
+        "iterative",
+        scales=(2, 4, 8),
+        colour="RGB",
+        build=DBPN,
+        parameters=(5_953_526, 10_426_358, 23_205_878),
+        recognise=recognise_dbpn,
+    ),
+)
+"""As published."""

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import enlarge
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["DRCN", "recognise_drcn"]
+__all__ = ["DRCN", "SPECS", "recognise_drcn"]
 
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:
@@ -55,3 +56,18 @@ def recognise_drcn(shapes: Shapes) -> Found | None:
     if shapes["embedding1.weight"] != (width, 1, 3, 3) or "reconstruction2.weight" not in shapes:
         return None
     return Found("drcn", (), lambda scale: DRCN(scale, width=width, recursions=recursions))
+
+
+SPECS = (
+    network_spec(
+        "drcn",
+        "Kim, Lee, Lee, CVPR 2016: DRCN, 16 recursions",
+        "pre-upsampling",
+        scales=(2, 3, 4),
+        colour="Y",
+        build=DRCN,
+        parameters=1_775_121,
+        recognise=recognise_drcn,
+    ),
+)
+"""As published."""

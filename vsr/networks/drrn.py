@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import enlarge
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["DRRN", "recognise_drrn"]
+__all__ = ["DRRN", "SPECS", "recognise_drrn"]
 
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:
@@ -55,3 +56,18 @@ def recognise_drrn(shapes: Shapes) -> Found | None:
     if shapes["input.weight"][1:] != (1, 3, 3) or shapes["output.weight"] != (1, width, 3, 3):
         return None
     return Found("drrn", (2, 3, 4), lambda scale: DRRN(scale, width=width))
+
+
+SPECS = (
+    network_spec(
+        "drrn",
+        "Tai, Yang, Liu, CVPR 2017: DRRN B1U25",
+        "pre-upsampling",
+        scales=(2, 3, 4),
+        colour="Y",
+        build=DRRN,
+        parameters=297_216,
+        recognise=recognise_drrn,
+    ),
+)
+"""As published."""

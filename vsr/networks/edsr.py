@@ -21,8 +21,9 @@ from vsr.networks.blocks import (
     weights_dtype,
 )
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["EDSR", "edsr_baseline", "edsr_large", "recognise_edsr"]
+__all__ = ["EDSR", "SPECS", "edsr_baseline", "edsr_large", "recognise_edsr"]
 
 
 class EDSR(Upscaler):
@@ -83,3 +84,30 @@ def recognise_edsr(shapes: Shapes) -> Found | None:
 
 def _num_tail(shapes: Shapes) -> int:
     return sum(name.startswith("tail.") for name in shapes)
+
+
+SPECS = (
+    network_spec(
+        "edsr-baseline",
+        "Lim et al., CVPRW 2017: EDSR baseline, 16 blocks of 64",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="RGB",
+        build=edsr_baseline,
+        parameters=(1_369_883, 1_554_523, 1_517_595),
+        recognise=recognise_edsr,
+        value_range=255,
+    ),
+    network_spec(
+        "edsr",
+        "Lim et al., CVPRW 2017: EDSR, 32 blocks of 256",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="RGB",
+        build=edsr_large,
+        parameters=(40_729_627, 43_680_027, 43_089_947),
+        recognise=recognise_edsr,
+        value_range=255,
+    ),
+)
+"""As published."""

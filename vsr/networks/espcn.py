@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import weights_dtype
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["ESPCN", "recognise_espcn"]
+__all__ = ["ESPCN", "SPECS", "recognise_espcn"]
 
 
 class ESPCN(Upscaler):
@@ -43,3 +44,18 @@ def recognise_espcn(shapes: Shapes) -> Found | None:
     if shapes["last_part.0.weight"] != (scale * scale, widths[1], 3, 3):
         return None
     return Found("espcn", (scale,), lambda scale: ESPCN(scale, widths=widths))
+
+
+SPECS = (
+    network_spec(
+        "espcn",
+        "Shi et al., CVPR 2016: ESPCN",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="Y",
+        build=ESPCN,
+        parameters=(21_284, 22_729, 24_752),
+        recognise=recognise_espcn,
+    ),
+)
+"""As published."""

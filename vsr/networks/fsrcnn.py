@@ -10,8 +10,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vsr.networks.base import Found, Shapes, Upscaler
+from vsr.networks.spec import network_spec
 
-__all__ = ["FSRCNN", "recognise_fsrcnn"]
+__all__ = ["FSRCNN", "SPECS", "recognise_fsrcnn"]
 
 
 class FSRCNN(Upscaler):
@@ -43,3 +44,18 @@ def recognise_fsrcnn(shapes: Shapes) -> Found | None:
         return None
     num_maps = sum(name.startswith("mid_part.") and shape[2:] == (3, 3) for name, shape in shapes.items())
     return Found("fsrcnn", (), lambda scale: FSRCNN(scale, width=width, shrunk=shrunk, num_maps=num_maps))
+
+
+SPECS = (
+    network_spec(
+        "fsrcnn",
+        "Dong, Loy, Tang, ECCV 2016: FSRCNN(56, 12, 4)",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="Y",
+        build=FSRCNN,
+        parameters=12_809,
+        recognise=recognise_fsrcnn,
+    ),
+)
+"""As published."""

@@ -23,8 +23,9 @@ from torch.nn import functional
 from vsr.networks.base import Found, RescalingUpscaler, Shapes
 from vsr.networks.blocks import weights_dtype
 from vsr.networks.footprint import INPUT, Footprint
+from vsr.networks.spec import network_spec
 
-__all__ = ["IRN", "firn", "irn", "recognise_irn"]
+__all__ = ["IRN", "SPECS", "firn", "irn", "recognise_irn"]
 
 _COLOURS = 3  # channels of the small picture
 _BLOCKS = 8  # a halving, as published
@@ -249,3 +250,32 @@ def recognise_irn(shapes: Shapes) -> Found | None:
         (1 << len(halvings),),
         lambda scale: IRN(scale, blocks=counts, distils=distils),
     )
+
+
+SPECS = (
+    network_spec(
+        "irn",
+        "Xiao et al., ECCV 2020: IRN, made small and enlarged by one invertible network",
+        "progressive",
+        scales=(2, 4),
+        colour="RGB",
+        build=irn,
+        parameters=(1_668_000, 4_355_376),
+        recognise=recognise_irn,
+        family="rescaling",
+        is_generative=True,
+    ),
+    network_spec(
+        "firn",
+        "qwopqwop200, 2020: Fast Invertible Rescaling Net",
+        "progressive",
+        scales=(2, 4),
+        colour="RGB",
+        build=firn,
+        parameters=(67_416, 320_880),
+        recognise=recognise_irn,
+        family="rescaling",
+        is_generative=True,
+    ),
+)
+"""As published."""

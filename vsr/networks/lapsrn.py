@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import KeepsFloat32, count, doublings
 from vsr.networks.footprint import INPUT, Footprint
+from vsr.networks.spec import network_spec
 
-__all__ = ["CutDeconv", "ImageDeconv", "LapSRN", "deconv_footprint", "make_deconv", "recognise_lapsrn"]
+__all__ = ["SPECS", "CutDeconv", "ImageDeconv", "LapSRN", "deconv_footprint", "make_deconv", "recognise_lapsrn"]
 
 _SLOPE = 0.2
 
@@ -105,3 +106,18 @@ def recognise_lapsrn(shapes: Shapes) -> Found | None:
         (2**levels,),
         lambda scale: LapSRN(scale, width=width, depth=depth, up_size=up_size, bias=bias),
     )
+
+
+SPECS = (
+    network_spec(
+        "lapsrn",
+        "Lai, Huang, Ahuja, Yang, CVPR 2017: LapSRN",
+        "progressive",
+        scales=(2, 4, 8),
+        colour="Y",
+        build=LapSRN,
+        parameters=(407_441, 814_242, 667_123),
+        recognise=recognise_lapsrn,
+    ),
+)
+"""As published."""

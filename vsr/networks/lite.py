@@ -20,8 +20,9 @@ from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import count, weights_dtype
 from vsr.networks.edge_blocks import EdgeConv2d
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["Lite", "LiteInTraining", "recognise_lite"]
+__all__ = ["SPECS", "Lite", "LiteInTraining", "recognise_lite"]
 
 _WIDTH, _DEPTH = 32, 12
 _PLAIN = ("head", "fuse", "tail")  # what is trained as it is run
@@ -112,3 +113,18 @@ def recognise_lite(shapes: Shapes) -> Found | None:
     if shapes["tail.weight"] != (scale * scale, width, 3, 3) or shapes["body.0.weight"] != (width, width, 3, 3):
         return None
     return Found("lite", (scale,), lambda scale: Lite(scale, width=width, depth=depth))
+
+
+SPECS = (
+    network_spec(
+        "lite",
+        "vsr, 2026: twelve convolutions of 32 and their fusion, trained in a richer form",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="Y",
+        build=Lite,
+        parameters=(118_116, 119_561, 121_584),
+        recognise=recognise_lite,
+    ),
+)
+"""As published."""

@@ -20,8 +20,9 @@ from vsr.networks.blocks import (
     weights_dtype,
 )
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["MDSR", "mdsr_baseline", "mdsr_large", "recognise_mdsr"]
+__all__ = ["MDSR", "SPECS", "mdsr_baseline", "mdsr_large", "recognise_mdsr"]
 
 
 class MDSR(Upscaler):
@@ -81,3 +82,30 @@ def recognise_mdsr(shapes: Shapes) -> Found | None:
         scales,
         lambda scale: MDSR(scale, num_blocks=num_blocks, width=width, scales=scales),
     )
+
+
+SPECS = (
+    network_spec(
+        "mdsr-baseline",
+        "Lim et al., CVPRW 2017: MDSR baseline, 16 blocks of 64",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="RGB",
+        build=mdsr_baseline,
+        parameters=3_227_227,
+        recognise=recognise_mdsr,
+        value_range=255,
+    ),
+    network_spec(
+        "mdsr",
+        "Lim et al., CVPRW 2017: MDSR, 80 blocks of 64",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="RGB",
+        build=mdsr_large,
+        parameters=7_954_011,
+        recognise=recognise_mdsr,
+        value_range=255,
+    ),
+)
+"""As published."""

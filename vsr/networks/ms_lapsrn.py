@@ -16,8 +16,9 @@ from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import count, doublings
 from vsr.networks.footprint import INPUT
 from vsr.networks.lapsrn import ImageDeconv, deconv_footprint, make_deconv
+from vsr.networks.spec import network_spec
 
-__all__ = ["MSLapSRN", "recognise_ms_lapsrn"]
+__all__ = ["SPECS", "MSLapSRN", "recognise_ms_lapsrn"]
 
 _SLOPE = 0.2
 
@@ -79,3 +80,18 @@ def recognise_ms_lapsrn(shapes: Shapes) -> Found | None:
     if shapes["input_conv.weight"][1:] != (1, 3, 3) or depth == 0 or shapes["recursions"] != ():
         return None
     return Found("ms-lapsrn", (2, 4, 8), lambda scale: MSLapSRN(scale, width=width, depth=depth))
+
+
+SPECS = (
+    network_spec(
+        "ms-lapsrn",
+        "Lai, Huang, Ahuja, Yang, TPAMI 2019: MS-LapSRN D5R8",
+        "progressive",
+        scales=(2, 4, 8),
+        colour="Y",
+        build=MSLapSRN,
+        parameters=222_801,
+        recognise=recognise_ms_lapsrn,
+    ),
+)
+"""As published."""

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import count
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["RDN", "recognise_rdn"]
+__all__ = ["RDN", "SPECS", "recognise_rdn"]
 
 
 class _DenseConv(nn.Module):
@@ -126,3 +127,19 @@ def recognise_rdn(shapes: Shapes) -> Found | None:
         lambda scale: RDN(scale, blocks=blocks, layers=layers, growth=growth, width=width, value_range=value_range),
         rename,
     )
+
+
+SPECS = (
+    network_spec(
+        "rdn",
+        "Zhang, Tian, Kong, Zhong, Fu, CVPR 2018: RDN, D16 C8 G64",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="RGB",
+        build=RDN,
+        parameters=(22_123_395, 22_308_035, 22_271_107),
+        recognise=recognise_rdn,
+        value_range=255,
+    ),
+)
+"""As published."""

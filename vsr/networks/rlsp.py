@@ -8,6 +8,8 @@ which every fourth was taken, from the first on. Figures on Vid4: see docs/netwo
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
@@ -15,8 +17,9 @@ from torch.nn.functional import relu
 from vsr.networks.base import Found, RecurrentUpscaler, Shapes
 from vsr.networks.blocks import count, weights_dtype
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["RLSP", "recognise_rlsp"]
+__all__ = ["RLSP", "SPECS", "recognise_rlsp"]
 
 _RANGE = 255.0
 _LUMA = (65.738 / 256, 129.057 / 256, 25.064 / 256)  # of red, green and blue, as the authors weigh them
@@ -70,3 +73,32 @@ def recognise_rlsp(shapes: Shapes) -> Found | None:
     if last != (scale**2, width, 3, 3):
         return None
     return Found(f"rlsp-{layers - 1}-{width}", (scale,), lambda scale: RLSP(scale, width=width, depth=layers - 2))
+
+
+SPECS = (
+    network_spec(
+        "rlsp-7-48",
+        "Fuoli, Gu, Timofte, ICCVW 2019: RLSP 7-48",
+        "post-upsampling",
+        scales=(4,),
+        colour="RGB",
+        build=partial(RLSP, width=48),
+        parameters=163_216,
+        recognise=recognise_rlsp,
+        value_range=255,
+        family="recurrent",
+    ),
+    network_spec(
+        "rlsp-7-64",
+        "Fuoli, Gu, Timofte, ICCVW 2019: RLSP 7-64",
+        "post-upsampling",
+        scales=(4,),
+        colour="RGB",
+        build=RLSP,
+        parameters=282_128,
+        recognise=recognise_rlsp,
+        value_range=255,
+        family="recurrent",
+    ),
+)
+"""As published."""

@@ -8,13 +8,16 @@ MATLAB program does. Figures on Set5, 9-5-5: 36.66 / 32.75 / 30.48 dB.
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import enlarge
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["SRCNN", "recognise_srcnn"]
+__all__ = ["SPECS", "SRCNN", "recognise_srcnn"]
 
 
 def _conv(inputs: int, outputs: int, size: int) -> nn.Conv2d:
@@ -52,3 +55,38 @@ def recognise_srcnn(shapes: Shapes) -> Found | None:
         (),
         lambda scale: SRCNN(scale, middle=middle, widths=(first[0], second[0])),
     )
+
+
+SPECS = (
+    network_spec(
+        "srcnn-9-1-5",
+        "Dong, Loy, He, Tang, ECCV 2014: SRCNN 9-1-5",
+        "pre-upsampling",
+        scales=(2, 3, 4),
+        colour="Y",
+        build=partial(SRCNN, middle=1),
+        parameters=8_129,
+        recognise=recognise_srcnn,
+    ),
+    network_spec(
+        "srcnn-9-3-5",
+        "Dong, Loy, He, Tang, TPAMI 2016: SRCNN 9-3-5",
+        "pre-upsampling",
+        scales=(2, 3, 4),
+        colour="Y",
+        build=partial(SRCNN, middle=3),
+        parameters=24_513,
+        recognise=recognise_srcnn,
+    ),
+    network_spec(
+        "srcnn-9-5-5",
+        "Dong, Loy, He, Tang, TPAMI 2016: SRCNN 9-5-5",
+        "pre-upsampling",
+        scales=(2, 3, 4),
+        colour="Y",
+        build=partial(SRCNN, middle=5),
+        parameters=57_281,
+        recognise=recognise_srcnn,
+    ),
+)
+"""As published."""

@@ -18,8 +18,9 @@ from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import MeanShift, count, weights_dtype
 from vsr.networks.dbpn import PROJECTION
 from vsr.networks.footprint import INPUT, Footprint
+from vsr.networks.spec import network_spec
 
-__all__ = ["SRFBN", "recognise_srfbn", "srfbn_small"]
+__all__ = ["SPECS", "SRFBN", "recognise_srfbn", "srfbn_small"]
 
 _STEPS = 4
 
@@ -118,3 +119,30 @@ def recognise_srfbn(shapes: Shapes) -> Found | None:
         return None
     name = "srfbn" if width >= 64 else "srfbn-s"
     return Found(name, (scale,), lambda scale: SRFBN(scale, width=width, groups=groups))
+
+
+SPECS = (
+    network_spec(
+        "srfbn-s",
+        "Li et al., CVPR 2019: SRFBN-S",
+        "iterative",
+        scales=(2, 3, 4),
+        colour="RGB",
+        build=srfbn_small,
+        parameters=(282_442, 375_626, 483_146),
+        recognise=recognise_srfbn,
+        value_range=255,
+    ),
+    network_spec(
+        "srfbn",
+        "Li et al., CVPR 2019: SRFBN",
+        "iterative",
+        scales=(2, 3, 4),
+        colour="RGB",
+        build=SRFBN,
+        parameters=(2_140_534, 2_832_758, 3_631_478),
+        recognise=recognise_srfbn,
+        value_range=255,
+    ),
+)
+"""As published."""

@@ -15,14 +15,17 @@ the truth on pictures of BSDS500 (train) that had been blurred so.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 from vsr.networks.base import ConditionedUpscaler, Found, Shapes
 from vsr.networks.blocks import weights_dtype
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["SRMD", "recognise_srmd"]
+__all__ = ["SPECS", "SRMD", "recognise_srmd"]
 
 _COLOURS, _KERNEL = 3, 15  # channels of the picture, and numbers for the kernel
 _MOST_NOISE_CODES = 75.0
@@ -108,3 +111,30 @@ def recognise_srmd(shapes: Shapes) -> Found | None:
         return SRMD(scale, most_noise_codes=noise, width=width, depth=depth)
 
     return Found("srmd" if told else "srmdnf", (scale,), build, _renamed)
+
+
+SPECS = (
+    network_spec(
+        "srmd",
+        "Zhang, Zuo, Zhang, CVPR 2018: SRMD",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="RGB",
+        build=SRMD,
+        parameters=(1_511_692, 1_528_987, 1_553_200),
+        recognise=recognise_srmd,
+        family="conditioned",
+    ),
+    network_spec(
+        "srmdnf",
+        "Zhang, Zuo, Zhang, CVPR 2018: SRMDNF, for pictures without noise",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="RGB",
+        build=partial(SRMD, most_noise_codes=0),
+        parameters=(1_510_540, 1_527_835, 1_552_048),
+        recognise=recognise_srmd,
+        family="conditioned",
+    ),
+)
+"""As published."""

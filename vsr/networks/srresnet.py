@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import count, doublings, weights_dtype
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["SRResNet", "recognise_srresnet"]
+__all__ = ["SPECS", "SRResNet", "recognise_srresnet"]
 
 
 class _Block(nn.Module):
@@ -88,3 +89,18 @@ def recognise_srresnet(shapes: Shapes) -> Found | None:
         (2**steps,),
         lambda scale: SRResNet(scale, num_blocks=num_blocks, width=width, norm_after=norm_after),
     )
+
+
+SPECS = (
+    network_spec(
+        "srresnet",
+        "Ledig et al., CVPR 2017: SRResNet, the generator of SRGAN, 16 blocks",
+        "post-upsampling",
+        scales=(2, 4, 8),
+        colour="RGB",
+        build=SRResNet,
+        parameters=(1_401_749, 1_549_462, 1_697_175),
+        recognise=recognise_srresnet,
+    ),
+)
+"""As published."""

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import count, enlarge
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["VDSR", "recognise_vdsr"]
+__all__ = ["SPECS", "VDSR", "recognise_vdsr"]
 
 
 class _ConvReLU(nn.Module):
@@ -55,3 +56,18 @@ def recognise_vdsr(shapes: Shapes) -> Found | None:
         return None
     bias = "input.bias" in shapes
     return Found("vdsr", (2, 3, 4), lambda scale: VDSR(scale, depth=depth + 2, width=width, bias=bias))
+
+
+SPECS = (
+    network_spec(
+        "vdsr",
+        "Kim, Lee, Lee, CVPR 2016: VDSR, 20 layers",
+        "pre-upsampling",
+        scales=(2, 3, 4),
+        colour="Y",
+        build=VDSR,
+        parameters=665_921,
+        recognise=recognise_vdsr,
+    ),
+)
+"""As published."""

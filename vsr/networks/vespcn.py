@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from vsr.networks.base import Found, Shapes, WindowUpscaler
 from vsr.networks.blocks import count, weights_dtype
 from vsr.networks.footprint import INPUT
+from vsr.networks.spec import network_spec
 
-__all__ = ["VESPCN", "recognise_vespcn"]
+__all__ = ["SPECS", "VESPCN", "recognise_vespcn"]
 
 
 def _mirrored(size: int, reach: int) -> Tensor:
@@ -65,3 +66,19 @@ def recognise_vespcn(shapes: Shapes) -> Found | None:
         (scale,),
         lambda scale: VESPCN(scale, width=width, depth=depth, num_frames=num_frames),
     )
+
+
+SPECS = (
+    network_spec(
+        "vespcn-5l-e3",
+        "Caballero et al., CVPR 2017: VESPCN's early fusion of three frames, no motion compensation",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="Y",
+        build=VESPCN,
+        parameters=(17_164, 18_249, 19_768),
+        recognise=recognise_vespcn,
+        family="window",
+    ),
+)
+"""As published."""
