@@ -11,11 +11,14 @@ from torch import Tensor
 
 from vsr.errors import ModelError
 from vsr.networks.base import Shapes
+from vsr.networks.caffe_files import read_caffe
 from vsr.networks.file_kinds import FileKind, weights_kind
 from vsr.networks.matlab_files import read_matlab
 from vsr.networks.matlab_layouts import weights_from_matlab
+from vsr.networks.mxnet_files import read_mxnet
 from vsr.networks.ncnn_files import read_ncnn
 from vsr.networks.safetensors_files import read_safetensors
+from vsr.networks.tensorflow_files import read_tensorflow
 from vsr.networks.tensorflow_layout import is_tensorflow, weights_from_tensorflow
 from vsr.networks.torch_files import read_torch
 
@@ -65,6 +68,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         tensors = weights_from_matlab(path, read_matlab(path))
     elif kind == "ncnn":
         tensors = read_ncnn(path)
+    elif kind == "caffe":
+        tensors = read_caffe(path)
+    elif kind == "mxnet":
+        tensors = read_mxnet(path)
+    elif kind == "tensorflow":
+        tensors = weights_from_tensorflow(read_tensorflow(path))
     else:
         tensors = read_torch(path, is_archive=kind == "torch-zip")
     if not tensors:

@@ -1,4 +1,4 @@
-"""What a file is, told from its first bytes and never from its name."""
+"""What a file is, told from its first bytes, and its last ones, and never from its name."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from pathlib import Path
 from typing import Literal
 
 from vsr.errors import ModelError
+from vsr.networks.caffe_files import is_caffe
+from vsr.networks.mxnet_files import MXNET_MAGIC
 from vsr.networks.ncnn_files import NCNN_MAGIC
+from vsr.networks.tensorflow_files import TENSORFLOW_MAGIC
 
 __all__ = ["FileKind", "weights_kind"]
 
-FileKind = Literal["safetensors", "torch-zip", "torch-legacy", "matlab5", "ncnn"]
+FileKind = Literal["safetensors", "torch-zip", "torch-legacy", "matlab5", "ncnn", "caffe", "mxnet", "tensorflow"]
 """A format of weights that can be read. Old torch files are plain pickles with a magic number in front."""
 
-_EXPECTED = "expected weights: .safetensors, .pth or .pt of torch, .mat of MATLAB 5, or .param of ncnn"
+_EXPECTED = (
+    "expected weights: .safetensors, .pth or .pt of torch, .mat of MATLAB 5, .param of ncnn, .caffemodel of Caffe, "
+    ".params of MXNet, or .index of TensorFlow"
+)
 _HEAD_BYTES = 512
+_DATA_IN_NAME = ".data-"
 _LEGACY_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.serialization.MAGIC_NUMBER as a pickled integer
 
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
@@ -71,6 +78,8 @@ def weights_kind(path: Path) -> FileKind:
         size = status.st_size
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
+            file.seek(max(0, size - len(TENSORFLOW_MAGIC)))
+            tail = file.read(len(TENSORFLOW_MAGIC))
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such file; {_EXPECTED}") from error
     except IsADirectoryError as error:
@@ -87,6 +96,15 @@ def weights_kind(path: Path) -> FileKind:
         return "matlab5"
     if head.split(maxsplit=1)[:1] == [NCNN_MAGIC]:
         return "ncnn"
+    if head.startswith(MXNET_MAGIC):
+        return "mxnet"
+    if tail == TENSORFLOW_MAGIC:
+        return "tensorflow"
+    if is_caffe(head):
+        return "caffe"
     if _is_safetensors(head, size):
         return "safetensors"
+    if _DATA_IN_NAME in path.name:
+        index = path.name.partition(_DATA_IN_NAME)[0] + ".index"
+        raise ModelError(f"{path}: the numbers of a TensorFlow checkpoint; name its {index}, with this file beside it")
     raise ModelError(f"{path}: {_foreign(head)}; {_EXPECTED}")

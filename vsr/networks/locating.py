@@ -15,7 +15,7 @@ from vsr.errors import ModelError
 
 __all__ = ["SHIPPED", "SUFFIXES", "find_weights", "is_path", "model_folders", "scale_in_name", "search_folders"]
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".mat", ".param")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".mat", ".param", ".caffemodel", ".params", ".index")
 """Of files of weights; of two that differ only in this, the earlier is taken."""
 
 
