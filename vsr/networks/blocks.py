@@ -14,6 +14,7 @@ from vsr.observation import resample
 
 __all__ = [
     "DIV2K_MEAN",
+    "Constant",
     "KeepsFloat32",
     "MeanShift",
     "ResidualBlock",
@@ -51,6 +52,22 @@ class KeepsFloat32(nn.Module):
 
         super()._apply(keep, recurse)  # type: ignore[no-untyped-call]
         return self
+
+
+class Constant(KeepsFloat32):
+    """Numbers that are not learnt and lie in no file, kept on the network's device in float32."""
+
+    value: Tensor
+
+    def __init__(self, make: Callable[[], Tensor]) -> None:
+        super().__init__()
+        self._make = make
+        self.register_buffer("value", make(), persistent=False)
+
+    def restore(self) -> None:
+        """Make them again, on the CPU: where a network is built without values, they have none."""
+        with torch.device("cpu"):
+            self.value = self._make()
 
 
 class MeanShift(KeepsFloat32, nn.Conv2d):

@@ -24,6 +24,7 @@ from vsr.networks.base import Found, RescalingUpscaler, Shapes
 from vsr.networks.blocks import weights_dtype
 from vsr.networks.footprint import INPUT, Footprint
 from vsr.networks.spec import network_spec
+from vsr.networks.transforms import block_kernels, from_bands, to_bands
 
 __all__ = ["IRN", "SPECS", "firn", "irn", "recognise_irn"]
 
@@ -142,22 +143,15 @@ class _Haar(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        signs = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]], dtype=torch.float32)
-        self.haar_weights = nn.Parameter(signs.reshape(4, 1, 2, 2).repeat(channels, 1, 1, 1), requires_grad=False)
-        self._channels = channels
+        self.haar_weights = nn.Parameter(2 * block_kernels().repeat(channels, 1, 1, 1), requires_grad=False)
 
     def forward(self, large: Tensor) -> Tensor:
         """``(B, channels, 2·H, 2·W)`` → ``(B, 4·channels, H, W)``."""
-        weights = self.haar_weights.to(large.dtype)
-        split = functional.conv2d(large, weights, stride=2, groups=self._channels) / 4
-        size_yx = split.shape[-2:]
-        return split.reshape(-1, self._channels, 4, *size_yx).transpose(1, 2).reshape(-1, 4 * self._channels, *size_yx)
+        return to_bands(large, self.haar_weights[:4]) / 4
 
     def undone(self, split: Tensor) -> Tensor:
         """The inverse of `forward`."""
-        weights = self.haar_weights.to(split.dtype)
-        by_channel = split.reshape(-1, 4, self._channels, *split.shape[-2:]).transpose(1, 2).reshape(split.shape)
-        return functional.conv_transpose2d(by_channel, weights, stride=2, groups=self._channels)
+        return from_bands(split, self.haar_weights[:4])
 
 
 class IRN(RescalingUpscaler):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vsr.errors import ModelError
 from vsr.networks.base import Found, NetworkSpec, Shapes, Upscaler
+from vsr.networks.blocks import Constant
 
 __all__ = ["fill", "recognise"]
 
@@ -56,5 +57,8 @@ def fill(found: Found, scale: int, tensors: Mapping[str, Tensor], source: str) -
     if problem:
         raise ModelError(f"{source}: looks like {found.name}, but {problem}")
     module.load_state_dict({**tensors, **{name: torch.tensor(0) for name in counters}}, assign=True)
+    for part in module.modules():
+        if isinstance(part, Constant):
+            part.restore()
     module.settle()
     return module

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, silu
 
+from vsr.networks.transforms import cosine_matrix
+
 __all__ = ["LEAST_SIDE_PX", "NUM_STATISTICS", "Source", "compression_known", "estimates_of", "source_of", "statistics"]
 
 NUM_STATISTICS = 98
@@ -42,14 +44,6 @@ class Source:
     """Standard deviation of noise ahead of compression, in codes of 255."""
     compression_codes: float
     """Root mean square of what compression changed, in codes of 255."""
-
-
-def _transform() -> Tensor:
-    """The orthonormal discrete cosine transform, ``(8, 8)``."""
-    number = torch.arange(_SIDE, dtype=torch.float32)
-    matrix = torch.cos(math.pi * (number[None] + 0.5) * number[:, None] / _SIDE) * math.sqrt(2 / _SIDE)
-    matrix[0] /= math.sqrt(2)
-    return matrix
 
 
 def _middle(luma: Tensor) -> Tensor:
@@ -121,7 +115,7 @@ def _curvature(luma: Tensor) -> list[Tensor]:
 def statistics(luma: Tensor) -> Tensor:
     """``(98,)`` float32 of a picture ``(h, w)`` in codes of 255, sides of at least `LEAST_SIDE_PX`; on the CPU."""
     luma = _middle(luma.detach().to("cpu", torch.float32))
-    matrix, number = _transform(), torch.arange(_SIDE)
+    matrix, number = cosine_matrix(_SIDE), torch.arange(_SIDE)
     frequency = number[:, None] + number
     found = _spectrum(luma, matrix, frequency) + _emptiness(luma, matrix, frequency)
     return torch.stack([*found, *_steps(luma), *_curvature(luma)])
