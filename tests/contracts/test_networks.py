@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vsr.networks import NETWORKS, Upscaler, drcn, drrn, load_network, srcnn, vdsr
+from vsr.networks import NETWORKS, Upscaler, drcn, drrn, dwsr, idn, load_network, prosr, srcnn, vdsr
 from vsr.networks.recognition import recognise
 from vsr.observation import resample
 
@@ -38,6 +38,11 @@ def _taken(module: Upscaler, name: str) -> int:
 def _given(module: Upscaler, name: str) -> int:
     """Channels of what it gives."""
     return module.out_channels or (1 if (module.out_colour or NETWORKS[name].colour) == "Y" else 3)
+
+
+def _allowed(module: Upscaler, side: int) -> int:
+    """``side``, made longer where the network asks for it."""
+    return -(-max(side, module.min_size) // module.multiple) * module.multiple
 
 
 def _built(name: str, scale: int) -> Upscaler:
@@ -94,7 +99,9 @@ def test_only_one_family_recognises_it(name: str, scale: int) -> None:
 @pytest.mark.parametrize(("name", "scale"), _cases())
 @pytest.mark.parametrize("size", [(1, 1), (5, 8)], ids=str)
 def test_shapes(name: str, scale: int, size: tuple[int, int]) -> None:
+    """The smallest sides are those that the network names."""
     module = _built(name, scale)
+    size = (_allowed(module, size[0]), _allowed(module, size[1]))
     pictures, larger = torch.rand(2, _taken(module, name), *size), module.module_scale
     kept = pictures.clone()
     with torch.inference_mode():
@@ -113,19 +120,28 @@ def _positive(module: Upscaler) -> Upscaler:
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             weight = layer.weight.data.abs() + 1e-3
             layer.weight.data = weight / weight.sum((1, 2, 3), keepdim=True)
+            if layer.bias is not None:
+                layer.bias.data.clamp_(min=0)
         elif isinstance(layer, nn.BatchNorm2d):
             layer.reset_running_stats()
     return module
 
 
 def _reach(module: Upscaler, channels: int, width: int) -> int:
-    """How many columns away from its own an output block still depends on the input, by its gradient."""
-    pictures = (torch.rand(1, channels, 2, width, dtype=torch.float64) + 0.5).requires_grad_(True)
-    middle, scale = width // 2, module.module_scale
+    """How many columns away from its own an output block still depends on the input, by its gradient.
+
+    Where sides are multiples of a number, as many neighbouring blocks are looked at.
+    """
+    height, width = _allowed(module, 2), _allowed(module, width)
+    pictures = (torch.rand(1, channels, height, width, dtype=torch.float64) + 0.5).requires_grad_(True)
+    middle, scale, reaches = width // 2 // module.multiple * module.multiple, module.module_scale, []
     enlarged: Tensor = module(pictures)
-    (gradient,) = torch.autograd.grad(enlarged[..., middle * scale : (middle + 1) * scale].sum(), pictures)
-    seen = gradient.abs().amax((0, 1, 2)).nonzero().flatten()
-    return int((seen - middle).abs().max())
+    for place in range(middle, middle + module.multiple):
+        block = enlarged[..., place * scale : (place + 1) * scale].sum()
+        (gradient,) = torch.autograd.grad(block, pictures, retain_graph=True)
+        seen = gradient.abs().amax((0, 1, 2)).nonzero().flatten()
+        reaches.append(int((seen - place).abs().max()))
+    return max(reaches)
 
 
 def _differentiable_enlarge(pictures: Tensor, scale: int) -> Tensor:
@@ -141,7 +157,7 @@ def _differentiable_enlarge(pictures: Tensor, scale: int) -> Tensor:
 @pytest.mark.parametrize(("name", "scale"), _cases())
 def test_receptive_field(name: str, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stated one is exact: nothing farther away counts, and what is that far away does."""
-    for module_of in (srcnn, vdsr, drcn, drrn):
+    for module_of in (srcnn, vdsr, drcn, drrn, dwsr, idn, prosr):
         monkeypatch.setattr(module_of, "enlarge", _differentiable_enlarge)
     stated = NETWORKS[name].context_px(scale)
     assert stated is not None
@@ -163,7 +179,7 @@ def test_file_round_trip(name: str, scale: int, tmp_path: Path) -> None:
     assert (network.name, network.scale) == (name, scale)
     assert network.context_px == NETWORKS[name].context_px(scale)
     assert network.num_parameters == NETWORKS[name].num_parameters[scale]
-    pictures = torch.rand(1, _taken(module, name), 4, 5)
+    pictures = torch.rand(1, _taken(module, name), _allowed(module, 4), _allowed(module, 5))
     with torch.inference_mode():
         assert torch.equal(network(pictures), module(pictures))
 
@@ -172,7 +188,7 @@ def test_file_round_trip(name: str, scale: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_half_precision_takes_and_gives_float32(name: str, scale: int, dtype: torch.dtype) -> None:
     module = _built(name, scale)
-    pictures = torch.rand(1, _taken(module, name), 5, 4)
+    pictures = torch.rand(1, _taken(module, name), _allowed(module, 5), _allowed(module, 4))
     with torch.inference_mode():
         exact = module(pictures)
         half = module.to(dtype=dtype, memory_format=torch.channels_last)(pictures)

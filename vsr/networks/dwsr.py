@@ -3,7 +3,8 @@
 Guo, Mousavi, Vu, Monga, "Deep wavelet prediction for image super-resolution", CVPRW 2017. Pre-upsampling, Y, 0…1: the
 bicubic enlargement goes through Haar's wavelet, a network adds to its four bands, the inverse wavelet makes the
 picture. Twelve layers of 64, the first 5×5: 378,052 numbers at every scale (374K in the paper). Files of Keras with the
-layers in order load as they are (Jimmycho319's re-implementation). Figures of the paper on Set5: 37.43 / 33.82 / 31.39 dB.
+layers in order load as they are (Jimmycho319's re-implementation, trained on small pictures that were not antialiased).
+The paper's figures on Set5: 37.43 / 33.82 / 31.39 dB.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """EnhanceNet: a residual network that enlarges its features by the nearest neighbour, trained for textures.
 
 Sajjadi, Schölkopf, Hirsch, "EnhanceNet: single image super-resolution through automated texture synthesis", ICCV 2017.
-Post-upsampling with a global residual, RGB, 0…1 less the mean of the authors' training
-pictures. Ten residual blocks; 852,867 numbers. The authors' TensorFlow checkpoint (ENet-PAT, ×4: perceptual, adversarial
-and texture loss, so it invents detail) loads as it is; its names are numbered ``generator.Conv`` to ``Conv_24``. Figures
-on Set5 ×4: ENet-PAT 28.56, ENet-E (trained for the squared error) 31.74 dB.
+Post-upsampling with a global residual, RGB, 0…1 less the mean of the authors' training pictures. Ten residual blocks;
+852,867 numbers. The authors' TensorFlow checkpoint (ENet-PAT, ×4: perceptual, adversarial and texture loss, so it
+invents detail) loads as it is; its names are numbered ``generator.Conv`` to ``Conv_24``. Figures on Set5 ×4: ENet-PAT
+28.56, ENet-E (trained for the squared error) 31.74 dB.
 
 What is added to is TensorFlow's bicubic enlargement as it was then: a = -0.75, and each block's first pixel lies on the
 input's pixel, so it is shifted by half a block less half a pixel. The network was trained to lay that back.
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad, pixel_shuffle, relu
 
 from vsr.networks.base import Found, Shapes, Upscaler
-from vsr.networks.blocks import Constant, count, doublings
+from vsr.networks.blocks import Constant, count, doublings, weights_dtype
 from vsr.networks.footprint import INPUT
 from vsr.networks.spec import network_spec
 
@@ -78,7 +78,7 @@ class EnhanceNet(Upscaler):
         layers = list(self.generator.values())
         head = layers.pop(0)
         shifted = pictures - self.mean.value.to(pictures.dtype)
-        features = relu(head(shifted.to(layers[0].weight.dtype)))
+        features = relu(head(shifted.to(weights_dtype(self))))
         for _ in range(self._blocks):
             first, second = layers.pop(0), layers.pop(0)
             features = features + second(relu(first(features)))

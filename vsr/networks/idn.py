@@ -3,7 +3,8 @@
 Hui, Wang, Gao, "Fast and accurate single image super-resolution via information distillation network", CVPR 2018.
 Post-upsampling with a global residual on the bicubic enlargement, Y, 0…1. Four blocks; 552,769 numbers at every scale
 (553K). Names as in the authors' Caffe nets, which load as they are. The enlarging layer's kernel of 17 lies so that its
-centre is the last pixel of the block that an input pixel becomes, as in that net. Figures on Set5: 37.83 / 34.11 / 31.82 dB.
+centre is the last pixel of the block that an input pixel becomes, as in that net. Figures on Set5: 37.83 / 34.11 /
+31.82 dB.
 """
 
 from __future__ import annotations

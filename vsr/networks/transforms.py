@@ -39,14 +39,15 @@ def to_bands(pictures: Tensor, kernels: Tensor) -> Tensor:
     weights = kernels.to(pictures.dtype).repeat(channels, 1, 1, 1)
     split = conv2d(pictures, weights, stride=size, groups=channels)
     height, width = split.shape[-2:]
-    return split.reshape(-1, channels, bands, height, width).transpose(1, 2).reshape(-1, bands * channels, height, width)
+    return (
+        split.reshape(-1, channels, bands, height, width).transpose(1, 2).reshape(-1, bands * channels, height, width)
+    )
 
 
 def from_bands(split: Tensor, kernels: Tensor) -> Tensor:
     """The transpose of `to_bands`, which undoes it where ``kernels`` are orthonormal."""
     bands, size = kernels.shape[0], kernels.shape[-1]
     channels = split.shape[1] // bands
-    height, width = split.shape[-2:]
-    by_channel = split.reshape(-1, bands, channels, height, width).transpose(1, 2).reshape(split.shape)
+    by_channel = split.reshape(-1, bands, channels, *split.shape[-2:]).transpose(1, 2).reshape(split.shape)
     weights = kernels.to(split.dtype).repeat(channels, 1, 1, 1)
     return conv_transpose2d(by_channel, weights, stride=size, groups=channels)

@@ -56,6 +56,11 @@ PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     ("carn", 4, learnt, 1_592e3, 1_000),  # all three heads
     ("carn-m", 4, weights_and_shift_matrices, 412_050, 1),  # all three heads
     ("carn-m", 4, everything, 414_811, 1),  # the checkpoint
+    ("idn", 4, everything, 552_769, 1),  # the checkpoint
+    ("enhancenet", 4, everything, 852_867, 1),  # the checkpoint
+    ("dwsr", 2, everything, 378_052, 1),  # the checkpoint
+    ("dwsr", 2, weights_only, 374e3, 4_000),  # the paper's figure counts its first layer otherwise
+    ("prosr-s", 2, everything, 849_059, 1),  # the checkpoint
     ("irn", 2, learnt, 1.66e6, 10_000),
     ("irn", 4, learnt, 4.35e6, 10_000),
     ("firn", 4, everything, 320_880, 1),  # the checkpoint
