@@ -3,7 +3,7 @@
     python benchmarks/networks.py [engine] [whole] [memory] [--weights NAME|FILE] [--scale S] [--threads N] [--frames N]
         [--device cpu|cuda]
 
-Real-ESRGAN compact at ×4 is what most figures of docs/performance.md are for; ``--weights lite --scale 2`` gives those
+Real-ESRGAN compact at ×4 is what most figures of docs/benchmarks.md are for; ``--weights lite --scale 2`` gives those
 of what ships. Everything compared is measured in one run on one machine, in turns.
 """
 

@@ -17,6 +17,7 @@ from vsr.pipeline.settings import known_keys, list_presets
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMAND: Any = typer.main.get_command(app)
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -34,7 +35,7 @@ def _commands(text: str) -> Iterator[list[str]]:
 
 def _parse(words: list[str]) -> dict[str, Any]:
     """The parameters of a command, as the command line reads them; raises what a wrong one raises."""
-    command: Any = typer.main.get_command(app)
+    command = COMMAND
     rest = words
     while hasattr(command, "commands"):
         assert rest[0] in command.commands, f"vsr has no command {rest[0]}"
