@@ -12,6 +12,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -30,6 +31,7 @@ from vsr.networks import (
     Network,
     NetworkSpec,
     SamplingUpscaler,
+    SequenceUpscaler,
     Shapes,
     available_scales,
     load_network,
@@ -40,7 +42,7 @@ from vsr.networks.irn import firn
 from vsr.networks.lite import Lite
 from vsr.networks.source import NUM_STATISTICS, Source, source_of
 
-Kind = Literal["Y", "RGB", "sampling", "rescaling", "window", "recurrent", "conditioned"]
+Kind = Literal["Y", "RGB", "sampling", "rescaling", "window", "recurrent", "sequence", "conditioned"]
 WIDTH = 8
 
 
@@ -189,9 +191,50 @@ def _recognise_sampler(shapes: Shapes) -> Found | None:
     return Found("sampler", (scale,), partial(Sampler, noise_channels=channels))
 
 
+class BothWays(SequenceUpscaler):
+    """A stand-in for networks that go through a sequence both ways: RGB; it looks 1 pixel far.
+
+    The nearest pixel, and what a convolution makes of means over the frames before and after that fade by a third.
+    """
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale, self.context_px = scale, 1
+        self.both = nn.Conv2d(6, 3 * scale * scale, 3, padding=1)
+
+    def forward(self, stacked: Tensor) -> Tensor:
+        """``(B, 3·T, H, W)`` to ``(B, 3·T, scale·H, scale·W)``."""
+        frames = stacked.split(3, 1)
+        earlier, later = self._faded(frames), self._faded(frames[::-1])[::-1]
+        results = []
+        for frame, before, after in zip(frames, earlier, later, strict=True):
+            given = torch.cat([before, after], 1).to(self.both.weight.dtype)
+            nearest = frame.repeat_interleave(self.scale, -1).repeat_interleave(self.scale, -2)
+            results.append(nearest + pixel_shuffle(self.both(given).float(), self.scale))
+        return torch.cat(results, 1)
+
+    @staticmethod
+    def _faded(frames: Sequence[Tensor]) -> list[Tensor]:
+        means: list[Tensor] = []
+        for frame in frames:
+            means.append(torch.lerp(frame, means[-1], 2 / 3) if means else frame)
+        return means
+
+
+def both_ways_weights(seed: int, strength: float, scale: int) -> dict[str, Tensor]:
+    """Details of about a third of ``strength``."""
+    generator = torch.Generator().manual_seed(seed)
+    weight, bias = _conv(generator, 6, 3 * scale * scale, 0.7 * strength)
+    return {"both.weight": weight, "both.bias": bias}
+
+
+def _recognise_both_ways(shapes: Shapes) -> Found | None:
+    return Found("both-ways", (math.isqrt(shapes["both.weight"][0] // 3),), BothWays)
+
+
 def know_stand_ins(patch: pytest.MonkeyPatch) -> None:
     """Make the stand-ins, whose architectures no row of `NETWORKS` has, known to all that finds methods."""
-    row = NetworkSpec(
+    sampler = NetworkSpec(
         name="sampler",
         title="a stand-in, 2026",
         framework="post-upsampling",
@@ -204,7 +247,16 @@ def know_stand_ins(patch: pytest.MonkeyPatch) -> None:
         is_generative=True,
         family="sampling",
     )
-    known = {**NETWORKS, row.name: row}
+    both_ways = replace(
+        sampler,
+        name="both-ways",
+        build=BothWays,
+        num_parameters={2: 660},
+        recognise=_recognise_both_ways,
+        is_generative=False,
+        family="sequence",
+    )
+    known = {**NETWORKS, sampler.name: sampler, both_ways.name: both_ways}
     for module in (model, registry):
         for function in (available_scales, load_network, network_family):
             if hasattr(module, function.__name__):
@@ -221,6 +273,7 @@ def small_network(kind: Kind, *, strength: float = 0.02, seed: int = 1, scale: i
         "rescaling": firn_weights,
         "window": vespcn_weights,
         "recurrent": rlsp_weights,
+        "sequence": both_ways_weights,
         "conditioned": srmd_weights,
     }
     state = vdsr_weights(seed, strength) if kind == "Y" else made[kind](seed, strength, scale)

@@ -74,6 +74,8 @@ NETWORKS: dict[str, tuple[Kind, Any]] = {
     "network for windows, in tiles": ("window", SeveralFramesOptions(tile_px=16)),
     "recurrent network": ("recurrent", SeveralFramesOptions(degradation="BD")),
     "recurrent network, in tiles": ("recurrent", SeveralFramesOptions(tile_px=16, degradation="BD")),
+    "network for sequences": ("sequence", SeveralFramesOptions()),
+    "network for sequences, in tiles": ("sequence", SeveralFramesOptions(tile_px=16)),
     "network that is told the source": ("conditioned", ConditionedOptions()),
     "network that is told what is given, in tiles": (
         "conditioned",
@@ -205,9 +207,12 @@ def test_pieces_with_halo_equal_the_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_halo_is_enough(name: str) -> None:
-    """What lies beyond the halo has no influence."""
+    """What lies beyond the halo has no influence; of a sequence, enlarged as a whole, that of its last frame."""
     geometry = Geometry(40, 32, 80, 64)
-    halo = _prepare(name, geometry).capabilities.halo_frames
+    needs = _prepare(name, geometry).capabilities
+    halo = needs.halo_frames
+    if name in NETWORKS and NETWORKS[name][0] == "sequence":
+        halo += needs.chain_frames - 1
     frames = _frames(max(10, halo + 3), geometry, GRAY)
     changed = [
         frame if index <= halo else replace(frame, planes=(255 - frame.planes[0],))

@@ -120,6 +120,17 @@ def test_recurrent_networks(weights: str, figures: dict[str, float], tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
+def test_basicvsr_on_calendar(tmp_path: Path) -> None:
+    """Published for four clips: 27.24 dB, of which calendar has about 23.9; its input is MATLAB's, in 8 bits."""
+    for kind in ("GT", "BIx4"):
+        (tmp_path / f"calendar_{kind}.mkv").symlink_to(_data("vid4", f"calendar_{kind}.mkv"))
+    path = _data("weights", "BasicVSR", "BasicVSR_Vimeo90K_BIx4.fp16.safetensors")
+    [row] = vsr.evaluate(str(path), 4, tmp_path, settings={"degradation": "BI"}).results
+    assert row.mean.psnr_y == pytest.approx(23.9, abs=0.1)
+
+
+@pytest.mark.slow
 def test_a_rescaling_network_on_its_own_small_pictures_and_on_others() -> None:
     """FIRN: no figure is published; the authors' own code gives the same numbers with the same noise."""
     path, pictures = str(_data("weights", "FIRN", "FIRN_x4.safetensors")), _data("images", "Set5")

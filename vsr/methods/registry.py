@@ -17,6 +17,7 @@ from vsr.methods.network.model import absolute_weights, has_same_weights, is_net
 from vsr.methods.network.recurrent import prepare_recurrent_network
 from vsr.methods.network.rescaling import prepare_rescaling_network
 from vsr.methods.network.sampling import SamplingOptions, prepare_sampling_network
+from vsr.methods.network.sequence import prepare_sequence_network
 from vsr.methods.network.several_frames import SeveralFramesOptions
 from vsr.methods.network.window import prepare_window_network
 from vsr.methods.reconstruction.multi_frame import MultiFrameOptions, PreparedMultiFrame
@@ -94,6 +95,9 @@ ADAPTORS: Mapping[Family, Adaptor] = {
     ),
     "recurrent": Adaptor(
         "go through the frames by a network that remembers", SeveralFramesOptions, prepare_recurrent_network
+    ),
+    "sequence": Adaptor(
+        "go through the frames both ways by a network, in chunks", SeveralFramesOptions, prepare_sequence_network
     ),
     "rescaling": Adaptor(
         "enlarge each frame by the network that made it small", SamplingOptions, prepare_rescaling_network

@@ -23,6 +23,7 @@ __all__ = [
     "RecurrentUpscaler",
     "RescalingUpscaler",
     "SamplingUpscaler",
+    "SequenceUpscaler",
     "Shapes",
     "Upscaler",
     "WindowUpscaler",
@@ -34,9 +35,9 @@ Framework = Literal["pre-upsampling", "post-upsampling", "progressive", "iterati
 Colour = Literal["Y", "RGB"]
 """What a network takes and gives: BT.601 luma (video range, as MATLAB's ``rgb2ycbcr``) or RGB."""
 
-Family = Literal["frame", "window", "recurrent", "conditioned", "sampling", "rescaling"]
-"""What a network is given besides one frame: nothing; neighbouring frames; its own memory; what is known of the source;
-noise. A rescaling network also makes the small picture that it enlarges."""
+Family = Literal["frame", "window", "recurrent", "sequence", "conditioned", "sampling", "rescaling"]
+"""What a network is given besides one frame: nothing; neighbouring frames; its own memory; all frames of a sequence;
+what is known of the source; noise. A rescaling network also makes the small picture that it enlarges."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Names of a state dict with their shapes: all that recognition looks at."""
@@ -108,14 +109,29 @@ class RecurrentUpscaler(Upscaler):
     frames with that one in the middle, oldest first, and then all that the step before gave; before the first step that
     is 0. Numbers in the memory are about as large as pixels, so that half precision can be judged by both. Set
     ``radius_frames``, ``in_channels`` and ``out_channels``.
+
+    Where ``is_aligned`` is set, all that the step before gave is moved along with what the frames show ahead of each
+    step (`vsr.registration.register_previous`), and between frames and memory there are two more channels: the luma of
+    the frame before, moved as well, and the confidence in that; before the first step the frame's own luma, and 0.
     """
 
     family: ClassVar[Family] = "recurrent"
+    is_aligned: ClassVar[bool] = False
 
     @property
     def module_scale(self) -> int:
         """One: its pixels are stacked on channels."""
         return 1
+
+
+class SequenceUpscaler(Upscaler):
+    """Base of networks that are given a sequence at once and enlarge all of it, as those that go through it both ways.
+
+    ``forward`` takes any number of consecutive frames stacked on the channels, oldest first, ``(B, T·C, H, W)``, and
+    gives as many results, ``(B, T·C, scale·H, scale·W)``. One frame alone is a sequence: networks are tried on one.
+    """
+
+    family: ClassVar[Family] = "sequence"
 
 
 class RescalingUpscaler(Upscaler):

@@ -44,6 +44,11 @@ class _Chain(Upscaler):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
+        detail: Tensor = self.tail(self.features(pictures))
+        return pixel_shuffle(detail.to(pictures.dtype) + pictures, self.scale)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """``(B, 1, H, W)`` → ``(B, width, H, W)`` in the type of the weights: what the last layer is given."""
         features = leaky_relu(self.head(pictures.to(weights_dtype(self))), _SLOPE, inplace=True)
         first, *others = self.fuse.weight.chunk(1 + len(self.body) // _STAGE, dim=1)
         fused = conv2d(features, first, self.fuse.bias)
@@ -51,8 +56,7 @@ class _Chain(Upscaler):
             features = leaky_relu(conv(features), _SLOPE, inplace=True)
             if number % _STAGE == 0:  # part by part: to put the features side by side takes longer than to fuse them
                 fused += conv2d(features, others[number // _STAGE - 1])
-        detail: Tensor = self.tail(fused)
-        return pixel_shuffle(detail.to(pictures.dtype) + pictures, self.scale)
+        return fused
 
 
 class Lite(_Chain):

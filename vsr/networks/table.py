@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vsr.networks import (
+    basicvsr,
     carn,
     dbpn,
     drcn,
@@ -29,6 +30,7 @@ from vsr.networks import (
     srresnet,
     vdsr,
     vespcn,
+    video,
 )
 from vsr.networks.base import NetworkSpec
 from vsr.tables import table_of
@@ -58,6 +60,8 @@ _MODULES = (
     srfbn,
     vespcn,
     rlsp,
+    video,
+    basicvsr,
     irn,
     srmd,
 )

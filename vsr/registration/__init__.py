@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from vsr.registration.brightness import BrightnessMatch, match_brightness
 from vsr.registration.compose import compose_flows, compose_pairs, invert_flow, warp_to
-from vsr.registration.flow import FlowPair, consistency_error, flow_pair, pixel_positions, sample_bicubic
+from vsr.registration.flow import (
+    FlowPair,
+    consistency_error,
+    flow_pair,
+    pixel_positions,
+    sample_bicubic,
+    sample_bilinear,
+)
 from vsr.registration.global_then_dense import global_then_dense
 from vsr.registration.parametric import register, register_many
 from vsr.registration.phase import Translation, phase_correlation
+from vsr.registration.previous import PreviousFrame, register_previous
 from vsr.registration.rejection import Rejection, StillCamera, reject_frames, stands_still
 from vsr.registration.transform import MotionModel, Registration
 
@@ -15,6 +23,7 @@ __all__ = [
     "BrightnessMatch",
     "FlowPair",
     "MotionModel",
+    "PreviousFrame",
     "Registration",
     "Rejection",
     "StillCamera",
@@ -30,8 +39,10 @@ __all__ = [
     "pixel_positions",
     "register",
     "register_many",
+    "register_previous",
     "reject_frames",
     "sample_bicubic",
+    "sample_bilinear",
     "stands_still",
     "warp_to",
 ]

@@ -73,6 +73,7 @@ PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     ("srfbn", 4, learnt, 3_631e3, 1_000),
     ("srfbn-s", 4, learnt, 483e3, 1_000),
     ("vespcn-5l-e3", 2, everything, 17_164, 1),  # the checkpoint
+    ("basicvsr", 4, learnt, 6.3e6, 100_000),  # CVPR 2021, table 2; with SPyNet
     ("rlsp-7-48", 4, everything, 163_216, 1),  # the checkpoint
     ("rlsp-7-64", 4, everything, 282_128, 1),  # the checkpoint
 ]

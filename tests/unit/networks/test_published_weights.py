@@ -43,6 +43,7 @@ PUBLISHED: list[tuple[str, str, tuple[int, ...], int, bool]] = [
     ("VESPCN_HighVoltageRocknRoll/vespcn_x2.safetensors", "vespcn-5l-e3", (2,), 17_164, False),
     ("RLSP/rlsp_7-48_x4.safetensors", "rlsp-7-48", (4,), 163_216, False),
     ("RLSP/rlsp_7-64_x4.safetensors", "rlsp-7-64", (4,), 282_128, False),
+    ("BasicVSR/BasicVSR_Vimeo90K_BIx4.fp16.safetensors", "basicvsr", (4,), 6_291_311, False),
     ("RealESRGAN/RealESRGAN_General_x4_v3.pth", "RealESRGAN Compact", (4,), 1_213_296, True),
     ("RealESRGAN/realesr-animevideov3.pth", "RealESRGAN Compact", (4,), 621_424, True),
 ]

@@ -2,7 +2,8 @@
 
 What it remembers would reach from a shot's first frame to its last, and no segment could be restored before those
 ahead of it. So memory starts anew every `CHAIN_FRAMES`, some frames ahead of those that it is wanted for: these warm it
-up, and what comes of them is thrown away (ADR 73).
+up, and what comes of them is thrown away (ADR 73). Where the network wants it, memory is moved along with what the
+frames show ahead of each step (ADR 77).
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from torch import Tensor
 from torch.nn.functional import pixel_shuffle
 
 from vsr.frames import VideoFrame
+from vsr.inference import Engine
+from vsr.methods.findings import source_findings
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
+from vsr.methods.network.alignment import aligned_input
 from vsr.methods.network.colour import PlaneWriter
+from vsr.methods.network.model import Model
 from vsr.methods.network.several_frames import (
     PreparedSeveralFrames,
     SeveralFrames,
@@ -26,6 +31,9 @@ from vsr.methods.network.several_frames import (
     settle,
     windows,
 )
+from vsr.methods.source import source_in
+from vsr.networks import RecurrentUpscaler
+from vsr.registration import PreviousFrame, register_previous
 
 __all__ = ["CHAIN_FRAMES", "WARM_UP_FRAMES", "PreparedRecurrent", "Recurrent", "prepare_recurrent_network"]
 
@@ -36,14 +44,28 @@ WARM_UP_FRAMES = 12
 """Frames ahead of those that a memory starts at; fewer where the shot begins there."""
 
 
+@dataclass
+class _Memory:
+    """What a chain knows."""
+
+    given: Tensor | None = None
+    """All that the step before gave; None ahead of the first."""
+
+
 class Recurrent(SeveralFrames):
     """Enlarge frame after frame, each by what it, its neighbours and the memory of those before show."""
+
+    def __init__(self, geometry: Geometry, options: SeveralFramesOptions, device: torch.device, model: Model) -> None:
+        super().__init__(geometry, options, device, model)
+        self.is_aligned = isinstance(self.module, RecurrentUpscaler) and self.module.is_aligned
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
         stream, first = self._wanted(frames)
-        memory: Tensor | None = None
-        warming: Tensor | None = None
+        engine, before = self.engine(adaptation), None
+        findings = source_findings(source_in(adaptation))
+        memory: _Memory | None = None
+        warming: _Memory | None = None
         for number, window in enumerate(windows(self.seen(stream), self.radius_frames), -first):
             frame = window[self.radius_frames].frame
             if number >= 0 and frame.is_halo:
@@ -53,16 +75,18 @@ class Recurrent(SeveralFrames):
                     yield replace(frame, planes=self.shrunk(frame))
                 continue
             pictures = torch.cat([seen.picture for seen in window])
+            motion = self._motion(before, pictures)
+            before = pictures
             if number % CHAIN_FRAMES == CHAIN_FRAMES - WARM_UP_FRAMES or number == max(-first, -WARM_UP_FRAMES):
-                warming = pictures.new_zeros((self.num_channels, *pictures.shape[1:]))
+                warming = _Memory()
             if number % CHAIN_FRAMES == 0:
                 memory, warming = warming, None
             if warming is not None:
-                warming = self._step(pictures, warming)
+                self._step(engine, self._given(pictures, motion, warming), warming)
             if memory is not None:
                 writer = self.writer(frame)
-                memory = self._step(pictures, memory, writer)
-                yield replace(frame, planes=writer.planes())
+                self._step(engine, self._given(pictures, motion, memory), memory, writer)
+                yield replace(frame, planes=writer.planes(), findings=findings)
 
     def _wanted(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
         """``frames`` from the first that has an influence on, and how many there are ahead of those to restore."""
@@ -74,18 +98,34 @@ class Recurrent(SeveralFrames):
             ahead.append(frame)
         return (), 0
 
-    def _step(self, pictures: Tensor, memory: Tensor, writer: PlaneWriter | None = None) -> Tensor:
-        """What the network gives for ``pictures`` ``(C, h, w)`` after ``memory``, which it gave the last time."""
-        given = torch.empty_like(memory)
-        colours = self.scale**2 * (3 if self.gives == "RGB" else 1)
+    @property
+    def _num_pixels(self) -> int:
+        """Channels of what the network gives that are a frame's pixels."""
+        return self.scale**2 * (3 if self.gives == "RGB" else 1)
+
+    def _motion(self, before: Tensor | None, pictures: Tensor) -> PreviousFrame | None:
+        if before is None or not self.is_aligned:
+            return None
+        return register_previous(before[0], pictures[0])
+
+    def _given(self, pictures: Tensor, motion: PreviousFrame | None, memory: _Memory) -> Tensor:
+        """What the network is given of ``pictures`` ``(C, h, w)`` and ``memory``."""
+        if self.is_aligned:
+            return aligned_input(pictures, motion, memory.given, self.num_channels, self.scale, self._num_pixels)
+        given = pictures.new_zeros((self.num_channels, *pictures.shape[1:])) if memory.given is None else memory.given
+        return torch.cat([pictures, given])
+
+    def _step(self, engine: Engine, stacked: Tensor, memory: _Memory, writer: PlaneWriter | None = None) -> None:
+        """Let the network go on with ``memory``; ``writer`` takes the enlarged frame."""
+        given = stacked.new_empty((self.num_channels, *stacked.shape[1:]))
         row = 0
-        for band in self.engine.bands(torch.cat([pictures, memory])[None]):
+        for band in engine.bands(stacked[None]):
             rows = slice(row, row + int(band.shape[-2]))
             given[:, rows] = band[0]
             if writer is not None:
-                writer.push(pixel_shuffle(band[0, :colours], self.scale))
+                writer.push(pixel_shuffle(band[0, : self._num_pixels], self.scale))
             row = rows.stop
-        return given
+        memory.given = given
 
 
 @dataclass(frozen=True)
@@ -96,7 +136,10 @@ class PreparedRecurrent(PreparedSeveralFrames):
     def capabilities(self) -> Capabilities:
         """Frames that warm the memory up and the neighbours of the first of them."""
         return Capabilities(
-            self.model.evidence, halo_frames=WARM_UP_FRAMES + self.radius_frames, chain_frames=CHAIN_FRAMES
+            self.model.evidence,
+            halo_frames=WARM_UP_FRAMES + self.radius_frames,
+            chain_frames=CHAIN_FRAMES,
+            adapt_frames=self.adapt_frames,
         )
 
     def open(self, geometry: Geometry) -> Recurrent:

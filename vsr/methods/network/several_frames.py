@@ -1,4 +1,4 @@
-"""What methods share whose network is given several frames at once: windowed, recurrent.
+"""What methods share whose network is given several frames: windowed, recurrent, for sequences.
 
 There is one network and one pass; what then remains to the output's size is resampled. Frames go through it one by one.
 """
@@ -19,8 +19,9 @@ from vsr.inference import Engine, EngineOptions, PrecisionChoice, check_tile, up
 from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Geometry
 from vsr.methods.network.colour import PlaneWriter, network_input
+from vsr.methods.network.frame import ADAPT_FRAMES, check_compression
 from vsr.methods.network.model import Model, PreparedNetworks, magnification, open_part, settle_model
-from vsr.networks import Upscaler
+from vsr.networks import Upscaler, with_weights_for
 from vsr.observation import degradation_at
 
 __all__ = ["PreparedSeveralFrames", "Seen", "SeveralFrames", "SeveralFramesOptions", "settle", "windows"]
@@ -38,8 +39,11 @@ class SeveralFramesOptions:
     """Side of the tiles that large pictures are cut into, in input pixels; None: planned for the device's class."""
     degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
     """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: BI."""
+    compression_codes: float | None = None
+    """What compression changed in the input, root mean square in codes of 255; None: told from each shot."""
 
     def __post_init__(self) -> None:
+        check_compression(self.compression_codes)
         check_tile(self.tile_px)
 
     @property
@@ -86,21 +90,35 @@ class SeveralFrames:
         [part] = model.parts
         network = open_part(model, part)
         assert isinstance(network.module, Upscaler), "spandrel's networks are given one frame"
-        self.radius_frames = network.module.radius_frames
+        self.module, self.radius_frames = network.module, network.module.radius_frames
         self.num_channels = network.out_channels
         self.scale = part.scale
         self.enlarges = bool(model.passes)
         """Whether the network runs at all: it does not where the picture is shrunk."""
-        self.engine = Engine(network, EngineOptions(part.precision, part.load, options.tile_px), device)
+        self._network, self._part = network, part
+        self._engine: tuple[Adaptation, Engine] | None = None  # for the weights that suit that shot
         self._takes, self.gives = network.colour, network.gives
         preset = degradation_at(options.assumed_degradation, max(magnification(geometry), Fraction(1)))
         self._offset_px = preset.offset_px
         self._shift_px = (network.module.offset_px - preset.offset_px) * part.scale if self.enlarges else 0.0
-        self._geometry, self._device = geometry, device
+        self._geometry, self._device, self._options = geometry, device, options
 
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
-        """Nothing: the network knows what it knows."""
-        return NOT_ADAPTED
+        """``source``: estimates that choose the weights, where there is a choice."""
+        mixture = self._network.mixture
+        if mixture is None:
+            return NOT_ADAPTED
+        lumas = [network_input(frame, "Y", self._device)[0] for frame in frames]
+        estimates = mixture.estimate(lumas, self._options.compression_codes)
+        return NOT_ADAPTED if estimates is None else {"source": estimates}
+
+    def engine(self, adaptation: Adaptation) -> Engine:
+        """The network with the weights that suit the shot, ready to run."""
+        if self._engine is None or self._engine[0] is not adaptation:
+            network = with_weights_for(self._network, adaptation.get("source"))
+            options = EngineOptions(self._part.precision, self._part.load, self._options.tile_px)
+            self._engine = adaptation, Engine(network, options, self._device)
+        return self._engine[1]
 
     def seen(self, frames: Iterable[VideoFrame]) -> Iterator[Seen]:
         """Frames on the device with what the network takes of them, one after another."""
@@ -139,6 +157,11 @@ class PreparedSeveralFrames(PreparedNetworks[SeveralFramesOptions]):
 
     radius_frames: int
     """Frames on each side that it is given at once."""
+
+    @property
+    def adapt_frames(self) -> int:
+        """First frames of a shot that are learnt from."""
+        return ADAPT_FRAMES if self.model.adapts else 0
 
 
 def settle(name: str, geometry: Geometry, options: SeveralFramesOptions, device: torch.device) -> tuple[Model, int]:

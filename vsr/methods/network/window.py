@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from vsr.frames import VideoFrame
+from vsr.inference import Engine
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
 from vsr.methods.network.several_frames import (
     PreparedSeveralFrames,
@@ -26,14 +27,15 @@ class Windowed(SeveralFrames):
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
+        engine = self.engine(adaptation)
         for window in windows(self.seen(frames), self.radius_frames):
             frame = window[self.radius_frames].frame
             if not frame.is_halo:
-                yield replace(frame, planes=self._enlarged(window) if self.enlarges else self.shrunk(frame))
+                yield replace(frame, planes=self._enlarged(window, engine) if self.enlarges else self.shrunk(frame))
 
-    def _enlarged(self, window: tuple[Seen, ...]) -> tuple[torch.Tensor, ...]:
+    def _enlarged(self, window: tuple[Seen, ...], engine: Engine) -> tuple[torch.Tensor, ...]:
         writer = self.writer(window[self.radius_frames].frame)
-        for band in self.engine.bands(torch.cat([seen.picture for seen in window])[None]):
+        for band in engine.bands(torch.cat([seen.picture for seen in window])[None]):
             writer.push(band[0])
         return writer.planes()
 
@@ -45,7 +47,7 @@ class PreparedWindowed(PreparedSeveralFrames):
     @property
     def capabilities(self) -> Capabilities:
         """The window's radius on each side."""
-        return Capabilities(self.model.evidence, halo_frames=self.radius_frames)
+        return Capabilities(self.model.evidence, halo_frames=self.radius_frames, adapt_frames=self.adapt_frames)
 
     def open(self, geometry: Geometry) -> Windowed:
         """See `Prepared`."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from small_networks import rlsp_weights, small_network
+from small_networks import BothWays, both_ways_weights, know_stand_ins, rlsp_weights, small_network
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle
 
@@ -19,6 +19,7 @@ from vsr.errors import UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import Geometry, Prepared, find_method
 from vsr.methods.network.recurrent import CHAIN_FRAMES, WARM_UP_FRAMES
+from vsr.methods.network.sequence import CHUNK_FRAMES, OVERLAP_FRAMES
 from vsr.methods.network.several_frames import SeveralFramesOptions, windows
 from vsr.networks import load_network
 
@@ -96,6 +97,55 @@ def test_frames_are_read_no_further_ahead_than_the_window(kind: Any) -> None:
         assert read <= number + 2
 
 
+@pytest.fixture
+def both_ways(monkeypatch: pytest.MonkeyPatch) -> Path:
+    know_stand_ins(monkeypatch)
+    return small_network("sequence", strength=0.5)
+
+
+def _in_one(frames: list[VideoFrame]) -> list[Tensor]:
+    """Luma of frames as one sequence, by the module alone."""
+    module = BothWays(2)
+    module.load_state_dict(both_ways_weights(1, 0.5, 2))
+    stacked = torch.cat([frame.planes[0].float().expand(3, -1, -1) / 255 for frame in frames])
+    with torch.no_grad():
+        results = module(stacked[None])[0].view(len(frames), 3, 20, 24)
+    red, green, blue = results.unbind(1)
+    return list(255 * (0.299 * red + 0.587 * green + 0.114 * blue))
+
+
+@pytest.mark.parametrize("count", [1, CHUNK_FRAMES, CHUNK_FRAMES + 1, 2 * CHUNK_FRAMES + OVERLAP_FRAMES + 3])
+def test_a_chunk_is_one_sequence_with_what_lies_around_it(both_ways: Path, count: int) -> None:
+    frames = _gray(count)
+    restored = [frame.planes[0] for frame in _prepared(both_ways).open(GEOMETRY).restore(frames)]
+    assert len(restored) == count
+    for start in range(0, count, CHUNK_FRAMES):
+        first, last = max(0, start - OVERLAP_FRAMES), start + CHUNK_FRAMES + OVERLAP_FRAMES
+        expected = _in_one(frames[first:last])[start - first :][:CHUNK_FRAMES]
+        for made, picture in zip(restored[start : start + CHUNK_FRAMES], expected, strict=True):
+            torch.testing.assert_close(made, picture, rtol=0, atol=1e-3)
+
+
+def test_chunks_count_from_a_segments_first_frame(both_ways: Path) -> None:
+    """More halo than is wanted changes nothing; frames are held no longer than their chunk needs them."""
+    frames = _gray(2 * CHUNK_FRAMES + 20)
+    restorer = _prepared(both_ways).open(GEOMETRY)
+    whole = {frame.ordinal: frame.planes[0] for frame in restorer.restore(frames)}
+    segment = [replace(frame, is_halo=not CHUNK_FRAMES <= frame.ordinal < 2 * CHUNK_FRAMES) for frame in frames]
+    read = 0
+
+    def counted() -> Iterator[VideoFrame]:
+        nonlocal read
+        for frame in segment[5:]:
+            read += 1
+            yield frame
+
+    for number, frame in enumerate(restorer.restore(counted())):
+        assert torch.equal(frame.planes[0], whole[CHUNK_FRAMES + number])
+        assert read <= CHUNK_FRAMES - 5 + CHUNK_FRAMES + OVERLAP_FRAMES
+    assert number == CHUNK_FRAMES - 1
+
+
 def _centroid(plane: Tensor) -> tuple[float, float]:
     rows, columns = (torch.arange(size) + 0.5 for size in plane.shape)
     total = plane.sum()
@@ -122,7 +172,8 @@ def test_the_result_is_laid_where_the_inputs_samples_lie(tmp_path: Path, layout:
         assert places[degradation] == pytest.approx((63.5, 83.5), abs=0.02)
 
 
-@pytest.mark.parametrize("kind", ["window", "recurrent"])
+@pytest.mark.parametrize("kind", ["window", "recurrent", "sequence"])
+@pytest.mark.usefixtures("both_ways")
 def test_shrinking_needs_no_network(kind: Any) -> None:
     """The picture of the middle frame, whatever its neighbours are."""
     geometry = Geometry(12, 10, 6, 5)
@@ -136,7 +187,8 @@ def test_shrinking_needs_no_network(kind: Any) -> None:
     assert abs(float(one.mean()) - float(frames[2].planes[0].float().mean())) < 4
 
 
-@pytest.mark.parametrize("kind", ["window", "recurrent"])
+@pytest.mark.parametrize("kind", ["window", "recurrent", "sequence"])
+@pytest.mark.usefixtures("both_ways")
 def test_a_size_beyond_the_networks_is_one_pass_and_a_rest(kind: Any) -> None:
     geometry = Geometry(12, 10, 60, 50)
     prepared = _prepared(small_network(kind), geometry)

@@ -1,0 +1,114 @@
+"""Video: `Lite`, and a second network that adds what earlier frames show; its memory is moved along with the picture.
+
+vsr's own. Post-upsampling, recurrent, Y, 0…1. `Lite` enlarges a frame by itself. The features ahead of its last layer
+go with its result, the result of the frame before and 24 channels of memory, both moved by dense motion (after FRVSR:
+Sajjadi, Vemulapalli, Brown, CVPR 2018, whose previous result is rearranged to the small size), and what is known of
+that motion, through 3×3 conv 67→32, two residual blocks of 32 and 3×3 conv 32→28: what is added to the result, and the
+memory. What is carried counts as much as its motion is sure: where nothing is known, as in the first frame, it is as if
+there were nothing. 182,528 / 188,298 / 196,376 parameters, 64,412 of them at ×2 beside `Lite`'s. That is trained
+first and then left as it is, so the second network begins as nothing at all and learns only what a frame alone does
+not show.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
+
+from vsr.networks.base import Found, RecurrentUpscaler, Shapes
+from vsr.networks.blocks import count
+from vsr.networks.footprint import INPUT
+from vsr.networks.lite import Lite
+from vsr.networks.spec import network_spec
+
+__all__ = ["SPECS", "Video", "recognise_video"]
+
+_WIDTH, _BLOCKS, _MEMORY = 32, 2, 24
+_SLOPE = 0.1
+_GAIN = 8.0  # features, details and differences are about an eighth of pixels
+
+
+class Video(RecurrentUpscaler):
+    """See the module."""
+
+    is_aligned: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        scale: int,
+        *,
+        width: int = _WIDTH,
+        blocks: int = _BLOCKS,
+        memory: int = _MEMORY,
+        base_width: int = 32,
+        base_depth: int = 12,
+    ) -> None:
+        super().__init__()
+        self.scale, self._memory = scale, memory
+        self.base = Lite(scale, width=base_width, depth=base_depth)
+        pixels = scale * scale
+        self.in_channels, self.out_channels = 3 + pixels + memory, pixels + memory
+        self.context_px = INPUT.conv(5).conv(3, times=base_depth + 3 + 2 * blocks).context_px
+        self.head = nn.Conv2d(base_width + 3 + 2 * pixels + memory, width, 3, padding=1)
+        self.body = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2 * blocks))
+        self.tail = nn.Conv2d(width, pixels + memory, 3, padding=1)
+
+    def forward(self, stacked: Tensor) -> Tensor:
+        """``(B, 3 + scale² + memory, H, W)`` → ``(B, scale² + memory, H, W)``; see `RecurrentUpscaler`."""
+        pixels = self.scale**2
+        frame, before, confidence, result, memory = torch.split(stacked, [1, 1, 1, pixels, self._memory], 1)
+        features = self.base.features(frame)
+        return self.refined(features, frame, self.base.tail(features), before, confidence, result, memory)
+
+    def refined(
+        self,
+        features: Tensor,
+        frame: Tensor,
+        detail: Tensor,
+        before: Tensor,
+        confidence: Tensor,
+        result: Tensor,
+        memory: Tensor,
+    ) -> Tensor:
+        """The second network by itself, for `Lite`'s ``features`` and what it adds to pixels, ``detail``."""
+        alone = frame + detail.to(frame.dtype)
+        known = [frame, _GAIN * detail, _GAIN * confidence * (result - alone), _GAIN * (before - frame)]
+        given = torch.cat([*known, confidence, confidence * memory], 1).to(features.dtype)
+        hidden = leaky_relu(self.head(torch.cat([_GAIN * features, given], 1)), _SLOPE)
+        for first, second in zip(self.body[::2], self.body[1::2], strict=True):
+            hidden = hidden + second(leaky_relu(first(hidden), _SLOPE))
+        added, memory = torch.split(self.tail(leaky_relu(hidden, _SLOPE)), [self.scale**2, self._memory], 1)
+        return torch.cat([alone + added.to(frame.dtype) / _GAIN, memory.tanh().to(frame.dtype)], 1)
+
+
+def recognise_video(shapes: Shapes) -> Found | None:
+    """Of any width, depth and memory, over a `Lite` of any width and depth."""
+    base_width, base_depth = shapes["base.head.weight"][0], count(shapes, "base.body.", ".weight")
+    scale = round(shapes["base.tail.weight"][0] ** 0.5)
+    width, inputs, *_ = shapes["head.weight"]
+    blocks, memory = count(shapes, "body.", ".weight") // 2, shapes["tail.weight"][0] - scale**2
+    if inputs != base_width + 3 + 2 * scale**2 + memory or memory < 1:
+        return None
+
+    def build(scale: int) -> Video:
+        return Video(scale, width=width, blocks=blocks, memory=memory, base_width=base_width, base_depth=base_depth)
+
+    return Found("video", (scale,), build)
+
+
+SPECS = (
+    network_spec(
+        "video",
+        "vsr, 2026: Video, lite and what it carries from frame to frame",
+        "post-upsampling",
+        scales=(2, 3, 4),
+        colour="Y",
+        build=Video,
+        parameters=(182_528, 188_298, 196_376),
+        recognise=recognise_video,
+        family="recurrent",
+    ),
+)
