@@ -249,7 +249,7 @@ def recognise_irn(shapes: Shapes) -> Found | None:
 SPECS = (
     network_spec(
         "irn",
-        "Xiao et al., ECCV 2020: IRN, made small and enlarged by one invertible network",
+        "Xiao et al., ECCV 2020: IRN, downscaled and upscaled by one invertible network",
         "progressive",
         scales=(2, 4),
         colour="RGB",

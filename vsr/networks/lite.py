@@ -122,7 +122,7 @@ def recognise_lite(shapes: Shapes) -> Found | None:
 SPECS = (
     network_spec(
         "lite",
-        "vsr, 2026: twelve convolutions of 32 and their fusion, trained in a richer form",
+        "vsr, 2026: twelve convolutions of 32 and their fusion, re-parameterised",
         "post-upsampling",
         scales=(2, 3, 4),
         colour="Y",

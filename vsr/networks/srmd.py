@@ -127,7 +127,7 @@ SPECS = (
     ),
     network_spec(
         "srmdnf",
-        "Zhang, Zuo, Zhang, CVPR 2018: SRMDNF, for pictures without noise",
+        "Zhang, Zuo, Zhang, CVPR 2018: SRMDNF, for images without noise",
         "post-upsampling",
         scales=(2, 3, 4),
         colour="RGB",
