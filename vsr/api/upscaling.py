@@ -47,6 +47,7 @@ def upscale(
     preview: PathLike | bool = False,
     recursive: bool = False,
     on_skipped: Callable[[Sequence[Skipped]], None] | None = None,
+    passes: Sequence[str | Mapping[str, Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> list[Outcome]:
     """Restore one video or several.
@@ -72,7 +73,10 @@ def upscale(
             a folder for one PNG of each output; True for ``OUTPUT.preview.png`` beside it.
         recursive: look for videos in sub-folders, too; their outputs lie in sub-folders of the same names.
         on_skipped: called once, before any work, with what folders and lists hold that is no input.
-        settings: keys on top of the preset, for example ``{"scale": 2, "method": "lanczos"}``.
+        passes: passes before and after the method instead of the preset's, for example
+            ``["deflicker", {"deflicker": {"place": "after"}}]``; alone with ``scale`` 1.
+        settings: keys on top of the preset, for example ``{"scale": 2, "method": "lanczos"}``, with a section for each
+            method: ``{"lite": {"precision": "float32"}}`` or ``{"lite.precision": "float32"}``.
 
     Returns:
         One `Outcome` for each input, in the order given; with the setting ``split``, for each part of it. With one file
@@ -85,7 +89,7 @@ def upscale(
         vsr.upscale("clip.mp4", "clip-2x.mp4", settings={"scale": 2})
     """
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
-    resolved, options = load_settings(preset, settings or {})
+    resolved, options = load_settings(preset, _with_passes(settings, passes))
     found = find_inputs([place_of(one) for one in given], recursive=recursive, output=output)
     pairs = pair_found(found, given, output, Naming.of(resolved), make_folder=True)
     if on_skipped is not None and found.skipped:
@@ -146,14 +150,28 @@ def plan(
     preset: str = "default",
     start: str | int | Fraction | None = None,
     end: str | int | Fraction | None = None,
+    passes: Sequence[str | Mapping[str, Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Job:
     """Decide everything about restoring ``path`` into ``output`` without doing it.
 
     ``settings`` are keys of a preset (``scale``, ``method``, ``codec`` …; ``vsr presets --keys`` lists them) and go
-    on top of ``preset``. Raises `UsageError` for what cannot be, `InputError` for what is no video.
+    on top of ``preset``; ``passes`` as for `upscale`.
+
+    Raises `UsageError` for what cannot be, `InputError` for what is no video.
     """
+    settings = _with_passes(settings, passes)
     return _request(path, output, preset, Span(position_of(start), position_of(end)), settings).plan()
+
+
+def _with_passes(
+    settings: Mapping[str, Any] | None, passes: Sequence[str | Mapping[str, Any]] | None
+) -> Mapping[str, Any]:
+    if passes is None:
+        return settings or {}
+    if settings and "passes" in settings:
+        raise UsageError("passes are given twice: as an argument and among the settings")
+    return {**(settings or {}), "passes": passes}
 
 
 def _try_batch(

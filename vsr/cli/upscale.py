@@ -58,9 +58,25 @@ def upscale(
     consistent: Annotated[
         bool, typer.Option("--consistent", help="Bring a network's result into agreement with the input.")
     ] = False,
+    passes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pass",
+            metavar="NAME[:k=v,k=v]",
+            help="Run a pass, too (vsr presets); may be repeated. place=before|after moves it. Alone with --scale 1.",
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of methods that sample: another number, other detail.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(metavar="N", help="Of methods that sample: the mean of N results.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of methods that sample: how far from the likeliest, 0 to 1.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Name of a preset (vsr presets) or a YAML file.")] = "default",
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any preset key; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting, or METHOD.KEY=VALUE; may be repeated."),
     ] = None,
     start: Annotated[str | None, typer.Option(help="First frame (120) or time (62.5s, 1:02.5).")] = None,
     end: Annotated[str | None, typer.Option(help="Frame or time to stop before.")] = None,
@@ -129,17 +145,21 @@ def upscale(
 ) -> int:
     """Make videos larger and better. The same command again goes on where a stopped one was."""
     del debug  # read by vsr.cli.console before parsing
+    assigned = _assignments(set_ or [])
     settings = _merged(
-        _assignments(set_ or []),
+        assigned,
         {key: value for key, value in {
             "scale": _number("scale", scale), "size": size, "height": height, "method": method, "codec": codec,
             "crf": crf, "speed": speed, "pix_fmt": pix_fmt, "deinterlace": deinterlace, "fps": fps,
             "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
             "keep_data": keep_data or None,
             "strict": strict or None, "consistent": consistent or None, "evidence": evidence or None,
-            "split": split or None, "video_stream": video_stream,
+            "split": split or None, "video_stream": video_stream, "passes": passes or None,
+            "seed": seed, "samples": samples, "temperature": temperature,
         }.items() if value is not None},
     )  # fmt: skip
+    if not quiet:
+        _say_sections(preset, settings, assigned)
     if piping.is_piped(inputs, output):
         piping.refuse_for_pipes(
             inputs, {"--report": report_, "--ray": ray, "--recursive": recursive, "--workers": workers not in (None, 1)}
@@ -229,6 +249,19 @@ def _assignments(texts: list[str]) -> dict[str, Any]:
     from vsr.pipeline.settings import parse_assignment
 
     return dict(parse_assignment(text) for text in texts)
+
+
+def _say_sections(preset: str, settings: dict[str, Any], assigned: dict[str, Any]) -> None:
+    """One line about settings of methods that were written without the method's name."""
+    if not (assigned or preset.endswith((".yaml", ".yml"))):
+        return
+    from vsr.pipeline.settings import resolve_settings
+
+    spelt = resolve_settings(preset, settings).spelt
+    typed = {key: section for key, section in spelt.items() if key in assigned or key not in settings}
+    if typed:
+        taken = ", ".join(f"{section}.{key}" for key, section in typed.items())
+        fail(f"{', '.join(typed)}: taken for {taken}; write it so where several methods run")
 
 
 def _merged(assigned: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from vsr.distributed.in_process import InProcess
 from vsr.errors import Interrupted, MachineError, UsageError, VerificationError, VsrError
 from vsr.media.images import is_numbered
 from vsr.media.reading import is_there
-from vsr.methods import METHODS, find_method
+from vsr.methods import METHODS
 from vsr.pipeline.differences import between_videos, describe_elsewhere
 from vsr.pipeline.job import Span
 from vsr.pipeline.manifest import load_manifest
 from vsr.pipeline.objects import is_url
 from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.request import Outcome, Request
-from vsr.pipeline.settings import Settings, method_options
+from vsr.pipeline.settings import Settings, changed_weights, method_options
 from vsr.pipeline.verify import Check
 
 __all__ = ["recompute"]
@@ -45,8 +45,9 @@ def recompute(output: Path, source: Path | None, on_progress: OnProgress) -> Che
     try:
         again = folder / "again" / output.name if is_numbered(output) else folder / output.name
         request = _request(manifest, place, again)
-        if not find_method(request.settings.method).is_as_recorded(manifest["method"]):
-            return Check(_WHAT, False, f"not made: {request.settings.method} holds other weights than those recorded")
+        changed = changed_weights(request.settings, manifest["method"])
+        if changed is not None:
+            return Check(_WHAT, False, f"not made: {changed} holds other weights than those recorded")
         return _compared(output, manifest, again, _make(request, on_progress))
     except (Interrupted, VerificationError):
         raise

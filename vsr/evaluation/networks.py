@@ -23,7 +23,7 @@ from vsr.methods.network.sampling import SamplingOptions, stack_noise
 from vsr.methods.registry import ADAPTORS
 from vsr.methods.source import estimate_source
 from vsr.metrics import luma_bt601
-from vsr.networks import NETWORKS, Family, Network, with_weights_for
+from vsr.networks import Family, Network, with_weights_for
 from vsr.pipeline.settings import load_settings
 
 __all__ = ["network_method"]
@@ -96,10 +96,11 @@ class _Shrinker:
         return (self._downscaler(given[None])[0] * 255).cpu().double()
 
 
-def _options(family: Family, settings: Mapping[str, Any]) -> PerFrameOptions:
-    """Those of ``settings`` that are for networks of ``family``, which all have the same. Raises `UsageError`."""
-    overrides = {**_DEFAULTS, **settings, "method": next(iter(NETWORKS))}
-    _, options = load_settings("default", overrides, options_type=ADAPTORS[family].options_type)
+def _options(name: str, family: Family, settings: Mapping[str, Any]) -> PerFrameOptions:
+    """Those of ``settings`` that are for a network called ``name`` of ``family``. Raises `UsageError`."""
+    overrides = {**_DEFAULTS, **settings, "method": name}
+    options_type = ADAPTORS[family].options_type
+    _, options = load_settings("default", overrides, options_type=options_type, is_lenient=True)
     assert isinstance(options, PerFrameOptions)
     return options
 
@@ -109,7 +110,7 @@ def network_method(name: str, network: Network, device: torch.device, settings: 
 
     Raises `UsageError` for options that cannot be, `ModelError` for weights that give no numbers.
     """
-    options = _options(network.family, settings)
+    options = _options(name, network.family, settings)
     if isinstance(options, ConditionedOptions):
         what_to_tell(network, options)  # refuses what the network does not know
     precision = choose_precision(network, options.precision, device)

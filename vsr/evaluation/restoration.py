@@ -28,7 +28,7 @@ def restoration_method(name: str, scale: int, device: torch.device, settings: Ma
     Raises `UsageError` for settings that cannot be.
     """
     method = find_method(name)
-    _, options = load_settings("default", {**_DEFAULTS, **settings, "method": name})
+    _, options = load_settings("default", {**_DEFAULTS, **settings, "method": name}, is_lenient=True)
 
     def prepare(width: int, height: int) -> tuple[Prepared[Any], Geometry]:
         geometry = Geometry(width, height, width * scale, height * scale)

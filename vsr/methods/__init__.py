@@ -21,12 +21,23 @@ from vsr.methods.method import (
 )
 from vsr.methods.network.frame import PerFrameOptions
 from vsr.methods.network.sampling import SamplingOptions
-from vsr.methods.registry import METHODS, OPTION_TYPES, absolute_method, find_method, is_network
+from vsr.methods.registry import (
+    ALONE,
+    METHODS,
+    OPTION_TYPES,
+    PASSES,
+    absolute_method,
+    find_method,
+    find_pass,
+    is_network,
+)
 
 __all__ = [
+    "ALONE",
     "METHODS",
     "NOT_ADAPTED",
     "OPTION_TYPES",
+    "PASSES",
     "Adaptation",
     "Capabilities",
     "Evidence",
@@ -39,6 +50,7 @@ __all__ = [
     "SamplingOptions",
     "absolute_method",
     "find_method",
+    "find_pass",
     "is_network",
     "restore_shot",
 ]

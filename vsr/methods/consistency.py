@@ -195,7 +195,7 @@ def watched(
 ) -> Iterator[VideoFrame]:
     """What ``restorer`` makes of ``frames``, some with how well they agree with the input among their findings."""
     consistency = consistency_of(geometry, prepared.options).adapted(adaptation)
-    if not consistency.applies:
+    if not consistency.applies or prepared.capabilities.measures_agreement:
         yield from restorer.restore(frames, adaptation)
         return
     every = _EVERY[prepared.capabilities.evidence]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from types import MappingProxyType
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -27,17 +27,22 @@ __all__ = [
     "Geometry",
     "Method",
     "OptionsT",
+    "Place",
     "Prepared",
     "Rescaler",
     "Restorer",
     "part_of",
     "restore_shot",
+    "weakest_evidence",
     "with_prefix",
 ]
 
 Evidence = Literal["interpolation", "observation-model", "learned", "generative"]
 """What a result rests on: the pixels of its own frame, recorded frames through an imaging model, a learned
 prior, or invention."""
+
+Place = Literal["before", "after"]
+"""Where a pass stands: before or after the method that sets the size."""
 
 Adaptation = Mapping[str, Tensor]
 """What a method learns of a shot from its first frames, by name: all that `Restorer.restore` needs to know of them."""
@@ -46,6 +51,12 @@ NOT_ADAPTED: Adaptation = MappingProxyType({})
 """Nothing learnt."""
 
 OptionsT = TypeVar("OptionsT")
+
+
+def weakest_evidence(classes: Iterable[Evidence]) -> Evidence:
+    """What a result rests on that went through steps of these ``classes``: the least that one of them rests on."""
+    order: tuple[Evidence, ...] = get_args(Evidence)
+    return max(classes, key=order.index)
 
 
 def part_of(adaptation: Adaptation, prefix: str) -> Adaptation:
@@ -99,6 +110,10 @@ class Capabilities:
     """First frames of a shot that `Restorer.adapt` learns from; 0: it learns nothing."""
     downscales: bool = False
     """Whether it makes the small frames that it enlarges: its restorers are `Rescaler`."""
+    keeps_size: bool = False
+    """Whether it gives frames of the size it is given, and no other: a pass."""
+    measures_agreement: bool = False
+    """Whether its restorers themselves tell how well results agree with what the enlarging step was given."""
 
 
 class Restorer(Protocol):
@@ -120,7 +135,8 @@ class Restorer(Protocol):
         """One restored frame for every frame that is not halo, in order, with its pts and ordinal.
 
         Output planes are ``float32`` code values in the input's layout at ``out_width`` × ``out_height``
-        (subsampled planes rounded up), unrounded and unclipped. All input frames have one size and layout.
+        (subsampled planes rounded up), unrounded and unclipped. All input frames have one size and layout; behind
+        a pass their planes are ``float32`` code values in the layout's range, between whole ones, too.
         ``adaptation`` is what `adapt` gave for the shot, or nothing.
         """
         ...
@@ -190,6 +206,8 @@ class Method(Generic[OptionsT]):
     """
     is_as_recorded: Callable[[Mapping[str, Any]], bool] = lambda described: True
     """Whether it still has the weights that `Prepared.describe` told, as a record holds it."""
+    place: Place | None = None
+    """Of a pass: where it stands unless it is put elsewhere. None: a method that sets the size."""
 
 
 def restore_shot(prepared: Prepared[Any], geometry: Geometry, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:

@@ -26,14 +26,29 @@ from vsr.networks import NETWORKS, Family, network_family
 from vsr.observation import Kernel
 from vsr.tables import table_of
 
-__all__ = ["ADAPTORS", "METHODS", "OPTION_TYPES", "Adaptor", "absolute_method", "find_method", "is_network"]
+__all__ = [
+    "ADAPTORS",
+    "ALONE",
+    "METHODS",
+    "OPTION_TYPES",
+    "PASSES",
+    "Adaptor",
+    "absolute_method",
+    "find_method",
+    "find_pass",
+    "is_network",
+]
 
 
-def _interpolation(kernel: Kernel, summary: str) -> Method[InterpolateOptions]:
+ALONE = "none"
+"""The method that leaves frames as they are, for passes alone; where their size changes in mid-stream it resamples."""
+
+
+def _interpolation(kernel: Kernel, summary: str, *, name: str | None = None) -> Method[InterpolateOptions]:
     def prepare(geometry: Geometry, options: InterpolateOptions, device: str) -> PreparedInterpolation:
         return PreparedInterpolation(options, device, kernel)
 
-    return Method(kernel, summary, "interpolation", InterpolateOptions, prepare)
+    return Method(name or kernel, summary, "interpolation", InterpolateOptions, prepare)
 
 
 def _prepare_multi_frame(geometry: Geometry, options: MultiFrameOptions, device: str) -> PreparedMultiFrame:
@@ -69,9 +84,13 @@ METHODS: Mapping[str, Method[Any]] = table_of(
         ),
         _interpolation("lanczos", "resample with a 3-lobe Lanczos kernel"),
         _interpolation("bicubic", "resample with Keys' cubic, a = -0.5"),
+        _interpolation("lanczos", "leave frames as they are, at --scale 1: for passes alone", name=ALONE),
     ],
 )
-"""Every method by name, networks left out."""
+"""Every method by name, networks and passes left out."""
+
+PASSES: Mapping[str, Method[Any]] = table_of("passes", [])
+"""Every pass by name: methods that keep the size, run before or after the one that sets it."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +132,16 @@ ADAPTORS: Mapping[Family, Adaptor] = {
 OPTION_TYPES: tuple[type, ...] = (
     *(method.options_type for method in METHODS.values()),
     *(adaptor.options_type for adaptor in ADAPTORS.values()),
+    *(row.options_type for row in PASSES.values()),
 )
 """Every class of options that a method may have."""
+
+
+def find_pass(name: str) -> Method[Any]:
+    """The pass called ``name``. Raises `UsageError` for a name that none has."""
+    if name not in PASSES:
+        raise UsageError(f"no pass {name!r}; known: {', '.join(PASSES)}{nearest(name, PASSES)}")
+    return PASSES[name]
 
 
 def find_method(name: str) -> Method[Any]:

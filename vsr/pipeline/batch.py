@@ -12,11 +12,11 @@ from typing import Any
 from vsr.errors import MachineError, VsrError
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, find_images, is_image_sequence
 from vsr.media.reading import wants_rate
-from vsr.methods import find_method
 from vsr.pipeline.kept import kept_url
 from vsr.pipeline.manifest import find_manifest
 from vsr.pipeline.objects import find_object, is_url, join_url, write_object
 from vsr.pipeline.request import Outcome, Request
+from vsr.pipeline.settings import changed_weights
 from vsr.pipeline.sidecar import canonical, file_digest, write_atomically
 from vsr.pipeline.streams import kept_path
 
@@ -42,7 +42,8 @@ def is_done(request: Request) -> Outcome | None:
         written = datetime.fromisoformat(manifest["written"]).timestamp() + 1  # it is in whole seconds
         begun = datetime.fromisoformat(manifest["begun"]).timestamp() if "begun" in manifest else written
         wanted = json.loads(json.dumps([_settings(request), canonical(request.options), canonical(request.span)]))
-        settings = manifest["settings"] if _wants_rate(request) else manifest["settings"] | {"fps": None}
+        settings = {"passes": []} | manifest["settings"]  # older ones know none
+        settings = settings if _wants_rate(request) else settings | {"fps": None}
         same = [settings, manifest["method"]["options"], manifest["span"]] == wanted
         same = same and _is_output_as_made(request.output, manifest["output"], written)
         if not is_url(request.source):
@@ -52,7 +53,7 @@ def is_done(request: Request) -> Outcome | None:
             there = find_object(str(request.source))
             same = same and manifest["input"]["path"] == str(request.source)
             same = same and there is not None and manifest["input"]["version"] == there.version
-        same = same and find_method(request.settings.method).is_as_recorded(manifest["method"])
+        same = same and changed_weights(request.settings, manifest["method"]) is None
     except (VsrError, OSError, KeyError, ValueError, TypeError):
         return None  # nothing there, or nothing that can be relied on: the run itself says so
     return Outcome(request.source, request.output, manifest, was_done=True) if same else None

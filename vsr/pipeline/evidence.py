@@ -13,14 +13,17 @@ __all__ = ["check_evidence"]
 _REFUSED = ("learned", "generative")
 
 
-def check_evidence(evidence: Evidence, settings: Settings, options: Any) -> None:
-    """Refuse what evidence mode does not allow, where ``settings`` ask for it. Raises `UsageError`."""
+def check_evidence(evidence: Evidence, settings: Settings, options: Any, *, name: str | None = None) -> None:
+    """Refuse what evidence mode does not allow, where ``settings`` ask for it; ``name`` is the method's if not theirs.
+
+    Raises `UsageError`.
+    """
     if not settings.evidence:
         return
     if evidence in _REFUSED:
         allowed = ", ".join(name for name, spec in METHODS.items() if spec.evidence not in _REFUSED)
         raise UsageError(
-            f"--evidence allows no {evidence} method, and {settings.method} is one; "
+            f"--evidence allows no {evidence} method, and {name or settings.method} is one; "
             f"methods that add nothing to what was recorded: {allowed}"
         )
     if getattr(options, "half", False):

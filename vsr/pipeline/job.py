@@ -23,8 +23,10 @@ from vsr.media.immersive import dropped_for
 from vsr.media.looks import shape_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
 from vsr.media.streams import StreamInfo
-from vsr.methods import Evidence, Geometry, Prepared, find_method
+from vsr.methods import ALONE, Evidence, Geometry, Prepared, find_method, find_pass
+from vsr.methods.passes.compose import Step, compose
 from vsr.pipeline.evidence import check_evidence
+from vsr.pipeline.passes import titled
 from vsr.pipeline.raw_output import lost_in_raw
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.streams import plan_streams
@@ -90,6 +92,11 @@ class Job:
     def evidence(self) -> Evidence:
         """What its pictures rest on."""
         return self.prepared.capabilities.evidence
+
+    @property
+    def title(self) -> str:
+        """Its methods in their order, in words."""
+        return titled(self.settings.method, self.settings.passes)
 
     @property
     def device(self) -> str:
@@ -240,6 +247,18 @@ def _shift(info: MediaInfo, container: str) -> Fraction:
     return Fraction(0)
 
 
+def prepare_all(geometry: Geometry, settings: Settings, options: Any, device: str) -> Prepared[Any]:
+    """The method with all passes, as one."""
+    method = find_method(settings.method)
+    before: list[Step] = []
+    after: list[Step] = []
+    for choice in settings.passes:
+        row = find_pass(choice.name)
+        step = Step(row.name, choice.place, row.prepare(geometry, row.options_type(**choice.options), device))
+        (before if choice.place == "before" else after).append(step)
+    return compose(before, settings.method, method.prepare(geometry, options, device), after)
+
+
 def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any, span: Span) -> Job:
     """Decide everything about restoring ``info.path`` into ``output``; raises `UsageError` for what cannot be."""
     video = info.video
@@ -255,8 +274,11 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     color, assumptions = _output_color(video, codec, container, layout.family, layout.is_float)
     holder = "mkv" if codec.kind == "images" else container
     streams = plan_streams(info, output, holder, settings, from_start=span.start is None)
-    method = find_method(settings.method)
-    check_evidence(method.evidence, settings, options)
+    if settings.method == ALONE and (width, height) != (video.width, video.height):
+        raise UsageError(f"method {ALONE} leaves frames at {video.width}x{video.height}; give --scale 1")
+    check_evidence(find_method(settings.method).evidence, settings, options)
+    for choice in settings.passes:
+        check_evidence(find_pass(choice.name).evidence, settings, None, name=f"pass {choice.name}")
     deinterlace = settings.deinterlace
     time_base = video.time_base / 2 if deinterlace == "field" else video.time_base
     rate = video.average_rate or video.base_rate or Fraction(25)
@@ -277,9 +299,9 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         content_light=video.content_light,
         lossless=settings.lossless,
     )
-    device = resolve_device(settings.device)
-    prepared = method.prepare(Geometry(video.width, video.height, width, height), options, device)
-    check_evidence(prepared.capabilities.evidence, settings, options)  # weights may be generative
+    geometry, device = Geometry(video.width, video.height, width, height), resolve_device(settings.device)
+    prepared = prepare_all(geometry, settings, options, device)
+    check_evidence(prepared.capabilities.evidence, settings, options, name=titled(settings.method, settings.passes))
     return Job(
         info=info,
         output=output,

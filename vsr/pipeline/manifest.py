@@ -151,6 +151,7 @@ def describe_run(
             "evidence": job.evidence,
             "generative": job.evidence == "generative",
             "says": sentence(job.evidence),
+            "passes": [],
             **canonical(job.prepared.describe()),
             "assumed_degradation": assumed_degradation(job.prepared.options),
             "options": canonical(job.prepared.options),

@@ -1,7 +1,7 @@
-"""Settings: one flat set of keys, filled from a preset and from what the user sets.
+"""Settings: keys of the pipeline, and a section of keys for each method, filled from a preset and by the user.
 
 The keys of the pipeline are declared here; those of a method are the fields of its options class
-(``find_method(name).options_type``). A preset is a flat YAML file of any of them.
+(``find_method(name).options_type``).
 """
 
 from __future__ import annotations
@@ -11,29 +11,33 @@ import dataclasses
 import inspect
 import math
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from vsr.errors import UsageError, nearest
-from vsr.methods import OPTION_TYPES, find_method
+from vsr.methods import ALONE, METHODS, find_method, find_pass
+from vsr.pipeline.passes import PassChoice, PassRequest, parse_passes
+from vsr.pipeline.presets import SIZE_KEYS, Layer, list_presets, read_preset
+from vsr.pipeline.sections import NETWORK, SECTIONS, Taker, is_known, share_out
 from vsr.timeline import parse_rate
 
 __all__ = [
     "Key",
+    "Resolved",
     "Settings",
+    "changed_weights",
     "describe_keys",
-    "known_keys",
+    "is_setting",
     "list_presets",
     "load_settings",
     "method_options",
     "options_of",
     "parse_assignment",
+    "resolve_settings",
 ]
 
 
@@ -85,6 +89,8 @@ class Settings(BaseModel):
     """Where restorers compute."""
     strict: bool = False
     """Stop at damage in the input instead of concealing and counting it, and at streams that nothing can hold."""
+    passes: tuple[PassChoice, ...] = ()
+    """Passes before and after the method, in their order: ``NAME``, ``NAME:key=value`` or ``{NAME: {key: value}}``."""
     evidence: bool = False
     """Refuse methods that learned or invent, and half precision; decode the output again for its frames' checksums."""
     drop_streams: bool = False
@@ -110,10 +116,9 @@ class Settings(BaseModel):
         return fps
 
 
-def known_keys() -> tuple[str, ...]:
-    """Every key that a preset or ``--set`` may name."""
-    fields = [field.name for options in OPTION_TYPES for field in dataclasses.fields(options)]
-    return tuple(dict.fromkeys([*Settings.model_fields, *fields]))
+def is_setting(key: str) -> bool:
+    """Whether a preset or ``--set`` may name ``key``, with its section or without."""
+    return key in Settings.model_fields or is_known(key)
 
 
 @dataclass(frozen=True)
@@ -123,24 +128,36 @@ class Key:
     name: str
     default: Any
     summary: str
+    sections: tuple[str, ...]
+    """Methods that it is for; none for those of the pipeline."""
 
 
 def describe_keys() -> list[Key]:
     """Every setting with its default and what it means, from the docstrings under the fields."""
-    owners: list[type] = [Settings, *OPTION_TYPES]
     keys: dict[str, Key] = {}
-    for owner in owners:
-        texts: dict[str, str] = {}
-        for base in reversed(owner.__mro__):
-            if "__annotations__" in vars(base) and base.__module__.startswith("vsr."):
-                texts |= _field_docs(base)
-        if owner is Settings:
-            defaults = {name: field.default for name, field in Settings.model_fields.items()}
-        else:
-            defaults = {field.name: field.default for field in dataclasses.fields(owner)}
-        for name, default in defaults.items():
-            keys.setdefault(name, Key(name, default, texts.get(name, "")))
+    owned: dict[str, tuple[type[Any], ...]] = {"": (Settings,), **SECTIONS}
+    for section, owners in owned.items():
+        for owner in owners:
+            texts = _texts(owner)
+            for name, default in _defaults(owner).items():
+                known = keys.get(name, Key(name, default, texts.get(name, ""), ()))
+                named = dict.fromkeys([*known.sections, section]) if section else known.sections
+                keys[name] = dataclasses.replace(known, sections=tuple(named))
     return list(keys.values())
+
+
+def _defaults(owner: type[Any]) -> dict[str, Any]:
+    if owner is Settings:
+        return {name: field.default for name, field in Settings.model_fields.items()}
+    return {field.name: field.default for field in dataclasses.fields(owner)}
+
+
+def _texts(owner: type[Any]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for base in reversed(owner.__mro__):
+        if "__annotations__" in vars(base) and base.__module__.startswith("vsr."):
+            texts |= _field_docs(base)
+    return texts
 
 
 def _field_docs(owner: type) -> dict[str, str]:
@@ -155,40 +172,6 @@ def _field_docs(owner: type) -> dict[str, str]:
     return found
 
 
-def list_presets() -> dict[str, str]:
-    """Names of the presets that ship with vsr, with the first line of each (its summary)."""
-    return {
-        name.removesuffix(".yaml"): text.partition("\n")[0].lstrip("# ") for name, text in sorted(_shipped().items())
-    }
-
-
-def _shipped() -> dict[str, str]:
-    installed = resources.files("vsr") / "configs"
-    folder = installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
-    return {entry.name: entry.read_text(encoding="utf-8") for entry in folder.iterdir() if entry.name.endswith(".yaml")}
-
-
-def _read_preset(name: str) -> dict[str, Any]:
-    shipped = _shipped()
-    if f"{name}.yaml" in shipped:
-        text, place = shipped[f"{name}.yaml"], f"preset {name}"
-    elif Path(name).suffix in (".yaml", ".yml"):
-        try:
-            text, place = Path(name).read_text(encoding="utf-8"), name
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read preset file {name}: {error}") from error
-    else:
-        names = [key.removesuffix(".yaml") for key in shipped]
-        raise UsageError(f"no preset {name!r}; known: {', '.join(sorted(names))}{nearest(name, names)}")
-    try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise UsageError(f"{place}: is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{place}: must be a list of `key: value` lines")
-    return values
-
-
 def parse_assignment(text: str) -> tuple[str, Any]:
     """``KEY=VALUE`` with the value read as YAML; raises `UsageError`."""
     key, sign, value = text.partition("=")
@@ -201,26 +184,97 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 
 def load_settings(
-    preset: str, overrides: Mapping[str, Any], *, options_type: type[Any] | None = None
+    preset: str, overrides: Mapping[str, Any], *, options_type: type[Any] | None = None, is_lenient: bool = False
 ) -> tuple[Settings, Any]:
     """The preset with ``overrides`` on top: pipeline settings and the options of the chosen method.
 
     ``options_type``: the class of those options, where the method is not one that a name finds.
-    Raises `UsageError` for unknown keys (with the nearest known one) and for values out of range.
+    ``is_lenient``: overrides may name settings of methods that are not in use.
+    Raises `UsageError` for unknown keys and sections (with the nearest known one), for keys of methods that are not in
+    use, and for values out of range.
     """
-    values = _read_preset(preset)
+    resolved = resolve_settings(preset, overrides, options_type=options_type, is_lenient=is_lenient)
+    return resolved.settings, resolved.options
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A preset and what the user set, taken together."""
+
+    settings: Settings
+    options: Any
+    """Those of the method."""
+    sections: Mapping[str, Mapping[str, Any]]
+    """What was set for each method in use, by its name."""
+    spelt: Mapping[str, str]
+    """Keys that were written without a section, with the one they are taken for."""
+
+
+def resolve_settings(
+    preset: str, overrides: Mapping[str, Any], *, options_type: type[Any] | None = None, is_lenient: bool = False
+) -> Resolved:
+    """See `load_settings`."""
     explicit = {key: value for key, value in overrides.items() if value is not None}
-    if any(key in explicit for key in ("scale", "size", "height")):
-        for key in ("scale", "size", "height"):
-            values.pop(key, None)
-    values.update(explicit)
-    if values.get("evidence") and values.get("method") == _USUAL and "method" not in explicit:
-        values["method"] = _RECORDED_ALONE
-    known = known_keys()
-    for key in values:
-        if key not in known:
-            raise UsageError(f"unknown setting {key!r}{nearest(str(key), known)} (see `vsr presets --keys`)")
-    core = {key: value for key, value in values.items() if key in Settings.model_fields}
+    said = Layer("", explicit)
+    layers = [*read_preset(preset), said]
+    values = _pipeline_values(layers)
+    passes = parse_passes(values.get("passes"))
+    values["method"] = _method(values, explicit, passes)
+    main = _main_taker(str(values["method"]), options_type)
+    takers = [main, *(_pass_taker(name) for name in dict.fromkeys(one.name for one in passes))]
+    by_name = {taker.name: taker for taker in takers}
+    if explicit.get("consistent") and "consistent" not in main.keys and not is_lenient:
+        raise UsageError(f"consistent: only networks can be made so; {main.name} is none")
+    spelt = share_out(layers, takers, [*Settings.model_fields], named=None if is_lenient else said)
+    values["passes"] = [_choice(one, by_name[one.name].values) for one in passes]
+    sections = {taker.name: dict(taker.values) for taker in takers}
+    return Resolved(_validated(values), options_of(main.options_type, main.values), sections, spelt)
+
+
+def _pipeline_values(layers: Sequence[Layer]) -> dict[str, Any]:
+    """The pipeline's own keys, later layers on top; one way to give the size replaces the others."""
+    values: dict[str, Any] = {}
+    for layer in layers:
+        own = {key: value for key, value in layer.values.items() if key in Settings.model_fields}
+        if any(own.get(key) is not None for key in SIZE_KEYS):
+            for key in SIZE_KEYS:
+                values.pop(key, None)
+        values |= own
+    return values
+
+
+def _method(values: Mapping[str, Any], explicit: Mapping[str, Any], passes: Sequence[PassRequest]) -> Any:
+    """The method, where it follows from what else is asked for."""
+    method = values.get("method", _USUAL)
+    if "method" in explicit:
+        return method
+    if passes and values.get("scale") == 1 and ("scale" in explicit or method == _USUAL):
+        return ALONE
+    return _RECORDED_ALONE if values.get("evidence") and method == _USUAL else method
+
+
+def _main_taker(method: str, options_type: type[Any] | None) -> Taker:
+    sections = (method,) if method in METHODS else (NETWORK, method)
+    return Taker(method, options_type or find_method(method).options_type, sections)
+
+
+def _pass_taker(name: str) -> Taker:
+    return Taker(name, find_pass(name).options_type, (name,))
+
+
+def _choice(wanted: PassRequest, section: Mapping[str, Any]) -> PassChoice:
+    """A pass with all its options: its own, on top of those of its section. Raises `UsageError`."""
+    row = find_pass(wanted.name)
+    names = [field.name for field in dataclasses.fields(row.options_type)]
+    for key in wanted.options:
+        if key not in names:
+            raise UsageError(f"pass {row.name} has no setting {key!r}{nearest(str(key), [*names, 'place'])}")
+    options = options_of(row.options_type, {**section, **wanted.options})
+    assert row.place is not None, "passes have places"
+    return PassChoice(name=row.name, place=wanted.place or row.place, options=dataclasses.asdict(options))
+
+
+def _validated(core: Mapping[str, Any]) -> Settings:
     for key in ("crf", "height", "scale"):
         if isinstance(core.get(key), float) and not math.isfinite(core[key]):
             raise UsageError(f"{key} must be a finite number, got {core[key]}")
@@ -228,13 +282,18 @@ def load_settings(
         settings = Settings.model_validate(core)
     except ValidationError as error:
         raise _usage(error) from error
-    given = [key for key in ("scale", "size", "height") if getattr(settings, key) is not None]
+    given = [key for key in SIZE_KEYS if getattr(settings, key) is not None]
     if len(given) > 1:
         raise UsageError(f"give only one of {', '.join(given)}")
-    options = options_of(options_type or find_method(settings.method).options_type, values)
-    if explicit.get("consistent") and not hasattr(options, "consistent"):
-        raise UsageError(f"consistent: only networks can be made so; {settings.method} is none")
-    return settings, options
+    return settings
+
+
+def changed_weights(settings: Settings, recorded: Mapping[str, Any]) -> str | None:
+    """The method or pass that has other weights than those ``recorded`` in a manifest, if one has."""
+    if not find_method(settings.method).is_as_recorded(recorded):
+        return settings.method
+    rows = zip(settings.passes, recorded.get("passes", []), strict=True)
+    return next((one.name for one, said in rows if not find_pass(one.name).is_as_recorded(said)), None)
 
 
 def method_options(method: str, values: Mapping[str, Any]) -> Any:
