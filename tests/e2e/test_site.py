@@ -33,6 +33,16 @@ def test_pages_fetch_nothing_from_other_hosts(site: Path) -> None:
     assert [sheet.name for sheet in site.rglob("*.css") if remote.search(sheet.read_text(encoding="utf-8"))] == []
 
 
+def test_lists_are_lists(site: Path) -> None:
+    """Markdown that one renderer takes for a list and another for a line of text shows as a dash or a number."""
+    marker = re.compile(r"\n *(?:[-*]|\d+\.) \S[^\n]{0,60}")
+    found = []
+    for page in site.rglob("*.html"):
+        [content] = re.findall(r"(?s)<article.*?</article>", page.read_text(encoding="utf-8")) or [""]
+        found += [(page.name, line) for line in marker.findall(re.sub(r"(?s)<pre\b.*?</pre>", "", content))]
+    assert found == []
+
+
 def test_the_reference_documents_every_public_function(site: Path) -> None:
     import vsr
 
