@@ -40,7 +40,7 @@ from vsr.networks import (
 )
 from vsr.networks.irn import firn
 from vsr.networks.lite import Lite
-from vsr.networks.source import NUM_STATISTICS, Source, source_of
+from vsr.networks.source import NUM_OF_SHOT, Source, source_of
 
 Kind = Literal["Y", "RGB", "sampling", "rescaling", "window", "recurrent", "sequence", "conditioned"]
 WIDTH = 8
@@ -149,17 +149,17 @@ def srmd_weights(seed: int, strength: float, scale: int) -> dict[str, Tensor]:
     return state
 
 
-def mixture_tensors(num_sets: int = 3, scale: int = 2) -> dict[str, Tensor]:
+def mixture_tensors(num_sets: int = 3, scale: int = 2, num_statistics: int = NUM_OF_SHOT) -> dict[str, Tensor]:
     """A mixture of such networks as a file holds it; other pictures get other shares."""
     sets = [lite_weights(seed, scale) for seed in range(num_sets)]
     torch.manual_seed(num_sets)
-    sizes = {"source": (NUM_STATISTICS, 8, 8, 3), "gate": (3, 6, num_sets)}
+    sizes = {"source": (num_statistics, 8, 8, 3), "gate": (3, 6, num_sets)}
     tensors = {f"experts.{name}": torch.stack([state[name] for state in sets]) for name in sets[0]}
     for group, widths in sizes.items():
         for number, (inputs, outputs) in enumerate(itertools.pairwise(widths), 1):
             layer = nn.Linear(inputs, outputs)
             tensors |= {f"{group}.layer{number}.{name}": 2 * value for name, value in layer.state_dict().items()}
-    tensors |= {"source.mean": torch.zeros(NUM_STATISTICS), "source.spread": torch.ones(NUM_STATISTICS)}
+    tensors |= {"source.mean": torch.zeros(num_statistics), "source.spread": torch.ones(num_statistics)}
     return {**tensors, "usual": torch.arange(1.0, num_sets + 1) / sum(range(1, num_sets + 1))}
 
 

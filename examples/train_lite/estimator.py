@@ -10,13 +10,14 @@ from sources import History, Item
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
-from vsr.networks.source import NUM_STATISTICS, estimates_of
+from vsr.networks.source import NUM_OF_SHOT, NUM_STATISTICS, estimates_of
 
 __all__ = ["NUM_ESTIMATES", "estimated", "fit_estimator", "mean_errors", "truths"]
 
 HIDDEN, NUM_ESTIMATES = 48, 3
 EPOCHS, BATCH, RATE, WEIGHT_DECAY, KNEE = 50, 64, 2e-3, 0.02, 0.2
 JITTER = 0.1  # noise on statistics, in their standard deviations
+ALONE_SHARE = 0.25  # of items that count as single pictures, so that those are told, too
 BLUR_OF = {"area": 0.0, "bicubic": -0.15}  # bicubic is sharper than averaging
 
 
@@ -39,7 +40,7 @@ def fit_estimator(items: Sequence[Item]) -> dict[str, Tensor]:
     """Weights of `estimates_of`: AdamW, cosine, Huber's loss, from random numbers of torch."""
     found = torch.stack([item.found for item in items])
     wanted = truths(items)
-    layers = [nn.Linear(NUM_STATISTICS, HIDDEN), nn.Linear(HIDDEN, HIDDEN), nn.Linear(HIDDEN, NUM_ESTIMATES)]
+    layers = [nn.Linear(NUM_OF_SHOT, HIDDEN), nn.Linear(HIDDEN, HIDDEN), nn.Linear(HIDDEN, NUM_ESTIMATES)]
     named = nn.ModuleDict({f"layer{number}": layer for number, layer in enumerate(layers, 1)})
     weights = {"mean": found.mean(0), "spread": found.std(0) + 1e-3, **dict(named.named_parameters())}
     optimiser = torch.optim.AdamW(named.parameters(), RATE, weight_decay=WEIGHT_DECAY)
@@ -47,8 +48,9 @@ def fit_estimator(items: Sequence[Item]) -> dict[str, Tensor]:
         for group in optimiser.param_groups:
             group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * epoch / EPOCHS))
         for chosen in torch.randperm(len(items)).split(BATCH):
-            jitter = JITTER * weights["spread"] * torch.randn(len(chosen), NUM_STATISTICS)
-            loss = smooth_l1_loss(estimates_of(found[chosen] + jitter, weights), wanted[chosen], beta=KNEE)
+            seen = found[chosen] + JITTER * weights["spread"] * torch.randn(len(chosen), NUM_OF_SHOT)
+            seen[torch.rand(len(chosen)) < ALONE_SHARE, NUM_STATISTICS:] = math.nan
+            loss = smooth_l1_loss(estimates_of(seen, weights), wanted[chosen], beta=KNEE)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -18,6 +18,7 @@ from torch.func import functional_call
 from vsr.metrics import psnr, ssim
 from vsr.networks import Network, with_weights_for
 from vsr.networks.mixture import Mixture
+from vsr.networks.source import estimates_of
 from vsr.observation import resample
 
 __all__ = ["THESE", "CardFacts", "Figures", "measure", "table", "write_card"]
@@ -43,7 +44,7 @@ def measure(mixture: Mixture, others: Mapping[str, Network], items: Sequence[Ite
         for item, true_source in zip(items, truths(items), strict=True):
             small, truth = (torch.from_numpy(plane).float() for plane in (item.small, item.truth))
             given, scale = small[None, None] / 255, len(truth) / len(small)
-            made = {name: _suited(one, given)(given) for name, one in networks.items()}
+            made = {name: _suited(one, item.found)(given) for name, one in networks.items()}
             weights = mixture.weights(mixture.shares(true_source))
             made[WITH_TRUTH] = functional_call(architecture.module, weights, (given,))
             pictures = {name: 255 * made[name][0, 0] for name in (THESE, WITH_TRUTH, *others)}
@@ -58,11 +59,11 @@ def measure(mixture: Mixture, others: Mapping[str, Network], items: Sequence[Ite
     }
 
 
-def _suited(network: Network, given: Tensor) -> Network:
-    """With the weights that suit ``given`` ``(1, 1, h, w)``, where there is a choice."""
+def _suited(network: Network, found: Tensor) -> Network:
+    """With the weights that suit a shot of these statistics, where there is a choice."""
     if network.mixture is None:
         return network
-    return with_weights_for(network, network.mixture.estimate([given[0, 0]]))
+    return with_weights_for(network, estimates_of(found, network.mixture.source))
 
 
 def _figure(made: Tensor, truth: Tensor) -> Figure:

@@ -25,7 +25,7 @@ from vsr.media.luma import LumaCode, read_luma
 from vsr.media.pictures import PICTURE_SUFFIXES, read_picture
 from vsr.media.probe import probe_media
 from vsr.media.suffixes import VIDEO_SUFFIXES
-from vsr.networks.source import LEAST_SIDE_PX, statistics
+from vsr.networks.source import LEAST_SIDE_PX, statistics_of_shot
 from vsr.observation import resample
 from vsr.observation.blur import GaussianBlur
 
@@ -88,7 +88,7 @@ class Item:
     truth: Luma
     history: History
     found: Tensor
-    """`statistics` of ``small``."""
+    """`statistics_of_shot` of the shot that ``small`` is of."""
 
 
 @dataclass
@@ -281,7 +281,7 @@ def make_items(
             continue
         small, history = degrade(shot, rng, scale, clean=clean)
         number = int(rng.integers(1, NUM_FRAMES))
-        found = statistics(torch.from_numpy(small[number]))
+        found = statistics_of_shot(list(torch.from_numpy(small)))
         items.append(Item(small[number].copy(), shot[number].copy(), history, found))
         if len(items) % 500 == 0:
             print(f"{len(items)} of {count} items", flush=True)

@@ -19,10 +19,11 @@ from torch.nn.functional import linear, silu
 from vsr.errors import ModelError
 from vsr.networks.source import (
     LEAST_SIDE_PX,
+    NUM_OF_SHOT,
     NUM_STATISTICS,
     compression_known,
     estimates_of,
-    statistics,
+    statistics_of_shot,
 )
 
 __all__ = ["Mixture", "read_mixture"]
@@ -56,15 +57,15 @@ class Mixture:
         return {**self.shared, **mixed}
 
     def estimate(self, lumas: Iterable[Tensor], compression_codes: float | None = None) -> Tensor | None:
-        """The source of pictures ``(h, w)`` in 0…1, as `estimates_of` tells it; None if they are too small.
+        """The source of consecutive frames ``(h, w)`` in 0…1, as `estimates_of` tells it; None if they are too small.
 
         ``compression_codes``: what compression changed, root mean square in codes of 255, where that is known.
         """
-        found = [statistics(255 * luma) for luma in lumas if min(luma.shape) >= LEAST_SIDE_PX]
-        if not found:
+        seen = [255 * luma for luma in lumas if min(luma.shape) >= LEAST_SIDE_PX]
+        if not seen:
             return None
         with torch.no_grad():
-            estimates = estimates_of(torch.stack(found).mean(0), self.source)
+            estimates = estimates_of(statistics_of_shot(seen), self.source)
         return estimates if compression_codes is None else compression_known(estimates, compression_codes)
 
     def shares(self, estimates: Tensor) -> Tensor:
@@ -91,7 +92,9 @@ def read_mixture(tensors: Mapping[str, Tensor], source: str) -> Mixture | None:
     if any(value.ndim < 1 or len(value) != count for value in experts.values()):
         raise ModelError(f"{source}: a mixture of {count} sets of weights, some of which are missing")
     try:
-        estimates = estimates_of(torch.zeros(NUM_STATISTICS), told)
+        if len(told["mean"]) not in (NUM_STATISTICS, NUM_OF_SHOT):
+            raise KeyError(f"{len(told['mean'])} statistics")
+        estimates = estimates_of(torch.zeros(NUM_OF_SHOT), told)
         shares = mixture.shares(estimates)
     except (KeyError, RuntimeError) as error:
         raise ModelError(f"{source}: a mixture whose choice among sets is damaged ({error})") from error

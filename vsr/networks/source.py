@@ -1,26 +1,40 @@
-"""What a picture tells of how it came about: blur, noise, and what a codec took from it.
+"""What a shot tells of how it came about: blur, noise, and what a codec took from it.
 
-Statistics of 8×8 transform blocks, of steps across the grids that codecs work on and of differences between neighbours
-go through a small perceptron. It was fitted on pictures whose history is known (`examples/train_lite`); what it
-gives are estimates for choosing how strongly to restore, not measurements.
+Statistics of 8×8 transform blocks, of steps across the grids that codecs work on, of differences between neighbours and
+of changes from frame to frame go through a small perceptron. It was fitted on shots whose history is known
+(`examples/train_lite`); what it gives are estimates for choosing how strongly to restore, not measurements.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, silu
 
+from vsr.networks.changes import LEAST_FRAMES, NUM_CHANGES, changes
 from vsr.networks.transforms import cosine_matrix
 
-__all__ = ["LEAST_SIDE_PX", "NUM_STATISTICS", "Source", "compression_known", "estimates_of", "source_of", "statistics"]
+__all__ = [
+    "LEAST_SIDE_PX",
+    "NUM_OF_SHOT",
+    "NUM_STATISTICS",
+    "Source",
+    "compression_known",
+    "estimates_of",
+    "source_of",
+    "statistics",
+    "statistics_of_shot",
+]
 
 NUM_STATISTICS = 98
 """Length of what `statistics` gives."""
+
+NUM_OF_SHOT = 2 * NUM_STATISTICS + NUM_CHANGES
+"""Length of what `statistics_of_shot` gives."""
 
 LEAST_SIDE_PX = 32
 """Side of a picture from which it tells something."""
@@ -121,12 +135,26 @@ def statistics(luma: Tensor) -> Tensor:
     return torch.stack([*found, *_steps(luma), *_curvature(luma)])
 
 
-def estimates_of(found: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-    """What a perceptron with ``weights`` makes of `statistics` ``(…, 98)``: ``(…, 3)`` estimates.
+def statistics_of_shot(lumas: Sequence[Tensor]) -> Tensor:
+    """``(210,)`` float32 of consecutive frames, as `statistics` takes them: means, standard deviations, `changes`.
 
-    These are blur, log(1 + noise) and log(0.3 + compression), in the units of `Source`.
+    The first 98 are the means; what fewer than three frames do not tell is NaN.
     """
-    given = ((found - weights["mean"]) / weights["spread"]).clamp(-_FAR, _FAR)
+    of_each = torch.stack([statistics(luma) for luma in lumas])
+    if len(lumas) < LEAST_FRAMES:
+        return torch.cat([of_each.mean(0), torch.full((NUM_OF_SHOT - NUM_STATISTICS,), math.nan)])
+    middles = torch.stack([_middle(luma.detach().to("cpu", torch.float32)) for luma in lumas])
+    return torch.cat([of_each.mean(0), of_each.std(0), changes(middles)])
+
+
+def estimates_of(found: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+    """What a perceptron with ``weights`` makes of `statistics_of_shot` ``(…, 210)``: ``(…, 3)`` estimates.
+
+    These are blur, log(1 + noise) and log(0.3 + compression), in the units of `Source`. What is NaN counts as usual.
+    Weights for pictures alone see the first 98.
+    """
+    seen = found[..., : len(weights["mean"])]
+    given = ((seen - weights["mean"]) / weights["spread"]).clamp(-_FAR, _FAR).nan_to_num(0.0)
     for number in (1, 2):
         given = silu(linear(given, weights[f"layer{number}.weight"], weights[f"layer{number}.bias"]))
     return linear(given, weights["layer3.weight"], weights["layer3.bias"])

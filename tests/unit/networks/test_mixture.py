@@ -15,7 +15,7 @@ from vsr.errors import ModelError
 from vsr.networks import Network, load_network, with_weights_for
 from vsr.networks.inspecting import convert_weights
 from vsr.networks.mixture import Mixture, read_mixture
-from vsr.networks.source import LEAST_SIDE_PX, compression_known, estimates_of, statistics
+from vsr.networks.source import LEAST_SIDE_PX, compression_known, estimates_of, statistics_of_shot
 
 Tensors = dict[str, Tensor]
 
@@ -165,7 +165,7 @@ def test_adapted_weights_are_the_weighted_sum(network: Network) -> None:
     lumas = [_luma(1), _luma(2)]
     before = {name: value.clone() for name, value in network.module.state_dict().items()}
     made = suited(network, lumas)
-    found = torch.stack([statistics(255 * luma) for luma in lumas]).mean(0)
+    found = statistics_of_shot([255 * luma for luma in lumas])
     shares = _mixture(network).shares(estimates_of(found, _mixture(network).source))
     assert float(shares.sum()) == pytest.approx(1)
     assert _equal(made.module.state_dict(), _summed(mixture_tensors(), shares))
@@ -178,7 +178,7 @@ def test_adapted_weights_are_the_weighted_sum(network: Network) -> None:
 def test_known_compression_stands_in_for_what_is_told(network: Network) -> None:
     """Also when it is none; blur and noise stay as the pictures tell them."""
     mixture, told = _mixture(network), source_told(network, [_luma(1)])
-    estimates = estimates_of(statistics(255 * _luma(1)), mixture.source)
+    estimates = estimates_of(statistics_of_shot([255 * _luma(1)]), mixture.source)
     states = []
     for codes in (0.0, 12.0):
         source = source_told(network, [_luma(1)], codes)
