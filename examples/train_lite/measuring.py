@@ -130,7 +130,7 @@ is learnt from. Held back for the figures: {held_back}.
 Ahead of all a perceptron learnt to tell sources: its mean errors on held-back items are {blur:.2f} px \
 of blur, {noise:.2f} of log(1 + noise) and {error:.2f} of log(0.3 + compression), in codes of 255. Then the gate \
 learnt kinds of true sources, one for each set: {kinds}. Then {steps_done:,} steps of 6 patches of {patch}×{patch} \
-(small side), each by the mixture that suits its own source, true or (35 %) as estimated, either a little displaced; \
+(small side), each by the mixture that suits its own source, as estimated or (20 %) true, either a little displaced; \
 loss log(squared error); Muon for the matrices of the body and Adam for the rest at {rate:g}, cosine; averaged \
 weights. Began with {start}; seed {seed}. {seconds:,.0f} s in all, {training_seconds:,.0f} of them steps.
 

@@ -29,8 +29,9 @@ BLENDS = (0.2, 0.6, 0.6, 0.4)  # how far from clean to noisy weights the sets af
 BLEND_NOISE = 0.02  # added to them, in standard deviations of the weights
 GATE_HIDDEN, GATE_STEPS, GATE_BATCH, GATE_RATE, GATE_SMOOTHING = 32, 500, 128, 5e-3, 0.05
 GATE_JITTER = 0.5  # of JITTER
-JITTER = (0.08, 0.15, 0.3)  # noise on estimates, as other pictures of a source might have them
-ESTIMATED_SHARE = 0.35  # of items that are learnt with what the estimator tells; others with the truth
+JITTER = (0.08, 0.15, 0.3)  # noise on true sources, as estimates have it
+ESTIMATED_JITTER = (0.03, 0.05, 0.08)  # noise on estimates, as other frames of a shot have it
+ESTIMATED_SHARE = 0.8  # of items that are learnt with what the estimator tells; others with the truth
 ITEMS_A_STEP, WARM_UP, LAST_RATE = 6, 200, 0.002
 LEAST_SQUARE = 2e-6  # added to mean squared errors ahead of their logarithm
 EDGE_PX = 4  # of a patch, in small pixels, that the loss leaves out
@@ -90,25 +91,27 @@ def _fit_gate(mixture: Mixture, truth: Tensor) -> None:
     optimiser, kinds = torch.optim.Adam(mixture.gate.values(), GATE_RATE), kinds_of(truth)
     for _ in range(GATE_STEPS):
         chosen = torch.randint(len(truth), (GATE_BATCH,))
-        given = truth[chosen] + GATE_JITTER * _jitter(GATE_BATCH)
+        given = truth[chosen] + GATE_JITTER * _jitter(GATE_BATCH, JITTER)
         loss = cross_entropy(mixture.shares(given).log(), kinds[chosen], label_smoothing=GATE_SMOOTHING)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
 
 
-def _jitter(count: int) -> Tensor:
+def _jitter(count: int, deviations: Sequence[float]) -> Tensor:
     """``(count, 3)``."""
-    return torch.tensor(JITTER) * torch.randn(count, NUM_ESTIMATES)
+    return torch.tensor(deviations) * torch.randn(count, NUM_ESTIMATES)
 
 
 class _Trained:
     """The numbers that change. Sets are kept one by one, as Muon wants matrices."""
 
-    def __init__(self, first: Sequence[Weights], source: Weights) -> None:
+    def __init__(self, first: Sequence[Weights], source: Weights, gate: Mapping[str, Tensor] | None) -> None:
         layers = {"layer1": nn.Linear(NUM_ESTIMATES, GATE_HIDDEN), "layer2": nn.Linear(GATE_HIDDEN, len(first))}
         self.sets = [{name: nn.Parameter(value.clone()) for name, value in weights.items()} for weights in first]
         self.gate: dict[str, nn.Parameter] = dict(nn.ModuleDict(layers).named_parameters())
+        if gate is not None:
+            self.gate = {name: nn.Parameter(value.clone()) for name, value in gate.items()}
         self.source = source
 
     @property
@@ -139,15 +142,17 @@ def train_mixture(
     schedule: Schedule,
     rng: np.random.Generator,
     tell: Callable[[str], None],
+    gate: Mapping[str, Tensor] | None = None,
 ) -> tuple[Mixture, int]:
-    """The mixture with averaged weights, and the number of steps.
+    """The mixture with averaged weights, and the number of steps. ``gate``: to go on with; None: one is fitted.
 
     A step: mean of log(squared error) over patches of 6 items, each by the weights that suit its own source.
     """
-    trained = _Trained(first, source)
+    trained = _Trained(first, source, gate)
     usable = [item for item in items if min(item.small.shape) >= schedule.patch_px]
     truth, told = truths(usable), estimated(usable, source)
-    _fit_gate(trained.mixture(), truth)
+    if gate is None:
+        _fit_gate(trained.mixture(), truth)
     averaged = [value.detach().clone() for value in trained.parameters]
     optimisers = trained.optimisers(schedule.rate)
     started, step, losses = time.monotonic(), 0, []
@@ -156,7 +161,8 @@ def train_mixture(
         mixture = trained.mixture()
         losses_now = []
         for number in rng.integers(len(usable), size=ITEMS_A_STEP):
-            seen = (told if rng.random() < ESTIMATED_SHARE else truth)[number] + _jitter(1)[0]
+            is_told = rng.random() < ESTIMATED_SHARE
+            seen = (told if is_told else truth)[number] + _jitter(1, ESTIMATED_JITTER if is_told else JITTER)[0]
             weights = mixture.weights(mixture.shares(seen))
             losses_now.append(_loss(module, weights, usable[number], schedule, rng))
         loss = torch.stack(losses_now).mean()

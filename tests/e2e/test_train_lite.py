@@ -19,11 +19,13 @@ import torch
 from program import Run
 from safetensors.torch import save_file
 from skimage.io import imsave
-from small_networks import lite_weights, suited
+from small_networks import lite_weights, mixture_tensors, suited
 from videos import scene
 
 from vsr.media.clips import write_clip
 from vsr.networks import load_network
+from vsr.networks.mixture import read_mixture
+from vsr.networks.source import NUM_OF_SHOT, NUM_STATISTICS, estimates_of, statistics_of_shot
 
 _FOLDER = Path(__file__).parents[2] / "examples" / "train_lite"
 _MODULES = tuple(path.stem for path in _FOLDER.glob("*.py"))
@@ -180,7 +182,7 @@ def test_first_sets(train: ModuleType) -> None:
 
 
 def test_it_goes_on_from_a_mixture(train: ModuleType, material: Path, made: Path, tmp_path: Path) -> None:
-    """With all its sets: after one step, whose rate is small, each is still nearly what it was."""
+    """With its sets and its gate: after one step, whose rate is small, each is still nearly what it was."""
     path = tmp_path / "further-x2.safetensors"
     assert train.main(_words(material, path, "--steps", 1, goes_on=made)) == 0
     before, after = (load_network(one) for one in (made, path))
@@ -188,9 +190,27 @@ def test_it_goes_on_from_a_mixture(train: ModuleType, material: Path, made: Path
     assert after.mixture is not None
     for name, sets in after.mixture.experts.items():
         assert torch.allclose(sets, before.mixture.experts[name], atol=2e-4), name
+    for name, value in after.mixture.gate.items():
+        assert torch.allclose(value, before.mixture.gate[name], atol=2e-4), name
     recipe = json.loads(after.metadata["vsr.training"])
     assert (recipe["goes_on"], recipe["start_digests"]) == (True, [before.digest])
     assert f"--go-on {made.name}" in path.with_suffix(".md").read_text(encoding="utf-8")
+
+
+def test_an_estimator_of_pictures_goes_on_as_one_of_shots(train: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it learns it tells what it told, whatever changes from frame to frame."""
+    earlier = read_mixture(mixture_tensors(num_statistics=NUM_STATISTICS), "a file")
+    assert earlier is not None
+    estimator = sys.modules["estimator"]
+    monkeypatch.setattr(estimator, "HIDDEN", len(earlier.source["layer1.bias"]))
+    monkeypatch.setattr(estimator, "EPOCHS_GOING_ON", 0)
+    history = sys.modules["sources"].History("area")
+    shots = [list(255 * torch.rand(4, 40, 48, generator=torch.Generator().manual_seed(seed))) for seed in range(3)]
+    found = torch.stack([statistics_of_shot(shot) for shot in shots])
+    items = [sys.modules["sources"].Item(np.zeros(0), np.zeros(0), history, one) for one in found]
+    weights = estimator.fit_estimator(items, earlier.source)
+    assert torch.allclose(estimates_of(found, weights), estimates_of(found, earlier.source), atol=1e-5)
+    assert weights["layer1.weight"].shape == (estimator.HIDDEN, NUM_OF_SHOT)
 
 
 def test_one_set_is_no_mixture_to_go_on_from(train: ModuleType, material: Path, tmp_path: Path, capsys: Any) -> None:
