@@ -74,6 +74,10 @@ PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     ("srfbn-s", 4, learnt, 483e3, 1_000),
     ("vespcn-5l-e3", 2, everything, 17_164, 1),  # the checkpoint
     ("basicvsr", 4, learnt, 6.3e6, 100_000),  # CVPR 2021, table 2; with SPyNet
+    ("rrn", 4, learnt, 3.4e6, 100_000),  # BMVC 2020, table 3
+    ("mobile-rrn-16", 4, everything, 35_664, 1),  # the checkpoint
+    ("mobile-rrn-32", 4, everything, 126_576, 1),  # the checkpoint
+    ("swrn", 4, everything, 43_472, 1),  # the checkpoint
     ("rlsp-7-48", 4, everything, 163_216, 1),  # the checkpoint
     ("rlsp-7-64", 4, everything, 282_128, 1),  # the checkpoint
 ]
