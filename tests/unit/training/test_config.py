@@ -41,6 +41,7 @@ def test_the_guide_has_every_key() -> None:
     ("changes", "message"),
     [
         ({"learning_rat": 1}, "unknown key 'learning_rat'; did you mean 'learning_rate'"),
+        ({"network": "rlsp-7-64", "scale": 4}, "is given several frames"),
         ({"network": "lit"}, "unknown architecture; did you mean 'lite'"),
         ({"scale": 5}, "enlarges x2, x3, x4, not x5"),
         ({"scale": "two"}, "scale = 'two'"),

@@ -1,0 +1,136 @@
+"""Degraded shots with all that does not change while `Video`'s second network learns.
+
+That is the source's own weights of `Lite`, its features and what it adds to the pixels, and the motion from frame to
+frame as vsr finds it at run time. So a step of training costs the second network alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from shots import Luma, Shots, degrade
+from torch import Tensor
+from torch.nn.functional import pixel_unshuffle
+
+from vsr.networks import Network, with_weights_for
+from vsr.networks.lite import Lite
+from vsr.registration import register_previous
+
+__all__ = ["NUM_FRAMES", "SIDE_PX", "Batch", "Item", "make_item", "stack"]
+
+NUM_FRAMES = 10
+SIDE_PX = 96  # of what is kept of a small frame
+
+
+@dataclass(frozen=True)
+class Item:
+    """One shot; tensors in half precision but for codes."""
+
+    kind: str
+    small: Tensor
+    """``(T, h, w)`` uint8."""
+    truth: Tensor
+    """``(T, scale·h, scale·w)`` uint8."""
+    features: Tensor
+    """``(T, C, h, w)``."""
+    detail: Tensor
+    """``(T, scale², h, w)``."""
+    flow: Tensor
+    """``(T − 1, 2, h, w)``: of frame 1 to frame 0, and so on."""
+    confidence: Tensor
+    """``(T − 1, h, w)``."""
+    warped: Tensor
+    """``(T − 1, h, w)``: the frame before."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Patches of items, float32, frames first: ``(T, B, C, h, w)``."""
+
+    luma: Tensor
+    features: Tensor
+    detail: Tensor
+    truth: Tensor
+    """Pixels on the channels."""
+    flow: Tensor
+    confidence: Tensor
+    """0 as well where what is moved comes from outside the patch."""
+    warped: Tensor
+
+    def __len__(self) -> int:
+        return len(self.luma)
+
+
+def make_item(shots: Shots, base: Network, rng: np.random.Generator) -> Item:
+    """Draw a shot, degrade it, and let ``base``, a `Lite`, enlarge it with the weights that suit it."""
+    scale = base.scale
+    truth = shots.draw(rng, scale)
+    coded, kind = degrade(truth, rng, scale)
+    first = int(rng.integers(0, len(coded) - NUM_FRAMES + 1))
+    truth, small = truth[first : first + NUM_FRAMES], coded[first : first + NUM_FRAMES]
+    lumas = torch.from_numpy(small).float() / 255
+    estimates = None if base.mixture is None else base.mixture.estimate([lumas[0], lumas[len(lumas) // 2], lumas[-1]])
+    module = with_weights_for(base, estimates).module
+    assert isinstance(module, Lite)
+    height, width = (min(SIDE_PX, side) for side in small.shape[1:])
+    top, left = (
+        int(rng.integers(0, side - part + 1)) for side, part in zip(small.shape[1:], (height, width), strict=True)
+    )
+    window = (slice(top, top + height), slice(left, left + width))
+    features, detail = [], []
+    with torch.no_grad():
+        for luma in lumas:  # frame by frame: features of all of them at once are many
+            seen = module.features(luma[None, None])
+            features.append(seen[0][(slice(None), *window)].half())
+            detail.append(module.tail(seen)[0][(slice(None), *window)].half())
+        motions = [register_previous(before, after) for before, after in itertools.pairwise(lumas)]
+    known = [motion for motion in motions if motion is not None]
+    assert len(known) == len(motions), "shots are large enough to be registered"
+    return Item(
+        kind=kind,
+        small=torch.from_numpy(small[:, window[0], window[1]].copy()),
+        truth=torch.from_numpy(_enlarged_window(truth, window, scale)),
+        features=torch.stack(features),
+        detail=torch.stack(detail),
+        flow=torch.stack([motion.flow[(slice(None), *window)] for motion in known]).half(),
+        confidence=torch.stack([motion.confidence[window] for motion in known]).half(),
+        warped=torch.stack([motion.warped[window] for motion in known]).half(),
+    )
+
+
+def _enlarged_window(truth: Luma, window: tuple[slice, slice], scale: int) -> Luma:
+    rows, columns = (slice(scale * part.start, scale * part.stop) for part in window)
+    return truth[:, rows, columns].copy()
+
+
+def stack(
+    items: Sequence[Item], starts: Sequence[int], places_yx: Sequence[tuple[int, int]], num_frames: int, patch_px: int
+) -> Batch:
+    """Patches of ``patch_px`` from each item's frame and place on."""
+    scale = items[0].truth.shape[-1] // items[0].small.shape[-1]
+
+    def cut(name: str, frames: int, factor: int = 1) -> Tensor:
+        parts = []
+        for item, start, (top, left) in zip(items, starts, places_yx, strict=True):
+            part: Tensor = getattr(item, name)[start : start + frames]
+            rows, columns = (slice(factor * place, factor * (place + patch_px)) for place in (top, left))
+            parts.append(part[..., rows, columns].float())
+        return torch.stack(parts, 1)
+
+    flow, steps = cut("flow", num_frames - 1), torch.arange(float(patch_px))
+    rows, columns = steps[:, None] + flow[:, :, 0], steps + flow[:, :, 1]
+    is_inside = (rows > -0.5) & (rows < patch_px - 0.5) & (columns > -0.5) & (columns < patch_px - 0.5)
+    truth = cut("truth", num_frames, scale) / 255
+    return Batch(
+        luma=cut("small", num_frames)[:, :, None] / 255,
+        features=cut("features", num_frames),
+        detail=cut("detail", num_frames),
+        truth=pixel_unshuffle(truth[:, :, None], scale),
+        flow=flow,
+        confidence=(cut("confidence", num_frames - 1) * is_inside)[:, :, None],
+        warped=cut("warped", num_frames - 1)[:, :, None],
+    )

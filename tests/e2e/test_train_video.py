@@ -1,0 +1,101 @@
+"""`examples/train_video`: from pictures and clips to weights of `video` that vsr runs, with their card."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from skimage.io import imsave
+from small_networks import mixture_tensors, small_network
+from videos import scene
+
+from vsr.media.clips import write_clip
+from vsr.networks import load_network
+from vsr.networks.video import Video
+
+_FOLDER = Path(__file__).parents[2] / "examples" / "train_video"
+_MODULES = tuple(path.stem for path in _FOLDER.glob("*.py"))
+_SETTINGS = ["--sequences", 4, "--held-sequences", 2, "--patch", 32, "--frames", 3, "--steps", 12]
+
+
+@pytest.fixture(scope="module")
+def train() -> Iterator[ModuleType]:
+    """The program, as Python runs it from its folder; nothing of it stays behind."""
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(_FOLDER)
+        yield importlib.import_module("train")
+    for name in _MODULES:
+        sys.modules.pop(name, None)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of pictures and clips, and weights to build on."""
+    folder = tmp_path_factory.mktemp("material")
+    (folder / "stills").mkdir()
+    (folder / "shots").mkdir()
+    for number in range(3):
+        imsave(folder / "stills" / f"p{number}.png", scene(1, 192, 176, seed=number)[0])
+    write_clip(folder / "shots" / "c0.mp4", list(scene(7, 160, 144, seed=9)), Fraction(25), crf=10)
+    save_file(mixture_tensors(), folder / "base-x2.safetensors")
+    return folder
+
+
+def _words(material: Path, out: Path, *more: object) -> list[str]:
+    folders = ["--pictures", material / "stills", "--clips", material / "shots", "--hold-back", "p2"]
+    base = ["--base", material / "base-x2.safetensors"]
+    return [str(word) for word in ("--scale", 2, *folders, *base, "--out", out, *_SETTINGS, *more)]
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_weights_of_video_over_a_mixture(train: ModuleType, material: Path, tmp_path: Path) -> None:
+    """The base is as it was, the rest has learnt, and the same steps give the same bytes."""
+    paths = [tmp_path / "one-x2.safetensors", tmp_path / "two-x2.safetensors"]
+    for path in paths:
+        assert train.main(_words(material, path)) == 0
+    network, base = load_network(paths[0]), load_network(material / "base-x2.safetensors")
+    assert (network.name, network.scale, network.family) == ("video", 2, "recurrent")
+    assert network.mixture is not None
+    assert base.mixture is not None
+    for name, sets in base.mixture.experts.items():
+        assert torch.equal(network.mixture.experts[f"base.{name}"], sets.half().float())
+    assert float(network.mixture.shared["tail.weight"][:4].abs().max()) > 0
+    assert network.digest == load_network(paths[1]).digest
+    card = paths[0].with_suffix(".md").read_text(encoding="utf-8")
+    assert network.digest in card
+    assert "| all | 2 |" in card
+
+
+def test_it_begins_as_its_base(train: ModuleType, material: Path) -> None:
+    base = load_network(material / "base-x2.safetensors")
+    video = train.new_network(base)
+    assert isinstance(video, Video)
+    given = torch.rand(1, int(video.in_channels or 0), 12, 14)
+    with torch.no_grad():
+        made = torch.nn.functional.pixel_shuffle(video(given)[:, :4], 2)
+        assert torch.equal(made, base(given[:, :1]))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--hold-back", "p9"], "no picture or clip is called that"),
+        (["--base", str(small_network("Y"))], "give weights of lite"),
+        (["--out", "nowhere/video-x2.safetensors"], "in a folder that is there"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    train: ModuleType, material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str
+) -> None:
+    assert train.main([*_words(material, tmp_path / "out-x2.safetensors"), *more]) != 0
+    assert said in capsys.readouterr().err
