@@ -16,6 +16,7 @@ from shots import Luma, Shots, degrade
 from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
+from vsr.methods.network.frame import ADAPT_FRAMES
 from vsr.networks import Network, with_weights_for
 from vsr.networks.lite import Lite
 from vsr.registration import register_previous
@@ -73,7 +74,7 @@ def make_item(shots: Shots, base: Network, rng: np.random.Generator) -> Item:
     first = int(rng.integers(0, len(coded) - NUM_FRAMES + 1))
     truth, small = truth[first : first + NUM_FRAMES], coded[first : first + NUM_FRAMES]
     lumas = torch.from_numpy(small).float() / 255
-    estimates = None if base.mixture is None else base.mixture.estimate([lumas[0], lumas[len(lumas) // 2], lumas[-1]])
+    estimates = None if base.mixture is None else base.mixture.estimate(lumas[:ADAPT_FRAMES].unbind())
     module = with_weights_for(base, estimates).module
     assert isinstance(module, Lite)
     height, width = (min(SIDE_PX, side) for side in small.shape[1:])
