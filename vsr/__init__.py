@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Still,
         TrainingOutcome,
         TrainingProgress,
+        Trial,
         compare,
         evaluate,
         export_frames,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         probe,
         still,
         train,
+        try_methods,
         upscale,
         verify,
     )
@@ -75,6 +77,7 @@ __all__ = [
     "Still",
     "TrainingOutcome",
     "TrainingProgress",
+    "Trial",
     "UsageError",
     "VerificationError",
     "VsrError",
@@ -89,6 +92,7 @@ __all__ = [
     "probe",
     "still",
     "train",
+    "try_methods",
     "upscale",
     "verify",
 ]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vsr.api.probing import estimate_source, probe
     from vsr.api.reporting import make_report
     from vsr.api.stills import export_frames, still
+    from vsr.api.trying import try_methods
     from vsr.api.upscaling import check_plan, done_before, is_batch, plan, upscale
     from vsr.evaluation import Evaluation
     from vsr.media.probe import MediaInfo
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from vsr.pipeline.request import Outcome
     from vsr.pipeline.verify import Check
     from vsr.report.comparison import Comparison
+    from vsr.report.trial import Trial
     from vsr.stills.frames import Exported
     from vsr.stills.run import Still
     from vsr.training import TrainingOutcome, TrainingProgress
@@ -45,6 +47,7 @@ __all__ = [
     "Still",
     "TrainingOutcome",
     "TrainingProgress",
+    "Trial",
     "check_plan",
     "compare",
     "done_before",
@@ -60,6 +63,7 @@ __all__ = [
     "probe",
     "still",
     "train",
+    "try_methods",
     "upscale",
     "verify",
 ]
@@ -76,6 +80,7 @@ _HOMES = {
     "Still": "vsr.stills.run",
     "TrainingOutcome": "vsr.training",
     "TrainingProgress": "vsr.training",
+    "Trial": "vsr.report.trial",
     "check_plan": "vsr.api.upscaling",
     "compare": "vsr.api.comparing",
     "done_before": "vsr.api.upscaling",
@@ -91,6 +96,7 @@ _HOMES = {
     "probe": "vsr.api.probing",
     "still": "vsr.api.stills",
     "train": "vsr.api.learning",
+    "try_methods": "vsr.api.trying",
     "upscale": "vsr.api.upscaling",
     "verify": "vsr.api.checking",
 }

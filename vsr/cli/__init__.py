@@ -18,6 +18,7 @@ from vsr.cli import (
     report,
     still,
     train,
+    try_,
     upscale,
     verify,
 )
@@ -34,6 +35,7 @@ app = typer.Typer(
     help="Video super-resolution: better video out, with exact frames, timing, colour and streams.",
 )
 app.command("upscale", cls=upscale.UpscaleCommand)(upscale.upscale)
+app.command("try", cls=try_.TryCommand)(try_.try_)
 app.command("still")(still.still)
 app.command("frames")(frames.frames)
 app.command("probe")(probe.probe)

@@ -10,6 +10,7 @@ import typer
 from vsr.cli import piping
 from vsr.cli.console import fail
 from vsr.cli.option_types import OptionalValue
+from vsr.cli.options import assignments, merged, parse_factor
 
 if TYPE_CHECKING:
     from vsr.api import Job, Outcome
@@ -145,11 +146,11 @@ def upscale(
 ) -> int:
     """Make videos larger and better. The same command again goes on where a stopped one was."""
     del debug  # read by vsr.cli.console before parsing
-    assigned = _assignments(set_ or [])
-    settings = _merged(
+    assigned = assignments(set_ or [])
+    settings = merged(
         assigned,
         {key: value for key, value in {
-            "scale": _number("scale", scale), "size": size, "height": height, "method": method, "codec": codec,
+            "scale": parse_factor("scale", scale), "size": size, "height": height, "method": method, "codec": codec,
             "crf": crf, "speed": speed, "pix_fmt": pix_fmt, "deinterlace": deinterlace, "fps": fps,
             "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
             "keep_data": keep_data or None,
@@ -243,14 +244,6 @@ def _make_reports(outcomes: list[Outcome], report: Reporter) -> int:
     return code
 
 
-def _assignments(texts: list[str]) -> dict[str, Any]:
-    if not texts:
-        return {}
-    from vsr.pipeline.settings import parse_assignment
-
-    return dict(parse_assignment(text) for text in texts)
-
-
 def _say_sections(preset: str, settings: dict[str, Any], assigned: dict[str, Any]) -> None:
     """One line about settings of methods that were written without the method's name."""
     if not (assigned or preset.endswith((".yaml", ".yml"))):
@@ -262,28 +255,6 @@ def _say_sections(preset: str, settings: dict[str, Any], assigned: dict[str, Any
     if typed:
         taken = ", ".join(f"{section}.{key}" for key, section in typed.items())
         fail(f"{', '.join(typed)}: taken for {taken}; write it so where several methods run")
-
-
-def _merged(assigned: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """What ``--set`` and options of their own say; raises `UsageError` where they contradict each other."""
-    from vsr.errors import UsageError
-
-    for key in assigned.keys() & options.keys():
-        if assigned[key] != options[key] and str(assigned[key]) != str(options[key]):
-            option = f"--{key.replace('_', '-')}"
-            raise UsageError(f"{option} and --set {key}={assigned[key]} contradict each other; give one of them")
-    return assigned | options
-
-
-def _number(name: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    from vsr.errors import UsageError
-
-    try:
-        return float(text.removesuffix("x"))
-    except ValueError:
-        raise UsageError(f"--{name} {text!r} is not a number") from None
 
 
 def _dry_run(

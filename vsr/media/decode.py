@@ -38,6 +38,7 @@ __all__ = [
     "Look",
     "VideoTrack",
     "decode_frames",
+    "decode_from",
     "decode_linear",
     "decode_looks",
     "decode_once",
@@ -213,6 +214,21 @@ def decode_once(
     frames = cropped(_flagged(decode_packets(container, stream, damage, watch, on_stranger), damage), crop)
     times = timed(frames, container, stream, damage, untimed_rate=untimed_rate, is_jump=lambda before, after: True)
     yield from _named(times, watch, damage)
+
+
+def decode_from(track: VideoTrack, pts: int, damage: Damage) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
+    """`decode_once` from the key frame before ``pts``, for who looks at a place of a long file.
+
+    Ordinals count from there. Where the container cannot seek, it is decoded from the start.
+    """
+    container, stream = track.open()
+    with container:
+        try:
+            container.seek(pts, stream=stream, backward=True, any_frame=False)
+        except av.error.FFmpegError:
+            container.close()
+            container, stream = track.open()
+        yield from decode_once(container, stream, damage, crop=track.crop, untimed_rate=track.untimed_rate)
 
 
 def decode_frames(track: VideoTrack, damage: Damage) -> Iterator[tuple[int, av.VideoFrame]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ import av
 from vsr.errors import InputError, UsageError
 from vsr.media.combing import FieldJudge, Fields, luma_rows
 from vsr.media.damage import Damage
-from vsr.media.decode import FrameRecord, Look, VideoTrack, decode_frames, decode_linear, decode_looks
+from vsr.media.decode import FrameRecord, Look, VideoTrack, decode_frames, decode_from, decode_linear, decode_looks
 from vsr.media.frame_reader import FrameReader
 from vsr.media.images import ImageReader, is_image_sequence, is_numbered, probe_images, scan_images, view_images
 from vsr.media.probe import MediaInfo, probe_media
@@ -29,6 +30,7 @@ __all__ = [
     "probe",
     "probe_output",
     "scan",
+    "scan_from",
     "scan_judged",
     "view",
     "wants_rate",
@@ -94,6 +96,18 @@ def scan(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[FrameR
         yield record, frame
     if not count:
         raise InputError(f"{info.path}: not a single frame could be decoded")
+
+
+def scan_from(
+    info: MediaInfo, threads: int, damage: Damage, seconds: Fraction
+) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
+    """`scan` from shortly before the time ``seconds`` by the file's clock, its ordinals counted from there."""
+    pts = int(seconds / info.video.time_base)
+    if not info.images:
+        return decode_from(_track(info, threads), pts, damage)
+    first = max(0, bisect_right(info.image_pts, pts) - 1)
+    rest = replace(info, images=info.images[first:], image_pts=info.image_pts[first:])
+    return scan_images(rest, damage)
 
 
 def scan_judged(

@@ -26,17 +26,22 @@ _QUALITY = 18
 
 
 def encode_small_clip(
-    frames: Iterable[tuple[Fraction, NDArray[np.uint8]]], rate: Fraction, *, bits_per_second: int
+    frames: Iterable[tuple[Fraction, NDArray[np.uint8]]],
+    rate: Fraction,
+    *,
+    bits_per_second: int,
+    speed: str = "medium",
 ) -> bytes:
     """An MP4 of ``(seconds, picture)`` pairs in order; pictures are ``(H, W, 3)`` uint8 sRGB of even, equal sizes.
 
     Good quality where ``bits_per_second`` allow it; never many more than these. Empty where there is no picture.
+    ``speed`` is a preset of x264.
     """
     layout = LAYOUTS["yuv420p"]
     file = io.BytesIO()
     kbits = max(64, bits_per_second // 1000)
     params = {"vbv-maxrate": str(kbits), "vbv-bufsize": str(kbits)} | repeatable_x264()
-    options = {"crf": str(_QUALITY), "preset": "medium", "x264-params": join_params(params)}
+    options = {"crf": str(_QUALITY), "preset": speed, "x264-params": join_params(params)}
     with av.open(file, "w", format="mp4") as container:
         stream = None
         for seconds, picture in frames:

@@ -40,6 +40,9 @@ __all__ = ["Findings", "Means", "describe_findings", "mean_findings", "source_fi
 
 _STILL_PX = 0.06  # sample spread below which frames bring no new samples
 _MOSTLY = 0.5
+_CONSISTENT_DB = 45.0  # of LR-PSNR, from which results count as consistent with the input
+_NEAR_DB = 38.0  # root mean square of 3 codes of 255, about what ordinary compression changes
+_AS_NOISE = 1.5  # times the input's noise
 _ALONE = 1.5  # frames used below which hardly anything registered
 
 
@@ -106,14 +109,27 @@ def source_findings(source: Source | None) -> dict[str, float]:
     return {} if source is None else {f"source_{name}": value for name, value in asdict(source).items()}
 
 
+def _agreement(lr_psnr_db: float, residual_over_noise: float) -> str:
+    """What it means that a result, made small again, differs from the input, and whether to worry."""
+    figures = f"LR-PSNR {lr_psnr_db:.1f} dB, {residual_over_noise:.1f} times the input's noise"
+    if lr_psnr_db >= _CONSISTENT_DB or residual_over_noise <= _AS_NOISE:
+        return f"made small again, the result is the input, as far as its noise lets one tell ({figures})"
+    if lr_psnr_db >= _NEAR_DB:
+        return (
+            f"made small again, the result is close to the input ({figures}): nothing to worry about; noise or "
+            "compression was taken out, or edges were made sharper than they were recorded"
+        )
+    return (
+        f"made small again, the result differs from the input ({figures}): much of what was recorded was replaced, be "
+        "it noise, compression or detail; compare the two (vsr report) before relying on it"
+    )
+
+
 def describe_findings(found: Mapping[str, float]) -> list[str]:
     """Plain sentences for people; empty where nothing was found."""
     lines = []
     if "lr_psnr_db" in found:
-        lines.append(
-            f"recorded again, the result differs from the input by {found['residual_over_noise']:.1f} times its noise "
-            f"(LR-PSNR {found['lr_psnr_db']:.1f} dB)"
-        )
+        lines.append(_agreement(found["lr_psnr_db"], found["residual_over_noise"]))
     if "source_compression_codes" in found:
         lines.append(
             f"the source: compression changed it by about {found['source_compression_codes']:.1f} of 255, noise "

@@ -50,6 +50,7 @@ from vsr.timeline import Segment
 __all__ = [
     "Finish",
     "Made",
+    "Pixels",
     "SegmentWorker",
     "fix_threads",
     "in_source_frames",
@@ -59,6 +60,7 @@ _QUEUE_FRAMES = 3
 _LARGE_BYTES = 256 << 20  # of a restored frame: larger ones are rounded before they wait, one at a time
 
 Pixels = tuple[NDArray[np.generic], ...]
+"""The planes of a picture, rounded."""
 
 Finish = Callable[[], SegmentResult]
 """The rest of a segment's work once all its pictures are encoded."""
@@ -224,6 +226,10 @@ class SegmentWorker:
         with _writing(self._work):
             store_result(self._work, result)
         return result
+
+    def adaptation(self, planned: PlannedSegment) -> Adaptation:
+        """What the method learns of the shot of ``planned``."""
+        return self._adapted(planned, self._restorer(self._job.geometry(planned.records[0].look)))
 
     def _restorer(self, geometry: Geometry) -> Restorer:
         if geometry not in self._restorers:

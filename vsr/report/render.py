@@ -35,12 +35,16 @@ def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
-def render(template: str, *, style: str = "", **values: Any) -> str:
+def render(template: str, *, base: str | None = None, style: str = "", **values: Any) -> str:
     """The page ``templates/TEMPLATE.html.j2`` with its ``.css`` (and ``style`` after it) and ``.js`` inside.
+
+    Those of the page ``base`` come first, where it is built on one.
 
     Its content security policy allows these two by their digests, pictures and videos from data, and nothing else.
     """
-    styles, script = _part(f"{template}.css") + style, _part(f"{template}.js")
+    names = [template] if base is None else [base, template]
+    styles = "".join(_part(f"{name}.css") for name in names) + style
+    script = "\n".join(_part(f"{name}.js") for name in names)
     context: Mapping[str, Any] = {
         "style": Markup(styles),
         "style_hash": _digest(styles),

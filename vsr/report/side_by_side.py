@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,8 @@ class Panel:
     """``(H, W, 3)`` uint8 RGB of any size; a smaller one is shown with enlarged, unsmoothed pixels."""
 
 
-def busiest_crop(picture: Picture, height: int, width: int) -> tuple[int, int]:
-    """``(top, left)`` of the ``height`` × ``width`` part of ``(H, W, 3)`` with the strongest gradients.
+def busiest_crop(picture: NDArray[Any], height: int, width: int) -> tuple[int, int]:
+    """``(top, left)`` of the ``height`` × ``width`` part of ``(H, W, C)`` with the strongest gradients.
 
     A detail limited to the picture's size, found on a grid of quarter steps.
     """

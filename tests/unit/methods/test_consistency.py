@@ -150,7 +150,16 @@ def test_the_degradation_assumed_is_the_methods() -> None:
     assert assumed_degradation(METHODS["lanczos"].options_type()) == "BI"
 
 
-def test_it_is_told_in_words() -> None:
-    [line] = describe_findings({"lr_psnr_db": 47.26, "residual_over_noise": 3.02, "input_noise_sigma": 0.001})
-    assert "3.0 times its noise" in line
-    assert "47.3 dB" in line
+@pytest.mark.parametrize(
+    ("lr_psnr_db", "times", "says"),
+    [
+        (47.26, 3.02, "the result is the input"),
+        (39.0, 1.2, "the result is the input"),
+        (41.9, 7.1, "nothing to worry about"),
+        (31.0, 29.3, "compare the two"),
+    ],
+)
+def test_it_is_told_in_words(lr_psnr_db: float, times: float, says: str) -> None:
+    [line] = describe_findings({"lr_psnr_db": lr_psnr_db, "residual_over_noise": times, "input_noise_sigma": 0.001})
+    assert says in line
+    assert f"LR-PSNR {lr_psnr_db:.1f} dB, {times:.1f} times the input's noise" in line

@@ -9,6 +9,7 @@
   const said = document.getElementById("said");
   const zoomValue = document.getElementById("zoom-value");
   const modes = [...viewer.querySelectorAll("input[name=mode]")];
+  const sides = [...viewer.querySelectorAll("select[data-side]")]; // where there are more than two versions
   const pixels = document.getElementById("pixels");
   const ZOOMS = [1, 1.5, 2, 3, 4, 6, 8, 12, 16];
   const state = { frame: 0, mode: modes.length ? "slider" : "alone", zoom: 1, x: 0.5, y: 0.5, cut: 50, swapped: false };
@@ -24,7 +25,7 @@
     state.y = clamp(state.y, half, 1 - half);
     const move = `translate(${100 * (0.5 - state.x * state.zoom)}%, ${100 * (0.5 - state.y * state.zoom)}%) scale(${state.zoom})`;
     const current = stage();
-    for (const image of current.querySelectorAll("img")) {
+    for (const image of current.querySelectorAll("img, canvas")) {
       image.classList.toggle("gliding", Boolean(glide));
       image.style.transform = state.zoom === 1 ? "" : move;
     }
@@ -83,6 +84,17 @@
     state.cut = clamp(Math.round(cut), 0, 100);
     if (range) range.value = state.cut;
     place(false);
+  }
+
+  // Each side shows the version chosen for it; where both choose one, the other side takes what this one had.
+  function choose(changed) {
+    const other = sides.find((select) => select !== changed);
+    if (changed && other.value === changed.value) other.value = changed.dataset.shown;
+    for (const select of sides) select.dataset.shown = select.value;
+    for (const pane of pictures.querySelectorAll(".pane")) {
+      for (const select of sides) pane.classList.toggle(select.dataset.side, pane.dataset.version === select.value);
+    }
+    draw(false);
   }
 
   function setMode(mode) {
@@ -182,6 +194,7 @@
     if (wanted === "reset") zoomTo(1);
   });
   for (const mode of modes) mode.addEventListener("change", () => setMode(mode.value));
+  for (const select of sides) select.addEventListener("change", () => choose(select));
   pixels.addEventListener("change", () => draw(false));
   if (range) range.addEventListener("input", () => setCut(Number(range.value)));
   links.forEach((link, index) => link.addEventListener("click", (event) => { event.preventDefault(); show(index); }));
@@ -192,6 +205,7 @@
   window.addEventListener("hashchange", () => fromHash(true));
 
   for (const part of viewer.querySelectorAll("[hidden]")) part.hidden = false;
+  if (sides.length) choose(null);
   draw(false);
   fromHash(false);
 })();

@@ -1,0 +1,155 @@
+"""Methods tried on a short part of a video, before hours of work."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vsr.api.arguments import PathLike, position_of
+from vsr.api.finding import find_inputs
+from vsr.api.inputs import Naming, pair_found
+from vsr.errors import UsageError, VsrError
+from vsr.media.display import Box
+from vsr.media.probe import MediaInfo
+from vsr.media.reading import probe as probe_source
+from vsr.methods.registry import find_method
+from vsr.pipeline.job import Span, resolve_job
+from vsr.pipeline.objects import is_url
+from vsr.pipeline.settings import Settings, load_settings
+from vsr.report.trial import Candidate, Trial, TrialOptions, make_trial
+from vsr.stills.boxes import Box as Region
+from vsr.timeline import parse_rate
+
+__all__ = ["USUAL_METHODS", "try_methods"]
+
+USUAL_METHODS = ("lanczos", "lite", "real", "multiframe", "auto")
+"""Those that are tried, from the quickest to the slowest."""
+_WITHOUT_PRIORS = ("interpolation", "observation-model")
+_ALL = "all"
+
+
+def try_methods(
+    path: PathLike,
+    page: PathLike | None = None,
+    *,
+    methods: Sequence[str] | None = None,
+    at: str | int | Fraction | None = None,
+    frames: int | None = None,
+    roi: str | tuple[int, int, int, int] | None = None,
+    preset: str = "default",
+    settings: Mapping[str, Any] | None = None,
+    video: bool = True,
+    max_bytes: int = 8_000_000,
+    on_step: Callable[[str], None] | None = None,
+) -> Trial:
+    """Restore about two seconds of a video by several methods; write a page on which to compare them.
+
+    Args:
+        path: a video, or an image sequence.
+        page: the page; by default ``NAME.try.html`` in the current folder.
+        methods: which ones; by default `USUAL_METHODS`, and that of the settings.
+        at: where: a frame number, or a time; by default where much detail moves, as far as a look at some frames tells.
+        frames: how many frames by every method; by default about two seconds, and fewer by a method that is slow.
+        roi: ``(x, y, width, height)`` in pixels of the input as it is coded, or ``"x,y,width,height"``; ``"all"`` for
+            whole frames. By default whole frames where they are small, else the part with most detail.
+        preset: as in `vsr.upscale`.
+        settings: as in `vsr.upscale`.
+        video: whether the page shows motion.
+        max_bytes: size that the page is not to exceed.
+        on_step: called from this thread with what is being done, in words.
+
+    Returns:
+        Where the page is, and what was measured. ``trial.run_seconds("auto")`` estimates a run over the whole video.
+
+    Raises `InputError` for what is no video, `UsageError` for what cannot be tried.
+    """
+    if is_url(path):
+        raise UsageError(f"{path}: a file of this machine is wanted; copy it first")
+    source = Path(path)
+    resolved, _ = load_settings(preset, settings or {}, is_lenient=methods is not None)
+    names = _names(methods, resolved)
+    tell = on_step or (lambda words: None)
+    info = probe_source(source, parse_rate(resolved.fps) if resolved.fps else None, resolved.video_stream)
+    output = _output(source, resolved)
+    candidates, notes = _candidates(info, output, names, preset, settings or {})
+    options = TrialOptions(
+        at=position_of(at),
+        num_frames=frames,
+        box=None if roi in (None, _ALL) else _box(roi),
+        is_whole=roi == _ALL,
+        with_video=video,
+        most_bytes=max_bytes,
+    )
+    place = Path(page) if page is not None else Path(f"{source.resolve().stem.replace('%', '')}.try.html")
+    return make_trial(info, candidates, place, options, chosen=resolved.method, notes=notes, on_step=tell)
+
+
+def _names(methods: Sequence[str] | None, settings: Settings) -> list[str]:
+    names = list(dict.fromkeys([*USUAL_METHODS, settings.method] if methods is None else methods))
+    if not names:
+        raise UsageError("name a method to try")
+    for name in names:
+        find_method(name)  # refuses what is none
+    return names
+
+
+def _output(source: Path, settings: Settings) -> Path:
+    """A name for the output, in a container that takes it."""
+    found = find_inputs([source], recursive=False, output="./")
+    target = Path(pair_found(found, [source], "./", Naming.of(settings), make_folder=False)[0][1])
+    if "%" in target.name:
+        return target.parent.with_name(f"{target.parent.name}-restored") / target.name
+    return target.with_stem(f"{target.stem}-restored")
+
+
+def _candidates(
+    info: MediaInfo, output: Path, names: Sequence[str], preset: str, given: Mapping[str, Any]
+) -> tuple[list[Candidate], list[str]]:
+    """What can be tried, and what cannot, in words."""
+    candidates, notes = list[Candidate](), list[str]()
+    for name in names:
+        try:
+            settings, options = load_settings(preset, {**given, "method": name}, is_lenient=True)
+            job = resolve_job(info, output, settings, options, Span())
+        except VsrError as error:
+            if len(names) == 1:
+                raise
+            notes.append(f"{name} was not tried: {error}")
+            continue
+        candidates.append(Candidate(name, job, _command(info, output, name, preset, given)))
+    if not candidates:
+        raise UsageError(f"none of the methods can be tried: {notes[0]}")
+    return candidates, notes
+
+
+def _command(info: MediaInfo, output: Path, method: str, preset: str, given: Mapping[str, Any]) -> str:
+    """What to type for a run."""
+    words = ["vsr", "upscale", str(info.path), "-o", str(output)]
+    others = {key: value for key, value in given.items() if key != "method"}
+    usual = load_settings(preset, others, is_lenient=True)[0].method
+    if preset != "default":
+        words += ["--preset", preset]
+    if method != usual:
+        words += ["--method", method]
+    for key, value in others.items():
+        if value is not None:
+            words += _option(key, value)
+    return shlex.join(words)
+
+
+_OPTIONS = ("scale", "size", "height", "codec", "crf", "deinterlace", "fps", "video_stream", "device")
+
+
+def _option(key: str, value: Any) -> list[str]:
+    if key in _OPTIONS:
+        return [f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+    said = str(value).lower() if isinstance(value, bool) else str(value)
+    return ["--set", f"{key}={said}"]
+
+
+def _box(roi: str | tuple[int, int, int, int] | None) -> Box:
+    region = Region.parse(roi) if isinstance(roi, str) else Region(*roi or ())
+    return Box(region.y, region.x, region.height, region.width)
