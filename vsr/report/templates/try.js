@@ -14,6 +14,9 @@
   const [columns, width, height, rate] = [facts.columns, facts.width, facts.height, facts.rate].map(Number);
   const names = JSON.parse(facts.names);
   const counts = JSON.parse(facts.counts);
+  const moment = document.createElement("canvas"); // the video may go on between two draws
+  moment.width = columns * width;
+  moment.height = Math.ceil(names.length / columns) * height;
 
   function canvasOf(pane) {
     let canvas = pane.querySelector("canvas");
@@ -35,10 +38,11 @@
       video.currentTime = 0;
       video.play();
     }
+    moment.getContext("2d").drawImage(video, 0, 0, moment.width, moment.height);
     for (const pane of panes) {
       const index = names.indexOf(pane.dataset.version);
       const place = [index % columns * width, Math.floor(index / columns) * height];
-      canvasOf(pane).getContext("2d").drawImage(video, ...place, width, height, 0, 0, width, height);
+      canvasOf(pane).getContext("2d").drawImage(moment, ...place, width, height, 0, 0, width, height);
     }
     requestAnimationFrame(paint);
   }
