@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vsr.networks.base import Shapes
+from vsr.networks.base import Shapes, Upscaler
 from vsr.networks.footprint import Footprint
 from vsr.observation import resample
 
@@ -18,6 +18,7 @@ __all__ = [
     "KeepsFloat32",
     "MeanShift",
     "ResidualBlock",
+    "ShiftedUpscaler",
     "count",
     "doublings",
     "enlarge",
@@ -85,6 +86,37 @@ class MeanShift(KeepsFloat32, nn.Conv2d):
         """255 or 1, whichever the shift was made for."""
         assert self.bias is not None
         return 255.0 if float(self.bias.detach().abs().max()) > 2 else 1.0
+
+
+class ShiftedUpscaler(Upscaler):
+    """Base of networks for RGB in 0…255 less the mean of DIV2K, taken off ahead of them and added after."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+        self.sub_mean, self.add_mean = MeanShift(-1, 255.0), MeanShift(1, 255.0)
+        self._value_range = 255.0
+
+    def settle(self) -> None:
+        """Files of other programs may be for 0…1; their mean shifts tell."""
+        self._value_range = self.add_mean.value_range
+
+    def enlarged(self, shifted: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` in the type of the weights → ``(B, 3, scale·H, scale·W)``."""
+        raise NotImplementedError
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``."""
+        shifted: Tensor = self.sub_mean(pictures * self._value_range)
+        result = self.enlarged(shifted.to(_learnt_dtype(self)))
+        restored: Tensor = self.add_mean(result.to(pictures.dtype))
+        return restored / self._value_range
+
+
+def _learnt_dtype(module: nn.Module) -> torch.dtype:
+    """The type of the weights, mean shifts left out, which stay in float32."""
+    parts = (part for part in module.children() if not isinstance(part, KeepsFloat32))
+    return weights_dtype(next(part for part in parts if any(True for _ in part.parameters())))
 
 
 class ResidualBlock(nn.Module):
