@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from vsr.networks import NETWORKS, Upscaler, drcn, drrn, dwsr, idn, load_network, prosr, srcnn, vdsr
+from vsr.networks import (
+    NETWORKS,
+    Upscaler,
+    cnf,
+    csfm,
+    csnln,
+    dbdn,
+    dsrn,
+    load_network,
+    memnet,
+    meta_sr,
+    msrn,
+    mwcnn,
+    rednet,
+    rnan,
+    san,
+    srdensenet,
+    table,
+    wavelet_srnet,
+)
 from vsr.networks.recognition import recognise
 from vsr.observation import resample
 
@@ -18,12 +39,32 @@ LARGE = 4_000_000
 """Learnt numbers from which on a case is marked slow."""
 
 
+REDUCED: dict[str, Callable[[int], Upscaler]] = {
+    "srdensenet": partial(srdensenet.SRDenseNet, growth=2, bottleneck=8),
+    "msrn": partial(msrn.MSRN, width=8),
+    "dbdn": partial(dbdn.DBDN, width=4),
+    "csfm": partial(csfm.CSFM, modules=2, blocks=2, width=16),
+    "san": partial(san.SAN, groups=2, blocks=2, width=16, reduction=4),
+    "rnan": partial(rnan.RNAN, groups=3, width=8),
+    "csnln": partial(csnln.CSNLN, width=8, depth=2),
+    "dsrn": partial(dsrn.DSRN, width=8),
+    "cnf": partial(cnf.CNF, width=8),
+    "memnet": partial(memnet.MemNet, width=8),
+    "red30": partial(rednet.REDNet, width=8),
+    "mwcnn": partial(mwcnn.MWCNN, widths=(8, 12, 12)),
+    "meta-rdn": partial(meta_sr.meta_rdn, growth=4, width=8),
+    "wavelet-srnet": partial(wavelet_srnet.WaveletSRNet, width=8, inner=8),
+}
+"""Narrower forms of networks that are large or slow; all but their count is tried on these. Depth, which decides the
+receptive field, stays where that is finite."""
+
+
 def _cases() -> list[object]:
     return [
         pytest.param(
             name,
             scale,
-            marks=[pytest.mark.slow] if NETWORKS[name].num_parameters[scale] > LARGE else [],
+            marks=[pytest.mark.slow] if name not in REDUCED and NETWORKS[name].num_parameters[scale] > LARGE else [],
             id=f"{name}-x{scale}",
         )
         for name, scale in CASES
@@ -47,7 +88,7 @@ def _allowed(module: Upscaler, side: int) -> int:
 
 def _built(name: str, scale: int) -> Upscaler:
     torch.manual_seed(3)
-    return NETWORKS[name].build(scale).eval().requires_grad_(False)
+    return REDUCED.get(name, NETWORKS[name].build)(scale).eval().requires_grad_(False)
 
 
 def test_rows_are_whole() -> None:
@@ -132,9 +173,9 @@ def test_shapes(name: str, scale: int, size: tuple[int, int]) -> None:
 def _positive(module: Upscaler) -> Upscaler:
     """Weights under which everything an output sees has a positive share in it, however far away: nothing is lost."""
     for layer in module.modules():
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             weight = layer.weight.data.abs() + 1e-3
-            layer.weight.data = weight / weight.sum((1, 2, 3), keepdim=True)
+            layer.weight.data = weight / weight.flatten(1).sum(1).reshape(-1, *[1] * (weight.dim() - 1))
             if layer.bias is not None:
                 layer.bias.data.clamp_(min=0)
         elif isinstance(layer, nn.BatchNorm2d):
@@ -171,12 +212,14 @@ def _differentiable_enlarge(pictures: Tensor, scale: int) -> Tensor:
 
 @pytest.mark.parametrize(("name", "scale"), _cases())
 def test_receptive_field(name: str, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stated one is exact: nothing farther away counts, and what is that far away does."""
-    for module_of in (srcnn, vdsr, drcn, drrn, dwsr, idn, prosr):
-        monkeypatch.setattr(module_of, "enlarge", _differentiable_enlarge)
+    """The stated one is exact: nothing farther away counts, and what is that far away does; or all counts."""
+    for module_of in vars(table).values():
+        if hasattr(module_of, "enlarge") and hasattr(module_of, "SPECS"):
+            monkeypatch.setattr(module_of, "enlarge", _differentiable_enlarge)
     stated = NETWORKS[name].context_px(scale)
     if stated is None:
-        assert NETWORKS[name].family == "sequence", "it follows motion as far as it goes"
+        module = _built(name, scale).double()
+        assert _reach(module, _taken(module, name), 48) >= 24
         return
     module = _positive(_built(name, scale)).double()
     assert _reach(module, _taken(module, name), 2 * stated + 7) == stated
@@ -195,10 +238,14 @@ def test_file_round_trip(name: str, scale: int, tmp_path: Path) -> None:
     network = load_network(path, scale)
     assert (network.name, network.scale) == (name, scale)
     assert network.context_px == NETWORKS[name].context_px(scale)
-    assert network.num_parameters == NETWORKS[name].num_parameters[scale]
+    assert network.num_parameters == sum(parameter.numel() for parameter in module.parameters())
     pictures = torch.rand(1, _taken(module, name), _allowed(module, 4), _allowed(module, 5))
     with torch.inference_mode():
-        assert torch.equal(network(pictures), module(pictures))
+        loaded, made = network(pictures), module(pictures)
+    if NETWORKS[name].context_px(scale) is None:
+        torch.testing.assert_close(loaded, made, rtol=1e-4, atol=1e-6)  # attention sums in an order of its own
+    else:
+        assert torch.equal(loaded, made)
 
 
 @pytest.mark.parametrize(("name", "scale"), _cases())

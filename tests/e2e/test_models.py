@@ -47,6 +47,9 @@ def test_list(call: Call, folder: Path) -> None:
     assert "RCAN" in empty.out
     _fsrcnn(folder / "fsrcnn-x2.pth")
     assert str(folder / "fsrcnn-x2.pth") in call("models", "list").out
+    grouped = call("models", "list", "--family", "progressive", "--paper", "Lai").out
+    assert grouped.splitlines()[0] == "networks, progressive"
+    assert {line.split()[0] for line in grouped.splitlines()[1:]} == {"lapsrn", "ms-lapsrn"}
 
 
 def test_list_as_json(call: Call, folder: Path) -> None:

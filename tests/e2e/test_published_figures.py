@@ -41,6 +41,7 @@ NETWORKS = [  # weights (by scale if they differ), dB by scale, how near
     ("CARN/carn_m.pth", {2: 37.69, 3: 34.07, 4: 31.88}, 0.03),
     ("IDN/IDN_x{scale}.caffemodel", {2: 37.83, 3: 34.11, 4: 31.82}, 0.02),
     ("ProSR/ProSRs_2x-0000.params", {2: 37.86}, 0.02),  # as measured here first
+    ("LIIF/edsr-baseline-liif.fp16.safetensors", {4: 32.23}, 0.02),  # as measured here first
     ("SRMD/srmdnf_x{scale}.param", {4: 31.96}, 0.1),  # 31.92 with the authors' matrix, for LR of 8 bits
 ]
 NOT_CONSISTENT = [  # generative, or trained on other small pictures; as measured here first

@@ -30,20 +30,30 @@ def _overview(context: typer.Context) -> None:
 
 
 @app.command("list")
-def list_models(json_: _Json = False, debug: _Debug = False) -> None:
-    """List networks, and weights that can be asked for by name."""
+def list_models(
+    family: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Networks of one kind: a framework such as progressive, or a family."),
+    ] = "",
+    paper: Annotated[
+        str, typer.Option(metavar="WORD", help="Networks whose paper has this: an author, venue, year.")
+    ] = "",
+    json_: _Json = False,
+    debug: _Debug = False,
+) -> None:
+    """List networks as the field groups them, and weights that can be asked for by name."""
     del debug
     import json
 
-    from vsr.networks import NETWORKS
     from vsr.networks.inspecting import installed_weights
     from vsr.networks.locating import SHIPPED, model_folders
     from vsr.networks.spandrel_table import SPANDREL
 
     installed = installed_weights()
+    chosen = _chosen(family, paper)
     if json_:
         content = {
-            "networks": [_row(row) for row in NETWORKS.values()],
+            "networks": [_row(row) for row in chosen],
             "spandrel": [
                 {"id": each.id, "title": each.title, "is_generative": each.is_generative} for each in SPANDREL.values()
             ],
@@ -54,8 +64,11 @@ def list_models(json_: _Json = False, debug: _Debug = False) -> None:
         return
     from vsr.cli.console import print_table
 
-    print("networks")
-    print_table([(f"  {name}", _summary(row)) for name, row in NETWORKS.items()])
+    for group in dict.fromkeys(_group(row) for row in chosen):
+        print(f"networks, {group}")
+        print_table([(f"  {row.name}", _summary(row)) for row in chosen if _group(row) == group])
+    if family or paper:
+        return
     print("through spandrel, among others")
     print_table([(f"  {name}", each.title) for name, each in SPANDREL.items()])
     print("weights that ship with vsr")
@@ -117,6 +130,30 @@ def convert_model(
         print(json.dumps(_facts(facts), indent=1))
     else:
         print_table(_facts_lines(facts))
+
+
+def _group(row: NetworkSpec) -> str:
+    """What the field calls its kind: where it enlarges, or what it is given besides one frame."""
+    return row.framework if row.family == "frame" else row.family
+
+
+def _chosen(family: str, paper: str) -> list[NetworkSpec]:
+    """Networks of a kind whose titles have a word. Raises `UsageError` where there are none."""
+    from vsr.errors import UsageError, nearest
+    from vsr.networks import NETWORKS
+
+    kinds: list[str] = list(dict.fromkeys(kind for row in NETWORKS.values() for kind in (row.framework, row.family)))
+    if family and family not in kinds:
+        known = ", ".join(kinds)
+        raise UsageError(f"no kind of network is called {family!r}; there are {known}{nearest(family, kinds)}")
+    chosen = [
+        row
+        for row in NETWORKS.values()
+        if (not family or family in (row.framework, row.family)) and paper.lower() in row.title.lower()
+    ]
+    if not chosen:
+        raise UsageError(f"no network's paper has {paper!r}; vsr models list shows all")
+    return chosen
 
 
 def _shipped(installed: Mapping[str, Mapping[int | None, Path]]) -> dict[str, tuple[int, ...]]:

@@ -19,7 +19,7 @@ from vsr.observation.resample import KERNELS
 
 __all__ = ["open_method"]
 
-_ONE_FRAME: frozenset[Family] = frozenset({"frame", "conditioned", "sampling", "rescaling"})
+_ONE_FRAME: frozenset[Family] = frozenset({"frame", "any-scale", "conditioned", "sampling", "rescaling"})
 """Families whose networks enlarge single pictures."""
 
 

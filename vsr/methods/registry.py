@@ -11,6 +11,7 @@ from vsr.errors import ModelError, UsageError, nearest
 from vsr.methods.auto import GUESSING_NETWORK, AutoOptions, prepare_auto
 from vsr.methods.interpolation import InterpolateOptions, PreparedInterpolation
 from vsr.methods.method import Geometry, Method, Prepared
+from vsr.methods.network.any_scale import prepare_any_scale_network
 from vsr.methods.network.conditioned import ConditionedOptions, prepare_conditioned_network
 from vsr.methods.network.frame import PerFrameOptions, prepare_network
 from vsr.methods.network.model import absolute_weights, has_same_weights, is_network
@@ -106,6 +107,7 @@ class Adaptor:
 
 ADAPTORS: Mapping[Family, Adaptor] = {
     "frame": Adaptor("enlarge each frame by a network", PerFrameOptions, prepare_network),
+    "any-scale": Adaptor("enlarge each frame to any size by a network", PerFrameOptions, prepare_any_scale_network),
     "sampling": Adaptor(
         "enlarge each frame by a network that invents detail", SamplingOptions, prepare_sampling_network
     ),

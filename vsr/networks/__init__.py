@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vsr.networks.base import (
+    AnyScaleUpscaler,
     Colour,
     ConditionedUpscaler,
     Family,
@@ -24,6 +25,7 @@ from vsr.networks.table import NETWORKS
 
 __all__ = [
     "NETWORKS",
+    "AnyScaleUpscaler",
     "Colour",
     "ConditionedUpscaler",
     "Family",

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from vsr.errors import ModelError
+from vsr.networks.grids import Grid
 from vsr.networks.mixture import Mixture
 
 __all__ = [
+    "AnyScaleUpscaler",
     "Colour",
     "ConditionedUpscaler",
     "Family",
@@ -35,9 +37,10 @@ Framework = Literal["pre-upsampling", "post-upsampling", "progressive", "iterati
 Colour = Literal["Y", "RGB"]
 """What a network takes and gives: BT.601 luma (video range, as MATLAB's ``rgb2ycbcr``) or RGB."""
 
-Family = Literal["frame", "window", "recurrent", "sequence", "conditioned", "sampling", "rescaling"]
-"""What a network is given besides one frame: nothing; neighbouring frames; its own memory; all frames of a sequence;
-what is known of the source; noise. A rescaling network also makes the small picture that it enlarges."""
+Family = Literal["frame", "any-scale", "window", "recurrent", "sequence", "conditioned", "sampling", "rescaling"]
+"""What a network is given besides one frame: nothing; any real magnification; neighbouring frames; its own memory; all
+frames of a sequence; what is known of the source; noise. A rescaling network also makes the small picture that it
+enlarges."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Names of a state dict with their shapes: all that recognition looks at."""
@@ -78,6 +81,39 @@ class Upscaler(nn.Module):
 
     def settle(self) -> None:
         """Called once after weights are loaded: take over what follows from their values."""
+
+
+class AnyScaleUpscaler(Upscaler):
+    """Base of networks that enlarge to any real magnification, along each axis its own.
+
+    They find features at the small size, and make pixels anywhere of the features around. ``forward`` puts both
+    together for the whole ``scale`` that it was built for. Set ``feature_channels``, ``features_context_px`` and
+    ``margin_px``.
+    """
+
+    family: ClassVar[Family] = "any-scale"
+    feature_channels: int
+    features_context_px: int | None
+    """As ``context_px``, of the features."""
+    margin_px: int
+    """Rows and columns of features around its own that a pixel is made of."""
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """``(B, C, H, W)`` in 0…1 → ``(B, feature_channels, H, W)`` in the type of the weights."""
+        raise NotImplementedError
+
+    def render(self, features: Tensor, grid: Grid) -> Tensor:
+        """``(B, feature_channels, h, W)`` → ``(B, C, rows, columns)`` float32: the pixels of ``grid``.
+
+        ``features`` hold ``margin_px`` rows around those that any pixel lies in, unless the picture ends there.
+        """
+        raise NotImplementedError
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """``(B, C, H, W)`` in 0…1 → ``(B, C, scale·H, scale·W)``."""
+        height, width = (int(side) for side in pictures.shape[-2:])
+        grid = Grid.whole((height, width), (self.scale * height, self.scale * width))
+        return self.render(self.features(pictures), grid).to(pictures.dtype)
 
 
 class SamplingUpscaler(Upscaler):

@@ -18,7 +18,7 @@ from vsr.networks.blocks import count
 from vsr.networks.footprint import INPUT
 from vsr.networks.spec import network_spec
 
-__all__ = ["RDN", "SPECS", "recognise_rdn"]
+__all__ = ["RDN", "SPECS", "RDNBody", "recognise_rdn"]
 
 
 class _DenseConv(nn.Module):
@@ -50,8 +50,34 @@ def _upsampler(scale: int, width: int, growth: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Conv2d(growth, 3, 3, padding=1))
 
 
-class RDN(Upscaler):
-    """Two shallow layers, ``blocks`` dense blocks whose results are all fused, upsampling."""
+class RDNBody(nn.Module):
+    """Two shallow layers and ``blocks`` dense blocks whose results are all fused: features at the small size."""
+
+    def __init__(self, *, blocks: int, layers: int, growth: int, width: int) -> None:
+        super().__init__()
+        self.SFENet1 = nn.Conv2d(3, width, 3, padding=1)
+        self.SFENet2 = nn.Conv2d(width, width, 3, padding=1)
+        self.RDBs = nn.ModuleList(_DenseBlock(width, growth, layers) for _ in range(blocks))
+        self.GFF = nn.Sequential(nn.Conv2d(blocks * width, width, 1), nn.Conv2d(width, width, 3, padding=1))
+
+    def body(self, pictures: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` in the type of the weights → ``(B, width, H, W)``."""
+        shallow = self.SFENet1(pictures)
+        features = self.SFENet2(shallow)
+        fused = []
+        for block in self.RDBs:
+            features = block(features)
+            fused.append(features)
+        result: Tensor = self.GFF(torch.cat(fused, 1)) + shallow
+        return result
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """See `body`."""
+        return self.body(pictures)
+
+
+class RDN(RDNBody, Upscaler):
+    """The body, then upsampling."""
 
     def __init__(
         self,
@@ -63,28 +89,18 @@ class RDN(Upscaler):
         width: int = 64,
         value_range: float = 255.0,
     ) -> None:
-        super().__init__()
+        super().__init__(blocks=blocks, layers=layers, growth=growth, width=width)
         self.scale = scale
         self._value_range = value_range
         footprint = INPUT.conv(3, times=2 + blocks * layers + 1)
         for factor in (2, 2) if scale == 4 else (scale,):
             footprint = footprint.conv(3).shuffle(factor)
         self.context_px = footprint.conv(3).context_px
-        self.SFENet1 = nn.Conv2d(3, width, 3, padding=1)
-        self.SFENet2 = nn.Conv2d(width, width, 3, padding=1)
-        self.RDBs = nn.ModuleList(_DenseBlock(width, growth, layers) for _ in range(blocks))
-        self.GFF = nn.Sequential(nn.Conv2d(blocks * width, width, 1), nn.Conv2d(width, width, 3, padding=1))
         self.UPNet = _upsampler(scale, width, growth)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``."""
-        shallow = self.SFENet1((pictures * self._value_range).to(self.SFENet1.weight.dtype))
-        features = self.SFENet2(shallow)
-        fused = []
-        for block in self.RDBs:
-            features = block(features)
-            fused.append(features)
-        result: Tensor = self.UPNet(self.GFF(torch.cat(fused, 1)) + shallow)
+        result: Tensor = self.UPNet(self.body((pictures * self._value_range).to(self.SFENet1.weight.dtype)))
         return result.to(pictures.dtype) / self._value_range
 
 

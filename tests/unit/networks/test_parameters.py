@@ -61,6 +61,17 @@ PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     ("dwsr", 2, everything, 378_052, 1),  # the checkpoint
     ("dwsr", 2, weights_only, 374e3, 4_000),  # the paper's figure counts its first layer otherwise
     ("prosr-s", 2, everything, 849_059, 1),  # the checkpoint
+    ("memnet", 2, weights_only, 677e3, 1_000),
+    ("red30", 2, weights_only, 4_131e3, 1_000),
+    ("mwcnn", 2, weights_only, 16.1e6, 100_000),
+    ("msrn", 2, learnt, 5.89e6, 10_000),
+    ("msrn", 3, learnt, 6_078e3, 1_000),
+    ("san", 2, learnt, 15.7e6, 100_000),
+    ("rnan", 4, learnt, 9.3e6, 100_000),  # as later papers count it
+    ("csnln", 2, learnt, 3.06e6, 10_000),
+    ("csnln", 4, learnt, 6.57e6, 10_000),
+    ("csfm", 4, learnt, 12.9e6, 800_000),  # the paper's text leaves 0.7M unexplained
+    ("liif", 4, everything, 1_567_323, 1),  # the checkpoint
     ("irn", 2, learnt, 1.66e6, 10_000),
     ("irn", 4, learnt, 4.35e6, 10_000),
     ("firn", 4, everything, 320_880, 1),  # the checkpoint

@@ -36,6 +36,7 @@ PUBLISHED: list[tuple[str, str, tuple[int, ...], int, bool]] = [
     ("FIRN/FIRN_x4.safetensors", "firn", (4,), 320_880, True),
     ("EnhanceNet/weights", "enhancenet", (4,), 852_867, True),
     *((f"IDN/IDN_x{s}.caffemodel", "idn", (s,), 552_769, False) for s in (2, 3, 4)),
+    ("LIIF/edsr-baseline-liif.fp16.safetensors", "liif", (2, 3, 4), 1_567_323, False),
     ("ProSR/ProSRs_2x-0000.params", "prosr-s", (2,), 849_059, False),
     ("DWSR/cos_800_x2.index", "dwsr", (2,), 378_052, False),
     ("SRResNet_leftthomas/netG_epoch_2_100.pth", "srresnet", (2,), 586_379, True),

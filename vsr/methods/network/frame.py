@@ -118,6 +118,12 @@ class PerFrame:
         [result] = self._restore([frame], 1, adaptation)
         return result
 
+    @property
+    def _size_yx(self) -> tuple[int, int]:
+        """Of what the networks give."""
+        factor = math.prod(self._passes)
+        return self._geometry.height * factor, self._geometry.width * factor
+
     def _mixture(self) -> Mixture:
         part = next(part for part in self._model.parts if part.adapts)
         mixture = open_part(self._model, part).mixture
@@ -173,11 +179,9 @@ class PerFrame:
         colour = self._model.parts[0].colour
         inputs = [network_input(frame, colour, self._device) for frame in batch]
         pictures = torch.stack(inputs + inputs[-1:] * (size - len(inputs)))
-        factor = math.prod(self._passes)
-        size_yx = (self._geometry.height * factor, self._geometry.width * factor)
         preset = degradation_at(self._options.assumed_degradation, max(magnification(self._geometry), Fraction(1)))
         writers = [
-            PlaneWriter(frame, colour, self._geometry, size_yx, self._device, offset_px=preset.offset_px)
+            PlaneWriter(frame, colour, self._geometry, self._size_yx, self._device, offset_px=preset.offset_px)
             for frame in batch
         ]
         for band in self._bands(batch, pictures, adaptation):

@@ -1,0 +1,95 @@
+"""Networks for any magnification reach sizes natively, alike in tiles, bands and whole."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from vsr.errors import UsageError
+from vsr.frames import ColorSpec, VideoFrame
+from vsr.media.layouts import LAYOUTS
+from vsr.methods import Geometry, find_method, restore_shot
+from vsr.methods.network.any_scale import render_bands
+from vsr.networks import AnyScaleUpscaler
+from vsr.networks.grids import Grid
+from vsr.networks.liif import LIIF
+from vsr.networks.meta_sr import meta_edsr
+
+NETWORKS = {
+    "liif": lambda: LIIF(2, blocks=1, width=8, hidden=8, depth=1),
+    "meta": lambda: meta_edsr(2, blocks=1, width=8),
+}
+SIZES = [(27, 31), (40, 44), (55, 33), (21, 80)]
+
+
+def _module(name: str) -> AnyScaleUpscaler:
+    torch.manual_seed(2)
+    return NETWORKS[name]().eval().requires_grad_(False)
+
+
+@pytest.fixture(params=NETWORKS)
+def weights(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    path = tmp_path / f"{request.param}.safetensors"
+    save_file({key: value.contiguous() for key, value in _module(request.param).state_dict().items()}, path)
+    return str(path)
+
+
+def _frame(height: int = 20, width: int = 22) -> VideoFrame:
+    torch.manual_seed(5)
+    planes = tuple(torch.randint(0, 256, (height, width), dtype=torch.uint8) for _ in range(3))
+    return VideoFrame(planes, LAYOUTS["gbrp"], ColorSpec(full_range=True), 0, 0, Fraction(1, 25))
+
+
+def _restored(weights: str, out_yx: tuple[int, int], **options: object) -> torch.Tensor:
+    frame = _frame()
+    geometry = Geometry(22, 20, out_yx[1], out_yx[0])
+    method = find_method(weights)
+    prepared = method.prepare(geometry, method.options_type(precision="float32", **options), "cpu")
+    [result] = restore_shot(prepared, geometry, [frame])
+    return torch.stack(result.planes) / 255
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("out_yx", SIZES, ids=str)
+@pytest.mark.parametrize("step", [1, 3, 7])
+def test_bands_are_the_whole(name: str, out_yx: tuple[int, int], step: int) -> None:
+    module = _module(name)
+    features = module.features(torch.rand(1, 3, 20, 22))
+    whole = module.render(features, Grid.whole((20, 22), out_yx))
+    bands = render_bands(module, iter(features.split(step, -2)), (20, 22), out_yx)
+    torch.testing.assert_close(torch.cat(list(bands), -2), whole, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_whole_magnifications_are_those_of_forward(name: str) -> None:
+    module, pictures = _module(name), torch.rand(1, 3, 6, 7)
+    grid = Grid.whole((6, 7), (12, 14))
+    assert torch.equal(module(pictures), module.render(module.features(pictures), grid))
+
+
+def test_any_size_is_reached_and_tiles_do_not_show(weights: str) -> None:
+    for out_yx in SIZES:
+        whole = _restored(weights, out_yx)
+        assert whole.shape == (3, *out_yx)
+        torch.testing.assert_close(_restored(weights, out_yx, tile_px=16), whole, rtol=0, atol=1e-4)
+
+
+def test_a_magnification_of_its_own_is_not_a_resampled_one(weights: str) -> None:
+    """x1.37 natively, along each axis its own; a linear ramp stays where it is."""
+    assert _restored(weights, (27, 30)).shape == (3, 27, 30)
+    method, geometry = find_method(weights), Geometry(22, 20, 30, 27)
+    rows = dict(method.prepare(geometry, method.options_type(), "cpu").plan_rows())
+    assert rows["passes"] == "one, to the output's size itself"
+
+
+def test_smaller_sizes_are_resampled(weights: str) -> None:
+    assert _restored(weights, (11, 12)).shape == (3, 11, 12)
+
+
+def test_self_ensemble_is_refused(weights: str) -> None:
+    with pytest.raises(UsageError, match="whole magnifications"):
+        _restored(weights, (27, 31), self_ensemble=True)

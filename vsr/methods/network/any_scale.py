@@ -1,0 +1,140 @@
+"""Restoration by a network that enlarges to any real magnification: sizes are reached natively, nothing is resampled.
+
+The network's features are found at the small size, in tiles as any network's result; the pixels of the output are then
+read off them row by row as bands of features come, so a large picture is never held in all its stages at once. Where
+the output is smaller than the input, it is resampled as with other networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from vsr.errors import UsageError
+from vsr.frames import VideoFrame
+from vsr.inference import Engine, EngineOptions, batch_frames, measure_load
+from vsr.methods.method import Adaptation, Geometry
+from vsr.methods.network.frame import PerFrame, PerFrameOptions, PreparedPerFrame, prepare_network
+from vsr.methods.network.model import Model, magnification, open_part
+from vsr.networks import AnyScaleUpscaler, Network
+from vsr.networks.grids import Grid
+
+__all__ = ["AnyScale", "PreparedAnyScale", "features_network", "prepare_any_scale_network", "render_bands"]
+
+
+class _Features(nn.Module):
+    """The first half of a network as a network of its own, so that it runs as others do, in tiles and bands."""
+
+    def __init__(self, module: AnyScaleUpscaler) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """``(B, C, H, W)`` → ``(B, F, H, W)`` float32."""
+        return self.module.features(pictures).to(pictures.dtype)
+
+
+def _module_of(network: Network) -> AnyScaleUpscaler:
+    assert isinstance(network.module, AnyScaleUpscaler), "the table's family and the module's are one"
+    return network.module
+
+
+def features_network(network: Network) -> Network:
+    """What finds the features of ``network``, of the family ``any-scale``; its scale is 1."""
+    module = _module_of(network)
+    return replace(
+        network,
+        module=_Features(module).eval(),
+        scale=1,
+        module_scale=1,
+        context_px=module.features_context_px,
+        out_channels=module.feature_channels,
+    )
+
+
+def render_bands(
+    module: AnyScaleUpscaler, features: Iterator[Tensor], size_yx: tuple[int, int], out_yx: tuple[int, int]
+) -> Iterator[Tensor]:
+    """Bands ``(B, C, rows, out_w)`` of the enlarged picture from bands ``(B, F, h, w)`` of features, top to bottom.
+
+    The bands are the whole result, whatever the heights of the bands of features.
+    """
+    height, grid = size_yx[0], Grid.whole(size_yx, out_yx)
+    own = (grid.y + 0.5).floor().clamp(0, height - 1).long()
+    needed = (own + module.margin_px).clamp(max=height - 1)
+    held: Tensor | None = None
+    base = arrived = done = 0
+    for band in features:
+        held = band if held is None else torch.cat([held, band], -2)
+        arrived += int(band.shape[-2])
+        stop = int(torch.searchsorted(needed, arrived))
+        if stop > done:
+            yield module.render(held, grid.rows(done, stop, base))
+            done = stop
+        if done < len(own):
+            keep = max(base, int(own[done]) - module.margin_px)
+            held, base = held[..., keep - base :, :].clone(), keep
+
+
+class AnyScale(PerFrame):
+    """Enlarge each frame to its size by one network."""
+
+    def __init__(self, geometry: Geometry, options: PerFrameOptions, device: torch.device, model: Model) -> None:
+        super().__init__(geometry, options, device, model)
+        self._enlarges = magnification(geometry) >= 1
+        self._passes = ()
+
+    @property
+    def _size_yx(self) -> tuple[int, int]:
+        geometry = self._geometry
+        return (geometry.out_height, geometry.out_width) if self._enlarges else (geometry.height, geometry.width)
+
+    @cached_property
+    def _halves(self) -> tuple[Engine, AnyScaleUpscaler]:
+        part = self._model.parts[0]
+        network = open_part(self._model, part)
+        features = features_network(network)
+        frames = batch_frames(self._geometry.width, self._geometry.height, self._device)
+        run = EngineOptions(part.precision, measure_load(features), self._options.tile_px, frames=frames)
+        return Engine(features, run, self._device), _module_of(network).to(self._device)
+
+    def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
+        if not self._enlarges:
+            return iter([pictures])
+        engine, module = self._halves
+        size_yx = (self._geometry.height, self._geometry.width)
+        return self._rendered(module, engine.bands(pictures), size_yx)
+
+    def _rendered(
+        self, module: AnyScaleUpscaler, features: Iterator[Tensor], size_yx: tuple[int, int]
+    ) -> Iterator[Tensor]:
+        with torch.inference_mode():
+            for band in render_bands(module, features, size_yx, self._size_yx):
+                yield band.float()
+
+
+@dataclass(frozen=True)
+class PreparedAnyScale(PreparedPerFrame):
+    """One network for any magnification."""
+
+    def plan_rows(self) -> list[tuple[str, str]]:
+        """The network; there are no passes."""
+        kept = [row for row in super().plan_rows() if row[0] == "network"]
+        return [("passes", "one, to the output's size itself"), *kept]
+
+    def open(self, geometry: Geometry) -> AnyScale:
+        """See `Prepared`."""
+        return AnyScale(geometry, self.options, self.torch_device, self.model)
+
+
+def prepare_any_scale_network(name: str, geometry: Geometry, options: PerFrameOptions, device: str) -> PreparedAnyScale:
+    """As `prepare_network`. Raises `UsageError` for a self-ensemble, which is made of whole pictures."""
+    if options.self_ensemble:
+        raise UsageError(f"{name} enlarges to any size; self_ensemble is for networks of whole magnifications")
+    small = Geometry(geometry.width, geometry.height, 2 * geometry.width, 2 * geometry.height)
+    model = prepare_network(name, small, options, device).model
+    return PreparedAnyScale(options, device, replace(model, passes=(), tiles_yx=()))
