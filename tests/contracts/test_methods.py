@@ -1,4 +1,4 @@
-"""What every restorer promises, checked for every row of METHODS and for networks on many kinds of picture."""
+"""What every restorer promises, checked for every row of METHODS and PASSES, both together, and for networks."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from vsr.methods import (
     METHODS,
     NOT_ADAPTED,
     OPTION_TYPES,
+    PASSES,
     Geometry,
     PerFrameOptions,
     Prepared,
@@ -30,6 +31,8 @@ from vsr.methods import (
 )
 from vsr.methods.network.conditioned import ConditionedOptions
 from vsr.methods.network.several_frames import SeveralFramesOptions
+from vsr.methods.passes.compose import Step, compose
+from vsr.methods.passes.deflicker import DeflickerOptions
 from vsr.observation import resample
 from vsr.pipeline.adapting import load_adaptation, store_adaptation
 from vsr.pipeline.storage import WorkFolder
@@ -83,7 +86,14 @@ NETWORKS: dict[str, tuple[Kind, Any]] = {
     ),
 }
 """Networks that add a little to an enlarged picture."""
-NAMES = (*METHODS, *NETWORKS)
+COMPOSED: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
+    "a pass before lanczos": (("deflicker",), "lanczos", ()),
+    "a pass behind multiframe": ((), "multiframe", ("deflicker",)),
+    "a pass before a network that remembers": (("deflicker",), "recurrent network", ()),
+}
+"""Methods run one after another."""
+NAMES = (*METHODS, *NETWORKS, *PASSES, *COMPOSED)
+_OPTIONS_OF_PASSES = {"deflicker": DeflickerOptions(radius_frames=3)}
 CONSTANT_CODES = 1.5  # what these networks add to a constant at most
 
 
@@ -96,8 +106,23 @@ def _prepare(name: str, geometry: Geometry) -> Prepared[Any]:
     if name in NETWORKS:
         kind, options = NETWORKS[name]
         return find_method(str(small_network(kind, strength=0.004))).prepare(geometry, options, "cpu")
+    if name in COMPOSED:
+        before, main, after = COMPOSED[name]
+        steps = [
+            [Step(one, place, _prepare(one, geometry)) for one in names]
+            for place, names in (("before", before), ("after", after))
+        ]
+        return compose(steps[0], main, _prepare(main, geometry), steps[1])
+    if name in PASSES:
+        return PASSES[name].prepare(geometry, _OPTIONS_OF_PASSES.get(name, PASSES[name].options_type()), "cpu")
     method = METHODS[name]
     return method.prepare(geometry, method.options_type(), "cpu")
+
+
+def _sizes(name: str, *sizes: int) -> Geometry:
+    """Passes keep the size."""
+    geometry = Geometry(*sizes)
+    return Geometry(*sizes[:2], *sizes[:2]) if _prepare(name, geometry).capabilities.keeps_size else geometry
 
 
 def _make(name: str, geometry: Geometry) -> Restorer:
@@ -155,7 +180,7 @@ def _check(outputs: Sequence[VideoFrame], inputs: Sequence[VideoFrame], geometry
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_every_layout(name: str, layout: PixelLayout) -> None:
-    geometry = Geometry(33, 27, 66, 54)
+    geometry = _sizes(name, 33, 27, 66, 54)
     frames = _frames(3, geometry, layout)
     outputs = list(_make(name, geometry).restore(frames))
     _check(outputs, frames, geometry)
@@ -166,9 +191,22 @@ def test_every_layout(name: str, layout: PixelLayout) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("layout", LAYOUTS[:2] + LAYOUTS[6:7], ids=lambda layout: layout.name)
+def test_planes_may_be_float_code_values(name: str, layout: PixelLayout) -> None:
+    """As they are behind a pass: what counts is the value, not its type."""
+    geometry = _sizes(name, 34, 28, 68, 56)
+    frames = _frames(3, geometry, layout)
+    floats = [replace(frame, planes=tuple(plane.float() for plane in frame.planes)) for frame in frames]
+    for one, other in zip(
+        *(restore_shot(_prepare(name, geometry), geometry, f) for f in (frames, floats)), strict=True
+    ):
+        assert all(torch.equal(a, b) for a, b in zip(one.planes, other.planes, strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "{}x{}-to-{}x{}".format(*size))
 def test_every_size(name: str, size: tuple[int, int, int, int]) -> None:
-    geometry = Geometry(*size)
+    geometry = _sizes(name, *size)
     frames = _frames(2, geometry, LAYOUTS[0])
     _check(list(_make(name, geometry).restore(frames)), frames, geometry)
 
@@ -176,7 +214,7 @@ def test_every_size(name: str, size: tuple[int, int, int, int]) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", [0.0, 1.0, 77.0, 255.0])
 def test_constant_stays_constant(name: str, value: float) -> None:
-    for geometry in (Geometry(40, 30, 80, 60), Geometry(5, 4, 10, 8)):
+    for geometry in (_sizes(name, 40, 30, 80, 60), _sizes(name, 5, 4, 10, 8)):
         frames = _constant(value, geometry, LAYOUTS[0], 3)
         for out in _make(name, geometry).restore(frames):
             for plane in out.planes:
@@ -186,7 +224,7 @@ def test_constant_stays_constant(name: str, value: float) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_pieces_with_halo_equal_the_whole(name: str) -> None:
     """Between which chains a segment starts does not show: bit for bit."""
-    geometry = Geometry(28, 26, 56, 52)
+    geometry = _sizes(name, 28, 26, 56, 52)
     needs = _prepare(name, geometry).capabilities
     chain, halo = needs.chain_frames, needs.halo_frames
     starts = (0, chain, 2 * chain)
@@ -208,7 +246,7 @@ def test_pieces_with_halo_equal_the_whole(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_halo_is_enough(name: str) -> None:
     """What lies beyond the halo has no influence; of a sequence, enlarged as a whole, that of its last frame."""
-    geometry = Geometry(40, 32, 80, 64)
+    geometry = _sizes(name, 40, 32, 80, 64)
     needs = _prepare(name, geometry).capabilities
     halo = needs.halo_frames
     if name in NETWORKS and NETWORKS[name][0] == "sequence":
@@ -225,14 +263,14 @@ def test_halo_is_enough(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("count", [1, 2])
 def test_short_shots(name: str, count: int) -> None:
-    geometry = Geometry(40, 32, 80, 64)
+    geometry = _sizes(name, 40, 32, 80, 64)
     frames = _frames(count, geometry, LAYOUTS[0])
     _check(list(_make(name, geometry).restore(frames)), frames, geometry)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_frames_and_only_halo(name: str) -> None:
-    geometry = Geometry(40, 32, 80, 64)
+    geometry = _sizes(name, 40, 32, 80, 64)
     assert list(_make(name, geometry).restore([])) == []
     halo = [replace(frame, is_halo=True) for frame in _frames(2, geometry, GRAY)]
     assert list(_make(name, geometry).restore(halo)) == []
@@ -240,7 +278,7 @@ def test_no_frames_and_only_halo(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_input_is_left_alone_and_restorer_can_be_used_again(name: str) -> None:
-    geometry = Geometry(40, 32, 80, 64)
+    geometry = _sizes(name, 40, 32, 80, 64)
     frames = _frames(3, geometry, GRAY)
     before = [frame.planes[0].clone() for frame in frames]
     restorer = _make(name, geometry)
@@ -252,28 +290,29 @@ def test_input_is_left_alone_and_restorer_can_be_used_again(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_shifted(name: str) -> None:
     """A symmetric picture stays symmetric at the same centre, against an identity of half-pixel centres."""
-    geometry = Geometry(41, 31, 82, 62)
+    geometry = _sizes(name, 41, 31, 82, 62)
     y = torch.arange(31)[:, None] - 15.0
     x = torch.arange(41)[None, :] - 20.0
     blob = (20 + 200 * torch.exp(-(y * y + x * x) / 30)).round().to(torch.uint8)
     frame = VideoFrame((blob,), GRAY, ColorSpec(), 0, 0, Fraction(1, 25))
     out = next(iter(_make(name, geometry).restore([frame]))).planes[0] - 20
-    rows, cols = torch.arange(62) + 0.5, torch.arange(82) + 0.5
-    assert abs(float((out.sum(1) * rows).sum() / out.sum()) - 31) < 0.02
-    assert abs(float((out.sum(0) * cols).sum() / out.sum()) - 41) < 0.02
+    height, width = out.shape
+    rows, cols = torch.arange(height) + 0.5, torch.arange(width) + 0.5
+    assert abs(float((out.sum(1) * rows).sum() / out.sum()) - height / 2) < 0.02
+    assert abs(float((out.sum(0) * cols).sum() / out.sum()) - width / 2) < 0.02
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_change_of_size_is_refused(name: str) -> None:
-    geometry = Geometry(40, 32, 80, 64)
+    geometry = _sizes(name, 40, 32, 80, 64)
     frames = _frames(1, geometry, GRAY) + _frames(1, Geometry(42, 32, 84, 64), GRAY)
     with pytest.raises(InputError, match="42x32"):
         list(_make(name, geometry).restore(frames))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, *PASSES])
 def test_rows_are_well_formed(name: str) -> None:
-    spec = METHODS[name]
+    spec = METHODS[name] if name in METHODS else PASSES[name]
     assert spec.name == name
     assert spec.summary
     assert "\n" not in spec.summary
@@ -282,13 +321,15 @@ def test_rows_are_well_formed(name: str) -> None:
     for field in fields(spec.options_type):
         with pytest.raises(FrozenInstanceError):
             setattr(options, field.name, None)
-    assert _prepare(name, Geometry(8, 8, 16, 16)).capabilities.evidence == spec.evidence
+    needs = _prepare(name, Geometry(8, 8, 16, 16)).capabilities
+    assert needs.evidence == spec.evidence
+    assert needs.keeps_size == (spec.place is not None) == (name in PASSES)
 
 
 def test_option_names_are_clear_across_methods() -> None:
-    """Flat presets set options by name, so one name means one thing, with one default."""
+    """Keys may be written without a section, so one name means one thing, with one default, wherever one method runs."""
     seen: dict[str, tuple[object, object]] = {}
-    for options_type in OPTION_TYPES:
+    for options_type in set(OPTION_TYPES) - {row.options_type for row in PASSES.values()}:
         for field in fields(options_type):
             assert seen.setdefault(field.name, (field.type, field.default)) == (field.type, field.default)
 
@@ -301,7 +342,7 @@ def test_unknown_method_names_the_nearest() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_prepared_methods_travel(name: str) -> None:
     """Pickled, they say, need and make the same."""
-    geometry = Geometry(40, 32, 80, 64)
+    geometry = _sizes(name, 40, 32, 80, 64)
     prepared = _prepare(name, geometry)
     other = pickle.loads(pickle.dumps(prepared))
     assert (other, other.capabilities, other.key()) == (prepared, prepared.capabilities, prepared.key())
@@ -313,7 +354,7 @@ def test_prepared_methods_travel(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_learnt_is_all_that_matters_of_the_first_frames(name: str, tmp_path: Path) -> None:
     """Written to a file and read by another restorer, it makes the same; the one that learnt it remembers nothing."""
-    geometry = Geometry(64, 48, 128, 96)
+    geometry = _sizes(name, 64, 48, 128, 96)
     prepared = _prepare(name, geometry)
     frames, others = _frames(12, geometry, GRAY), _constant(77.0, geometry, GRAY, 12)
     restorer = prepared.open(geometry)

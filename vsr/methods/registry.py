@@ -21,6 +21,7 @@ from vsr.methods.network.sampling import SamplingOptions, prepare_sampling_netwo
 from vsr.methods.network.sequence import prepare_sequence_network
 from vsr.methods.network.several_frames import SeveralFramesOptions
 from vsr.methods.network.window import prepare_window_network
+from vsr.methods.passes.deflicker import DeflickerOptions, prepare_deflicker
 from vsr.methods.reconstruction.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.methods.source import estimator_digest
 from vsr.networks import NETWORKS, Family, network_family
@@ -90,7 +91,19 @@ METHODS: Mapping[str, Method[Any]] = table_of(
 )
 """Every method by name, networks and passes left out."""
 
-PASSES: Mapping[str, Method[Any]] = table_of("passes", [])
+PASSES: Mapping[str, Method[Any]] = table_of(
+    "passes",
+    [
+        Method(
+            "deflicker",
+            "even out brightness that jumps from frame to frame; fades stay",
+            "observation-model",
+            DeflickerOptions,
+            prepare_deflicker,
+            place="before",
+        ),
+    ],
+)
 """Every pass by name: methods that keep the size, run before or after the one that sets it."""
 
 

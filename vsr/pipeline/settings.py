@@ -134,15 +134,16 @@ class Key:
 
 def describe_keys() -> list[Key]:
     """Every setting with its default and what it means, from the docstrings under the fields."""
-    keys: dict[str, Key] = {}
+    keys: dict[tuple[str, str], Key] = {}
     owned: dict[str, tuple[type[Any], ...]] = {"": (Settings,), **SECTIONS}
     for section, owners in owned.items():
         for owner in owners:
             texts = _texts(owner)
             for name, default in _defaults(owner).items():
-                known = keys.get(name, Key(name, default, texts.get(name, ""), ()))
+                meant = (name, texts.get(name, ""))
+                known = keys.get(meant, Key(name, default, meant[1], ()))
                 named = dict.fromkeys([*known.sections, section]) if section else known.sections
-                keys[name] = dataclasses.replace(known, sections=tuple(named))
+                keys[meant] = dataclasses.replace(known, sections=tuple(named))
     return list(keys.values())
 
 
