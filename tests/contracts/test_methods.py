@@ -327,7 +327,7 @@ def test_rows_are_well_formed(name: str) -> None:
 
 
 def test_option_names_are_clear_across_methods() -> None:
-    """Keys may be written without a section, so one name means one thing, with one default, wherever one method runs."""
+    """Keys may be written without a section, so one name means one thing, with one default; passes have sections."""
     seen: dict[str, tuple[object, object]] = {}
     for options_type in set(OPTION_TYPES) - {row.options_type for row in PASSES.values()}:
         for field in fields(options_type):

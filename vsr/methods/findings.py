@@ -16,6 +16,11 @@ for networks that are told how the picture came about, what they were told, the 
 - ``told_blur_px``: blur ahead of bicubic shrinking, in input pixels;
 - ``told_noise_codes``: noise, in codes of 255;
 
+for the pass ``deflicker``:
+
+- ``deflicker_gain``, ``deflicker_offset_codes``: what brought a frame to the trend, the offset in codes of 255;
+- ``deflicker_change``: how far the gain is from 1;
+
 and besides, for multi-frame reconstruction:
 
 - ``noise_sigma``: standard deviation of noise and misregistration, 0…1;
@@ -135,6 +140,8 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
             f"the source: compression changed it by about {found['source_compression_codes']:.1f} of 255, noise "
             f"{found['source_noise_codes']:.1f}, blur {found['source_blur_px']:.2f} px"
         )
+    if "deflicker_change" in found:
+        lines.append(f"brightness was evened out by {100 * found['deflicker_change']:.1f} % of gain on the average")
     if "told_blur_px" in found:
         lines.append(
             f"the network was told: blur {found['told_blur_px']:.2f} px, noise {found['told_noise_codes']:.1f} of 255"

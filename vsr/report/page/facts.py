@@ -156,6 +156,9 @@ def _method_rows(manifest: Mapping[str, Any]) -> list[Row]:
     if method.get("model"):
         rows.append(("Model", _plain(method["model"])))
     rows += [(str(name), _plain(value)) for name, value in method["options"].items()]
+    for one in method.get("passes", []):
+        options = ", ".join(f"{name}={_plain(value)}" for name, value in one["options"].items())
+        rows.append((f"Pass {one['name']}", f"{one['place']} the enlarging; {options}"))
     if manifest["deinterlace"] != "off":
         rows.append(("Deinterlaced", f"one picture a {manifest['deinterlace']}"))
     for change in manifest.get("changes", {}).get("first", [])[:_NAMED_CHANGES]:
