@@ -14,7 +14,7 @@ from vsr.cli.console import fail
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
-    from rich.progress import TaskID
+    from rich.progress import ProgressColumn, TaskID
 
     from vsr.api import Outcome, Progress
     from vsr.errors import VsrError
@@ -24,6 +24,7 @@ __all__ = ["Reporter", "reporter"]
 
 _LINE_SECONDS = 10.0
 _JSON_SECONDS = 0.5
+_NAME_WIDTH, _BAR_WIDTH = 20, 14  # characters
 _NAMED_CHANGES = 5  # in mid-stream, of a finished run
 
 
@@ -61,6 +62,21 @@ def _eta(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _rate(fps: float) -> str:
+    """Pictures a second, or seconds a picture where that is more than one."""
+    if not fps:
+        return ""
+    return f"{fps:.1f} fps" if fps >= 1 else f"{1 / fps:.1f} s/frame"
+
+
+def _resumed(progress: Progress) -> str:
+    """What an earlier run has left, in words; nothing where there is nothing."""
+    if not progress.frames_reused:
+        return ""
+    total = f" of {progress.frames_total}" if progress.frames_total else ""
+    return f"resuming: {progress.frames_reused}{total} frames are done"
 
 
 def _result_line(outcome: Outcome) -> str:
@@ -128,6 +144,7 @@ class _Telling(_Quiet):
 
     def __init__(self) -> None:
         self._heard_of: set[object] = set()
+        self._resumed: set[object] = set()
 
     def _left_out(self, progress: Progress) -> tuple[str, ...]:
         """What the output of this file will not hold, the first time it is heard of."""
@@ -135,6 +152,14 @@ class _Telling(_Quiet):
             return ()
         self._heard_of.add(progress.path)
         return progress.left_out
+
+    def _resuming(self, progress: Progress) -> str:
+        """What an earlier run has left of this file, the first time that work of this run is heard of."""
+        own = progress.frames_done - progress.frames_reused
+        if progress.path in self._resumed or not own or progress.stage != "restoring":
+            return ""
+        self._resumed.add(progress.path)
+        return _resumed(progress)
 
 
 class _Lines(_Telling):
@@ -147,13 +172,15 @@ class _Lines(_Telling):
     def progress(self, progress: Progress) -> None:
         for what in self._left_out(progress):
             fail(f"{Path(progress.path).name}: left out: {what}")
+        if resuming := self._resuming(progress):
+            fail(f"{Path(progress.path).name}: {resuming}")
         now = time.monotonic()
         if now - self._last < _LINE_SECONDS or progress.stage != "restoring":
             return
         self._last = now
         total = f"/{progress.frames_total}" if progress.frames_total else ""
         print(
-            f"{Path(progress.path).name}: {progress.frames_done}{total} frames, {progress.fps:.1f} fps, "
+            f"{Path(progress.path).name}: {progress.frames_done}{total} frames, {_rate(progress.fps)}, "
             f"ETA {_eta(progress.eta_seconds)}",
             file=sys.stderr,
         )
@@ -193,6 +220,7 @@ class _Json(_Telling):
             stage=progress.stage,
             input=str(progress.path),
             frames_done=progress.frames_done,
+            frames_reused=progress.frames_reused,
             frames_total=progress.frames_total,
             total_is_exact=progress.total_is_exact,
             fps=round(progress.fps, 3),
@@ -246,18 +274,25 @@ class _Bar(_Telling):
     def progress(self, progress: Progress) -> None:
         for what in self._left_out(progress):
             self._bar.console.print(f"{Path(progress.path).name}: left out: {what}", markup=False, highlight=False)
+        name = Path(progress.path).name
         if progress.path not in self._tasks:
-            name = Path(progress.path).name
-            self._tasks[progress.path] = self._bar.add_task(name, total=None, fps="", eta="", stage="")
+            for line in progress.plan:
+                self._say(f"{name}: {line}")
+            self._tasks[progress.path] = self._bar.add_task(name, total=None, rate="", rest="")
+        if resuming := self._resuming(progress):
+            self._say(f"{name}: {resuming}")
         about = "" if progress.total_is_exact else "~"
+        is_restoring = progress.stage == "restoring"
         self._bar.update(
             self._tasks[progress.path],
             completed=progress.frames_done,
             total=progress.frames_total,
-            stage=progress.stage,
-            fps=f"{progress.fps:.1f} fps",
-            eta=f"ETA {about}{_eta(progress.eta_seconds)}" if progress.stage == "restoring" else "",
+            rate=_rate(progress.fps) if is_restoring else "",
+            rest=f"ETA {about}{_eta(progress.eta_seconds)}" if is_restoring else progress.stage,
         )
+
+    def _say(self, text: str) -> None:
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def outcome(self, outcome: Outcome) -> None:
         task = self._tasks.pop(outcome.input, None)
@@ -290,13 +325,21 @@ def reporter(*, quiet: bool, json_lines: bool) -> Iterator[Reporter]:
         yield _Lines()
     else:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import Progress as Bar
 
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            *(TextColumn(f"{{task.fields[{name}]}}") for name in ("fps", "eta", "stage")),
-        )
-        with Progress(*columns, console=Console(stderr=True)) as bar:
+        with Bar(*_columns(), console=Console(stderr=True)) as bar:
             yield _Bar(bar)
+
+
+def _columns() -> list[ProgressColumn]:
+    """Of the bar, 80 characters wide at most: names give way."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.table import Column
+
+    name = Column(max_width=_NAME_WIDTH, no_wrap=True, overflow="ellipsis")
+    return [
+        TextColumn("{task.description}", markup=False, table_column=name),
+        BarColumn(bar_width=_BAR_WIDTH),
+        MofNCompleteColumn(),
+        *(TextColumn(f"{{task.fields[{field}]}}", table_column=Column(no_wrap=True)) for field in ("rate", "rest")),
+    ]

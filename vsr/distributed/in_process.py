@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
-from vsr.errors import MachineError, VsrError
+from vsr.distributed.interrupts import gentle_interrupts
+from vsr.errors import Interrupted, MachineError, VsrError
 from vsr.pipeline.executor import OnOutcome
 from vsr.pipeline.overlap import Overlap
 from vsr.pipeline.progress import Meter, OnProgress
@@ -22,6 +25,7 @@ __all__ = ["InProcess", "restore_segments"]
 
 _PLAN_AHEAD = 32
 _STEPS_AHEAD = 2
+_GRACE_SECONDS = 60.0  # that a segment may still take once the user has asked to stop
 
 
 class InProcess:
@@ -36,6 +40,8 @@ class InProcess:
         for request in requests:
             try:
                 outcome = Outcome(request.source, request.output, _restore(request, on_progress))
+            except Interrupted:
+                raise
             except VsrError as error:
                 outcome = Outcome(request.source, request.output, None, error)
             except OSError as error:  # of this file alone: others may go well
@@ -55,7 +61,7 @@ def _restore(request: Request, on_progress: OnProgress) -> dict[str, Any]:
         run.meter.tell("restoring")
         with at_hand(job) as here, SourcePass(here) as source:
             with Overlap(_planned(source, run), _PLAN_AHEAD, "scan") as planned:
-                results = restore_segments(SegmentWorker(here, run.work), run.meter, planned)
+                results = restore_segments(SegmentWorker(here, run.work), run.meter, planned, is_gentle=True)
             return run.finish(results, source.summary())
     except BaseException:
         run.abandon()
@@ -67,29 +73,55 @@ def _planned(source: SourcePass, run: FileRun) -> Iterator[PlannedSegment]:
     run.meter.planned(source.num_frames)
 
 
-def restore_segments(worker: SegmentWorker, meter: Meter, segments: Iterable[PlannedSegment]) -> list[SegmentResult]:
+def restore_segments(
+    worker: SegmentWorker, meter: Meter, segments: Iterable[PlannedSegment], *, is_gentle: bool = False
+) -> list[SegmentResult]:
     """A result for every segment, each counted when it is finished; ``worker`` is closed at the end.
 
     The work is done in a thread of its own. Python raises an interrupt in the main thread, wherever that is, and
     PyAV swallows one that comes while it writes.
+
+    Where it ``is_gentle`` the first Ctrl-C lets the segment in hand be finished, for a minute at most; then this raises
+    `Interrupted`.
     """
     results: list[SegmentResult] = []
-    with Overlap(_steps(worker, segments), _STEPS_AHEAD, "encode") as steps:
+    asked: float | None = None
+    with (
+        gentle_interrupts(_tell_stopping) if is_gentle else nullcontext(lambda: False) as is_stopping,
+        Overlap(_steps(worker, segments, is_stopping), _STEPS_AHEAD, "encode") as steps,
+    ):
         for index, step in steps:
             if isinstance(step, int):
                 meter.frame(index, step)
             else:
                 meter.segment(index, len(step.packets), step.reused)
                 results.append(step)
+            if is_stopping():
+                asked = asked or time.monotonic()
+                if time.monotonic() - asked > _GRACE_SECONDS:
+                    break
+        if is_stopping():
+            raise Interrupted("stopped; what is finished is kept, and the same command goes on from there")
     return results
 
 
-def _steps(worker: SegmentWorker, segments: Iterable[PlannedSegment]) -> Iterator[tuple[int, int | SegmentResult]]:
-    """Which segment, and how many of its pictures are encoded, or what became of it."""
+def _tell_stopping() -> None:
+    print(  # noqa: T201
+        f"vsr: finishing the segment that is being made, for {_GRACE_SECONDS:.0f} s at most; Ctrl-C again stops now",
+        file=sys.stderr,
+    )
+
+
+def _steps(
+    worker: SegmentWorker, segments: Iterable[PlannedSegment], is_stopping: Callable[[], bool]
+) -> Iterator[tuple[int, int | SegmentResult]]:
+    """Which segment, and how many of its pictures are encoded, or what became of it; none anew once it is to stop."""
     last: Future[SegmentResult] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="finish") as pool:
         try:
             for planned in segments:
+                if is_stopping():
+                    break
                 finish = yield from _encode(worker, planned)
                 if last is not None:
                     yield _finished(last)

@@ -15,10 +15,12 @@ __all__ = ["gentle_interrupts"]
 def gentle_interrupts(on_first: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     """Yields a function that says whether the user has asked to stop; asking again raises `KeyboardInterrupt`.
 
-    Outside the main thread signals cannot be heard, and it never says so.
+    Outside the main thread signals cannot be heard, and it never says so; nor where they are ignored, as in the
+    background of a script.
     """
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    is_deaf = threading.current_thread() is not threading.main_thread()
+    if is_deaf or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield asked.is_set
         return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Literal
 
 from vsr.pipeline.job import Job
 
-__all__ = ["Meter", "OnProgress", "Progress", "Stage"]
+__all__ = ["Meter", "OnProgress", "Pace", "Progress", "Stage"]
+
+_LEAST_SECONDS = 10.0  # that a pace is measured over, where there are so many
+_DAMPING_SECONDS = 30.0  # in which an estimate follows a new pace by two thirds
 
 Stage = Literal["restoring", "assembling", "verifying", "done"]
 
@@ -28,13 +32,76 @@ class Progress:
     """Output pictures expected; an estimate while ``total_is_exact`` is False."""
     total_is_exact: bool
     fps: float
-    """Pictures a second of this run's own work."""
+    """Pictures a second of this run's own work, over the later half of the time since its first picture."""
     eta_seconds: float | None
+    """Damped; None until a pace is known."""
     left_out: tuple[str, ...] = ()
     """What the output does not hold of the input, in words; known from the first report on."""
+    frames_reused: int = 0
+    """Of the pictures finished, those that an earlier run has made."""
+    plan: tuple[str, ...] = ()
+    """What is being made, in two lines."""
 
 
 OnProgress = Callable[[Progress], None]
+
+
+class Pace:
+    """How fast something is counted, and how long the rest will take, without jumps."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._counts: deque[tuple[float, int]] = deque()
+        self._first: float | None = None
+        self._told: tuple[float, float] | None = None  # when an estimate was given, and what it was
+
+    def count(self, done: int) -> None:
+        """So many are done by now. Time counts from the first one: what comes before it is done once."""
+        now = self._clock()
+        if not done:
+            return
+        if self._first is None:
+            self._first = now
+        if self._counts and self._counts[-1][1] == done:
+            return
+        self._counts.append((now, done))
+        horizon = max(_LEAST_SECONDS, (now - self._first) / 2)
+        while len(self._counts) > 2 and now - self._counts[1][0] >= horizon:
+            self._counts.popleft()
+
+    @property
+    def per_second(self) -> float:
+        """Over the later half of the time; 0 until two were counted at different times."""
+        if len(self._counts) < 2:
+            return 0.0
+        (began, before), (ended, done) = self._counts[0], self._counts[-1]
+        return (done - before) / (ended - began) if ended > began else 0.0
+
+    def remaining(self, left: int) -> float | None:
+        """Seconds until ``left`` more are done. An estimate given before runs down, and only drifts to a new one."""
+        rate, now = self.per_second, self._clock()
+        if not rate:
+            return None
+        fresh = left / rate
+        if self._told is not None:
+            then, told = self._told
+            share = min(1.0, (now - then) / _DAMPING_SECONDS)
+            fresh = max(0.0, told - (now - then)) * (1 - share) + fresh * share
+        self._told = (now, fresh)
+        return fresh
+
+
+def _brief(job: Job) -> tuple[str, str]:
+    """The plan in two lines."""
+    video, encoder = job.video, job.encoder
+    size = f"{video.width}x{video.height} → {job.out_width}x{job.out_height}"
+    codec = f"{encoder.codec.name} {encoder.layout.name}"
+    kinds = dict.fromkeys(stream.kind for stream in job.copied)
+    beside = f", with {', '.join(kinds)}" if kinds else ""
+    return (
+        f"{size} by {job.settings.method} on {job.device} ({job.evidence})",
+        f"{codec}{beside} → {job.output_url or job.output}",
+    )
 
 
 @dataclass
@@ -45,10 +112,10 @@ class Meter:
     report: OnProgress
     total: int | None = None
     exact: bool = False
-    began: float = field(default_factory=time.monotonic)
     finished: int = 0
     reused: int = 0
     running: dict[int, int] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
         estimate = self.job.video.num_frames_from_header * self.job.pictures_per_frame
@@ -78,10 +145,9 @@ class Meter:
     def tell(self, stage: Stage) -> None:
         """Report how far it is."""
         done = self.finished + sum(self.running.values())
-        own = done - self.reused
-        elapsed = time.monotonic() - self.began
-        fps = own / elapsed if elapsed > 0 else 0.0
+        self.pace.count(done - self.reused)
         total = None if self.total is None else max(self.total, done)
-        eta = (total - done) / fps if total is not None and fps > 0 else None
-        path = self.job.source_url or self.job.info.path
-        self.report(Progress(stage, path, done, total, self.exact, fps, eta, self.job.dropped))
+        eta = self.pace.remaining(total - done) if total is not None else None
+        path, fps = self.job.source_url or self.job.info.path, self.pace.per_second
+        plan = _brief(self.job)
+        self.report(Progress(stage, path, done, total, self.exact, fps, eta, self.job.dropped, self.reused, plan))

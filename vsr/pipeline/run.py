@@ -201,7 +201,7 @@ class FileRun:
         except BaseException:
             self._release()
             raise
-        self._began = self.meter.began = time.monotonic()
+        self._began = time.monotonic()
         self._begun = datetime.now(UTC)
 
     def abandon(self) -> None:
