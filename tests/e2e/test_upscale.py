@@ -182,6 +182,8 @@ def test_matroska_keeps_timecode_as_a_tag(run: Any) -> None:
         ({"height": 128}, "mp4", (128, 86)),
         ({"height": 192}, "mp4", (192, 128)),
         ({"scale": 2}, "mp4", (192, 128)),
+        ({"to": "720p"}, "mp4", (1080, 720)),
+        ({"to": "4k"}, "mp4", (3240, 2160)),
         ({"size": "192x128"}, "png", (192, 128)),
         ({"height": 128}, "png", (192, 128)),
     ],

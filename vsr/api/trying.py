@@ -140,7 +140,7 @@ def _command(info: MediaInfo, output: Path, method: str, preset: str, given: Map
     return shlex.join(words)
 
 
-_OPTIONS = ("scale", "size", "height", "codec", "crf", "deinterlace", "fps", "video_stream", "device")
+_OPTIONS = ("scale", "size", "height", "to", "codec", "crf", "deinterlace", "fps", "video_stream", "device")
 
 
 def _option(key: str, value: Any) -> list[str]:

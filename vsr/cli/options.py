@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["assignments", "merged", "parse_factor"]
+__all__ = ["assignments", "merged", "parse_factor", "parse_height", "parse_screen"]
 
 
 def assignments(texts: list[str]) -> dict[str, Any]:
@@ -37,3 +37,28 @@ def parse_factor(name: str, text: str | None) -> float | None:
         return float(text.removesuffix("x"))
     except ValueError:
         raise UsageError(f"--{name} {text!r} is not a number") from None
+
+
+def parse_height(text: str | None) -> int | None:
+    """Rows, as ``1080`` or ``1080p``; raises `UsageError` for others."""
+    if text is None:
+        return None
+    from vsr.errors import UsageError
+
+    try:
+        return int(text.lower().removesuffix("p"))
+    except ValueError:
+        raise UsageError(f"--height {text!r} is no number of rows; give it like 1080 or 1080p") from None
+
+
+def parse_screen(text: str | None) -> str | None:
+    """The name of a screen; raises `UsageError` for one that is not known."""
+    if text is None:
+        return None
+    from vsr.errors import UsageError, nearest
+    from vsr.pipeline.job import SCREENS
+
+    name = {"2160p": "4k", "4320p": "8k", "uhd": "4k", "fullhd": "1080p"}.get(text.lower(), text.lower())
+    if name not in SCREENS:
+        raise UsageError(f"--to {text!r} is no screen; known: {', '.join(SCREENS)}{nearest(name, SCREENS)}")
+    return name

@@ -45,7 +45,12 @@ def try_(
     ] = None,
     scale: Annotated[str | None, typer.Option(help="Magnification: 2, 3, 4, 1.5 …  [default: 2]")] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Exact output size, as it is shown.")] = None,
-    height: Annotated[int | None, typer.Option(help="Output height, as it is shown; the width follows.")] = None,
+    height: Annotated[
+        str | None, typer.Option(metavar="N", help="Output height, as it is shown: 1080, 1080p; the width follows.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="1080p|4k", help="As large as fits a screen: 720p, 1080p, 1440p, 4k, 8k.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Name of a preset (vsr presets) or a YAML file.")] = "default",
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any preset key; may be repeated.")
@@ -69,10 +74,11 @@ def try_(
 
     say("loading")
     from vsr import api
-    from vsr.cli.options import assignments, merged, parse_factor
+    from vsr.cli.options import assignments, merged, parse_factor, parse_height, parse_screen
 
     given = {
-        "scale": parse_factor("scale", scale), "size": size, "height": height, "fps": fps, "video_stream": video_stream,
+        "scale": parse_factor("scale", scale), "size": size, "height": parse_height(height), "to": parse_screen(to),
+            "fps": fps, "video_stream": video_stream,
         "device": device,
     }  # fmt: skip
     settings = merged(assignments(set_ or []), {key: value for key, value in given.items() if value is not None})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from vsr.cli import piping
 from vsr.cli.console import fail
 from vsr.cli.option_types import OptionalValue
-from vsr.cli.options import assignments, merged, parse_factor
+from vsr.cli.options import assignments, merged, parse_factor, parse_height, parse_screen
 
 if TYPE_CHECKING:
     from vsr.api import Job, Outcome
@@ -48,7 +49,12 @@ def upscale(
     ] = None,
     scale: Annotated[str | None, typer.Option(help="Magnification: 2, 3, 4, 1.5 …  [default: 2]")] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Exact output size, as it is shown.")] = None,
-    height: Annotated[int | None, typer.Option(help="Output height, as it is shown; the width follows.")] = None,
+    height: Annotated[
+        str | None, typer.Option(metavar="N", help="Output height, as it is shown: 1080, 1080p; the width follows.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="1080p|4k", help="As large as fits a screen: 720p, 1080p, 1440p, 4k, 8k.")
+    ] = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -146,11 +152,14 @@ def upscale(
 ) -> int:
     """Make videos larger and better. The same command again goes on where a stopped one was."""
     del debug  # read by vsr.cli.console before parsing
+    if not (quiet or json_lines) and sys.stderr.isatty():
+        print(f"vsr: loading, to make {inputs[0]}{' and others' if inputs[1:] else ''} larger", file=sys.stderr)
     assigned = assignments(set_ or [])
     settings = merged(
         assigned,
         {key: value for key, value in {
-            "scale": parse_factor("scale", scale), "size": size, "height": height, "method": method, "codec": codec,
+            "scale": parse_factor("scale", scale), "size": size, "height": parse_height(height), "to": parse_screen(to),
+            "method": method, "codec": codec,
             "crf": crf, "speed": speed, "pix_fmt": pix_fmt, "deinterlace": deinterlace, "fps": fps,
             "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
             "keep_data": keep_data or None,

@@ -32,9 +32,12 @@ from vsr.pipeline.settings import Settings
 from vsr.pipeline.streams import plan_streams
 from vsr.pipeline.tags import lost_tags
 
-__all__ = ["Job", "Span", "goes_with_frames", "output_size", "resolve_device", "resolve_job"]
+__all__ = ["SCREENS", "Job", "Span", "goes_with_frames", "output_size", "resolve_device", "resolve_job"]
 
 _HELD_SHIFT_SECONDS = 3600
+
+SCREENS = {"720p": (1280, 720), "1080p": (1920, 1080), "1440p": (2560, 1440), "4k": (3840, 2160), "8k": (7680, 4320)}
+"""Width and height of the screens that sizes are named after."""
 
 
 @dataclass(frozen=True)
@@ -148,11 +151,20 @@ def output_size(video: VideoInfo, settings: Settings, *, is_sideways: bool) -> t
     if settings.height is not None:
         scale = Fraction(settings.height, video.height)
         return _snap(video.width * scale, video.width, video.layout.chroma_shift_x), settings.height
-    factor = Fraction(settings.scale if settings.scale is not None else 2.0).limit_denominator(10_000)
+    if settings.to is not None:
+        factor = _factor_to(video, SCREENS[settings.to])
+    else:
+        factor = Fraction(settings.scale if settings.scale is not None else 2.0).limit_denominator(10_000)
     return (
         _snap(video.width * factor, video.width, video.layout.chroma_shift_x),
         _snap(video.height * factor, video.height, video.layout.chroma_shift_y),
     )
+
+
+def _factor_to(video: VideoInfo, screen: tuple[int, int]) -> Fraction:
+    """Magnification after which the picture, as it is shown, just fits into ``screen``, which is turned as it is."""
+    sides = sorted((video.width * video.sample_aspect_ratio, Fraction(video.height)))
+    return min(Fraction(there) / side for side, there in zip(sides, sorted(screen), strict=True))
 
 
 def _snap(exact: Fraction, source: int, shift: int) -> int:

@@ -14,7 +14,7 @@ from vsr.errors import UsageError, nearest
 
 __all__ = ["SIZE_KEYS", "Layer", "list_presets", "read_preset"]
 
-SIZE_KEYS = ("scale", "size", "height")
+SIZE_KEYS = ("scale", "size", "height", "to")
 """Keys of which one replaces the others."""
 
 _PARENT = "extends"

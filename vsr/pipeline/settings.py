@@ -52,11 +52,13 @@ class Settings(BaseModel):
     method: str = _USUAL
     """Row of ``METHODS``, or a network: name or file of its weights, or two blended, ``A:B@0.3``."""
     scale: float | None = Field(None, gt=0, le=16, allow_inf_nan=False)
-    """Magnification of both sides; None: 2, unless ``size`` or ``height`` is given."""
+    """Magnification of both sides; None: 2, unless ``size``, ``height`` or ``to`` is given."""
     size: str | None = Field(None, pattern=r"^\d+x\d+$")
     """Exact output size, ``WxH``, as it is shown: of a video that players turn upright, upright."""
     height: int | None = Field(None, gt=0, le=16384)
     """Output height, as it is shown; the width follows from the picture's shape."""
+    to: Literal["720p", "1080p", "1440p", "4k", "8k"] | None = None
+    """The largest size of the picture's shape that such a screen shows, upright or not."""
     codec: str | None = None
     """Row of ``CODECS``; None: chosen for the picture and the container."""
     crf: int | None = None
