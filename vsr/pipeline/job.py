@@ -32,7 +32,7 @@ from vsr.pipeline.settings import Settings
 from vsr.pipeline.streams import plan_streams
 from vsr.pipeline.tags import lost_tags
 
-__all__ = ["SCREENS", "Job", "Span", "goes_with_frames", "output_size", "resolve_device", "resolve_job"]
+__all__ = ["SCREENS", "Job", "Span", "goes_with_frames", "output_size", "prepare_all", "resolve_device", "resolve_job"]
 
 _HELD_SHIFT_SECONDS = 3600
 
