@@ -217,6 +217,8 @@ def test_receptive_field(name: str, scale: int, monkeypatch: pytest.MonkeyPatch)
         if hasattr(module_of, "enlarge") and hasattr(module_of, "SPECS"):
             monkeypatch.setattr(module_of, "enlarge", _differentiable_enlarge)
     stated = NETWORKS[name].context_px(scale)
+    if stated is None and NETWORKS[name].family in ("sequence", "sampling"):
+        return  # it follows motion as far as it goes; or each value hangs on all that were drawn before
     if stated is None:
         module = _built(name, scale).double()
         assert _reach(module, _taken(module, name), 48) >= 24

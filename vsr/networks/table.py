@@ -31,6 +31,7 @@ from vsr.networks import (
     ms_lapsrn,
     msrn,
     mwcnn,
+    pixel_recursive,
     plain,
     prosr,
     rdn,
@@ -98,6 +99,7 @@ _MODULES = (
     swrn,
     video,
     basicvsr,
+    pixel_recursive,
     irn,
     srmd,
 )
