@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vsr.api.comparing import compare, make_blind
     from vsr.api.finding import expand_inputs
     from vsr.api.inputs import pair_outputs
-    from vsr.api.learning import train
+    from vsr.api.learning import fit_dictionary, train
     from vsr.api.measuring import evaluate
     from vsr.api.probing import estimate_source, probe
     from vsr.api.reporting import make_report
@@ -55,6 +55,7 @@ __all__ = [
     "evaluate",
     "expand_inputs",
     "export_frames",
+    "fit_dictionary",
     "is_batch",
     "make_blind",
     "make_report",
@@ -88,6 +89,7 @@ _HOMES = {
     "evaluate": "vsr.api.measuring",
     "expand_inputs": "vsr.api.finding",
     "export_frames": "vsr.api.stills",
+    "fit_dictionary": "vsr.api.learning",
     "is_batch": "vsr.api.upscaling",
     "make_blind": "vsr.api.comparing",
     "make_report": "vsr.api.reporting",

@@ -1,17 +1,22 @@
-"""Training networks."""
+"""Training networks, and fitting dictionaries of examples."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vsr.api.arguments import PathLike
+from vsr.errors import UsageError, nearest
+from vsr.networks.inspecting import WeightsFacts, describe_weights
+from vsr.networks.saving import save_weights
 from vsr.training import OnProgress as OnTraining
 from vsr.training import TrainingOutcome, heard, make_request, train_share
+from vsr.training.dictionaries import KINDS, DictionaryOptions
+from vsr.training.dictionaries import fit_dictionary as fitted
 
-__all__ = ["train"]
+__all__ = ["fit_dictionary", "train"]
 
 
 def train(
@@ -61,3 +66,51 @@ def train(
 
         events = run_together(part, workers, ray)
     return heard(events, on_progress)
+
+
+def fit_dictionary(
+    kind: str,
+    out: PathLike,
+    *,
+    scale: int = 2,
+    data: PathLike | Sequence[PathLike] = (),
+    dictionary: str | None = None,
+    num_atoms: int = 1024,
+    most_anchored_samples: int = 2_000_000,
+    seed: int = 0,
+    overwrite: bool = False,
+    on_step: Callable[[str], None] | None = None,
+) -> WeightsFacts:
+    """Fit an example-based method (``anr``, ``aplus`` or ``ne-lle``) to pictures, and write its weights.
+
+    Args:
+        kind: which of them.
+        out: a ``.safetensors`` file.
+        scale: magnification, 2 to 4.
+        data: folders of pictures to learn from.
+        dictionary: weights of ``anr`` or ``ne-lle`` whose atoms are taken over; then only ``aplus`` needs pictures.
+        num_atoms: atoms of the dictionary.
+        most_anchored_samples: patches that the maps of ``aplus`` are learnt from.
+        seed: of what is drawn; the same pictures and seed give the same weights.
+        overwrite: whether a file that is there is replaced.
+        on_step: called with what is being done, in words.
+
+    Raises `UsageError` for what cannot be, `InputError` for data that is missing, mixed or too little, `ModelError`
+    for a dictionary that cannot be loaded, `MachineError` for a full disk.
+    """
+    found = next((one for one in KINDS if one == kind), None)
+    if found is None:
+        raise UsageError(f"{kind!r} cannot be fitted; known: {', '.join(KINDS)}{nearest(kind, KINDS)}")
+    path = Path(out).expanduser()
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path}: is there already; choose another name, or --force to write over it")
+    tensors = fitted(
+        found,
+        scale,
+        [Path(one) for one in ([data] if isinstance(data, (str, Path)) else data)],
+        dictionary=dictionary,
+        options=DictionaryOptions(num_atoms=num_atoms, most_anchored_samples=most_anchored_samples, seed=seed),
+        on_step=on_step,
+    )
+    save_weights(path, tensors, architecture=found, scale=scale, overwrite=overwrite)
+    return describe_weights(str(path), scale)

@@ -1,4 +1,4 @@
-"""``vsr models``: networks and their weights: what there is, what a file holds, conversion."""
+"""``vsr models``: networks and their weights: what there is, what a file holds, conversion, fitting of dictionaries."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vsr.cli.option_types import SeveralValues
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vsr.networks.base import NetworkSpec
     from vsr.networks.inspecting import WeightsFacts
 
-__all__ = ["app", "convert_model", "list_models", "show_model"]
+__all__ = ["FitCommand", "app", "convert_model", "fit_model", "list_models", "show_model"]
 
-app = typer.Typer(help="Networks and their weights: list, show, convert.")
+app = typer.Typer(help="Networks and their weights: list, show, convert, fit.")
 
 _Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")]
@@ -154,6 +156,58 @@ def _chosen(family: str, paper: str) -> list[NetworkSpec]:
     if not chosen:
         raise UsageError(f"no network's paper has {paper!r}; vsr models list shows all")
     return chosen
+
+
+class FitCommand(SeveralValues):
+    """Options that take several values, each after the other."""
+
+    several = frozenset(["--data"])
+
+
+@app.command("fit", cls=FitCommand)
+def fit_model(
+    kind: Annotated[str, typer.Argument(metavar="anr|aplus|ne-lle", help="The example-based method.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File to write.")],
+    scale: Annotated[int, typer.Option(min=2, max=4, help="Magnification.")] = 2,
+    data: Annotated[
+        list[Path] | None, typer.Option(metavar="FOLDER...", help="Folders of pictures to learn from.")
+    ] = None,
+    dictionary: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Take atoms over from a dictionary of anr or ne-lle; none is learnt."),
+    ] = None,
+    atoms: Annotated[int, typer.Option(min=1, help="Atoms of the dictionary.")] = 1024,
+    samples: Annotated[int, typer.Option(min=1, help="Patches that the maps of aplus are learnt from.")] = 2_000_000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and pictures give the same file.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    json_: _Json = False,
+    debug: _Debug = False,
+) -> None:
+    """Fit a dictionary of examples to pictures: minutes on one core."""
+    del debug
+    import json
+    import sys
+
+    from vsr import api
+    from vsr.cli.console import print_table
+
+    def tell(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    facts = api.fit_dictionary(
+        kind,
+        output,
+        scale=scale,
+        data=data or [],
+        dictionary=dictionary,
+        num_atoms=atoms,
+        most_anchored_samples=samples,
+        seed=seed,
+        overwrite=force,
+        on_step=None if quiet else tell,
+    )
+    print(json.dumps(_facts(facts), indent=1)) if json_ else print_table(_facts_lines(facts))
 
 
 def _shipped(installed: Mapping[str, Mapping[int | None, Path]]) -> dict[str, tuple[int, ...]]:

@@ -17,10 +17,12 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ModelError
+from vsr.networks.matlab_dictionaries import aplus_from_matlab, sparse_dictionary_from_matlab, zeyde_from_matlab
 from vsr.networks.matlab_files import MatCell, MatStruct, MatValue
 
 __all__ = ["weights_from_matlab"]
 
+_HELD = "SRCNN, VDSR, LapSRN or MS-LapSRN, or dictionaries of ANR, A+ or sparse coding"
 _Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -129,11 +131,13 @@ def _ms_lapsrn(variables: Mapping[str, MatValue]) -> dict[str, Tensor]:
 
 
 def weights_from_matlab(path: Path, variables: Mapping[str, MatValue]) -> dict[str, Tensor]:
-    """Weights of SRCNN, VDSR, LapSRN or MS-LapSRN in float32, named as in our modules; `ModelError` if it is none."""
-    for layout in (_srcnn, _vdsr, _ms_lapsrn, _lapsrn):
+    """Weights of one of `_HELD` in float32, named as in our modules; `ModelError` if it is none."""
+    if "Aplus_PPs" in variables:
+        return aplus_from_matlab(path, variables)
+    for layout in (_srcnn, _vdsr, _ms_lapsrn, _lapsrn, zeyde_from_matlab, sparse_dictionary_from_matlab):
         try:
             return layout(variables)
         except (KeyError, IndexError, ValueError):
             continue
     held = ", ".join(repr(name) for name in list(variables)[:6]) or "nothing"
-    raise ModelError(f"{path}: a MATLAB file with {held}; expected the weights of SRCNN, VDSR, LapSRN or MS-LapSRN")
+    raise ModelError(f"{path}: a MATLAB file with {held}; expected the weights of {_HELD}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vsr.networks import (
+    anchored,
     basicvsr,
     carn,
     cnf,
@@ -17,6 +18,7 @@ from vsr.networks import (
     dsrn,
     dwsr,
     edsr,
+    embedding,
     enhancenet,
     espcn,
     fsrcnn,
@@ -40,6 +42,7 @@ from vsr.networks import (
     rnan,
     rrn,
     san,
+    sparse,
     srcnn,
     srdensenet,
     srfbn,
@@ -57,6 +60,9 @@ from vsr.tables import table_of
 __all__ = ["NETWORKS"]
 
 _MODULES = (
+    embedding,
+    sparse,
+    anchored,
     srcnn,
     vdsr,
     drcn,

@@ -33,6 +33,10 @@ PUBLISHED: list[tuple[str, str, tuple[int, ...], int, bool]] = [
     ("LapSRN/LapSRN_x8.mat", "lapsrn", (8,), 667_123, False),
     ("LapSRN/MSLapSRN_D5R8.mat", "ms-lapsrn", (2, 4, 8), 222_801, False),
     ("CARN/carn_m.pth", "carn-m", (2, 3, 4), 414_811, False),
+    *(
+        (f"Zeyde_ANR/conf_Zeyde_1024_finalx{s}.mat", "anr", (s,), count, False)
+        for s, count in ((2, 69_568), (3, 123_384), (4, 195_456))
+    ),
     ("FIRN/FIRN_x4.safetensors", "firn", (4,), 320_880, True),
     ("EnhanceNet/weights", "enhancenet", (4,), 852_867, True),
     *((f"IDN/IDN_x{s}.caffemodel", "idn", (s,), 552_769, False) for s in (2, 3, 4)),
