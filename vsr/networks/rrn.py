@@ -21,7 +21,16 @@ from vsr.networks.blocks import count, weights_dtype
 from vsr.networks.footprint import INPUT
 from vsr.networks.spec import network_spec
 
-__all__ = ["RRN", "SPECS", "MobileRRN", "colours_first", "recognise_mobile_rrn", "recognise_rrn", "unshuffled_bilinear"]
+__all__ = [
+    "RRN",
+    "SPECS",
+    "MobileRRN",
+    "colours_first",
+    "pixels_first",
+    "recognise_mobile_rrn",
+    "recognise_rrn",
+    "unshuffled_bilinear",
+]
 
 _AT_ONCE = 3  # frames, of which the last is not looked at
 _RANGE = 255.0
@@ -36,6 +45,12 @@ def colours_first(pixels: Tensor) -> Tensor:
     """Channels of TensorFlow's ``depth_to_space`` (colours inside pixels) as `pixel_shuffle` has them."""
     count, channels, height, width = pixels.shape
     return pixels.view(count, channels // 3, 3, height, width).transpose(1, 2).reshape(count, channels, height, width)
+
+
+def pixels_first(pixels: Tensor) -> Tensor:
+    """The inverse of `colours_first`."""
+    count, channels, height, width = pixels.shape
+    return pixels.view(count, 3, channels // 3, height, width).transpose(1, 2).reshape(count, channels, height, width)
 
 
 class _Block(nn.Module):

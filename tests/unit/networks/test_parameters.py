@@ -10,6 +10,7 @@ from torch import nn
 
 from vsr.networks import NETWORKS
 from vsr.networks.carn import CARN
+from vsr.networks.frvsr import FRVSR
 
 Count = Callable[[nn.Module], int]
 
@@ -85,6 +86,7 @@ PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     ("srfbn-s", 4, learnt, 483e3, 1_000),
     ("vespcn-5l-e3", 2, everything, 17_164, 1),  # the checkpoint
     ("basicvsr", 4, learnt, 6.3e6, 100_000),  # CVPR 2021, table 2; with SPyNet
+    ("frvsr", 4, learnt, 2.589e6, 1_000),  # TecoGAN-PyTorch's comparison
     ("rrn", 4, learnt, 3.4e6, 100_000),  # BMVC 2020, table 3
     ("mobile-rrn-16", 4, everything, 35_664, 1),  # the checkpoint
     ("mobile-rrn-32", 4, everything, 126_576, 1),  # the checkpoint
@@ -105,3 +107,9 @@ def test_published_count(name: str, scale: int, count: Count, published: float, 
 def test_carn_for_one_scale(scale: int, expected: int) -> None:
     with torch.device("meta"):
         assert learnt(CARN(scale, scales=None)) == expected
+
+
+def test_frvsr_of_the_paper() -> None:
+    """FRVSR 10-128: 5.1M in RRN's comparison."""
+    with torch.device("meta"):
+        assert abs(learnt(FRVSR(4, width=128)) - 5.1e6) < 1e5
