@@ -311,6 +311,7 @@ def run(given: argparse.Namespace) -> None:
         "degradations": DEGRADATIONS,
         **{key: getattr(given, key) for key in ("patch", "batch", "frames", "rate", "seed", "threads")},
         "step": step,
+        "steps": given.steps or step,
     }
     if given.steps is None:
         recipe["seconds"] = round(time.monotonic() - began, 1)

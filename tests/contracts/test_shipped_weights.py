@@ -1,4 +1,4 @@
-"""What all weights that ship have in common, whatever they were trained for; of mixtures each mix."""
+"""What all weights that ship for single frames have in common, whatever they were trained for; of mixtures each mix."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vsr.networks import Network, load_network
 from vsr.networks.locating import SHIPPED
 from vsr.observation import resample
 
-FILES = sorted(SHIPPED.glob("*.safetensors"))
+FILES = [path for path in sorted(SHIPPED.glob("*.safetensors")) if load_network(path).family == "frame"]
 MIXED = (2, 3, 4)  # scales of `lite` whose weights are mixtures
 CASES = [(path, None) for path in FILES] + [
     (SHIPPED / f"lite-x{scale}.safetensors", codes) for scale in MIXED for codes in (0.0, 6.0)

@@ -47,7 +47,8 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize(
-    ("method", "scale", "runs"), [("lite", 2, 2), ("lite", 3, 3), ("lite", 4, 4), ("real", 2, 2), ("real", 3, 4)]
+    ("method", "scale", "runs"),
+    [("lite", 2, 2), ("lite", 3, 3), ("lite", 4, 4), ("real", 2, 2), ("real", 3, 4), ("video", 2, 2)],
 )
 def test_by_name(method: str, scale: int, runs: int, call: Call, clips: Clips, tmp_path: Path) -> None:
     """The weights for the scale of the job, or for the next larger; recorded as learned, with their digest."""
@@ -115,7 +116,9 @@ def _validated(network: Network, pictures: Path) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if load_network(path).family == "frame"], ids=lambda path: path.stem
+)
 def test_figure_of_the_card(path: Path) -> None:
     """Set5, made small and worse as the recipe says, gives the card's mean to 0.02 dB.
 

@@ -1,0 +1,107 @@
+"""What the weights `video` promise: a first frame as `lite` has it, more where the past helps, and no drift."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from fractions import Fraction
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+from videos import scene
+
+from vsr.frames import ColorSpec, PixelLayout, VideoFrame
+from vsr.methods import Geometry, find_method, restore_shot
+from vsr.methods.network.frame import PerFrameOptions
+from vsr.methods.network.recurrent import CHAIN_FRAMES
+from vsr.methods.network.several_frames import SeveralFramesOptions
+from vsr.metrics import luma_bt601, psnr
+from vsr.networks import load_network
+from vsr.observation import resample
+
+GRAY = PixelLayout("gray", "gray", 8)
+SCALE = 2
+GEOMETRY = Geometry(64, 48, 128, 96)
+
+
+def _restored(method: str, lumas: Sequence[Tensor]) -> list[Tensor]:
+    """Luma of `lumas` (video range, 0…255) as one shot."""
+    options = {"precision": "float32", "compression_codes": 0.0}
+    prepared = find_method(method).prepare(
+        GEOMETRY,
+        SeveralFramesOptions(**options) if method == "video" else PerFrameOptions(**options),
+        "cpu",  # type: ignore[arg-type]
+    )
+    frames = [
+        VideoFrame((luma.round().to(torch.uint8),), GRAY, ColorSpec(full_range=False), number, number, Fraction(1, 25))
+        for number, luma in enumerate(lumas)
+    ]
+    return [frame.planes[0] for frame in restore_shot(prepared, GEOMETRY, frames)]
+
+
+def _aliased_pan(count: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Stripes and texture that move by half a small pixel a frame, averaged over pixels; and the truth."""
+    rgb = torch.from_numpy(scene(1, 200, 96, seed=5)[0]).permute(2, 0, 1).double()
+    wide = luma_bt601(rgb).float()
+    rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(200.0), indexing="ij")
+    wide = (0.6 * wide + 50 + 45 * torch.sin((rows + 2 * columns) / 1.35)).clamp(16, 235).round()
+    truths = [wide[:, number : number + 128] for number in range(count)]
+    return [avg_pool2d(truth[None, None], SCALE)[0, 0] for truth in truths], truths
+
+
+def test_the_past_helps_before_a_moving_camera() -> None:
+    """Fine stripes that one frame cannot tell; and the first frame is that of `lite`, nearly."""
+    small, truths = _aliased_pan(9)
+    figures = {}
+    for method in ("lite", "video"):
+        made = _restored(method, small)
+        figures[method] = [psnr(one[8:-8, 8:-8], truth[8:-8, 8:-8]) for one, truth in zip(made, truths, strict=True)]
+    assert figures["video"][0] == pytest.approx(figures["lite"][0], abs=0.5)
+    assert sum(figures["video"][4:]) > sum(figures["lite"][4:]) + 5 * 0.3
+
+
+def test_a_still_scene_settles() -> None:
+    """A chain of the same frame: results come to rest near the first one, and hardly differ from one to the next."""
+    small, truths = _aliased_pan(1)
+    made = _restored("video", small * CHAIN_FRAMES)
+    first, last = (psnr(one[8:-8, 8:-8], truths[0][8:-8, 8:-8]) for one in (made[0], made[-1]))
+    assert last > first - 1.0
+    assert float((made[-1] - made[-2]).abs().max()) < 0.5
+
+
+def test_flat_areas_keep_their_value() -> None:
+    """Away from the border, which convolutions see as black."""
+    for value in (16.0, 126.0, 235.0):
+        made = _restored("video", [torch.full((48, 64), value)] * 20)
+        assert float((made[-1] - value)[24:-24, 24:-24].abs().max()) < 1
+
+
+def test_noise_stays_bounded() -> None:
+    """White noise that changes from frame to frame, for longer than a chain."""
+    generator = torch.Generator().manual_seed(1)
+    made = _restored("video", [16 + 219 * torch.rand(48, 64, generator=generator) for _ in range(60)])
+    assert all(bool(one.isfinite().all()) for one in made)
+    assert max(float((one - 126).abs().max()) for one in made) < 400
+
+
+def test_half_precision_shows_no_difference() -> None:
+    """Along four frames, small ones where it is emulated: float16 within 60 dB of float32, bfloat16 within 48."""
+    small, _ = _aliased_pan(4)
+    network = load_network("video", SCALE)
+    for dtype, least in ((torch.float16, 60), (torch.bfloat16, 48)):
+        modules = network.module, copy.deepcopy(network.module).to(dtype)
+        states = [torch.zeros(1, network.out_channels, 18, 20)] * 2
+        for luma in small:
+            frame = luma[None, None, :18, :20] / 255
+            known = torch.cat([frame, frame, torch.ones_like(frame)], 1)
+            states = [module(torch.cat([known, state], 1)) for module, state in zip(modules, states, strict=True)]
+        exact, half = (255 * state[0, : SCALE**2].flatten(0, 1) for state in states)
+        assert psnr(half, exact) > least
+
+
+def test_it_stays_near_interpolation() -> None:
+    small, _ = _aliased_pan(6)
+    for luma, one in zip(small, _restored("video", small), strict=True):
+        assert psnr(one[8:-8, 8:-8], resample(luma, (96, 128), kernel="bicubic")[8:-8, 8:-8]) > 20
