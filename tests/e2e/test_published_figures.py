@@ -9,6 +9,7 @@ Pictures and weights are not part of the repository: name the folder that holds 
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -154,15 +155,26 @@ def test_recurrent_networks(weights: str, figures: dict[str, float], tmp_path: P
         assert row.mean.psnr_y == pytest.approx(figures[clip], abs=0.02), clip
 
 
+def _beginning(source: Path, target: Path, count: int) -> None:
+    """The first frames of a lossless clip, as they are."""
+    with av.open(str(source)) as read, av.open(str(target), "w") as written:
+        stream = written.add_stream("ffv1", rate=25)
+        for frame in itertools.islice(read.decode(video=0), count):
+            if not stream.codec_context.is_open:
+                stream.height, stream.width, stream.pix_fmt = frame.height, frame.width, "bgr0"
+            written.mux(stream.encode(frame.reformat(format="bgr0")))
+        written.mux(stream.encode())
+
+
 @pytest.mark.slow
 @pytest.mark.nightly
 def test_basicvsr_on_calendar(tmp_path: Path) -> None:
-    """Published for four clips: 27.24 dB, of which calendar has about 23.9; its input is MATLAB's, in 8 bits."""
+    """The first ten frames, of MATLAB's small ones; published for whole clips: 27.24 dB, calendar about 23.9."""
     for kind in ("GT", "BIx4"):
-        (tmp_path / f"calendar_{kind}.mkv").symlink_to(_data("vid4", f"calendar_{kind}.mkv"))
+        _beginning(_data("vid4", f"calendar_{kind}.mkv"), tmp_path / f"calendar_{kind}.mkv", 10)
     path = _data("weights", "BasicVSR", "BasicVSR_Vimeo90K_BIx4.fp16.safetensors")
     [row] = vsr.evaluate(str(path), 4, tmp_path, settings={"degradation": "BI"}).results
-    assert row.mean.psnr_y == pytest.approx(23.9, abs=0.1)
+    assert row.mean.psnr_y == pytest.approx(FIGURE, abs=0.02)
 
 
 @pytest.mark.slow
