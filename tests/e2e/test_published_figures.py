@@ -174,7 +174,7 @@ def test_basicvsr_on_calendar(tmp_path: Path) -> None:
         _beginning(_data("vid4", f"calendar_{kind}.mkv"), tmp_path / f"calendar_{kind}.mkv", 10)
     path = _data("weights", "BasicVSR", "BasicVSR_Vimeo90K_BIx4.fp16.safetensors")
     [row] = vsr.evaluate(str(path), 4, tmp_path, settings={"degradation": "BI"}).results
-    assert row.mean.psnr_y == pytest.approx(FIGURE, abs=0.02)
+    assert row.mean.psnr_y == pytest.approx(23.69, abs=0.02)
 
 
 @pytest.mark.slow

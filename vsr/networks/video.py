@@ -28,6 +28,7 @@ __all__ = ["SPECS", "Video", "recognise_video"]
 
 _WIDTH, _BLOCKS, _MEMORY = 32, 2, 24
 _SLOPE = 0.1
+_KEPT = 0.9  # of confidence, so that what is wrong fades: it is trained through few frames and runs through many
 _GAIN = 8.0  # features, details and differences are about an eighth of pixels
 
 
@@ -61,7 +62,8 @@ class Video(RecurrentUpscaler):
         pixels = self.scale**2
         frame, before, confidence, result, memory = torch.split(stacked, [1, 1, 1, pixels, self._memory], 1)
         features = self.base.features(frame)
-        return self.refined(features, frame, self.base.tail(features), before, confidence, result, memory)
+        detail = self.base.tail(features)
+        return self.refined(features, frame, detail, before, _KEPT * confidence, result, memory)
 
     def refined(
         self,
