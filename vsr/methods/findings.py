@@ -21,6 +21,11 @@ for the pass ``deflicker``:
 - ``deflicker_gain``, ``deflicker_offset_codes``: what brought a frame to the trend, the offset in codes of 255;
 - ``deflicker_change``: how far the gain is from 1;
 
+for networks that are trained on the shot, the same for a whole shot:
+
+- ``training_steps``: steps of training, 0 where frames were too small to learn from and were interpolated;
+- ``training_loss``: mean absolute error at the end of training, in codes of 255;
+
 and besides, for multi-frame reconstruction:
 
 - ``noise_sigma``: standard deviation of noise and misregistration, 0…1;
@@ -146,6 +151,10 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
         lines.append(
             f"the network was told: blur {found['told_blur_px']:.2f} px, noise {found['told_noise_codes']:.1f} of 255"
         )
+    if "training_loss" in found:
+        lines.append(f"a network was trained on each shot; its error there is {found['training_loss']:.1f} of 255")
+    elif "training_steps" in found:
+        lines.append("frames were too small to train a network on: they were interpolated")
     if "supported_scale" not in found:
         return lines
     lines.append(

@@ -24,6 +24,7 @@ from vsr.methods.network.window import prepare_window_network
 from vsr.methods.passes.deflicker import DeflickerOptions, prepare_deflicker
 from vsr.methods.reconstruction.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.methods.source import estimator_digest
+from vsr.methods.zero_shot.method import ZeroShotOptions, prepare_zero_shot
 from vsr.networks import NETWORKS, Family, network_family
 from vsr.observation import Kernel
 from vsr.tables import table_of
@@ -61,6 +62,10 @@ def _has_same_estimator(described: Mapping[str, Any]) -> bool:
     return bool(described["estimator"] == estimator_digest())
 
 
+def _is_same_zero_shot(described: Mapping[str, Any]) -> bool:
+    return described["estimator"] is None or _has_same_estimator(described)
+
+
 def _is_same_auto(described: Mapping[str, Any]) -> bool:
     return _has_same_estimator(described) and has_same_weights(GUESSING_NETWORK, described["model"])
 
@@ -83,6 +88,14 @@ METHODS: Mapping[str, Method[Any]] = table_of(
             MultiFrameOptions,
             _prepare_multi_frame,
             _has_same_estimator,
+        ),
+        Method(
+            "zssr",
+            "train a small network on each shot's own frames: for blur that other networks do not know",
+            "learned",
+            ZeroShotOptions,
+            prepare_zero_shot,
+            _is_same_zero_shot,
         ),
         _interpolation("lanczos", "resample with a 3-lobe Lanczos kernel"),
         _interpolation("bicubic", "resample with Keys' cubic, a = -0.5"),

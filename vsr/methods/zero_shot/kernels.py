@@ -1,0 +1,94 @@
+"""Blur kernels of a recording: what a sample of the small picture is a weighted mean of, in pixels of the large one.
+
+The middle of a kernel lies on the middle of the block of ``scale``×``scale`` pixels that a sample stands for. So
+kernels have even sides for even scales and odd sides for odd ones. Weights sum to 1.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vsr.errors import InputError
+from vsr.observation.resample import KERNELS
+
+__all__ = ["blurred_bicubic_kernel", "degrade", "gaussian_kernel", "read_kernel"]
+
+_WIDE = 3.5  # standard deviations of a Gaussian that are kept
+_MOST_SIDE = 129
+
+
+def _offsets(reach: float, scale: int) -> Tensor:
+    """Places of pixels around the middle of a block, at most ``reach`` away, float64."""
+    side = max(scale, 2 * math.ceil(reach) + scale % 2)
+    return torch.arange(side, dtype=torch.float64) - (side - 1) / 2
+
+
+def gaussian_kernel(
+    scale: int, sigma_px: float, across_px: float | None = None, angle_deg: float = 0.0, side: int | None = None
+) -> Tensor:
+    """``(n, n)`` float32: a Gaussian of ``sigma_px`` along ``angle_deg`` (x towards y), of ``across_px`` across.
+
+    In pixels of the large picture. ``side``: its width, else as wide as it is seen; of the parity of ``scale``.
+    """
+    across = sigma_px if across_px is None else across_px
+    place = _offsets(_WIDE * max(sigma_px, across) if side is None else (side - 1) / 2, scale)
+    angle = math.radians(angle_deg)
+    y, x = place[:, None], place[None, :]
+    along = x * math.cos(angle) + y * math.sin(angle)
+    aside = y * math.cos(angle) - x * math.sin(angle)
+    weights = torch.exp(-0.5 * ((along / max(sigma_px, 1e-3)) ** 2 + (aside / max(across, 1e-3)) ** 2))
+    return (weights / weights.sum()).float()
+
+
+def blurred_bicubic_kernel(scale: int, sigma_px: float) -> Tensor:
+    """``(n, n)`` float32: a Gaussian of ``sigma_px`` small pixels, then antialiased bicubic shrinking."""
+    function, radius = KERNELS["bicubic"]
+    place = _offsets(radius * scale, scale)
+    row = function(place / scale)
+    if sigma_px > 0:
+        reach = math.ceil(_WIDE * sigma_px * scale)
+        bell = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / (sigma_px * scale)) ** 2)
+        row = torch.from_numpy(np.convolve(row.numpy(), (bell / bell.sum()).numpy()))
+    row = row / row.sum()
+    return (row[:, None] * row).float()
+
+
+def read_kernel(path: Path, scale: int) -> Tensor:
+    """A kernel from a text file: a row of numbers a line, in pixels of the large picture. Brought to the sum 1.
+
+    Raises `InputError` where it is no square of numbers, or of a side that does not suit ``scale``.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an empty file; it is refused below
+            values = np.loadtxt(path, dtype=np.float64, delimiter=None, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as rows of numbers ({error})") from error
+    height, width = values.shape
+    if height != width or not 1 <= height <= _MOST_SIDE:
+        raise InputError(f"{path}: has {height} rows of {width} numbers; a kernel is a square of at most {_MOST_SIDE}")
+    if (height - scale) % 2:
+        kind = "odd" if scale % 2 else "even"
+        raise InputError(
+            f"{path}: is {height} pixels wide; for x{scale} the side is {kind}, since a kernel's middle lies on the "
+            f"middle of a block of {scale} pixels"
+        )
+    if not np.isfinite(values).all() or values.sum() <= 0:
+        raise InputError(f"{path}: a kernel has finite weights with a positive sum")
+    kernel = torch.from_numpy(values / values.sum()).float()
+    rim = max(0, (scale - height) // 2)
+    return functional.pad(kernel, (rim,) * 4)
+
+
+def degrade(pictures: Tensor, kernel: Tensor, scale: int) -> Tensor:
+    """``(B, 1, S·h, S·w)`` → ``(B, 1, h, w)``: the means that ``kernel`` takes; borders are repeated."""
+    rim = (kernel.shape[0] - scale) // 2
+    framed = functional.pad(pictures, (rim,) * 4, mode="replicate")
+    return functional.conv2d(framed, kernel.to(pictures.device, pictures.dtype)[None, None], stride=scale)
