@@ -59,7 +59,7 @@ def upscale(
         str | None,
         typer.Option(
             metavar="NAME|FILE|A:B@0.3",
-            help="auto, multiframe, zssr, lanczos, bicubic; lite, video, real, a network (vsr models list), a file; blends.",
+            help="auto, multiframe, zssr, lanczos, bicubic; lite, video, real, any of vsr models list, a file; blends.",
         ),
     ] = None,
     consistent: Annotated[
