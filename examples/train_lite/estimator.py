@@ -1,4 +1,4 @@
-"""The perceptron that tells blur, noise and compression from statistics; see `vsr.networks.source`."""
+"""The perceptrons that tell blur, noise and compression from statistics; see `vsr.networks.source`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["NUM_ESTIMATES", "estimated", "fit_estimator", "mean_errors", "truths
 
 HIDDEN, NUM_ESTIMATES = 48, 3
 EPOCHS, BATCH, RATE, WEIGHT_DECAY, KNEE = 50, 64, 2e-3, 0.02, 0.2
-EPOCHS_GOING_ON, RATE_GOING_ON = 40, 1e-3
+MEMBERS = 3  # perceptrons whose mean is taken: each errs in its own way
 JITTER = 0.1  # noise on statistics, in their standard deviations
 ALONE_SHARE = 0.25  # of items that count as single pictures, so that those are told, too
 BLUR_OF = {"area": 0.0, "bicubic": -0.15}  # bicubic is sharper than averaging
@@ -37,40 +37,46 @@ def estimated(items: Sequence[Item], weights: Mapping[str, Tensor]) -> Tensor:
     return estimates_of(torch.stack([item.found for item in items]), weights)
 
 
-def fit_estimator(items: Sequence[Item], earlier: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """Weights of `estimates_of`: AdamW, cosine, Huber's loss, from random numbers of torch or from ``earlier`` ones.
+def fit_estimator(items: Sequence[Item]) -> dict[str, Tensor]:
+    """Weights of `estimates_of`: the mean of several perceptrons, which differ in the random numbers of torch."""
+    found, wanted = torch.stack([item.found for item in items]), truths(items)
+    norm = {"mean": found.mean(0), "spread": found.std(0) + 1e-3}
+    return norm | _side_by_side([_fitted(found, wanted, norm) for _ in range(MEMBERS)])
 
-    Statistics that ``earlier`` weights do not see begin without influence.
-    """
-    found = torch.stack([item.found for item in items])
-    wanted = truths(items)
+
+def _fitted(found: Tensor, wanted: Tensor, norm: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The layers of one perceptron: AdamW, cosine, Huber's loss."""
     layers = [nn.Linear(NUM_OF_SHOT, HIDDEN), nn.Linear(HIDDEN, HIDDEN), nn.Linear(HIDDEN, NUM_ESTIMATES)]
     named = nn.ModuleDict({f"layer{number}": layer for number, layer in enumerate(layers, 1)})
-    weights = {"mean": found.mean(0), "spread": found.std(0) + 1e-3, **dict(named.named_parameters())}
-    epochs, rate = EPOCHS, RATE
-    if earlier is not None:
-        epochs, rate = EPOCHS_GOING_ON, RATE_GOING_ON
-        _begin_with(weights, earlier)
-    optimiser = torch.optim.AdamW(named.parameters(), rate, weight_decay=WEIGHT_DECAY)
-    for epoch in range(epochs):
+    weights = {**norm, **dict(named.named_parameters())}
+    optimiser = torch.optim.AdamW(named.parameters(), RATE, weight_decay=WEIGHT_DECAY)
+    for epoch in range(EPOCHS):
         for group in optimiser.param_groups:
-            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
-        for chosen in torch.randperm(len(items)).split(BATCH):
-            seen = found[chosen] + JITTER * weights["spread"] * torch.randn(len(chosen), NUM_OF_SHOT)
+            group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * epoch / EPOCHS))
+        for chosen in torch.randperm(len(found)).split(BATCH):
+            seen = found[chosen] + JITTER * norm["spread"] * torch.randn(len(chosen), NUM_OF_SHOT)
             seen[torch.rand(len(chosen)) < ALONE_SHARE, NUM_STATISTICS:] = math.nan
             loss = smooth_l1_loss(estimates_of(seen, weights), wanted[chosen], beta=KNEE)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-    return {name: value.detach() for name, value in weights.items()}
+    return {name: value.detach() for name, value in named.named_parameters()}
 
 
-@torch.no_grad()
-def _begin_with(weights: Mapping[str, Tensor], earlier: Mapping[str, Tensor]) -> None:
-    """Copy ``earlier`` into ``weights``, where it may see fewer statistics; those come first."""
-    weights["layer1.weight"].zero_()
-    for name, value in weights.items():
-        value[tuple(slice(size) for size in earlier[name].shape)] = earlier[name]
+def _side_by_side(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The layers of one perceptron that gives the mean of what several give."""
+
+    def joined(layer: int, kind: str) -> list[Tensor]:
+        return [member[f"layer{layer}.{kind}"] for member in members]
+
+    return {
+        "layer1.weight": torch.cat(joined(1, "weight")),
+        "layer1.bias": torch.cat(joined(1, "bias")),
+        "layer2.weight": torch.block_diag(*joined(2, "weight")),
+        "layer2.bias": torch.cat(joined(2, "bias")),
+        "layer3.weight": torch.cat(joined(3, "weight"), 1) / len(members),
+        "layer3.bias": torch.stack(joined(3, "bias")).mean(0),
+    }
 
 
 def mean_errors(items: Sequence[Item], weights: Mapping[str, Tensor]) -> list[float]:

@@ -127,7 +127,7 @@ is learnt from. Held back for the figures: {held_back}.
 
 ## Training
 
-Ahead of all a perceptron learnt to tell sources: its mean errors on held-back items are {blur:.2f} px \
+Ahead of all three perceptrons learnt to tell sources from shots: mean errors on held-back items are {blur:.2f} px \
 of blur, {noise:.2f} of log(1 + noise) and {error:.2f} of log(0.3 + compression), in codes of 255. Then the gate \
 learnt kinds of true sources, one for each set: {kinds}. Then {steps_done:,} steps of 6 patches of {patch}×{patch} \
 (small side), each by the mixture that suits its own source, as estimated or (20 %) true, either a little displaced; \

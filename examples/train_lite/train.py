@@ -7,8 +7,8 @@ Items are made first (short shots with a known history, `sources.py`), then the 
 then the gate, then sets and gate together (`mixing.py`). Weights, a model card beside them and a table of figures on
 pictures that were held back (`measuring.py`) are left. Weights to begin with: one for clean sources, which becomes the
 first set, and one for noisy ones, without which the first stands for both (of a mixture its usual mix counts); or with
-``--go-on`` an earlier mixture, whose sets, estimator and gate are taken. With ``--steps`` in place of ``--minutes`` a
-seed gives the same bytes again.
+``--go-on`` an earlier mixture, whose sets and gate are taken. With ``--steps`` in place of ``--minutes`` a seed gives
+the same bytes again.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clips", type=Path, nargs="+", default=[], metavar="FOLDER", help="of pristine videos")
     first = parser.add_mutually_exclusive_group(required=True)
     first.add_argument("--from", dest="starts", nargs="+", metavar="WEIGHTS", help="names or files: CLEAN [NOISY]")
-    first.add_argument("--go-on", metavar="MIXTURE", help="name or file of an earlier mixture, for all of it")
+    first.add_argument("--go-on", metavar="MIXTURE", help="name or file of an earlier mixture, for all its sets")
     parser.add_argument("--out", type=Path, required=True, help="the .safetensors file; its card gets the suffix .md")
     parser.add_argument("--force", action="store_true", help="write over what is there")
     parser.add_argument("--items", type=int, default=10_000, help="degraded shots (default: %(default)s)")
@@ -189,14 +189,14 @@ def run(given: argparse.Namespace) -> None:
     starts = read_starts(given)
     first = first_sets(given, starts)
     material = make_material(given)
-    earlier = starts[0].mixture if given.go_on is not None else None
-    source = fit_estimator(material.degraded, None if earlier is None else earlier.source)
+    source = fit_estimator(material.degraded)
     errors = mean_errors(material.held, source)
     print(f"estimates of blur, log noise and log compression err by {', '.join(f'{one:.3f}' for one in errors)}")
 
     schedule = Schedule(given.scale, given.patch, given.rate, Limits(given.steps, given.minutes))
     began_training = time.monotonic()
     items = [*material.degraded, *material.clean]
+    earlier = starts[0].mixture if given.go_on is not None else None
     gate = None if earlier is None else earlier.gate
     mixture, step = train_mixture(starts[0].module, first, source, items, schedule, _rng(given, _TRAINING), _tell, gate)
     ended_training = time.monotonic()

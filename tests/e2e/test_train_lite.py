@@ -19,13 +19,12 @@ import torch
 from program import Run
 from safetensors.torch import save_file
 from skimage.io import imsave
-from small_networks import lite_weights, mixture_tensors, suited
+from small_networks import lite_weights, suited
 from videos import scene
 
 from vsr.media.clips import write_clip
 from vsr.networks import load_network
-from vsr.networks.mixture import read_mixture
-from vsr.networks.source import NUM_OF_SHOT, NUM_STATISTICS, estimates_of, statistics_of_shot
+from vsr.networks.source import NUM_OF_SHOT, estimates_of
 
 _FOLDER = Path(__file__).parents[2] / "examples" / "train_lite"
 _MODULES = tuple(path.stem for path in _FOLDER.glob("*.py"))
@@ -197,20 +196,21 @@ def test_it_goes_on_from_a_mixture(train: ModuleType, material: Path, made: Path
     assert f"--go-on {made.name}" in path.with_suffix(".md").read_text(encoding="utf-8")
 
 
-def test_an_estimator_of_pictures_goes_on_as_one_of_shots(train: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before it learns it tells what it told, whatever changes from frame to frame."""
-    earlier = read_mixture(mixture_tensors(num_statistics=NUM_STATISTICS), "a file")
-    assert earlier is not None
+def test_the_estimator_is_the_mean_of_its_members(train: ModuleType) -> None:
     estimator = sys.modules["estimator"]
-    monkeypatch.setattr(estimator, "HIDDEN", len(earlier.source["layer1.bias"]))
-    monkeypatch.setattr(estimator, "EPOCHS_GOING_ON", 0)
-    history = sys.modules["sources"].History("area")
-    shots = [list(255 * torch.rand(4, 40, 48, generator=torch.Generator().manual_seed(seed))) for seed in range(3)]
-    found = torch.stack([statistics_of_shot(shot) for shot in shots])
-    items = [sys.modules["sources"].Item(np.zeros(0), np.zeros(0), history, one) for one in found]
-    weights = estimator.fit_estimator(items, earlier.source)
-    assert torch.allclose(estimates_of(found, weights), estimates_of(found, earlier.source), atol=1e-5)
-    assert weights["layer1.weight"].shape == (estimator.HIDDEN, NUM_OF_SHOT)
+    torch.manual_seed(1)
+    sizes = ((1, NUM_OF_SHOT, 6), (2, 6, 6), (3, 6, 3))
+    members = [
+        {f"layer{number}.{kind}": value for number, inputs, outputs in sizes
+         for kind, value in torch.nn.Linear(inputs, outputs).state_dict().items()}
+        for _ in range(3)
+    ]  # fmt: skip
+    norm = {"mean": torch.randn(NUM_OF_SHOT), "spread": torch.rand(NUM_OF_SHOT) + 1}
+    found = torch.randn(5, NUM_OF_SHOT)
+    told = torch.stack([estimates_of(found, {**norm, **member}) for member in members])
+    joined = {**norm, **estimator._side_by_side(members)}
+    assert torch.allclose(estimates_of(found, joined), told.mean(0), atol=1e-5)
+    assert not torch.allclose(told[0], told[1], atol=1e-2)
 
 
 def test_one_set_is_no_mixture_to_go_on_from(train: ModuleType, material: Path, tmp_path: Path, capsys: Any) -> None:
