@@ -9,7 +9,7 @@ mixed once a shot, not for each picture.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -23,6 +23,7 @@ from vsr.networks.source import (
     NUM_STATISTICS,
     compression_known,
     estimates_of,
+    statistics,
     statistics_of_shot,
 )
 
@@ -65,8 +66,14 @@ class Mixture:
         if not seen:
             return None
         with torch.no_grad():
-            estimates = estimates_of(statistics_of_shot(seen), self.source)
+            estimates = estimates_of(self._statistics(seen), self.source)
         return estimates if compression_codes is None else compression_known(estimates, compression_codes)
+
+    def _statistics(self, lumas: Sequence[Tensor]) -> Tensor:
+        """As many as the estimator sees."""
+        if len(self.source["mean"]) == NUM_STATISTICS:
+            return torch.stack([statistics(luma) for luma in lumas]).mean(0)
+        return statistics_of_shot(lumas)
 
     def shares(self, estimates: Tensor) -> Tensor:
         """Shares ``(…, K)`` for sources as `estimates_of` tells them, ``(…, 3)``."""

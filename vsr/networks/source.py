@@ -2,7 +2,8 @@
 
 Statistics of 8×8 transform blocks, of steps across the grids that codecs work on, of differences between neighbours and
 of changes from frame to frame go through a small perceptron. It was fitted on shots whose history is known
-(`examples/train_lite`); what it gives are estimates for choosing how strongly to restore, not measurements.
+(`examples/train_lite`); what it gives are estimates for choosing how strongly to restore, not measurements. That of the
+weights that ship does not see changes.
 """
 
 from __future__ import annotations

@@ -12,10 +12,9 @@ from small_networks import mixture_tensors
 from torch import Tensor
 
 from vsr.media.compression import compress_luma
-from vsr.networks import load_network
 from vsr.networks.changes import LEAST_FRAMES, NUM_CHANGES, changes
 from vsr.networks.mixture import Mixture, read_mixture
-from vsr.networks.source import NUM_OF_SHOT, NUM_STATISTICS, estimates_of, source_of, statistics, statistics_of_shot
+from vsr.networks.source import NUM_OF_SHOT, NUM_STATISTICS, estimates_of, statistics, statistics_of_shot
 
 _SAME, _SAME_BLOCKS, _MEDIAN_BLOCK, _MEAN_BEND, _FLICKER = 0, 4, 7, 10, 12  # places
 
@@ -102,23 +101,3 @@ def test_estimators_of_pictures_do_not_look_at_changes() -> None:
     told = mixture.estimate([frame / 255 for frame in frames])
     assert told is not None
     assert torch.allclose(told, estimates_of(means, mixture.source), atol=1e-4)
-
-
-def test_what_ships_tells_compression_better_from_several_frames() -> None:
-    """Clean frames of a fixed camera and the same through a codec: both are told apart more surely by five frames."""
-    mixture = load_network("lite", 2).mixture
-    assert mixture is not None
-    frames = _photograph(5, 1.5)
-    coded = torch.from_numpy(compress_luma(frames.to(torch.uint8).numpy(), "h264", 30)).float()
-    error = float((coded - frames).square().mean().sqrt())
-
-    def told(shot: Tensor) -> float:
-        estimates = mixture.estimate([frame / 255 for frame in shot])
-        assert estimates is not None
-        return source_of(estimates).compression_codes
-
-    def fault(count: int) -> float:
-        return abs(math.log((told(coded[:count]) + 0.3) / (error + 0.3))) + math.log(told(frames[:count]) / 0.3 + 1)
-
-    assert fault(5) < fault(1)
-    assert told(frames) < 0.5 * told(coded)
