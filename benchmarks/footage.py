@@ -191,9 +191,9 @@ def main() -> int:
         kept = f"; the same command goes on with what is in {given.csv}" if given.csv else ""
         print(f"interrupted{kept}", file=sys.stderr)
         return 6
-    wanted = {cell.name for cell in chosen}
+    requested = {cell.name for cell in chosen}
     labels = [method.label for method in methods]
-    shown = [row for row in rows if row.asked == plan.asked and row.cell in wanted and row.method in labels]
+    shown = [row for row in rows if row.asked == plan.asked and row.cell in requested and row.method in labels]
     print(report(Results(shown, labels)))
     return 0
 

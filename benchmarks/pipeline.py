@@ -198,9 +198,9 @@ def help_seconds() -> float:
 def main() -> None:
     """Run what the arguments name, or everything."""
     parts = {"efficiency": efficiency, "memory": memory, "overhead": overhead}
-    wanted = sys.argv[1:] or list(parts)
+    requested = sys.argv[1:] or list(parts)
     with tempfile.TemporaryDirectory() as folder:
-        for name in wanted:
+        for name in requested:
             parts[name](Path(folder))
 
 

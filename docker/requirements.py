@@ -8,8 +8,8 @@ from pathlib import Path
 def main(file: str, *extras: str) -> None:
     """Print the requirements of the project in ``file`` and of the extras named."""
     project = tomllib.loads(Path(file).read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *(one for name in extras for one in project["optional-dependencies"][name])]
-    print(*wanted, sep="\n")
+    requested = [*project["dependencies"], *(one for name in extras for one in project["optional-dependencies"][name])]
+    print(*requested, sep="\n")
 
 
 if __name__ == "__main__":

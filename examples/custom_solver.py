@@ -33,7 +33,7 @@ def solve_landweber(observed: Observations, start: Tensor, options: LandweberOpt
     Where A has no negative entry and its rows sum to 1, the largest entry of ``A^T W 1`` bounds the largest
     eigenvalue of ``A^T W A``, so no step raises the misfit. Not robust: W is the trust alone.
     """
-    weights = observed.believed() * observed.model.inside
+    weights = observed.sample_weights() * observed.model.inside
     beta = 1 / observed.model.A_adjoint(weights).max().clamp(min=1e-6)
     x = start
     for _ in range(options.iterations):

@@ -44,7 +44,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     options.output, *options.folders = (Path(os.path.abspath(one)) for one in (options.output, *options.folders))
     settings = {"scale": options.scale} | dict(text.partition("=")[::2] for text in options.set)
-    options.wanted = {"settings": settings, "workers": options.workers, "ray": options.ray}
+    options.requested = {"settings": settings, "workers": options.workers, "ray": options.ray}
     return options
 
 
@@ -93,7 +93,7 @@ def clear(camera: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     target = options.output / camera.name
     target.mkdir(parents=True, exist_ok=True)
     try:
-        outcomes = vsr.upscale([camera], target, preset="surveillance", **options.wanted)
+        outcomes = vsr.upscale([camera], target, preset="surveillance", **options.requested)
     except (vsr.InputError, vsr.UsageError) as error:
         outcomes = [vsr.Outcome(camera, target, None, error)]
     for outcome in outcomes:

@@ -121,8 +121,8 @@ class Browser:
 
     def prefer(self, **features: str) -> None:
         """Media features, for example ``color_scheme="dark"``."""
-        wanted = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
-        self.send("Emulation.setEmulatedMedia", features=wanted)
+        requested = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
+        self.send("Emulation.setEmulatedMedia", features=requested)
 
     def open(self, path: Path, fragment: str = "") -> float:
         """Load a file; returns the seconds until its load event."""

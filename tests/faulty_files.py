@@ -238,5 +238,5 @@ def fits(fault: str, container: str, codec: str) -> bool:
         if at_once.times and codec in ("mpeg1video", "mpeg2video", "mpeg4", "dvvideo", "h263", "xvid"):
             return False
         return container in at_once.containers and (not at_once.codecs or codec in at_once.codecs)
-    wanted = _LATER[fault][1]
-    return wanted == _ANY or container in wanted
+    requested = _LATER[fault][1]
+    return requested == _ANY or container in requested

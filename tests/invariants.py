@@ -216,15 +216,15 @@ def _times(given: Seen, made: Seen, manifest: Mapping[str, Any]) -> Iterator[str
     used, words = _used(given, manifest["damage"])
     yield from words
     tick = made.time_base
-    wanted = [time * given.time_base for time in used]
+    requested = [time * given.time_base for time in used]
     wrong = [
         n
-        for n, (a, b) in enumerate(zip(wanted, seconds, strict=True))
-        if abs((a - wanted[0]) - (b - seconds[0])) > tick
+        for n, (a, b) in enumerate(zip(requested, seconds, strict=True))
+        if abs((a - requested[0]) - (b - seconds[0])) > tick
     ]
     if wrong:
         n = wrong[0]
-        there, right = float(seconds[n] - seconds[0]), float(wanted[n] - wanted[0])
+        there, right = float(seconds[n] - seconds[0]), float(requested[n] - requested[0])
         yield f"frame {n} and {len(wrong) - 1} more: at {there} s, not {right} s"
 
 
@@ -295,10 +295,13 @@ def _is_same(given: Track, made: Track) -> bool:
         return given.tags["timecode"] == made.tags.get("timecode")
     if given.kind != made.kind:
         return False
-    for wanted in (given, given.shown()):  # what an edit list hides ahead of a key frame, no reader gives
-        if given.codec in _LENGTH_PREFIXED and (given.codec, len(wanted.payloads)) == (made.codec, len(made.payloads)):
+    for requested in (given, given.shown()):  # what an edit list hides ahead of a key frame, no reader gives
+        if given.codec in _LENGTH_PREFIXED and (given.codec, len(requested.payloads)) == (
+            made.codec,
+            len(made.payloads),
+        ):
             return True
-        if _digest(wanted) == _digest(made):
+        if _digest(requested) == _digest(made):
             return True
     return False
 

@@ -222,8 +222,8 @@ def _recipe(rng: random.Random, number: int, container: str, codec: str, fault: 
     audio = tuple(rng.choice(kinds) for _ in range(rng.choice((0, 1, 1, 2)))) if kinds else ()
     if container in ("flv", "f4v", "rm", "3gp", "dv") or fault in ("late sound", "late picture"):
         audio = tuple(kinds[:1] if fault.startswith("late") and not audio else audio[:1])
-    wanted = _EXTRAS.get(container, "").split()
-    extras = [name for name in wanted if rng.random() < 0.3]
+    requested = _EXTRAS.get(container, "").split()
+    extras = [name for name in requested if rng.random() < 0.3]
     if "crop" in extras and (fault != "none" or codec != "h264" or size[0] % 2 or len(extras) > 1):
         extras.remove("crop")
     if container == "mp4" and "timecode" in extras:

@@ -80,9 +80,9 @@ class ObjectStore:
         """A place in the log, for `requests`."""
         return len(self.log.read_text(errors="replace"))
 
-    def check_credentials(self, wanted: bool) -> None:
+    def check_credentials(self, requested: bool) -> None:
         """Whether requests with unknown keys are refused; they are not at first."""
-        count = b"0" if wanted else b"Infinity"
+        count = b"0" if requested else b"Infinity"
         request = urllib.request.Request(
             f"{self.address}/moto-api/reset-auth", data=count, headers={"Content-Type": "text/plain"}
         )

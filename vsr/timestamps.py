@@ -92,28 +92,28 @@ class TimestampMender:
     def push(self, decoded: int | None) -> list[Timestamp]:
         """Take the time of the next frame; returns those of the oldest waiting frames that are settled by it."""
         self._pending.append(decoded)
-        return self._settled(is_end=False)
+        return self._resolve(is_end=False)
 
     def finish(self) -> list[Timestamp]:
         """The times of all frames that still wait, once there are no more."""
-        return self._settled(is_end=True)
+        return self._resolve(is_end=True)
 
-    def _settled(self, *, is_end: bool) -> list[Timestamp]:
-        settled: list[Timestamp] = []
+    def _resolve(self, *, is_end: bool) -> list[Timestamp]:
+        resolved: list[Timestamp] = []
         while self._pending:
             first = self._pending[0]
             if first is not None and self._is_on_beat(first + self._offset):
-                settled.append(self._settle(first + self._offset, is_sorted=False))
+                resolved.append(self._use(first + self._offset, is_sorted=False))
             elif is_end or len(self._pending) > LOOKAHEAD:
-                settled += self._decide(is_end=is_end)
+                resolved += self._decide(is_end=is_end)
             else:
                 break
-        return settled
+        return resolved
 
     def _is_on_beat(self, time: int) -> bool:
         return self._last is not None and 0 < time - self._last <= self._step * 3 / 2
 
-    def _settle(self, used: int, *, is_sorted: bool) -> Timestamp:
+    def _use(self, used: int, *, is_sorted: bool) -> Timestamp:
         """Give the oldest waiting frame its time."""
         decoded = self._pending.popleft()
         kind: MendKind = ""
@@ -137,20 +137,20 @@ class TimestampMender:
         if (jump := self._jump(window, is_end=is_end)) is not None:
             self._offset += jump
             window = self._window()
-        block, following = _disordered(window, self._last)
+        block, following = _is_disordered(window, self._last)
         if len(block) == 1:
-            return [self._settle(block[0], is_sorted=False)]
+            return [self._use(block[0], is_sorted=False)]
         scope = [*block, *following] if block else window
         path = _least_change(scope, self._last, self._step, is_end_kept=bool(following))
         ordered = sorted(block)
         if block and (is_end or following) and self._is_as_even(ordered, following, path):
-            return [self._settle(time, is_sorted=True) for time in ordered]
+            return [self._use(time, is_sorted=True) for time in ordered]
         path = self._first_timeline(scope, path)
         num_off = path.kept[0] if path.kept else len(block or window)
         after = scope[num_off] if path.kept else None
         if after is not None and not num_off:
-            return [self._settle(after, is_sorted=False)]
-        return [self._settle(time, is_sorted=False) for time in _between(self._last, after, num_off, self._step)]
+            return [self._use(after, is_sorted=False)]
+        return [self._use(time, is_sorted=False) for time in _between(self._last, after, num_off, self._step)]
 
     def _first_timeline(self, window: Sequence[int | None], path: _Path) -> _Path:
         """``path``, unless it gives up frames at the start of all that are a timeline: then the path through these.
@@ -192,10 +192,10 @@ class TimestampMender:
         reach = _CONTINUOUS * self._step
         if rest and rest[0] - max(run) > reach and rest[0] - last <= reach * (len(run) + 1):
             return False  # back on the clock that it left
-        wanted = 2 if is_end and not rest else _LASTING
+        requested = 2 if is_end and not rest else _LASTING
         start = run[:_LASTING]
         risen = len(_least_change(start, None, self._step).kept)
-        return len(run) >= wanted and 4 * risen >= 3 * len(start) and risen >= 2
+        return len(run) >= requested and 4 * risen >= 3 * len(start) and risen >= 2
 
     def _is_gap_jump(self, times: Sequence[int]) -> bool:
         assert self._last is not None
@@ -203,7 +203,7 @@ class TimestampMender:
         return stays and self._is_jump(self._last - self._offset, min(times) - self._offset)
 
 
-def _disordered(window: Sequence[int | None], last: int | None) -> tuple[list[int], list[int]]:
+def _is_disordered(window: Sequence[int | None], last: int | None) -> tuple[list[int], list[int]]:
     """The shortest beginning of ``window`` all of whose times are earlier than all that follow, and the next time.
 
     Both are empty where there is none. Times that are not after ``last`` cannot be right in any order: like missing
@@ -288,5 +288,5 @@ def mend_timestamps(
 ) -> list[Timestamp]:
     """The times of a whole stream; see `TimestampMender`."""
     mender = TimestampMender(step, max_gap=max_gap, is_jump=is_jump)
-    times = [settled for time in decoded for settled in mender.push(time)]
+    times = [resolved for time in decoded for resolved in mender.push(time)]
     return times + mender.finish()

@@ -13,8 +13,8 @@ from vsr.pipeline.manifest import manifest_path
 from vsr.pipeline.objects import download, find_object, is_url, join_url, split_url
 from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.seal import read_sealed
-from vsr.pipeline.storage import local_place, told_by_url
-from vsr.pipeline.streams import kept_path
+from vsr.pipeline.storage import describe_by_url, local_place
+from vsr.pipeline.streams import find_kept_path
 from vsr.pipeline.verify import Check, verify_output
 from vsr.stills.exported import export_again, is_export
 from vsr.stills.make import OnStep
@@ -41,7 +41,7 @@ def verify_any(
 def _verify_away(url: str, source: Path | None) -> list[Check]:
     """Check a copy of the output at ``url``, with what lies beside it there."""
     here = local_place(url)
-    needed, others = (here, manifest_path(here)), (*checksum_paths(here), kept_path(here))
+    needed, others = (here, manifest_path(here)), (*checksum_paths(here), find_kept_path(here))
     try:
         for copy in (*needed, *others):
             there = join_url(split_url(url)[0], copy.name)
@@ -49,7 +49,7 @@ def _verify_away(url: str, source: Path | None) -> list[Check]:
                 download(there, copy)
             elif copy in needed:
                 raise VerificationError(f"{there}: no such object")
-        with told_by_url(here, url):
+        with describe_by_url(here, url):
             return verify_output(here, source)
     finally:
         for copy in (*needed, *others):

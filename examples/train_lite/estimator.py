@@ -39,12 +39,12 @@ def estimated(items: Sequence[Item], weights: Mapping[str, Tensor]) -> Tensor:
 
 def fit_estimator(items: Sequence[Item]) -> dict[str, Tensor]:
     """Weights of `estimates_of`: the mean of several perceptrons, which differ in the random numbers of torch."""
-    found, wanted = torch.stack([item.found for item in items]), truths(items)
+    found, requested = torch.stack([item.found for item in items]), truths(items)
     norm = {"mean": found.mean(0), "spread": found.std(0) + 1e-3}
-    return norm | _side_by_side([_fitted(found, wanted, norm) for _ in range(MEMBERS)])
+    return norm | _side_by_side([_fitted(found, requested, norm) for _ in range(MEMBERS)])
 
 
-def _fitted(found: Tensor, wanted: Tensor, norm: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _fitted(found: Tensor, requested: Tensor, norm: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The layers of one perceptron: AdamW, cosine, Huber's loss."""
     layers = [nn.Linear(NUM_OF_SHOT, HIDDEN), nn.Linear(HIDDEN, HIDDEN), nn.Linear(HIDDEN, NUM_ESTIMATES)]
     named = nn.ModuleDict({f"layer{number}": layer for number, layer in enumerate(layers, 1)})
@@ -56,7 +56,7 @@ def _fitted(found: Tensor, wanted: Tensor, norm: Mapping[str, Tensor]) -> dict[s
         for chosen in torch.randperm(len(found)).split(BATCH):
             seen = found[chosen] + JITTER * norm["spread"] * torch.randn(len(chosen), NUM_OF_SHOT)
             seen[torch.rand(len(chosen)) < ALONE_SHARE, NUM_STATISTICS:] = math.nan
-            loss = smooth_l1_loss(estimates_of(seen, weights), wanted[chosen], beta=KNEE)
+            loss = smooth_l1_loss(estimates_of(seen, weights), requested[chosen], beta=KNEE)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -154,15 +154,15 @@ def test_saturated_pictures(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SOLVERS)
-@pytest.mark.parametrize("trust", ["none", "first frame only", "left half only"])
-def test_little_trust(name: str, trust: str) -> None:
+@pytest.mark.parametrize("confidence", ["none", "first frame only", "left half only"])
+def test_little_trust(name: str, confidence: str) -> None:
     observed = _observed(name)
-    believed = torch.zeros_like(observed.frames)
-    if trust == "first frame only":
-        believed[0] = 1
-    elif trust == "left half only":
-        believed[..., : SIZE // SCALE // 2] = 1
-    picture = SOLVERS[name](replace(observed, trust=believed), _start(observed))
+    sample_weights = torch.zeros_like(observed.frames)
+    if confidence == "first frame only":
+        sample_weights[0] = 1
+    elif confidence == "left half only":
+        sample_weights[..., : SIZE // SCALE // 2] = 1
+    picture = SOLVERS[name](replace(observed, confidence=sample_weights), _start(observed))
     assert torch.isfinite(picture).all()
     assert picture.min() > -0.5
     assert picture.max() < 1.5
@@ -171,11 +171,11 @@ def test_little_trust(name: str, trust: str) -> None:
 @pytest.mark.parametrize("name", SOLVERS)
 def test_distrusted_samples_count_for_nothing(name: str) -> None:
     observed = _observed(name)
-    believed, frames, start = torch.ones_like(observed.frames), observed.frames.clone(), _start(observed)
-    believed[3], believed[1, 5:9, 5:9] = 0, 0
+    sample_weights, frames, start = torch.ones_like(observed.frames), observed.frames.clone(), _start(observed)
+    sample_weights[3], sample_weights[1, 5:9, 5:9] = 0, 0
     frames[3], frames[1, 5:9, 5:9] = 1 - frames[3], 1
-    first = SOLVERS[name](replace(observed, trust=believed), start)
-    second = SOLVERS[name](replace(observed, frames=frames, trust=believed), start)
+    first = SOLVERS[name](replace(observed, confidence=sample_weights), start)
+    second = SOLVERS[name](replace(observed, frames=frames, confidence=sample_weights), start)
     assert (first - second).abs().max() < 2e-3
 
 
@@ -221,8 +221,8 @@ def test_bad_observations_are_refused() -> None:
     with pytest.raises(ValueError, match="NaN"):
         replace(observed, frames=torch.full_like(observed.frames, math.nan))
     for value in (-1.0, math.nan, math.inf):
-        with pytest.raises(ValueError, match="trust"):
-            replace(observed, trust=torch.full_like(observed.frames, value))
+        with pytest.raises(ValueError, match="confidence"):
+            replace(observed, confidence=torch.full_like(observed.frames, value))
 
 
 @pytest.mark.parametrize("name", SOLVERS)

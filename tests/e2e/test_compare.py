@@ -18,7 +18,7 @@ import vsr
 from vsr.errors import InputError, UsageError
 from vsr.media.reading import probe
 from vsr.media.vmaf import has_vmaf
-from vsr.report.comparison import Part, Wanted, as_csv, as_json, measure
+from vsr.report.comparison import Part, Requested, as_csv, as_json, measure
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -121,7 +121,7 @@ def test_lr_psnr_is_the_manifests(run: Callable[..., tuple[Path, dict]], clips: 
     output, manifest = run("plain", "mkv", codec="ffv1", end=1, scale=2, **settings)
     method = manifest["method"]
     parts = [Part("A", probe(clips("plain"))), Part("B", probe(output))]
-    found = measure(parts, Wanted(degradation=method["assumed_degradation"]))
+    found = measure(parts, Requested(degradation=method["assumed_degradation"]))
     curve = found.curve("model_lr_psnr") or found.curve("lr_psnr")
     assert curve is not None
     assert curve.metric == ("lr_psnr" if method["assumed_degradation"] == "BI" else "model_lr_psnr")

@@ -47,12 +47,12 @@ def _md5(path: Path, *before: str) -> list[str]:
 def test_the_output_is_what_players_show(tmp_path: Path, quick: dict[str, Any], kind: str, extension: str) -> None:
     aperture, size = APERTURES[kind]
     source = _source(tmp_path, extension, aperture)
-    wanted = _md5(source)
-    assert wanted != _md5(source, "-apply_cropping", "none"), "there is something to crop"
+    requested = _md5(source)
+    assert requested != _md5(source, "-apply_cropping", "none"), "there is something to crop"
     [outcome] = vsr.upscale(source, tmp_path / "out.mkv", settings=quick | LOSSLESS)
     assert {(f.width, f.height) for f in first_pictures(tmp_path / "out.mkv")} == {size}
-    assert _md5(tmp_path / "out.mkv") == wanted
-    assert _md5(tmp_path / "out.mkv", "-apply_cropping", "none") == wanted, "nor is anything cropped twice"
+    assert _md5(tmp_path / "out.mkv") == requested
+    assert _md5(tmp_path / "out.mkv", "-apply_cropping", "none") == requested, "nor is anything cropped twice"
     assert outcome.manifest is not None
     [told] = [text for text in outcome.manifest["assumptions"] if "cropped as the container says" in text]
     assert told.startswith("96x64 cropped")

@@ -115,10 +115,10 @@ def test_what_nothing_holds_is_named_and_does_not_stop(
     tmp_path: Path, code: bytes, handler: bytes, name: str, extension: str
 ) -> None:
     source, target = camera_clip(tmp_path / "phone.mp4", code, handler), tmp_path / f"out.{extension}"
-    wanted = f"{name}: .{extension} cannot hold it"
-    assert vsr.plan(source, target, settings=QUICK).dropped == (wanted,)
+    requested = f"{name}: .{extension} cannot hold it"
+    assert vsr.plan(source, target, settings=QUICK).dropped == (requested,)
     manifest = _restore(source, target)
-    assert manifest["output"]["dropped"] == [wanted]
+    assert manifest["output"]["dropped"] == [requested]
     assert manifest["output"]["kept"] is None
     before, after = read_plain(source), read_plain(target)
     assert [stream.kind for stream in after.streams] == ["video", "audio"]

@@ -250,8 +250,8 @@ def test_a_second_video_that_begins_without_a_key_frame(tmp_path: Path, extensio
     whole, source = tmp_path / "whole.nut", tmp_path / "in.nut"
     small = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=1")
     encode(whole, scene(25), *X264, "-bf", "0", "-g", "10", "-map", "0", "-map", "1", inputs=small)
-    with av.open(str(whole)) as given, av.open(str(source), "w", format="nut") as begun:
-        streams = [begun.add_stream_from_template(stream) for stream in given.streams]
+    with av.open(str(whole)) as given, av.open(str(source), "w", format="nut") as started:
+        streams = [started.add_stream_from_template(stream) for stream in given.streams]
         is_first = True
         for packet in (packet for packet in given.demux() if packet.size):
             if packet.stream_index == 1 and is_first:
@@ -259,12 +259,12 @@ def test_a_second_video_that_begins_without_a_key_frame(tmp_path: Path, extensio
                 is_first = False
                 continue
             packet.stream = streams[packet.stream_index]
-            begun.mux(packet)
+            started.mux(packet)
     _restore(source, tmp_path / f"out.{extension}", video_stream=0)
     with av.open(str(source)) as given, av.open(str(tmp_path / f"out.{extension}")) as made:
-        wanted, found = ([packet for packet in file.demux(video=1) if packet.size] for file in (given, made))
-        assert len(found) == len(wanted) == 24
-        assert [packet.is_keyframe for packet in found] == [packet.is_keyframe for packet in wanted]
+        requested, found = ([packet for packet in file.demux(video=1) if packet.size] for file in (given, made))
+        assert len(found) == len(requested) == 24
+        assert [packet.is_keyframe for packet in found] == [packet.is_keyframe for packet in requested]
         assert not found[0].is_keyframe
 
 

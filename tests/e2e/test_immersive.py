@@ -74,14 +74,14 @@ def test_it_stays_in_every_container(
     tmp_path: Path, quick: dict[str, Any], kind: str, source: str, target: str
 ) -> None:
     given, out = _source(tmp_path, kind, source), tmp_path / f"out.{target}"
-    wanted = _seen(given)
-    assert set(wanted) >= {"STEREO3D"} if "cube" not in kind else {"SPHERICAL"}
+    requested = _seen(given)
+    assert set(requested) >= {"STEREO3D"} if "cube" not in kind else {"SPHERICAL"}
     [outcome] = vsr.upscale(given, out, settings=quick | {"scale": 2})
     assert outcome.manifest is not None
     assert not outcome.manifest["output"]["dropped"]
     if kind == "cube":
-        wanted["SPHERICAL"] = (*wanted["SPHERICAL"][:-1], 16)  # padding is in samples
-    assert {name: _seen(out)[name] for name in wanted} == wanted
+        requested["SPHERICAL"] = (*requested["SPHERICAL"][:-1], 16)  # padding is in samples
+    assert {name: _seen(out)[name] for name in requested} == requested
     plain = read_plain(out)
     assert [len(plain.video.payloads), len(plain.of("audio")[0].payloads)] == [
         6,

@@ -221,14 +221,14 @@ def test_gaps_of_hours(tmp_path: Path, times: list[int], extension: str, codec: 
     settings = {"codec": codec} | ({"speed": None} if codec == "ffv1" else {})
     _restore(source, target, **settings)
     got = read_plain(target).video
-    wanted = [Fraction(time, 90_000) for time in times]
+    requested = [Fraction(time, 90_000) for time in times]
     if extension == "mkv":
-        moved = got.seconds[0] - wanted[0]
-        assert [abs(a - moved - b) <= Fraction(1, 1000) for a, b in zip(got.seconds, wanted, strict=True)] == [
+        moved = got.seconds[0] - requested[0]
+        assert [abs(a - moved - b) <= Fraction(1, 1000) for a, b in zip(got.seconds, requested, strict=True)] == [
             True
         ] * 12
     else:
-        assert got.seconds == wanted
+        assert got.seconds == requested
     known = [time for time in got.dts if time is not None]
     assert known == sorted(set(known))
 

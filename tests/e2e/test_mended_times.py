@@ -131,11 +131,11 @@ def test_joined_broadcasts_are_one_timeline_with_their_sound(
     manifest = _restore(joined, tmp_path / f"out.{container}")
     judge, found = read_plain(tmp_path / f"judge.{container}"), read_plain(tmp_path / f"out.{container}")
     assert _moved(found.video) == _moved(judge.video) == [MS * n for n in range(100)]
-    [sound], [wanted] = found.of("audio"), judge.of("audio")
-    assert sound.digest == wanted.digest
+    [sound], [requested] = found.of("audio"), judge.of("audio")
+    assert sound.digest == requested.digest
     tick = max(sound.time_base, Fraction(1, 1000))
-    assert all(abs(a - b) <= 2 * tick for a, b in zip(sound.seconds, wanted.seconds, strict=True))
-    between = [stream.seconds[0] - file.video.seconds[0] for file, stream in ((found, sound), (judge, wanted))]
+    assert all(abs(a - b) <= 2 * tick for a, b in zip(sound.seconds, requested.seconds, strict=True))
+    between = [stream.seconds[0] - file.video.seconds[0] for file, stream in ((found, sound), (judge, requested))]
     assert abs(between[0] - between[1]) <= 2 * tick
     [jump] = manifest["damage"]["timelines"]
     assert jump["ordinal"] == 50

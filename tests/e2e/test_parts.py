@@ -33,20 +33,20 @@ SPANS = [
 
 
 @pytest.mark.parametrize("extension", ["mp4", "mkv"])
-@pytest.mark.parametrize(("start", "end", "wanted"), SPANS)
-def test_spans(run: Any, clips: Clips, start: Any, end: Any, wanted: range, extension: str) -> None:
+@pytest.mark.parametrize(("start", "end", "requested"), SPANS)
+def test_spans(run: Any, clips: Clips, start: Any, end: Any, requested: range, extension: str) -> None:
     output, _ = run("cfr", extension, start=start, end=end)
     source = decoded_times(clips("cfr"))
-    check_times([source[n] for n in wanted], output, source[wanted[0]])
+    check_times([source[n] for n in requested], output, source[requested[0]])
     _, audio = read_plain(output).streams
     given = read_plain(clips("cfr")).of("audio")[0].payloads
     assert audio.payloads, "sound of the span is copied"
     place = given.index(audio.payloads[0])
     assert given[place : place + len(audio.payloads)] == audio.payloads
-    seconds = float(source[wanted[-1]] - source[wanted[0]]) + 0.04
+    seconds = float(source[requested[-1]] - source[requested[0]]) + 0.04
     assert abs(len(audio.payloads) * 1024 / 48000 - seconds) < 0.1
     start_of_sound = place * 1024 / 48000 - 1024 / 48000  # the first packet is the encoder's priming
-    assert abs((float(source[wanted[0]]) + float(audio.seconds[0])) - start_of_sound) < 0.03
+    assert abs((float(source[requested[0]]) + float(audio.seconds[0])) - start_of_sound) < 0.03
 
 
 def test_a_span_as_pictures_has_the_sound_of_the_span(run: Any, clips: Clips) -> None:
@@ -96,8 +96,8 @@ def test_deinterlacing(run: Any, clips: Clips, mode: str, factor: int) -> None:
     output, _ = run("interlaced", "mp4", deinterlace=mode)
     source = decoded_times(clips("interlaced"))
     step = source[1] - source[0]
-    wanted = [time + part * step / factor for time in source for part in range(factor)]
-    check_times(wanted, output)
+    requested = [time + part * step / factor for time in source for part in range(factor)]
+    check_times(requested, output)
     assert not probe_media(output).video.interlaced
     frames = [planes_of(frame)[0].astype(float) for frame in first_pictures(output)]
     combing = np.mean([np.abs(f[1:-1] - (f[:-2] + f[2:]) / 2).mean() for f in frames])
@@ -117,8 +117,10 @@ def test_fields_stay_in_order_where_a_frame_is_missing_before_a_cut(run: Any, tm
     times = decoded_times(source)
     steps = [after - before for before, after in pairwise(times)]
     assert steps[27:29] == [2 * steps[0], steps[0]]
-    wanted = [time + part * step / 2 for time, step in zip(times, [*steps, steps[-1]], strict=True) for part in (0, 1)]
-    check_times(wanted, output)
+    requested = [
+        time + part * step / 2 for time, step in zip(times, [*steps, steps[-1]], strict=True) for part in (0, 1)
+    ]
+    check_times(requested, output)
 
 
 def _combed(run: Any, output: Path) -> tuple[float, Path]:

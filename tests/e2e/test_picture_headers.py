@@ -257,11 +257,11 @@ def test_profiles_are_found_in_bytes_as_in_files(tmp_path: Path) -> None:
     for suffix in ("png", "tif", "jpg"):
         path = _pictures(tmp_path / suffix, suffix, count=1) / f"0001.{suffix}"
         with Image.open(io.BytesIO(path.read_bytes())) as image:
-            wanted = image.info["icc_profile"]
+            requested = image.info["icc_profile"]
         found = profile_of_file(path)
         assert found == find_profile(path.read_bytes())
         assert found is not None
-        assert (found.profile, found.space) == (wanted, "RGB")
+        assert (found.profile, found.space) == (requested, "RGB")
 
 
 # OpenEXR: attributes put in by hand, as renderers and cameras write them.

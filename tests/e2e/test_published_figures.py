@@ -22,7 +22,7 @@ from scipy.ndimage import gaussian_filter
 import vsr
 from vsr.evaluation.base import PictureMethod
 from vsr.evaluation.methods import open_method
-from vsr.evaluation.protocol import made_small, scored, truth_from
+from vsr.evaluation.protocol import downscale_truth, scored, truth_from
 from vsr.media.pictures import read_picture
 from vsr.metrics import psnr
 from vsr.networks import load_network
@@ -69,7 +69,7 @@ def _data(*parts: str) -> Path:
     return path
 
 
-def _wanted(figures: dict[int, float]) -> dict[int, float]:
+def _requested(figures: dict[int, float]) -> dict[int, float]:
     """All of a row, or the one of its largest scale: the networks' smallest inputs."""
     return figures if _ALL else {max(figures): figures[max(figures)]}
 
@@ -77,18 +77,18 @@ def _wanted(figures: dict[int, float]) -> dict[int, float]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "figures"), BICUBIC, ids=[name for name, _ in BICUBIC])
 def test_bicubic(name: str, figures: dict[int, float]) -> None:
-    wanted = figures if name == "Set5" else _wanted(figures)
-    evaluation = vsr.evaluate("bicubic", list(wanted), _data("images", name))
-    assert {row.scale for row in evaluation.results} == wanted.keys()
+    requested = figures if name == "Set5" else _requested(figures)
+    evaluation = vsr.evaluate("bicubic", list(requested), _data("images", name))
+    assert {row.scale for row in evaluation.results} == requested.keys()
     for row in evaluation.results:
-        assert row.mean.psnr_y == pytest.approx(wanted[row.scale], abs=0.02), f"x{row.scale}"
+        assert row.mean.psnr_y == pytest.approx(requested[row.scale], abs=0.02), f"x{row.scale}"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("weights", "figures", "within"), NETWORKS, ids=[weights for weights, _, _ in NETWORKS])
 def test_networks(weights: str, figures: dict[int, float], within: float) -> None:
     pictures = _data("images", "Set5")
-    for scale, figure in _wanted(figures).items():
+    for scale, figure in _requested(figures).items():
         path = _data("weights", *weights.format(scale=scale).split("/"))
         [row] = vsr.evaluate(str(path), scale, pictures).results
         assert row.mean.psnr_y == pytest.approx(figure, abs=within), f"x{scale}"
@@ -186,7 +186,7 @@ def test_a_rescaling_network_on_its_own_small_pictures_and_on_others() -> None:
     network, figures = load_network(path, 4), []
     for item in sorted(pictures.iterdir()):
         truth = truth_from(read_picture(item), 4)
-        given = made_small(truth, 4, "RGB")
+        given = downscale_truth(truth, 4, "RGB")
         noise = NoiseField(0, 0).window(45, 0, 0, *(int(side) for side in given.shape[-2:]))
         with torch.no_grad():
             result = network(torch.cat([given.float() / 255, noise])[None])[0]
@@ -205,7 +205,7 @@ def test_half_precision_costs_next_to_nothing(weights: str, scale: int) -> None:
     for precision in ("float32", "float16"):
         method = open_method(path, scale, torch.device("cpu"), {"precision": precision})
         assert isinstance(method, PictureMethod)
-        given = made_small(truth, scale, method.colour)
+        given = downscale_truth(truth, scale, method.colour)
         results.append(method.enlarge(given))
         figures.append(scored(results[-1], truth, given, scale)[0])
     assert figures[1] == pytest.approx(figures[0], abs=0.02)

@@ -300,14 +300,14 @@ def test_no_frame_is_lost_where_the_stream_changes(name: str, suffix: str, tmp_p
         encode(tmp_path / f"part{number}.{ending}", scene(12, width, height, seed=number), *options, *form)
         for number, (width, height, options) in enumerate([*CHANGES[name], CHANGES[name][0]])
     ]
-    wanted = [digest for part in parts for digest in _pixels(part)]
-    assert len(wanted) == 36
+    requested = [digest for part in parts for digest in _pixels(part)]
+    assert len(requested) == 36
     joined = tmp_path / f"joined.{ending}"
     joined.write_bytes(b"".join(part.read_bytes() for part in parts))
     damage = Damage()
     frames = [frame for _, frame in decode_linear(VideoTrack(joined, 0), damage)]
     found = [hashlib.sha256(frame.to_ndarray(format="rgb24").tobytes()).hexdigest() for frame in frames]
-    assert found == wanted
+    assert found == requested
     assert not damage.total
     if codec in ("mpeg2", "mpeg4"):  # and so in the output
         [outcome] = vsr.upscale(joined, tmp_path / "out.mkv", settings=EXACT | {"scale": 1.0})

@@ -136,10 +136,10 @@ def test_two_runs_at_a_time_share_a_table(
     gate, yard = (_record(clips, tmp_path / "rec" / name, "a.mp4") for name in ("gate", "yard"))
     upscale, target = vsr.upscale, tmp_path / "clips"
 
-    def meanwhile(*arguments: Any, **wanted: Any) -> list[vsr.Outcome]:
+    def meanwhile(*arguments: Any, **requested: Any) -> list[vsr.Outcome]:
         monkeypatch.setattr(vsr, "upscale", upscale)
         assert recipe("surveillance", yard, "-o", target).code == 0
-        return upscale(*arguments, **wanted)
+        return upscale(*arguments, **requested)
 
     monkeypatch.setattr(vsr, "upscale", meanwhile)
     assert recipe("surveillance", gate, "-o", target).code == 0

@@ -202,12 +202,12 @@ def test_learning_from_a_teacher(config: Callable[..., Path], pictures: Path, tm
     generative = [load_network(tmp_path / name / "lite-x2.safetensors").is_generative for name in kinds]
     assert generative == [False, False, True]
     assert ["Not for evidence" in card for card in cards.values()] == generative
-    begun = vsr.train(
+    started = vsr.train(
         config(network="lite", steps=1, data_workers=0, start_from=str(tmp_path / "made up" / "lite-x2.safetensors")),
         tmp_path / "begun",
         data=pictures,
     )
-    assert load_network(begun.weights).is_generative
+    assert load_network(started.weights).is_generative
 
 
 def test_another_scale_begins_with_what_fits(

@@ -37,9 +37,9 @@ def _raw(path: Path, rate: str, count: int = 8) -> Path:
 def _check_rate(output: Path, rate: Fraction, count: int = 8) -> None:
     """Frames lie at multiples of the rate, within one tick of the output's clock."""
     video = read_plain(output).video
-    wanted = [n / rate for n in range(count)]
+    requested = [n / rate for n in range(count)]
     assert len(video.seconds) == count
-    assert all(abs(time - want) <= video.time_base for time, want in zip(video.seconds, wanted, strict=True))
+    assert all(abs(time - want) <= video.time_base for time, want in zip(video.seconds, requested, strict=True))
 
 
 @pytest.mark.parametrize("rate", ["12", "30", "60000/1001"])

@@ -88,11 +88,11 @@ def test_any_number_of_workers_makes_the_same_bytes(many: Path, whole: bytes, tm
 @pytest.mark.usefixtures("local_ray")
 def test_workers_killed_at_any_moment(many: Path, whole: bytes, tmp_path: Path) -> None:
     rng = random.Random(1)
-    over, begun = threading.Event(), threading.Event()
+    over, started = threading.Event(), threading.Event()
     kills: list[int] = []
 
     def kill_some() -> None:
-        begun.wait()
+        started.wait()
         while not over.wait(rng.uniform(0.05, 1.0)) and len(kills) < 6:
             found = _worker_processes()
             if found:
@@ -108,11 +108,11 @@ def test_workers_killed_at_any_moment(many: Path, whole: bytes, tmp_path: Path) 
             tmp_path / "out.mp4",
             settings=RAY_SETTINGS | {"attempts": 10},
             executor=RayExecutor(2, None),
-            on_progress=lambda progress: begun.set(),
+            on_progress=lambda progress: started.set(),
         )
     finally:
         over.set()
-        begun.set()
+        started.set()
         killer.join()
     assert kills
     assert (tmp_path / "out.mp4").read_bytes() == whole

@@ -160,10 +160,10 @@ def test_the_list_of_requirements() -> None:
         text=True,
         check=True,
     )
-    wanted = done.stdout.splitlines()
-    assert set(PROJECT["project"]["dependencies"]) < set(wanted)
-    assert [one for one in wanted if one.startswith("ray[default]")]  # jobs need Ray's job server
-    names = {re.match(r"[\w.-]+", one).group().lower() for one in wanted}  # type: ignore[union-attr]
+    requested = done.stdout.splitlines()
+    assert set(PROJECT["project"]["dependencies"]) < set(requested)
+    assert [one for one in requested if one.startswith("ray[default]")]  # jobs need Ray's job server
+    names = {re.match(r"[\w.-]+", one).group().lower() for one in requested}  # type: ignore[union-attr]
     assert names <= {name.lower() for name in PINS}
 
 

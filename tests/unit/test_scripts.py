@@ -20,8 +20,8 @@ def test_the_demo_takes_its_arguments_for_itself(tmp_path: Path, stamp: str) -> 
     program.write_text('#!/bin/sh\necho "vsr $*"\n')
     program.chmod(0o755)
     contents = (ROOT / "pyproject.toml").read_bytes() + (ROOT / "constraints.txt").read_bytes()
-    wanted = subprocess.run(["cksum"], input=contents, capture_output=True, check=True).stdout.decode()
-    (tmp_path / stamp).write_text(wanted)
+    requested = subprocess.run(["cksum"], input=contents, capture_output=True, check=True).stdout.decode()
+    (tmp_path / stamp).write_text(requested)
     done = subprocess.run(
         [ROOT / "scripts" / "demo", "-o", "here"],
         env=os.environ | {"VSR_VENV": str(tmp_path)},

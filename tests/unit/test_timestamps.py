@@ -87,9 +87,9 @@ def test_a_lasting_jump_is_joined_at_a_frames_length(before: int, after: int, ju
     if is_third:
         decoded += [start - 10**7 + STEP * n for n in range(30)]
     times = mend_timestamps(decoded, STEP)
-    wanted = [STEP * n for n in range(len(decoded))]
+    requested = [STEP * n for n in range(len(decoded))]
     if after >= 8 or not is_third:
-        assert _used(times) == wanted
+        assert _used(times) == requested
         assert not _kinds(times)
 
 
@@ -145,7 +145,7 @@ def test_a_gap_is_a_gap_unless_the_clock_is_known_to_jump() -> None:
 
 
 @pytest.mark.parametrize(
-    ("decoded", "step", "wanted", "kinds"),
+    ("decoded", "step", "requested", "kinds"),
     [
         ([None] * 5, 40, [0, 40, 80, 120, 160], dict.fromkeys(range(5), "missing")),
         ([None, 40, None, 120, None], 40, [0, 40, 80, 120, 160], {0: "missing", 2: "missing", 4: "missing"}),
@@ -160,9 +160,11 @@ def test_a_gap_is_a_gap_unless_the_clock_is_known_to_jump() -> None:
         ([7], 40, [7], {}),
     ],
 )
-def test_each_fault_by_itself(decoded: list[int | None], step: int, wanted: list[int], kinds: dict[int, str]) -> None:
+def test_each_fault_by_itself(
+    decoded: list[int | None], step: int, requested: list[int], kinds: dict[int, str]
+) -> None:
     times = mend_timestamps(decoded, step)
-    assert _used(times) == wanted
+    assert _used(times) == requested
     assert _kinds(times) == kinds
 
 

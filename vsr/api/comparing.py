@@ -9,7 +9,7 @@ from typing import Literal
 
 from vsr.api.arguments import PathLike, rate_of
 from vsr.report.blind import make_blind_page
-from vsr.report.comparison import Comparison, Wanted
+from vsr.report.comparison import Comparison, Requested
 from vsr.report.comparison import compare as compare_videos
 
 __all__ = ["compare", "make_blind"]
@@ -50,8 +50,8 @@ def compare(
         print(vsr.compare("clip.mp4", "clip-2x.mp4").curve("lr_psnr").mean)
     """
     paths = Path(first), Path(second), None if reference is None else Path(reference)
-    wanted = Wanted(every, vmaf, exact, offset)
-    return compare_videos(*paths, wanted=wanted, fps=rate_of(fps), on_pair=on_pair)
+    requested = Requested(every, vmaf, exact, offset)
+    return compare_videos(*paths, requested=requested, fps=rate_of(fps), on_pair=on_pair)
 
 
 def make_blind(
@@ -77,6 +77,6 @@ def make_blind(
         reference=None if reference is None else Path(reference),
         num_pairs=pairs,
         seed=seed,
-        wanted=Wanted(offset=offset),
+        requested=Requested(offset=offset),
         fps=rate_of(fps),
     )

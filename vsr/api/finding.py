@@ -54,7 +54,7 @@ def find_inputs(places: Sequence[PathLike], *, recursive: bool = False, output: 
         if is_url(place):
             found += [(one, Path()) for one in _objects(str(place), recursive, skipped)]
         elif Path(place).suffix.lower() == _LIST_SUFFIX and Path(place).is_file():
-            inner = find_inputs(_listed(Path(place), skipped), recursive=recursive, output=output)
+            inner = find_inputs(_list_folder(Path(place), skipped), recursive=recursive, output=output)
             found += zip(inner.places, inner.folders, strict=True)
             skipped += inner.skipped
         elif is_plain_folder(place):
@@ -151,7 +151,7 @@ def _are_same(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _listed(path: Path, skipped: list[Skipped]) -> list[PathLike]:
+def _list_folder(path: Path, skipped: list[Skipped]) -> list[PathLike]:
     """What a list file names: one input a line, ``#`` before remarks; paths as from the current folder."""
     try:
         data = path.read_bytes()

@@ -20,7 +20,7 @@ from vsr.pipeline.objects import is_url, join_url
 from vsr.pipeline.settings import Settings
 from vsr.timeline import parse_rate
 
-__all__ = ["Naming", "pair_found", "pair_outputs", "refuse_collisions"]
+__all__ = ["Naming", "pair_inputs", "pair_outputs", "refuse_collisions"]
 
 _CONTAINER_OF_URL = {"mkv": "mkv", "webm": "mkv", "mov": "mov"}
 
@@ -41,10 +41,10 @@ def pair_outputs(
     ``recursive`` looks into sub-folders, too; their outputs lie in sub-folders of the same names.
     """
     found = find_inputs([place_of(one) for one in inputs], recursive=recursive, output=output)
-    return pair_found(found, inputs, output, Naming(codec, fps, video_stream), make_folder=make_folder)
+    return pair_inputs(found, inputs, output, Naming(codec, fps, video_stream), make_folder=make_folder)
 
 
-def pair_found(
+def pair_inputs(
     found: FoundInputs,
     inputs: Sequence[PathLike],
     output: PathLike,

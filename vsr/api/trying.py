@@ -10,7 +10,7 @@ from typing import Any
 
 from vsr.api.arguments import PathLike, position_of
 from vsr.api.finding import find_inputs
-from vsr.api.inputs import Naming, pair_found
+from vsr.api.inputs import Naming, pair_inputs
 from vsr.errors import UsageError, VsrError
 from vsr.media.display import Box
 from vsr.media.probe import MediaInfo
@@ -99,7 +99,7 @@ def _names(methods: Sequence[str] | None, settings: Settings) -> list[str]:
 def _output(source: Path, settings: Settings) -> Path:
     """A name for the output, in a container that takes it."""
     found = find_inputs([source], recursive=False, output="./")
-    target = Path(pair_found(found, [source], "./", Naming.of(settings), make_folder=False)[0][1])
+    target = Path(pair_inputs(found, [source], "./", Naming.of(settings), make_folder=False)[0][1])
     if "%" in target.name:
         return target.parent.with_name(f"{target.parent.name}-restored") / target.name
     return target.with_stem(f"{target.stem}-restored")

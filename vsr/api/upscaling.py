@@ -11,7 +11,7 @@ from typing import Any
 
 from vsr.api.arguments import PathLike, is_folder, place_of, position_of
 from vsr.api.finding import find_inputs, names_several
-from vsr.api.inputs import Naming, pair_found, refuse_collisions
+from vsr.api.inputs import Naming, pair_inputs, refuse_collisions
 from vsr.distributed.choose import choose_executor
 from vsr.errors import UsageError, VsrError
 from vsr.pipeline.batch import Skipped, is_done, write_batch
@@ -91,7 +91,7 @@ def upscale(
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     resolved, options = load_settings(preset, _with_passes(settings, passes))
     found = find_inputs([place_of(one) for one in given], recursive=recursive, output=output)
-    pairs = pair_found(found, given, output, Naming.of(resolved), make_folder=True)
+    pairs = pair_inputs(found, given, output, Naming.of(resolved), make_folder=True)
     if on_skipped is not None and found.skipped:
         on_skipped(found.skipped)
     span = Span(position_of(start), position_of(end))
@@ -103,10 +103,10 @@ def upscale(
         refuse_collisions([request.source for request in requests], [request.output for request in requests])
     shown = preview_places([request.output for request in requests], preview)
     requests = [replace(request, preview=place) for request, place in zip(requests, shown, strict=True)]
-    settled: dict[PathLike, Outcome] = {}
+    finished: dict[PathLike, Outcome] = {}
 
-    def settle(outcome: Outcome) -> None:
-        settled[outcome.output] = outcome
+    def resolve(outcome: Outcome) -> None:
+        finished[outcome.output] = outcome
         if on_outcome is not None and (several or outcome.error is None):
             on_outcome(outcome)
 
@@ -116,20 +116,20 @@ def upscale(
         if done is not None:
             assert done.manifest is not None
             clear_left(request, done.manifest)
-            settle(done)
+            resolve(done)
         else:
             waiting.append(request)
     if waiting:
         chosen = executor or choose_executor(resolved, workers, ray)
         try:
-            chosen.run(waiting, on_progress or (lambda progress: None), settle)
+            chosen.run(waiting, on_progress or (lambda progress: None), resolve)
         except BaseException:
             if several:
-                _try_batch(output, requests, settled, found.skipped)
+                _try_batch(output, requests, finished, found.skipped)
             raise
     if several:
-        write_batch(output, requests, settled, found.skipped)
-    outcomes = [settled[request.output] for request in requests]
+        write_batch(output, requests, finished, found.skipped)
+    outcomes = [finished[request.output] for request in requests]
     failed = next((outcome.error for outcome in outcomes if outcome.error is not None), None)
     if not several and failed is not None:
         raise failed
@@ -177,12 +177,12 @@ def _with_passes(
 def _try_batch(
     output: PathLike,
     requests: Sequence[Request],
-    settled: Mapping[PathLike, Outcome],
+    finished: Mapping[PathLike, Outcome],
     skipped: Sequence[Skipped],
 ) -> None:
     """Where the run itself has failed, which is what the user must hear of."""
     try:
-        write_batch(output, requests, settled, skipped)
+        write_batch(output, requests, finished, skipped)
     except VsrError as error:
         _log.warning("%s", error)
 

@@ -50,8 +50,8 @@ app.add_typer(models.app, name="models")
 app.command("demo")(demo.demo)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         from vsr import __version__
 
         print(f"vsr {__version__}")

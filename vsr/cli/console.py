@@ -27,11 +27,11 @@ def fail(message: str) -> None:
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     """Torch, while it is being loaded, aborts the process on any exception; nothing has been begun by then."""
     if getattr(getattr(sys.modules.get("torch"), "__spec__", None), "_initializing", False):
-        _stopped()
+        _stop()
     raise KeyboardInterrupt
 
 
-def _stopped() -> NoReturn:
+def _stop() -> NoReturn:
     """Leave at once: a second signal may have cut tidying short, and threads in foreign code must not be unwound."""
     from vsr.errors import Interrupted
 
@@ -66,7 +66,7 @@ def run_guarded(app: typer.Typer) -> int:
     try:
         return _run(app)
     except KeyboardInterrupt:  # wherever it comes from the first moment on
-        _stopped()
+        _stop()
 
 
 def _run(app: typer.Typer) -> int:
@@ -81,10 +81,10 @@ def _run(app: typer.Typer) -> int:
         result = typer.main.get_command(app).main(standalone_mode=False, prog_name="vsr")
         sys.stdout.flush()
         if result == _PARSER_INTERRUPTED:
-            _stopped()
+            _stop()
         return result if isinstance(result, int) else 0
     except typer.Abort:
-        _stopped()
+        _stop()
     except VsrError as error:
         if debug:
             raise
@@ -105,7 +105,7 @@ def _run(app: typer.Typer) -> int:
             fail(f"{error.filename}: cannot be reached ({error.strerror}); mend its permissions, or name another")
             return MachineError.exit_code
         if isinstance(error.__cause__, KeyboardInterrupt):  # as it comes out of a class that is being made
-            _stopped()
+            _stop()
         if debug:
             raise
         fail(f"unexpected {type(error).__name__}: {error}; this is a bug, --debug shows where")

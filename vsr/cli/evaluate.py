@@ -97,7 +97,7 @@ def _style(flags: dict[TableFormat, bool], output: Path | None) -> TableFormat:
     """What the flags say, else the output's extension, else Markdown."""
     from vsr.errors import UsageError
 
-    chosen = [name for name, wanted in flags.items() if wanted]
+    chosen = [name for name, requested in flags.items() if requested]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
     if chosen:

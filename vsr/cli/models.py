@@ -47,11 +47,11 @@ def list_models(
     del debug
     import json
 
-    from vsr.networks.inspecting import installed_weights
+    from vsr.networks.inspecting import find_installed_weights
     from vsr.networks.locating import SHIPPED, model_folders
     from vsr.networks.spandrel_table import SPANDREL
 
-    installed = installed_weights()
+    installed = find_installed_weights()
     chosen = _chosen(family, paper)
     if json_:
         content = {
@@ -74,7 +74,7 @@ def list_models(
     print("through spandrel, among others")
     print_table([(f"  {name}", each.title) for name, each in SPANDREL.items()])
     print("weights that ship with vsr")
-    print_table([(f"  {name}", _times(scales)) for name, scales in _shipped(installed).items()])
+    print_table([(f"  {name}", _times(scales)) for name, scales in _group_shipped(installed).items()])
     print("weights in " + ", ".join(str(folder) for folder in model_folders()))
     own = {name: [path for path in files.values() if path.parent != SHIPPED] for name, files in installed.items()}
     print_table([(f"  {name}", ", ".join(map(str, paths))) for name, paths in own.items() if paths])
@@ -95,10 +95,10 @@ def show_model(
 
     from vsr.cli.console import print_table
     from vsr.networks import NETWORKS
-    from vsr.networks.inspecting import describe_weights, installed_weights
+    from vsr.networks.inspecting import describe_weights, find_installed_weights
 
     if model in NETWORKS:
-        row, files = NETWORKS[model], installed_weights().get(model, {})
+        row, files = NETWORKS[model], find_installed_weights().get(model, {})
         if json_:
             print(json.dumps({**_row(row), "weights": _files(files)}, indent=1))
         else:
@@ -210,7 +210,7 @@ def fit_model(
     print(json.dumps(_facts(facts), indent=1)) if json_ else print_table(_facts_lines(facts))
 
 
-def _shipped(installed: Mapping[str, Mapping[int | None, Path]]) -> dict[str, tuple[int, ...]]:
+def _group_shipped(installed: Mapping[str, Mapping[int | None, Path]]) -> dict[str, tuple[int, ...]]:
     """Names that ship with vsr, and their scales."""
     from vsr.networks.locating import SHIPPED
 

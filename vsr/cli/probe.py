@@ -78,10 +78,10 @@ def probe(
 def _decode_all(info: MediaInfo) -> _Decoded:
     from vsr.media.damage import Damage
     from vsr.media.looks import Changes
-    from vsr.media.reading import scan_judged
+    from vsr.media.reading import scan_and_judge
 
     damage, changes, count = Damage(), Changes(info), 0
-    for record, _ in scan_judged(info, 1, damage, lambda record, frame: None):
+    for record, _ in scan_and_judge(info, 1, damage, lambda record, frame: None):
         count += 1
         changes.add(record)
     return _Decoded(count, damage, changes)

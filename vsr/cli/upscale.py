@@ -280,13 +280,13 @@ def _dry_run(
     from vsr import api
     from vsr.api.arguments import place_of
     from vsr.api.finding import describe_skipped, find_inputs
-    from vsr.api.inputs import Naming, pair_found
+    from vsr.api.inputs import Naming, pair_inputs
     from vsr.cli.console import fail, print_table
     from vsr.pipeline.settings import load_settings
 
     resolved = load_settings(preset, settings)[0]
     found = find_inputs([place_of(one) for one in inputs], recursive=recursive, output=output)
-    pairs = pair_found(found, inputs, output, Naming.of(resolved), make_folder=False)
+    pairs = pair_inputs(found, inputs, output, Naming.of(resolved), make_folder=False)
     if found.skipped:
         fail(describe_skipped(found.skipped))
     leaves_finished = api.is_batch(inputs, output, pairs) and not overwrite
@@ -312,7 +312,7 @@ def plan_rows(job: Job) -> list[tuple[str, str]]:
     rows = [
         ("input", job.source_url or str(job.info.path)),
         ("output", job.output_url or str(job.output)),
-        ("size", f"{video.width}x{video.height} → {job.out_width}x{job.out_height}{_turned(job)}"),
+        ("size", f"{video.width}x{video.height} → {job.out_width}x{job.out_height}{_turn(job)}"),
         ("method", f"{job.settings.method} on {job.device} ({job.evidence})"),
         *job.prepared.plan_rows(),
         ("codec", f"{encoder.codec.name} {encoder.layout.name}, {quality} {encoder.speed}".rstrip(", ")),
@@ -334,7 +334,7 @@ def _deinterlacing(job: Job) -> str:
     return "frames that show two moments" + ("" if job.video.interlaced else "; the first ones do not")
 
 
-def _turned(job: Job) -> str:
+def _turn(job: Job) -> str:
     is_turned = job.video.display.is_sideways and job.encoder.codec.kind == "video"
     return f", shown as {job.out_height}x{job.out_width}" if is_turned else ""
 

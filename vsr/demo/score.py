@@ -121,11 +121,11 @@ def verdict(clip: str, gains_db: Mapping[str, float]) -> str:
     idle = [f"{name} ({gain:+.2f} dB)" for name, gain in ranked if abs(gain) < _SEEN_DB]
     harming = [f"{name} ({gain:+.2f} dB)" for name, gain in ranked if gain <= -_SEEN_DB]
     said = f"{helping[0]} helps{' most' if len(ranked) > 1 else ''}" if helping else "nothing helps"
-    said += f", then {_listed(helping[1:])}" if helping[1:] else ""
-    said += f"; little difference with {_listed(idle)}" if idle else ""
-    said += f"; worse with {_listed(harming)}" if harming else ""
+    said += f", then {_join_words(helping[1:])}" if helping[1:] else ""
+    said += f"; little difference with {_join_words(idle)}" if idle else ""
+    said += f"; worse with {_join_words(harming)}" if harming else ""
     return f"On the {clip} clip, against bicubic, {said}."
 
 
-def _listed(words: Sequence[str]) -> str:
+def _join_words(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -48,7 +48,7 @@ class _File:
     """What it learnt."""
     problem: VsrError | None = None
     """The first thing that cannot be repaired; the rest is finished all the same."""
-    is_settled: bool = False
+    is_resolved: bool = False
 
 
 @dataclass(eq=False)
@@ -86,7 +86,7 @@ class Files:
         self._pool.shutdown(wait=True)
         self.tick()
         for file in self._files:
-            if file.run is not None and not file.is_settled:
+            if file.run is not None and not file.is_resolved:
                 file.run.abandon()
 
     def next_task(self, worker: WorkerInfo, num_workers: int) -> Task | None:
@@ -124,7 +124,7 @@ class Files:
                 file.run.open()
             except VsrError as error:
                 file.run = None  # not ours to tidy
-                self._settle(file, None, error)
+                self._resolve(file, None, error)
                 continue
             return self._task(file, Task(Scan(file.token, file.shared, file.run.work), worker.kind, _is_final))
         return None
@@ -144,7 +144,7 @@ class Files:
             del self._about[task]
             self._prepared(about, item)
         elif isinstance(item, Found):
-            self._found(about, item)
+            self._add_found(about, item)
         elif isinstance(item, Passed):
             del self._about[task]
             about.is_passed, about.source = True, item.summary
@@ -159,14 +159,14 @@ class Files:
                 item.job, work_base=request.work_base, overwrite=request.overwrite, on_progress=self._tell
             )
         except VsrError as error:
-            self._settle(file, None, error)
+            self._resolve(file, None, error)
             return
         file.kind, file.shared = item.kind, self._share(item.job)
         file.order = (-item.job.video.num_frames_from_header, int(file.token))
         self._to_scan.append(file)
         self._to_scan.sort(key=lambda waiting: waiting.order)
 
-    def _found(self, file: _File, found: Found) -> None:
+    def _add_found(self, file: _File, found: Found) -> None:
         if found.index < file.num_found:  # a pass that had to be begun again finds the same ones
             return
         file.num_found += 1
@@ -219,7 +219,7 @@ class Files:
         if not file.is_passed or file.num_waiting:
             return
         if file.problem is not None:
-            self._settle(file, None, file.problem)
+            self._resolve(file, None, file.problem)
         else:
             self._assembling[self._pool.submit(_finish, file)] = file
 
@@ -230,7 +230,7 @@ class Files:
             error = future.exception()
             if error is not None and not isinstance(error, VsrError):
                 raise error
-            self._settle(file, None if error else future.result(), error)
+            self._resolve(file, None if error else future.result(), error)
         self._pass_on_progress()
 
     def _pass_on_progress(self) -> None:
@@ -244,7 +244,7 @@ class Files:
     def unfit(self, kinds: set[str]) -> None:
         """Files whose class of device has gone are started over on one that is there."""
         for file in self._files:
-            if file.run is None or file.is_settled or file.kind in kinds or file in self._assembling.values():
+            if file.run is None or file.is_resolved or file.kind in kinds or file in self._assembling.values():
                 continue
             file.run.abandon()
             fresh = _File(file.request, file.token)
@@ -266,10 +266,10 @@ class Files:
         heapq.heapify(waiting)
         return dropped
 
-    def _settle(self, file: _File, manifest: dict[str, Any] | None, error: VsrError | None) -> None:
+    def _resolve(self, file: _File, manifest: dict[str, Any] | None, error: VsrError | None) -> None:
         if error is not None and file.run is not None:
             file.run.abandon()
-        file.is_settled, file.shared, file.run = True, None, None
+        file.is_resolved, file.shared, file.run = True, None, None
         file.receipts = {}
         self._open -= 1
         self._pass_on_progress()

@@ -60,7 +60,7 @@ def _restore(request: Request, on_progress: OnProgress) -> dict[str, Any]:
         fix_threads(job)
         run.meter.tell("restoring")
         with at_hand(job) as here, SourcePass(here) as source:
-            with Overlap(_planned(source, run), _PLAN_AHEAD, "scan") as planned:
+            with Overlap(_plan(source, run), _PLAN_AHEAD, "scan") as planned:
                 results = restore_segments(SegmentWorker(here, run.work), run.meter, planned, is_gentle=True)
             return run.finish(results, source.summary())
     except BaseException:
@@ -68,7 +68,7 @@ def _restore(request: Request, on_progress: OnProgress) -> dict[str, Any]:
         raise
 
 
-def _planned(source: SourcePass, run: FileRun) -> Iterator[PlannedSegment]:
+def _plan(source: SourcePass, run: FileRun) -> Iterator[PlannedSegment]:
     yield from source.segments()
     run.meter.planned(source.num_frames)
 
@@ -124,10 +124,10 @@ def _steps(
                     break
                 finish = yield from _encode(worker, planned)
                 if last is not None:
-                    yield _finished(last)
+                    yield _finish(last)
                 last = pool.submit(finish)
             if last is not None:
-                yield _finished(last)
+                yield _finish(last)
         finally:
             worker.close()
 
@@ -142,6 +142,6 @@ def _encode(worker: SegmentWorker, planned: PlannedSegment) -> Generator[tuple[i
                 return finish
 
 
-def _finished(future: Future[SegmentResult]) -> tuple[int, SegmentResult]:
+def _finish(future: Future[SegmentResult]) -> tuple[int, SegmentResult]:
     result = future.result()
     return result.index, result

@@ -41,7 +41,7 @@ from vsr.pipeline.settings import Settings
 from vsr.pipeline.sidecar import SegmentResult, write_atomically
 from vsr.pipeline.source import SourcePass, SourceSummary
 from vsr.pipeline.storage import WorkFolder
-from vsr.pipeline.streams import Lost, asked_for, loses_nothing
+from vsr.pipeline.streams import Lost, loses_nothing, select_requested
 from vsr.pipeline.worker import SegmentWorker, fix_threads
 from vsr.timeline import parse_rate
 
@@ -106,7 +106,7 @@ def _from_pipe(request: Request, video: PipedVideo) -> Job:
         raise UsageError(
             "--start: a pipe is read from where it begins; leave out the beginning before it, or name the file"
         )
-    lost = _lost(video.left_out)
+    lost = _find_lost(video.left_out)
     _refuse_lost(lost, request.settings)
     job = request.plan_piped(video.info)
     named = [f"{one.stream}: {one.reason}" for one in lost]
@@ -115,12 +115,12 @@ def _from_pipe(request: Request, video: PipedVideo) -> Job:
     return replace(job, dropped=(*job.dropped, *named))
 
 
-def _lost(streams: Iterable[StreamInfo]) -> list[Lost]:
+def _find_lost(streams: Iterable[StreamInfo]) -> list[Lost]:
     return [Lost(one, "it came through a pipe", holders(one)) for one in streams]
 
 
 def _refuse_lost(lost: Sequence[Lost], settings: Settings) -> None:
-    if not (asked := asked_for(lost, settings)):
+    if not (asked := select_requested(lost, settings)):
         return
     names = ", ".join(str(one.stream) for one in asked)
     why = f", and {loses_nothing(settings)}" if all(one.may_go for one in asked) else ""
@@ -132,7 +132,7 @@ def _refuse_lost(lost: Sequence[Lost], settings: Settings) -> None:
 
 def _refuse_late(video: PipedVideo, settings: Settings) -> None:
     """Refuse, as soon as they are met, streams of which the first bytes told nothing."""
-    _refuse_lost(_lost(video.late), settings)
+    _refuse_lost(_find_lost(video.late), settings)
     if video.late_packets and not settings.drop_streams:
         raise UsageError(
             "standard input: holds streams that begin later than FFmpeg looks for them, which cannot be kept from a "
@@ -142,7 +142,7 @@ def _refuse_late(video: PipedVideo, settings: Settings) -> None:
 
 def _as_read(job: Job, video: PipedVideo) -> Job:
     """``job`` with what is known of its source once all of it was read."""
-    late = (f"{one.stream}: {one.reason}" for one in _lost(video.late))
+    late = (f"{one.stream}: {one.reason}" for one in _find_lost(video.late))
     return replace(job, info=replace(job.info, size_bytes=video.size_bytes), dropped=(*job.dropped, *late))
 
 
@@ -161,7 +161,7 @@ def _into_file(request: Request, job: Job, video: PipedVideo, on_progress: OnPro
         with ExitStack() as stack:
             source, worker, planned = _stages(stack, job, video, run.work, run.meter, None)
             results = restore_segments(worker, run.meter, planned)
-            summary = _settled(source, video)
+            summary = _resolve(source, video)
             run.job = _as_read(job, video)
             return run.finish(results, summary)
     except BaseException:
@@ -178,7 +178,7 @@ def _into_pipe(
     on_progress: OnProgress,
 ) -> dict[str, Any]:
     ffmpeg_version()
-    begun, began, meter = datetime.now(UTC), time.monotonic(), Meter(job, on_progress)
+    started, began, meter = datetime.now(UTC), time.monotonic(), Meter(job, on_progress)
     writer = PipeWriter(stdout)
     with ExitStack() as stack:
         folder = stack.enter_context(_scratch(request.work_base))
@@ -186,9 +186,9 @@ def _into_pipe(
         longest = _RAW_SEGMENT_FRAMES if job.container == "y4m" else None
         source, worker, planned = _stages(stack, job, video, work, meter, longest)
         output = stack.enter_context(open_output(job, writer, work))
-        results = list(_written(output, worker, _in_step(planned, job, source), meter))
+        results = list(_write(output, worker, _in_step(planned, job, source), meter))
         output.close()
-        summary = _settled(source, video)
+        summary = _resolve(source, video)
     job = as_learnt(job, summary)
     check_cover(job, results, summary.num_frames)
     if video is not None:
@@ -198,9 +198,9 @@ def _into_pipe(
         OutputFiles(PIPE, writer.num_bytes, {PIPE: writer.sha256}),
         source=summary,
         results=results,
-        assembled=_assembled(job, results),
+        assembled=_assemble(job, results),
         checksums={},
-        begun=begun,
+        started=started,
         seconds=time.monotonic() - began,
     )
     if manifest is not None:
@@ -226,7 +226,7 @@ def _stages(
     fix_threads(job)
     if video is None:
         source = stack.enter_context(SourcePass(job, None, longest))
-        ahead = stack.enter_context(Overlap(_planned(source, meter), _PLAN_AHEAD, "scan"))
+        ahead = stack.enter_context(Overlap(_plan(source, meter), _PLAN_AHEAD, "scan"))
         worker = SegmentWorker(job, work)
         stack.callback(worker.close)
         return source, worker, ahead
@@ -234,13 +234,13 @@ def _stages(
     source = stack.enter_context(
         SourcePass(job, lambda threads, damage: held.hold(video.scan(threads, damage)), longest)
     )
-    ahead = stack.enter_context(Overlap(_planned(source, meter), _PLAN_AHEAD, "scan"))
+    ahead = stack.enter_context(Overlap(_plan(source, meter), _PLAN_AHEAD, "scan"))
     stack.callback(held.close)  # ahead of the scan's end, which may wait for room or for the pipe
     stack.callback(video.close)
-    return source, SegmentWorker(job, work, held), _watched(_released(ahead, held), video, job.settings)
+    return source, SegmentWorker(job, work, held), _watch(_release(ahead, held), video, job.settings)
 
 
-def _planned(source: SourcePass, meter: Meter) -> Iterator[PlannedSegment]:
+def _plan(source: SourcePass, meter: Meter) -> Iterator[PlannedSegment]:
     yield from source.segments()
     meter.planned(source.num_frames)
 
@@ -256,10 +256,10 @@ def _in_step(segments: Iterator[PlannedSegment], job: Job, source: SourcePass) -
         yield planned
 
 
-def _released(segments: Iterator[PlannedSegment], held: HeldFrames) -> Iterator[PlannedSegment]:
+def _release(segments: Iterator[PlannedSegment], held: HeldFrames) -> Iterator[PlannedSegment]:
     """The same segments; frames that only earlier ones wanted are forgotten.
 
-    Those of the shot's survey stay: a method is settled by them at the first segment that is made, which need not be
+    The frames of the shot's calibration stay: the method needs them at the first segment that is made, which is not
     the shot's first where finished segments are reused.
     """
     while True:
@@ -268,11 +268,11 @@ def _released(segments: Iterator[PlannedSegment], held: HeldFrames) -> Iterator[
         held.want_more(False)
         if planned is None:
             return
-        held.forget_before(planned.records[0].ordinal, spared={record.ordinal for record in planned.survey})
+        held.forget_before(planned.records[0].ordinal, spared={record.ordinal for record in planned.calibration})
         yield planned
 
 
-def _watched(segments: Iterator[PlannedSegment], video: PipedVideo, settings: Settings) -> Iterator[PlannedSegment]:
+def _watch(segments: Iterator[PlannedSegment], video: PipedVideo, settings: Settings) -> Iterator[PlannedSegment]:
     """The same segments, as long as no stream comes to light that may not be lost unasked."""
     for planned in segments:
         _refuse_late(video, settings)
@@ -280,7 +280,7 @@ def _watched(segments: Iterator[PlannedSegment], video: PipedVideo, settings: Se
     _refuse_late(video, settings)
 
 
-def _written(
+def _write(
     output: PipeOutput, worker: SegmentWorker, segments: Iterable[PlannedSegment], meter: Meter
 ) -> Iterator[SegmentResult]:
     """Every segment made and written, in order; one is drained while the next is being made."""
@@ -292,26 +292,26 @@ def _written(
                     try:
                         meter.frame(planned.segment.index, next(making))
                     except StopIteration as end:
-                        settle = end.value
+                        resolve = end.value
                         break
             if last is not None:
-                yield _counted(last.result(), meter)
-            last = pool.submit(settle)
+                yield _count(last.result(), meter)
+            last = pool.submit(resolve)
         if last is not None:
-            yield _counted(last.result(), meter)
+            yield _count(last.result(), meter)
 
 
-def _counted(result: SegmentResult, meter: Meter) -> SegmentResult:
+def _count(result: SegmentResult, meter: Meter) -> SegmentResult:
     meter.segment(result.index, len(result.packets), result.reused)
     return result
 
 
-def _settled(source: SourcePass, video: PipedVideo | None) -> SourceSummary:
+def _resolve(source: SourcePass, video: PipedVideo | None) -> SourceSummary:
     summary = source.summary()
     return summary if video is None else replace(summary, sha256=video.sha256, late_packets=video.late_packets)
 
 
-def _assembled(job: Job, results: Sequence[SegmentResult]) -> Assembled:
+def _assemble(job: Job, results: Sequence[SegmentResult]) -> Assembled:
     pts = np.concatenate([np.sort(result.packets.pts) for result in results])
     start = int(pts[0]) * job.encoder.time_base
     if job.container == "y4m":

@@ -150,7 +150,7 @@ class RayPool:
 
     def _heard(self, one: Any) -> Iterator[Event]:
         if one in self._coming:
-            yield from self._arrived(one)
+            yield from self._receive(one)
             return
         worker = self._running[one]
         try:
@@ -163,9 +163,9 @@ class RayPool:
             yield Event(worker, "failed", _cause(error))
         except ray.exceptions.RayError as error:
             del self._running[one]
-            yield self._lost(worker, error)
+            yield self._drop_worker(worker, error)
 
-    def _arrived(self, answer: Any) -> Iterator[Event]:
+    def _receive(self, answer: Any) -> Iterator[Event]:
         worker = self._coming.pop(answer)
         try:
             info = replace(ray.get(answer), id=worker)
@@ -180,12 +180,12 @@ class RayPool:
             self._failed_starts += 1
             if self._failed_starts >= (_RESTART_TRIES if self._has_worked else _START_TRIES):
                 raise MachineError(f"workers do not start: {_first_line(_cause(error))}") from error
-            self._lost(worker, error)
+            self._drop_worker(worker, error)
             return
         self._failed_starts, self._has_worked = 0, True
         yield Event(worker, "ready", info)
 
-    def _lost(self, worker: str, error: Exception) -> Event:
+    def _drop_worker(self, worker: str, error: Exception) -> Event:
         actor = self._actors.pop(worker)
         ray.kill(actor)
         self._add()
@@ -240,7 +240,7 @@ def _join(address: str | None, num_cpus: int) -> None:
     if address is None:
         quiet |= {"num_cpus": num_cpus, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
         try:
-            with _silenced():
+            with _silence():
                 ray.init(address="local", _node_ip_address="127.0.0.1", **quiet)  # whatever else runs on this machine
         except Exception as error:  # Ray raises just that where its processes do not come up in time
             raise MachineError(
@@ -266,7 +266,7 @@ def _own_signals() -> Iterator[None]:
 
 def _connect(address: str, quiet: dict[str, Any]) -> None:
     try:
-        with _silenced():
+        with _silence():
             _knock(address)
             ray.init(address=address, **quiet)
     except (ConnectionError, ray.exceptions.AuthenticationError) as error:
@@ -303,7 +303,7 @@ def _knock(address: str) -> None:
 
 
 @contextmanager
-def _silenced() -> Iterator[None]:
+def _silence() -> Iterator[None]:
     """Ray greets on standard error, whatever it is told; what it says on failure is in its exceptions, too."""
     sys.stderr.flush()
     kept = os.dup(2)

@@ -35,7 +35,7 @@ def recompute(output: Path, source: Path | None, on_progress: OnProgress) -> Che
     another kind of processor, or with other programs, one code value of difference passes and is named.
     """
     manifest = load_manifest(output)
-    place = source or _recorded_place(manifest)
+    place = source or _find_place(manifest)
     if isinstance(place, Path) and not is_there(place):
         return Check(_WHAT, False, f"not made: {place} is not here")
     try:
@@ -48,7 +48,7 @@ def recompute(output: Path, source: Path | None, on_progress: OnProgress) -> Che
         changed = changed_weights(request.settings, manifest["method"])
         if changed is not None:
             return Check(_WHAT, False, f"not made: {changed} holds other weights than those recorded")
-        return _compared(output, manifest, again, _make(request, on_progress))
+        return _compare(output, manifest, again, _make(request, on_progress))
     except (Interrupted, VerificationError):
         raise
     except VsrError as error:
@@ -61,14 +61,14 @@ def _root(output: Path) -> Path:
     return output.parent.parent if is_numbered(output) else output.parent
 
 
-def _recorded_place(manifest: Mapping[str, Any]) -> str | Path:
+def _find_place(manifest: Mapping[str, Any]) -> str | Path:
     said = str(manifest["input"]["path"])
     return said if is_url(said) else Path(said)
 
 
 def _request(manifest: Mapping[str, Any], source: str | Path, output: Path) -> Request:
     try:
-        settings = Settings.model_validate(manifest["settings"] | {"method": _recorded_method(manifest["method"])})
+        settings = Settings.model_validate(manifest["settings"] | {"method": _find_recorded_method(manifest["method"])})
         options = method_options(settings.method, manifest["method"]["options"])
         start, stop = (_position(manifest["span"][name]) for name in ("start", "stop"))
         return Request(source, output, settings, options, Span(start, stop))
@@ -76,7 +76,7 @@ def _request(manifest: Mapping[str, Any], source: str | Path, output: Path) -> R
         raise VerificationError(f"{output.name}: its manifest does not say how it was made ({error})") from error
 
 
-def _recorded_method(recorded: Mapping[str, Any]) -> str:
+def _find_recorded_method(recorded: Mapping[str, Any]) -> str:
     """A row of the table, or weights, whose place is absolute in the record of the network alone."""
     name = str(recorded["name"])
     return name if name in METHODS else str(recorded["model"]["method"])
@@ -97,7 +97,7 @@ def _make(request: Request, on_progress: OnProgress) -> Mapping[str, Any]:
     return outcome.manifest
 
 
-def _compared(output: Path, manifest: Mapping[str, Any], again: Path, made: Mapping[str, Any]) -> Check:
+def _compare(output: Path, manifest: Mapping[str, Any], again: Path, made: Mapping[str, Any]) -> Check:
     recorded, found = manifest["output"]["files"], made["output"]["files"]
     if sorted(recorded.values()) == sorted(found.values()):
         return Check(_WHAT, True, f"identical bytes, {len(found)} file(s)")

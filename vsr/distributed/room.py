@@ -39,8 +39,8 @@ def gpus_each(settings: Settings) -> float:
     return 1.0 if found and settings.num_gpus is None and settings.device != "cpu" else 0.0
 
 
-def check_room(wanted: int, num_cpus: float, num_gpus: float, hint: str = "") -> int:
-    """How many workers the cluster has room for in all. Raises `UsageError` where that is less than ``wanted``.
+def check_room(requested: int, num_cpus: float, num_gpus: float, hint: str = "") -> int:
+    """How many workers the cluster has room for in all. Raises `UsageError` where that is less than ``requested``.
 
     ``hint``: what else than fewer could be asked for, with ``{key}`` for the setting of what is short.
     """
@@ -50,9 +50,9 @@ def check_room(wanted: int, num_cpus: float, num_gpus: float, hint: str = "") ->
         rooms.append((found.get("GPU", 0.0), num_gpus, "GPUs", "num_gpus"))
     total, each, what, key = min(rooms, key=lambda room: room[0] / room[1])
     room = int(total / each + 1e-6)
-    if room < wanted:
+    if room < requested:
         raise UsageError(
-            f"{wanted} workers of {each:g} {what} each: there is room for {room} ({total:g} {what}); "
+            f"{requested} workers of {each:g} {what} each: there is room for {room} ({total:g} {what}); "
             f"ask for fewer{hint.format(key=key)}"
         )
     return room

@@ -17,7 +17,7 @@ from vsr.pipeline.request import Request, at_hand
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.sidecar import SegmentPaths, device_class, software_versions
 from vsr.pipeline.source import SourcePass, SourceSummary
-from vsr.pipeline.storage import WorkFolder, told_by_url
+from vsr.pipeline.storage import WorkFolder, describe_by_url
 from vsr.pipeline.worker import Finish, SegmentWorker, fix_threads
 
 __all__ = ["Beat", "Found", "Passed", "Prepare", "Prepared", "Receipt", "Restore", "Scan", "Shared", "VideoHost"]
@@ -140,12 +140,12 @@ class Scan:
         """Yields a `Found` for each segment, and `Passed` at the end."""
         job = host.job(self.token, self.shared)
         fix_threads(job)
-        with told_by_url(job.info.path, job.source_url), SourcePass(job) as source:
+        with describe_by_url(job.info.path, job.source_url), SourcePass(job) as source:
             yield Beat()
             for planned in source.segments():
                 segment = planned.segment
                 yield Found(segment.index, segment.start, segment.stop, store_plan(self.work, planned))
-            while not source.is_settled(_REPORT_SECONDS):
+            while not source.is_resolved(_REPORT_SECONDS):
                 yield Beat()
             yield Passed(source.summary())
 
@@ -164,7 +164,7 @@ class Restore:
         """Yields `Beat` now and then, and a `Receipt` at the end."""
         job = host.job(self.token, self.shared)
         try:
-            with told_by_url(job.info.path, job.source_url):
+            with describe_by_url(job.info.path, job.source_url):
                 worker = host.segment_worker(self.token, job, self.work)
                 planned: PlannedSegment = load_plan(self.work, self.plan)
                 yield Beat()

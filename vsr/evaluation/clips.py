@@ -1,4 +1,4 @@
-"""One clip: its frames made small (or a recording of it taken), restored, and scored one by one."""
+"""One clip: its frames downscaled (or a recording of it taken), restored, and scored one by one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vsr.errors import InputError
 from vsr.evaluation.base import ClipMethod, Method, PictureMethod
 from vsr.evaluation.perceptual import Perceptual
 from vsr.evaluation.pictures import given_to
-from vsr.evaluation.protocol import as_given, compared, made_small, scored, smallest_side, truth_from
+from vsr.evaluation.protocol import as_given, compared, downscale_truth, scored, smallest_side, truth_from
 from vsr.evaluation.records import ItemScore, Scores, mean_scores
 from vsr.evaluation.sets import Item
 from vsr.frames import VideoFrame
@@ -52,7 +52,7 @@ def _pairs(item: Item, method: Method, max_frames: int | None) -> Iterator[_Pair
     if given is None:
         for picture in islice(read_rgb(item.path), max_frames):
             truth = _truth(item, picture, scale)
-            yield _Pair(truth, made_small(truth, scale, "RGB"))
+            yield _Pair(truth, downscale_truth(truth, scale, "RGB"))
         return
     path = given[0]
     for picture, small in islice(zip_longest(read_rgb(item.path), read_rgb(path)), max_frames):
@@ -73,7 +73,7 @@ def _truth(item: Item, picture: NDArray[np.uint8], scale: int) -> Tensor:
     return truth_from(picture, scale)
 
 
-def _given(method: Method, pair: _Pair) -> Tensor:
+def _select_given(method: Method, pair: _Pair) -> Tensor:
     """What ``method`` is given of a frame, in its channels."""
     return pair.recorded if isinstance(method, ClipMethod) else as_given(pair.recorded, method.colour)
 
@@ -106,7 +106,7 @@ class _Watch:
             yield result
 
 
-def _restored(method: ClipMethod, pairs: Iterator[_Pair]) -> Iterator[Tensor]:
+def _restore(method: ClipMethod, pairs: Iterator[_Pair]) -> Iterator[Tensor]:
     def frames() -> Iterator[VideoFrame]:
         for number, pair in enumerate(pairs):
             yield rgb_frame(pair.recorded.to(torch.uint8).permute(1, 2, 0).numpy(), number, _NOMINAL_RATE)
@@ -117,10 +117,10 @@ def _restored(method: ClipMethod, pairs: Iterator[_Pair]) -> Iterator[Tensor]:
 
 def _results(method: Method, pairs: Iterator[_Pair]) -> Iterator[Tensor]:
     if isinstance(method, ClipMethod):
-        yield from _restored(method, pairs)
+        yield from _restore(method, pairs)
     else:
         for ordinal, pair in enumerate(pairs):
-            yield method.enlarge(_given(method, pair), ordinal)
+            yield method.enlarge(_select_given(method, pair), ordinal)
 
 
 def score_clip(
@@ -155,13 +155,13 @@ class _Judge:
 
     def __call__(self, result: Tensor, pair: _Pair) -> Scores:
         """Scores of one frame, its time left open."""
-        method, given = self._method, _given(self._method, pair)
+        method, given = self._method, _select_given(self._method, pair)
         psnr_y, ssim_y, lr_psnr = scored(result, pair.truth, given, method.scale)
-        got, wanted = compared(result, pair.truth)
+        got, requested = compared(result, pair.truth)
         change = None
         if self._before is not None:
-            change = temporal_psnr(self._before[0], got, self._before[1], wanted, crop=method.scale)
-        self._before = got, wanted
+            change = temporal_psnr(self._before[0], got, self._before[1], requested, crop=method.scale)
+        self._before = got, requested
         judge = self._perceptual
         lpips = None if judge is None else judge(result, pair.truth, pair.recorded, self._path)
         return Scores(psnr_y, ssim_y, lr_psnr, 0.0, change, lpips)

@@ -23,26 +23,28 @@ _ONE_FRAME: frozenset[Family] = frozenset({"frame", "any-scale", "conditioned", 
 """Families whose networks enlarge single pictures."""
 
 
-def open_method(wanted: str | Network, scale: int, device: torch.device, settings: Mapping[str, Any]) -> Method:
+def open_method(requested: str | Network, scale: int, device: torch.device, settings: Mapping[str, Any]) -> Method:
     """A kernel, a restorer, or a network (by name, by file, or itself), for one scale.
 
     Raises `UsageError` for a name that nothing has, `ModelError` for weights that cannot be loaded or that lack the
     scale.
     """
-    if isinstance(wanted, Network):
-        if wanted.scale != scale:
-            raise UsageError(f"{wanted.source or wanted.name} enlarges x{wanted.scale}, not x{scale}")
-        if wanted.family not in _ONE_FRAME:
-            raise UsageError(f"{wanted.source or wanted.name} is given more than one frame; give its weights by file")
-        return network_method(wanted.source or wanted.name, wanted, device, settings)
+    if isinstance(requested, Network):
+        if requested.scale != scale:
+            raise UsageError(f"{requested.source or requested.name} enlarges x{requested.scale}, not x{scale}")
+        if requested.family not in _ONE_FRAME:
+            raise UsageError(
+                f"{requested.source or requested.name} is given more than one frame; give its weights by file"
+            )
+        return network_method(requested.source or requested.name, requested, device, settings)
     for kernel in KERNELS:
-        if wanted == kernel:
+        if requested == kernel:
             return interpolation_method(kernel, scale, device)
-    if wanted in METHODS:
-        return restoration_method(wanted, scale, device, settings)
-    find_method(wanted)  # refuses what is neither a name nor a file, and tells the nearest
-    network = load_network(wanted, scale)
+    if requested in METHODS:
+        return restoration_method(requested, scale, device, settings)
+    find_method(requested)  # refuses what is neither a name nor a file, and tells the nearest
+    network = load_network(requested, scale)
     if network.family in _ONE_FRAME:
-        return network_method(wanted, network, device, settings)
-    method = restoration_method(wanted, scale, device, {"precision": "float32", **settings})
+        return network_method(requested, network, device, settings)
+    method = restoration_method(requested, scale, device, {"precision": "float32", **settings})
     return replace(method, description=f"{network.name}, {network.num_parameters:,} parameters, {network.colour}")

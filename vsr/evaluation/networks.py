@@ -16,7 +16,7 @@ from vsr.inference import Engine, EngineOptions, Precision, choose_precision, me
 from vsr.media.layouts import LAYOUTS
 from vsr.methods import NOT_ADAPTED, Geometry
 from vsr.methods.consistency import Consistency
-from vsr.methods.network.conditioned import ConditionedOptions, what_to_tell
+from vsr.methods.network.conditioned import ConditionedOptions, resolve_conditions
 from vsr.methods.network.frame import PerFrameOptions
 from vsr.methods.network.rescaling import Downscaler
 from vsr.methods.network.sampling import SamplingOptions, stack_noise
@@ -50,28 +50,28 @@ class _Enlarger:
     def __call__(self, picture: Tensor, ordinal: int = 0, /) -> Tensor:
         """``(C, h, w)`` in 0…255 → ``(C, scale·h, scale·w)`` float64; ``ordinal`` is that of the frame in its clip."""
         given = (picture / 255).to(self._device, torch.float32)
-        result = self._made(self._engine_for(given), given[None], ordinal) * 255
+        result = self._enlarge(self._engine_for(given), given[None], ordinal) * 255
         if self._options.consistent:
             result = self._agreeing(result, picture)
         return result.cpu().double()
 
-    def _made(self, engine: Engine, pictures: Tensor, ordinal: int) -> Tensor:
+    def _enlarge(self, engine: Engine, pictures: Tensor, ordinal: int) -> Tensor:
         """What ``engine`` makes of one picture, ``(1, C, h, w)``: the mean of the samples, where it is given noise."""
         options, channels = self._options, self._network.noise_channels
         if isinstance(options, ConditionedOptions):
-            return engine.whole(self._told(pictures, options))[0]
+            return engine.whole(self._stack_conditions(pictures, options))[0]
         if not isinstance(options, SamplingOptions):
             return engine.whole(pictures)[0]
         numbers = range(options.samples)
         given = (stack_noise(pictures, [ordinal], channels, options, sample=number) for number in numbers)
         return torch.stack([engine.whole(one)[0] for one in given]).mean(0)
 
-    def _told(self, pictures: Tensor, options: ConditionedOptions) -> Tensor:
+    def _stack_conditions(self, pictures: Tensor, options: ConditionedOptions) -> Tensor:
         """One picture, ``(1, C, h, w)``, with what the network is told of it."""
         luma = luma_bt601(255 * pictures[0]) / 255 if len(pictures[0]) == 3 else pictures[0, 0]
         estimates = estimate_source([luma]) if options.estimates else None
         adaptation = NOT_ADAPTED if estimates is None else {"source": estimates}
-        return what_to_tell(self._network, options, adaptation).stacked(self._network, pictures)
+        return resolve_conditions(self._network, options, adaptation).stacked(self._network, pictures)
 
     def _agreeing(self, result: Tensor, picture: Tensor) -> Tensor:
         """``result`` projected onto what was given; see `vsr.methods.consistency`."""
@@ -85,7 +85,7 @@ class _Enlarger:
 
 
 class _Shrinker:
-    """Makes pictures small by a network that enlarges what it made small."""
+    """Makes pictures small by a network that enlarges what it downscaled."""
 
     def __init__(self, network: Network, options: PerFrameOptions, device: torch.device) -> None:
         self._downscaler, self._device = Downscaler([network], device, options.tile_px), device
@@ -112,15 +112,15 @@ def network_method(name: str, network: Network, device: torch.device, settings: 
     """
     options = _options(name, network.family, settings)
     if isinstance(options, ConditionedOptions):
-        what_to_tell(network, options)  # refuses what the network does not know
+        resolve_conditions(network, options)  # refuses what the network does not know
     precision = choose_precision(network, options.precision, device)
     extras = ["self-ensemble"] * options.self_ensemble + ["consistent"] * options.consistent
     described = [network.name, f"{network.num_parameters:,} parameters", network.colour, precision.name, *extras]
-    settled = hashlib.sha256(f"{options!r} {precision.name}".encode()).hexdigest()
+    resolved = hashlib.sha256(f"{options!r} {precision.name}".encode()).hexdigest()
     return PictureMethod(
         name=name,
         description=", ".join(described),
-        digest=f"{network.name}:{network.digest}:{settled}",
+        digest=f"{network.name}:{network.digest}:{resolved}",
         scale=network.scale,
         colour=network.colour,
         enlarge=_Enlarger(network, precision, options, device),

@@ -1,4 +1,4 @@
-"""One picture: made small, enlarged, scored."""
+"""One picture: downscaled, enlarged, scored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from vsr.errors import InputError
 from vsr.evaluation.base import PictureMethod
 from vsr.evaluation.perceptual import Perceptual
-from vsr.evaluation.protocol import eight_bits, in_colour, made_small, scored, smallest_side, truth_from
+from vsr.evaluation.protocol import downscale_truth, eight_bits, in_colour, scored, smallest_side, truth_from
 from vsr.evaluation.records import ItemScore, Scores
 from vsr.evaluation.sets import Item
 from vsr.media.pictures import read_picture
@@ -20,7 +20,7 @@ __all__ = ["given_to", "score_picture"]
 def given_to(method: PictureMethod, truth: Tensor) -> Tensor:
     """What ``method`` is given of a truth ``(1 or 3, H, W)``: ``(C, h, w)`` float64 in 0…255."""
     if method.make_small is None:
-        return made_small(truth, method.scale, method.colour)
+        return downscale_truth(truth, method.scale, method.colour)
     return eight_bits(method.make_small(in_colour(truth, method.colour)))
 
 
@@ -44,6 +44,6 @@ def score_picture(item: Item, method: PictureMethod, perceptual: Perceptual | No
     psnr_y, ssim_y, lr_psnr = scored(result, truth, given, scale)
     lpips = None
     if perceptual is not None:
-        small = given if method.colour == "RGB" else made_small(truth, scale, "RGB")
+        small = given if method.colour == "RGB" else downscale_truth(truth, scale, "RGB")
         lpips = perceptual(result, truth, small, str(item.path))
     return ItemScore(item.name, 1, Scores(psnr_y, ssim_y, lr_psnr, seconds, lpips=lpips))

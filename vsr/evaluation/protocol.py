@@ -1,7 +1,7 @@
-"""The rules by which pictures are made small and results are scored: those of the papers, as MATLAB does it.
+"""The rules by which pictures are downscaled and results are scored: those of the papers, as MATLAB does it.
 
 - The true picture loses rows and columns at the bottom and right until its sides are multiples of the scale.
-- It is made small by antialiased bicubic interpolation (``imresize``), in float64.
+- It is downscaled by antialiased bicubic interpolation (``imresize``), in float64.
 - Methods that work on luma are given the small picture of the unrounded BT.601 luma (16…235), unrounded; methods that
   work on RGB are given the small RGB picture rounded to 8 bits, as it would lie in a file.
 - Results are rounded to 8 bits. A result in luma is compared with the true luma, rounded to 8 bits as MATLAB's
@@ -9,7 +9,7 @@
   the scale are left out on every side.
 - A network that makes small pictures itself is given those, rounded to 8 bits, in the place of a file's.
 - A single-channel picture is luma as it is; methods that work on RGB see three equal channels.
-- A frame of a clip is made small in RGB with 8 bits, as a file holds it, or comes so from a file; methods that work on
+- A frame of a clip is downscaled in RGB with 8 bits, as a file holds it, or comes so from a file; methods that work on
   luma are given its luma, unrounded.
 """
 
@@ -31,9 +31,9 @@ __all__ = [
     "PROTOCOL_VERSION",
     "as_given",
     "compared",
+    "downscale_truth",
     "eight_bits",
     "in_colour",
-    "made_small",
     "scored",
     "smallest_side",
     "truth_from",
@@ -86,7 +86,7 @@ def _luma(picture: Tensor) -> Tensor:
     return picture if picture.shape[0] == 1 else luma_bt601(picture)[None]
 
 
-def made_small(truth: Tensor, scale: int, colour: Colour) -> Tensor:
+def downscale_truth(truth: Tensor, scale: int, colour: Colour) -> Tensor:
     """What a method of ``colour`` is given: ``(1 or 3, H / scale, W / scale)`` float64 in 0…255."""
     size = (truth.shape[-2] // scale, truth.shape[-1] // scale)
     if colour == "Y":
@@ -120,5 +120,5 @@ def scored(result: Tensor, truth: Tensor, given: Tensor, scale: int) -> tuple[fl
 
     ``truth`` is ``(1 or 3, H, W)``, ``given`` what the method got, of the result's channels.
     """
-    got, wanted = compared(result, truth)
-    return psnr(got, wanted, crop=scale), ssim(got, wanted, crop=scale), lr_psnr(eight_bits(result), given)
+    got, requested = compared(result, truth)
+    return psnr(got, requested, crop=scale), ssim(got, requested, crop=scale), lr_psnr(eight_bits(result), given)

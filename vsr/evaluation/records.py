@@ -18,7 +18,7 @@ class Scores:
     ssim_y: float
     """SSIM on BT.601 luma."""
     lr_psnr: float
-    """PSNR in dB of the result, made small again, against the small picture that was given."""
+    """PSNR in dB of the result, downscaled again, against the small picture that was given."""
     seconds: float
     """Time that the method took for a picture."""
     temporal_psnr_y: float | None = None

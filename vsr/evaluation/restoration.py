@@ -18,7 +18,7 @@ from vsr.pipeline.sidecar import canonical
 
 __all__ = ["restoration_method"]
 
-_DEFAULTS = {"compression_codes": 0.0}  # clips are made small here, not compressed
+_DEFAULTS = {"compression_codes": 0.0}  # clips are downscaled here, not compressed
 _USUAL_SIDE = 256  # pixels: weights and precision do not depend on it
 
 

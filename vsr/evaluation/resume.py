@@ -68,7 +68,7 @@ class ResultStore:
         self._known[key] = score
         if self._file is None:
             return
-        values = {name: _written(value) for name, value in dataclasses.asdict(score.scores).items()}
+        values = {name: _write(value) for name, value in dataclasses.asdict(score.scores).items()}
         line = json.dumps({"key": key, "name": score.name, "num_frames": score.num_frames, "scores": values})
         try:
             os.write(self._file, f"{line}\n".encode())
@@ -105,7 +105,7 @@ def _not_there(path: Path, error: OSError) -> MachineError:
     return MachineError(f"{path}: results cannot be kept there ({error.strerror}); name another place with --resume")
 
 
-def _written(value: float | None) -> float | str | None:
+def _write(value: float | None) -> float | str | None:
     """Infinity as a word: JSON has no number for it."""
     return "inf" if value == math.inf else value
 

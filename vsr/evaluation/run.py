@@ -93,9 +93,9 @@ def _tasks(
             raise UsageError(f"scale {scale} is not possible; allowed are whole numbers from 1 to {_MAX_SCALE}")
     tasks = []
     stills = [one.name for one in sets if one.kind == "pictures"]
-    for wanted in _once(methods):
+    for requested in _once(methods):
         for scale in dict.fromkeys(scales):
-            method = open_method(wanted, scale, device, settings)
+            method = open_method(requested, scale, device, settings)
             tasks += [_Task(method, one) for one in sets]
             if isinstance(method, ClipMethod) and stills:
                 raise UsageError(

@@ -39,14 +39,14 @@ def render(evaluation: Evaluation, style: TableFormat) -> str:
     return _markdown(evaluation)
 
 
-def _rounded(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     """For JSON: null for infinity, which JSON lacks."""
     return None if value is None or math.isinf(value) else round(value, _DIGITS)
 
 
 def _fields(scores: Scores) -> dict[str, float | None]:
     """What was measured; the rest is left out."""
-    given = {name: _rounded(value) for name, value in dataclasses.asdict(scores).items() if value is not None}
+    given = {name: _round(value) for name, value in dataclasses.asdict(scores).items() if value is not None}
     given["seconds_per_picture"] = given.pop("seconds")
     return given
 
@@ -93,7 +93,7 @@ def _markdown(evaluation: Evaluation) -> str:
     rows = [["method", "scale", "data", *(_COLUMNS[name][0] for name in shown)]]
     for result, mean in zip(evaluation.results, means, strict=True):
         cells = [_cell(getattr(mean, name), _COLUMNS[name][1]) for name in shown]
-        rows.append([labels[result.method], f"×{result.scale}", _escaped(result.data), *cells])
+        rows.append([labels[result.method], f"×{result.scale}", _escape(result.data), *cells])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [_line(row, widths) for row in rows]
     rule = "|".join(
@@ -107,10 +107,10 @@ def _labels(methods: Sequence[str]) -> dict[str, str]:
     short = {method: Path(method).name for method in methods}
     count = Counter(short.values())
     chosen = {method: name if count[name] == 1 else method for method, name in short.items()}
-    return {method: _escaped(name) for method, name in chosen.items()}
+    return {method: _escape(name) for method, name in chosen.items()}
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("|", "\\|")
 
 

@@ -26,9 +26,9 @@ class GraphedModule:
     def __call__(self, pictures: Tensor) -> Tensor:
         """What the module makes of ``pictures`` ``(B, C, H, W)``."""
         with torch.cuda.device(pictures.device):
-            return self._called(pictures)
+            return self._call(pictures)
 
-    def _called(self, pictures: Tensor) -> Tensor:
+    def _call(self, pictures: Tensor) -> Tensor:
         shape = tuple(pictures.shape)
         if shape not in self._graphs:
             is_small = shape[0] * shape[-2] * shape[-1] <= _MOST_PIXELS

@@ -77,7 +77,7 @@ def ensemble(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return averaged
 
 
-def _wanted(side: int, network: Network) -> int:
+def _pad_side(side: int, network: Network) -> int:
     """The size to which a side is made longer for the network."""
     return -(-max(side, network.min_size) // network.multiple) * network.multiple
 
@@ -87,7 +87,7 @@ def tiles_of(network: Network, options: EngineOptions, size_yx: tuple[int, int],
     itemsize = options.precision.itemsize
     load = Load(options.load.layer * options.frames, options.load.tensor * options.frames)
     plan = plan_tiles(
-        (_wanted(size_yx[0], network), _wanted(size_yx[1], network)),
+        (_pad_side(size_yx[0], network), _pad_side(size_yx[1], network)),
         network.context_px,
         load,
         itemsize,
@@ -130,16 +130,16 @@ class Engine:
         `MachineError` where memory gives out.
         """
         height, width = (int(side) for side in pictures.shape[-2:])
-        full_h, full_w = (_wanted(side, self._network) for side in (height, width))
+        full_h, full_w = (_pad_side(side, self._network) for side in (height, width))
         if (full_h, full_w) != (height, width):
             pictures = pad(pictures, (0, full_w - width, 0, full_h - height), mode="replicate")
         plan, left = self._plan(height, width), height * self.scale
         run = ensemble(self._run) if self._options.self_ensemble else self._run
         for band in run_tiles(pictures, run, self.scale, plan.rows, plan.columns):
-            wanted = band[..., : min(left, band.shape[-2]), : width * self.scale]
-            if wanted.shape[-2]:
-                yield wanted
-            left -= int(wanted.shape[-2])
+            requested = band[..., : min(left, band.shape[-2]), : width * self.scale]
+            if requested.shape[-2]:
+                yield requested
+            left -= int(requested.shape[-2])
 
     def whole(self, pictures: Tensor) -> Tensor:
         """The bands put together."""
@@ -165,10 +165,10 @@ def upload_ahead(batches: Iterable[Sequence[VideoFrame]], device: torch.device) 
     for batch in batches:
         following = _send(batch, device, stream)
         if sent is not None:
-            yield _arrived(*sent, device)
+            yield _receive(*sent, device)
         sent = following
     if sent is not None:
-        yield _arrived(*sent, device)
+        yield _receive(*sent, device)
 
 
 def _send(
@@ -184,7 +184,7 @@ def _send(
     return frames, event
 
 
-def _arrived(frames: list[VideoFrame], event: torch.cuda.Event, device: torch.device) -> list[VideoFrame]:
+def _receive(frames: list[VideoFrame], event: torch.cuda.Event, device: torch.device) -> list[VideoFrame]:
     """What was sent, for use on the current stream."""
     current = torch.cuda.current_stream(device)
     current.wait_event(event)

@@ -95,7 +95,7 @@ def memory_layout(name: PrecisionName, device: torch.device) -> torch.memory_for
     return torch.contiguous_format if device.type == "cuda" and name == "float32" else torch.channels_last
 
 
-def _tried(network: Network, name: PrecisionName, device: torch.device) -> Tensor:
+def _try(network: Network, name: PrecisionName, device: torch.device) -> Tensor:
     """What ``network`` makes of the probe in the type ``name``."""
     return run_probe(network, cast_module(network, name, device), device, memory_layout(name, device))
 
@@ -121,28 +121,28 @@ def _psnr_db(result: Tensor, reference: Tensor) -> float:
     return round(-10 * torch.log10(torch.tensor(max(error, 1e-20))).item(), 2)
 
 
-def choose_precision(network: Network, wanted: PrecisionChoice, device: torch.device) -> Precision:
+def choose_precision(network: Network, requested: PrecisionChoice, device: torch.device) -> Precision:
     """The precision for ``network`` on ``device``.
 
     ``auto`` takes float16, else bfloat16, where the device's class is fast at it and the result on the probe is finite
     and within `LEAST_DB` of float32's; else float32. Raises `ModelError` where float32 itself is not finite, or the
     type that was asked for is not.
     """
-    reference = _tried(network, "float32", device)
+    reference = _try(network, "float32", device)
     source = network.source or network.name
     if not bool(torch.isfinite(reference).all()):
         raise ModelError(
             f"{source}: gives numbers that are not finite for an ordinary picture; the weights are no good"
         )
-    if wanted == "float32":
+    if requested == "float32":
         return Precision("float32")
-    for name in fast_half_types(device) if wanted == "auto" else (wanted,):
-        result = _tried(network, name, device)
+    for name in fast_half_types(device) if requested == "auto" else (requested,):
+        result = _try(network, name, device)
         is_finite = bool(torch.isfinite(result).all())
         found = _psnr_db(result, reference) if is_finite else 0.0
-        if wanted == name and not is_finite:
+        if requested == name and not is_finite:
             raise ModelError(f"{source}: gives numbers that are not finite in {name}; use precision=float32")
-        if wanted == name or found >= LEAST_DB:
+        if requested == name or found >= LEAST_DB:
             return Precision(name, found)
     return Precision("float32")
 
@@ -171,7 +171,7 @@ def probe_picture(channels: int, size: int = _SIDE) -> Tensor:
     return (0.5 + 0.5 * texture + 0.2 * edges).clamp(0.02, 0.98)[None]
 
 
-def _given(network: Network, side: int) -> Tensor:
+def _make_input(network: Network, side: int) -> Tensor:
     """What ``network`` takes, ``(1, in_channels, side, side)``: the probe, and noise where noise is wanted.
 
     Networks that are told conditions are told of neither blur nor noise.
@@ -208,7 +208,7 @@ def run_probe(
     Raises `ModelError` where it fails, or gives another size, or numbers that are not finite.
     """
     side = math.ceil(max(_SIDE, network.min_size) / network.multiple) * network.multiple
-    given = _given(network, side).to(device)
+    given = _make_input(network, side).to(device)
     name = network.source or network.name
     try:
         with torch.no_grad(), memory_errors(name), exact_convolutions():

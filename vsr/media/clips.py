@@ -82,13 +82,13 @@ def read_rgb(path: Path) -> Iterator[NDArray[np.uint8]]:
     info = probe_media(path)
     target = OutputFormat(LAYOUTS["gbrp"], _SRGB)
     with open_input(path) as container:
-        for number, frame in enumerate(cropped(_decoded(path, container), info.video.crop)):
+        for number, frame in enumerate(cropped(_decode(path, container), info.video.crop)):
             planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
             picture = VideoFrame(planes, frame_layout(frame), info.video.color, number, number, Fraction(1))
             yield np.stack([np.asarray(plane, np.uint8) for plane in quantise(picture, target)], axis=-1)
 
 
-def _decoded(path: Path, container: InputContainer) -> Iterator[av.VideoFrame]:
+def _decode(path: Path, container: InputContainer) -> Iterator[av.VideoFrame]:
     try:
         yield from frames_of(container, container.streams.video[0])
     except av.error.FFmpegError as error:

@@ -22,8 +22,8 @@ __all__ = [
     "CONTAINERS",
     "CodecSpec",
     "choose_codec",
+    "choose_fourcc",
     "choose_layout",
-    "copied_fourcc",
     "find_codec",
     "fourcc",
     "prores_profile",
@@ -217,10 +217,10 @@ def fourcc(spec: CodecSpec, layout: PixelLayout, container: str) -> str | None:
     """
     if spec.name == "prores":
         return "ap4h" if prores_profile(layout) == "4444" else "apch"
-    return copied_fourcc(spec.name, container)
+    return choose_fourcc(spec.name, container)
 
 
-def copied_fourcc(codec: str, container: str) -> str | None:
+def choose_fourcc(codec: str, container: str) -> str | None:
     """The four-character code to write for video of ``codec`` that had none before; None where FFmpeg's is right."""
     return _TAGS.get((codec, container))
 

@@ -18,10 +18,10 @@ __all__ = [
     "UNTAGGED",
     "ColorTags",
     "chroma_location",
+    "color_from_tags",
     "color_tags",
     "complete_color",
     "luma_weights",
-    "tagged_color",
 ]
 
 
@@ -103,7 +103,7 @@ def color_tags(of: av.VideoFrame | VideoCodecContext) -> ColorTags:
     return ColorTags(int(of.color_primaries), int(of.color_trc), int(of.colorspace), int(of.color_range))
 
 
-def tagged_color(tags: ColorTags, pix_fmt: str, location: ChromaLocation) -> ColorSpec:
+def color_from_tags(tags: ColorTags, pix_fmt: str, location: ChromaLocation) -> ColorSpec:
     """The tags of a frame in FFmpeg's format ``pix_fmt`` as a colour specification, not yet completed."""
     primaries, transfer, matrix, range_ = tags
     return ColorSpec(primaries, transfer, matrix, range_ == 2 or pix_fmt.startswith("yuvj"), location)
@@ -120,7 +120,7 @@ def complete_color(
     what is named in ``told`` is known to have no code where it is untagged.
     """
     found: list[str] = []
-    primaries, transfer, matrix, what = _assumed(color.matrix, layout, width, height)
+    primaries, transfer, matrix, what = _assume_matrix(color.matrix, layout, width, height)
     untagged = []
     if color.primaries in _UNSPECIFIED and "primaries" not in told:
         color = replace(color, primaries=primaries)
@@ -143,7 +143,7 @@ def complete_color(
     return color, tuple(found)
 
 
-def _assumed(matrix: int, layout: PixelLayout, width: int, height: int) -> tuple[int, int, int, str]:
+def _assume_matrix(matrix: int, layout: PixelLayout, width: int, height: int) -> tuple[int, int, int, str]:
     """Primaries, transfer, matrix and name of the colour space that an untagged stream is taken as."""
     if layout.is_float:
         return 1, 8, 0, "linear BT.709"

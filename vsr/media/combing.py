@@ -2,7 +2,7 @@
 
 In a progressive frame all rows are of one moment: where something moves, they fit together better than they fit the
 rows of the frames beside it. In an interlaced one the fields are half a frame apart, as near as the next field of a
-neighbour and three times nearer than its other field. These misfits are summed where there is motion, and compared.
+neighbour and three times nearer than its other field. These residuals are summed where there is motion, and compared.
 What the stream's flags say is a hint: it decides where nothing tells, and how much proof is wanted against it.
 """
 
@@ -34,8 +34,8 @@ _LEAST_SAMPLES = 48
 _LEAST_SHARE = 0.001  # of the samples, moving, for a frame to be judged
 _BOTH_FIELDS = 0.7  # of the moving samples at most, in one field, where both move
 _CUT = 1.5  # a neighbour that fits so many times worse than the other one is of another shot
-_FITS, _FITS_WELL = 0.8, 0.5  # misfit inside a progressive frame, over that with its neighbours
-_LOPSIDED = 1.4  # misfit with far fields over that with near ones, of an interlaced frame
+_FITS, _FITS_WELL = 0.8, 0.5  # residual inside a progressive frame, over that with its neighbours
+_LOPSIDED = 1.4  # residual with far fields over that with near ones, of an interlaced frame
 _LOPSIDED_UNFLAGGED = 1.6
 _EVEN = 1.1  # at most that, of a progressive one
 _EVEN_SHARE = 0.01
@@ -57,7 +57,7 @@ def luma_rows(frame: av.VideoFrame) -> Rows:
 
 
 @dataclass(frozen=True)
-class _Misfit:
+class _Residual:
     """Sums over moving samples of how badly rows fit together."""
 
     samples: int = 0
@@ -80,14 +80,14 @@ class _Misfit:
         """The worse of the two."""
         return max(self.if_top, self.if_bottom)
 
-    def is_like(self, better: _Misfit) -> bool:
+    def is_like(self, better: _Residual) -> bool:
         """Whether a neighbour fits about as well as the other one, or it cannot be said."""
         if not self.samples or better.in_one_field >= _BOTH_FIELDS * better.samples:
             return True  # nothing to compare, or but one field moves, as in film on video
         return self.near / self.samples <= _CUT * better.near / better.samples
 
-    def __add__(self, other: _Misfit) -> _Misfit:
-        return _Misfit(
+    def __add__(self, other: _Residual) -> _Residual:
+        return _Residual(
             self.samples + other.samples,
             self.inside + other.inside,
             self.if_top + other.if_top,
@@ -96,7 +96,7 @@ class _Misfit:
         )
 
 
-def _misfit(frame: Rows, beside: Rows, *, is_later: bool) -> _Misfit:
+def _residual(frame: Rows, beside: Rows, *, is_later: bool) -> _Residual:
     """Of a frame and one neighbour, which comes right after it or right before."""
     moving = np.abs(frame[1:-1] - beside[1:-1]) > _MOTION
     around = frame[:-2] + frame[2:]
@@ -106,7 +106,7 @@ def _misfit(frame: Rows, beside: Rows, *, is_later: bool) -> _Misfit:
     num_odd, num_even = int(np.count_nonzero(moving[::2])), int(np.count_nonzero(moving[1::2]))
     if_top, if_bottom = (odd, even) if is_later else (even, odd)
     inside_sum = int(inside.sum(dtype=np.int64))
-    return _Misfit(num_odd + num_even, inside_sum, if_top, if_bottom, max(num_odd, num_even))
+    return _Residual(num_odd + num_even, inside_sum, if_top, if_bottom, max(num_odd, num_even))
 
 
 @dataclass(frozen=True)
@@ -120,26 +120,26 @@ class _Seen:
     """Whether it rather looks progressive, without proof."""
 
 
-def _judge(flagged: bool, before: _Misfit, after: _Misfit, num_samples: int) -> _Seen:
-    seen = _judged(flagged, before + after, num_samples)
+def _judge(flagged: bool, before: _Residual, after: _Residual, num_samples: int) -> _Seen:
+    seen = _decide(flagged, before + after, num_samples)
     if seen.verdict in ("top first", "bottom first"):
         return seen
     if not before.is_like(after):  # a cut: all rows fit the frame of another shot badly
-        return _judged(flagged, after, num_samples)
+        return _decide(flagged, after, num_samples)
     if not after.is_like(before):
-        return _judged(flagged, before, num_samples)
+        return _decide(flagged, before, num_samples)
     return seen
 
 
-def _judged(flagged: bool, misfit: _Misfit, num_samples: int) -> _Seen:
-    if misfit.samples < max(_LEAST_SAMPLES, _LEAST_SHARE * num_samples):
+def _decide(flagged: bool, residual: _Residual, num_samples: int) -> _Seen:
+    if residual.samples < max(_LEAST_SAMPLES, _LEAST_SHARE * num_samples):
         return _Seen(flagged)
-    fit, lopsided = misfit.inside / max(1, misfit.near), misfit.far / max(1, misfit.near)
+    fit, lopsided = residual.inside / max(1, residual.near), residual.far / max(1, residual.near)
     if fit < _FITS_WELL:
         return _Seen(flagged, "progressive")
     if fit >= _FITS and lopsided >= (_LOPSIDED if flagged else _LOPSIDED_UNFLAGGED):
-        return _Seen(flagged, "top first" if misfit.if_top > misfit.if_bottom else "bottom first")
-    is_even = lopsided < _EVEN and misfit.samples >= _EVEN_SHARE * num_samples
+        return _Seen(flagged, "top first" if residual.if_top > residual.if_bottom else "bottom first")
+    is_even = lopsided < _EVEN and residual.samples >= _EVEN_SHARE * num_samples
     return _Seen(flagged, None, is_even or (fit < _FITS and lopsided < _LOPSIDED))
 
 
@@ -154,7 +154,7 @@ class FieldJudge:
     def __init__(self) -> None:
         self._rows: Rows | None = None  # of the newest frame
         self._flagged = False
-        self._from_before = _Misfit()
+        self._from_before = _Residual()
         self._previous: _Seen | None = None
         self._next: _Seen | None = None  # to be borne out
         self._waiting: deque[_Seen] = deque()
@@ -163,19 +163,19 @@ class FieldJudge:
     def push(self, rows: Rows, flagged: bool) -> list[Fields]:
         """Take the next frame as `luma_rows` gives it; returns verdicts on the earliest frames without one."""
         if self._rows is not None:
-            self._see(_misfit(self._rows, rows, is_later=True))
-            self._from_before = _misfit(rows, self._rows, is_later=False)
+            self._see(_residual(self._rows, rows, is_later=True))
+            self._from_before = _residual(rows, self._rows, is_later=False)
         self._rows, self._flagged = rows, flagged
-        return self._settle(is_last=False)
+        return self._resolve(is_last=False)
 
     def finish(self) -> list[Fields]:
         """Verdicts on the frames that are left; no more can follow."""
         if self._rows is not None:
-            self._see(_Misfit())
+            self._see(_Residual())
             self._bear_out(None)
-        return self._settle(is_last=True)
+        return self._resolve(is_last=True)
 
-    def _see(self, after: _Misfit) -> None:
+    def _see(self, after: _Residual) -> None:
         """The newest frame is judged by itself, now that the one after it is known."""
         assert self._rows is not None
         seen = _judge(self._flagged, self._from_before, after, self._rows.size)
@@ -193,8 +193,8 @@ class FieldJudge:
         self._previous = self._next
         self._waiting.append(seen)
 
-    def _settle(self, *, is_last: bool) -> list[Fields]:
-        settled: list[Fields] = []
+    def _resolve(self, *, is_last: bool) -> list[Fields]:
+        resolved: list[Fields] = []
         while self._waiting:
             first = self._waiting[0]
             verdict = first.verdict or self._known.get(first.flagged) or self._first_proof(first.flagged)
@@ -203,9 +203,9 @@ class FieldJudge:
             if verdict is None:
                 break
             self._known[first.flagged] = verdict
-            settled.append(verdict)
+            resolved.append(verdict)
             self._waiting.popleft()
-        return settled
+        return resolved
 
     def _first_proof(self, flagged: bool) -> Fields | None:
         """Of the frames with this flag that wait."""

@@ -55,10 +55,10 @@ def compress(frames: Sequence[NDArray[np.uint8]], codec: str, quality: float) ->
     options = {"preset": "veryfast", "crf": f"{quality:.3f}"}
     if codec == "mpeg2":
         quantiser = max(1, round(1 + (_MPEG2_WORST - 1) * quality / _WORST))
-        options = {"bf": "1", **_fixed_quantiser(quantiser)}
+        options = {"bf": "1", **_fix_quantiser(quantiser)}
     height, width = frames[0].shape[:2]
     tall, wide = _whole_blocks(height, width)
-    shown = _through(codec, options, list(_prepared(frames, tall, wide)))
+    shown = _through(codec, options, list(_prepare(frames, tall, wide)))
     return [_as_rgb(frame)[:height, :width] for frame in shown]
 
 
@@ -75,7 +75,7 @@ def compress_luma(
         raise UsageError(
             f"cannot compress with {codec} at {quality:g}; known: {', '.join(LUMA_CODECS)}, from {least:g} to {most:g}"
         )
-    options = {"preset": preset, "crf": f"{quality:.3f}"} if codec in _BY_CRF else _fixed_quantiser(round(quality))
+    options = {"preset": preset, "crf": f"{quality:.3f}"} if codec in _BY_CRF else _fix_quantiser(round(quality))
     if codec == "mpeg2":
         options["bf"] = "2"
     height, width = planes.shape[1:]
@@ -92,7 +92,7 @@ def _whole_blocks(height: int, width: int) -> tuple[int, int]:
     return -(-height // _BLOCK) * _BLOCK, -(-width // _BLOCK) * _BLOCK
 
 
-def _fixed_quantiser(quantiser: int) -> dict[str, str]:
+def _fix_quantiser(quantiser: int) -> dict[str, str]:
     """For MPEG-2 and Motion JPEG; they heed the limits, where frames bring no quality of their own."""
     limit = str(quantiser)
     return {"flags": "+qscale", "global_quality": str(_LAMBDA * quantiser), "qmin": limit, "qmax": limit}
@@ -144,7 +144,7 @@ def _grey(plane: NDArray[np.uint8], codec: str) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(rows, format=_pix_fmt(codec))
 
 
-def _prepared(frames: Sequence[NDArray[np.uint8]], tall: int, wide: int) -> Iterator[av.VideoFrame]:
+def _prepare(frames: Sequence[NDArray[np.uint8]], tall: int, wide: int) -> Iterator[av.VideoFrame]:
     height, width = frames[0].shape[:2]
     for number, picture in enumerate(frames):
         whole = np.pad(picture, ((0, tall - height), (0, wide - width), (0, 0)), mode="edge")

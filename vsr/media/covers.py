@@ -9,13 +9,13 @@ from vsr.errors import InputError
 from vsr.media.demuxing import demux
 from vsr.media.safe_open import open_input
 
-__all__ = ["COVER_TYPES", "attached_covers"]
+__all__ = ["COVER_TYPES", "attach_covers"]
 
 COVER_TYPES = {"mjpeg": ("image/jpeg", "jpg"), "png": ("image/png", "png")}
 """MIME type and suffix of the codecs in which players look for covers."""
 
 
-def attached_covers(source: Path, indices: Sequence[int], folder: Path, first_place: int, *, deep: bool) -> list[str]:
+def attach_covers(source: Path, indices: Sequence[int], folder: Path, first_place: int, *, deep: bool) -> list[str]:
     """Options of an ffmpeg command that attach the pictures ``indices`` of ``source``, written into ``folder``.
 
     ``first_place`` is the number of output streams before them. Raises `InputError` where a picture is not there.

@@ -134,16 +134,16 @@ def decode_packets(
             counted.empty_packets += 1
             continue
         if sequences.begins_anew(packet):
-            yield from _given(sequences.drain(), packet, lead, counted, watch)
+            yield from _emit(sequences.drain(), packet, lead, counted, watch)
             lead = LeadCounter(counted, is_after_change=True)
         if packet.size and not packet.is_discard:
             lead.packet(packet.pts, is_key=bool(packet.is_keyframe))
         if watch is not None:
             watch.send(packet)
-        yield from _given(decoded(packet), packet, lead, counted, watch)
+        yield from _emit(decoded(packet), packet, lead, counted, watch)
 
 
-def _given(
+def _emit(
     frames: Iterator[av.VideoFrame],
     packet: av.Packet[Any],
     lead: LeadCounter,
@@ -193,7 +193,7 @@ def decode_linear(track: VideoTrack, damage: Damage) -> Iterator[tuple[FrameReco
     Of each frame only what the track's crop leaves is given, and named.
     """
     watch = HeaderWatch()
-    yield from _named(_from_start(track, damage, watch), watch, damage)
+    yield from _name(_from_start(track, damage, watch), watch, damage)
 
 
 def decode_once(
@@ -211,9 +211,9 @@ def decode_once(
     """
     watch = HeaderWatch()
     watch.follow(stream)
-    frames = cropped(_flagged(decode_packets(container, stream, damage, watch, on_stranger), damage), crop)
+    frames = cropped(_flag(decode_packets(container, stream, damage, watch, on_stranger), damage), crop)
     times = timed(frames, container, stream, damage, untimed_rate=untimed_rate, is_jump=lambda before, after: True)
-    yield from _named(times, watch, damage)
+    yield from _name(times, watch, damage)
 
 
 def decode_from(track: VideoTrack, pts: int, damage: Damage) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
@@ -252,13 +252,13 @@ def _from_start(
     with container:
         if watch is not None:
             watch.follow(stream)
-        frames = cropped(_flagged(decode_packets(container, stream, damage, watch), damage), track.crop)
+        frames = cropped(_flag(decode_packets(container, stream, damage, watch), damage), track.crop)
         # broadcasts have one clock for all streams, which is set anew now and then; elsewhere a gap is meant
         jumps = ClockJumps(track.path, track.stream_index)
         yield from timed(frames, container, stream, damage, untimed_rate=track.untimed_rate, is_jump=jumps.is_jump)
 
 
-def _flagged(frames: Iterable[av.VideoFrame], damage: Damage) -> Iterator[av.VideoFrame]:
+def _flag(frames: Iterable[av.VideoFrame], damage: Damage) -> Iterator[av.VideoFrame]:
     """``frames`` as they are; damaged ones are counted."""
     for ordinal, frame in enumerate(frames):
         if frame.is_corrupt:
@@ -267,7 +267,7 @@ def _flagged(frames: Iterable[av.VideoFrame], damage: Damage) -> Iterator[av.Vid
         yield frame
 
 
-def _named(
+def _name(
     frames: Iterable[tuple[Timestamp, av.VideoFrame]], watch: HeaderWatch, damage: Damage
 ) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
     before = ""

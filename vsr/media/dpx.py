@@ -87,14 +87,14 @@ def read_dpx_header(path: Path) -> DpxHeader | None:
     [offset] = struct.unpack_from(order + "I", head, _OFFSET)
     has_industry = offset >= _GENERIC + _INDUSTRY and len(head) == _GENERIC + _INDUSTRY
     industry = head[_GENERIC:] if has_industry else b"\xff" * _INDUSTRY
-    return DpxHeader(head[_TRANSFER], head[_COLORIMETRIC], industry if order == ">" else _swapped(industry))
+    return DpxHeader(head[_TRANSFER], head[_COLORIMETRIC], industry if order == ">" else _swap(industry))
 
 
 def with_dpx_header(picture: bytes, header: DpxHeader) -> bytes:
     """The DPX file ``picture``, as FFmpeg writes it without film and television headers, with ``header``."""
     order = _MAGIC[picture[:4]]
     [offset] = struct.unpack_from(order + "I", picture, _OFFSET)
-    industry = header.industry if order == ">" else _swapped(header.industry)
+    industry = header.industry if order == ">" else _swap(header.industry)
     out = bytearray(picture[:_GENERIC]) + industry + picture[offset:]
     out[_TRANSFER], out[_COLORIMETRIC] = header.transfer, header.colorimetric
     struct.pack_into(order + "I", out, _OFFSET, _GENERIC + _INDUSTRY)
@@ -103,7 +103,7 @@ def with_dpx_header(picture: bytes, header: DpxHeader) -> bytes:
     return bytes(out)
 
 
-def _swapped(industry: bytes) -> bytes:
+def _swap(industry: bytes) -> bytes:
     """The same with the bytes of every number the other way round."""
     out = bytearray(industry)
     for place in _WORDS:

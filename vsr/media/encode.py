@@ -185,7 +185,7 @@ def _picture(planes: tuple[NDArray[np.generic], ...], spec: EncoderSpec, pix_fmt
     return frame
 
 
-def _refused(spec: EncoderSpec, error: Exception) -> UsageError:
+def _refuse(spec: EncoderSpec, error: Exception) -> UsageError:
     return UsageError(
         f"the {spec.encoder} encoder refuses {spec.width}x{spec.height} {spec.layout.name}: {error}; "
         "try another --codec or size"
@@ -215,7 +215,7 @@ class _PacketsSink:
                 self._context.open()
             except av.error.FFmpegError as error:
                 self.abort()
-                raise _refused(spec, error) from error
+                raise _refuse(spec, error) from error
 
     def write(self, planes: tuple[NDArray[np.generic], ...], pts: int) -> None:
         """See `SegmentSink.write`."""
@@ -227,7 +227,7 @@ class _PacketsSink:
         try:
             packets: Iterable[Packet[Any]] = self._context.encode(frame)
         except av.error.FFmpegError as error:
-            raise _refused(self._spec, error) from error
+            raise _refuse(self._spec, error) from error
         for packet in packets:
             if packet.pts is None or packet.time_base is None:
                 raise UsageError(f"{self._spec.encoder} gave a packet without time")
@@ -278,7 +278,7 @@ def encode_picture(planes: tuple[NDArray[np.generic], ...], spec: EncoderSpec) -
     try:
         return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
     except av.error.FFmpegError as error:
-        raise _refused(spec, error) from error
+        raise _refuse(spec, error) from error
 
 
 class _ImagesSink:

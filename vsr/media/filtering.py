@@ -23,15 +23,15 @@ class FrameFilter:
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The filtered frame; ``frame`` is left as it was."""
-        found = self._filtered(frame)
+        found = self._filter(frame)
         assert found is not None
         return found
 
     def passes(self, frame: av.VideoFrame) -> bool:
         """Whether a filter that selects lets ``frame`` through; it is left as it was."""
-        return self._filtered(frame) is not None
+        return self._filter(frame) is not None
 
-    def _filtered(self, frame: av.VideoFrame) -> av.VideoFrame | None:
+    def _filter(self, frame: av.VideoFrame) -> av.VideoFrame | None:
         shape = (frame.width, frame.height, frame.format.name)
         if self._graph is None or shape != self._shape:
             self._graph, self._shape = self._make(frame), shape

@@ -40,10 +40,10 @@ def fit(shape: Fraction, width: int, height: int, sample_aspect_ratio: Fraction)
     return Area((width - inside) // 2 // _GRID * _GRID, 0, inside, height)
 
 
-def _on_grid(wanted: Fraction, full: int) -> int:
-    if full - wanted < _GRID:
+def _on_grid(requested: Fraction, full: int) -> int:
+    if full - requested < _GRID:
         return full
-    return max(1, min(full, max(_GRID, round(wanted / _GRID) * _GRID)))
+    return max(1, min(full, max(_GRID, round(requested / _GRID) * _GRID)))
 
 
 def pad(

@@ -113,7 +113,7 @@ class FrameReader:
         yield from enumerate(self._frames, following)
 
     def _after_seek(self, pts: int) -> Iterator[tuple[int | None, av.VideoFrame]]:
-        container, stream = self._opened()
+        container, stream = self._open()
         try:
             container.seek(pts, stream=stream, backward=True, any_frame=False)
         except av.error.FFmpegError:
@@ -124,11 +124,11 @@ class FrameReader:
 
     def _from_start(self) -> Iterator[tuple[int | None, av.VideoFrame]]:
         self.close()
-        container, stream = self._opened()
+        container, stream = self._open()
         self._frames = cropped(decode_packets(container, stream), self._track.crop)
         yield from enumerate(self._frames)
 
-    def _opened(self) -> tuple[InputContainer, VideoStream]:
+    def _open(self) -> tuple[InputContainer, VideoStream]:
         if self._container is None:
             self._container, stream = self._track.open()
             return self._container, stream

@@ -36,14 +36,14 @@ def timed(
     """
     time_base = stream.time_base or Fraction(1, 1000)
     if untimed_rate is not None:
-        yield from _counted(frames, stream, time_base, untimed_rate)
+        yield from _count(frames, stream, time_base, untimed_rate)
         return
     max_gap = int(_MAX_GAP_SECONDS / time_base) if container.format.flags & _TS_DISCONT else None
     step = frame_ticks(time_base, stream.average_rate, stream.base_rate)
-    yield from _mended(frames, TimestampMender(step, max_gap=max_gap, is_jump=is_jump), damage)
+    yield from _repair(frames, TimestampMender(step, max_gap=max_gap, is_jump=is_jump), damage)
 
 
-def _mended(
+def _repair(
     frames: Iterable[av.VideoFrame], mender: TimestampMender, damage: Damage
 ) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
     """``frames`` with times that rise; what was repaired is told to ``damage``.
@@ -54,17 +54,17 @@ def _mended(
     copier = FrameCopier()
     log = _MendingLog(damage)
 
-    def settled(times: Iterable[Timestamp]) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
+    def resolved(times: Iterable[Timestamp]) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
         for time in times:
             log.add(time)
             yield time, waiting.popleft()
 
     for frame in frames:
         waiting.append(frame)
-        yield from settled(mender.push(frame.pts))
+        yield from resolved(mender.push(frame.pts))
         if waiting:
             waiting[-1] = copier.copy(frame)
-    yield from settled(mender.finish())
+    yield from resolved(mender.finish())
 
 
 class _MendingLog:
@@ -87,7 +87,7 @@ class _MendingLog:
         self._ordinal += 1
 
 
-def _counted(
+def _count(
     frames: Iterable[av.VideoFrame], stream: VideoStream, time_base: Fraction, rate: Fraction
 ) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
     """``frames`` of a stream without times, one after another at ``rate``; fields that are repeated count."""

@@ -164,7 +164,7 @@ class FrameHasher:
         shape = (frame.width, frame.height, frame.format.name)
         if shape not in self._encoders:
             self._encoders[shape] = _raw_encoder(frame)
-        return _encoded(self._encoders[shape], frame)
+        return _encode(self._encoders[shape], frame)
 
     def rows(self) -> Checksums:
         """Checksums of all frames pushed so far."""
@@ -185,7 +185,7 @@ def _raw_encoder(frame: av.VideoFrame) -> VideoCodecContext:
     return context
 
 
-def _encoded(context: VideoCodecContext, frame: av.VideoFrame) -> av.Packet[Any]:
+def _encode(context: VideoCodecContext, frame: av.VideoFrame) -> av.Packet[Any]:
     pts, time_base = frame.pts, frame.time_base
     frame.pts, frame.time_base = 0, Fraction(1, 1000)
     try:
@@ -197,7 +197,7 @@ def _encoded(context: VideoCodecContext, frame: av.VideoFrame) -> av.Packet[Any]
 
 def raw_bytes(frame: av.VideoFrame) -> bytes:
     """The samples of ``frame`` as FFmpeg's ``rawvideo`` encoder writes them."""
-    return bytes(_encoded(_raw_encoder(frame), frame))
+    return bytes(_encode(_raw_encoder(frame), frame))
 
 
 def hashed(

@@ -22,7 +22,7 @@ from vsr.media.detach import FrameCopier
 from vsr.media.framemd5 import raw_bytes
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.probe import MediaInfo
-from vsr.media.reading import scan, scan_judged
+from vsr.media.reading import scan, scan_and_judge
 from vsr.media.thumbnails import thumbnail
 
 __all__ = ["Grabbed", "grab_frames"]
@@ -46,16 +46,20 @@ def grab_frames(
     info: MediaInfo,
     threads: int,
     damage: Damage,
-    is_wanted: Callable[[FrameRecord], bool],
+    is_requested: Callable[[FrameRecord], bool],
     *,
     progressive: bool,
 ) -> Iterator[Grabbed]:
-    """The frames of a decode from the start that are wanted, in order; ``is_wanted`` is asked of every frame.
+    """The frames of a decode from the start that are wanted, in order; ``is_requested`` is asked of every frame.
 
     With ``progressive``, frames that are interlaced are deinterlaced, from wanted neighbours, and all come some frames
     late. ``damage`` is filled on the way. Raises `InputError` where not a single frame comes out.
     """
-    frames = _progressive(info, threads, damage, is_wanted) if progressive else _woven(info, threads, damage, is_wanted)
+    frames = (
+        _progressive(info, threads, damage, is_requested)
+        if progressive
+        else _woven(info, threads, damage, is_requested)
+    )
     for known, frame in frames:
         planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
         yield Grabbed(known.record, known.md5, planes, frame_layout(frame), known.small)
@@ -75,24 +79,24 @@ class _Known:
 
 
 def _woven(
-    info: MediaInfo, threads: int, damage: Damage, is_wanted: Callable[[FrameRecord], bool]
+    info: MediaInfo, threads: int, damage: Damage, is_requested: Callable[[FrameRecord], bool]
 ) -> Iterator[tuple[_Known, av.VideoFrame]]:
     for record, frame in scan(info, threads, damage):
-        if is_wanted(record):
+        if is_requested(record):
             yield _Known.of(record, frame), frame
 
 
 def _progressive(
-    info: MediaInfo, threads: int, damage: Damage, is_wanted: Callable[[FrameRecord], bool]
+    info: MediaInfo, threads: int, damage: Damage, is_requested: Callable[[FrameRecord], bool]
 ) -> Iterator[tuple[_Known, av.VideoFrame]]:
     copier = FrameCopier()
     waiting: deque[_Known] = deque()
 
     def keep(record: FrameRecord, frame: av.VideoFrame) -> tuple[_Known, av.VideoFrame] | None:
-        return (_Known.of(record, frame), copier.copy(frame)) if is_wanted(record) else None
+        return (_Known.of(record, frame), copier.copy(frame)) if is_requested(record) else None
 
     def judged() -> Iterator[tuple[av.VideoFrame, Fields]]:
-        for record, kept in scan_judged(info, threads, damage, keep):
+        for record, kept in scan_and_judge(info, threads, damage, keep):
             if kept is not None:
                 waiting.append(replace(kept[0], record=record))
                 yield kept[1], record.fields

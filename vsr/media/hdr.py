@@ -15,8 +15,8 @@ __all__ = [
     "DisplayTransform",
     "MasteringDisplay",
     "display_transform",
+    "find_lost_with_pictures",
     "has_captions",
-    "lost_with_pictures",
     "read_hdr",
 ]
 
@@ -153,7 +153,7 @@ _EXIF_OF_CAMERAS = frozenset((0x010F, 0x0110, 0x0132, 0x8769, 0x8825))  # make, 
 _EXIF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
-def lost_with_pictures(items: Sequence[SideData]) -> set[str]:
+def find_lost_with_pictures(items: Sequence[SideData]) -> set[str]:
     """What of a frame's side data new pictures lose that no other field of `VideoInfo` tells, in words."""
     lost = {_PARTS_OF_OLD_PICTURES[item.kind] for item in items if item.kind in _PARTS_OF_OLD_PICTURES}
     for item in items:

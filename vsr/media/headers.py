@@ -46,7 +46,7 @@ class HeaderWatch:
         by_stream, by_container = self._context.sample_aspect_ratio, stream.sample_aspect_ratio
         if by_container and by_container != by_stream:
             self._fixed = _aspect(by_container)
-        self._found = [_told_by(self._context)]
+        self._found = [_read_from(self._context)]
 
     def send(self, packet: Packet[VideoStream]) -> None:
         """Number ``packet``, which is about to be decoded."""
@@ -57,7 +57,7 @@ class HeaderWatch:
     def _note(self) -> None:
         """Remember what the decoder knows after the packet that it was given last."""
         assert self._context is not None
-        now = _told_by(self._context)
+        now = _read_from(self._context)
         if self._sent and now != self._found[-1]:
             self._numbers.append(self._sent - 1)
             self._found.append(now)
@@ -88,7 +88,7 @@ class HeaderWatch:
         return self._fixed or aspect, tags
 
 
-def _told_by(context: VideoCodecContext) -> tuple[Aspect, ColorTags]:
+def _read_from(context: VideoCodecContext) -> tuple[Aspect, ColorTags]:
     return _aspect(context.sample_aspect_ratio), color_tags(context)
 
 

@@ -20,7 +20,7 @@ __all__ = [
     "UNREADABLE",
     "IccProfile",
     "find_profile",
-    "kept_profile",
+    "keep_profile",
     "profile_of_all",
     "profile_of_file",
     "why_dropped",
@@ -69,7 +69,7 @@ def find_profile(picture: bytes) -> IccProfile | None:
     return _read(io.BytesIO(picture))
 
 
-def kept_profile(profile: IccProfile | None, codec: str, family: Literal["yuv", "rgb", "gray"]) -> IccProfile | None:
+def keep_profile(profile: IccProfile | None, codec: str, family: Literal["yuv", "rgb", "gray"]) -> IccProfile | None:
     """The profile that pictures of ``family`` written by ``codec`` take over; None where they cannot."""
     return profile if profile is not None and not why_dropped(profile, codec, family) else None
 

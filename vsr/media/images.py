@@ -26,7 +26,7 @@ from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord
 from vsr.media.dpx import DpxHeader, read_dpx_header
 from vsr.media.exr import ExrHeader, read_exr_header
-from vsr.media.hdr import display_transform, lost_with_pictures
+from vsr.media.hdr import display_transform, find_lost_with_pictures
 from vsr.media.icc import profile_of_all
 from vsr.media.planes import fingerprint, frame_layout, planes_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo, probe_streams
@@ -139,14 +139,14 @@ def find_images(path: Path) -> list[Path]:
         raise InputError(f"{folder}: no such folder")
     found = [entry for entry in folder.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES and entry.is_file()]
     if not path.is_dir():
-        found = [entry for entry in found if _matched(path, entry)]
+        found = [entry for entry in found if _match(path, entry)]
     if not found:
         raise InputError(f"{path}: no pictures there")
     kinds = {entry.suffix.lower() for entry in found}
     if len(kinds) > 1:
         raise InputError(f"{path}: holds {', '.join(sorted(kinds))} pictures; name one kind by a pattern")
     numbered = sorted(found, key=_natural)
-    numbers = _frame_numbers(numbered) if path.is_dir() else [int(_matched(path, entry)) for entry in numbered]
+    numbers = _frame_numbers(numbered) if path.is_dir() else [int(_match(path, entry)) for entry in numbered]
     for (before, after), entry in zip(pairwise(numbers), numbered[1:], strict=False):
         if after != before + 1:
             problem = f"picture {before + 1} is missing" if after > before else f"number {after} stands twice"
@@ -158,7 +158,7 @@ def _natural(path: Path) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", path.name) if part]
 
 
-def _matched(pattern: Path, entry: Path) -> str:
+def _match(pattern: Path, entry: Path) -> str:
     """The digits that stand for the pattern's ``%d`` in a name; empty where it is another's name."""
     parts = _NUMBER.split(pattern.name)
     found = re.fullmatch(re.escape(parts[0]) + r"(\d+)" + re.escape(parts[-1]), entry.name)
@@ -218,7 +218,7 @@ def _is_full_range(frame: av.VideoFrame, layout: PixelLayout) -> bool:
     return int(frame.color_range) == 2 or (unsaid and layout.family == "gray")
 
 
-def _told_by_header(
+def _apply_header(
     color: ColorSpec, header: DpxHeader | ExrHeader | None
 ) -> tuple[ColorSpec, tuple[str, ...], tuple[str, ...]]:
     """``color`` with what FFmpeg does not read, which parts have no code, and that in words."""
@@ -243,7 +243,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
     )
     beside = side_data(frame)
     header = read_dpx_header(images[0]) or read_exr_header(images[0])
-    tagged, told, said = _told_by_header(tagged, header)
+    tagged, told, said = _apply_header(tagged, header)
     if timing is not None:
         tagged, told = timing.color, ("primaries", "transfer")
     color, assumptions = complete_color(tagged, layout, "png", frame.width, frame.height, told=told)
@@ -266,7 +266,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         assumptions=(*assumptions, *unused),
         sample_aspect_ratio=timing.sample_aspect_ratio if timing else Fraction(1),
         display=display_transform(beside),
-        lost=tuple(sorted(lost_with_pictures(beside))),
+        lost=tuple(sorted(find_lost_with_pictures(beside))),
         mastering=None,
         content_light=None,
         dropped_hdr=(),

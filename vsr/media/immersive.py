@@ -15,7 +15,7 @@ from fractions import Fraction
 from vsr.media.boxes import box
 from vsr.media.side_data import SideData
 
-__all__ = ["Immersive", "Spherical", "Stereo", "boxes_for", "dropped_for", "read_immersive", "stereo_tag"]
+__all__ = ["Immersive", "Spherical", "Stereo", "boxes_for", "drop_for", "read_immersive", "stereo_tag"]
 
 _ARRANGEMENTS = (
     *("one view", "side by side", "top and bottom", "frame by frame", "checkerboard", "side by side, quincunx"),
@@ -92,14 +92,14 @@ def read_immersive(items: Iterable[SideData]) -> Immersive | None:
     for item in items:
         if item.kind == "STEREO3D":
             kind, flags = struct.unpack_from("=2i", item.data)
-            stereo = Stereo(_named(_ARRANGEMENTS, kind), bool(flags & _INVERTED))
+            stereo = Stereo(_name(_ARRANGEMENTS, kind), bool(flags & _INVERTED))
         elif item.kind == "SPHERICAL":
             kind, yaw, pitch, roll, left, top, right, bottom, padding = struct.unpack_from("=4i5I", item.data)
-            spherical = Spherical(_named(_PROJECTIONS, kind), (yaw, pitch, roll), (left, top, right, bottom), padding)
+            spherical = Spherical(_name(_PROJECTIONS, kind), (yaw, pitch, roll), (left, top, right, bottom), padding)
     return Immersive(stereo, spherical) if stereo or spherical else None
 
 
-def _named(names: tuple[str, ...], number: int) -> str:
+def _name(names: tuple[str, ...], number: int) -> str:
     return names[number] if 0 <= number < len(names) else f"number {number}"
 
 
@@ -127,7 +127,7 @@ def stereo_tag(immersive: Immersive) -> str | None:
     return _STEREO_MODES[immersive.stereo.arrangement][immersive.stereo.right_first]
 
 
-def dropped_for(immersive: Immersive, container: str, codec: str) -> list[str]:
+def drop_for(immersive: Immersive, container: str, codec: str) -> list[str]:
     """What a file of ``container`` with video of ``codec`` cannot say of it, in words."""
     lost, stereo, spherical = [], immersive.stereo, immersive.spherical
     if stereo is not None and stereo.arrangement != "one view":

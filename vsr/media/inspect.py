@@ -19,7 +19,7 @@ from vsr.errors import Interrupted
 from vsr.media.demuxing import demux
 from vsr.media.safe_open import open_input
 
-__all__ = ["PartSample", "StreamDigest", "digest_streams", "shown_packets", "video_times"]
+__all__ = ["PartSample", "StreamDigest", "count_shown_packets", "digest_streams", "video_times"]
 
 _MOST_FAILURES = 16
 _PCM = re.compile(r"pcm_[suf](8|16|24|32|64)(?:le|be)?|pcm_(?:alaw|mulaw)")
@@ -137,7 +137,7 @@ def _packets(
             yield packet
 
 
-def shown_packets(path: Path, index: int) -> tuple[int, Fraction | None]:
+def count_shown_packets(path: Path, index: int) -> tuple[int, Fraction | None]:
     """How many packets of a stream an edit list leaves, and the earliest of their times, in seconds.
 
     The others are there to be decoded at most.

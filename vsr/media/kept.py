@@ -111,7 +111,7 @@ def _write_zip(
     target: Path, streams: Sequence[StreamInfo], collected: Mapping[int, _Collected], shift: Fraction
 ) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        entries = [_described(stream, collected[stream.index]) for stream in streams]
+        entries = [_describe(stream, collected[stream.index]) for stream in streams]
         about = {"shift_seconds": f"{shift.numerator}/{shift.denominator}", "streams": entries}
         archive.writestr(_member(INDEX_FILE), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
         for stream in streams:
@@ -133,7 +133,7 @@ def _member(name: str) -> zipfile.ZipInfo:
     return member
 
 
-def _described(stream: StreamInfo, collected: _Collected) -> dict[str, Any]:
+def _describe(stream: StreamInfo, collected: _Collected) -> dict[str, Any]:
     return {
         "index": stream.index,
         "kind": stream.kind,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from vsr.frames import ColorSpec
-from vsr.media.color import COLOR_NAMES, complete_color, tagged_color
+from vsr.media.color import COLOR_NAMES, color_from_tags, complete_color
 from vsr.media.decode import FrameRecord, Look
 from vsr.media.layouts import layout_for
 from vsr.media.probe import MediaInfo, VideoInfo
@@ -36,7 +36,7 @@ def color_of(video: VideoInfo, look: Look) -> ColorSpec:
     """What the samples of a frame mean, completed as the stream's first frame is."""
     if look.tags == video.tags and look.pix_fmt == video.pix_fmt:
         return video.color
-    tagged = tagged_color(look.tags, look.pix_fmt, video.color.chroma_location)
+    tagged = color_from_tags(look.tags, look.pix_fmt, video.color.chroma_location)
     return complete_color(tagged, layout_for(look.pix_fmt), video.codec, look.width, look.height)[0]
 
 

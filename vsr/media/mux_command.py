@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vsr.media.codecs import fourcc
 from vsr.media.color import COLOR_NAMES
-from vsr.media.covers import attached_covers
+from vsr.media.covers import attach_covers
 from vsr.media.encode import EncoderSpec
 from vsr.media.ffmpeg import ffmpeg_path
 from vsr.media.gaps import ClosedGaps
@@ -178,7 +178,7 @@ def copy_command(job: MuxJob, target: str, options: Sequence[str]) -> list[str]:
 
 def cover_options(job: MuxJob, folder: Path, num_own: int) -> list[str]:
     """Options that attach the source's cover pictures, by way of ``folder``, behind ``num_own`` streams of ours."""
-    return attached_covers(job.source, job.covers, folder, num_own + len(job.streams), deep=job.deep)
+    return attach_covers(job.source, job.covers, folder, num_own + len(job.streams), deep=job.deep)
 
 
 def _source_options(job: MuxJob) -> dict[str, str]:

@@ -29,7 +29,7 @@ def read_picture(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    picture = _decoded(path, data) if data.size else None
+    picture = _decode(path, data) if data.size else None
     if picture is None:
         raise InputError(f"{path}: is no picture that can be read ({', '.join(sorted(PICTURE_SUFFIXES))}), or damaged")
     if picture.dtype not in (np.uint8, np.uint16):
@@ -42,7 +42,7 @@ def read_picture(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
     return np.ascontiguousarray(picture[:, :, 2::-1])
 
 
-def _decoded(path: Path, data: NDArray[np.uint8]) -> NDArray[np.generic] | None:
+def _decode(path: Path, data: NDArray[np.uint8]) -> NDArray[np.generic] | None:
     """What OpenCV makes of a file's bytes; None if nothing. What it would print of damage is left out."""
     import cv2
 

@@ -132,11 +132,11 @@ class PipedVideo:
                 file.flush()
                 is_last = is_whole or size == _HEAD_SIZES[-1]
                 frames = _count_frames(Path(file.name), is_last)
-                if is_last or frames >= self._wanted_frames(size):
+                if is_last or frames >= self._count_requested(size):
                     break
-            return _told_by_name(Path(file.name), fps, video_stream)
+            return _guess_from_name(Path(file.name), fps, video_stream)
 
-    def _wanted_frames(self, size: int) -> int:
+    def _count_requested(self, size: int) -> int:
         """One frame of YUV4MPEG2 is like every other; of other streams the first few may differ."""
         return 1 if self._is_y4m or size >= _LARGE_HEAD else _HEAD_FRAMES
 
@@ -164,7 +164,7 @@ def _count_frames(path: Path, is_last: bool) -> int:
         return 0
 
 
-def _told_by_name(path: Path, fps: Fraction | None, video_stream: int | None) -> MediaInfo:
+def _guess_from_name(path: Path, fps: Fraction | None, video_stream: int | None) -> MediaInfo:
     try:
         return probe_media(path, fps, video_stream)
     except InputError as error:
@@ -278,10 +278,10 @@ class HeldFrames:
                 self._bytes += _size(kept)
             yield record, frame
 
-    def want_more(self, is_wanted: bool) -> None:
+    def want_more(self, is_requested: bool) -> None:
         """Whether the reader waits for the scan, which then must not wait for the reader."""
         with self._change:
-            self._is_wanted = is_wanted
+            self._is_wanted = is_requested
             self._change.notify_all()
 
     def forget_before(self, ordinal: int, spared: Collection[int] = ()) -> None:

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout
-from vsr.media.color import UNTAGGED, ColorTags, chroma_location, color_tags, complete_color, tagged_color
+from vsr.media.color import UNTAGGED, ColorTags, chroma_location, color_from_tags, color_tags, complete_color
 from vsr.media.combing import Fields, judge_fields
 from vsr.media.cropping import Crop, cropped, find_crop
 from vsr.media.demuxing import demux
@@ -25,8 +25,8 @@ from vsr.media.hdr import (
     DisplayTransform,
     MasteringDisplay,
     display_transform,
+    find_lost_with_pictures,
     has_captions,
-    lost_with_pictures,
     read_hdr,
 )
 from vsr.media.icc import UNREADABLE, IccProfile, find_profile
@@ -197,13 +197,13 @@ def _without_times(info: MediaInfo, found: UntimedRate | None) -> MediaInfo:
     return replace(info, video=video, start=Fraction(0), duration=None)
 
 
-def _video_stream(path: Path, container: InputContainer, wanted: int | None) -> VideoStream:
+def _video_stream(path: Path, container: InputContainer, requested: int | None) -> VideoStream:
     videos = [stream for stream in container.streams.video if not is_cover(stream)]
     if not videos:
         kinds = Counter("cover picture" if is_cover(s) else s.type for s in container.streams)
         held = ", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "no streams"
         raise InputError(f"{path}: has no video stream (it holds {held})")
-    stream = _best(container, videos) if wanted is None else _wanted(path, videos, wanted)
+    stream = _best(container, videos) if requested is None else _choose(path, videos, requested)
     context = stream.codec_context
     if context is None:
         raise InputError(f"{path}: stream {stream.index} has a video codec that FFmpeg does not know")
@@ -222,7 +222,7 @@ def _best(container: InputContainer, videos: list[VideoStream]) -> VideoStream:
     return best if isinstance(best, VideoStream) and best in known else known[0]
 
 
-def _wanted(path: Path, videos: list[VideoStream], number: int) -> VideoStream:
+def _choose(path: Path, videos: list[VideoStream], number: int) -> VideoStream:
     for stream in videos:
         if stream.index == number:
             return stream
@@ -273,7 +273,7 @@ def _video_info(
     layout = frame_layout(head)
     codec = context.codec.canonical_name
     tags = color_tags(head)
-    tagged = tagged_color(tags, head.format.name, chroma_location(description))
+    tagged = color_from_tags(tags, head.format.name, chroma_location(description))
     color, assumptions = complete_color(tagged, layout, codec, head.width, head.height)
     beside = [side_data(frame) for frame in frames]
     mastering, light, dropped = read_hdr(beside[0])
@@ -307,7 +307,7 @@ def _video_info(
         field_order=_field_order(scanned, int(context.field_order)),
         timecode=_timecode(container, stream, head),
         crop=crop,
-        lost=tuple(sorted(set().union(*map(lost_with_pictures, beside)))),
+        lost=tuple(sorted(set().union(*map(find_lost_with_pictures, beside)))),
         immersive=read_immersive(beside[0]),
         icc=find_profile(packet) or (UNREADABLE if has_icc_profile(head) else None),
         flagged_interlaced=any(frame.interlaced_frame for frame in frames),

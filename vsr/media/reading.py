@@ -30,8 +30,8 @@ __all__ = [
     "probe",
     "probe_output",
     "scan",
+    "scan_and_judge",
     "scan_from",
-    "scan_judged",
     "view",
     "wants_rate",
 ]
@@ -110,7 +110,7 @@ def scan_from(
     return scan_images(rest, damage)
 
 
-def scan_judged(
+def scan_and_judge(
     info: MediaInfo, threads: int, damage: Damage, keep: Callable[[FrameRecord, av.VideoFrame], T]
 ) -> Iterator[tuple[FrameRecord, T]]:
     """The records of `scan` with their fields judged by content, each with what ``keep`` made of its frame.
@@ -119,7 +119,7 @@ def scan_judged(
     """
     waiting: deque[tuple[FrameRecord, T]] = deque()
 
-    def settled(verdicts: list[Fields]) -> Iterator[tuple[FrameRecord, T]]:
+    def resolved(verdicts: list[Fields]) -> Iterator[tuple[FrameRecord, T]]:
         for fields in verdicts:
             record, kept = waiting.popleft()
             yield replace(record, fields=fields), kept
@@ -127,12 +127,12 @@ def scan_judged(
     judge, look = FieldJudge(), None
     for record, frame in scan(info, threads, damage):
         if look not in (None, record.look):
-            yield from settled(judge.finish())
+            yield from resolved(judge.finish())
             judge = FieldJudge()
         look = record.look
         waiting.append((record, keep(record, frame)))
-        yield from settled(judge.push(luma_rows(frame), record.interlaced))
-    yield from settled(judge.finish())
+        yield from resolved(judge.push(luma_rows(frame), record.interlaced))
+    yield from resolved(judge.finish())
 
 
 def looks(info: MediaInfo, threads: int) -> Iterator[tuple[int, Look]]:

@@ -106,10 +106,10 @@ class VmafRun:
     def push(self, test: NDArray[Any], truth: NDArray[Any]) -> None:
         """One more pair. Raises `MachineError` if the program has ended."""
         for feed, plane in zip(self._feeds, (test, truth), strict=True):
-            if not feed.put(self._packed(plane)):
+            if not feed.put(self._pack(plane)):
                 raise MachineError(f"libvmaf ended early: {self._complaint()}")
 
-    def _packed(self, plane: NDArray[Any]) -> bytes:
+    def _pack(self, plane: NDArray[Any]) -> bytes:
         if self._scale != 1 or plane.dtype.kind == "f":
             plane = np.clip(np.rint(plane * self._scale), 0, (1 << self._depth) - 1)
         return plane.astype(self._dtype, copy=False).tobytes() + self._chroma

@@ -2,7 +2,7 @@
 
 A network knows what pictures look like and sees one frame; reconstruction sees all frames and knows nothing of
 pictures. Here the network's picture is what is expected (`vsr.methods.reconstruction.reconstruct`),
-and what the frames recorded corrects it as far as they can be believed.
+and what the frames recorded corrects it as far as they can be trusted.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Agreement:
         }
 
 
-def _recorded(frame: VideoFrame, plane: int, like: Tensor) -> Tensor:
+def _make_recording(frame: VideoFrame, plane: int, like: Tensor) -> Tensor:
     values = frame.planes[plane].to(like.device).float()
     return torch.nan_to_num(values) if frame.layout.is_float else values
 
@@ -75,13 +75,13 @@ def _noise_sigma(plane: Tensor, layout: PixelLayout, given: float | None, told: 
     return max(math.hypot(own, step / math.sqrt(12)), _LEAST_SHARE * layout.peak)
 
 
-def _projected(picture: Tensor, recorded: Tensor, operator: Recording, wanted_rms: float, peak: float | None) -> Tensor:
+def _project(picture: Tensor, recorded: Tensor, operator: Recording, target_rms: float, peak: float | None) -> Tensor:
     """`project`, to what can be stored: cutting at 0 and ``peak`` and projecting take turns (None: nothing is cut)."""
     if peak is None:
-        return project(picture, recorded, operator, wanted_rms)
+        return project(picture, recorded, operator, target_rms)
     for _ in range(_TURNS):
-        picture = project(picture.clamp(0, peak), recorded, operator, wanted_rms).clamp(0, peak)
-        if rms(recorded - operator.A(picture)) <= _ENOUGH * wanted_rms:
+        picture = project(picture.clamp(0, peak), recorded, operator, target_rms).clamp(0, peak)
+        if rms(recorded - operator.A(picture)) <= _ENOUGH * target_rms:
             break
     return picture
 
@@ -127,7 +127,7 @@ class Consistency:
             return NOT_ADAPTED
         layout = frames[0].layout
         told = [
-            [estimate_noise(_recorded(frame, plane, frame.planes[plane]), layout.peak) for frame in frames]
+            [estimate_noise(_make_recording(frame, plane, frame.planes[plane]), layout.peak) for frame in frames]
             for plane in range(layout.num_planes - layout.has_alpha)
         ]
         return {"noise": torch.tensor([sorted(values)[len(values) // 2] for values in told], dtype=torch.float64)}
@@ -146,7 +146,7 @@ class Consistency:
         compared = range(3 if layout.family == "rgb" else 1)
         squares = noise = 0.0
         for plane in compared:
-            recorded = _recorded(frame, plane, planes[plane])
+            recorded = _make_recording(frame, plane, planes[plane])
             operator = self._operator(frame, plane)
             again = operator.A(planes[plane]) if layout.is_float else operator.of_stored(planes[plane], layout.peak)
             squares += rms(recorded - again) ** 2 / len(compared)
@@ -163,10 +163,10 @@ class Consistency:
         num_colours = frame.layout.num_planes - frame.layout.has_alpha
         projected = []
         for plane in range(num_colours):
-            recorded = _recorded(frame, plane, planes[plane])
-            wanted, operator = self._noise(frame, plane, recorded), self._operator(frame, plane)
+            recorded = _make_recording(frame, plane, planes[plane])
+            requested, operator = self._noise(frame, plane, recorded), self._operator(frame, plane)
             peak = None if frame.layout.is_float else frame.layout.peak
-            projected.append(_projected(planes[plane], recorded, operator, wanted, peak))
+            projected.append(_project(planes[plane], recorded, operator, requested, peak))
         return (*projected, *planes[num_colours:])
 
 
@@ -235,19 +235,19 @@ def _dot(first: Tensor, second: Tensor) -> float:
     return float((first.double() * second.double()).sum())
 
 
-def project(start: Tensor, recorded: Tensor, operator: LinearOperator, wanted_rms: float) -> Tensor:
-    """``start`` ``(H, W)`` changed until ``rms(recorded - A x)`` is ``wanted_rms``: the discrepancy principle.
+def project(start: Tensor, recorded: Tensor, operator: LinearOperator, target_rms: float) -> Tensor:
+    """``start`` ``(H, W)`` changed until ``rms(recorded - A x)`` is ``target_rms``: the discrepancy principle.
 
     Equal to ``start`` where that holds already. ``recorded`` is ``(h, w)``, in the unit and type of ``start``, float32
-    or float64. The last step is shortened so that noise is not fitted: ``wanted_rms`` is what comes out, not less.
+    or float64. The last step is shortened so that noise is not fitted: ``target_rms`` is what comes out, not less.
     """
     picture, missing = start, recorded - operator.A(start)
     before = _dot(missing, missing)
-    wanted = wanted_rms**2 * recorded.numel()
+    requested = target_rms**2 * recorded.numel()
     direction: Tensor | None = None
     shrink = 0.0
     for _ in range(MAX_STEPS):
-        if before <= wanted or before == 0:
+        if before <= requested or before == 0:
             break
         spread = operator.A_adjoint(missing)
         direction = spread if direction is None else spread.add_(direction, alpha=shrink)
@@ -255,7 +255,7 @@ def project(start: Tensor, recorded: Tensor, operator: LinearOperator, wanted_rm
         if length == 0:
             break
         step, seen = before / length, operator.A(direction)
-        share = _share(missing, seen, step, wanted)
+        share = _share(missing, seen, step, requested)
         picture = picture.add(direction, alpha=share * step)
         missing = missing.sub(seen, alpha=share * step)
         after = _dot(missing, missing)
@@ -265,9 +265,9 @@ def project(start: Tensor, recorded: Tensor, operator: LinearOperator, wanted_rm
     return picture
 
 
-def _share(missing: Tensor, seen: Tensor, step: float, wanted: float) -> float:
-    """The part of a step after which the square of what is missing is ``wanted``; 1 where even all of it is more."""
-    a, b, c = step**2 * _dot(seen, seen), -2 * step * _dot(missing, seen), _dot(missing, missing) - wanted
+def _share(missing: Tensor, seen: Tensor, step: float, requested: float) -> float:
+    """The part of a step after which the square of what is missing is ``requested``; 1 where even all of it is more."""
+    a, b, c = step**2 * _dot(seen, seen), -2 * step * _dot(missing, seen), _dot(missing, missing) - requested
     if a + b + c >= 0:
         return 1.0
     return (-b - math.sqrt(max(0.0, b * b - 4 * a * c))) / (2 * a)

@@ -30,11 +30,11 @@ and besides, for multi-frame reconstruction:
 
 - ``noise_sigma``: standard deviation of noise and misregistration, 0…1;
 - ``frames_used``: frames that a pixel rests on, 1 for the frame alone;
-- ``confidence``: mean trust in the samples of the frames around it, 0…1, 0 where there are none;
+- ``confidence``: mean confidence in the samples of the frames around it, 0…1, 0 where there are none;
 - ``sample_spread_px``: how far neighbours' samples lie from the frame's own grid, in input pixels;
 - ``psf_sigma_px``: the blur assumed, in input pixels;
 - ``evenly_weighed``: 1 where the shot's frames were found too aliased or sharpened to lead, else 0;
-- ``guess_weight``: weight, for the shot, of what a frame alone lets expect, as a sample's trust.
+- ``guess_weight``: weight, for the shot, of what a frame alone lets expect, as a sample's confidence.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def source_findings(source: Source | None) -> dict[str, float]:
 
 
 def _agreement(lr_psnr_db: float, residual_over_noise: float) -> str:
-    """What it means that a result, made small again, differs from the input, and whether to worry."""
+    """What it means that a result, downscaled again, differs from the input, and whether to worry."""
     figures = f"LR-PSNR {lr_psnr_db:.1f} dB, {residual_over_noise:.1f} times the input's noise"
     if lr_psnr_db >= _CONSISTENT_DB or residual_over_noise <= _AS_NOISE:
         return f"made small again, the result is the input, as far as its noise lets one tell ({figures})"

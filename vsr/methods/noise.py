@@ -13,9 +13,9 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["LEAST_TOLD", "estimate_noise"]
+__all__ = ["LEAST_ESTIMATE", "estimate_noise"]
 
-LEAST_TOLD = 0.01
+LEAST_ESTIMATE = 0.01
 """Share of full range below which noise and fine texture cannot be told apart: such frames count as clean."""
 
 _SIDE = 8
@@ -39,8 +39,8 @@ def estimate_noise(plane: Tensor, peak: float) -> float:
     """Standard deviation of white noise in ``plane`` ``(h, w)``, in its units; 0 where there is none to be told.
 
     Values at 0 or ``peak`` may be cut off, so blocks with such are left out. Right to about 10 % where it is not 0.
-    Estimates under `LEAST_TOLD` of ``peak`` are given as 0. Of 27 clean pictures (Set5, Set14, Vid4, shrunk by 2 or 4)
-    none was taken for noisy; noise of 5 codes of 255 was missed in small pictures full of texture.
+    Estimates under `LEAST_ESTIMATE` of ``peak`` are given as 0. Of 27 clean images (Set5, Set14, Vid4, shrunk by 2 or
+    4) none was taken for noisy; noise of 5 codes of 255 was missed in small pictures full of texture.
     """
     if min(plane.shape) < 2 * _SIDE:
         return 0.0
@@ -63,4 +63,4 @@ def estimate_noise(plane: Tensor, peak: float) -> float:
         return 0.0
     smoothest = (low + middle).argsort(stable=True)[: max(_LEAST_BLOCKS // 2, int(_SMOOTHEST * len(blocks)))]
     sigma = math.sqrt(min(float(high[is_white].median()), float(high[smoothest].median())))
-    return sigma if sigma >= LEAST_TOLD * peak else 0.0
+    return sigma if sigma >= LEAST_ESTIMATE * peak else 0.0

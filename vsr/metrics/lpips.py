@@ -66,13 +66,13 @@ class Lpips:
         self._backbone = LPIPS_NETWORKS[self.network]
         self._device = device or torch.device("cpu")
         self._convolutions = {
-            number: tuple(self._placed(_found(weights, stage, number, kind)) for kind in ("weight", "bias"))
+            number: tuple(self._place(_find(weights, stage, number, kind)) for kind in ("weight", "bias"))
             for stage, numbers in enumerate(self._backbone.stages, 1)
             for number in numbers
         }
-        self._importance = [self._placed(weights[f"lin{k}.model.1.weight"]) for k in range(len(self._backbone.stages))]
+        self._importance = [self._place(weights[f"lin{k}.model.1.weight"]) for k in range(len(self._backbone.stages))]
 
-    def _placed(self, weight: Tensor) -> Tensor:
+    def _place(self, weight: Tensor) -> Tensor:
         return weight.to(self._device, torch.float32)
 
     @property
@@ -117,7 +117,7 @@ def _recognise(weights: Mapping[str, Tensor]) -> LpipsNetwork:
     raise ValueError("not LPIPS 0.1 with AlexNet or VGG-16: lin0.model.1.weight to lin4… are missing or of other sizes")
 
 
-def _found(weights: Mapping[str, Tensor], stage: int, number: int, kind: str) -> Tensor:
+def _find(weights: Mapping[str, Tensor], stage: int, number: int, kind: str) -> Tensor:
     names = (f"net.slice{stage}.{number}.{kind}", f"features.{number}.{kind}")
     for name in names:
         if name in weights:

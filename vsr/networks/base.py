@@ -79,7 +79,7 @@ class Upscaler(nn.Module):
         """How many times larger what ``forward`` gives is than what it takes, in pixels."""
         return self.scale
 
-    def settle(self) -> None:
+    def resolve(self) -> None:
         """Called once after weights are loaded: take over what follows from their values."""
 
 
@@ -171,7 +171,7 @@ class SequenceUpscaler(Upscaler):
 
 
 class RescalingUpscaler(Upscaler):
-    """Base of networks that enlarge what they made small themselves.
+    """Base of networks that enlarge what they downscaled themselves.
 
     ``forward`` enlarges, with noise behind the picture's channels where ``noise_channels`` says so. Set
     ``downscale_context_px``.
@@ -187,7 +187,7 @@ class RescalingUpscaler(Upscaler):
 
 
 class ConditionedUpscaler(Upscaler):
-    """Base of networks that are told how the picture came about: blurred, made small, then noisy.
+    """Base of networks that are told how the picture came about: blurred, downscaled, then noisy.
 
     What they are told are numbers, the same for the whole picture: `conditions` has them, `stacked` puts them behind
     the channels of the picture. Subclasses set ``in_channels``: those of the colour and one for each number.

@@ -1,4 +1,4 @@
-"""CSNLN: patches are made of larger patches of the same picture that look like them when made small.
+"""CSNLN: patches are made of larger patches of the same picture that look like them when downscaled.
 
 Mei, Fan, Zhou, Huang, Huang, Shi, "Image super-resolution with cross-scale non-local attention and exhaustive
 self-exemplars mining", CVPR 2020. Iterative: one cell runs twelve times, and all its enlarged features are fused.
@@ -46,7 +46,7 @@ class _InScale(nn.Module):
 
 
 class _CrossScale(nn.Module):
-    """Each place becomes a mean of patches ``scale`` times as large, weighed by how alike they are made small."""
+    """Each place becomes a mean of patches ``scale`` times as large, weighed by how alike they are downscaled."""
 
     def __init__(self, width: int, scale: int) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from vsr.networks.saving import save_weights
 from vsr.networks.spandrel_models import SpandrelUpscaler
 from vsr.networks.spandrel_table import SPANDREL
 
-__all__ = ["WeightsFacts", "convert_weights", "describe_weights", "installed_weights"]
+__all__ = ["WeightsFacts", "convert_weights", "describe_weights", "find_installed_weights"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class WeightsFacts:
     """The model card beside weights that ship with vsr; "" for others."""
 
 
-def _published(weights: Weights) -> tuple[str, Framework | None, tuple[int, ...], int]:
+def _find_published(weights: Weights) -> tuple[str, Framework | None, tuple[int, ...], int]:
     """Title, framework, scales and value range of the architecture."""
     if isinstance(weights.found, SpandrelUpscaler):
         foreign = SPANDREL.get(weights.found.architecture_id)
@@ -63,11 +63,11 @@ def describe_weights(name_or_path: str | Path, scale: int | None = None) -> Weig
 
     ``scale`` picks among several files of one name, and stands for the scale of weights that do not tell theirs.
     """
-    return _described(read_weights(name_or_path, scale), scale)
+    return _describe(read_weights(name_or_path, scale), scale)
 
 
-def _described(weights: Weights, scale: int | None) -> WeightsFacts:
-    title, framework, usual, value_range = _published(weights)
+def _describe(weights: Weights, scale: int | None) -> WeightsFacts:
+    title, framework, usual, value_range = _find_published(weights)
     tried = weights.scales or ((scale,) if scale else usual)
     networks = {each: make_network(weights, each) for each in tried}
     first = networks[tried[0]]
@@ -104,7 +104,7 @@ def convert_weights(
     ``scale`` is written for weights that do not tell theirs.
     """
     weights = read_weights(name_or_path, scale)
-    facts = _described(weights, scale)
+    facts = _describe(weights, scale)
     held = weights.scales or ((scale,) if scale else ())
     notes = dict(weights.checkpoint.metadata)
     notes["vsr.source"] = weights.source if weights.is_blend else weights.checkpoint.path.name
@@ -123,7 +123,7 @@ def convert_weights(
     return describe_weights(output, scale)
 
 
-def installed_weights() -> Mapping[str, Mapping[int | None, Path]]:
+def find_installed_weights() -> Mapping[str, Mapping[int | None, Path]]:
     """Weights that can be asked for by name: name, scale (None: several in one file), and the file that is taken."""
     found: dict[str, dict[int | None, Path]] = {}
     for folder in search_folders():

@@ -1,11 +1,11 @@
-"""IRN and FIRN: a picture made small and enlarged again by one network, run forwards and backwards.
+"""IRN and FIRN: a picture downscaled and enlarged again by one network, run forwards and backwards.
 
 Xiao, Zheng, Liu, Wang, He, Ke, Bian, Lin, Liu, "Invertible image rescaling", ECCV 2020. Each halving splits the picture
 into its mean and its differences (Haar), and blocks that can be undone move what the mean can hold into it. The small
 picture is the first three channels of what comes out; the others are trained to be standard normal noise, which stands
 in for them on the way back. RGB, 0…1. Names as in the authors' PyTorch code (pkuxmq): 8 blocks a halving, 1.66M (×2)
 and 4.35M (×4) parameters. Figures on Set5, from its own small pictures in 8 bits: 43.99 (×2), 36.19 (×4) dB. What was
-made small by other means comes out worse than by interpolation (26.6 dB).
+downscaled by other means comes out worse than by interpolation (26.6 dB).
 
 FIRN (qwopqwop200, "Fast Invertible Rescaling Net", 2020) has smaller subnets with attention to pixels: 320,880 numbers
 (×4).

@@ -113,7 +113,7 @@ def network_family(name_or_path: str, *, networks: Mapping[str, NetworkSpec] = N
         return networks[name_or_path].family
     blend = parse_blend(name_or_path)
     path = find_weights(name_or_path if blend is None else blend.first)[0][1]
-    found = _recognised(read_checkpoint(path), networks).found
+    found = _recognise(read_checkpoint(path), networks).found
     return "frame" if isinstance(found, SpandrelUpscaler) else found[0].family
 
 
@@ -143,7 +143,7 @@ def available_scales(name_or_path: str | Path, *, networks: Mapping[str, Network
         if named is not None and len(files) > 1:
             scales.add(named)
         else:
-            scales.update(_recognised(read_checkpoint(path), networks).scales)
+            scales.update(_recognise(read_checkpoint(path), networks).scales)
     return tuple(sorted(scales))
 
 
@@ -154,7 +154,7 @@ def read_weights(
     text = str(name_or_path)
     blend = parse_blend(text)
     if blend is None:
-        return _recognised(read_checkpoint(_pick(text, scale)), networks)
+        return _recognise(read_checkpoint(_pick(text, scale)), networks)
     first, second = (read_weights(part, scale, networks=networks) for part in (blend.first, blend.second))
     common = tuple(each for each in first.scales if each in second.scales)
     if first.name != second.name or (first.scales and second.scales and not common):
@@ -176,17 +176,17 @@ def _pick(text: str, scale: int | None) -> Path:
     chosen = by_scale.get(scale) or by_scale.get(None)
     if scale is None or chosen is None:
         held = ", ".join(f"×{named}" for named in sorted(key for key in by_scale if key is not None))
-        wanted = "say which scale" if scale is None else f"there is none for ×{scale}"
-        raise ModelError(f"{text}: weights for {held} are there; {wanted}")
+        requested = "say which scale" if scale is None else f"there is none for ×{scale}"
+        raise ModelError(f"{text}: weights for {held} are there; {requested}")
     return chosen
 
 
-def _recognised(checkpoint: Checkpoint, networks: Mapping[str, NetworkSpec]) -> Weights:
+def _recognise(checkpoint: Checkpoint, networks: Mapping[str, NetworkSpec]) -> Weights:
     source = str(checkpoint.path)
     mixture = read_mixture(checkpoint.tensors, source)
     if mixture is not None:
         plain = replace(checkpoint, tensors=mixture.weights(mixture.usual))
-        return replace(_recognised(plain, networks), mixture=mixture)
+        return replace(_recognise(plain, networks), mixture=mixture)
     found = recognise(checkpoint.shapes, networks, hint=checkpoint.metadata.get("vsr.architecture", ""))
     if found is None:
         foreign = _foreign(checkpoint, networks)
@@ -194,10 +194,10 @@ def _recognised(checkpoint: Checkpoint, networks: Mapping[str, NetworkSpec]) -> 
         return Weights(source, checkpoint, foreign, (foreign.scale,), generative)
     row, inside = found
     generative = is_generative(checkpoint, mostly=row.is_generative)
-    return Weights(source, checkpoint, found, inside.scales or _told_scales(checkpoint), generative)
+    return Weights(source, checkpoint, found, inside.scales or _find_scales(checkpoint), generative)
 
 
-def _told_scales(checkpoint: Checkpoint) -> tuple[int, ...]:
+def _find_scales(checkpoint: Checkpoint) -> tuple[int, ...]:
     """What the file says of its scale where the weights say nothing: its metadata, else its name."""
     written = checkpoint.metadata.get("vsr.scale", "")
     if written.isdecimal() and int(written) >= 1:
@@ -217,21 +217,21 @@ def _foreign(checkpoint: Checkpoint, networks: Mapping[str, NetworkSpec]) -> Spa
     return upscaler
 
 
-def _listed(scales: tuple[int, ...]) -> str:
+def _join_scales(scales: tuple[int, ...]) -> str:
     return ", ".join(f"×{scale}" for scale in scales)
 
 
 def _title(weights: Weights) -> str:
-    return f"{weights.source} ({weights.name}{' ' if weights.scales else ''}{_listed(weights.scales)})"
+    return f"{weights.source} ({weights.name}{' ' if weights.scales else ''}{_join_scales(weights.scales)})"
 
 
-def _choose(weights: Weights, wanted: int | None) -> int:
+def _choose(weights: Weights, requested: int | None) -> int:
     held = weights.scales
-    if wanted is not None and wanted < 1:
-        raise UsageError(f"a scale of {wanted} makes no sense; give 2, 3, 4, …")
-    if wanted is not None and held and wanted not in held:
-        raise ModelError(f"{weights.source}: {weights.name} enlarges {_listed(held)}, not ×{wanted}")
-    if wanted is None and len(held) != 1:
-        why = f"serves {_listed(held)}" if held else "neither the weights nor the file's name tell the scale"
+    if requested is not None and requested < 1:
+        raise UsageError(f"a scale of {requested} makes no sense; give 2, 3, 4, …")
+    if requested is not None and held and requested not in held:
+        raise ModelError(f"{weights.source}: {weights.name} enlarges {_join_scales(held)}, not ×{requested}")
+    if requested is None and len(held) != 1:
+        why = f"serves {_join_scales(held)}" if held else "neither the weights nor the file's name tell the scale"
         raise ModelError(f"{weights.source}: {why}; say which scale")
-    return wanted or held[0]
+    return requested or held[0]

@@ -48,7 +48,7 @@ def scale_in_name(path: Path) -> int | None:
     return scales.pop() if len(scales) == 1 else None
 
 
-def _named(name: str) -> list[tuple[int | None, Path]]:
+def _find_named(name: str) -> list[tuple[int | None, Path]]:
     """Scale (None: not in the name) and file, for each scale the first in order of folders and suffixes."""
     files: dict[int | None, Path] = {}
     for folder in search_folders():
@@ -70,7 +70,7 @@ def find_weights(name_or_path: str) -> list[tuple[int | None, Path]]:
     if is_path(name_or_path):
         path = Path(name_or_path).expanduser()
         return [(scale_in_name(path), path)]
-    files = _named(name_or_path)
+    files = _find_named(name_or_path)
     if not files:
         places = ", ".join(str(folder) for folder in model_folders())
         suffixes = ", ".join(SUFFIXES)

@@ -145,7 +145,7 @@ class _Reader:
         return MatStruct(tuple({name: self.matrix(depth + 1)[1] for name in names} for _ in range(size)))
 
 
-def _unpacked(content: memoryview, room: int) -> memoryview:
+def _unpack(content: memoryview, room: int) -> memoryview:
     unpacker = zlib.decompressobj()
     data = unpacker.decompress(content, room)
     if unpacker.unconsumed_tail:
@@ -162,7 +162,7 @@ def _variables(data: memoryview, order: str) -> dict[str, MatValue]:
         start = reader._position
         kind, content = reader.element()
         if kind == _COMPRESSED:
-            unpacked = _unpacked(content, room)
+            unpacked = _unpack(content, room)
             room -= len(unpacked)
             name, value = _Reader(unpacked, order).matrix()
         else:

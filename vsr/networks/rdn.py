@@ -117,7 +117,7 @@ _OTHER_NAMES = (
 )
 
 
-def _renamed(name: str, last: int) -> str:
+def _rename(name: str, last: int) -> str:
     """A name of yjn870's files, in EDSR-PyTorch's; ``last`` is the place of the last layer in ``UPNet``."""
     for theirs, ours in (*_OTHER_NAMES, ("output.", f"UPNet.{last}.")):
         name = name.replace(theirs, ours)
@@ -128,7 +128,7 @@ def recognise_rdn(shapes: Shapes) -> Found | None:
     """RDN of any size, under the names of EDSR-PyTorch or of yjn870."""
     theirs = "sfe1.weight" in shapes
     last = 4 if "upscale.1.0.weight" in shapes else 2
-    rename = partial(_renamed, last=last) if theirs else str
+    rename = partial(_rename, last=last) if theirs else str
     shapes = {rename(name): shape for name, shape in shapes.items()}
     width, growth = shapes["SFENet1.weight"][0], shapes["RDBs.0.convs.0.conv.0.weight"][0]
     blocks = count(shapes, "RDBs.", ".LFF.weight")

@@ -14,7 +14,7 @@ from vsr.networks.blocks import Constant
 __all__ = ["fill", "recognise"]
 
 
-def _asked(row: NetworkSpec, shapes: Shapes) -> Found | None:
+def _ask(row: NetworkSpec, shapes: Shapes) -> Found | None:
     try:
         return row.recognise(shapes)
     except (KeyError, IndexError):
@@ -26,19 +26,19 @@ def recognise(
 ) -> tuple[NetworkSpec, Found] | None:
     """The row of ``networks`` that a state dict comes closest to, and what is in it; ``hint`` is asked first."""
     for row in sorted(networks.values(), key=lambda row: row.name != hint):
-        found = _asked(row, shapes)
+        found = _ask(row, shapes)
         if found is not None:
             return networks.get(found.name, row), found
     return None
 
 
-def _difference(wanted: Shapes, given: Shapes) -> str:
+def _difference(requested: Shapes, given: Shapes) -> str:
     """The first thing in which two state dicts differ, in words; "" if they do not."""
-    for name in sorted(wanted.keys() - given.keys()):
+    for name in sorted(requested.keys() - given.keys()):
         return f"{name} is missing"
-    for name in sorted(given.keys() - wanted.keys()):
+    for name in sorted(given.keys() - requested.keys()):
         return f"{name} does not belong to it"
-    for name, shape in wanted.items():
+    for name, shape in requested.items():
         if given[name] != shape:
             return f"{name} has shape {given[name]}, expected {shape}"
     return ""
@@ -51,14 +51,14 @@ def fill(found: Found, scale: int, tensors: Mapping[str, Tensor], source: str) -
     tensors = {found.rename(name): value for name, value in tensors.items()}
     expected = module.state_dict()
     counters = {name for name in expected.keys() - tensors.keys() if name.endswith("num_batches_tracked")}
-    wanted: Shapes = {name: tuple(value.shape) for name, value in expected.items() if name not in counters}
+    requested: Shapes = {name: tuple(value.shape) for name, value in expected.items() if name not in counters}
     given: Shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-    problem = _difference(wanted, given)
+    problem = _difference(requested, given)
     if problem:
         raise ModelError(f"{source}: looks like {found.name}, but {problem}")
     module.load_state_dict({**tensors, **{name: torch.tensor(0) for name in counters}}, assign=True)
     for part in module.modules():
         if isinstance(part, Constant):
             part.restore()
-    module.settle()
+    module.resolve()
     return module

@@ -79,12 +79,12 @@ def sparse_codes(signals: Tensor, atoms: Tensor, weight: float) -> tuple[Tensor,
             left = _descend(chosen @ chosen.transpose(1, 2), correlations.gather(1, places), weight)
             codes = _soft(left, weight)
             unexplained = signals - (codes[:, None] @ chosen)[:, 0]
-            wanted = (unexplained @ atoms.T).abs()
-            wanted.scatter_(1, places, 0.0)
-            if float(wanted.max()) <= weight * _KKT_SLACK:
+            requested = (unexplained @ atoms.T).abs()
+            requested.scatter_(1, places, 0.0)
+            if float(requested.max()) <= weight * _KKT_SLACK:
                 break
-            wanted.scatter_(1, places, (codes != 0).to(wanted.dtype) * _KEPT + _TINY)
-            places = wanted.topk(count, 1).indices
+            requested.scatter_(1, places, (codes != 0).to(requested.dtype) * _KEPT + _TINY)
+            places = requested.topk(count, 1).indices
     given = correlations.gather(1, places)
     return places, _soft(left + given - given.detach(), weight)  # the sum differs by nothing but its gradient
 
@@ -175,8 +175,8 @@ class ScSR(KeepsFloat32, Upscaler):
 def recognise_scsr(shapes: Shapes) -> Found | None:
     """Dictionaries of any size. They do not tell the scale."""
     count = shapes["atoms"][0]
-    wanted = {"atoms": (count, _MAPS, _SIDE, _SIDE), "details": (count, _SIDE, _SIDE)}
-    if dict(shapes) != wanted:
+    requested = {"atoms": (count, _MAPS, _SIDE, _SIDE), "details": (count, _SIDE, _SIDE)}
+    if dict(shapes) != requested:
         return None
     return Found("scsr", (), lambda scale: ScSR(scale, num_atoms=count))
 

@@ -91,14 +91,14 @@ def _coefficients(sigma_px: float) -> Tensor:
     return torch.lerp(torch.tensor(first), torch.tensor(second), (sigma_px - low) / (high - low))
 
 
-def _renamed(name: str) -> str:
+def _rename(name: str) -> str:
     """ncnn's layers have the numbers that the authors' have."""
     return name.replace("Conv_", "model.", 1) if name.startswith("Conv_") else name
 
 
 def recognise_srmd(shapes: Shapes) -> Found | None:
     """SRMD and SRMDNF of any width and depth."""
-    own = {_renamed(name): shape for name, shape in shapes.items()}
+    own = {_rename(name): shape for name, shape in shapes.items()}
     depth, last = len(own) // 2, own[f"model.{len(own) - 2}.weight"]
     width, channels = own["model.0.weight"][:2]
     scale = round((last[0] / _COLOURS) ** 0.5)
@@ -110,7 +110,7 @@ def recognise_srmd(shapes: Shapes) -> Found | None:
     def build(scale: int) -> SRMD:
         return SRMD(scale, most_noise_codes=noise, width=width, depth=depth)
 
-    return Found("srmd" if told else "srmdnf", (scale,), build, _renamed)
+    return Found("srmd" if told else "srmdnf", (scale,), build, _rename)
 
 
 SPECS = (

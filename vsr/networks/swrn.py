@@ -2,7 +2,7 @@
 
 Lian, Lian, "Sliding window recurrent network for efficient video super-resolution", ECCVW 2022 (AIM 2022).
 Post-upsampling, recurrent, RGB, 0…255 inside, bilinear residual. Both hidden states go forward in time; the second one
-sees each frame with the one after it. Learnt from REDS, made small bicubically. Names as in the authors' TensorFlow
+sees each frame with the one after it. Learnt from REDS, downscaled bicubically. Names as in the authors' TensorFlow
 code.
 """
 

@@ -49,9 +49,9 @@ def _check_archive(path: Path) -> None:
 def _why_not(error: Exception) -> str:
     """One reason in words of what torch's reader said."""
     text = str(error)
-    wanted = re.search(r"GLOBAL ([\w.]+)", text) or re.search(r"global `?([\w.]+)", text)
-    if wanted is not None or "weights_only" in text or "Unsupported operand" in text:
-        what = f" ({wanted[1]})" if wanted else ""
+    requested = re.search(r"GLOBAL ([\w.]+)", text) or re.search(r"global `?([\w.]+)", text)
+    if requested is not None or "weights_only" in text or "Unsupported operand" in text:
+        what = f" ({requested[1]})" if requested else ""
         return (
             f"holds Python objects besides tensors{what}, such as a whole pickled module; loading those would run code "
             "from the file, so it is refused; save its state_dict() instead"
@@ -69,14 +69,14 @@ def _load(path: Path) -> Any:
         raise ModelError(f"{path}: {_why_not(error)}") from error
 
 
-def _unwrapped(content: Any, path: Path) -> Mapping[str, Any]:
+def _unwrap(content: Any, path: Path) -> Mapping[str, Any]:
     """The innermost dictionary of tensors."""
     if not isinstance(content, Mapping):
         kind = "one tensor without a name" if isinstance(content, Tensor) else type(content).__name__
         raise ModelError(f"{path}: holds {kind}, not a state dict (names with tensors)")
     for key in _WRAPPERS:
         if isinstance(content.get(key), Mapping):
-            return _unwrapped(content[key], path)
+            return _unwrap(content[key], path)
     if any(isinstance(value, Tensor) for value in content.values()):
         return content
     keys = ", ".join(repr(key) for key in list(content)[:5]) or "nothing"
@@ -97,6 +97,6 @@ def read_torch(path: Path, *, is_archive: bool) -> dict[str, Tensor]:
     """
     if is_archive:
         _check_archive(path)
-    content = _unwrapped(_load(path), path)
+    content = _unwrap(_load(path), path)
     tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     return _without_prefix(tensors)

@@ -19,7 +19,7 @@ from vsr.networks.spec import network_spec
 __all__ = ["SPECS", "VESPCN", "recognise_vespcn"]
 
 
-def _mirrored(size: int, reach: int) -> Tensor:
+def _mirror(size: int, reach: int) -> Tensor:
     """Places ``-reach`` to ``size + reach`` of an axis mirrored at its ends, the outermost pixels twice."""
     place = torch.arange(-reach, size + reach) % (2 * size)
     return torch.minimum(place, 2 * size - 1 - place)
@@ -44,7 +44,7 @@ class VESPCN(WindowUpscaler):
     def forward(self, frames: Tensor) -> Tensor:
         """``(B, num_frames, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
         height, width = frames.shape[-2:]
-        rows, columns = (_mirrored(int(size), self._depth).to(frames.device) for size in (height, width))
+        rows, columns = (_mirror(int(size), self._depth).to(frames.device) for size in (height, width))
         features = frames.index_select(-2, rows).index_select(-1, columns).to(weights_dtype(self))
         for number in range(1, self._depth + 1):
             features = self.vespcn.get_submodule(f"conv{number}")(features)

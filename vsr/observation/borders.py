@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["fold_mirrored", "mirrored"]
+__all__ = ["fold_mirrored", "mirror"]
 
 
-def mirrored(picture: Tensor, radius: int, dim: int) -> Tensor:
+def mirror(picture: Tensor, radius: int, dim: int) -> Tensor:
     """``picture`` with ``radius`` more samples at both ends of ``dim``, mirrored about the edge.
 
     A picture shorter than the radius is mirrored again and again.
@@ -19,7 +19,7 @@ def mirrored(picture: Tensor, radius: int, dim: int) -> Tensor:
 
 
 def fold_mirrored(padded: Tensor, radius: int, dim: int) -> Tensor:
-    """The transpose of `mirrored`: what lies in the border is added to the sample that it mirrors.
+    """The transpose of `mirror`: what lies in the border is added to the sample that it mirrors.
 
     A copy at a time, in a fixed order, so every run gives the same bytes.
     """

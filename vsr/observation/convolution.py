@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from vsr.observation.borders import fold_mirrored, mirrored
+from vsr.observation.borders import fold_mirrored, mirror
 from vsr.observation.operator import check_picture
 
 __all__ = ["KernelBlur", "VaryingBlur"]
@@ -29,7 +29,7 @@ def _taps(kernel: Tensor) -> _Taps:
     return found or ((0, 0, 0.0),)
 
 
-def _shifted_sum(padded: Tensor, taps: _Taps, size_yx: tuple[int, int]) -> Tensor:
+def _sum_shifted(padded: Tensor, taps: _Taps, size_yx: tuple[int, int]) -> Tensor:
     """``Σ weight · padded[..., i:i+h, j:j+w]`` over the taps; strip by strip on CPUs, values do not change."""
     height, width = size_yx
     result = padded.new_empty((*padded.shape[:-2], height, width))
@@ -58,13 +58,13 @@ class _Pass:
     def forward(self, picture: Tensor) -> Tensor:
         height, width = picture.shape[-2:]
         for radius, dim in ((self._radius_y, -2), (self._radius_x, -1)):
-            picture = mirrored(picture, radius, dim) if radius else picture
-        return _shifted_sum(picture, self._forward, (height, width))
+            picture = mirror(picture, radius, dim) if radius else picture
+        return _sum_shifted(picture, self._forward, (height, width))
 
     def backward(self, picture: Tensor) -> Tensor:
         y, x = self._radius_y, self._radius_x
         size = picture.shape[-2] + 2 * y, picture.shape[-1] + 2 * x
-        result = _shifted_sum(pad(picture, (2 * x, 2 * x, 2 * y, 2 * y)), self._backward, size)
+        result = _sum_shifted(pad(picture, (2 * x, 2 * x, 2 * y, 2 * y)), self._backward, size)
         for radius, dim in ((x, -1), (y, -2)):
             result = fold_mirrored(result, radius, dim) if radius else result
         return result

@@ -34,7 +34,7 @@ def decimated_size(size_yx: tuple[int, int], scale_yx: tuple[float | Fraction, f
     return max(1, height), max(1, width)
 
 
-def _sampled_axis(in_size: int, out_size: int, scale: float, offset: float) -> AxisMap:
+def _sample_axis(in_size: int, out_size: int, scale: float, offset: float) -> AxisMap:
     place = (torch.arange(out_size, dtype=torch.float64) + 0.5) * scale - 0.5 + offset
     place = torch.where((place - place.round()).abs() < _ROUNDING, place.round(), place)
     function, _ = KERNELS["bicubic"]
@@ -73,7 +73,7 @@ class Decimation:
         if not all(math.isfinite(offset) for offset in offset_yx):
             raise ValueError(f"offsets must be finite, got {offset_yx}")
         self._down, self._across = (
-            _sampled_axis(*axis) for axis in zip(size_yx, self.out_size_yx, scales, offset_yx, strict=True)
+            _sample_axis(*axis) for axis in zip(size_yx, self.out_size_yx, scales, offset_yx, strict=True)
         )
 
     def A(self, picture: Tensor) -> Tensor:  # noqa: N802

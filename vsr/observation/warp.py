@@ -124,7 +124,7 @@ class Warp:
             for j, weight_x in enumerate(weights_x):
                 target = _from(spread, i * self._padded[1] + j)
                 target.index_copy_(-1, cells, target.index_select(-1, cells) + self._sums.fold(row * weight_x))
-        return self._margin_folded(spread.reshape(-1, *self._padded)).reshape(*leading, *self._size)
+        return self._fold_margin(spread.reshape(-1, *self._padded)).reshape(*leading, *self._size)
 
     def _with_margin(self, pictures: Tensor) -> Tensor:
         """``(B, H, W)`` with its border pixels repeated, flat."""
@@ -133,7 +133,7 @@ class Warp:
             pictures = pictures.index_select(dim, index)
         return pictures.reshape(pictures.shape[0], -1)
 
-    def _margin_folded(self, padded: Tensor) -> Tensor:
+    def _fold_margin(self, padded: Tensor) -> Tensor:
         """The transpose of `_with_margin`."""
         for dim, size in ((-2, self._size[0]), (-1, self._size[1])):
             result = padded.narrow(dim, self._margin, size).clone()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.errors import MachineError, VerificationError
-from vsr.media.codecs import copied_fourcc
+from vsr.media.codecs import choose_fourcc
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing
 from vsr.media.immersive import Immersive
 from vsr.media.inspect import StreamDigest, digest_streams
@@ -32,7 +32,7 @@ from vsr.pipeline.publishing import is_output_of, note_output, publish, remove
 from vsr.pipeline.raw_output import scanning
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
 from vsr.pipeline.storage import WorkFolder
-from vsr.pipeline.tags import copied_languages, video_tags
+from vsr.pipeline.tags import copy_languages, video_tags
 
 if TYPE_CHECKING:
     from vsr.pipeline.source import SourceSummary
@@ -200,15 +200,15 @@ def mux_job(
         clock=_clock(job),
         metadata=job.info.metadata,
         video_metadata=video_tags(job.info, job.container),
-        tags=_copied_tags(job),
-        languages=copied_languages(job.copied, job.container),
+        tags=_copy_tags(job),
+        languages=copy_languages(job.copied, job.container),
         immersive=_immersive(job),
         label=label(job.title, job.evidence, job.info.metadata),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
         moves=moves,
         copies_source=job.info.streams_path is not None or not (job.info.images or job.info.is_piped),
         deep=job.info.deep,
-        unmeasured=_unmeasured(job),
+        unmeasured=_find_unmeasured(job),
     )
 
 
@@ -220,24 +220,24 @@ def _immersive(job: Job) -> Immersive | None:
     return replace(found, spherical=found.spherical.scaled(Fraction(job.out_width, job.video.width)))
 
 
-def _copied_tags(job: Job) -> dict[int, str]:
+def _copy_tags(job: Job) -> dict[int, str]:
     """Codes of copied video: MP4 and MOV have their own already, and keep them."""
     if job.info.container.startswith("mov"):
         return {}
     found = {
-        stream.index: copied_fourcc(stream.codec, job.container) for stream in job.copied if stream.kind == "video"
+        stream.index: choose_fourcc(stream.codec, job.container) for stream in job.copied if stream.kind == "video"
     }
     return {index: tag for index, tag in found.items() if tag is not None}
 
 
-def _unmeasured(job: Job) -> tuple[int, ...]:
+def _find_unmeasured(job: Job) -> tuple[int, ...]:
     """NUT has no durations, and FFmpeg knows those of most codecs but not of Vorbis."""
     if job.info.container != "nut" or job.container not in ("mp4", "mov"):
         return ()
     return tuple(stream.index for stream in job.copied if stream.kind == "audio")
 
 
-def _expected(source: SourceSummary, mux_job: MuxJob) -> list[StreamDigest]:
+def _expect(source: SourceSummary, mux_job: MuxJob) -> list[StreamDigest]:
     """Digests of the source's streams as they start once they are on one timeline, and end with a whole sample."""
     moves, cut = mux_job.moves, {part.index: part for part in source.cut_samples}
     expected = []
@@ -271,7 +271,7 @@ def _write_video(
     on_stage("verifying")
     moved, exact = check_times(job, pts, final.shift, partial)
     streams = digest_streams(partial)
-    check_copied(job, _expected(source, final), streams, moved - final.shift)
+    check_copied(job, _expect(source, final), streams, moved - final.shift)
     return Assembled(len(pts), final.shift, moved, exact, streams, final.trim)
 
 

@@ -12,13 +12,13 @@ from typing import Any
 from vsr.errors import MachineError, VsrError
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, find_images, is_image_sequence
 from vsr.media.reading import wants_rate
-from vsr.pipeline.kept import kept_url
+from vsr.pipeline.kept import find_kept_url
 from vsr.pipeline.manifest import find_manifest
 from vsr.pipeline.objects import find_object, is_url, join_url, write_object
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.settings import changed_weights
 from vsr.pipeline.sidecar import canonical, file_digest, write_atomically
-from vsr.pipeline.streams import kept_path
+from vsr.pipeline.streams import find_kept_path
 
 __all__ = ["BATCH_FILE", "Skipped", "is_done", "write_batch"]
 
@@ -40,15 +40,15 @@ def is_done(request: Request) -> Outcome | None:
         manifest = find_manifest(request.output)
         source = Path(request.source)
         written = datetime.fromisoformat(manifest["written"]).timestamp() + 1  # it is in whole seconds
-        begun = datetime.fromisoformat(manifest["begun"]).timestamp() if "begun" in manifest else written
-        wanted = json.loads(json.dumps([_settings(request), canonical(request.options), canonical(request.span)]))
+        started = datetime.fromisoformat(manifest["begun"]).timestamp() if "begun" in manifest else written
+        requested = json.loads(json.dumps([_settings(request), canonical(request.options), canonical(request.span)]))
         settings = {"passes": []} | manifest["settings"]  # older ones know none
         settings = settings if _wants_rate(request) else settings | {"fps": None}
-        same = [settings, manifest["method"]["options"], manifest["span"]] == wanted
+        same = [settings, manifest["method"]["options"], manifest["span"]] == requested
         same = same and _is_output_as_made(request.output, manifest["output"], written)
         if not is_url(request.source):
             same = same and manifest["input"]["path"] == str(source.absolute())
-            same = same and _is_input_as_read(source, manifest["input"], begun)
+            same = same and _is_input_as_read(source, manifest["input"], started)
         else:
             there = find_object(str(request.source))
             same = same and manifest["input"]["path"] == str(request.source)
@@ -69,35 +69,35 @@ def _wants_rate(request: Request) -> bool:
     return is_url(request.source) or wants_rate(Path(request.source))
 
 
-def _is_input_as_read(source: Path, recorded: Mapping[str, Any], begun: float) -> bool:
+def _is_input_as_read(source: Path, recorded: Mapping[str, Any], started: float) -> bool:
     """Whether a source is, by sizes and times, what it was; of pictures each counts, and so does their number.
 
-    A file that changed after the run had ``begun`` to read it is read again and compared by digest.
+    A file that changed after the run had ``started`` to read it is read again and compared by digest.
     """
     if not is_image_sequence(source):
         if source.stat().st_size != recorded["size_bytes"]:
             return False
-        return _are_older([source], begun) or file_digest(source) == recorded["sha256"]
+        return _are_older([source], started) or file_digest(source) == recorded["sha256"]
     images = find_images(source)
     if len(images) != recorded["video"]["num_frames_from_header"] or _size_bytes(images) != recorded["size_bytes"]:
         return False
     folder = source if source.is_dir() else source.parent
     beside = [place for name in (TIMING_FILE, STREAMS_FILE) if (place := folder / name).exists()]
-    return _are_older([*images, *beside, *([source] if source.is_dir() else [])], begun)
+    return _are_older([*images, *beside, *([source] if source.is_dir() else [])], started)
 
 
 def _is_output_as_made(output: str | Path, recorded: Mapping[str, Any], written: float) -> bool:
     """Whether the output, and what was kept beside it, is what was made."""
     kept = recorded.get("kept")
     if is_url(output):
-        objects = [(str(output), recorded), *([(kept_url(str(output)), kept)] if kept is not None else [])]
+        objects = [(str(output), recorded), *([(find_kept_url(str(output)), kept)] if kept is not None else [])]
         return all(_is_object_as_made(*one) for one in objects)
     files = {Path(output).parent / name: digest for name, digest in recorded["files"].items()}
     if not _are_files_as_made(files, recorded.get("size_bytes"), written):
         return False
     if kept is None:
         return True
-    return _are_files_as_made({kept_path(Path(output)): kept["sha256"]}, kept.get("size_bytes"), written)
+    return _are_files_as_made({find_kept_path(Path(output)): kept["sha256"]}, kept.get("size_bytes"), written)
 
 
 def _is_object_as_made(url: str, recorded: Mapping[str, Any]) -> bool:
@@ -128,14 +128,14 @@ def _are_older(paths: Iterable[Path], moment: float) -> bool:
 def write_batch(
     folder: str | Path,
     requests: Sequence[Request],
-    settled: Mapping[str | Path, Outcome],
+    resolved: Mapping[str | Path, Outcome],
     skipped: Sequence[Skipped] = (),
 ) -> None:
     """Write ``batch.json`` into the output folder: one entry for every input, and what was ``skipped``.
 
     Raises `MachineError`.
     """
-    entries = [_entry(request, settled.get(request.output)) for request in requests]
+    entries = [_entry(request, resolved.get(request.output)) for request in requests]
     counts: dict[str, int] = {}
     for entry in entries:
         counts[entry["status"]] = counts.get(entry["status"], 0) + 1

@@ -20,7 +20,7 @@ from vsr.media.reading import probe_output, scan
 from vsr.pipeline.job import Job
 from vsr.pipeline.sidecar import write_atomically
 
-__all__ = ["DECODED", "PACKETS", "checksum_paths", "decoded_checksums", "output_checksums", "write_checksums"]
+__all__ = ["DECODED", "PACKETS", "checksum_decoded", "checksum_paths", "output_checksums", "write_checksums"]
 
 DECODED = "decoded frames"
 PACKETS = "packets"
@@ -51,11 +51,11 @@ def write_checksums(job: Job, source: Checksums) -> dict[str, Any]:
 def output_checksums(output: Path, what: str) -> ChecksumFile:
     """The checksums of an output as it is, of its `PACKETS` or its `DECODED` frames."""
     if what == DECODED:
-        return decoded_checksums(probe_output(output), 1)
+        return checksum_decoded(probe_output(output), 1)
     return _picture_checksums(output) if is_numbered(output) else packet_checksums(output)
 
 
-def decoded_checksums(info: MediaInfo, threads: int, most: int | None = None) -> ChecksumFile:
+def checksum_decoded(info: MediaInfo, threads: int, most: int | None = None) -> ChecksumFile:
     """The checksums of the frames of a decode from the start, the first ``most`` of them. Raises `InputError`."""
     with FrameHasher() as hasher:
         for _ in itertools.islice(hashed(scan(info, threads, Damage()), hasher), most):

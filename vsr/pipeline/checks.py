@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.errors import VerificationError
-from vsr.media.inspect import StreamDigest, shown_packets, video_times
+from vsr.media.inspect import StreamDigest, count_shown_packets, video_times
 from vsr.pipeline.job import Job
 from vsr.pipeline.sidecar import SegmentResult
 from vsr.timeline import rescale
@@ -51,9 +51,9 @@ def check_times(job: Job, pts: NDArray[np.int64], shift: Fraction, path: Path) -
     moved = int(found[0]) - rescale(int(pts[0]) - ticks, base, clock)
     wrong, exact = 0, True
     for time, out in zip(pts, found, strict=True):
-        wanted, there = int(time) - ticks, int(out) - moved
-        wrong += rescale(wanted, base, clock) != there
-        exact = exact and wanted * base == there * clock
+        requested, there = int(time) - ticks, int(out) - moved
+        wrong += rescale(requested, base, clock) != there
+        exact = exact and requested * base == there * clock
     if wrong or (moved and job.container not in ("mkv", "nut")):
         raise VerificationError(f"{wrong or len(found)} of {len(found)} frames have another time in the assembled file")
     return moved * clock, exact
@@ -76,31 +76,31 @@ def check_copied(
         return
     by_index = {digest.index: digest for digest in source}
     for stream, got in zip(job.copied, output[num_own:], strict=False):
-        wanted = by_index[stream.index]
+        requested = by_index[stream.index]
         if stream.kind not in ("audio", "video"):
             continue
-        wanted = _as_shown(job, wanted, got)
+        requested = _as_shown(job, requested, got)
         what = f"{stream.kind} stream {stream.index}"
-        if got.num_packets != wanted.num_packets and not _same_payload(wanted, got):
-            raise VerificationError(f"{what} has {wanted.num_packets} packets, {got.num_packets} were copied")
-        if moved is None or wanted.first_seconds is None or got.first_seconds is None:
+        if got.num_packets != requested.num_packets and not _same_payload(requested, got):
+            raise VerificationError(f"{what} has {requested.num_packets} packets, {got.num_packets} were copied")
+        if moved is None or requested.first_seconds is None or got.first_seconds is None:
             continue
-        drift = abs(got.first_seconds - wanted.first_seconds - moved)
-        if drift > max(got.tick, wanted.tick):
+        drift = abs(got.first_seconds - requested.first_seconds - moved)
+        if drift > max(got.tick, requested.tick):
             raise VerificationError(f"{what} starts {float(drift):.6f} s from its place in the assembled file")
 
 
-def _as_shown(job: Job, wanted: StreamDigest, got: StreamDigest) -> StreamDigest:
-    """``wanted`` without what an edit list hides, if that is all that is missing in MP4 or MOV.
+def _as_shown(job: Job, requested: StreamDigest, got: StreamDigest) -> StreamDigest:
+    """``requested`` without what an edit list hides, if that is all that is missing in MP4 or MOV.
 
     Where the list begins with a key frame, no reader gives the packets before it.
     """
-    if got.num_packets >= wanted.num_packets or job.container not in ("mp4", "mov"):
-        return wanted
-    count, first = shown_packets(job.info.streams_path or job.info.path, wanted.index)
-    return replace(wanted, num_packets=count, first_seconds=first) if count == got.num_packets else wanted
+    if got.num_packets >= requested.num_packets or job.container not in ("mp4", "mov"):
+        return requested
+    count, first = count_shown_packets(job.info.streams_path or job.info.path, requested.index)
+    return replace(requested, num_packets=count, first_seconds=first) if count == got.num_packets else requested
 
 
-def _same_payload(wanted: StreamDigest, got: StreamDigest) -> bool:
+def _same_payload(requested: StreamDigest, got: StreamDigest) -> bool:
     """Whether two streams are the same bytes, however they are cut: MOV gives PCM back in small blocks of its own."""
-    return (got.num_bytes, got.sha256) == (wanted.num_bytes, wanted.sha256)
+    return (got.num_bytes, got.sha256) == (requested.num_bytes, requested.sha256)

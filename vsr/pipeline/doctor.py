@@ -67,7 +67,7 @@ def examine() -> Report:
         report.codecs[name] = all(can_encode(encoder) for encoder in set(spec.encoders.values()))
         if not report.codecs[name]:
             report.problems.append(f"the {name} encoder is missing from this build of PyAV")
-    report.weights = _shipped_weights()
+    report.weights = _check_weights()
     report.problems += [f"{name}: {text}" for name, text in report.weights.items() if text != _WHOLE]
     if not report.weights:
         report.problems.append(f"{SHIPPED} holds none of the weights that ship; install vsr again")
@@ -87,7 +87,7 @@ def _examine_gpu(index: int, report: Report) -> None:
         report.problems.append(f"{name} cannot be used: {str(error).strip().splitlines()[0]}")
 
 
-def _shipped_weights() -> dict[str, str]:
+def _check_weights() -> dict[str, str]:
     """Whether each file of weights that ships, which the model cards beside them name, holds what its digest says."""
     found = {}
     names = {path.stem for kind in ("*.safetensors", "*.md") for path in SHIPPED.glob(kind)}

@@ -71,14 +71,14 @@ class Excerpt:
     start: int
     stop: int
     """Ordinals of the excerpt, half-open."""
-    survey: tuple[FrameRecord, ...]
+    calibration: tuple[FrameRecord, ...]
     """Frames that methods learn from."""
     frames: Mapping[int, av.VideoFrame] = field(repr=False)
     """Decoded, by ordinal."""
     from_start: bool
     """Whether ordinals are those of the whole file."""
     knows_shot: bool
-    """Whether ``survey`` holds the first frames of the shot, as in a run over the whole file."""
+    """Whether ``calibration`` holds the first frames of the shot, as in a run over the whole file."""
     is_in_step: bool
     """Whether the excerpt begins where a run over the whole file, too, resets what it carries from frame to frame."""
     num_looked_at: int
@@ -104,7 +104,7 @@ class Excerpt:
         """The segment that a method with these needs restores, and the frames that it learns from."""
         low = max(self.records[0].ordinal, self.start - halo_frames)
         high = min(self.records[-1].ordinal + 1, self.stop + halo_frames)
-        return Segment(0, self.start, self.stop, low, high), self.survey[:adapt_frames]
+        return Segment(0, self.start, self.stop, low, high), self.calibration[:adapt_frames]
 
 
 class _Kept:
@@ -143,15 +143,15 @@ def find_excerpt(
     context = needs.halo_frames + DEINTERLACE_CONTEXT
     first = records[0].ordinal
     around = records[max(0, start - context - first) : stop + context - first]
-    survey = (records if shot.begins else around)[: needs.adapt_frames]
-    wanted = {record.ordinal for record in (*around, *survey)}
+    calibration = (records if shot.begins else around)[: needs.adapt_frames]
+    requested = {record.ordinal for record in (*around, *calibration)}
     core = records[start - first : stop - first]
     return Excerpt(
         records=around,
         start=start,
         stop=stop,
-        survey=survey,
-        frames=_kept(window, wanted),
+        calibration=calibration,
+        frames=_kept(window, requested),
         from_start=window.is_from_start,
         knows_shot=shot.begins,
         is_in_step=shot.begins and (start - first) % needs.chain_frames == 0,
@@ -258,7 +258,7 @@ def _look(window: _Window, cut_threshold: float) -> tuple[list[_Shot], list[_Loo
         segment_frames=10_000,
         halo_frames=0,
         chain_frames=1,
-        survey_frames=1,
+        calibration_frames=1,
         cut_threshold=cut_threshold,
         span=Span(),
         origin=window.info.start,
@@ -266,7 +266,7 @@ def _look(window: _Window, cut_threshold: float) -> tuple[list[_Shot], list[_Loo
     )
     shots: dict[int, list[FrameRecord]] = {}
     for planned in plan_segments(seen(), rules):
-        shots.setdefault(planned.survey[0].ordinal, []).extend(planned.core)
+        shots.setdefault(planned.calibration[0].ordinal, []).extend(planned.core)
     if not looks:
         raise InputError(f"{window.info.path}: not a single frame could be decoded")
     return [_Shot(tuple(records), window.is_from_start or first > 0) for first, records in shots.items()], looks
@@ -298,12 +298,12 @@ def _choose(shots: Sequence[_Shot], looks: Sequence[_Look], needs: Needs, num_fr
     return chosen
 
 
-def _kept(window: _Window, wanted: set[int]) -> dict[int, av.VideoFrame]:
+def _kept(window: _Window, requested: set[int]) -> dict[int, av.VideoFrame]:
     """Copies of the frames with these ordinals, by a second decode of the window."""
     copier, kept = FrameCopier(), dict[int, av.VideoFrame]()
-    last = max(wanted)
+    last = max(requested)
     for record, frame in window.frames():
-        if record.ordinal in wanted:
+        if record.ordinal in requested:
             kept[record.ordinal] = copier.copy(frame)
         if record.ordinal == last:
             break

@@ -6,7 +6,7 @@ import dataclasses
 
 from vsr.media.dpx import DpxHeader, read_dpx_header
 from vsr.media.exr import ExrHeader, read_exr_header
-from vsr.media.icc import kept_profile
+from vsr.media.icc import keep_profile
 from vsr.media.picture_text import PictureText
 from vsr.pipeline.job import Job, goes_with_frames
 
@@ -15,7 +15,7 @@ __all__ = ["first_timecode", "headed"]
 
 def headed(job: Job, words: PictureText, ordinal: int) -> PictureText:
     """``words`` for a picture made from frame ``ordinal`` of the source, with the headers that it takes over."""
-    profile = kept_profile(job.video.icc, job.encoder.codec.name, job.encoder.layout.family)
+    profile = keep_profile(job.video.icc, job.encoder.codec.name, job.encoder.layout.family)
     return dataclasses.replace(words, profile=profile, header=_header(job, ordinal))
 
 

@@ -19,7 +19,7 @@ from vsr.media.decode import Look
 from vsr.media.encode import EncoderSpec
 from vsr.media.fitting import Area, fit
 from vsr.media.icc import why_dropped
-from vsr.media.immersive import dropped_for
+from vsr.media.immersive import drop_for
 from vsr.media.looks import shape_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
 from vsr.media.streams import StreamInfo
@@ -27,10 +27,10 @@ from vsr.methods import ALONE, Evidence, Geometry, Prepared, find_method, find_p
 from vsr.methods.passes.compose import Step, compose
 from vsr.pipeline.evidence import check_evidence
 from vsr.pipeline.passes import titled
-from vsr.pipeline.raw_output import lost_in_raw
+from vsr.pipeline.raw_output import find_lost_in_raw
 from vsr.pipeline.settings import Settings
 from vsr.pipeline.streams import plan_streams
-from vsr.pipeline.tags import lost_tags
+from vsr.pipeline.tags import find_lost_tags
 
 __all__ = ["SCREENS", "Job", "Span", "goes_with_frames", "output_size", "prepare_all", "resolve_device", "resolve_job"]
 
@@ -237,18 +237,18 @@ def _check_chroma(codec: CodecSpec, layout: PixelLayout, width: int, height: int
         )
 
 
-def resolve_device(wanted: str) -> str:
+def resolve_device(requested: str) -> str:
     """``cpu`` or ``cuda:N`` for a setting of ``device``. Raises `UsageError` where it is not here."""
     import torch
 
-    if wanted == "auto":
+    if requested == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda"):
-        index = int(wanted.partition(":")[2] or 0)
+    if requested.startswith("cuda"):
+        index = int(requested.partition(":")[2] or 0)
         if not torch.cuda.is_available() or index >= torch.cuda.device_count():
-            raise UsageError(f"device {wanted!r} is not here; found {torch.cuda.device_count()} CUDA devices")
+            raise UsageError(f"device {requested!r} is not here; found {torch.cuda.device_count()} CUDA devices")
         return f"cuda:{index}"
-    return wanted
+    return requested
 
 
 def _shift(info: MediaInfo, container: str) -> Fraction:
@@ -330,15 +330,15 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         kept=streams.kept,
         dropped=(
             *streams.dropped,
-            *_lost(info, container, encoder, span),
-            *lost_tags(info, holder, streams.copied, _shift(info, container), is_whole=not span),
-            *lost_in_raw(info, container, encoder),
+            *_find_lost(info, container, encoder, span),
+            *find_lost_tags(info, holder, streams.copied, _shift(info, container), is_whole=not span),
+            *find_lost_in_raw(info, container, encoder),
         ),
         assumptions=(*video.assumptions, *assumptions, *unused),
     )
 
 
-def _lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span) -> list[str]:
+def _find_lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span) -> list[str]:
     """What besides streams the output cannot keep, in words."""
     video, codec = info.video, encoder.codec
     lost = [f"{name}: dynamic metadata does not survive new pictures" for name in video.dropped_hdr]
@@ -350,7 +350,7 @@ def _lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span) -> 
     if video.layout.has_alpha and not encoder.layout.has_alpha:
         lost.append(f"alpha channel: {encoder.layout.name} has none")
     if video.immersive is not None:
-        lost += dropped_for(video.immersive, container, codec.name)
+        lost += drop_for(video.immersive, container, codec.name)
     if video.icc is not None and (why := why_dropped(video.icc, codec.name, encoder.layout.family)):
         lost.append(f"ICC profile ({video.icc.name}): {why}")
     goes_on = goes_with_frames(video, encoder)

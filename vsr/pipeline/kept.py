@@ -20,9 +20,9 @@ from vsr.pipeline.objects import download, find_object, remove_object
 from vsr.pipeline.publishing import KEPT_NOTE, is_output_of, note_output, publish, refuse_special
 from vsr.pipeline.sidecar import file_digest
 from vsr.pipeline.storage import WorkFolder
-from vsr.pipeline.streams import kept_path
+from vsr.pipeline.streams import find_kept_path
 
-__all__ = ["check_kept", "keep_packets", "kept_url", "remove_former"]
+__all__ = ["check_kept", "find_kept_url", "keep_packets", "remove_former"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,10 +32,10 @@ def check_kept(job: Job, overwrite: bool, work: WorkFolder | None) -> None:
 
     Whether there is anything to keep may be known only when the work is done.
     """
-    path = kept_path(job.output)
+    path = find_kept_path(job.output)
     if job.output_url is not None:
-        if job.settings.keep_data and not overwrite and find_object(kept_url(job.output_url)) is not None:
-            raise UsageError(f"{kept_url(job.output_url)} exists; give --overwrite to replace it")
+        if job.settings.keep_data and not overwrite and find_object(find_kept_url(job.output_url)) is not None:
+            raise UsageError(f"{find_kept_url(job.output_url)} exists; give --overwrite to replace it")
         return
     if not job.settings.keep_data or not path.exists():
         return
@@ -55,7 +55,7 @@ def keep_packets(
     One that was made for the output that ``overwrite`` replaces goes in any case. Raises `UsageError` where there is
     something else under that name without ``overwrite``, `OSError`.
     """
-    path = kept_path(job.output)
+    path = find_kept_path(job.output)
     if not job.kept:
         if _is_left(path, job.output, work) or (overwrite and _is_former(path, job.output)):
             path.unlink()
@@ -75,13 +75,13 @@ def keep_packets(
         "sha256": file_digest(path),
         "streams": [stream.index for stream in job.kept],
     }
-    missing = tuple(_untimed(stream, untimed[stream.index]) for stream in job.kept if stream.index in untimed)
+    missing = tuple(_drop_times(stream, untimed[stream.index]) for stream in job.kept if stream.index in untimed)
     for words in missing:
         _log.warning("%s: left out: %s", job.info.path.name, words)
     return entry, missing
 
 
-def _untimed(stream: StreamInfo, count: int) -> str:
+def _drop_times(stream: StreamInfo, count: int) -> str:
     packets = "1 packet" if count == 1 else f"{count} packets"
     return f"{packets} of {stream}: without a time that says whether the part restored has them"
 
@@ -105,8 +105,8 @@ def _is_former(path: Path, output: str | Path, place: str | Path | None = None) 
     return False
 
 
-def kept_url(output: str) -> str:
-    """`kept_path` in an object store."""
+def find_kept_url(output: str) -> str:
+    """`find_kept_path` in an object store."""
     return f"{output}.data.zip"
 
 
@@ -115,7 +115,7 @@ def remove_former(output: str, scratch: Path) -> None:
 
     It is read into the file ``scratch`` for a moment: anything else stays. Raises `MachineError`.
     """
-    place = kept_url(output)
+    place = find_kept_url(output)
     if find_object(place) is None:
         return
     try:

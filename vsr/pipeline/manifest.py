@@ -73,10 +73,10 @@ def write_manifest(
     assembled: Assembled,
     checksums: Mapping[str, Any],
     kept: Mapping[str, Any] | None,
-    begun: datetime,
+    started: datetime,
     seconds: float,
 ) -> dict[str, Any]:
-    """Write ``OUTPUT.vsr.json`` and return what it says; the input was read after ``begun``."""
+    """Write ``OUTPUT.vsr.json`` and return what it says; the input was read after ``started``."""
     images = job.encoder.codec.kind == "images"
     root = image_folder(job) if images else job.output.parent
     files = OutputFiles(
@@ -85,7 +85,7 @@ def write_manifest(
         digests={str(path.relative_to(root)): file_digest(path) for path in output_files(job.output)},
         kept=kept,
     )
-    manifest = describe_run(job, files, source, results, assembled, checksums, begun, seconds)
+    manifest = describe_run(job, files, source, results, assembled, checksums, started, seconds)
     write_atomically(manifest_path(job.output), record_pieces(manifest))
     return manifest
 
@@ -110,14 +110,14 @@ def describe_run(
     results: Sequence[SegmentResult],
     assembled: Assembled,
     checksums: Mapping[str, Any],
-    begun: datetime,
+    started: datetime,
     seconds: float,
 ) -> dict[str, Any]:
     """The sealed manifest of a finished output; see `write_manifest`."""
     ordered = sorted(results, key=lambda result: result.start)
     manifest: dict[str, Any] = {
         "format": FORMAT,
-        "begun": begun.isoformat(timespec="milliseconds"),
+        "begun": started.isoformat(timespec="milliseconds"),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "input": {
             "path": job.source_url or ("-" if job.info.is_piped else str(job.info.path.absolute())),
@@ -159,7 +159,7 @@ def describe_run(
         },
         "settings": job.settings.model_dump(),
         "span": canonical(job.span),
-        "deinterlace": _deinterlaced(job, source),
+        "deinterlace": _describe_fields(job, source),
         "interlaced_frames": source.interlaced_frames,
         "flagged_interlaced_frames": source.flagged_frames,
         "changes": {"count": source.changes.count, "first": [canonical(one) for one in source.changes.changes]},
@@ -188,7 +188,7 @@ def describe_run(
     return manifest
 
 
-def _deinterlaced(job: Job, source: SourceSummary) -> str:
+def _describe_fields(job: Job, source: SourceSummary) -> str:
     """What was done: ``off``, ``frame`` or ``field``."""
     if job.deinterlace == "auto":
         return "frame" if source.interlaced_frames else "off"

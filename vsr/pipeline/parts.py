@@ -16,7 +16,7 @@ from vsr.media.reading import looks, probe
 from vsr.pipeline.job import Span
 from vsr.pipeline.objects import find_object, is_url, join_url
 from vsr.pipeline.request import Request
-from vsr.pipeline.storage import staged
+from vsr.pipeline.storage import stage
 from vsr.timeline import parse_rate
 
 __all__ = ["split_by_shape"]
@@ -40,9 +40,7 @@ def split_by_shape(request: Request) -> list[Request]:
     spans = [Span(*pair) for pair in itertools.pairwise(bounds)]
     if len(spans) == 1:
         return [replace(request, span=spans[0])]
-    return [
-        replace(request, span=span, output=_numbered(request.output, number)) for number, span in enumerate(spans, 1)
-    ]
+    return [replace(request, span=span, output=_number(request.output, number)) for number, span in enumerate(spans, 1)]
 
 
 @contextlib.contextmanager
@@ -51,7 +49,7 @@ def _at_hand(request: Request) -> Iterator[Path]:
         yield Path(request.source)
         return
     facts = find_object(str(request.source))
-    with staged(str(request.source), facts.version if facts is not None else None) as copy:
+    with stage(str(request.source), facts.version if facts is not None else None) as copy:
         yield copy
 
 
@@ -74,7 +72,7 @@ def _is_before(ordinal: int, seconds: Fraction, bound: int | Fraction) -> bool:
     return ordinal < bound if isinstance(bound, int) else seconds < bound
 
 
-def _numbered(output: str | Path, number: int) -> str | Path:
+def _number(output: str | Path, number: int) -> str | Path:
     if is_url(output):
         folder, _, name = str(output).rpartition("/")
         return join_url(folder, Path(name).with_stem(f"{Path(name).stem}-{number}").name)

@@ -166,7 +166,7 @@ class _MuxedOutput:
     ) -> Generator[int, None, Callable[[], SegmentResult]]:
         finish = yield from worker.encode(planned)
 
-        def settle() -> SegmentResult:
+        def resolve() -> SegmentResult:
             result = finish()
             paths = SegmentPaths.of(self._work.path, result.index, result.key)
             if self._mux is None:
@@ -175,7 +175,7 @@ class _MuxedOutput:
             self._forget(paths.media, paths.sidecar)
             return result
 
-        return settle
+        return resolve
 
     def close(self) -> None:
         if self._mux is not None:

@@ -56,16 +56,16 @@ def read_preset(name: str) -> list[Layer]:
     """
     layers: list[Layer] = []
     seen: list[str] = []
-    wanted: str | None = name
-    while wanted is not None:
-        if wanted in seen:
-            raise UsageError(f"preset {name} extends itself: {' → '.join([*seen, wanted])}")
-        seen.append(wanted)
-        layer = _read(wanted)
+    requested: str | None = name
+    while requested is not None:
+        if requested in seen:
+            raise UsageError(f"preset {name} extends itself: {' → '.join([*seen, requested])}")
+        seen.append(requested)
+        layer = _read(requested)
         values = dict(layer.values)
         parent = values.pop(_PARENT, None)
         layers.insert(0, Layer(layer.place, values, layer.is_shipped))
-        wanted = None if parent is None else _parent(wanted, parent, layer)
+        requested = None if parent is None else _parent(requested, parent, layer)
     return layers
 
 

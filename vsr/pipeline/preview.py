@@ -106,7 +106,7 @@ def _sheet(before: VideoFrame, after: VideoFrame) -> Picture:
     """Both whole, and below them the same detail of both, ``(H, W, 3)`` uint8 RGB."""
     factor = min(1.0, _PANE_WIDTH / after.width, _PANE_HEIGHT / after.height)
     width, height = max(2, round(after.width * factor)), max(2, round(after.height * factor))
-    whole = [_resized(shown(_shrunk(picture, height, width)), height, width) for picture in (before, after)]
+    whole = [_resize(shown(_shrunk(picture, height, width)), height, width) for picture in (before, after)]
     box = _busiest(whole[1], after)
     detail = [_detail(picture, after, box, height, width) for picture in (before, after)]
     seconds = format_seconds(after.pts * after.time_base)
@@ -131,7 +131,7 @@ def _bar(text: str, width: int) -> Picture:
     return bar
 
 
-def _resized(picture: Picture, height: int, width: int) -> Picture:
+def _resize(picture: Picture, height: int, width: int) -> Picture:
     import cv2
 
     larger = width > picture.shape[1]
@@ -145,11 +145,11 @@ def _shrunk(picture: VideoFrame, height: int, width: int) -> VideoFrame:
     step -= step % (1 << picture.layout.chroma_shift_x) if step > 1 else 0
     if step < 2:
         return picture
-    planes = tuple(torch.from_numpy(_averaged(np.asarray(plane.cpu()), step)) for plane in picture.planes)
+    planes = tuple(torch.from_numpy(_average(np.asarray(plane.cpu()), step)) for plane in picture.planes)
     return replace(picture, planes=planes)
 
 
-def _averaged(plane: NDArray[np.generic], step: int) -> NDArray[np.float32]:
+def _average(plane: NDArray[np.generic], step: int) -> NDArray[np.float32]:
     import cv2
 
     height, width = plane.shape
@@ -177,15 +177,15 @@ def _detail(picture: VideoFrame, after: VideoFrame, box: Box, height: int, width
     """What ``box`` (of ``after``) shows, from ``picture``, enlarged to ``height`` × ``width``."""
     import cv2
 
-    top, rows, along_y = _mapped(box.top, box.height, picture.height, after.height, height)
-    left, columns, along_x = _mapped(box.left, box.width, picture.width, after.width, width)
+    top, rows, along_y = _map(box.top, box.height, picture.height, after.height, height)
+    left, columns, along_x = _map(box.left, box.width, picture.width, after.width, width)
     part = shown(cut(picture, Box(top, left, rows, columns)))
     place = np.array([[along_x[0], 0, along_x[1]], [0, along_y[0], along_y[1]]])
     moved = cv2.warpAffine(part, place, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.uint8)
 
 
-def _mapped(start: int, length: int, size: int, full: int, pane: int) -> tuple[int, int, tuple[float, float]]:
+def _map(start: int, length: int, size: int, full: int, pane: int) -> tuple[int, int, tuple[float, float]]:
     """Along one axis: the samples of a picture of ``size`` that ``start`` to ``start + length`` of ``full`` show.
 
     Their start and number, and the factor and offset that take them to a pane of ``pane`` pixels.

@@ -17,32 +17,32 @@ __all__ = ["preview_places"]
 _SUFFIX = ".png"
 
 
-def preview_places(outputs: Sequence[str | Path], wanted: str | Path | bool) -> list[Path | None]:
+def preview_places(outputs: Sequence[str | Path], requested: str | Path | bool) -> list[Path | None]:
     """The preview of each output, absolute, so that workers elsewhere mean the same file.
 
-    ``wanted`` as in `vsr.api.upscale`. Makes the folder where one is named. Raises `UsageError` for what is neither a
-    PNG nor a folder or would replace a picture that is no preview, `MachineError` where nothing can be written.
+    ``requested`` as in `vsr.api.upscale`. Makes the folder where one is named. Raises `UsageError` for what is neither
+    a PNG nor a folder or would replace a picture that is no preview, `MachineError` where nothing can be written.
     """
-    places = _places(outputs, wanted)
+    places = _places(outputs, requested)
     for place in places:
         if place is not None:
             _check_free(place)
     return places
 
 
-def _places(outputs: Sequence[str | Path], wanted: str | Path | bool) -> list[Path | None]:
-    if isinstance(wanted, bool):
-        return [_beside(output) if wanted else None for output in outputs]
-    path = Path(wanted).absolute()
+def _places(outputs: Sequence[str | Path], requested: str | Path | bool) -> list[Path | None]:
+    if isinstance(requested, bool):
+        return [_beside(output) if requested else None for output in outputs]
+    path = Path(requested).absolute()
     if path.suffix.lower() == _SUFFIX and not path.is_dir():
         _check(path.parent)
         return [path] * len(outputs)
     if path.is_file() or (path.suffix and not path.is_dir()):
-        raise UsageError(f"preview {wanted} is neither a .png nor a folder")
+        raise UsageError(f"preview {requested} is neither a .png nor a folder")
     try:
         path.mkdir(exist_ok=True)
     except OSError as error:
-        raise MachineError(f"cannot make preview folder {wanted}: {error.strerror}") from error
+        raise MachineError(f"cannot make preview folder {requested}: {error.strerror}") from error
     _check(path)
     return [path / f"{_name(output)}{_SUFFIX}" for output in outputs]
 

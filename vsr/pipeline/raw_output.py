@@ -7,7 +7,7 @@ from vsr.media.encode import EncoderSpec
 from vsr.media.probe import MediaInfo, VideoInfo
 from vsr.media.y4m import Scanning, names_chroma_site
 
-__all__ = ["lost_in_raw", "scanning"]
+__all__ = ["find_lost_in_raw", "scanning"]
 
 
 def scanning(video: VideoInfo, deinterlace: str, out_height: int) -> Scanning:
@@ -19,7 +19,7 @@ def scanning(video: VideoInfo, deinterlace: str, out_height: int) -> Scanning:
     return "top first" if video.field_order == "top first" else "bottom first"
 
 
-def lost_in_raw(info: MediaInfo, container: str, encoder: EncoderSpec) -> list[str]:
+def find_lost_in_raw(info: MediaInfo, container: str, encoder: EncoderSpec) -> list[str]:
     """What ``container`` has no place for, in words; nothing for those that people keep."""
     if container not in ("y4m", "nut"):
         return []

@@ -36,7 +36,7 @@ def describe_wrong_rule(used: Sequence[int], manifest: Mapping[str, Any]) -> str
     rates = (Fraction(rate) if rate else None for rate in (video["average_rate"], video["base_rate"]))
     jumps = [(one["before"], one["after"]) for one in damage["timelines"] if one["after"] > one["before"]]
     found = mend_timestamps(
-        _decoded(used, damage),
+        _describe_decoding(used, damage),
         frame_ticks(tick, *rates),
         max_gap=min((after - before - 1 for before, after in jumps), default=None),
         is_jump=lambda before, after: any(before == one for one, _ in jumps),
@@ -75,7 +75,7 @@ def _is_part(manifest: Mapping[str, Any]) -> bool:
     return any(bound is not None for bound in manifest["span"].values())
 
 
-def _decoded(used: Sequence[int], damage: Mapping[str, Any]) -> list[int | None]:
+def _describe_decoding(used: Sequence[int], damage: Mapping[str, Any]) -> list[int | None]:
     """What the decoder gave for each frame."""
     decoded: list[int | None] = []
     offset, starts = 0, {one["ordinal"]: one["offset"] for one in damage["timelines"]}

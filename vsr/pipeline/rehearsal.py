@@ -29,15 +29,15 @@ from vsr.media.streams import StreamInfo
 from vsr.media.timelines import StreamMove
 from vsr.pipeline.assemble import mux_job
 from vsr.pipeline.job import Job
-from vsr.pipeline.streams import Lost, settle, without
+from vsr.pipeline.streams import Lost, resolve, without
 
-__all__ = ["leave_out", "refused_copies", "rehearsed"]
+__all__ = ["leave_out", "refuse_copies", "rehearse"]
 
 _SIDE = 128  # samples: more than any encoder's smallest
 _NUM_PICTURES = 2
 
 
-def rehearsed(job: Job) -> Job:
+def rehearse(job: Job) -> Job:
     """``job`` without the streams that its container refuses, as far as the settings allow to leave them out.
 
     Raises `UsageError` where they do not, with the container that takes the streams where there is one.
@@ -57,17 +57,17 @@ def rehearsed(job: Job) -> Job:
             if reason is None:
                 taken.append(stream)
             else:
-                lost.append(Lost(stream, _said(job, reason), stage.holders(stream), is_ordinary=False))
+                lost.append(Lost(stream, _explain(job, reason), stage.holders(stream), is_ordinary=False))
     return leave_out(job, lost)
 
 
 def leave_out(job: Job, lost: Sequence[Lost]) -> Job:
     """``job`` without streams that it was to copy. Raises `UsageError` where the settings do not allow it."""
-    kept, words = settle(lost, job.output, _container(job), job.settings)
+    kept, words = resolve(lost, job.output, _container(job), job.settings)
     return replace(job, copied=without(job.copied, lost), kept=(*job.kept, *kept), dropped=(*job.dropped, *words))
 
 
-def refused_copies(
+def refuse_copies(
     job: Job, stop: threading.Event, moves: Mapping[int, StreamMove] = MappingProxyType({})
 ) -> tuple[Lost, ...]:
     """The streams of ``job.copied`` that cannot be copied to their end, found by copying all of the source to nowhere.
@@ -91,7 +91,7 @@ def refused_copies(
         if (reason := refusal([stream], job.container)) is not None:
             others = (name for name in CONTAINERS.values() if name != job.container and holds(name, stream))
             takers = tuple(name for name in dict.fromkeys(others) if refusal([stream], name) is None)
-            lost.append(Lost(stream, _said(job, reason), takers, is_ordinary=False))
+            lost.append(Lost(stream, _explain(job, reason), takers, is_ordinary=False))
     return tuple(lost)
 
 
@@ -99,7 +99,7 @@ def _container(job: Job) -> str:
     return "mkv" if job.encoder.codec.kind == "images" else job.container
 
 
-def _said(job: Job, reason: str) -> str:
+def _explain(job: Job, reason: str) -> str:
     return f".{_container(job)} refuses it: {reason}"
 
 

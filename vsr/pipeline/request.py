@@ -18,9 +18,9 @@ from vsr.media.reading import look_at, probe
 from vsr.methods import absolute_method
 from vsr.pipeline.job import Job, Span, resolve_job
 from vsr.pipeline.objects import find_object, is_url
-from vsr.pipeline.rehearsal import rehearsed
+from vsr.pipeline.rehearsal import rehearse
 from vsr.pipeline.settings import Settings
-from vsr.pipeline.storage import local_place, staged
+from vsr.pipeline.storage import local_place, stage
 from vsr.timeline import parse_rate
 
 __all__ = ["Outcome", "Request", "at_hand"]
@@ -59,7 +59,7 @@ class Request:
         url = str(self.source)
         facts = find_object(url)
         version = facts.version if facts is not None else None
-        with staged(url, version) as copy:
+        with stage(url, version) as copy:
             return dataclasses.replace(self._plan(copy), source_url=url, source_version=version)
 
     def plan_piped(self, info: MediaInfo) -> Job:
@@ -76,7 +76,7 @@ class Request:
         info = info or probe(source, rate, settings.video_stream)
         if settings.split and isinstance(self.span.start, int):
             info = with_look(info, look_at(info, settings.decoder_threads, self.span.start))
-        job = rehearsed(resolve_job(info, target, settings, self.options, self.span))
+        job = rehearse(resolve_job(info, target, settings, self.options, self.span))
         url = str(self.output) if away else None
         return dataclasses.replace(job, settings=self.settings, output_url=url, preview=self.preview)
 
@@ -97,9 +97,9 @@ class Outcome:
 
 @contextmanager
 def at_hand(job: Job) -> Iterator[Job]:
-    """``job`` with its source where this machine has it, for as long as the context lasts; see `staged`."""
+    """``job`` with its source where this machine has it, for as long as the context lasts; see `stage`."""
     if job.source_url is None:
         yield job
         return
-    with staged(job.source_url, job.source_version) as copy:
+    with stage(job.source_url, job.source_version) as copy:
         yield dataclasses.replace(job, info=dataclasses.replace(job.info, path=copy))

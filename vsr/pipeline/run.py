@@ -18,7 +18,7 @@ from vsr.media.images import is_numbered
 from vsr.pipeline.assemble import assemble, image_folder, partial_path
 from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
-from vsr.pipeline.kept import check_kept, keep_packets, kept_url, remove_former
+from vsr.pipeline.kept import check_kept, find_kept_url, keep_packets, remove_former
 from vsr.pipeline.lease import Lease
 from vsr.pipeline.manifest import manifest_path, write_manifest
 from vsr.pipeline.objects import find_object, is_same_object, is_url, join_url, split_url, upload
@@ -29,7 +29,7 @@ from vsr.pipeline.request import Request, at_hand
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
 from vsr.pipeline.source import SourceSummary
 from vsr.pipeline.storage import WorkFolder, local_place
-from vsr.pipeline.streams import kept_path
+from vsr.pipeline.streams import find_kept_path
 
 __all__ = ["FileRun", "as_learnt", "check_output", "clear_left", "work_folder"]
 
@@ -89,7 +89,7 @@ def _check_length(job: Job, folder: Path) -> None:
     """The names of all files that come to lie beside the output are short enough."""
     beside = [*checksum_paths(job.output), manifest_path(job.output), partial_path(job)]
     if job.kept:
-        beside.append(kept_path(job.output))
+        beside.append(find_kept_path(job.output))
     excess = max(len(os.fsencode(path.name)) for path in beside) - os.pathconf(folder, "PC_NAME_MAX")
     if excess > 0:
         raise UsageError(
@@ -244,7 +244,7 @@ class FileRun:
                     assembled=assembled,
                     checksums=checksums,
                     kept=kept,
-                    begun=self._begun,
+                    started=self._begun,
                     seconds=seconds,
                 )
             except OSError as error:
@@ -266,14 +266,14 @@ class FileRun:
 
     def _put_into_store(self, job: Job, url: str) -> None:
         """The output first, the manifest last, and neither over what nobody gave up."""
-        for place in (url, kept_url(url)) if job.kept else (url,):
+        for place in (url, find_kept_url(url)) if job.kept else (url,):
             if not self._overwrite and find_object(place) is not None:
                 raise created_concurrently(place)
-        kept_files = [kept_path(job.output)] if job.kept else []
+        kept_files = [find_kept_path(job.output)] if job.kept else []
         for local in (job.output, *checksum_paths(job.output), *kept_files):
             _put(local, url)
         if self._overwrite and not job.kept:
-            remove_former(url, kept_path(job.output))
+            remove_former(url, find_kept_path(job.output))
         _put(manifest_path(job.output), url)
 
 

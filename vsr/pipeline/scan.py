@@ -42,7 +42,7 @@ class PlanRules:
     """Context on each side, within the shot."""
     chain_frames: int
     """Segments of a shot start whole multiples of this apart."""
-    survey_frames: int
+    calibration_frames: int
     """First frames of each shot that are handed out with its segments."""
     cut_threshold: float
     span: Span
@@ -58,7 +58,7 @@ class PlannedSegment:
     segment: Segment
     records: tuple[FrameRecord, ...]
     """Consecutive frames to decode: the halo range plus the deinterlacer's context, within the shot."""
-    survey: tuple[FrameRecord, ...] = ()
+    calibration: tuple[FrameRecord, ...] = ()
     """The shot's first frames, for restorers that want to know it."""
     next_pts: int | None = None
     """Time of the frame that follows ``records``, in this shot or the next; None at the end of the stream."""
@@ -83,7 +83,7 @@ class _Planner:
 
     def add(self, record: FrameRecord) -> None:
         self._pending.append(record)
-        if len(self._head) < self._rules.survey_frames:
+        if len(self._head) < self._rules.calibration_frames:
             self._head.append(record)
 
     def judge(self, ordinal: int, verdicts: Sequence[Fields]) -> None:
@@ -96,7 +96,7 @@ class _Planner:
                 if 0 <= number < len(verdicts) and record.fields != verdicts[number]:
                     frames[place] = replace(record, fields=verdicts[number])
 
-    def settle(self, known: int) -> Iterator[PlannedSegment]:
+    def resolve(self, known: int) -> Iterator[PlannedSegment]:
         """Frames before ordinal ``known`` are settled as part of the current shot: hand out what is complete."""
         margin = self._context()
         while True:
@@ -114,12 +114,12 @@ class _Planner:
 
     def end_shot(self, stop: int) -> Iterator[PlannedSegment]:
         """The shot ends before ordinal ``stop``: hand out the rest of it."""
-        yield from self.settle(stop)
+        yield from self.resolve(stop)
         start, last = self._bounds(stop)
         if start is not None and last > start:
             yield self._make(start, last, stop)
         self._pending = [record for record in self._pending if record.ordinal >= stop]
-        self._head = self._pending[: self._rules.survey_frames]
+        self._head = self._pending[: self._rules.calibration_frames]
         self._shot_start, self._next_start = stop, None
 
     def is_past_span(self, known: int) -> bool:
@@ -143,14 +143,14 @@ class _Planner:
         """Wanted frames of this shot not yet handed out, among the settled ones."""
         span = self._rules.span
         first = self._next_start if self._next_start is not None else self._shot_start
-        wanted = [
+        requested = [
             record.ordinal
             for record in self._pending
             if first <= record.ordinal < known
             and (span.start is None or not self._is_before(record, span.start))
             and (span.stop is None or self._is_before(record, span.stop))
         ]
-        return (wanted[0], wanted[-1] + 1) if wanted else (None, first)
+        return (requested[0], requested[-1] + 1) if requested else (None, first)
 
     def _span_ends_before(self, ordinal: int) -> bool:
         stop = self._rules.span.stop
@@ -237,7 +237,7 @@ def plan_segments(frames: Iterable[tuple[FrameRecord, av.VideoFrame]], rules: Pl
         for cut in watch.cuts():
             yield from planner.end_shot(cut)
         known = watch.known
-        yield from planner.settle(known)
+        yield from planner.resolve(known)
         last = record
         if planner.is_past_span(known):
             break

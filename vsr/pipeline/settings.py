@@ -265,16 +265,16 @@ def _pass_taker(name: str) -> Taker:
     return Taker(name, find_pass(name).options_type, (name,))
 
 
-def _choice(wanted: PassRequest, section: Mapping[str, Any]) -> PassChoice:
+def _choice(requested: PassRequest, section: Mapping[str, Any]) -> PassChoice:
     """A pass with all its options: its own, on top of those of its section. Raises `UsageError`."""
-    row = find_pass(wanted.name)
+    row = find_pass(requested.name)
     names = [field.name for field in dataclasses.fields(row.options_type)]
-    for key in wanted.options:
+    for key in requested.options:
         if key not in names:
             raise UsageError(f"pass {row.name} has no setting {key!r}{nearest(str(key), [*names, 'place'])}")
-    options = options_of(row.options_type, {**section, **wanted.options})
+    options = options_of(row.options_type, {**section, **requested.options})
     assert row.place is not None, "passes have places"
-    return PassChoice(name=row.name, place=wanted.place or row.place, options=dataclasses.asdict(options))
+    return PassChoice(name=row.name, place=requested.place or row.place, options=dataclasses.asdict(options))
 
 
 def _validated(core: Mapping[str, Any]) -> Settings:

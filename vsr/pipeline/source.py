@@ -27,7 +27,7 @@ from vsr.media.reading import scan
 from vsr.media.timelines import stream_moves
 from vsr.pipeline.handling import describe_handling
 from vsr.pipeline.job import Job
-from vsr.pipeline.rehearsal import leave_out, refused_copies
+from vsr.pipeline.rehearsal import leave_out, refuse_copies
 from vsr.pipeline.scan import PlannedSegment, PlanRules, plan_segments
 from vsr.pipeline.sidecar import file_digest
 from vsr.pipeline.streams import Lost
@@ -95,7 +95,7 @@ class SourcePass:
         self._late = 0
         self._parts: list[PartSample] = []
         self._streams = self._pool.submit(self._digest, parts) if parts is not None else None
-        self._copies = self._pool.submit(refused_copies, job, self._stop)
+        self._copies = self._pool.submit(refuse_copies, job, self._stop)
 
     def __enter__(self) -> SourcePass:
         return self
@@ -133,7 +133,7 @@ class SourcePass:
             segment_frames=min(job.settings.segment_frames, self._longest or job.settings.segment_frames),
             halo_frames=in_source_frames(job, needs.halo_frames),
             chain_frames=math.lcm(needs.chain_frames, job.pictures_per_frame) // job.pictures_per_frame,
-            survey_frames=in_source_frames(job, needs.adapt_frames),
+            calibration_frames=in_source_frames(job, needs.adapt_frames),
             cut_threshold=job.settings.cut_threshold,
             span=job.span,
             origin=job.info.start,
@@ -147,7 +147,7 @@ class SourcePass:
             if self._copies.done() and not self._damage.timelines:
                 self._refuse_streams(self._copies.result())
             if self._streams is not None and self._streams.done():
-                leave_out(job, _broken_off(job, self._streams.result(), self._parts, ()))
+                leave_out(job, _is_broken_off(job, self._streams.result(), self._parts, ()))
             if not steps.add(record.pts * job.pictures_per_frame for record in planned.core):
                 self._refuse_gap(planned)
             self._refuse_crowd(planned)
@@ -162,7 +162,7 @@ class SourcePass:
         if not self._frames:
             raise InputError(f"{job.info.path}: no frame lies between --start and --end")
 
-    def is_settled(self, timeout: float) -> bool:
+    def is_resolved(self, timeout: float) -> bool:
         """Whether `summary` would answer at once, waiting up to ``timeout`` seconds for that."""
         waited: list[concurrent.futures.Future[Any]] = [
             f for f in (self._file, self._streams, self._copies) if f is not None
@@ -175,9 +175,9 @@ class SourcePass:
         job, sha256 = self._job, self._file.result() if self._file is not None else None
         refused = self._copies.result()
         if refused and self._damage.timelines:
-            refused = self._refused_when_joined()
+            refused = self._refuse_when_joined()
         refused = (*refused, *_without_packets(job, streams, refused))
-        refused = (*refused, *_broken_off(job, streams, self._parts, refused))
+        refused = (*refused, *_is_broken_off(job, streams, self._parts, refused))
         self._refuse_streams(refused)
         checksums = self._hasher.rows()
         return SourceSummary(
@@ -195,11 +195,11 @@ class SourcePass:
             cut_samples=tuple(_at_ends(streams, self._parts)) if _has_whole_samples(job) else (),
         )
 
-    def _refused_when_joined(self) -> tuple[Lost, ...]:
+    def _refuse_when_joined(self) -> tuple[Lost, ...]:
         """The same tried again with several timelines made one: what was refused may have been a jump of the clock."""
         job = self._job
         path = job.info.streams_path or job.info.path
-        return refused_copies(job, self._stop, stream_moves(path, job.video.index, self._damage.timelines))
+        return refuse_copies(job, self._stop, stream_moves(path, job.video.index, self._damage.timelines))
 
     def _refuse_streams(self, refused: Sequence[Lost]) -> None:
         """Refuse, as soon as it is known, to go on without streams where the settings do not allow it."""
@@ -262,7 +262,7 @@ def _at_ends(streams: Sequence[StreamDigest], parts: Sequence[PartSample]) -> It
     return (part for part in parts if times[part.index] == 1 and part.num_packets == num_packets[part.index])
 
 
-def _broken_off(
+def _is_broken_off(
     job: Job, streams: Sequence[StreamDigest], parts: Sequence[PartSample], refused: Sequence[Lost]
 ) -> list[Lost]:
     """PCM that breaks off within a sample and goes on, which containers that count samples cannot hold."""

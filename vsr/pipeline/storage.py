@@ -35,12 +35,12 @@ from vsr.pipeline.objects import (
 __all__ = [
     "LEASE_NAME",
     "WorkFolder",
+    "describe_by_url",
     "local_place",
     "make_locked",
     "remove_if_left",
-    "staged",
+    "stage",
     "staging_root",
-    "told_by_url",
 ]
 
 LEASE_NAME = "lease.json"
@@ -140,10 +140,10 @@ def _leave(process: int, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def staged(source: str, version: str | None = None) -> Iterator[Path]:
+def stage(source: str, version: str | None = None) -> Iterator[Path]:
     """This machine's copy of an object, which stays as long as the context lasts. It is read at most once.
 
-    ``version`` as from `find_object`; None: whatever is there now. Errors raised inside are `told_by_url`. Raises
+    ``version`` as from `find_object`; None: whatever is there now. Errors raised inside are `describe_by_url`. Raises
     `InputError` where there is no such object or not of this version any more, `MachineError` where it cannot be
     copied.
     """
@@ -160,12 +160,12 @@ def staged(source: str, version: str | None = None) -> Iterator[Path]:
                 _copy_here(source, version, copy)
             fcntl.flock(lock, fcntl.LOCK_SH)  # not in one step: it may have been removed in between
         folder.touch()
-        with told_by_url(copy, source):
+        with describe_by_url(copy, source):
             yield copy
 
 
 @contextlib.contextmanager
-def told_by_url(copy: Path, url: str | None) -> Iterator[None]:
+def describe_by_url(copy: Path, url: str | None) -> Iterator[None]:
     """Errors that name ``copy`` name ``url``, of which it is a copy, instead."""
     try:
         yield
@@ -193,14 +193,14 @@ def _copy_here(url: str, version: str, copy: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _refuse_other(url: str, found: str, wanted: str) -> None:
-    if found != wanted:
+def _refuse_other(url: str, found: str, requested: str) -> None:
+    if found != requested:
         raise InputError(f"{url}: was replaced while it was being worked on; start again")
 
 
 def _make_room(folder: Path, url: str, size_bytes: int) -> None:
     """Remove copies that nobody uses, those not asked for longest first, until there are few and there is room."""
-    others = sorted((one for one in folder.parent.iterdir() if one.is_dir() and one != folder), key=_last_asked)
+    others = sorted((one for one in folder.parent.iterdir() if one.is_dir() and one != folder), key=_read_last_asked)
     count = len(others)
     for other in others:
         if count < _KEPT_COPIES and shutil.disk_usage(folder).free > size_bytes:
@@ -217,7 +217,7 @@ def _make_room(folder: Path, url: str, size_bytes: int) -> None:
         )
 
 
-def _last_asked(folder: Path) -> float:
+def _read_last_asked(folder: Path) -> float:
     with contextlib.suppress(FileNotFoundError):
         return folder.stat().st_mtime
     return 0.0

@@ -17,7 +17,16 @@ from vsr.media.probe import MediaInfo
 from vsr.media.streams import StreamInfo
 from vsr.pipeline.settings import Settings
 
-__all__ = ["Lost", "StreamPlan", "asked_for", "kept_path", "loses_nothing", "plan_streams", "settle", "without"]
+__all__ = [
+    "Lost",
+    "StreamPlan",
+    "find_kept_path",
+    "loses_nothing",
+    "plan_streams",
+    "resolve",
+    "select_requested",
+    "without",
+]
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,12 @@ class StreamPlan:
     copied: tuple[StreamInfo, ...]
     """Those that the output gets, in its order."""
     kept: tuple[StreamInfo, ...]
-    """Those whose packets go into `kept_path`."""
+    """Those whose packets go into `find_kept_path`."""
     dropped: tuple[str, ...]
     """What the output does not hold, in words."""
 
 
-def kept_path(output: Path) -> Path:
+def find_kept_path(output: Path) -> Path:
     """Where the packets are kept that ``output`` cannot hold."""
     place = output.parent if is_numbered(output) else output
     return place.with_name(f"{place.name}.data.zip")
@@ -77,25 +86,25 @@ def plan_streams(info: MediaInfo, output: Path, container: str, settings: Settin
             lost.append(Lost(stream, f".{container} cannot hold it", holders(stream)))
     if container == "mkv":
         copied.sort(key=lambda stream: stream.kind == "cover")  # attached files come last there
-    kept, words = settle(lost, output, container, settings)
+    kept, words = resolve(lost, output, container, settings)
     return StreamPlan(tuple(copied), kept, (*dropped, *words))
 
 
-def settle(
+def resolve(
     lost: Sequence[Lost], output: Path, container: str, settings: Settings
 ) -> tuple[tuple[StreamInfo, ...], tuple[str, ...]]:
     """The streams among ``lost`` whose packets are kept, and all of them in words. Raises `UsageError`."""
     if settings.keep_data:
-        place = kept_path(output).name
+        place = find_kept_path(output).name
         return tuple(one.stream for one in lost), tuple(
             f"{one.stream}: {one.reason}; its packets are kept in {place}" for one in lost
         )
-    if asked := asked_for(lost, settings):
+    if asked := select_requested(lost, settings):
         raise UsageError(_refusal(asked, container, settings))
     return (), tuple(f"{one.stream}: {one.reason}" for one in lost)
 
 
-def asked_for(lost: Sequence[Lost], settings: Settings) -> list[Lost]:
+def select_requested(lost: Sequence[Lost], settings: Settings) -> list[Lost]:
     """Those of the streams ``lost`` that do not go unless the settings say so."""
     if settings.drop_streams:
         return []

@@ -9,7 +9,7 @@ from vsr.media.languages import language_in
 from vsr.media.probe import MediaInfo
 from vsr.media.streams import StreamInfo
 
-__all__ = ["copied_languages", "lost_tags", "video_tags"]
+__all__ = ["copy_languages", "find_lost_tags", "video_tags"]
 
 _STALE = (
     *("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "ENCODED", "TIMECODE", "VENDOR_ID", "ROTATE"),
@@ -29,14 +29,14 @@ def video_tags(info: MediaInfo, container: str) -> dict[str, str]:
     return tags
 
 
-def copied_languages(copied: Sequence[StreamInfo], container: str) -> dict[int, str]:
+def copy_languages(copied: Sequence[StreamInfo], container: str) -> dict[int, str]:
     """Codes of languages, by stream, where ``container`` has another for the same language."""
     known = {stream.index: stream.language or "und" for stream in copied}
     found = {index: language_in(container, code) for index, code in known.items()}
     return {index: code for index, code in found.items() if code is not None and code != known[index]}
 
 
-def lost_tags(
+def find_lost_tags(
     info: MediaInfo, container: str, copied: Sequence[StreamInfo], shift: Fraction, *, is_whole: bool
 ) -> list[str]:
     """Tags of streams and chapters that go, in words.

@@ -15,15 +15,15 @@ from vsr.media.framemd5 import ChecksumFile
 from vsr.media.images import is_numbered
 from vsr.media.inspect import digest_streams, video_times
 from vsr.media.reading import probe
-from vsr.pipeline.chain import checksum_paths, decoded_checksums, output_checksums
+from vsr.pipeline.chain import checksum_decoded, checksum_paths, output_checksums
 from vsr.pipeline.manifest import check_format, manifest_path, output_files
 from vsr.pipeline.recorded_times import describe_wrong_rule, describe_wrong_times
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import canonical, file_digest
-from vsr.pipeline.streams import kept_path
+from vsr.pipeline.streams import find_kept_path
 from vsr.timeline import parse_rate
 
-__all__ = ["Check", "changed_frames", "verify_output"]
+__all__ = ["Check", "find_changed_frames", "verify_output"]
 
 _NAMED = 5  # of what differs, by name
 
@@ -59,7 +59,7 @@ def verify_output(output: Path, source: Path | None = None) -> list[Check]:
         *checks,
         *_checksums(output, manifest),
         *_times(output, manifest),
-        *_kept(output, manifest),
+        *_check_kept(output, manifest),
         _input(output, manifest, source),
     ]
 
@@ -73,23 +73,23 @@ def _files(output: Path, manifest: dict[str, Any]) -> Check:
     changed = [name for name in recorded if name in found and found[name] != recorded[name]]
     for names, what in ((changed, "changed"), (missing, "missing"), (extra, "not in the manifest")):
         if names:
-            where = _changed_output(output, manifest) if what == "changed" else ""
-            return Check("output bytes", False, f"{_listed(names)}: {what}{where}")
+            where = _check_output(output, manifest) if what == "changed" else ""
+            return Check("output bytes", False, f"{_join_names(names)}: {what}{where}")
     return Check("output bytes", True, f"{len(recorded)} file(s), SHA-256")
 
 
-def _changed_output(output: Path, manifest: Mapping[str, Any]) -> str:
+def _check_output(output: Path, manifest: Mapping[str, Any]) -> str:
     """Which frames of a changed output differ, as far as their checksums can tell."""
     path, entry = checksum_paths(output)[1], manifest.get("checksums", {}).get("output")
     if is_numbered(output) or not _is_whole(path, entry):
         return ""
     try:
-        return f"; {changed_frames(ChecksumFile.read(path), output_checksums(output, entry['of']))}"
+        return f"; {find_changed_frames(ChecksumFile.read(path), output_checksums(output, entry['of']))}"
     except InputError as error:
         return f"; it cannot be read any more ({error})"
 
 
-def changed_frames(recorded: ChecksumFile, found: ChecksumFile) -> str:
+def find_changed_frames(recorded: ChecksumFile, found: ChecksumFile) -> str:
     """In words, which frames are not what they were. Lines are in coding order for packets: times name the frames."""
     order = sorted(range(len(recorded.rows)), key=lambda n: recorded.rows[n].pts)
     place = {number: rank for rank, number in enumerate(order)}
@@ -103,10 +103,10 @@ def changed_frames(recorded: ChecksumFile, found: ChecksumFile) -> str:
         f"{place[n]} ({float(Fraction(recorded.rows[n].pts) * recorded.time_base):.3f} s)"
         for n in sorted(changed, key=lambda n: place[n])
     ]
-    return f"{len(changed)} frame(s) differ: {_listed(named)}"
+    return f"{len(changed)} frame(s) differ: {_join_names(named)}"
 
 
-def _listed(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
 
 
@@ -156,9 +156,9 @@ def _checksums(output: Path, manifest: Mapping[str, Any]) -> list[Check]:
     return checks
 
 
-def _kept(output: Path, manifest: Mapping[str, Any]) -> list[Check]:
+def _check_kept(output: Path, manifest: Mapping[str, Any]) -> list[Check]:
     """The file of packets that the output could not hold, where there is one."""
-    entry, path = manifest["output"].get("kept"), kept_path(output)
+    entry, path = manifest["output"].get("kept"), find_kept_path(output)
     if entry is None:
         return []
     if not path.is_file():
@@ -177,19 +177,19 @@ def _input(output: Path, manifest: Mapping[str, Any], source: Path | None) -> Ch
         return Check("input", True, f"not compared: {where} is not here" if recorded else "an image sequence")
     if file_digest(path) == recorded:
         return Check("input", True, "SHA-256")
-    return Check("input", False, f"{path} is not the file that was restored{_changed_input(output, manifest, path)}")
+    return Check("input", False, f"{path} is not the file that was restored{_check_input(output, manifest, path)}")
 
 
 def _input_pictures(output: Path, manifest: Mapping[str, Any], path: Path) -> Check:
     """An image sequence has no digest of its own: its decoded pictures are compared."""
-    words = _changed_input(output, manifest, path)
+    words = _check_input(output, manifest, path)
     if not words:
         return Check("input", True, "an image sequence; not compared: its checksums are not here")
     same = "no frame differs" in words
     return Check("input", same, "decoded pictures" if same else f"{path}{words}")
 
 
-def _changed_input(output: Path, manifest: Mapping[str, Any], path: Path) -> str:
+def _check_input(output: Path, manifest: Mapping[str, Any], path: Path) -> str:
     """Which decoded frames of the input differ; empty where nothing can tell."""
     checksums = checksum_paths(output)[0]
     if not _is_whole(checksums, manifest["checksums"]["input"]):
@@ -198,9 +198,9 @@ def _changed_input(output: Path, manifest: Mapping[str, Any], path: Path) -> str
     try:
         rate = parse_rate(settings["fps"]) if settings.get("fps") else None
         recorded = ChecksumFile.read(checksums)
-        found = decoded_checksums(
+        found = checksum_decoded(
             probe(path, rate, settings.get("video_stream")), settings.get("decoder_threads", 1), len(recorded.rows)
         )
-        return f"; {changed_frames(recorded, found)}"
+        return f"; {find_changed_frames(recorded, found)}"
     except InputError as error:
         return f"; it cannot be read any more ({error})"

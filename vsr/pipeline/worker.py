@@ -93,7 +93,7 @@ class Made:
     """Its planes, rounded to the output's layout."""
 
 
-def _rounded(job: Job, area: Area, frame: VideoFrame) -> Pixels:
+def _round(job: Job, area: Area, frame: VideoFrame) -> Pixels:
     """The planes of a restored frame in the output's layout and at its size."""
     return pad(quantise(frame, job.target), area, job.target, job.out_width, job.out_height)
 
@@ -179,15 +179,15 @@ class SegmentWorker:
         job, head = self._job, planned.records[0]
         geometry = job.geometry(head.look)
         restorer = self._restorer(geometry)
-        adaptation = self._adapted(planned, restorer)
+        adaptation = self._adapt(planned, restorer)
         area = job.area(head.look)
         with Overlap(self._preview.watch(self.pictures(planned)), _QUEUE_FRAMES, "decode") as decoded:
             for frame in watched(job.prepared, restorer, decoded, adaptation, geometry):
                 self._preview.offer(frame)
                 if self._are_large:
-                    made = Made(frame.pts, frame.findings, partial(_as_they_are, _rounded(job, area, frame)))
+                    made = Made(frame.pts, frame.findings, partial(_as_they_are, _round(job, area, frame)))
                 else:
-                    made = Made(frame.pts, frame.findings, partial(_rounded, job, area, frame))
+                    made = Made(frame.pts, frame.findings, partial(_round, job, area, frame))
                 del frame  # the next one is made before this name is used again
                 yield made
                 del made
@@ -229,24 +229,24 @@ class SegmentWorker:
 
     def adaptation(self, planned: PlannedSegment) -> Adaptation:
         """What the method learns of the shot of ``planned``."""
-        return self._adapted(planned, self._restorer(self._job.geometry(planned.records[0].look)))
+        return self._adapt(planned, self._restorer(self._job.geometry(planned.records[0].look)))
 
     def _restorer(self, geometry: Geometry) -> Restorer:
         if geometry not in self._restorers:
             self._restorers = {geometry: self._job.prepared.open(geometry)}
         return self._restorers[geometry]
 
-    def _adapted(self, planned: PlannedSegment, restorer: Restorer) -> Adaptation:
+    def _adapt(self, planned: PlannedSegment, restorer: Restorer) -> Adaptation:
         """What the method learns of the shot, found in the work folder or learnt now and left there."""
-        survey = planned.survey
-        if not survey:
+        calibration = planned.calibration
+        if not calibration:
             return NOT_ADAPTED
         key = adaptation_key(self._job, planned)
         if self._adaptation is None or self._adaptation[0] != key:
             adaptation = load_adaptation(self._work, key)
             if adaptation is None:
-                first, stop = survey[0].ordinal, survey[-1].ordinal + 1
-                pictures = self.pictures(PlannedSegment(Segment(0, first, stop, first, stop), survey))
+                first, stop = calibration[0].ordinal, calibration[-1].ordinal + 1
+                pictures = self.pictures(PlannedSegment(Segment(0, first, stop, first, stop), calibration))
                 adaptation = restorer.adapt(list(pictures))
                 with _writing(self._work):
                     store_adaptation(self._work, key, adaptation)

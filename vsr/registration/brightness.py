@@ -10,7 +10,7 @@ from torch import Tensor
 __all__ = ["BrightnessMatch", "match_brightness"]
 
 _MOST_STEPS = 10
-_SETTLED = 1e-4  # change of gain and offset that ends the iteration
+_CONVERGED = 1e-4  # change of gain and offset that ends the iteration
 _ENOUGH_PIXELS = 1 << 12  # of a large picture, evenly thinned
 _GAIN_LIMIT = 1.6
 _MIN_SPREAD = 4e-3  # standard deviation below which a picture tells nothing about gain
@@ -37,14 +37,14 @@ def match_brightness(reference: Tensor, other: Tensor, weights: Tensor) -> Brigh
     shape, range 0…1; ``weights`` ≥ 0 says how far each pixel can be trusted. Flat ones get an offset only.
     """
     step = max(1, reference.numel() // _ENOUGH_PIXELS)
-    ref, oth, trust = (t.reshape(-1)[::step].to(torch.float64) for t in (reference, other, weights))
+    ref, oth, confidence = (t.reshape(-1)[::step].to(torch.float64) for t in (reference, other, weights))
     gain = torch.ones_like(ref[:1])[0]
-    offset = (ref - oth)[trust > 0].median() if bool((trust > 0).any()) else torch.zeros_like(gain)
+    offset = (ref - oth)[confidence > 0].median() if bool((confidence > 0).any()) else torch.zeros_like(gain)
     for _ in range(_MOST_STEPS):
         before = torch.stack([gain, offset])
         residual = (ref - gain * oth - offset).abs()
         scale = 1.4826 * residual.median() + 1e-3
-        weight = trust / (1 + (residual / (2 * scale)) ** 2) ** 2
+        weight = confidence / (1 + (residual / (2 * scale)) ** 2) ** 2
         total = weight.sum().clamp(min=1e-9)
         mean_r, mean_o = (weight * ref).sum() / total, (weight * oth).sum() / total
         centred = oth - mean_o
@@ -53,9 +53,9 @@ def match_brightness(reference: Tensor, other: Tensor, weights: Tensor) -> Brigh
         slope = torch.where(variance < _MIN_SPREAD**2, torch.ones_like(slope), slope)
         gain = slope.clamp(1 / _GAIN_LIMIT, _GAIN_LIMIT)
         offset = mean_r - gain * mean_o
-        if bool((torch.stack([gain, offset]) - before).abs().max() < _SETTLED):
+        if bool((torch.stack([gain, offset]) - before).abs().max() < _CONVERGED):
             break
-    empty = trust.sum() < 1e-6
+    empty = confidence.sum() < 1e-6
     gain = torch.where(empty, torch.ones_like(gain), gain)
     offset = torch.where(empty, torch.zeros_like(offset), offset)
     return BrightnessMatch(gain.to(reference.dtype), offset.to(reference.dtype))

@@ -69,7 +69,7 @@ def _gray8(picture: Tensor) -> NDArray[np.uint8]:
     return np.ascontiguousarray(gray.cpu().numpy())
 
 
-def _equalised(a: Tensor, b: Tensor) -> Tensor:
+def _equalise(a: Tensor, b: Tensor) -> Tensor:
     """``b`` with the mean and the spread of ``a``, so that flicker is not taken for motion."""
     gain = (a.std() / b.std().clamp(min=1e-3)).clamp(0.5, 2.0)
     return (b - b.mean()) * gain + a.mean()
@@ -83,7 +83,7 @@ def flow_pair(a: Tensor, b: Tensor, *, fine: bool = True) -> FlowPair | None:
     """
     if min(a.shape) < MIN_FLOW_SIZE:
         return None
-    first, second = _gray8(a), _gray8(_equalised(a, b))
+    first, second = _gray8(a), _gray8(_equalise(a, b))
     flows = [_dis(first, second, fine), _dis(second, first, fine)]
     forward, backward = (torch.from_numpy(f).permute(2, 0, 1).flip(0).contiguous().to(a.device) for f in flows)
     if not bool(torch.isfinite(forward).all() & torch.isfinite(backward).all()):

@@ -26,12 +26,12 @@ __all__ = ["Comparison", "Estimate", "Level", "compare", "improve", "observabili
 
 _COARSEST = 24  # no level of the pyramid has a side shorter than this
 _MARGIN = 2  # pixels at the border that are not compared: the kernels would reach beyond
-_CUT = 2.5  # in standard deviations: misfits beyond count less and less
+_CUT = 2.5  # in standard deviations: residuals beyond count less and less
 _LEAST_SIGMA = 5e-4  # 0…1; a fit is never better than rounding
 _ENOUGH_PIXELS = 1 << 12  # for a median
 _LONGEST_STEP = 0.25  # shift of a corner in one step, in unit coordinates
 _LENGTHENING_LIMIT = 1.6
-_CORRELATED = 2.0  # deviations are larger by this than those of white misfits, which smoothed ones are not
+_CORRELATED = 2.0  # deviations are larger by this than those of white residuals, which smoothed ones are not
 _GAIN_LIMIT = 4.0
 _NEAREST = 1e-3  # homogeneous coordinate below which a pixel counts as behind the horizon
 
@@ -78,9 +78,9 @@ class Comparison:
     """``b`` laid on ``a``; ``(h, w)`` each."""
 
     moved: Tensor
-    misfit: Tensor
+    residual: Tensor
     weights: Tensor
-    """Without regard to the misfit; 0 outside."""
+    """Without regard to the residual; 0 outside."""
     sigma: float
 
 
@@ -152,11 +152,11 @@ def compare(level: Level, other: Tensor, estimate: Estimate) -> Comparison:
     weights = level.weights * good * _within(indices)
     if is_tilted:
         weights *= depth > _NEAREST
-    misfit = level.smooth - estimate.gain * moved - estimate.offset
-    step = max(1, misfit.numel() // _ENOUGH_PIXELS)
-    thinned = misfit.reshape(-1)[::step][weights.reshape(-1)[::step] > 0]
+    residual = level.smooth - estimate.gain * moved - estimate.offset
+    step = max(1, residual.numel() // _ENOUGH_PIXELS)
+    thinned = residual.reshape(-1)[::step][weights.reshape(-1)[::step] > 0]
     sigma = 1.4826 * float(thinned.abs().median()) if thinned.numel() else math.inf
-    return Comparison(moved, misfit, weights, max(sigma, _LEAST_SIGMA))
+    return Comparison(moved, residual, weights, max(sigma, _LEAST_SIGMA))
 
 
 def _rows(places: Tensor, gradients: Tensor, model: MotionModel) -> Tensor:
@@ -200,8 +200,8 @@ def _normal_matrix(left: Tensor, right: Tensor, weights: Tensor) -> Tensor:
 
 
 def _robust_weights(comparison: Comparison) -> tuple[Tensor, Tensor]:
-    """ψ(r)/r and ψ'(r), ``(h, w)``, for the misfits r."""
-    squared = (comparison.misfit / (_CUT * comparison.sigma)).square()
+    """ψ(r)/r and ψ'(r), ``(h, w)``, for the residuals r."""
+    squared = (comparison.residual / (_CUT * comparison.sigma)).square()
     beyond = 1 + squared
     weights = comparison.weights / beyond.square()
     return weights, weights * (1 - 3 * squared) / beyond
@@ -221,7 +221,7 @@ def improve(
     """
     places, moved = level.places.flatten(1), comparison.moved
     gradients = _gradients(moved, level.pixels_per_unit * estimate.gain).add_(level.gradients).div_(2)
-    brightness = torch.stack([moved, level.places[2], comparison.misfit]).flatten(1)
+    brightness = torch.stack([moved, level.places[2], comparison.residual]).flatten(1)
     rows = torch.cat([_rows(places, gradients.flatten(1), model), brightness])
     weights, slopes = _robust_weights(comparison)
     products = _normal_matrix(rows[:-1], rows, weights)

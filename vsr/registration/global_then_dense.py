@@ -21,25 +21,25 @@ from vsr.registration.transform import MotionModel
 __all__ = ["global_then_dense"]
 
 _NEIGHBOURHOOD_PX = 6.0  # standard deviation of the window in which two motions are compared; wider than aliasing
-_WORTH, _SURE = 1.5, 2.2  # times by which dense flow must lower the squared misfit: to count at all, to count alone
-_ROUNDING = 1e-6  # squared misfit that means nothing, 0…1
+_WORTH, _SURE = 1.5, 2.2  # times by which dense flow must lower the squared residual: to count at all, to count alone
+_ROUNDING = 1e-6  # squared residual that means nothing, 0…1
 
 
-def _squared_misfit(a: Tensor, b: Tensor, flow: Tensor, inside: Tensor) -> Tensor:
+def _square_residual(a: Tensor, b: Tensor, flow: Tensor, inside: Tensor) -> Tensor:
     """Local mean, ``(H, W)``, of the squared difference when ``flow`` lays ``b`` on ``a``."""
     expected = smooth_spline(a[None])[0]
     moved = read_spline(b[None], *pixel_positions(flow))[0]
-    misfit = expected - match_brightness(expected, moved, inside).apply(moved)
+    residual = expected - match_brightness(expected, moved, inside).apply(moved)
     blur = GaussianBlur(_NEIGHBOURHOOD_PX, _NEIGHBOURHOOD_PX)
-    return blur.A(inside * misfit * misfit) / blur.A(inside).clamp(min=1e-3)
+    return blur.A(inside * residual * residual) / blur.A(inside).clamp(min=1e-3)
 
 
-def _chosen(a: Tensor, b: Tensor, camera: Tensor, dense: Tensor, reluctance: float) -> Tensor:
+def _choose(a: Tensor, b: Tensor, camera: Tensor, dense: Tensor, reluctance: float) -> Tensor:
     """``camera``, or ``dense`` where that is clearly better; between the two where it is not so clear."""
     rows, cols = pixel_positions(camera)
     height, width = a.shape
     inside = ((rows >= 0) & (rows <= height - 1) & (cols >= 0) & (cols <= width - 1)).to(a.dtype)
-    ratio = (_squared_misfit(a, b, camera, inside) + _ROUNDING) / (_squared_misfit(a, b, dense, inside) + _ROUNDING)
+    ratio = (_square_residual(a, b, camera, inside) + _ROUNDING) / (_square_residual(a, b, dense, inside) + _ROUNDING)
     return torch.lerp(camera, dense, ((ratio / reluctance - _WORTH) / (_SURE - _WORTH)).clamp(0, 1))
 
 
@@ -63,6 +63,6 @@ def global_then_dense(
     if rest is None:
         return None
     return FlowPair(
-        forward=_chosen(a, b, forth, compose_flows(rest.forward, forth), reluctance),
-        backward=_chosen(b, a, back, compose_flows(back, rest.backward), reluctance),
+        forward=_choose(a, b, forth, compose_flows(rest.forward, forth), reluctance),
+        backward=_choose(b, a, back, compose_flows(back, rest.backward), reluctance),
     )

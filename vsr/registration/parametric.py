@@ -35,7 +35,7 @@ _FLAT = 1e-3  # standard deviation, 0…1, of a picture that shows nothing
 _ENOUGH_PIXELS = 1 << 16  # finer levels of a larger picture would take time and add no precision
 _COARSE_STEPS, _COARSE_PX = 12, 0.05  # most steps, and the step that ends the iteration on coarse levels
 _FINE_STEPS, _FINE_PX = 40, 4e-3  # the same on the finest
-_SETTLED_PX = 0.02  # a fit whose last step was longer has failed, unless it cannot be located better anyway
+_CONVERGED_PX = 0.02  # a fit whose last step was longer has failed, unless it cannot be located better anyway
 _CLEAR_PEAK = 0.5  # confidence of a phase correlation that needs no second opinion
 _LONGEST_REACH = 9.0  # steps that an accelerated one may make up for
 _TINY = 1e-30
@@ -200,7 +200,7 @@ class _Reference:
             raise _Failed("the pictures share too little texture to tell the motion in every direction")
         if deviation_px > _WORST_DEVIATION_PX:
             raise _Failed(f"too little texture for the noise: the motion is uncertain by {deviation_px:.1f} pixels")
-        if length_px > max(_SETTLED_PX, deviation_px):
+        if length_px > max(_CONVERGED_PX, deviation_px):
             raise _Failed(f"the fit did not settle: its last step was {length_px:.2f} pixels long")
         stride = self.full[0].pixels_per_unit / finest.pixels_per_unit
         to_unit = self.full[0].to_unit

@@ -36,7 +36,7 @@ class Translation:
     """1 − (second highest peak / highest peak), 0…1: about 0 for unrelated pictures, above 0.5 for a clear shift."""
 
 
-def _tapered(picture: Tensor) -> Tensor:
+def _taper(picture: Tensor) -> Tensor:
     """Mean removed, and faded out to the borders, whose mutual jump would look like an unmoved edge."""
     for dim in (-2, -1):
         size = picture.shape[dim]
@@ -49,7 +49,7 @@ def _tapered(picture: Tensor) -> Tensor:
 
 def _cross_power(a: Tensor, b: Tensor) -> Tensor:
     """Weighted cross-power spectrum ``(H, W)``, complex."""
-    cross = torch.fft.fft2(_tapered(b)) * torch.fft.fft2(_tapered(a)).conj()
+    cross = torch.fft.fft2(_taper(b)) * torch.fft.fft2(_taper(a)).conj()
     size = cross.abs()
     freq_y = torch.fft.fftfreq(a.shape[0], device=a.device, dtype=a.dtype)[:, None]
     freq_x = torch.fft.fftfreq(a.shape[1], device=a.device, dtype=a.dtype)

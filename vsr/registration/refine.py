@@ -20,11 +20,11 @@ _DAMPING = 8.0  # times the variance of noise: flat neighbourhoods stay where th
 def refining_steps(
     residual: Tensor, slopes_yx: tuple[Tensor, Tensor], weights: Tensor, sigma: float, limit_px: float
 ) -> tuple[Tensor, Tensor]:
-    """Displacements ``(rows, cols)``, each ``(K, h, w)``, that lower the misfit of each sample's neighbourhood.
+    """Displacements ``(rows, cols)``, each ``(K, h, w)``, that lower the residual of each sample's neighbourhood.
 
     ``residual``: samples minus prediction, 0…1. ``slopes_yx``: the predicting picture's derivatives at the
     samples, per pixel; displacements are in that pixel and no larger than ``limit_px``. ``weights`` ≥ 0 says
-    how far samples are believed; ``sigma`` is the noise, 0…1.
+    how far samples are trusted; ``sigma`` is the noise, 0…1.
     """
     slope_y, slope_x = slopes_yx
     weighted_y, weighted_x = weights * slope_y, weights * slope_x

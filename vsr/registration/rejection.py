@@ -47,10 +47,10 @@ def reject_frames(registrations: Sequence[Registration], *, noise_floor: float) 
     found = [r.residual for r in registrations if r.converged and math.isfinite(r.residual)]
     median = float(torch.tensor(found, dtype=torch.float64).median()) if found else math.inf
     limit = _LARGEST_RATIO * max(median, noise_floor)
-    return [_judged(registration, limit) for registration in registrations]
+    return [_judge(registration, limit) for registration in registrations]
 
 
-def _judged(registration: Registration, limit: float) -> Rejection:
+def _judge(registration: Registration, limit: float) -> Rejection:
     if not registration.converged:
         return Rejection(True, f"the frame could not be registered: {registration.reason}")
     if not registration.residual <= limit:

@@ -39,17 +39,17 @@ def data_uri(kind: str, data: bytes) -> str:
 
 def encode_pictures(pictures: Mapping[str, Mapping[int, Picture]], room: int) -> Encoded:
     """All ``pictures``, by version and number, as WebP within ``room`` bytes, or at the lowest quality there is."""
-    encoded = _encoded(pictures, _QUALITIES[0])
+    encoded = _encode(pictures, _QUALITIES[0])
     for place, quality in enumerate(_QUALITIES[1:], 1):
         if encoded.num_bytes <= room:
             break
         if place + 1 < len(_QUALITIES) and encoded.num_bytes > 2 * room:
             continue  # one step down is not enough
-        encoded = _encoded(pictures, quality)
+        encoded = _encode(pictures, quality)
     return encoded
 
 
-def _encoded(pictures: Mapping[str, Mapping[int, Picture]], quality: int) -> Encoded:
+def _encode(pictures: Mapping[str, Mapping[int, Picture]], quality: int) -> Encoded:
     files = {
         version: {number: _webp(picture, quality) for number, picture in numbered.items()}
         for version, numbered in pictures.items()

@@ -14,11 +14,11 @@ __all__ = ["frames_at"]
 
 def frames_at(info: MediaInfo, ordinals: Sequence[int]) -> Iterator[Frame]:
     """The frames with these ordinals, which do not fall, by a decode from the start: no seek can go wrong."""
-    wanted = iter(ordinals)
-    following = next(wanted, None)
+    requested = iter(ordinals)
+    following = next(requested, None)
     for ordinal, (_, frame) in enumerate(view(info, 1, Damage())):
         while following == ordinal:  # one frame of the input may have made two of the output
             yield frame
-            following = next(wanted, None)
+            following = next(requested, None)
         if following is None:
             return

@@ -20,7 +20,7 @@ Requirement = Literal["any", "shifts", "exact-shifts"]
 """Motion that a solver can handle: any; the scene moving as a whole; whole steps of the fine grid only."""
 
 _MEDIAN_SAMPLES = 1 << 13  # enough for a median
-_BELIEVED = 0.3  # samples trusted more than this tell the noise
+_CONFIDENT = 0.3  # samples trusted more than this tell the noise
 _LEAST_SIGMA = 0.3 / 255  # rounding to 8 bits alone
 
 
@@ -32,14 +32,14 @@ class Observations:
     """``(K, h, w)``, values 0…1."""
     model: ObservationModel
     """From the sought picture to the frames."""
-    trust: Tensor | None = None
-    """``(K, h, w)``: how far each sample is believed beforehand, 0 for not at all; None: all alike."""
+    confidence: Tensor | None = None
+    """``(K, h, w)``: how far each sample is trusted beforehand, 0 for not at all; None: all alike."""
     noise_sigma: float | None = None
-    """Standard deviation of noise and misregistration, 0…1; None: found from the misfit."""
+    """Standard deviation of noise and misregistration, 0…1; None: found from the residual."""
     expected: Tensor | None = None
     """``(H, W)``: what the picture is expected to be, say from earlier frames; None: nothing is expected."""
     expected_weight: Tensor | None = None
-    """``(H, W)``: how strongly, as a sample's trust; goes with ``expected``."""
+    """``(H, W)``: how strongly, as a sample's confidence; goes with ``expected``."""
     half: bool = False
     """Whether equations may be solved in half precision (bfloat16). Samples, places and weights stay as they are."""
 
@@ -50,28 +50,33 @@ class Observations:
             raise ValueError(f"frames must be floating point, got {self.frames.dtype}")
         if not _lies_within(self.frames, -math.inf):
             raise ValueError("frames hold NaN or infinity")
-        if self.trust is not None and not _lies_within(self.trust, 0.0):
-            raise ValueError("trust must be finite and not negative")
+        if self.confidence is not None and not _lies_within(self.confidence, 0.0):
+            raise ValueError("confidence must be finite and not negative")
 
     def residual(self, x: Tensor) -> Tensor:
         """Samples minus what the picture ``x`` predicts for them, ``(K, h, w)``; 0 outside the picture."""
         return (self.frames - self.model.A(x)) * self.model.inside
 
-    def believed(self) -> Tensor:
-        """``trust``, or ones."""
-        return torch.ones_like(self.frames) if self.trust is None else self.trust
+    def sample_weights(self) -> Tensor:
+        """``confidence``, or ones."""
+        return torch.ones_like(self.frames) if self.confidence is None else self.confidence
 
     def sigma(self, residual: Tensor) -> float:
         """``noise_sigma``, or the standard deviation of most of ``residual`` ``(K, h, w)``."""
-        return residual_sigma(residual, self.trust) if self.noise_sigma is None else self.noise_sigma
+        return residual_sigma(residual, self.confidence) if self.noise_sigma is None else self.noise_sigma
 
     def strip(self, first: int, last: int) -> Observations:
         """What concerns picture rows ``first`` to ``last`` (exclusive)."""
         model, part = self.model.strip(first, last)
-        trust = None if self.trust is None else self.trust[:, part]
+        confidence = None if self.confidence is None else self.confidence[:, part]
         expected, weight = (None if t is None else t[first:last] for t in (self.expected, self.expected_weight))
         return replace(
-            self, frames=self.frames[:, part], model=model, trust=trust, expected=expected, expected_weight=weight
+            self,
+            frames=self.frames[:, part],
+            model=model,
+            confidence=confidence,
+            expected=expected,
+            expected_weight=weight,
         )
 
 
@@ -83,17 +88,17 @@ def _lies_within(values: Tensor, least: float) -> bool:
     return least <= low and math.isfinite(low) and math.isfinite(high)
 
 
-def residual_sigma(residual: Tensor, trust: Tensor | None = None) -> float:
-    """Standard deviation of most of ``residual``, any shape, from the median of what ``trust`` believes.
+def residual_sigma(residual: Tensor, confidence: Tensor | None = None) -> float:
+    """Standard deviation of most of ``residual``, any shape, from the median of what ``confidence`` believes.
 
     At least that of rounding to 8 bits, so that weights stay finite.
     """
     step = max(1, residual.numel() // _MEDIAN_SAMPLES)
-    misfit = residual.reshape(-1)[::step].abs()
-    if trust is not None:
-        believed = misfit[trust.reshape(-1)[::step] > _BELIEVED]
-        misfit = believed if believed.numel() else misfit
-    return max(_LEAST_SIGMA, 1.4826 * float(misfit.median())) if misfit.numel() else _LEAST_SIGMA
+    magnitudes = residual.reshape(-1)[::step].abs()
+    if confidence is not None:
+        sample_weights = magnitudes[confidence.reshape(-1)[::step] > _CONFIDENT]
+        magnitudes = sample_weights if sample_weights.numel() else magnitudes
+    return max(_LEAST_SIGMA, 1.4826 * float(magnitudes.median())) if magnitudes.numel() else _LEAST_SIGMA
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,12 @@ from vsr.solvers.blind import estimate_psf
 from vsr.solvers.order_statistics import weighted_median
 from vsr.solvers.reweighted import weighted_least_squares
 
-__all__ = ["BayesianOptions", "estimate_psf", "frame_precisions", "refined_motion", "solve_bayesian"]
+__all__ = ["BayesianOptions", "estimate_psf", "frame_precisions", "solve_bayesian", "take_motion_step"]
 
-_CORNER = 1.0 / 255.0  # misfit below which squares stand for absolute values
-_LEAST_MISFIT = 0.75 / 255  # what no model explains; keeps the prior from fading as the picture comes to fit the noise
+_CORNER = 1.0 / 255.0  # residual below which squares stand for absolute values
+_LEAST_RESIDUAL = (
+    0.75 / 255
+)  # what no model explains; keeps the prior from fading as the picture comes to fit the noise
 _WINDOW_SAMPLES = 15  # side of the neighbourhood that moves together
 _LARGEST_STEP_PX = 0.5  # of motion in one sweep, in pixels of x
 _STIFFNESS = 1e-4  # mean squared slope, per pixel of x, below which nothing moves
@@ -47,15 +49,15 @@ class BayesianOptions:
     """Correct the motion after each sweep but the last."""
 
 
-def frame_precisions(residual: Tensor, trust: Tensor, shape: float, rate: float) -> Tensor:
-    """``(K,)``: the most probable inverse mean misfit of each frame, ``(shape + n - 1) / (rate + sum |r|)``.
+def frame_precisions(residual: Tensor, confidence: Tensor, shape: float, rate: float) -> Tensor:
+    """``(K,)``: the most probable inverse mean residual of each frame, ``(shape + n - 1) / (rate + sum |r|)``.
 
-    ``residual`` and ``trust`` are ``(K, h, w)``; n counts a frame's samples by their trust. The sum is taken from the
+    ``residual`` and ``confidence`` are ``(K, h, w)``; n counts samples by their confidence. The sum is taken from the
     median, as it would be for a Laplacian, so that a few defects do not make a frame look noisy.
     """
-    count = trust.sum((1, 2))
-    medians = [weighted_median(misfit.abs(), weight) for misfit, weight in zip(residual, trust, strict=True)]
-    usual = (torch.stack(medians) / math.log(2)).clamp(min=_LEAST_MISFIT)
+    count = confidence.sum((1, 2))
+    medians = [weighted_median(of_frame.abs(), weight) for of_frame, weight in zip(residual, confidence, strict=True)]
+    usual = (torch.stack(medians) / math.log(2)).clamp(min=_LEAST_RESIDUAL)
     return (shape + count - 1).clamp(min=0) / (rate + count * usual)
 
 
@@ -74,7 +76,7 @@ def _slope(picture: Tensor, dim: int) -> Tensor:
     return slope
 
 
-def refined_motion(observed: Observations, x: Tensor, weights: Tensor) -> Observations:
+def take_motion_step(observed: Observations, x: Tensor, weights: Tensor) -> Observations:
     """The observations with every sample but the first frame's moved to where ``x`` explains it better.
 
     One step of Lucas and Kanade 1981 against ``A x``, weighted like the picture's step: each frame moves as a whole
@@ -117,16 +119,16 @@ def solve_bayesian(observed: Observations, start: Tensor, options: BayesianOptio
         if sigma is not None:
             blur = reading_blur((sigma, sigma), observed.model.scale_yx)
             observed = replace(observed, model=replace(observed.model, blur=blur))
-    prior, x, believed = BilateralTV(1, 0.5), start, observed.believed()
+    prior, x, sample_weights = BilateralTV(1, 0.5), start, observed.sample_weights()
     for sweep in range(options.sweeps):
         residual = observed.residual(x)
         precisions = frame_precisions(
-            residual, believed * observed.model.inside, options.noise_shape, options.noise_rate
+            residual, sample_weights * observed.model.inside, options.noise_shape, options.noise_rate
         )
         best = float(precisions.max())
         if best <= 0:
-            return x  # nothing is believed
-        shares = believed * (precisions / best)[:, None, None]
+            return x  # nothing is trusted
+        shares = sample_weights * (precisions / best)[:, None, None]
         weights = shares
         for _ in range(options.rounds):
             weights = shares * (_CORNER / residual.abs().clamp_(min=_CORNER))
@@ -134,5 +136,5 @@ def solve_bayesian(observed: Observations, start: Tensor, options: BayesianOptio
             x = weighted_least_squares(observed, weights, penalty, x, options.cg_iterations)
             residual = observed.residual(x)
         if options.refine_motion and sweep < options.sweeps - 1:
-            observed = refined_motion(observed, x, weights)
+            observed = take_motion_step(observed, x, weights)
     return x

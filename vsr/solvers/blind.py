@@ -64,8 +64,8 @@ def _blur_variance(widths: Tensor, moments: Tensor, most: float) -> float:
     u, e = u - u.mean(1, keepdim=True), moments.log() - moments.log().mean()
     half = _USUAL_EXPONENT / 2
     slope = (_EXPONENT_PULL * half - (u * e).sum(1)) / (u.square().sum(1) + _EXPONENT_PULL)
-    misfit = (e + slope[:, None] * u).square().sum(1) + _EXPONENT_PULL * (slope - half).square()
-    return float(variances[int(misfit.argmin())])
+    residual = (e + slope[:, None] * u).square().sum(1) + _EXPONENT_PULL * (slope - half).square()
+    return float(variances[int(residual.argmin())])
 
 
 def estimate_psf(observed: Observations, start: Tensor) -> float | None:

@@ -1,4 +1,4 @@
-"""Farsiu's robust super-resolution for any motion: L1 misfit and bilateral total variation by sign descent."""
+"""Farsiu's robust super-resolution for any motion: L1 residual and bilateral total variation by sign descent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FarsiuOptions:
     """Parameters of `solve_farsiu`."""
 
     regularization: float = 0.02
-    """Strength of the prior, lambda: weight of absolute differences relative to the absolute misfit of a sample."""
+    """Strength of the prior, lambda: weight of absolute differences relative to the absolute residual of a sample."""
     radius: int = 2
     """Reach of the bilateral total variation, in pixels of x."""
     alpha: float = 0.7
@@ -35,7 +35,7 @@ def cost_gradient(observed: Observations, x: Tensor, regularization: float, prio
 
     ``(H, W)`` like ``x``; the published gradient (equation 22 of Farsiu et al. 2004), with the trust w in the samples.
     """
-    signs = observed.residual(x).sign_().neg_().mul_(observed.believed())
+    signs = observed.residual(x).sign_().neg_().mul_(observed.sample_weights())
     return observed.model.A_adjoint(signs).add_(prior.subgradient(x), alpha=regularization)
 
 

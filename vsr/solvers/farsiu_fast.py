@@ -27,7 +27,7 @@ class FarsiuFastOptions:
     """Parameters of `solve_farsiu_fast`."""
 
     regularization: float = 0.025
-    """Strength of the prior, lambda: weight of absolute differences relative to the absolute misfit of a sample."""
+    """Strength of the prior, lambda: weight of absolute differences relative to the absolute residual of a sample."""
     radius: int = 2
     """Reach of the bilateral total variation, in pixels of x."""
     alpha: float = 0.7
@@ -40,16 +40,16 @@ class FarsiuFastOptions:
     """Step size of the last step; between, it falls geometrically. Equal to ``step``: the paper's constant step."""
 
 
-def median_shift_and_add(frames: Tensor, model: ObservationModel, trust: Tensor) -> tuple[Tensor, Tensor]:
+def median_shift_and_add(frames: Tensor, model: ObservationModel, confidence: Tensor) -> tuple[Tensor, Tensor]:
     """``(Z, counts)``, each ``(H, W)``: medians of the samples nearest to each pixel, and how many there were.
 
-    ``frames`` and ``trust`` are ``(K, h, w)``; samples count as much as they are trusted. Z is 0 where none are.
+    ``frames`` and ``confidence`` are ``(K, h, w)``; samples count as much as they are trusted. Z is 0 where none are.
     """
     height, width = model.size_yx
     cells = model.rows.round().to(torch.int64) * width + model.cols.round().to(torch.int64)
     inside = model.inside.reshape(-1)
     medians, counts = cell_medians(
-        cells.reshape(-1)[inside], frames.reshape(-1)[inside], trust.reshape(-1)[inside], height * width
+        cells.reshape(-1)[inside], frames.reshape(-1)[inside], confidence.reshape(-1)[inside], height * width
     )
     return medians.reshape(height, width), counts.reshape(height, width)
 
@@ -65,7 +65,7 @@ def solve_farsiu_fast(observed: Observations, start: Tensor, options: FarsiuFast
     The step size falls as in `solve_farsiu`, under the same condition. Cost per step and pixel: two blurs and
     4 r (r + 1) signs, whatever the number of frames. float32 or float64.
     """
-    fused, counts = median_shift_and_add(observed.frames, observed.model, observed.believed())
+    fused, counts = median_shift_and_add(observed.frames, observed.model, observed.sample_weights())
     weights, blur = counts.sqrt(), Composed(_ROUNDING, observed.model.blur)
     prior = BilateralTV(options.radius, options.alpha)
     x = start.clone()

@@ -1,4 +1,4 @@
-"""The default solver: Huber's function on the misfit, bilateral total variation, both scaled by the noise found."""
+"""The default solver: Huber's function on the residual, bilateral total variation, both scaled by the noise found."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class HuberBtvOptions:
     regularization: float = 1.0
     """Strength of the prior; 1 suits photographs, more is smoother."""
     huber: float = 3.0
-    """Standard deviations of misfit beyond which a sample pulls with constant force."""
+    """Standard deviations of residual beyond which a sample pulls with constant force."""
     defect: float = 3.0
     """Times ``huber`` beyond which a sample is a defect and pulls ever less."""
     knee: float = 2.0
@@ -42,30 +42,30 @@ class HuberBtvOptions:
 
 
 def robust_weights(residual: Tensor, sigma: float, huber: float, defect: float) -> Tensor:
-    """Weights of samples by their misfit, same shape: 1 while it is small, Huber's from ``huber`` sigmas on.
+    """Weights of samples by their residual, same shape: 1 while it is small, Huber's from ``huber`` sigmas on.
 
     From ``defect`` times as far they fall with the third power: there lie defects and wrong motion, not noise.
     """
-    misfit = residual.abs().clamp_(min=_TINY)
-    bounded = (huber * sigma / misfit).clamp_(max=1.0)
-    return bounded.mul_((defect * huber * sigma / misfit).clamp_(max=1.0).square_())
+    magnitude = residual.abs().clamp_(min=_TINY)
+    bounded = (huber * sigma / magnitude).clamp_(max=1.0)
+    return bounded.mul_((defect * huber * sigma / magnitude).clamp_(max=1.0).square_())
 
 
 def solve_huber_btv(observed: Observations, start: Tensor, options: HuberBtvOptions) -> Tensor:
     """Minimise ``sum_k rho(y_k - A_k x) + lambda BTV(x)``, ``(H, W)`` like ``start``.
 
-    With sigma the noise, given or found from the misfit each round: rho is Huber's function with its bound at
+    With sigma the noise, given or found from the residual each round: rho is Huber's function with its bound at
     ``huber`` sigmas, redescending from ``defect`` times that on (`robust_weights`); lambda is a small constant plus a
     multiple of sigma², as the maximum a posteriori estimate asks. Iteratively re-weighted least squares
     with conjugate gradients; the scheme of Köhler et al. 2016 with Farsiu's prior. Cost per step and pixel:
     two blurs, 9 + 1 + 4 r (r + 1) multiplications, whatever the number of frames. float32 or float64.
     """
     prior = BilateralTV(options.radius, options.alpha)
-    x, believed = start, observed.believed()
+    x, sample_weights = start, observed.sample_weights()
     for _ in range(options.outer_iterations):
         residual = observed.residual(x)
         sigma = max(options.least_sigma, observed.sigma(residual))
-        weights = believed * robust_weights(residual, sigma, options.huber, options.defect)
+        weights = sample_weights * robust_weights(residual, sigma, options.huber, options.defect)
         strength = options.regularization * (_CLEAN_STRENGTH + _NOISE_STRENGTH * sigma * sigma)
         penalty = prior.majorizer(x, strength / prior.total_weight, options.knee * sigma)
         x = weighted_least_squares(observed, weights, penalty, x, options.cg_iterations)

@@ -39,7 +39,7 @@ def _whole_steps(model: ObservationModel, tolerance_px: float) -> tuple[float, f
     return offsets[0], offsets[1]
 
 
-def _shifted(picture: Tensor, shift_yx: tuple[float, float]) -> Tensor:
+def _shift(picture: Tensor, shift_yx: tuple[float, float]) -> Tensor:
     """``picture`` ``(H, W)``, mirrored at its edges, read at ``p + shift``; exact for band-limited pictures."""
     for dim, shift in zip((0, 1), shift_yx, strict=True):
         if shift != 0.0:
@@ -70,10 +70,10 @@ def solve_interlace(observed: Observations, start: Tensor, options: InterlaceOpt
     rows, cols = (model.rows - offset_yx[0]).round(), (model.cols - offset_yx[1]).round()
     inside = ((rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)).reshape(-1)
     cells = (rows.to(torch.int64) * width + cols.to(torch.int64)).reshape(-1)[inside]
-    values, trust = observed.frames.reshape(-1)[inside], observed.believed().reshape(-1)[inside]
-    medians, counts = cell_medians(cells, values, trust, height * width)
-    base = _shifted(start, offset_yx)
+    values, confidence = observed.frames.reshape(-1)[inside], observed.sample_weights().reshape(-1)[inside]
+    medians, counts = cell_medians(cells, values, confidence, height * width)
+    base = _shift(start, offset_yx)
     change = torch.where(counts > 0, medians - base.reshape(-1), torch.zeros_like(medians)).reshape(height, width)
     if offset_yx == (0.0, 0.0):
         return torch.where(counts.reshape(height, width) > 0, medians.reshape(height, width), start)
-    return start + _shifted(change, (-offset_yx[0], -offset_yx[1]))
+    return start + _shift(change, (-offset_yx[0], -offset_yx[1]))

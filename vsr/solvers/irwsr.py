@@ -31,9 +31,9 @@ class IrwsrOptions:
     regularization: float = 0.0025
     """Strength of the prior, lambda."""
     largest_bias: float = 0.02
-    """Median misfit, 0…1, beyond which a frame is left out as too bright or too dark."""
+    """Median residual, 0…1, beyond which a frame is left out as too bright or too dark."""
     data_bound: float = 2.0
-    """Standard deviations of misfit beyond which a sample pulls with constant force (c_data)."""
+    """Standard deviations of residual beyond which a sample pulls with constant force (c_data)."""
     prior_bound: float = 2.0
     """Standard deviations of difference beyond which a difference counts as an edge (c_prior)."""
     sparsity: float = 0.5
@@ -48,17 +48,17 @@ class IrwsrOptions:
     """Conjugate-gradient steps for each set of weights."""
 
 
-def _thinned(values: Tensor) -> Tensor:
+def _thin(values: Tensor) -> Tensor:
     return values.reshape(-1)[:: max(1, values.numel() // _MEDIAN_SAMPLES)]
 
 
-def frame_weights(residual: Tensor, trust: Tensor, largest_bias: float) -> Tensor:
+def frame_weights(residual: Tensor, confidence: Tensor, largest_bias: float) -> Tensor:
     """``(K,)``: 1 for frames whose median residual is within ``largest_bias``, 0 for others; 1 for all if none is.
 
-    ``residual`` and ``trust`` are ``(K, h, w)``.
+    ``residual`` and ``confidence`` are ``(K, h, w)``.
     """
-    pairs = zip(residual, trust, strict=True)
-    bias = torch.stack([weighted_median(_thinned(misfit), _thinned(weight)) for misfit, weight in pairs])
+    pairs = zip(residual, confidence, strict=True)
+    bias = torch.stack([weighted_median(_thin(of_frame), _thin(weight)) for of_frame, weight in pairs])
     fair = bias.abs() <= largest_bias
     return (fair if bool(fair.any()) else ~fair).to(residual.dtype)
 
@@ -69,13 +69,13 @@ def observation_weights(residual: Tensor, weights: Tensor, bound: float, sigma: 
     ``sigma`` is by default 1.4826 times the median absolute deviation of the residual under ``weights``.
     """
     if sigma is None:
-        sigma = max(_LEAST_SIGMA, weighted_mad(_thinned(residual), _thinned(weights)))
+        sigma = max(_LEAST_SIGMA, weighted_mad(_thin(residual), _thin(weights)))
     return weights * (bound * sigma / residual.abs().clamp_(min=_TINY)).clamp_(max=1.0)
 
 
 def _deviation(x: Tensor, prior: BilateralTV) -> float:
     """Standard deviation of most weighted differences."""
-    differences = torch.cat([_thinned(weight * part) for weight, part in prior.differences(x)])
+    differences = torch.cat([_thin(weight * part) for weight, part in prior.differences(x)])
     return max(_LEAST_SIGMA, weighted_mad(differences, torch.ones_like(differences)))
 
 
@@ -133,8 +133,8 @@ def coarse_model(model: ObservationModel, magnification: float) -> ObservationMo
 
 def _majorisation_step(observed: Observations, x: Tensor, options: IrwsrOptions) -> Tensor:
     prior = BilateralTV(options.radius, options.alpha)
-    residual, believed = observed.residual(x), observed.believed() * observed.model.inside
-    fair = believed * frame_weights(residual, believed, options.largest_bias)[:, None, None]
+    residual, sample_weights = observed.residual(x), observed.sample_weights() * observed.model.inside
+    fair = sample_weights * frame_weights(residual, sample_weights, options.largest_bias)[:, None, None]
     weights = observation_weights(residual, fair, options.data_bound, observed.noise_sigma)
     penalty = prior_stencil(x, prior, options.regularization, options)
     return weighted_least_squares(observed, weights, penalty, x, options.cg_iterations)

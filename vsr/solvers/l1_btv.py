@@ -18,9 +18,9 @@ class L1BtvOptions:
     """Parameters of `solve_l1_btv`."""
 
     regularization: float = 0.02
-    """Strength of the prior, lambda: weight of absolute differences relative to the absolute misfit of a sample."""
+    """Strength of the prior, lambda: weight of absolute differences relative to the absolute residual of a sample."""
     corner: float = 1.0 / 255.0
-    """Misfit and difference, 0…1, below which squares stand for absolute values, so that weights stay finite."""
+    """Residual and difference, 0…1, below which squares stand for absolute values, so that weights stay finite."""
     radius: int = 2
     """Reach of the bilateral total variation, in pixels of x."""
     alpha: float = 0.7
@@ -41,9 +41,11 @@ def solve_l1_btv(observed: Observations, start: Tensor, options: L1BtvOptions) -
     the number of frames. float32 or float64.
     """
     prior = BilateralTV(options.radius, options.alpha)
-    x, believed = start, observed.believed()
+    x, sample_weights = start, observed.sample_weights()
     for _ in range(options.outer_iterations):
-        misfit = observed.residual(x).abs_().clamp_(min=options.corner)
+        magnitude = observed.residual(x).abs_().clamp_(min=options.corner)
         penalty = prior.majorizer(x, options.regularization * options.corner, options.corner)
-        x = weighted_least_squares(observed, believed * (options.corner / misfit), penalty, x, options.cg_iterations)
+        x = weighted_least_squares(
+            observed, sample_weights * (options.corner / magnitude), penalty, x, options.cg_iterations
+        )
     return x

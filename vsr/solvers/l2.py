@@ -10,10 +10,10 @@ from vsr.priors import Tikhonov
 from vsr.solvers.base import Observations
 from vsr.solvers.reweighted import weighted_least_squares
 
-__all__ = ["L2Options", "mean_square", "noise_scaled", "solve_l2"]
+__all__ = ["L2Options", "mean_square", "scale_by_noise", "solve_l2"]
 
 _CLEAN_STRENGTH = 9e-3  # of the prior where nothing but rounding disturbs
-_NOISE_STRENGTH = 45.0  # added, times the mean square of the misfit
+_NOISE_STRENGTH = 45.0  # added, times the mean square of the residual
 
 
 @dataclass(frozen=True)
@@ -23,21 +23,21 @@ class L2Options:
     regularization: float = 1.0
     """Strength of the prior; 1 suits photographs, more is smoother, 0 is plain least squares."""
     outer_iterations: int = 3
-    """Times the strength is fitted to the misfit."""
+    """Times the strength is fitted to the residual."""
     cg_iterations: int = 16
     """Conjugate-gradient steps for each strength."""
 
 
-def mean_square(observed: Observations, residual: Tensor, trust: Tensor) -> float:
+def mean_square(observed: Observations, residual: Tensor, confidence: Tensor) -> float:
     """Variance of the noise, wild samples and all: given, or the mean square of ``residual`` ``(K, h, w)``."""
     if observed.noise_sigma is not None:
         return observed.noise_sigma**2
-    total = float(trust.sum())
-    return float((residual.square() * trust).sum()) / total if total > 0 else 0.0
+    total = float(confidence.sum())
+    return float((residual.square() * confidence).sum()) / total if total > 0 else 0.0
 
 
-def noise_scaled(regularization: float, variance: float) -> float:
-    """Weight of Tikhonov's prior against squared misfit for noise of ``variance``."""
+def scale_by_noise(regularization: float, variance: float) -> float:
+    """Weight of Tikhonov's prior against squared residual for noise of ``variance``."""
     return regularization * (_CLEAN_STRENGTH + _NOISE_STRENGTH * variance)
 
 
@@ -50,9 +50,9 @@ def solve_l2(observed: Observations, start: Tensor, options: L2Options) -> Tenso
     one wild sample pulls as hard as all its neighbours, and a few make all smooth. Cost per step and pixel: two blurs
     and 9 + 3 multiplications, whatever the number of frames. float32 or float64.
     """
-    x, believed = start, observed.believed()
+    x, sample_weights = start, observed.sample_weights()
     for _ in range(options.outer_iterations):
-        variance = mean_square(observed, observed.residual(x), believed * observed.model.inside)
-        prior = Tikhonov().majorizer(x, noise_scaled(options.regularization, variance), 0.0)
-        x = weighted_least_squares(observed, believed, prior, x, options.cg_iterations)
+        variance = mean_square(observed, observed.residual(x), sample_weights * observed.model.inside)
+        prior = Tikhonov().majorizer(x, scale_by_noise(options.regularization, variance), 0.0)
+        x = weighted_least_squares(observed, sample_weights, prior, x, options.cg_iterations)
     return x

@@ -40,8 +40,8 @@ def weighted_least_squares(observed: Observations, weights: Tensor, prior: Stenc
     matrix = _NormalMatrix(blur, samples, prior)
     if not observed.half:
         return conjugate_gradients(matrix.apply, right, x, steps)
-    misfit = (right - matrix.apply(x)).to(torch.bfloat16)
-    return x + conjugate_gradients(matrix.half().apply, misfit, torch.zeros_like(misfit), steps).to(x.dtype)
+    residual = (right - matrix.apply(x)).to(torch.bfloat16)
+    return x + conjugate_gradients(matrix.half().apply, residual, torch.zeros_like(residual), steps).to(x.dtype)
 
 
 @dataclass(frozen=True)

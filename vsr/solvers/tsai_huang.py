@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vsr.observation.model import ObservationModel
 from vsr.solvers.base import Observations
-from vsr.solvers.l2 import mean_square, noise_scaled
+from vsr.solvers.l2 import mean_square, scale_by_noise
 
 __all__ = ["TsaiHuangOptions", "solve_tsai_huang"]
 
@@ -24,9 +24,9 @@ class TsaiHuangOptions:
     regularization: float = 1.0
     """Strength of the Tikhonov term; 1 suits photographs, more is smoother, must be above 0."""
     passes: int = 3
-    """Times the misfit that is left is solved for again, with a strength that suits its size."""
+    """Times the residual that is left is solved for again, with a strength that suits its size."""
     border_samples: int = 4
-    """Samples along each border over which misfit is faded out, because a spectrum repeats the picture beyond it."""
+    """Samples along each border over which residual is faded out, because a spectrum repeats the picture beyond it."""
 
 
 def _transfer(model: ObservationModel) -> Tensor:
@@ -49,7 +49,7 @@ def _groups(spectrum: Tensor, scale_yx: tuple[int, int]) -> Tensor:
     return parts.reshape(count, h, w, scale_y * scale_x)
 
 
-def _ungrouped(groups: Tensor, scale_yx: tuple[int, int]) -> Tensor:
+def _ungroup(groups: Tensor, scale_yx: tuple[int, int]) -> Tensor:
     """The inverse of `_groups`."""
     (scale_y, scale_x), (count, h, w) = scale_yx, groups.shape[:3]
     parts = groups.reshape(count, h, w, scale_y, scale_x).permute(0, 3, 1, 4, 2)
@@ -102,7 +102,7 @@ class _Frequencies:
         ridge = torch.diag_embed((strength * self._ridge).to(self._normal.dtype))
         factor = torch.linalg.cholesky(self._normal + ridge)
         groups = torch.cholesky_solve(self._adjoint @ spectra, factor)[..., 0]
-        picture: Tensor = torch.fft.ifft2(_ungrouped(groups[None], self._scale)[0]).real
+        picture: Tensor = torch.fft.ifft2(_ungroup(groups[None], self._scale)[0]).real
         return picture
 
 
@@ -119,10 +119,14 @@ def solve_tsai_huang(observed: Observations, start: Tensor, options: TsaiHuangOp
     """
     frequencies = _Frequencies(observed.model)
     frames, x = observed.frames.double(), start.double()
-    believed = observed.believed().double() * _fade((frames.shape[1], frames.shape[2]), options.border_samples, frames)
+    sample_weights = observed.sample_weights().double() * _fade(
+        (frames.shape[1], frames.shape[2]), options.border_samples, frames
+    )
     for _ in range(options.passes):
-        misfit = frames - frequencies.predict(x)
-        variance = mean_square(observed, misfit, believed)
-        strength = options.passes * noise_scaled(options.regularization, variance)  # each pass solves for what is left
-        x = x + frequencies.solve(believed * misfit, strength)
+        residual = frames - frequencies.predict(x)
+        variance = mean_square(observed, residual, sample_weights)
+        strength = options.passes * scale_by_noise(
+            options.regularization, variance
+        )  # each pass solves for what is left
+        x = x + frequencies.solve(sample_weights * residual, strength)
     return x.to(start.dtype)

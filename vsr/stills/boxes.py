@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vsr.errors import UsageError
 
-__all__ = ["Box", "moved_by", "normalised", "points_moved", "recentred"]
+__all__ = ["Box", "move_points", "moved_by", "normalise", "recentre"]
 
 _ROI = re.compile(r"(\d+),(\d+),(\d+),(\d+)")
 
@@ -67,9 +67,9 @@ class Box:
         starts, sides = [], []
         for start, side, limit in ((self.x, self.width, size_yx[1]), (self.y, self.height, size_yx[0])):
             more = max(by_px, -(-(least_px - side) // 2))
-            wanted = min(limit, side + 2 * more)
-            starts.append(min(max(0, start - more), limit - wanted))
-            sides.append(wanted)
+            requested = min(limit, side + 2 * more)
+            starts.append(min(max(0, start - more), limit - requested))
+            sides.append(requested)
         return Box(starts[0], starts[1], sides[0], sides[1])
 
     def around(self, x: float, y: float, size_yx: tuple[int, int]) -> Box:
@@ -88,7 +88,7 @@ class Box:
         return torch.tensor([[left, right, left, right], [top, top, bottom, bottom], [1, 1, 1, 1]], dtype=torch.float64)
 
 
-def normalised(matrix: Tensor) -> Tensor:
+def normalise(matrix: Tensor) -> Tensor:
     """The same motion with a last entry of 1."""
     scaled: Tensor = matrix / matrix[2, 2]
     return scaled
@@ -101,12 +101,12 @@ def moved_by(x: float, y: float) -> Tensor:
     return matrix
 
 
-def recentred(matrix: Tensor, source: Box, target: Box) -> Tensor:
+def recentre(matrix: Tensor, source: Box, target: Box) -> Tensor:
     """``matrix`` between frames as it is between their parts ``source`` and ``target``."""
-    return normalised(moved_by(-target.x, -target.y) @ matrix @ moved_by(source.x, source.y))
+    return normalise(moved_by(-target.x, -target.y) @ matrix @ moved_by(source.x, source.y))
 
 
-def points_moved(matrix: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def move_points(matrix: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Where ``matrix`` leads the points ``(x, y)``, of one shape, float64; beyond the horizon far away."""
     to_x, to_y, depth = (row[0] * x + row[1] * y + row[2] for row in matrix)
     depth = depth.clamp(min=1e-6)

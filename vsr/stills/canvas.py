@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vsr.observation import LinearOperator, ObservationModel
 from vsr.registration import sample_bicubic
-from vsr.stills.boxes import Box, points_moved
+from vsr.stills.boxes import Box, move_points
 
 __all__ = ["Canvas", "View", "tiles"]
 
@@ -38,7 +38,7 @@ class View:
     offset: float = 0.0
     """… this is added to the product."""
     weight: float = 1.0
-    """Trust in the frame as a whole, 0…1."""
+    """Confidence in the frame as a whole, 0…1."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Canvas:
         corner_y = torch.tensor([top, top, bottom, bottom], dtype=torch.float64)
         bounds = []
         for view in views:
-            x, y = points_moved(view.motion, corner_x, corner_y)
+            x, y = move_points(view.motion, corner_x, corner_y)
             bounds.append([float(v) for v in (x.min(), x.max(), y.min(), y.max())])
         width = min(size[1], math.ceil(max(b[1] - b[0] for b in bounds)) + 1)
         height = min(size[0], math.ceil(max(b[3] - b[2] for b in bounds)) + 1)
@@ -131,7 +131,7 @@ class Canvas:
                 torch.arange(crop.x, crop.right, dtype=torch.float64),
                 indexing="ij",
             )
-            row, col = self.place(*points_moved(torch.linalg.inv(view.motion), x, y))
+            row, col = self.place(*move_points(torch.linalg.inv(view.motion), x, y))
             samples.append(crop.of(view.luma) * view.gain + view.offset)
             rows.append(row.to(dtype))
             cols.append(col.to(dtype))
@@ -143,7 +143,7 @@ class Canvas:
         x, y = self.points()
         laid = []
         for view in views:
-            to_x, to_y = (place.to(view.luma.dtype) for place in points_moved(view.motion, x, y))
+            to_x, to_y = (place.to(view.luma.dtype) for place in move_points(view.motion, x, y))
             laid.append(sample_bicubic(view.luma[None] * view.gain + view.offset, to_y, to_x)[0])
         return torch.stack(laid).median(0).values
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vsr.observation import GaussianBlur
 from vsr.registration import Registration, reject_frames
-from vsr.stills.boxes import Box, points_moved
+from vsr.stills.boxes import Box, move_points
 from vsr.stills.tracking import Sighting
 
 __all__ = ["Candidate", "choose", "frame_noise", "sharpnesses", "slopes"]
@@ -78,7 +78,7 @@ def sharpnesses(found: Sequence[tuple[float, float] | None]) -> list[float]:
 def _place_of(box: Box, matrix: Tensor, size_yx: tuple[int, int]) -> Box:
     """The upright box around where ``matrix`` puts ``box``, as far as the frame goes."""
     corners = box.corners()
-    x, y = points_moved(matrix, corners[0], corners[1])
+    x, y = move_points(matrix, corners[0], corners[1])
     left, top = max(0, math.floor(float(x.min()))), max(0, math.floor(float(y.min())))
     right, bottom = min(size_yx[1], math.ceil(float(x.max())) + 1), min(size_yx[0], math.ceil(float(y.max())) + 1)
     return Box(left, top, max(1, right - left), max(1, bottom - top))

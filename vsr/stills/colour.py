@@ -13,17 +13,17 @@ from torch import Tensor
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.media.grabbing import Grabbed
 from vsr.media.layouts import LAYOUTS
-from vsr.methods.reconstruction.luma import guided_detail
+from vsr.methods.reconstruction.luma import guide_detail
 from vsr.observation import resample
 from vsr.registration import sample_bicubic
-from vsr.stills.boxes import Box, points_moved
+from vsr.stills.boxes import Box, move_points
 from vsr.stills.fusion import Fused
-from vsr.stills.maps import trusts_at
+from vsr.stills.maps import confidences_at
 
-__all__ = ["coloured", "luma_of"]
+__all__ = ["colourise", "luma_of"]
 
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
-_TRUSTED = 0.3  # a frame trusted less does not show the colour of a place
+_RELIABLE = 0.3  # a frame trusted less does not show the colour of a place
 
 
 def luma_of(grabbed: Grabbed, dtype: torch.dtype) -> Tensor:
@@ -36,7 +36,7 @@ def luma_of(grabbed: Grabbed, dtype: torch.dtype) -> Tensor:
     return torch.nan_to_num(luma).clamp(0, 1) if grabbed.layout.is_float else luma
 
 
-def coloured(fused: Fused, frames: Sequence[Grabbed], region: Box, scale: float, color: ColorSpec) -> VideoFrame:
+def colourise(fused: Fused, frames: Sequence[Grabbed], region: Box, scale: float, color: ColorSpec) -> VideoFrame:
     """The luma of ``fused`` with the colours of its frames, which its views name by their place in ``frames``.
 
     Every other plane is the median of all frames laid on the reference, where they are trusted, plus the luma's detail
@@ -51,7 +51,7 @@ def coloured(fused: Fused, frames: Sequence[Grabbed], region: Box, scale: float,
     planes = [picture] if layout.family != "rgb" else []
     for number in range(len(planes), {"gray": 1, "yuv": 3, "rgb": 3}[layout.family]):
         plane = _median(number, frames, fused, region, color)
-        detail = guided_detail(plane, low, picture - plain, noise)
+        detail = guide_detail(plane, low, picture - plain, noise)
         planes.append(resample(plane, size, kernel="bicubic", scale_yx=(scale, scale)) + detail)
     codes = tuple(plane * layout.peak for plane in planes)
     return VideoFrame(codes, _full_chroma(layout), color, 0, 0, Fraction(1))
@@ -108,12 +108,12 @@ def _median(number: int, frames: Sequence[Grabbed], fused: Fused, region: Box, c
         )
         own = lies.read(planes[fused.reference], x, y)
         laid = []
-        trusts = trusts_at(fused, part, x, y)
-        for view, plane, trust in zip(fused.views, planes, trusts, strict=True):
-            values = lies.read(plane, *points_moved(view.motion, x, y))
+        confidences = confidences_at(fused, part, x, y)
+        for view, plane, confidence in zip(fused.views, planes, confidences, strict=True):
+            values = lies.read(plane, *move_points(view.motion, x, y))
             if lies.follows_brightness:
                 values = values * view.gain + view.offset
-            laid.append(torch.where(trust > _TRUSTED, values, own))
+            laid.append(torch.where(confidence > _RELIABLE, values, own))
         place = part.canvas.part
         rows, cols = (
             slice(place.y - region.y, place.bottom - region.y),

@@ -191,7 +191,7 @@ def _manifest(job: Job, records: list[FrameRecord], damage: Damage, checksums: M
             "generative": False,
             "says": f"{_conversion(job)}; no generative model took part",
         },
-        "frames": [_named(job, number, record) for number, record in enumerate(records, _FIRST_NUMBER)],
+        "frames": [_name(job, number, record) for number, record in enumerate(records, _FIRST_NUMBER)],
         "changes": {"count": changes.count, "first": canonical(changes.changes)},
         "settings": {
             "fps": job.settings.fps,
@@ -207,7 +207,7 @@ def _manifest(job: Job, records: list[FrameRecord], damage: Damage, checksums: M
     }
 
 
-def _named(job: Job, number: int, record: FrameRecord) -> dict[str, Any]:
+def _name(job: Job, number: int, record: FrameRecord) -> dict[str, Any]:
     seconds = record.pts * job.video.time_base - job.info.start
     return {
         "file": job.output.name % number,

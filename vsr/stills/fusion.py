@@ -1,8 +1,8 @@
-"""One picture from the chosen frames: picture, motions, brightness and trust improved in turn.
+"""One picture from the chosen frames: picture, motions, brightness and confidence improved in turn.
 
 Every round takes a step towards the picture with the default solver, predicts all samples from it, moves each frame to
 where it fits better, matches its brightness, and trusts each neighbourhood by how well it fits. All frames count alike,
-whatever their place, except that the reference is believed where the others do not agree with the picture: there one
+whatever their place, except that the reference is trusted where the others do not agree with the picture: there one
 frame is sharpened, and nothing ghosts. Large regions are solved in parts; what concerns whole frames is added up over
 them.
 """
@@ -19,19 +19,21 @@ from vsr.observation import LinearOperator, ObservationModel, neighbourhood_rang
 from vsr.registration import MotionModel, match_brightness, sample_bicubic
 from vsr.solvers import DEFAULT_SOLVER, Observations, find_solver
 from vsr.solvers.base import residual_sigma
+from vsr.solvers.confidence import RESIDUAL_BLUR, residual_confidence
 from vsr.solvers.huber_btv import HuberBtvOptions
-from vsr.stills.boxes import Box, normalised
+from vsr.stills.boxes import Box, normalise
 from vsr.stills.canvas import Canvas, View, tiles
 from vsr.stills.refining import MotionSums
-from vsr.stills.trust import noise_of, trust_of_likeness, trust_of_misfit
 
-__all__ = ["Fused", "Imaging", "Part", "assembled", "fuse"]
+__all__ = ["Fused", "Imaging", "Part", "assemble", "fuse"]
 
 _SAMPLES = 1 << 14  # of each frame, evenly thinned, that tell its noise and brightness
 _LEAST_WEIGHT = 0.1
 _LEAST_SIGMA = 2.0 / 255  # frames that were compressed alike agree better with each other than with what was filmed
 _LIKEST = 0.25  # share of the frames that tell what noise and aliasing alone make different
 _MOST_UNLIKE = 1.5  # times the reference's own noise: the most that differences by noise and aliasing come to
+_ROUGH_SHARE = 0.12  # of contrast, allowed against a single frame, which is aliased and may be blurred
+_SOMETHING_ELSE = 0.5  # confidence below which a sample shows something else: many of them outvote the reference
 _MOST_GAIN = 1.4  # of brightness, between frames of a shot
 _FIRST_STEPS, _STEPS, _LAST_STEPS = 3, 1, 3  # renewals of the solver's weights: from a guess, on the way, to finish
 
@@ -61,29 +63,46 @@ class Part:
     canvas: Canvas
     picture: Tensor
     """``(H, W)``, 0…1, with the margin."""
-    trust: Tensor | None = None
+    confidence: Tensor | None = None
     """``(K, h, w)``: of the samples of each frame's crop, after the last round."""
+
+
+def _diagonal_noise(luma: Tensor) -> float:
+    """Standard deviation of white noise in ``luma`` ``(h, w)`` from its finest diagonal detail (Donoho 1995)."""
+    even = luma[: luma.shape[0] // 2 * 2, : luma.shape[1] // 2 * 2]
+    diagonal = (even[::2, ::2] - even[::2, 1::2] - even[1::2, ::2] + even[1::2, 1::2]) / 2
+    return float(diagonal.abs().median()) / 0.6745
+
+
+def _similarity(residual: Tensor, contrast: Tensor, sigma: float) -> Tensor:
+    """Confidence in 0…1 of each sample from how far the reference shows the same around it; all ``(K, h, w)``.
+
+    ``residual`` is the difference from what the reference shows there, 0 where that is not known: there nothing is held
+    against a sample.
+    """
+    confidence = residual_confidence(RESIDUAL_BLUR.A(residual), contrast, sigma, contrast_share=_ROUGH_SHARE)
+    return torch.where(confidence < _SOMETHING_ELSE, 0.0, confidence)
 
 
 @dataclass
 class _Statistics:
-    """Thinned samples of each frame: predicted, recorded, and where they are believed."""
+    """Thinned samples of each frame: predicted, recorded, and where they are trusted."""
 
     predicted: list[list[Tensor]]
     recorded: list[list[Tensor]]
-    trust: list[list[Tensor]]
+    confidence: list[list[Tensor]]
 
     @classmethod
     def empty(cls, num_frames: int) -> _Statistics:
         return cls([[] for _ in range(num_frames)], [[] for _ in range(num_frames)], [[] for _ in range(num_frames)])
 
-    def add(self, number: int, predicted: Tensor, recorded: Tensor, trust: Tensor, parts: int) -> None:
+    def add(self, number: int, predicted: Tensor, recorded: Tensor, confidence: Tensor, parts: int) -> None:
         step = max(1, predicted.numel() * parts // _SAMPLES)
-        for kept, values in ((self.predicted, predicted), (self.recorded, recorded), (self.trust, trust)):
+        for kept, values in ((self.predicted, predicted), (self.recorded, recorded), (self.confidence, confidence)):
             kept[number].append(values.reshape(-1)[::step])
 
     def frame(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.cat(self.predicted[number]), torch.cat(self.recorded[number]), torch.cat(self.trust[number])
+        return torch.cat(self.predicted[number]), torch.cat(self.recorded[number]), torch.cat(self.confidence[number])
 
 
 @dataclass(frozen=True)
@@ -96,7 +115,7 @@ class Fused:
     reference: int
     """Place among them of the reference."""
     sigma: float
-    """Standard deviation of noise and misregistration, 0…1, of the samples that are believed."""
+    """Standard deviation of noise and misregistration, 0…1, of the samples that are trusted."""
     sigmas: tuple[float, ...]
     """The same of each frame."""
     deviations_px: tuple[float, ...]
@@ -106,12 +125,12 @@ class Fused:
 
     def picture(self) -> Tensor:
         """The whole region on the fine grid, ``(H, W)``, 0…1, unclipped."""
-        return assembled([(part.canvas, part.picture) for part in self.parts])
+        return assemble([(part.canvas, part.picture) for part in self.parts])
 
     @property
     def num_samples(self) -> int:
         """Of all frames, margins included."""
-        return sum(part.trust.numel() for part in self.parts if part.trust is not None)
+        return sum(part.confidence.numel() for part in self.parts if part.confidence is not None)
 
     def cost(self, sigma: float) -> float:
         """Twice the negative logarithm of the samples' likelihood at noise ``sigma``, robust, up to a constant."""
@@ -124,7 +143,7 @@ class Fused:
         return total
 
 
-def assembled(parts: Sequence[tuple[Canvas, Tensor]]) -> Tensor:
+def assemble(parts: Sequence[tuple[Canvas, Tensor]]) -> Tensor:
     """Maps ``(H, W)`` on parts' grids put together without their margins."""
     height = max(canvas.rows[1] for canvas, _ in parts)
     width = max(canvas.cols[1] for canvas, _ in parts)
@@ -142,7 +161,7 @@ class _Rounds:
         self.reference = next(n for n, view in enumerate(views) if view.number == reference)
         self.sigma = 0.0
         self.sigmas = [0.0] * len(views)
-        own_noise = noise_of(self.views[self.reference].luma)
+        own_noise = _diagonal_noise(self.views[self.reference].luma)
         self._most_unlike = _MOST_UNLIKE * max(_LEAST_SIGMA, own_noise)
 
     def run(self, sums: MotionSums, *, move: bool, finish: bool) -> Iterator[float]:
@@ -159,7 +178,7 @@ class _Rounds:
             moved = sums.improved([view.motion for view in self.views])
             back = torch.linalg.inv(moved[self.reference])  # the reference stays where it is, whatever the others say
             self.views = [
-                replace(view, motion=normalised(motion @ back)) for view, motion in zip(self.views, moved, strict=True)
+                replace(view, motion=normalise(motion @ back)) for view, motion in zip(self.views, moved, strict=True)
             ]
 
     def _observe(self, part: Part) -> tuple[Tensor, ObservationModel, LinearOperator]:
@@ -172,21 +191,21 @@ class _Rounds:
         contrast = neighbourhood_range(samples)
         likeness = self._likeness(part.canvas, samples, contrast, model)
         weights = torch.tensor([view.weight for view in self.views], dtype=samples.dtype)[:, None, None]
-        believed = likeness
-        if part.trust is None:
+        sample_weights = likeness
+        if part.confidence is None:
             steps = max(steps, _FIRST_STEPS)
         else:
-            believed = likeness * self._fits(samples, contrast, part, model)
-        observed = Observations(samples, model, believed * weights)
+            sample_weights = likeness * self._fits(samples, contrast, part, model)
+        observed = Observations(samples, model, sample_weights * weights)
         part.picture = find_solver(DEFAULT_SOLVER)(observed, part.picture, self.imaging.options(steps))
         predicted, *slopes = model.read_with_slopes(blur.A(part.picture))
         residual = (samples - predicted) * model.inside
-        fits = self._explained(residual, contrast, model)
+        fits = self._explain(residual, contrast, model)
         unforced = likeness * fits
         fits[self.reference] = 1.0
-        part.trust = likeness * fits
+        part.confidence = likeness * fits
         sigma = residual_sigma(residual, model.inside.to(samples.dtype))
-        sums.add(part.canvas, model, residual, (slopes[0], slopes[1]), part.trust * weights, sigma)
+        sums.add(part.canvas, model, residual, (slopes[0], slopes[1]), part.confidence * weights, sigma)
         for number, view in enumerate(self.views):
             recorded = (samples[number] - view.offset) / view.gain
             statistics.add(number, predicted[number], recorded, unforced[number], len(self.parts))
@@ -201,7 +220,7 @@ class _Rounds:
         known = (x >= 0) & (x <= luma.shape[1] - 1) & (y >= 0) & (y <= luma.shape[0] - 1) & model.inside
         known = known.to(samples.dtype)
         residual = (samples - shown) * known
-        like = trust_of_likeness(residual, contrast, self._likest(residual, known))
+        like = _similarity(residual, contrast, self._likest(residual, known))
         like[self.reference] = 1.0
         return like * model.inside
 
@@ -216,24 +235,25 @@ class _Rounds:
         return min(max(_LEAST_SIGMA, likest), self._most_unlike)
 
     def _fits(self, samples: Tensor, contrast: Tensor, part: Part, model: ObservationModel) -> Tensor:
-        """`_explained` of the picture so far, and 1 for the reference's own."""
-        fits = self._explained((samples - model.A(part.picture)) * model.inside, contrast, model)
+        """`_explain` of the picture so far, and 1 for the reference's own."""
+        fits = self._explain((samples - model.A(part.picture)) * model.inside, contrast, model)
         fits[self.reference] = 1.0
         return fits
 
     @staticmethod
-    def _explained(residual: Tensor, contrast: Tensor, model: ObservationModel) -> Tensor:
+    def _explain(residual: Tensor, contrast: Tensor, model: ObservationModel) -> Tensor:
         """How far the picture explains what each sample and those around it show, 0…1."""
-        return trust_of_misfit(residual, contrast, residual_sigma(residual, model.inside.to(residual.dtype)))
+        sigma = residual_sigma(residual, model.inside.to(residual.dtype))
+        return residual_confidence(RESIDUAL_BLUR.A(residual), contrast, sigma)
 
     def _learn(self, statistics: _Statistics) -> None:
         """Noise, brightness and weight of every frame from its samples."""
         matches = []
         for number in range(len(self.views)):
-            predicted, recorded, trust = statistics.frame(number)
-            match = match_brightness(recorded, predicted, trust)
+            predicted, recorded, confidence = statistics.frame(number)
+            match = match_brightness(recorded, predicted, confidence)
             matches.append((min(max(float(match.gain), 1 / _MOST_GAIN), _MOST_GAIN), float(match.offset)))
-            self.sigmas[number] = residual_sigma(recorded - match.apply(predicted), trust)
+            self.sigmas[number] = residual_sigma(recorded - match.apply(predicted), confidence)
         gain, offset = matches[self.reference]
         self.sigma = float(torch.tensor(self.sigmas, dtype=torch.float64).median())
         weights = [max(_LEAST_WEIGHT, min(1.0, (self.sigma / sigma) ** 2)) for sigma in self.sigmas]

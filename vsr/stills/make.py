@@ -14,10 +14,10 @@ from vsr.frames import VideoFrame
 from vsr.media.looks import with_look
 from vsr.media.probe import MAX_PIXELS, MediaInfo
 from vsr.registration import MotionModel, StillCamera, stands_still
-from vsr.stills.boxes import Box, points_moved
+from vsr.stills.boxes import Box, move_points
 from vsr.stills.canvas import View
 from vsr.stills.choosing import Candidate, choose
-from vsr.stills.colour import coloured, luma_of
+from vsr.stills.colour import colourise, luma_of
 from vsr.stills.fusion import Fused
 from vsr.stills.maps import Support, find_support
 from vsr.stills.notes import doubts, notes_of
@@ -67,7 +67,7 @@ def make_still(info: MediaInfo, at: Place, options: StillOptions, on_step: OnSte
     time past the end, `InputError`.
     """
     region = _region(info, options)
-    with _fixed_threads(options.torch_threads):
+    with _fix_threads(options.torch_threads):
         window = grab(
             info,
             at,
@@ -100,7 +100,7 @@ def _region(info: MediaInfo, options: StillOptions) -> Box:
 
 
 @contextmanager
-def _fixed_threads(count: int) -> Iterator[None]:
+def _fix_threads(count: int) -> Iterator[None]:
     """Torch and OpenCV with ``count`` threads, as the record says; as before afterwards."""
     import cv2
 
@@ -133,7 +133,7 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
         candidates=tuple(candidates),
         found=found,
         fused=fused,
-        picture=coloured(fused, window.frames, region, options.scale, info.video.color),
+        picture=colourise(fused, window.frames, region, options.scale, info.video.color),
         support=find_support(fused),
         quality=quality,
         still=still,
@@ -177,6 +177,6 @@ def _stillness(fused: Fused, region: Box) -> StillCamera:
     )
     motions = []
     for view in fused.views:
-        to_x, to_y = points_moved(view.motion, x, y)
+        to_x, to_y = move_points(view.motion, x, y)
         motions.append(torch.stack([to_y - y, to_x - x]))
     return stands_still(torch.stack(motions))

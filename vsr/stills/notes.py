@@ -15,17 +15,17 @@ from vsr.stills.window import Window
 __all__ = ["doubts", "notes_of"]
 
 _BLURRED = 0.75  # of the usual sharpness: less in the reference, and the user is told
-_DOUBTFUL = 3.0  # misfit of the reference, in noise, from which the user is warned
+_DOUBTFUL = 3.0  # residual of the reference, in noise, from which the user is warned
 _ELSEWHERE = 5.0  # the same over all frames used: part of what they show there is not in the picture
 _ROUNDING = 1.0 / 255
 
 
 def doubts(fused: Fused, quality: Agreement) -> list[str]:
     """Whether the picture fails to show what its own frame shows, or what the others do."""
-    misfit, level = quality.frames_rms[fused.reference], max(fused.sigma, _ROUNDING)
-    if misfit >= _DOUBTFUL * level:
+    residual, level = quality.frames_rms[fused.reference], max(fused.sigma, _ROUNDING)
+    if residual >= _DOUBTFUL * level:
         return [
-            f"the picture does not agree with its own frame everywhere: misfit {misfit / level:.1f} times the noise; "
+            f"the picture does not agree with its own frame everywhere: misfit {residual / level:.1f} times the noise; "
             "do not rely on it before it is compared with that frame (vsr frames), or name another --at or --roi"
         ]
     if quality.residual_rms >= _ELSEWHERE * level:

@@ -64,14 +64,14 @@ def make_record(
             "precision": options.precision,
             "deinterlaced": deinterlaced,
         },
-        "reference": _named(info, made, made.window.reference),
+        "reference": _name(info, made, made.window.reference),
         "frames": [_frame(info, made, number) for number in range(len(made.window.frames))],
-        "found": _found(made),
+        "found": _describe_found(made),
         "quality": {
-            "reference_lr_psnr_db": _rounded(made.quality.frames_db[made.fused.reference]),
-            "lr_psnr_db": _rounded(made.quality.lr_psnr_db),
-            "residual_rms": _rounded(made.quality.residual_rms),
-            "residual_over_noise": _rounded(made.quality.residual_rms / made.fused.sigma),
+            "reference_lr_psnr_db": _round(made.quality.frames_db[made.fused.reference]),
+            "lr_psnr_db": _round(made.quality.lr_psnr_db),
+            "residual_rms": _round(made.quality.residual_rms),
+            "residual_over_noise": _round(made.quality.residual_rms / made.fused.sigma),
         },
         "steps": [
             asdict(step)
@@ -87,12 +87,12 @@ def make_record(
     }
 
 
-def _rounded(value: float) -> float | None:
+def _round(value: float) -> float | None:
     """To nine digits, which is more than anybody needs; what is not finite is unknown."""
     return float(f"{value:.9g}") if math.isfinite(value) else None
 
 
-def _named(info: MediaInfo, made: Made, number: int) -> dict[str, Any]:
+def _name(info: MediaInfo, made: Made, number: int) -> dict[str, Any]:
     grabbed = made.window.frames[number]
     seconds = seconds_of(info, grabbed.record)
     return {
@@ -106,10 +106,10 @@ def _named(info: MediaInfo, made: Made, number: int) -> dict[str, Any]:
 def _frame(info: MediaInfo, made: Made, number: int) -> dict[str, Any]:
     candidate = made.candidates[number]
     entry = {
-        **_named(info, made, number),
+        **_name(info, made, number),
         "used": candidate.is_used,
         "reason": candidate.reason,
-        "sharpness": _rounded(candidate.sharpness),
+        "sharpness": _round(candidate.sharpness),
         "registration": _registration(candidate.registration, candidate.steps),
     }
     place = next((n for n, view in enumerate(made.fused.views) if view.number == number), None)
@@ -117,13 +117,13 @@ def _frame(info: MediaInfo, made: Made, number: int) -> dict[str, Any]:
         view = made.fused.views[place]
         entry["fitted"] = {
             "matrix": [[float(value) for value in row] for row in view.motion],
-            "deviation_px": _rounded(made.fused.deviations_px[place]),
-            "noise_sigma": _rounded(made.fused.sigmas[place]),
-            "gain": _rounded(view.gain),
-            "offset": _rounded(view.offset),
-            "weight": _rounded(view.weight),
-            "lr_psnr_db": _rounded(made.quality.frames_db[place]),
-            "residual_over_noise": _rounded(made.quality.frames_rms[place] / made.fused.sigma),
+            "deviation_px": _round(made.fused.deviations_px[place]),
+            "noise_sigma": _round(made.fused.sigmas[place]),
+            "gain": _round(view.gain),
+            "offset": _round(view.offset),
+            "weight": _round(view.weight),
+            "lr_psnr_db": _round(made.quality.frames_db[place]),
+            "residual_over_noise": _round(made.quality.frames_rms[place] / made.fused.sigma),
         }
     return entry
 
@@ -134,26 +134,26 @@ def _registration(found: Registration, steps: int) -> dict[str, Any]:
         "converged": found.converged,
         "steps": steps,
         "matrix": [[float(value) for value in row] for row in found.matrix],
-        "correlation": _rounded(found.correlation),
-        "residual": _rounded(found.residual),
-        "deviation_px": _rounded(found.deviation_px),
+        "correlation": _round(found.correlation),
+        "residual": _round(found.residual),
+        "deviation_px": _round(found.deviation_px),
     }
 
 
-def _found(made: Made) -> dict[str, Any]:
+def _describe_found(made: Made) -> dict[str, Any]:
     fused, found = made.fused, made.found
     frames = max(1.0, float(made.support.frames.mean()))
     return {
-        "psf_sigma_px": _rounded(fused.imaging.psf_sigma_px),
+        "psf_sigma_px": _round(fused.imaging.psf_sigma_px),
         "psf_from": found.psf_from,
         "psf_by_prediction_px": found.psf_by_prediction_px,
-        "psf_by_gradients_px": None if found.psf_by_gradients_px is None else _rounded(found.psf_by_gradients_px),
-        "regularization": _rounded(fused.imaging.regularization),
+        "psf_by_gradients_px": None if found.psf_by_gradients_px is None else _round(found.psf_by_gradients_px),
+        "regularization": _round(fused.imaging.regularization),
         "regularization_from": found.strength_from,
         "prediction_misfits": found.tried,
-        "noise_sigma": _rounded(fused.sigma),
+        "noise_sigma": _round(fused.sigma),
         "frames_used": len(fused.views),
-        "frames_a_pixel": _rounded(frames),
+        "frames_a_pixel": _round(frames),
         "stands_still": made.still.still,
-        "supported_scale": _rounded(supported_scale(fused.imaging.psf_sigma_px, fused.sigma, frames)),
+        "supported_scale": _round(supported_scale(fused.imaging.psf_sigma_px, fused.sigma, frames)),
     }

@@ -2,7 +2,7 @@
 
 Two recorded frames never agree quite: both are noisy and aliased, each in its own way. The picture behind them is
 neither, and the imaging model says how each frame would have recorded it under a given motion. One Gauss-Newton step
-for each frame lowers the misfit, robustly; picture and motions are improved in turn.
+for each frame lowers the residual, robustly; picture and motions are improved in turn.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vsr.observation import ObservationModel
 from vsr.registration import MotionModel
-from vsr.stills.boxes import Box, normalised, points_moved
+from vsr.stills.boxes import Box, move_points, normalise
 from vsr.stills.canvas import Canvas
 
 __all__ = ["MotionSums", "num_parameters"]
@@ -74,15 +74,15 @@ class MotionSums:
         observed: ObservationModel,
         residual: Tensor,
         slopes: tuple[Tensor, Tensor],
-        trust: Tensor,
+        confidence: Tensor,
         sigma: float,
     ) -> None:
-        """What the samples' ``residual`` ``(K, h, w)`` says, given ``trust``, 0…1.
+        """What the samples' ``residual`` ``(K, h, w)`` says, given ``confidence``, 0…1.
 
         ``slopes`` are those of the predicted samples along rows and columns of the picture on ``canvas``, per pixel.
         """
         slope_row, slope_col = slopes
-        weights = trust * observed.inside * (_HUBER * sigma / residual.abs().clamp(min=1e-12)).clamp(max=1.0)
+        weights = confidence * observed.inside * (_HUBER * sigma / residual.abs().clamp(min=1e-12)).clamp(max=1.0)
         middle_x, middle_y = self.region.middle
         row, col = canvas.place(*(torch.tensor(m, dtype=torch.float64) for m in (middle_x, middle_y)))
         per_unit = self._half * canvas.scale
@@ -98,7 +98,7 @@ class MotionSums:
 
     def improved(self, motions: Sequence[Tensor]) -> list[Tensor]:
         """The frames' motions after one step, where it is determined and not too long."""
-        return [self._stepped(number, motion) for number, motion in enumerate(motions)]
+        return [self._step(number, motion) for number, motion in enumerate(motions)]
 
     def deviations_px(self, sigma: float) -> list[float]:
         """Standard deviation to expect of the place of each frame's worst corner, in frame pixels."""
@@ -108,7 +108,7 @@ class MotionSums:
         along_y = _columns(corners[0], corners[1], zero, one, self.model).T
         found = []
         for matrix in self.matrices:
-            covariance = torch.linalg.pinv(self._damped(matrix)) * sigma * sigma
+            covariance = torch.linalg.pinv(self._damp(matrix)) * sigma * sigma
             variance = sum(((along @ covariance) * along).sum(1) for along in (along_x, along_y))
             assert isinstance(variance, Tensor)
             found.append(float(variance.max().clamp(min=0).sqrt()) * self._half)
@@ -121,13 +121,13 @@ class MotionSums:
         return unit / self._half
 
     @staticmethod
-    def _damped(matrix: Tensor) -> Tensor:
+    def _damp(matrix: Tensor) -> Tensor:
         mean = matrix.diagonal().mean().clamp(min=1e-12)
         damped: Tensor = matrix + _DAMPING * mean * torch.eye(len(matrix), dtype=torch.float64)
         return damped
 
-    def _stepped(self, number: int, motion: Tensor) -> Tensor:
-        step = torch.linalg.solve(self._damped(self.matrices[number]), self.rights[number])
+    def _step(self, number: int, motion: Tensor) -> Tensor:
+        step = torch.linalg.solve(self._damp(self.matrices[number]), self.rights[number])
         change = torch.eye(3, dtype=torch.float64)
         if self.model == "translation":
             change[0, 2], change[1, 2] = step[0], step[1]
@@ -135,7 +135,7 @@ class MotionSums:
             change[:2] += step[:6].reshape(2, 3)
             change[2, :2] += step[6:8] if self.model == "homography" else 0.0
         corners = self._unit() @ self.region.corners()
-        x, y = points_moved(change, corners[0], corners[1])
+        x, y = move_points(change, corners[0], corners[1])
         longest = float(torch.hypot(x - corners[0], y - corners[1]).max()) * self._half
         if not longest < float("inf"):
             return motion
@@ -144,4 +144,4 @@ class MotionSums:
             change = identity + (change - identity) * (_LONGEST_STEP_PX / longest)
         # samples move on the reference: the change follows the frame's inverse motion
         inverse = torch.linalg.inv(self._unit()) @ change @ self._unit() @ torch.linalg.inv(motion)
-        return normalised(torch.linalg.inv(inverse))
+        return normalise(torch.linalg.inv(inverse))

@@ -42,7 +42,7 @@ def run_still(
         raise UsageError(f"output {output} is the input; name another file")
     if info.images and output.parent.resolve() == info.images[0].parent.resolve():
         raise UsageError(f"output {output} would be one of the input's pictures; name another folder")
-    made, files = _made(info, output, at, options, on_step)
+    made, files = _make(info, output, at, options, on_step)
     on_step("writing", None)
     record = make_record(info, at, source, options, made, dict(files.output))
     record["seconds"] = round(time.monotonic() - began, 3)
@@ -63,7 +63,7 @@ def remake(record: Mapping[str, Any], path: Path, output: Path, on_step: OnStep)
         source = Source(path, request["fps"], request.get("video_stream"))
     except (KeyError, TypeError, ValueError, ZeroDivisionError, UsageError) as error:
         raise VerificationError(f"{output}: its record does not say how it was made ({error})") from error
-    return _made(source.probe(), output, at, options, on_step)[1]
+    return _make(source.probe(), output, at, options, on_step)[1]
 
 
 def options_of(request: Mapping[str, Any]) -> StillOptions:
@@ -73,6 +73,6 @@ def options_of(request: Mapping[str, Any]) -> StillOptions:
     return options if request["whole_picture"] else replace(options, roi=Box.parse(request["roi"]))
 
 
-def _made(info: MediaInfo, output: Path, at: Place, options: StillOptions, on_step: OnStep) -> tuple[Made, StillFiles]:
+def _make(info: MediaInfo, output: Path, at: Place, options: StillOptions, on_step: OnStep) -> tuple[Made, StillFiles]:
     made = make_still(info, at, options, on_step)
     return made, encode_still(info, made, output)

@@ -24,7 +24,7 @@ OnStep = Callable[[str, float | None], None]
 """Told what is being done, and the share that is done, 0…1, or None where that is unknown."""
 
 _FIRST_ROUNDS, _CHOICE_ROUNDS, _LAST_ROUNDS = 4, 2, 6
-_WORSE_THAN_USUAL = 2.0  # misfit of a frame, times the usual one, at which it is left out after all
+_WORSE_THAN_USUAL = 2.0  # residual of a frame, times the usual one, at which it is left out after all
 _LONELY = 0.02  # share of the region that may rest on one frame before the prior is made strong enough for one
 _HARDLY_ANY = 1.5  # frames
 
@@ -45,7 +45,7 @@ class Stages:
         """A first picture, after which frames are left out that miss it by much more than the others do."""
         psf = FIRST.psf_sigma_px if self.options.psf_sigma_px is None else self.options.psf_sigma_px
         imaging = replace(FIRST, psf_sigma_px=psf)
-        fused = self._fused(views, imaging, model, _FIRST_ROUNDS, "first picture")
+        fused = self._fuse(views, imaging, model, _FIRST_ROUNDS, "first picture")
         limit = _WORSE_THAN_USUAL * fused.sigma
         bad = {
             view.number: sigma
@@ -61,17 +61,17 @@ class Stages:
             for c in candidates
         ]
         kept = [view for view in fused.views if view.number not in bad]
-        return self._fused(kept, imaging, model, _FIRST_ROUNDS, "first picture"), judged
+        return self._fuse(kept, imaging, model, _FIRST_ROUNDS, "first picture"), judged
 
     def with_motion(self, first: Fused) -> Fused:
         """The picture with the kind of motion that the options name or the frames give reason for (Schwarz 1978)."""
-        wanted = self.options.motion
-        if wanted != "homography" and not (wanted == "auto" and first.model == "affine"):
+        requested = self.options.motion
+        if requested != "homography" and not (requested == "auto" and first.model == "affine"):
             return first
-        freer = self._continued(first, "homography", 0.0)
-        if wanted == "homography":
+        freer = self._continue(first, "homography", 0.0)
+        if requested == "homography":
             return freer
-        same = self._continued(first, "affine", 0.5)
+        same = self._continue(first, "affine", 0.5)
         sigma, each = min(freer.sigma, same.sigma), first.num_samples / len(first.views)
         more = num_parameters("homography") - num_parameters("affine")
         price = more * (len(first.views) - 1) * math.log(max(2.0, each))
@@ -103,7 +103,7 @@ class Stages:
             on_share=lambda share: self.on_step("reconstructing", share),
         )
 
-    def _fused(self, views: Sequence[View], imaging: Imaging, model: MotionModel, rounds: int, what: str) -> Fused:
+    def _fuse(self, views: Sequence[View], imaging: Imaging, model: MotionModel, rounds: int, what: str) -> Fused:
         """From nothing."""
         return fuse(
             views,
@@ -116,7 +116,7 @@ class Stages:
             on_share=lambda share: self.on_step(what, share),
         )
 
-    def _continued(self, first: Fused, model: MotionModel, done: float) -> Fused:
+    def _continue(self, first: Fused, model: MotionModel, done: float) -> Fused:
         """A few rounds more with another kind of motion; ``done`` is the share of the choice that is made."""
         return fuse(
             first.views,

@@ -19,10 +19,10 @@ from vsr.observation import ObservationModel, neighbourhood_range
 from vsr.solvers import DEFAULT_SOLVER, Observations, find_solver
 from vsr.solvers.base import residual_sigma
 from vsr.solvers.blind import estimate_psf
-from vsr.stills.boxes import Box, points_moved
+from vsr.solvers.confidence import RESIDUAL_BLUR, residual_confidence
+from vsr.stills.boxes import Box, move_points
 from vsr.stills.canvas import Canvas, View
 from vsr.stills.fusion import Imaging
-from vsr.stills.trust import trust_of_misfit
 
 __all__ = ["FIRST", "LEAST_FRAMES", "Study", "coverage", "left_out", "places_of", "study"]
 
@@ -42,7 +42,7 @@ _USUAL_BLUR, _USUAL_STRENGTH = 2, 2
 _LARGE_STRENGTH = 3  # least of large regions: some part of them always rests on few frames, and shows a lattice below
 _LEAST_PX, _MOST_PX = 0.38, 0.6  # between these cameras lie; compressed motion looks sharper than it was
 _LEAST_LEFT_OUT = 2
-_BOUND = 3.0  # standard deviations beyond which a misfit counts no more
+_BOUND = 3.0  # standard deviations beyond which a residual counts no more
 _CLEAR = 2.0  # standard errors by which one prediction is better than another
 _COVERED = 0.6  # of the fine pixels seen by some frame, from which a prior weaker than usual may be chosen
 _SPREAD = 0.618034  # of a turn: takes numbers in an order that spreads them evenly
@@ -65,7 +65,7 @@ class Study:
     psf_by_gradients_px: float | None = None
     """Blur as `estimate_psf` tells it; None: untold."""
     tried: dict[str, float] = field(default_factory=dict)
-    """Misfit of left-out frames in standard deviations, by ``blur/strength``."""
+    """Residual of left-out frames in standard deviations, by ``blur/strength``."""
 
     def smoothed(self, why: str) -> Study:
         """The same with a prior of the usual strength at least."""
@@ -91,8 +91,10 @@ class _LeftOut:
             least = max(least, _USUAL_STRENGTH)
         self.strengths = range(least, len(_STRENGTHS))
         """Numbers in `_STRENGTHS` that may be chosen: a weak prior leaves what no frame shows to chance."""
-        self._sigma = residual_sigma(residual, inside)  # the same for all that is tried, as is the trust
-        self._trust = inside * trust_of_misfit(residual, neighbourhood_range(samples), self._sigma)
+        self._sigma = residual_sigma(residual, inside)  # the same for all that is tried, as is the confidence
+        self._confidence = inside * residual_confidence(
+            RESIDUAL_BLUR.A(residual), neighbourhood_range(samples), self._sigma
+        )
         self.contrast = float(samples[model.inside].std()) / self._sigma
         """Of the place, in deviations of what is not explained there: how much it can tell."""
 
@@ -100,13 +102,13 @@ class _LeftOut:
         return self._canvas.observe(self._views, Imaging(psf_px, 1.0).blur(self._canvas.scale))
 
     def of(self, imaging: Imaging) -> Tensor:
-        """Mean square misfit of each frame left out, in variances of noise; wild samples count no more."""
+        """Mean square residual of each frame left out, in variances of noise; wild samples count no more."""
         samples, model = self.observed(imaging.psf_sigma_px)
-        used = self._trust.clone()
+        used = self._confidence.clone()
         used[self.held] = 0.0
         made = find_solver(DEFAULT_SOLVER)(Observations(samples, model, used), self.start, imaging.options())
         missed = (samples - model.A(made))[self.held] / self._sigma
-        weights = self._trust[self.held]
+        weights = self._confidence[self.held]
         bounded = missed.square().clamp(max=_BOUND * _BOUND) * weights
         return bounded.sum((1, 2)) / weights.sum((1, 2)).clamp(min=1.0)
 
@@ -116,15 +118,15 @@ class _LeftOut:
             self._known[pair] = self.of(Imaging(_BLURS[pair[0]], _STRENGTHS[pair[1]]))
         return self._known[pair]
 
-    def misfit(self, pair: Pair) -> float:
+    def score(self, pair: Pair) -> float:
         """Mean over the frames left out."""
         return float(self.pair(pair).mean())
 
     def tried(self) -> dict[str, float]:
         """See `Study.tried`."""
         return {
-            f"{_BLURS[blur]:.2f}/{_STRENGTHS[strength]:g}": round(float(misfits.mean()) ** 0.5, 6)
-            for (blur, strength), misfits in self._known.items()
+            f"{_BLURS[blur]:.2f}/{_STRENGTHS[strength]:g}": round(float(scores.mean()) ** 0.5, 6)
+            for (blur, strength), scores in self._known.items()
         }
 
 
@@ -135,7 +137,7 @@ def coverage(views: Sequence[View], region: Box, scale: float) -> float:
     x, y = (torch.cat([corners[n], torch.tensor([region.middle[n]], dtype=torch.float64)]) for n in (0, 1))
     seen: list[set[tuple[int, int]]] = [set() for _ in range(x.numel())]
     for view in views:
-        to_x, to_y = points_moved(view.motion, x, y)
+        to_x, to_y = move_points(view.motion, x, y)
         for place, (column, row) in enumerate(zip(to_x.tolist(), to_y.tolist(), strict=True)):
             seen[place].add((math.floor(column % 1 * cells), math.floor(row % 1 * cells)))
     return sum(map(len, seen)) / (len(seen) * cells * cells)
@@ -148,7 +150,7 @@ def left_out(views: Sequence[View], reference: int, region: Box) -> list[int]:
     repeat what others show, and any blur would predict it.
     """
     x, y = (torch.tensor(value, dtype=torch.float64) for value in region.middle)
-    places = torch.stack([torch.stack(points_moved(view.motion, x, y)) for view in views])
+    places = torch.stack([torch.stack(move_points(view.motion, x, y)) for view in views])
     apart = places[:, None] - places[None]
     alike = (apart - apart.round()).norm(dim=2) < _SAME_PX
     own = next(n for n, view in enumerate(views) if view.number == reference)
@@ -183,8 +185,8 @@ def study(
     looked = [_LeftOut(Canvas(region, part, fine), views, reference, least) for part in places]
     looked.sort(key=lambda place: -place.contrast)
     if len(views) < LEAST_FRAMES or len(looked[0].held) < _LEAST_LEFT_OUT:
-        return _unpredicted(looked[0], psf_px, strength)
-    return _predicted(looked, psf_px, strength)
+        return _score(looked[0], psf_px, strength)
+    return _predict(looked, psf_px, strength)
 
 
 def places_of(region: Box) -> list[Box]:
@@ -213,7 +215,7 @@ def _by_gradients(looked: _LeftOut) -> float | None:
     return _believable(found / max(model.scale_yx))
 
 
-def _unpredicted(looked: _LeftOut, psf_px: float | None, strength: float | None) -> Study:
+def _score(looked: _LeftOut, psf_px: float | None, strength: float | None) -> Study:
     """From too few frames for leaving some out."""
     gradients = _by_gradients(looked) if psf_px is None else None
     psf, told = (psf_px, "given") if psf_px is not None else (gradients, "growth of gradients with scale")
@@ -229,7 +231,7 @@ def _unpredicted(looked: _LeftOut, psf_px: float | None, strength: float | None)
     )
 
 
-def _predicted(places: Sequence[_LeftOut], psf_px: float | None, strength: float | None) -> Study:
+def _predict(places: Sequence[_LeftOut], psf_px: float | None, strength: float | None) -> Study:
     """The most telling place first."""
     looked = places[0]
     fixed = None if strength is None else min(range(len(_STRENGTHS)), key=lambda n: abs(_STRENGTHS[n] - strength))
@@ -260,7 +262,7 @@ def _predicted(places: Sequence[_LeftOut], psf_px: float | None, strength: float
 
 
 def _downhill(looked: _LeftOut, fixed: int | None) -> Pair:
-    """The pair with the least misfit that a descent over neighbouring pairs reaches."""
+    """The pair with the least residual that a descent over neighbouring pairs reaches."""
     place = (_USUAL_BLUR, looked.strengths[0] if fixed is None else fixed)
     for _ in range(_STEPS):
         near = [
@@ -269,7 +271,7 @@ def _downhill(looked: _LeftOut, fixed: int | None) -> Pair:
             for strength in ((-1, 0, 1) if fixed is None else (0,))
             if 0 <= place[0] + blur < len(_BLURS) and (strength == 0 or place[1] + strength in looked.strengths)
         ]
-        best = min(near, key=looked.misfit)
+        best = min(near, key=looked.score)
         if best == place:
             break
         place = best
@@ -277,12 +279,12 @@ def _downhill(looked: _LeftOut, fixed: int | None) -> Pair:
 
 
 def _best_strength(looked: _LeftOut, blur: int, start: int, fixed: int | None) -> int:
-    """The strength with the least misfit for a blur, downhill from ``start``."""
+    """The strength with the least residual for a blur, downhill from ``start``."""
     if fixed is not None:
         return fixed
     for _ in range(len(_STRENGTHS)):
         near = [n for n in (start - 1, start, start + 1) if n in looked.strengths]
-        best = min(near, key=lambda n: looked.misfit((blur, n)))
+        best = min(near, key=lambda n: looked.score((blur, n)))
         if best == start:
             break
         start = best
@@ -290,12 +292,12 @@ def _best_strength(looked: _LeftOut, blur: int, start: int, fixed: int | None) -
 
 
 def _vertex(looked: _LeftOut, place: Pair, fixed: int | None) -> float:
-    """The blur at the lowest point of a parabola through the best misfits of three neighbouring blurs."""
+    """The blur at the lowest point of a parabola through the best residuals of three neighbouring blurs."""
     blur, strength = place
     if not 0 < blur < len(_BLURS) - 1:
         return _believable(_BLURS[blur])
     left, middle, right = (
-        looked.misfit((n, _best_strength(looked, n, strength, fixed))) for n in (blur - 1, blur, blur + 1)
+        looked.score((n, _best_strength(looked, n, strength, fixed))) for n in (blur - 1, blur, blur + 1)
     )
     bend = left - 2 * middle + right
     shift = 0.5 * (left - right) / bend if bend > 1e-12 else 0.0
@@ -303,10 +305,10 @@ def _vertex(looked: _LeftOut, place: Pair, fixed: int | None) -> float:
 
 
 def _best_prior(places: Sequence[_LeftOut], psf_px: float) -> tuple[float, dict[str, float]]:
-    """The strength with the least misfit for a blur, over all ``places``, and what was tried."""
-    misfits = {}
+    """The strength with the least residual for a blur, over all ``places``, and what was tried."""
+    scores = {}
     for number in places[0].strengths:
         imaging = Imaging(psf_px, _STRENGTHS[number])
-        misfits[imaging.regularization] = sum(float(place.of(imaging).mean()) for place in places) / len(places)
-    tried = {f"{psf_px:.4f}/{value:g}": round(misfit**0.5, 6) for value, misfit in misfits.items()}
-    return min(misfits, key=misfits.__getitem__), tried
+        scores[imaging.regularization] = sum(float(place.of(imaging).mean()) for place in places) / len(places)
+    tried = {f"{psf_px:.4f}/{value:g}": round(score**0.5, 6) for value, score in scores.items()}
+    return min(scores, key=scores.__getitem__), tried

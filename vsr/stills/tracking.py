@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vsr.registration import MotionModel, Registration, register
-from vsr.stills.boxes import Box, moved_by, points_moved, recentred
+from vsr.stills.boxes import Box, move_points, moved_by, recentre
 
 __all__ = ["Sighting", "Tracker", "failed"]
 
@@ -80,10 +80,10 @@ class Tracker:
 
     def refined(self, number: int, template: Tensor, start: Registration, model: MotionModel) -> Registration:
         """Frame ``number`` registered to ``template``, a better picture of `surroundings`, from ``start`` on."""
-        return self._registered(self.surroundings, template, number, start, model)
+        return self._register(self.surroundings, template, number, start, model)
 
     def _middle(self, matrix: Tensor) -> tuple[float, float]:
-        x, y = points_moved(matrix, *(torch.tensor(v, dtype=torch.float64) for v in self._box.middle))
+        x, y = move_points(matrix, *(torch.tensor(v, dtype=torch.float64) for v in self._box.middle))
         return float(x), float(y)
 
     def _velocity(self, last: Sighting, before: Sighting) -> tuple[float, float]:
@@ -102,14 +102,14 @@ class Tracker:
         dx, dy = self._search(number, last, self._middle(predicted), steps)
         start = replace(last.registration, matrix=moved_by(dx, dy) @ last.registration.matrix)
         reference = self.surroundings.of(self._lumas[self._reference])
-        direct = self._registered(self.surroundings, reference, number, start, self._model)
+        direct = self._register(self.surroundings, reference, number, start, self._model)
         if direct.converged:
             return Sighting(number, direct, 1)
         step = self._step(number, last, moved_by(dx, dy))
         if not step.converged:
             return Sighting(number, direct, 1)
         composed = self._plausible(last.registration.compose(step))
-        again = self._registered(self.surroundings, reference, number, composed, self._model)
+        again = self._register(self.surroundings, reference, number, composed, self._model)
         return Sighting(number, again, 1) if again.converged else Sighting(number, composed, last.steps + 1)
 
     def _search(self, number: int, last: Sighting, expected: tuple[float, float], steps: int) -> tuple[float, float]:
@@ -124,11 +124,11 @@ class Tracker:
             part.middle[0] + round(expected[0] - middle[0]), part.middle[1] + round(expected[1] - middle[1]), self._size
         )
         field = about.grown(reach, self._size)
-        wanted, scene = (
+        requested, scene = (
             cv2.GaussianBlur(box.of(luma).to(torch.float32).numpy(), (0, 0), 1.0)
             for box, luma in ((part, self._lumas[last.number]), (field, self._lumas[number]))
         )
-        likeness = cv2.matchTemplate(scene, wanted, cv2.TM_CCOEFF_NORMED)
+        likeness = cv2.matchTemplate(scene, requested, cv2.TM_CCOEFF_NORMED)
         y, x = np.mgrid[: likeness.shape[0], : likeness.shape[1]]
         distance = np.hypot(x + field.x - about.x, y + field.y - about.y) / reach
         score = np.nan_to_num(likeness, nan=-1.0) - _FAR_COST * distance
@@ -139,15 +139,15 @@ class Tracker:
         """Registration of frame ``number`` to the frame of ``last`` around the region there."""
         there = self.surroundings.around(*self._middle(last.registration.matrix), self._size)
         guess = Registration(start, self._model, True, 1.0, 0.0, 0.0)
-        return self._registered(there, there.of(self._lumas[last.number]), number, guess, self._model)
+        return self._register(there, there.of(self._lumas[last.number]), number, guess, self._model)
 
-    def _registered(
+    def _register(
         self, source: Box, picture: Tensor, number: int, start: Registration, model: MotionModel
     ) -> Registration:
         """``picture`` of ``source`` registered to frame ``number``, in pixels of whole frames."""
-        x, y = points_moved(start.matrix, *(torch.tensor(v, dtype=torch.float64) for v in source.middle))
+        x, y = move_points(start.matrix, *(torch.tensor(v, dtype=torch.float64) for v in source.middle))
         target = source.around(float(x), float(y), self._size)
-        initial = replace(start, matrix=recentred(start.matrix, source, target))
+        initial = replace(start, matrix=recentre(start.matrix, source, target))
         found = register(picture, target.of(self._lumas[number]), model, initial=initial, weights=self._weights)
         if not found.converged:
             return found
@@ -163,14 +163,14 @@ class Tracker:
             torch.linspace(box.x, box.right - 1, 9, dtype=torch.float64),
             indexing="ij",
         )
-        to_x, to_y = points_moved(matrix, x, y)
+        to_x, to_y = move_points(matrix, x, y)
         inside = (to_x >= 0) & (to_x <= self._size[1] - 1) & (to_y >= 0) & (to_y <= self._size[0] - 1)
         return float(inside.double().mean())
 
     def _plausible(self, found: Registration) -> Registration:
         """``found``, or why no region of a scene moves like that."""
         corners = self._box.corners()
-        x, y = points_moved(found.matrix, corners[0], corners[1])
+        x, y = move_points(found.matrix, corners[0], corners[1])
         places = torch.stack([x, y])
         sides = [
             (places[:, b] - places[:, a]).norm() / max(1.0, float((corners[:, b] - corners[:, a]).norm()))

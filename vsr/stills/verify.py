@@ -57,7 +57,7 @@ def verify_still(
         if not own_input.passed or not is_there(source):
             checks.append(Check("made again", False, f"not made: {own_input.detail}"))
         else:
-            checks.append(_made_again(output, record, remake(record, source, _named(output, record), on_step)))
+            checks.append(_reproduce(output, record, remake(record, source, _name(output, record), on_step)))
     return checks
 
 
@@ -67,7 +67,7 @@ def _holds(record: Mapping[str, Any], name: str) -> bool:
     return first in record and (not rest or (isinstance(record[first], dict) and _holds(record[first], rest)))
 
 
-def _named(output: Path, record: Mapping[str, Any]) -> Path:
+def _name(output: Path, record: Mapping[str, Any]) -> Path:
     """``output`` under the name in the record: a renamed still is still the still."""
     return output.with_name(Path(record["output"]["path"]).name)
 
@@ -97,14 +97,14 @@ def _input(record: Mapping[str, Any], path: Path) -> Check:
         return Check("input", True, f"not compared: {path} is not here")
     if recorded is not None and path.is_file() and file_digest(path) == recorded:
         return Check("input", True, "SHA-256")
-    changed = _changed_frames(path, record)
+    changed = _check_frames(path, record)
     if recorded is None:
         return Check("input", not changed, changed or f"{len(record['frames'])} decoded pictures")
     words = changed or "none of the frames looked at differs"
     return Check("input", False, f"{path} is not the file that the still was made from; {words}")
 
 
-def _changed_frames(path: Path, record: Mapping[str, Any]) -> str:
+def _check_frames(path: Path, record: Mapping[str, Any]) -> str:
     """Which of the frames that were looked at decode differently now; empty for none."""
     recorded = {frame["ordinal"]: frame["md5"] for frame in record["frames"]}
     options = options_of(record["request"])
@@ -128,7 +128,7 @@ def _changed_frames(path: Path, record: Mapping[str, Any]) -> str:
     return f"{len(changed)} of the {len(recorded)} frames looked at differ: {', '.join(changed[:_NAMED])}{more}"
 
 
-def _made_again(output: Path, record: Mapping[str, Any], made: StillFiles) -> Check:
+def _reproduce(output: Path, record: Mapping[str, Any], made: StillFiles) -> Check:
     """The files made again against those recorded."""
     what, recorded = "made again", record["output"]["files"]
     if {name: hashlib.sha256(data).hexdigest() for name, data in made.files.items()} == recorded:

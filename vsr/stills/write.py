@@ -20,7 +20,7 @@ from vsr.frames import ColorSpec
 from vsr.media.codecs import find_codec
 from vsr.media.convert import OutputFormat, quantise
 from vsr.media.encode import EncoderSpec, encode_picture
-from vsr.media.icc import kept_profile
+from vsr.media.icc import keep_profile
 from vsr.media.layouts import LAYOUTS
 from vsr.media.picture_text import PictureText, with_text
 from vsr.media.probe import MediaInfo
@@ -100,7 +100,7 @@ def encode_still(info: MediaInfo, made: Made, output: Path) -> StillFiles:
         _CONFIDENCE: (made.support.agreement * _MAP_PEAK, f"{_MAP_PEAK} is full agreement of the frames in view"),
     }
     planes: dict[str, tuple[NDArray[np.generic], ...]] = {output.name: picture}
-    profile = kept_profile(info.video.icc, spec.codec.name, layout.family)
+    profile = keep_profile(info.video.icc, spec.codec.name, layout.family)
     files = {output.name: with_text(encode_picture(picture, spec), replace(text, profile=profile))}
     map_spec = _spec(".png", "gray", _MAP_COLOR, made, info.video.sample_aspect_ratio)
     for what, (values, meaning) in maps.items():

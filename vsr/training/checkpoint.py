@@ -46,7 +46,7 @@ def save_checkpoint(folder: Path, saved: Saved) -> None:
     try:
         write_safetensors(partial, saved.tensors, metadata)
         os.replace(partial, path)
-        _settle(folder)
+        _resolve(folder)
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
@@ -84,7 +84,7 @@ def write_whole(path: Path, data: bytes) -> None:
         raise MachineError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def _settle(folder: Path) -> None:
+def _resolve(folder: Path) -> None:
     """The new name, too, is on the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -1,6 +1,6 @@
 """Fitting the example-based methods: ANR, A+ and neighbour embedding, from a folder of pictures.
 
-As their authors did: pictures are made small by bicubic interpolation, features of their patches are brought to few
+As their authors did: pictures are downscaled by bicubic interpolation, features of their patches are brought to few
 numbers by principal components that keep 99.9 % of the energy, K-SVD learns atoms of them, and each atom's detail is
 what makes up the patches' details best. The maps of A+ are ridge regressions over the samples nearest to each atom,
 all of length 1, from the pictures at several sizes.

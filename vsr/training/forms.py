@@ -67,7 +67,7 @@ def runnable(name: str, scale: int, state: Mapping[str, Tensor]) -> Network:
     """A folded state dict as a network that is ready to run."""
     row, module = NETWORKS[name], _built(name, scale, state)
     module.load_state_dict(dict(state))
-    module.settle()
+    module.resolve()
     module.eval().requires_grad_(False)
     return Network(
         name=name,
@@ -98,10 +98,12 @@ def begin_with(start: Start, name: str, module: nn.Module) -> tuple[str, ...]:
 
     Raises `ModelError` if hardly any fits.
     """
-    wanted = folded(name, module)
-    fitting = {key: value for key, value in start.tensors.items() if key in wanted and wanted[key].shape == value.shape}
-    learnt = sum(wanted[key].numel() for key in fitting)
-    if 2 * learnt < sum(value.numel() for value in wanted.values()):
+    requested = folded(name, module)
+    fitting = {
+        key: value for key, value in start.tensors.items() if key in requested and requested[key].shape == value.shape
+    }
+    learnt = sum(requested[key].numel() for key in fitting)
+    if 2 * learnt < sum(value.numel() for value in requested.values()):
         raise ModelError(f"{start.source}: fits {name} in less than half of its weights; it has another width or depth")
     if name in IN_TRAINING and isinstance(module, _Rich):
         module.take_over(fitting)
@@ -110,4 +112,4 @@ def begin_with(start: Start, name: str, module: nn.Module) -> tuple[str, ...]:
             for key, value in module.state_dict().items():
                 if key in fitting:
                     value.copy_(fitting[key])
-    return tuple(sorted(wanted.keys() - fitting.keys()))
+    return tuple(sorted(requested.keys() - fitting.keys()))

@@ -1,6 +1,6 @@
 """Patches: which ones a step sees, and how they come about. All follow from the seed and the number of the step.
 
-With no chance in the degradations whole pictures are made small once, as the papers do; else a region is cut, degraded
+With no chance in the degradations whole pictures are downscaled once, as the papers do; else a region is cut, degraded
 and patches are drawn from it, without a margin in which its border could be felt.
 """
 
@@ -58,7 +58,7 @@ class Plan:
 
     @property
     def whole_first(self) -> bool:
-        """Whether whole pictures are made small once."""
+        """Whether whole pictures are downscaled once."""
         return not self.chain.is_random and self.chain.num_frames == 1
 
 
@@ -80,7 +80,7 @@ class Patches:
         """``clips``: ``(T, H, W, 3)`` uint8 RGB, sides multiples of the scale and at least ``scale · patch_px``.
 
         ``taught``: with a share of a teacher, what it made of each, ``(C, H, W)`` in 0…255; only where whole pictures
-        are made small.
+        are downscaled.
         """
         self._clips, self.plan, self._taught = clips, plan, taught
         self._small: list[Tensor] = []
@@ -102,13 +102,13 @@ class Patches:
         plan, generator = self.plan, _generator(self.plan.seed, step, index)
         number = choose(len(self._clips), generator)
 
-        def wanted(window: tuple[slice, slice]) -> Tensor:
+        def requested(window: tuple[slice, slice]) -> Tensor:
             true = as_colour(self._clips[number][0][window], plan.colour)
             if not plan.teacher_share:
                 return true
             return torch.lerp(true, self._taught[number][(..., *window)].float(), plan.teacher_share)
 
-        return self._patch(self._small[number], wanted, generator)
+        return self._patch(self._small[number], requested, generator)
 
     def _from_region(self, step: int, index: int) -> tuple[Tensor, Tensor]:
         """A patch of the region that this and neighbouring steps share."""
@@ -117,15 +117,15 @@ class Patches:
         return self._patch(small, lambda window: true[(..., *window)], generator)
 
     def _patch(
-        self, small: Tensor, wanted: Callable[[tuple[slice, slice]], Tensor], generator: torch.Generator
+        self, small: Tensor, requested: Callable[[tuple[slice, slice]], Tensor], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """A random patch of ``small``, and what is ``wanted`` where it lies at the large size; both turned alike."""
+        """A random patch of ``small``, and what is ``requested`` where it lies at the large size; both turned alike."""
         patch, scale = self.plan.patch_px, self.plan.scale
         y, x = (choose(side - patch + 1, generator) for side in small.shape[-2:])
         turn = choose(8, generator) if self.plan.augment else 0
         window = (slice(scale * y, scale * (y + patch)), slice(scale * x, scale * (x + patch)))
         given = small[..., y : y + patch, x : x + patch]
-        return self._stretched(_turned(given, turn), _turned(wanted(window), turn), generator)
+        return self._stretched(_turned(given, turn), _turned(requested(window), turn), generator)
 
     def _stretched(self, small: Tensor, true: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Both with another contrast; unclipped, so that one stays what the other was made of."""

@@ -18,13 +18,13 @@ from vsr.media.pictures import read_picture
 from vsr.media.shots import read_shots
 from vsr.observation.resample import resample
 
-__all__ = ["Sources", "Wanted", "read_sources"]
+__all__ = ["Requested", "Sources", "read_sources"]
 
 _LIMIT_BYTES = 12 << 30
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Requested:
     """What training asks of its sources."""
 
     scale: int
@@ -64,7 +64,7 @@ class Sources:
         return [clip for clip in self.clips if len(clip) > 1]
 
 
-def read_sources(paths: Sequence[Path], wanted: Wanted) -> Sources:
+def read_sources(paths: Sequence[Path], requested: Requested) -> Sources:
     """Read folders of pictures or of videos.
 
     Raises `InputError` where a folder is missing, empty, mixed or holds what cannot be read, and where nothing is large
@@ -77,8 +77,8 @@ def read_sources(paths: Sequence[Path], wanted: Wanted) -> Sources:
     for one in sets:
         for item in one.items:
             digest.update(f"{one.kind} {item.digest}\n".encode())
-            for pictures in _read(one, item, wanted):
-                usable = [clip for size in wanted.sizes if (clip := _clip(pictures, size, wanted)) is not None]
+            for pictures in _read(one, item, requested):
+                usable = [clip for size in requested.sizes if (clip := _clip(pictures, size, requested)) is not None]
                 if not usable:
                     too_small.append(f"{item.path.name} ({pictures.shape[2]}x{pictures.shape[1]})")
                 clips += usable
@@ -87,16 +87,16 @@ def read_sources(paths: Sequence[Path], wanted: Wanted) -> Sources:
     if not clips:
         raise InputError(
             f"{paths[0]}: none of {len(too_small)} pictures is large enough, for example {too_small[0]}; a patch of "
-            f"{wanted.patch_px} at x{wanted.scale} needs {wanted.smallest_side} pixels a side; lower patch_px"
+            f"{requested.patch_px} at x{requested.scale} needs {requested.smallest_side} pixels a side; lower patch_px"
         )
     return Sources(tuple(clips), tuple(too_small), digest.hexdigest(), tuple(one.name for one in sets))
 
 
-def _clip(pictures: NDArray[np.uint8], size: float, wanted: Wanted) -> Tensor | None:
+def _clip(pictures: NDArray[np.uint8], size: float, requested: Requested) -> Tensor | None:
     """``(T, H, W, 3)`` at ``size``, with sides that are multiples of the scale; None where no patch fits in."""
     full = pictures.shape[1:3]
-    height, width = (round(side * size) // wanted.scale * wanted.scale for side in full)
-    if min(height, width) < wanted.smallest_side:
+    height, width = (round(side * size) // requested.scale * requested.scale for side in full)
+    if min(height, width) < requested.smallest_side:
         return None
     if size == 1:
         return torch.from_numpy(np.ascontiguousarray(pictures[:, :height, :width]))
@@ -113,12 +113,12 @@ def _refuse_excess(held: int, item: Item) -> None:
         )
 
 
-def _read(one: DataSet, item: Item, wanted: Wanted) -> list[NDArray[np.uint8]]:
+def _read(one: DataSet, item: Item, requested: Requested) -> list[NDArray[np.uint8]]:
     if one.kind == "pictures":
         return [_as_rgb8(read_picture(item.path))[None]]
-    rng = np.random.default_rng([wanted.seed, int(item.digest[:12], 16)])
-    shots = read_shots(item.path, wanted.shots_per_video, wanted.num_frames, rng)
-    return [_window(shot, wanted.shot_px, rng) for shot in shots]
+    rng = np.random.default_rng([requested.seed, int(item.digest[:12], 16)])
+    shots = read_shots(item.path, requested.shots_per_video, requested.num_frames, rng)
+    return [_window(shot, requested.shot_px, rng) for shot in shots]
 
 
 def _as_rgb8(picture: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:

@@ -63,7 +63,7 @@ class Teacher:
         return " ".join(method.digest for method in self._methods)
 
     def picture(self, rgb: Tensor, chain: Chain) -> Tensor:
-        """From ``(H, W, 3)`` uint8, made small by ``chain``: ``(C, H, W)`` float16 in 0…255, unclipped."""
+        """From ``(H, W, 3)`` uint8, downscaled by ``chain``: ``(C, H, W)`` float16 in 0…255, unclipped."""
         made = [self._made(method, rgb, chain) for method in self._methods]
         return torch.stack(made).mean(0).half()
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vsr.errors import InputError
 from vsr.evaluation.networks import network_method
-from vsr.evaluation.protocol import eight_bits, made_small, scored, smallest_side, truth_from
+from vsr.evaluation.protocol import downscale_truth, eight_bits, scored, smallest_side, truth_from
 from vsr.evaluation.sets import Item, find_sets
 from vsr.media.pictures import read_picture
 from vsr.metrics import luma_bt601
@@ -53,7 +53,7 @@ class Validation:
 
     def _given(self, truth: Tensor) -> Tensor:
         if not self._chain.is_random:
-            return made_small(truth, self._scale, self._colour)
+            return downscale_truth(truth, self._scale, self._colour)
         rgb = truth.float().expand(3, -1, -1)
         frames = rgb[None].expand(self._chain.num_frames, -1, -1, -1).contiguous()
         small = self._chain(frames, torch.Generator().manual_seed(_SEED))[-1].double()

@@ -57,14 +57,14 @@ class SimulatedPool:
         fate = work.fates[min(self.tries[work.name], len(work.fates) - 1)]
         self.tries[work.name] += 1
         self.where.setdefault(work.name, []).append(worker)
-        begun, item = Event(worker, "item", None), Event(worker, "item", work.name)
+        started, item = Event(worker, "item", None), Event(worker, "item", work.name)
         self.running[worker] = deque(
             {
-                "well": [begun, item, Event(worker, "done")],
-                "refuses": [begun, item, Event(worker, "failed", ValueError("refused"))],
-                "crashes": [begun, item, Event(worker, "lost", RuntimeError("died"))],
+                "well": [started, item, Event(worker, "done")],
+                "refuses": [started, item, Event(worker, "failed", ValueError("refused"))],
+                "crashes": [started, item, Event(worker, "lost", RuntimeError("died"))],
                 "was dead": [Event(worker, "lost", RuntimeError("was dead"))],
-                "hangs": [begun, item],
+                "hangs": [started, item],
             }[fate]
         )
 

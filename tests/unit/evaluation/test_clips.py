@@ -60,7 +60,7 @@ def test_first_frames_and_change_over_time(tmp_path: Path, write: Write) -> None
     path = write("walk.mkv", scene(5, 48, 32))
     [item] = find_sets([path])[0].items
     method = interpolation_method("lanczos", 2, CPU)
-    counts = [score_clip(item, method, wanted).num_frames for wanted in (1, 3, None, 9)]
+    counts = [score_clip(item, method, requested).num_frames for requested in (1, 3, None, 9)]
     assert counts == [1, 3, 5, 5]
     assert score_clip(item, method, 1).scores.temporal_psnr_y is None
     assert (score_clip(item, method).scores.temporal_psnr_y or 0) > 10

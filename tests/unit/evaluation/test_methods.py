@@ -16,7 +16,7 @@ from vsr.errors import ModelError, UsageError
 from vsr.evaluation.base import ClipMethod, PictureMethod
 from vsr.evaluation.methods import open_method
 from vsr.evaluation.pictures import given_to
-from vsr.evaluation.protocol import made_small, truth_from
+from vsr.evaluation.protocol import downscale_truth, truth_from
 from vsr.media.pictures import read_picture
 from vsr.metrics import psnr
 from vsr.networks import Colour, Network, RescalingUpscaler, load_network
@@ -103,7 +103,7 @@ def test_a_rescaling_network_is_given_what_it_made_small(pictures: Path) -> None
         noise = NoiseField(6, 3).window(9, 0, 0, 17, 23)
         enlarged = 255 * network(torch.cat([expected / 255, noise])[None])[0]
     assert float((given - expected).abs().max()) <= 1, "one code, where float32 falls on the other side of a half"
-    assert float((given - made_small(truth, 2, "RGB")).abs().max()) > 2
+    assert float((given - downscale_truth(truth, 2, "RGB")).abs().max()) > 2
     torch.testing.assert_close(method.enlarge(expected.double(), 3), enlarged.double(), rtol=0, atol=0.01)
 
 

@@ -107,7 +107,7 @@ def test_every_frame_gets_one_verdict_soon(kinds: list[tuple[int, bool]], size: 
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("name", "requested"),
     [
         ("fate_mpeg2_field_encoding.mp4", {"bottom first"}),
         ("fate_h264_interlaced_crop.mp4", {"progressive"}),  # flagged as interlaced; nothing in it is combed
@@ -116,8 +116,8 @@ def test_every_frame_gets_one_verdict_soon(kinds: list[tuple[int, bool]], size: 
         ("pyscenedetect_goldeneye-vfr-drop3.mp4", {"progressive"}),
     ],
 )
-def test_real_files(name: str, wanted: set[str]) -> None:
+def test_real_files(name: str, requested: set[str]) -> None:
     if not (VIDEOS / name).is_file():
         pytest.skip(f"{name} is not here")
     with av.open(str(VIDEOS / name)) as container:
-        assert set(judge_fields(islice(container.decode(video=0), 60))) == wanted
+        assert set(judge_fields(islice(container.decode(video=0), 60))) == requested

@@ -20,7 +20,7 @@ from vsr.media.layouts import LAYOUTS
 from vsr.methods import Geometry, find_method, restore_shot
 from vsr.methods.auto import GUESSING_NETWORK, AutoOptions, prepare_auto
 from vsr.methods.method import part_of
-from vsr.methods.network.model import settle_model
+from vsr.methods.network.model import resolve_model
 from vsr.methods.source import estimator_digest
 from vsr.metrics import luma_bt601, psnr
 from vsr.pipeline.sidecar import canonical
@@ -123,7 +123,7 @@ def test_it_says_that_a_network_took_part() -> None:
     geometry = Geometry(64, 48, 128, 96)
     prepared = {name: find_method(name).prepare(geometry, find_method(name).options_type(), "cpu") for name in _BOTH}
     assert [prepared[name].capabilities.evidence for name in _BOTH] == ["learned", "observation-model"]
-    model = settle_model(GUESSING_NETWORK, geometry, torch.device("cpu"))
+    model = resolve_model(GUESSING_NETWORK, geometry, torch.device("cpu"))
     assert [prepared[name].describe()["model"] for name in _BOTH] == [model, None]
 
 

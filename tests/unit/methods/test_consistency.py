@@ -89,12 +89,12 @@ def test_noise_is_told_once_a_shot() -> None:
     frames = [_frame((clean + 9 * torch.randn(clean.shape, generator=generator)).clamp(1, 254)) for _ in range(3)]
     geometry = Geometry(144, 108, 288, 216)
     consistency = Consistency(geometry, "BI")
-    settled = consistency.adapted(consistency.adapt(frames))
-    assert settled.shot_noise is not None
-    assert settled.shot_noise[0] == pytest.approx(9, rel=0.2)
+    resolved = consistency.adapted(consistency.adapt(frames))
+    assert resolved.shot_noise is not None
+    assert resolved.shot_noise[0] == pytest.approx(9, rel=0.2)
     flat = _frame(torch.full((108, 144), 77.0))
     enlarged = (torch.full((216, 288), 77.0),)
-    found = settled.measure(flat, enlarged)
+    found = resolved.measure(flat, enlarged)
     assert found.input_noise_sigma == pytest.approx(9 / 255, rel=0.2), "though this frame shows none"
     given = Consistency(geometry, "BI", noise_sigma=3.0)
     assert given.adapted(given.adapt(frames)) is given

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vsr.methods.noise import LEAST_TOLD, estimate_noise
+from vsr.methods.noise import LEAST_ESTIMATE, estimate_noise
 
 
 def _clean(peak: float = 255.0) -> Tensor:
@@ -50,7 +50,7 @@ def test_a_clean_picture_is_clean() -> None:
 
 
 def test_little_noise_counts_as_none() -> None:
-    assert estimate_noise(_clean() + 0.5 * LEAST_TOLD * 255 * _noise(_clean()), 255) == 0
+    assert estimate_noise(_clean() + 0.5 * LEAST_ESTIMATE * 255 * _noise(_clean()), 255) == 0
 
 
 def test_what_is_cut_off_is_left_out() -> None:

@@ -26,9 +26,9 @@ def test_it_reaches_what_is_wanted(name: str) -> None:
     truth = _truth()
     recorded = recording.A(truth)
     start = truth + 20 * _random(*SIZE, seed=2)
-    for wanted in (3.0, 0.3, 0.03):
-        result = project(start, recorded, recording, wanted)
-        assert rms(recorded - recording.A(result)) == pytest.approx(wanted, rel=1e-3)
+    for requested in (3.0, 0.3, 0.03):
+        result = project(start, recorded, recording, requested)
+        assert rms(recorded - recording.A(result)) == pytest.approx(requested, rel=1e-3)
         assert rms(result - truth) < rms(start - truth), "a projection comes nearer to all that agrees"
 
 

@@ -30,8 +30,8 @@ def test_differences_are_zeydes_filters(scale: int) -> None:
     first = [1.0, *[0.0] * (scale - 1), -1.0]
     second = [0.5, *[0.0] * (scale - 1), -1.0, *[0.0] * (scale - 1), 0.5]
     array = picture[0, 0].double().numpy()
-    wanted = [convolve1d(array, taps, axis, mode="nearest") for taps in (first, second) for axis in (1, 0)]
-    np.testing.assert_allclose(differences(picture, scale)[0].numpy(), np.stack(wanted), atol=1e-6)
+    requested = [convolve1d(array, taps, axis, mode="nearest") for taps in (first, second) for axis in (1, 0)]
+    np.testing.assert_allclose(differences(picture, scale)[0].numpy(), np.stack(requested), atol=1e-6)
 
 
 def test_overlapping_patches_of_a_picture_are_the_picture() -> None:
@@ -58,8 +58,8 @@ def test_anr_maps_are_ridge_regression_over_40_neighbours() -> None:
     maps = neighbourhood_regressors(anchors, details)
     near = np.argsort(-np.abs(anchors.numpy() @ anchors.numpy()[7]))[:40]
     low, high = anchors.double().numpy()[near].T, details.double().numpy()[near].T
-    wanted = high @ np.linalg.inv(low.T @ low + 0.01 * np.eye(40)) @ low.T
-    np.testing.assert_allclose(maps[7].numpy(), wanted, atol=1e-4)
+    requested = high @ np.linalg.inv(low.T @ low + 0.01 * np.eye(40)) @ low.T
+    np.testing.assert_allclose(maps[7].numpy(), requested, atol=1e-4)
 
 
 def test_embedding_weights_are_barycentric() -> None:
@@ -87,7 +87,7 @@ def test_sparse_codes_solve_the_lasso() -> None:
 def test_a_flat_picture_stays_flat(build: type[ANR]) -> None:
     torch.manual_seed(0)
     module = build(2).eval().requires_grad_(False)
-    module.settle()
+    module.resolve()
     torch.testing.assert_close(module(torch.full((1, 1, 6, 7), 0.4)), torch.full((1, 1, 12, 14), 0.4))
 
 

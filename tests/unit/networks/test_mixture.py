@@ -48,9 +48,9 @@ def _summed(tensors: Tensors, shares: Tensor) -> Tensors:
     return found  # type: ignore[return-value]
 
 
-def _equal(state: Tensors, wanted: Tensors) -> bool:
-    near = (torch.allclose(value, wanted[name], atol=1e-6) for name, value in state.items())
-    return state.keys() == wanted.keys() and all(near)
+def _equal(state: Tensors, requested: Tensors) -> bool:
+    near = (torch.allclose(value, requested[name], atol=1e-6) for name, value in state.items())
+    return state.keys() == requested.keys() and all(near)
 
 
 # ---- loading
@@ -231,7 +231,7 @@ def test_half_precision(network: Network, dtype: torch.dtype) -> None:
     """Turned to half precision afterwards or before, the adapted network runs in it and gives float32 alike."""
     picture = _luma(3)[None, None]
     exact = suited(network, [_luma(1)])
-    wanted = exact(picture)
+    requested = exact(picture)
     after = suited(network, [_luma(1)])
     after.module.to(dtype)
     network.module.to(dtype)
@@ -239,7 +239,7 @@ def test_half_precision(network: Network, dtype: torch.dtype) -> None:
     for one in (after, before):
         assert {value.dtype for value in one.module.parameters()} == {dtype}
         assert one(picture).dtype == torch.float32
-        assert float((one(picture) - wanted).abs().max()) < (2e-3 if dtype == torch.float16 else 2e-2)
+        assert float((one(picture) - requested).abs().max()) < (2e-3 if dtype == torch.float16 else 2e-2)
 
 
 # ---- blends

@@ -11,7 +11,7 @@ import torch
 
 from vsr.networks import available_scales, load_network
 from vsr.networks.fsrcnn import FSRCNN
-from vsr.networks.inspecting import describe_weights, installed_weights
+from vsr.networks.inspecting import describe_weights, find_installed_weights
 from vsr.networks.locating import SHIPPED, find_weights, scale_in_name
 from vsr.networks.safetensors_files import read_safetensors
 
@@ -34,7 +34,9 @@ def test_what_ships() -> None:
     assert sorted(path.name for path in FILES) == sorted(
         f"{name}-x{scale}.safetensors" for name, scales in SCALES.items() for scale in scales
     )
-    assert {name: tuple(sorted(scale or 0 for scale in files)) for name, files in installed_weights().items()} == SCALES
+    assert {
+        name: tuple(sorted(scale or 0 for scale in files)) for name, files in find_installed_weights().items()
+    } == SCALES
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

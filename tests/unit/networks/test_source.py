@@ -69,10 +69,10 @@ def test_type_and_place_of_the_picture_do_not_count(dtype: torch.dtype) -> None:
 def _mirrored(found: Tensor, direction: int) -> Tensor:
     """The statistics of a picture mirrored along a direction (0: across, 1: down): the places on the grid change."""
     start = _STEPS + direction * _STEPS_OF_ONE
-    wanted = found.clone()
+    requested = found.clone()
     for place in range(_PLACES):
-        wanted[start + (6 - place) % _PLACES] = found[start + place]
-    return wanted
+        requested[start + (6 - place) % _PLACES] = found[start + place]
+    return requested
 
 
 @pytest.mark.parametrize("direction", [0, 1])
@@ -88,11 +88,11 @@ def test_mirrored_pictures_tell_the_same(direction: int) -> None:
 def test_turned_pictures_tell_the_same_of_the_other_direction() -> None:
     picture = (_photograph(128)[:96] + _noise(128, 2)[:96]).round()
     found, turned = statistics(picture), statistics(picture.T)
-    wanted = found.clone()
+    requested = found.clone()
     for start, length in ((_STEPS, _STEPS_OF_ONE), (_BENDS, _BENDS_OF_ONE)):
-        wanted[start : start + length] = found[start + length : start + 2 * length]
-        wanted[start + length : start + 2 * length] = found[start : start + length]
-    assert torch.allclose(turned, wanted, atol=1e-3)
+        requested[start : start + length] = found[start + length : start + 2 * length]
+        requested[start + length : start + 2 * length] = found[start : start + length]
+    assert torch.allclose(turned, requested, atol=1e-3)
 
 
 def test_of_large_pictures_the_middle_counts() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from vsr.observation import GaussianBlur, KernelBlur, VaryingBlur, box_kernel, disc_kernel, gaussian_kernel
-from vsr.observation.borders import fold_mirrored, mirrored
+from vsr.observation.borders import fold_mirrored, mirror
 
 ODD = st.integers(0, 5).map(lambda n: 2 * n + 1)
 SIZE = st.integers(1, 14)
@@ -62,7 +62,7 @@ def test_knows_products_from_others() -> None:
 @settings(max_examples=60, deadline=None)
 @given(SIZE, st.integers(0, 40))
 def test_fold_is_the_transpose_of_mirroring(size: int, radius: int) -> None:
-    matrix = mirrored(torch.eye(size, dtype=torch.float64), radius, 0)
+    matrix = mirror(torch.eye(size, dtype=torch.float64), radius, 0)
     assert np.array_equal(matrix.numpy(), np.pad(np.eye(size), ((radius, radius), (0, 0)), mode="symmetric"))
     folded = fold_mirrored(torch.eye(size + 2 * radius, dtype=torch.float64), radius, 0)
     assert torch.equal(folded, matrix.T)

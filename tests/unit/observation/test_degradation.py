@@ -77,8 +77,8 @@ def test_bi_sigma_is_the_gaussian_nearest_to_bicubic() -> None:
     response = (kernel * torch.cos(2 * math.pi * frequency[:, None] * x)).sum(1) * step
     sigmas = torch.linspace(0.25, 0.5, 251, dtype=torch.float64)
     gaussians = torch.exp(-2 * (math.pi * sigmas[:, None] * frequency) ** 2)
-    misfit = ((gaussians - response) ** 2 / (frequency + 0.02) ** 2).sum(1)
-    assert float(sigmas[misfit.argmin()]) == pytest.approx(degradation_at("BI", 4).psf_sigma_px, abs=0.01)
+    residual = ((gaussians - response) ** 2 / (frequency + 0.02) ** 2).sum(1)
+    assert float(sigmas[residual.argmin()]) == pytest.approx(degradation_at("BI", 4).psf_sigma_px, abs=0.01)
 
 
 def test_simulate_keeps_type_and_batches() -> None:

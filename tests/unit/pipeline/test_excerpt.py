@@ -43,7 +43,7 @@ def test_its_frames_are_those_of_a_linear_decode(video: MediaInfo) -> None:
     assert (found.start, found.stop) == (80, 100)
     assert found.from_start
     assert found.knows_shot
-    assert [record.ordinal for record in found.survey] == list(range(70, 79)), "the shot's first frames"
+    assert [record.ordinal for record in found.calibration] == list(range(70, 79)), "the shot's first frames"
     assert [record.ordinal for record in found.records] == list(range(72, 108)), (
         "the halo and the deinterlacer's context"
     )
@@ -105,7 +105,7 @@ def test_a_shot_that_begins_after_the_seek_is_known(video: MediaInfo, monkeypatc
     found = _find(video, at=Fraction(75, 25), num_frames=6, needs=Needs(0, 1, 5))
     assert not found.from_start
     assert found.knows_shot
-    assert [record.pts * video.video.time_base * 25 for record in found.survey] == [70, 71, 72, 73, 74]
+    assert [record.pts * video.video.time_base * 25 for record in found.calibration] == [70, 71, 72, 73, 74]
 
 
 def test_of_a_long_video_the_liveliest_place_is_looked_at(

@@ -59,7 +59,7 @@ def _rules(
         segment_frames=cap,
         halo_frames=halo,
         chain_frames=chain,
-        survey_frames=9,
+        calibration_frames=9,
         cut_threshold=3.0,
         span=span,
         origin=origin,
@@ -71,10 +71,12 @@ def _plan(rules: PlanRules, count: int, cuts: Iterable[int] = (), sizes: Iterabl
     return list(plan_segments(_frames(count, cuts, sizes), rules))
 
 
-def _check_plan(plan: list[PlannedSegment], rules: PlanRules, wanted: range, bounds: Iterable[int], count: int) -> None:
+def _check_plan(
+    plan: list[PlannedSegment], rules: PlanRules, requested: range, bounds: Iterable[int], count: int
+) -> None:
     """Everything a plan promises."""
     covered = [n for planned in plan for n in range(planned.segment.start, planned.segment.stop)]
-    assert covered == list(wanted)
+    assert covered == list(requested)
     assert [planned.segment.index for planned in plan] == list(range(len(plan)))
     shots = [0, *sorted(bounds), count]
     context = rules.halo_frames + DEINTERLACE_CONTEXT
@@ -89,8 +91,8 @@ def _check_plan(plan: list[PlannedSegment], rules: PlanRules, wanted: range, bou
         assert ordinals == list(range(max(first, segment.start - context), min(stop, segment.stop + context)))
         following = ordinals[-1] + 1
         assert planned.next_pts == (following * planned.records[-1].duration if following < count else None)
-        heads = min(stop, first + rules.survey_frames)
-        assert [record.ordinal for record in planned.survey] == list(range(first, heads))
+        heads = min(stop, first + rules.calibration_frames)
+        assert [record.ordinal for record in planned.calibration] == list(range(first, heads))
         assert [record.ordinal for record in planned.core] == list(range(segment.start, segment.stop))
 
 
@@ -162,9 +164,9 @@ def test_spans_hold_exactly_the_frames_asked_for(
     rules = _rules(cap=cap, halo=halo, span=Span(place(start), place(stop)))
     cuts = [cut] if cut is not None and cut < count - 4 else []
     plan = _plan(rules, count, cuts)
-    wanted = range(min(start or 0, count), min(count if stop is None else stop, count))
+    requested = range(min(start or 0, count), min(count if stop is None else stop, count))
     covered = [n for planned in plan for n in range(planned.segment.start, planned.segment.stop)]
-    assert covered == list(wanted)
+    assert covered == list(requested)
     for planned in plan:
         assert planned.segment.halo_start >= max(0, planned.segment.start - halo)
         assert not any(planned.segment.start < c < planned.segment.stop for c in cuts)

@@ -24,7 +24,7 @@ from vsr.media.decode import FrameRecord
 from vsr.pipeline.objects import find_object, join_url
 from vsr.pipeline.planfile import load_plan, store_plan
 from vsr.pipeline.scan import PlannedSegment
-from vsr.pipeline.storage import WorkFolder, local_place, staged, staging_root
+from vsr.pipeline.storage import WorkFolder, local_place, stage, staging_root
 from vsr.timeline import Segment
 
 
@@ -43,7 +43,7 @@ def test_many_ask_and_one_reads(objects: ObjectStore, bucket: str) -> None:
     mark = objects.mark()
 
     def ask(number: int) -> bytes:
-        with staged(url) as copy:
+        with stage(url) as copy:
             assert copy.name == "reel.mp4"
             return copy.read_bytes()
 
@@ -55,7 +55,7 @@ def test_many_ask_and_one_reads(objects: ObjectStore, bucket: str) -> None:
 def test_other_processes_find_the_copy(objects: ObjectStore, bucket: str) -> None:
     url = _put(objects, bucket, "reel.mp4", "here")
     mark = objects.mark()
-    code = f"from vsr.pipeline.storage import staged\nwith staged({url!r}) as copy: print(copy.read_text())"
+    code = f"from vsr.pipeline.storage import stage\nwith stage({url!r}) as copy: print(copy.read_text())"
     running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert [process.communicate(timeout=60)[0] for process in running] == ["here\n"] * 3
     assert objects.requests("GET", mark) == [f"/{bucket}/reel.mp4"]
@@ -65,31 +65,31 @@ def test_a_new_version_is_read_anew_and_an_old_one_refused(objects: ObjectStore,
     url = _put(objects, bucket, "reel.mp4", "old")
     facts = find_object(url)
     assert facts is not None
-    with staged(url, facts.version) as copy:
+    with stage(url, facts.version) as copy:
         assert copy.read_text() == "old"
     _put(objects, bucket, "reel.mp4", "new")
-    with staged(url) as copy:
+    with stage(url) as copy:
         assert copy.read_text() == "new"
-    with staged(url, facts.version) as copy:  # still here: no need to ask the store
+    with stage(url, facts.version) as copy:  # still here: no need to ask the store
         assert copy.read_text() == "old"
     shutil.rmtree(staging_root() / "in")
-    with pytest.raises(InputError, match="replaced while it was being worked on"), staged(url, facts.version):
+    with pytest.raises(InputError, match="replaced while it was being worked on"), stage(url, facts.version):
         pass
 
 
 def test_copies_in_use_stay_and_the_oldest_others_go(objects: ObjectStore, bucket: str) -> None:
     urls = [_put(objects, bucket, f"{number}.mp4", str(number)) for number in range(14)]
     with ExitStack() as stack:
-        held = [stack.enter_context(staged(url)) for url in urls[:3]]
+        held = [stack.enter_context(stage(url)) for url in urls[:3]]
         loose = []
         for url in urls[3:]:
-            with staged(url) as copy:
+            with stage(url) as copy:
                 loose.append(copy)
             os.utime(copy.parent, (len(loose), len(loose)))
         assert [copy.read_text() for copy in held] == ["0", "1", "2"]
         assert [copy.exists() for copy in loose] == [False] * 6 + [True] * 5
     mark = objects.mark()
-    with staged(urls[3]) as copy:  # removed, so read again
+    with stage(urls[3]) as copy:  # removed, so read again
         assert copy.read_text() == "3"
     assert objects.requests("GET", mark) == [f"/{bucket}/3.mp4"]
 
@@ -98,12 +98,12 @@ def test_no_room_is_said_before_anything_is_copied(
     objects: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = _put(objects, bucket, "reel.mp4", "x" * 1000)
-    with staged(_put(objects, bucket, "other.mp4", "y")) as other:
+    with stage(_put(objects, bucket, "other.mp4", "y")) as other:
         pass
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2000, 1500, 500))
     mark = objects.mark()
-    with pytest.raises(MachineError, match=r"it has 1,000 bytes .* has room for 500; VSR_STAGING names"), staged(url):
+    with pytest.raises(MachineError, match=r"it has 1,000 bytes .* has room for 500; VSR_STAGING names"), stage(url):
         pass
     assert not objects.requests("GET", mark)
     assert not other.exists()  # it was removed for more room
@@ -111,17 +111,17 @@ def test_no_room_is_said_before_anything_is_copied(
 
 def test_errors_inside_name_the_url(objects: ObjectStore, bucket: str) -> None:
     url = _put(objects, bucket, "reel.mp4", "x")
-    with pytest.raises(InputError, match=f"^{url}: is no video$"), staged(url) as copy:
+    with pytest.raises(InputError, match=f"^{url}: is no video$"), stage(url) as copy:
         raise InputError(f"{copy}: is no video")
 
 
 def test_what_is_not_there(objects: ObjectStore, bucket: str) -> None:
     with (
         pytest.raises(InputError, match=f"^s3://{bucket}/none.mp4: no such object$"),
-        staged(f"s3://{bucket}/none.mp4"),
+        stage(f"s3://{bucket}/none.mp4"),
     ):
         pass
-    with pytest.raises(InputError, match="bucket 'no-such-bucket' does not exist"), staged("s3://no-such-bucket/a.mp4"):
+    with pytest.raises(InputError, match="bucket 'no-such-bucket' does not exist"), stage("s3://no-such-bucket/a.mp4"):
         pass
 
 

@@ -38,10 +38,10 @@ def test_gain_is_bounded(gain: float, expected: float) -> None:
 
 
 def test_pixels_without_trust_have_no_say() -> None:
-    other, trust = _picture(), torch.ones(40, 40)
+    other, confidence = _picture(), torch.ones(40, 40)
     reference = 0.9 * other + 0.05
-    reference[:25], trust[:25] = 1 - other[:25], 0
-    match = match_brightness(reference, other, trust)
+    reference[:25], confidence[:25] = 1 - other[:25], 0
+    match = match_brightness(reference, other, confidence)
     assert float(match.gain) == pytest.approx(0.9, abs=1e-3)
     assert float(match.offset) == pytest.approx(0.05, abs=1e-3)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from vsr.observation import reading_blur, resample
 from vsr.observation.model import ObservationModel
 from vsr.solvers.base import Observations
-from vsr.solvers.bayesian import BayesianOptions, estimate_psf, frame_precisions, refined_motion, solve_bayesian
+from vsr.solvers.bayesian import BayesianOptions, estimate_psf, frame_precisions, solve_bayesian, take_motion_step
 
 SIZE, SCALE, NUM_FRAMES = 192, 2, 8
 
@@ -106,7 +106,7 @@ def test_motion_is_corrected(dense: bool) -> None:
     plain = solve_bayesian(wrong, _start(wrong), BayesianOptions())
     refined = solve_bayesian(wrong, _start(wrong), BayesianOptions(refine_motion=True))
     assert _error(refined) < 0.9 * _error(plain)
-    step = refined_motion(wrong, SCENE.float(), torch.ones_like(observed.frames)).model
+    step = take_motion_step(wrong, SCENE.float(), torch.ones_like(observed.frames)).model
     before, after = ((model.rows - observed.model.rows).square().mean().sqrt() for model in (wrong.model, step))
     assert after < 0.5 * before
     assert (step.shifts_yx is None) == dense

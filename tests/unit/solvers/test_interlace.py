@@ -54,9 +54,9 @@ def test_holes_and_distrusted_samples_keep_the_start() -> None:
     shifts = torch.tensor([[-0.25, -0.25], [0.25, 0.25]], dtype=torch.float64)
     model = ObservationModel.from_shifts((4, 4), (8, 8), shifts, SHARP)
     observed = Observations(torch.full((2, 4, 4), 0.8), model)
-    trust = torch.ones(2, 4, 4)
-    trust[0, 1, 2] = 0
-    found = SOLVERS["interlace"](replace(observed, trust=trust), torch.full((8, 8), 0.3))
+    confidence = torch.ones(2, 4, 4)
+    confidence[0, 1, 2] = 0
+    found = SOLVERS["interlace"](replace(observed, confidence=confidence), torch.full((8, 8), 0.3))
     expected = torch.full((8, 8), 0.3)
     expected[0::2, 0::2] = 0.8
     expected[1::2, 1::2] = 0.8

@@ -26,10 +26,10 @@ def test_cells_are_kept_apart() -> None:
     cells = torch.randint(0, 7, (60,), generator=generator)
     cells[cells == 4] = 5
     values = torch.randn(60, generator=generator)
-    trusted = (torch.rand(60, generator=generator) > 0.2).float()
-    medians, totals = cell_medians(cells, values, trusted, 8)
+    reliable = (torch.rand(60, generator=generator) > 0.2).float()
+    medians, totals = cell_medians(cells, values, reliable, 8)
     for cell in range(8):
-        mine = values[(cells == cell) & (trusted > 0)].numpy()
+        mine = values[(cells == cell) & (reliable > 0)].numpy()
         assert float(totals[cell]) == len(mine)
         assert np.isclose(float(medians[cell]), np.median(mine) if len(mine) else 0.0)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from vsr.observation import reading_blur, resample
 from vsr.observation.model import ObservationModel
 from vsr.solvers.base import Observations
-from vsr.solvers.l2 import mean_square, noise_scaled
+from vsr.solvers.l2 import mean_square, scale_by_noise
 from vsr.solvers.tsai_huang import TsaiHuangOptions, solve_tsai_huang
 
 READING_SIGMA = (1 / 6) ** 0.5  # of bilinear reading alone, so that the model has no taps of its own
@@ -65,9 +65,9 @@ def test_sizes_that_are_no_multiple_are_refused() -> None:
 def test_prior_grows_with_the_misfit() -> None:
     scene = _band_limited(16, 0.2)
     observed = _observe(scene, 2, torch.zeros(1, 2, dtype=torch.float64), 0.7)
-    residual, trust = torch.full((1, 8, 8), 0.1), torch.ones(1, 8, 8)
-    trust[:, 4:] = 0
+    residual, confidence = torch.full((1, 8, 8), 0.1), torch.ones(1, 8, 8)
+    confidence[:, 4:] = 0
     residual[:, 4:] = 5
-    assert mean_square(observed, residual, trust) == pytest.approx(0.01)
-    assert mean_square(observed, residual, torch.zeros_like(trust)) == 0
-    assert noise_scaled(2.0, 0.01) > noise_scaled(1.0, 0.01) > noise_scaled(1.0, 0.0) > 0
+    assert mean_square(observed, residual, confidence) == pytest.approx(0.01)
+    assert mean_square(observed, residual, torch.zeros_like(confidence)) == 0
+    assert scale_by_noise(2.0, 0.01) > scale_by_noise(1.0, 0.01) > scale_by_noise(1.0, 0.0) > 0

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import vsr
-from vsr.stills.boxes import Box, moved_by, points_moved, recentred
+from vsr.stills.boxes import Box, move_points, moved_by, recentre
 
 
 def test_text_and_back() -> None:
@@ -36,12 +36,12 @@ def test_a_motion_between_parts_is_that_between_frames() -> None:
     motion = torch.tensor([[1.01, 0.02, 3.0], [-0.03, 0.99, -2.0], [1e-4, -2e-4, 1.0]], dtype=torch.float64)
     source, target = Box(10, 20, 30, 30), Box(14, 17, 30, 30)
     x, y = torch.tensor([12.0, 35.0]).double(), torch.tensor([21.0, 44.0]).double()
-    to_x, to_y = points_moved(motion, x, y)
-    part_x, part_y = points_moved(recentred(motion, source, target), x - source.x, y - source.y)
+    to_x, to_y = move_points(motion, x, y)
+    part_x, part_y = move_points(recentre(motion, source, target), x - source.x, y - source.y)
     torch.testing.assert_close(part_x + target.x, to_x)
     torch.testing.assert_close(part_y + target.y, to_y)
 
 
 def test_a_shift() -> None:
-    x, y = points_moved(moved_by(1.5, -2.0), torch.tensor(3.0).double(), torch.tensor(4.0).double())
+    x, y = move_points(moved_by(1.5, -2.0), torch.tensor(3.0).double(), torch.tensor(4.0).double())
     assert (float(x), float(y)) == (4.5, 2.0)

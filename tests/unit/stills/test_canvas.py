@@ -8,7 +8,7 @@ import torch
 from vsr.observation import reading_blur
 from vsr.stills.boxes import Box, moved_by
 from vsr.stills.canvas import Canvas, View, tiles
-from vsr.stills.fusion import assembled
+from vsr.stills.fusion import assemble
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from vsr.stills.fusion import assembled
 def test_parts_cover_the_region_once(region: Box, scale: float) -> None:
     parts = tiles(region, scale)
     assert sum(c.part.width * c.part.height for c in parts) == region.width * region.height
-    whole = assembled([(canvas, torch.ones(canvas.size_yx)) for canvas in parts])
+    whole = assemble([(canvas, torch.ones(canvas.size_yx)) for canvas in parts])
     assert whole.shape == (round(region.height * scale), round(region.width * scale))
     assert bool((whole == 1).all())
 

@@ -7,7 +7,7 @@ import torch
 
 from vsr.observation import reading_blur
 from vsr.registration import MotionModel
-from vsr.stills.boxes import Box, moved_by, points_moved
+from vsr.stills.boxes import Box, move_points, moved_by
 from vsr.stills.canvas import Canvas, View
 from vsr.stills.refining import MotionSums
 
@@ -32,8 +32,8 @@ def test_a_wrong_motion_comes_back(model: MotionModel) -> None:
     for _ in range(5):
         # the samples stay; only where they are taken to lie changes, on the same crop
         x, y = canvas.reference_points(model_right.rows, model_right.cols)
-        frame_x, frame_y = points_moved(right, x, y)
-        at = canvas.place(*points_moved(torch.linalg.inv(motion), frame_x, frame_y))
+        frame_x, frame_y = move_points(right, x, y)
+        at = canvas.place(*move_points(torch.linalg.inv(motion), frame_x, frame_y))
         observed = model_right.moved(at[0] - model_right.rows, at[1] - model_right.cols)
         sums = MotionSums.empty(REGION, model, 1)
         predicted, along_rows, along_cols = observed.read_with_slopes(blur.A(picture))
@@ -42,7 +42,7 @@ def test_a_wrong_motion_comes_back(model: MotionModel) -> None:
         [motion] = sums.improved([motion])
     corners = REGION.corners()
     for found, true in zip(
-        points_moved(motion, corners[0], corners[1]), points_moved(right, corners[0], corners[1]), strict=True
+        move_points(motion, corners[0], corners[1]), move_points(right, corners[0], corners[1]), strict=True
     ):
         torch.testing.assert_close(found, true, atol=0.02, rtol=0)
     assert 0 < sums.deviations_px(0.01)[0] < 0.05

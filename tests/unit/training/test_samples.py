@@ -22,7 +22,7 @@ from vsr.training.batches import Share, batches
 from vsr.training.degradations import parse_chain
 from vsr.training.losses.image import shrunk
 from vsr.training.samples import Batch, Patches, Plan
-from vsr.training.sources import Wanted, read_sources
+from vsr.training.sources import Requested, read_sources
 
 NOISY: list[Any] = ["bicubic", {"gaussian-noise": {"sigma": [2, 2]}}]
 
@@ -136,7 +136,7 @@ def _write(folder: Path, sizes: list[tuple[int, int]]) -> None:
         image.fromarray(scene(1, width, height, seed=number)[0]).save(folder / f"{number}.png")
 
 
-WANTED = Wanted(scale=2, patch_px=16, sizes=(1.0,), num_frames=1, shots_per_video=4, shot_px=64, seed=1)
+WANTED = Requested(scale=2, patch_px=16, sizes=(1.0,), num_frames=1, shots_per_video=4, shot_px=64, seed=1)
 
 
 def test_pictures_are_read_and_small_ones_named(tmp_path: Path) -> None:

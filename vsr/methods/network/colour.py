@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vsr.frames import VideoFrame
 from vsr.media.convert import LUMA_GRID, chroma_grid, code_range, regrid, to_rgb, to_yuv
-from vsr.methods.highlights import compressed, expanded
+from vsr.methods.highlights import compress_highlights, expand_highlights
 from vsr.methods.interpolation import resample_plane
 from vsr.methods.method import Geometry
 from vsr.networks import Colour
@@ -41,20 +41,20 @@ def _light(seen: Tensor) -> Tensor:
     return torch.copysign(torch.where(size <= _TOE * _TOE_SLOPE, size / _TOE_SLOPE, curve), seen)
 
 
-def _decoded(frame: VideoFrame, plane: int, device: torch.device) -> Tensor:
+def _decode(frame: VideoFrame, plane: int, device: torch.device) -> Tensor:
     """A plane as float32 in nominal units: 0…1, chroma −0.5…0.5."""
     offset, span = code_range(frame.layout, frame.color.full_range, frame.layout.is_chroma(plane))
     unit = (frame.planes[plane].to(device).to(torch.float32) - offset) / span
     if not frame.layout.is_float:
         return unit
     unit = torch.nan_to_num(unit)
-    return compressed(_seen(unit) if frame.color.transfer == _LINEAR else unit)
+    return compress_highlights(_seen(unit) if frame.color.transfer == _LINEAR else unit)
 
 
-def _coded(unit: Tensor, frame: VideoFrame, plane: int) -> Tensor:
-    """The inverse of `_decoded`, for a part of a plane of any size."""
+def _encode(unit: Tensor, frame: VideoFrame, plane: int) -> Tensor:
+    """The inverse of `_decode`, for a part of a plane of any size."""
     if frame.layout.is_float:
-        unit = expanded(unit)
+        unit = expand_highlights(unit)
         return _light(unit) if frame.color.transfer == _LINEAR else unit
     offset, span = code_range(frame.layout, frame.color.full_range, frame.layout.is_chroma(plane))
     return unit * span + offset
@@ -70,7 +70,7 @@ def network_input(frame: VideoFrame, colour: Colour, device: torch.device, *, gi
     stream's matrix: then the luma of its result is the stream's.
     """
     family = frame.layout.family
-    colours = [_decoded(frame, plane, device) for plane in range(1 if family == "gray" else 3)]
+    colours = [_decode(frame, plane, device) for plane in range(1 if family == "gray" else 3)]
     if colour == "Y":
         luma = to_yuv(colours, _BT601)[0] if family == "rgb" else colours[0]
         return (_BLACK + _SPAN * luma)[None]
@@ -133,19 +133,19 @@ class PlaneWriter:
         frame, family = self._frame, self._frame.layout.family
         if self._colour == "Y":
             unit = (band[0] - _BLACK) / _SPAN
-            self._write(0, unit if family == "rgb" else _coded(unit, frame, 0))
+            self._write(0, unit if family == "rgb" else _encode(unit, frame, 0))
         elif family == "rgb":
             for plane, values in enumerate(band):
-                self._write(plane, _coded(values, frame, plane))
+                self._write(plane, _encode(values, frame, plane))
         elif family == "gray":
-            self._write(0, _coded(to_yuv(list(band), _BT601)[0], frame, 0))
+            self._write(0, _encode(to_yuv(list(band), _BT601)[0], frame, 0))
         else:
             luma, *chroma = to_yuv(list(band), frame.color.matrix)
-            self._write(0, _coded(luma, frame, 0))
+            self._write(0, _encode(luma, frame, 0))
             both = torch.stack(chroma)
             both = self._chroma.push(both) if self._chroma is not None else both
             for plane, values in enumerate(both, 1):
-                self._write(plane, _coded(values, frame, plane))
+                self._write(plane, _encode(values, frame, plane))
 
     def _write(self, plane: int, values: Tensor) -> None:
         first, count = self._rows[plane], int(values.shape[0])
@@ -158,22 +158,22 @@ class PlaneWriter:
         frame = self._frame
         planes = list(self._planes)
         if self._colour == "Y" and frame.layout.family == "rgb":
-            planes = self._recoloured(planes[0])
+            planes = self._recolour(planes[0])
         for plane in range(len(planes), frame.layout.num_planes):
-            planes.append(self._resampled(frame, plane))
+            planes.append(self._resample(frame, plane))
         return tuple(planes)
 
-    def _resampled(self, frame: VideoFrame, plane: int) -> Tensor:
+    def _resample(self, frame: VideoFrame, plane: int) -> Tensor:
         return resample_plane(frame, plane, self._geometry, "bicubic", self._device, offset_px=self._offset_px)
 
-    def _recoloured(self, luma: Tensor) -> list[Tensor]:
+    def _recolour(self, luma: Tensor) -> list[Tensor]:
         """R, G and B with the restored luma and the interpolated colour of the frame."""
         frame = self._frame
-        colours = [_decoded(frame, plane, self._device) for plane in range(3)]
+        colours = [_decode(frame, plane, self._device) for plane in range(3)]
         chroma = to_yuv(colours, _BT601)[1:]
         as_yuv = VideoFrame((colours[0], *chroma), LUMA_GRID, frame.color, frame.ordinal, frame.pts, frame.time_base)
-        enlarged = [self._resampled(as_yuv, plane) for plane in (1, 2)]
-        return [_coded(values, frame, plane) for plane, values in enumerate(to_rgb([luma, *enlarged], _BT601))]
+        enlarged = [self._resample(as_yuv, plane) for plane in (1, 2)]
+        return [_encode(values, frame, plane) for plane, values in enumerate(to_rgb([luma, *enlarged], _BT601))]
 
 
 class BandResampler:

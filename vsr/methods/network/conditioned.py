@@ -26,10 +26,10 @@ from vsr.networks import ConditionedUpscaler, Network
 __all__ = [
     "Conditioned",
     "ConditionedOptions",
+    "Conditions",
     "PreparedConditioned",
-    "Told",
     "prepare_conditioned_network",
-    "what_to_tell",
+    "resolve_conditions",
 ]
 
 _MOST_BLUR_PX, _MOST_NOISE_CODES = 16.0, 255.0  # that any network may know
@@ -62,7 +62,7 @@ class ConditionedOptions(PerFrameOptions):
 
 
 @dataclass(frozen=True)
-class Told:
+class Conditions:
     """What a network is told of a picture."""
 
     blur_px: float = 0.0
@@ -79,7 +79,7 @@ class Told:
         return _conditioned(network).stacked(pictures, self.blur_px, self.noise_codes)
 
 
-_NOTHING = Told()
+_NOTHING = Conditions()
 
 
 def _conditioned(network: Network) -> ConditionedUpscaler:
@@ -87,7 +87,9 @@ def _conditioned(network: Network) -> ConditionedUpscaler:
     return network.module
 
 
-def what_to_tell(network: Network, options: ConditionedOptions, adaptation: Adaptation = NOT_ADAPTED) -> Told:
+def resolve_conditions(
+    network: Network, options: ConditionedOptions, adaptation: Adaptation = NOT_ADAPTED
+) -> Conditions:
     """What is given, else estimated (none where nothing could be), no more than ``network`` knows.
 
     The estimate's blur is that ahead of averaging over a pixel's area, the network's that ahead of bicubic shrinking.
@@ -106,7 +108,7 @@ def what_to_tell(network: Network, options: ConditionedOptions, adaptation: Adap
     blur, noise = (0.0, 0.0) if source is None else (source.blur_px, source.noise_codes)
     blur = blur if options.blur_sigma_px is None else options.blur_sigma_px
     noise = noise if options.noise_codes is None else options.noise_codes
-    return Told(min(blur, module.most_blur_px), min(noise, module.most_noise_codes))
+    return Conditions(min(blur, module.most_blur_px), min(noise, module.most_noise_codes))
 
 
 class Conditioned(PerFrame):
@@ -125,8 +127,8 @@ class Conditioned(PerFrame):
         estimates = estimate_source(lumas, self._conditions.compression_codes)
         return learnt if estimates is None else {**learnt, "source": estimates}
 
-    def _told(self, adaptation: Adaptation) -> Told:
-        return what_to_tell(open_part(self._model, self._model.parts[0]), self._conditions, adaptation)
+    def _told(self, adaptation: Adaptation) -> Conditions:
+        return resolve_conditions(open_part(self._model, self._model.parts[0]), self._conditions, adaptation)
 
     def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
         told = self._told(adaptation)
@@ -135,7 +137,7 @@ class Conditioned(PerFrame):
             part = next(part for part in self._model.parts if part.scale == self._passes[step])
             return (_NOTHING if step else told).stacked(open_part(self._model, part), given)
 
-        return self._enlarged(pictures, adaptation, stacked)
+        return self._enlarge(pictures, adaptation, stacked)
 
     def _findings(self, adaptation: Adaptation) -> dict[str, float]:
         return {**super()._findings(adaptation), **self._told(adaptation).findings()}
@@ -180,5 +182,5 @@ def prepare_conditioned_network(
 ) -> PreparedConditioned:
     """As `prepare_network`. Raises `UsageError` for a blur or noise that the network does not know."""
     model = prepare_network(name, geometry, options, device).model
-    what_to_tell(open_part(model, model.parts[0]), options)
+    resolve_conditions(open_part(model, model.parts[0]), options)
     return PreparedConditioned(options, device, model)

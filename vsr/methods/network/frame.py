@@ -32,7 +32,7 @@ from vsr.methods.findings import source_findings
 from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
 from vsr.methods.network.colour import PlaneWriter, network_input
-from vsr.methods.network.model import Model, PreparedNetworks, magnification, open_part, plan_passes, settle_model
+from vsr.methods.network.model import Model, PreparedNetworks, magnification, open_part, plan_passes, resolve_model
 from vsr.methods.source import source_in
 from vsr.networks import with_weights_for
 from vsr.networks.mixture import Mixture
@@ -151,13 +151,13 @@ class PerFrame:
 
     def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
         """What the networks make of ``pictures``, ``(B, C, H, W)``, those of ``batch`` first; from top to bottom."""
-        return self._enlarged(pictures, adaptation, lambda given, number: given)
+        return self._enlarge(pictures, adaptation, lambda given, number: given)
 
     def _findings(self, adaptation: Adaptation) -> dict[str, float]:
         """What is told of every frame of a shot."""
         return source_findings(source_in(adaptation))
 
-    def _enlarged(
+    def _enlarge(
         self, pictures: Tensor, adaptation: Adaptation, stacked: Callable[[Tensor, int], Tensor]
     ) -> Iterator[Tensor]:
         """``pictures`` after all passes, in bands; ``stacked`` makes of them what the network of a pass takes."""
@@ -224,5 +224,5 @@ class PreparedPerFrame(PreparedNetworks[PerFrameOptions]):
 def prepare_network(name: str, geometry: Geometry, options: PerFrameOptions, device: str) -> PreparedPerFrame:
     """The network called ``name``, or in a file of that name, for frames of the usual size; see `Method.prepare`."""
     where = torch.device(device)
-    model = settle_model(name, geometry, where, precision=options.precision, tile_px=options.tile_px)
+    model = resolve_model(name, geometry, where, precision=options.precision, tile_px=options.tile_px)
     return PreparedPerFrame(options, device, model)

@@ -43,7 +43,7 @@ __all__ = [
     "magnification",
     "open_part",
     "plan_passes",
-    "settle_model",
+    "resolve_model",
 ]
 
 _BLEND = re.compile(r"(?P<first>.+?):(?P<second>.+)@(?P<share>[0-9.]+)")
@@ -183,7 +183,7 @@ def _part(network: Network, precision: PrecisionChoice, device: torch.device) ->
     )
 
 
-def settle_model(
+def resolve_model(
     method: str,
     geometry: Geometry,
     device: torch.device,

@@ -28,7 +28,7 @@ from vsr.methods.network.several_frames import (
     PreparedSeveralFrames,
     SeveralFrames,
     SeveralFramesOptions,
-    settle,
+    resolve,
     windows,
 )
 from vsr.methods.source import source_in
@@ -61,7 +61,7 @@ class Recurrent(SeveralFrames):
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
-        stream, first = self._wanted(frames)
+        stream, first = self._requested(frames)
         engine, before = self.engine(adaptation), None
         findings = source_findings(source_in(adaptation))
         memory: _Memory | None = None
@@ -88,7 +88,7 @@ class Recurrent(SeveralFrames):
                 self._step(engine, self._given(pictures, motion, memory), memory, writer)
                 yield replace(frame, planes=writer.planes(), findings=findings)
 
-    def _wanted(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
+    def _requested(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
         """``frames`` from the first that has an influence on, and how many there are ahead of those to restore."""
         source = iter(frames)
         ahead: deque[VideoFrame] = deque(maxlen=WARM_UP_FRAMES + self.radius_frames)
@@ -151,4 +151,4 @@ def prepare_recurrent_network(
     name: str, geometry: Geometry, options: SeveralFramesOptions, device: str
 ) -> PreparedRecurrent:
     """The network called ``name``, or in a file of that name; see `Method.prepare`."""
-    return PreparedRecurrent(options, device, *settle(name, geometry, options, torch.device(device)))
+    return PreparedRecurrent(options, device, *resolve(name, geometry, options, torch.device(device)))

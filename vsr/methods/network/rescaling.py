@@ -1,6 +1,6 @@
-"""Restoration by a network that enlarges what it made small itself, and making it small.
+"""Restoration by a network that enlarges what it downscaled itself, and making it small.
 
-What was made small by other means comes out worse than by interpolation: nothing in the small picture tells.
+What was downscaled by other means comes out worse than by interpolation: nothing in the small picture tells.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Rescaling(Sampling):
 
 @dataclass(frozen=True)
 class PreparedRescaling(PreparedSampling):
-    """Networks that enlarge what they made small."""
+    """Networks that enlarge what they downscaled."""
 
     @property
     def capabilities(self) -> Capabilities:

@@ -86,7 +86,7 @@ class Sampling(PerFrame):
                 channels = self._noise_channels[self._passes[step]]
                 return stack_noise(given, ordinals, channels, options, sample=sample, step=step)
 
-            return self._enlarged(pictures, adaptation, stacked)
+            return self._enlarge(pictures, adaptation, stacked)
 
         for bands in zip(*(sampled(number) for number in range(options.samples)), strict=True):
             yield sum(bands[1:], bands[0]) / options.samples

@@ -16,7 +16,7 @@ import torch
 from vsr.frames import VideoFrame
 from vsr.inference import Engine
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
-from vsr.methods.network.several_frames import PreparedSeveralFrames, Seen, SeveralFrames, SeveralFramesOptions, settle
+from vsr.methods.network.several_frames import PreparedSeveralFrames, Seen, SeveralFrames, SeveralFramesOptions, resolve
 
 __all__ = ["CHUNK_FRAMES", "OVERLAP_FRAMES", "InChunks", "PreparedSequence", "prepare_sequence_network"]
 
@@ -34,11 +34,11 @@ class InChunks(SeveralFrames):
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
         engine = self.engine(adaptation)
         for chunk, first in self._chunks(self.seen(frames)):
-            wanted = [seen for seen in chunk[first : first + CHUNK_FRAMES] if not seen.frame.is_halo]
+            requested = [seen for seen in chunk[first : first + CHUNK_FRAMES] if not seen.frame.is_halo]
             if not self.enlarges:
-                yield from (replace(seen.frame, planes=self.shrunk(seen.frame)) for seen in wanted)
-            elif wanted:  # what follows a segment's last chunk is halo
-                yield from self._enlarged(chunk, first, wanted, engine)
+                yield from (replace(seen.frame, planes=self.shrunk(seen.frame)) for seen in requested)
+            elif requested:  # what follows a segment's last chunk is halo
+                yield from self._enlarged(chunk, first, requested, engine)
 
     def _chunks(self, stream: Iterator[Seen]) -> Iterator[tuple[Sequence[Seen], int]]:
         """Chunks with what lies around them, and the place in them of the first frame that is wanted."""
@@ -60,13 +60,13 @@ class InChunks(SeveralFrames):
             first = _advance(around, first)
 
     def _enlarged(
-        self, chunk: Sequence[Seen], first: int, wanted: Sequence[Seen], engine: Engine
+        self, chunk: Sequence[Seen], first: int, requested: Sequence[Seen], engine: Engine
     ) -> Iterator[VideoFrame]:
-        writers = [self.writer(seen.frame) for seen in wanted]
+        writers = [self.writer(seen.frame) for seen in requested]
         for band in engine.bands(torch.cat([seen.picture for seen in chunk])[None]):
             for writer, result in zip(writers, band[0].chunk(len(chunk))[first:], strict=False):
                 writer.push(result)
-        for seen, writer in zip(wanted, writers, strict=True):
+        for seen, writer in zip(requested, writers, strict=True):
             yield replace(seen.frame, planes=writer.planes())
 
 
@@ -100,4 +100,4 @@ def prepare_sequence_network(
     name: str, geometry: Geometry, options: SeveralFramesOptions, device: str
 ) -> PreparedSequence:
     """The network called ``name``, or in a file of that name; see `Method.prepare`."""
-    return PreparedSequence(options, device, *settle(name, geometry, options, torch.device(device)))
+    return PreparedSequence(options, device, *resolve(name, geometry, options, torch.device(device)))

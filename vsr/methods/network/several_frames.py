@@ -20,11 +20,11 @@ from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Geometry
 from vsr.methods.network.colour import PlaneWriter, network_input
 from vsr.methods.network.frame import ADAPT_FRAMES, check_compression
-from vsr.methods.network.model import Model, PreparedNetworks, magnification, open_part, settle_model
+from vsr.methods.network.model import Model, PreparedNetworks, magnification, open_part, resolve_model
 from vsr.networks import Upscaler, with_weights_for
 from vsr.observation import degradation_at
 
-__all__ = ["PreparedSeveralFrames", "Seen", "SeveralFrames", "SeveralFramesOptions", "settle", "windows"]
+__all__ = ["PreparedSeveralFrames", "Seen", "SeveralFrames", "SeveralFramesOptions", "resolve", "windows"]
 
 ItemT = TypeVar("ItemT")
 
@@ -122,10 +122,10 @@ class SeveralFrames:
 
     def seen(self, frames: Iterable[VideoFrame]) -> Iterator[Seen]:
         """Frames on the device with what the network takes of them, one after another."""
-        for [frame] in upload_ahead(self._checked(frames), self._device):
+        for [frame] in upload_ahead(self._check(frames), self._device):
             yield Seen(frame, network_input(frame, self._takes, self._device, gives=self.gives))
 
-    def _checked(self, frames: Iterable[VideoFrame]) -> Iterator[list[VideoFrame]]:
+    def _check(self, frames: Iterable[VideoFrame]) -> Iterator[list[VideoFrame]]:
         for frame in frames:
             check_size(frame, self._geometry)
             yield [frame]
@@ -164,12 +164,12 @@ class PreparedSeveralFrames(PreparedNetworks[SeveralFramesOptions]):
         return ADAPT_FRAMES if self.model.adapts else 0
 
 
-def settle(name: str, geometry: Geometry, options: SeveralFramesOptions, device: torch.device) -> tuple[Model, int]:
+def resolve(name: str, geometry: Geometry, options: SeveralFramesOptions, device: torch.device) -> tuple[Model, int]:
     """The network called ``name``, or in a file of that name, and how many frames on each side it is given.
 
-    Raises as `vsr.methods.network.model.settle_model`.
+    Raises as `vsr.methods.network.model.resolve_model`.
     """
-    model = settle_model(name, geometry, device, precision=options.precision, tile_px=options.tile_px, one_by_one=True)
+    model = resolve_model(name, geometry, device, precision=options.precision, tile_px=options.tile_px, one_by_one=True)
     module = open_part(model, model.parts[0]).module
     assert isinstance(module, Upscaler), "spandrel's networks are given one frame"
     return model, module.radius_frames

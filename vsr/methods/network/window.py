@@ -15,7 +15,7 @@ from vsr.methods.network.several_frames import (
     Seen,
     SeveralFrames,
     SeveralFramesOptions,
-    settle,
+    resolve,
     windows,
 )
 
@@ -31,9 +31,9 @@ class Windowed(SeveralFrames):
         for window in windows(self.seen(frames), self.radius_frames):
             frame = window[self.radius_frames].frame
             if not frame.is_halo:
-                yield replace(frame, planes=self._enlarged(window, engine) if self.enlarges else self.shrunk(frame))
+                yield replace(frame, planes=self._enlarge(window, engine) if self.enlarges else self.shrunk(frame))
 
-    def _enlarged(self, window: tuple[Seen, ...], engine: Engine) -> tuple[torch.Tensor, ...]:
+    def _enlarge(self, window: tuple[Seen, ...], engine: Engine) -> tuple[torch.Tensor, ...]:
         writer = self.writer(window[self.radius_frames].frame)
         for band in engine.bands(torch.cat([seen.picture for seen in window])[None]):
             writer.push(band[0])
@@ -58,4 +58,4 @@ def prepare_window_network(
     name: str, geometry: Geometry, options: SeveralFramesOptions, device: str
 ) -> PreparedWindowed:
     """The network called ``name``, or in a file of that name; see `Method.prepare`."""
-    return PreparedWindowed(options, device, *settle(name, geometry, options, torch.device(device)))
+    return PreparedWindowed(options, device, *resolve(name, geometry, options, torch.device(device)))

@@ -214,8 +214,8 @@ class Composition:
         learnt: dict[str, Any] = {}
         given = list(frames)
         for number, restorer in enumerate(self._restorers):
-            wanted = self._reach.needs[number].adapt_frames
-            own = restorer.adapt(given[:wanted]) if wanted else NOT_ADAPTED
+            requested = self._reach.needs[number].adapt_frames
+            own = restorer.adapt(given[:requested]) if requested else NOT_ADAPTED
             learnt |= with_prefix(own, f"{number}.")
             if not any(needs.adapt_frames for needs in self._reach.needs[number + 1 :]):
                 break

@@ -7,14 +7,14 @@ from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d
 
 from vsr.frames import VideoFrame
-from vsr.methods.highlights import compressed, expanded
+from vsr.methods.highlights import compress_highlights, expand_highlights
 from vsr.methods.interpolation import resample_plane
 from vsr.methods.method import Geometry
 from vsr.methods.reconstruction.reconstruct import Imaging, Reconstruction
 from vsr.methods.reconstruction.window import Seen
 from vsr.observation import neighbourhood_mean, resample
 
-__all__ = ["compose_planes", "guided_detail", "luma_of"]
+__all__ = ["compose_planes", "guide_detail", "luma_of"]
 
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
 _OVERSHOOT_SHARE = 0.1  # of the local range: overshoot that is left as it is
@@ -29,7 +29,7 @@ def luma_of(frame: VideoFrame, device: torch.device) -> Tensor:
     else:
         luma = sum((plane * weight for plane, weight in zip(planes, _LUMA_OF_RGB, strict=False)), torch.zeros(()))
     luma = luma / frame.layout.peak
-    return compressed(luma) if frame.layout.is_float else luma
+    return compress_highlights(luma) if frame.layout.is_float else luma
 
 
 def compose_planes(
@@ -56,7 +56,7 @@ def compose_planes(
     luma = _reduce_halos(made.picture, seen.luma, made.noise_sigma) if reduces_halos else made.picture
     peak, plain = frame.layout.peak, imaging.enlarged(seen.luma)
     if frame.layout.is_float:
-        luma, plain = expanded(luma), expanded(plain)
+        luma, plain = expand_highlights(luma), expand_highlights(plain)
     detail = luma - plain
     for number in range(frame.layout.num_planes):
         if number == 0 and frame.layout.family != "rgb":
@@ -88,8 +88,8 @@ def _follow(seen: Seen, number: int, detail: Tensor, noise: float, geometry: Geo
     siting_x, siting_y = (
         frame.layout.siting_offset(frame.color.chroma_location) if frame.layout.is_chroma(number) else (0.0, 0.0)
     )
-    guide = expanded(seen.luma) if frame.layout.is_float else seen.luma
-    return guided_detail(
+    guide = expand_highlights(seen.luma) if frame.layout.is_float else seen.luma
+    return guide_detail(
         plane,
         _on_grid(guide, (int(plane.shape[0]), int(plane.shape[1])), (siting_y, siting_x)),
         _on_grid(detail, size, (siting_y, siting_x)),
@@ -111,7 +111,7 @@ _WINDOW = 5  # samples a side over which the line is fitted
 _STEEPEST = 2.0  # slope beyond which a fit is taken for chance
 
 
-def guided_detail(plane: Tensor, luma: Tensor, detail: Tensor, noise_sigma: float) -> Tensor:
+def guide_detail(plane: Tensor, luma: Tensor, detail: Tensor, noise_sigma: float) -> Tensor:
     """What to add to the enlarged ``plane``: ``(H, W)`` like ``detail``, in the plane's unit.
 
     ``plane`` ``(h, w)`` and ``luma`` ``(h, w)`` show the same place sample by sample, in one unit; ``detail`` is

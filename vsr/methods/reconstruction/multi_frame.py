@@ -24,6 +24,7 @@ from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared, part_of, with_prefix
 from vsr.methods.network.colour import network_input
 from vsr.methods.network.frame import check_compression
+from vsr.methods.reconstruction.calibration import CALIBRATION_FRAMES, calibrate_shot, fine_detail, likely_blur
 from vsr.methods.reconstruction.luma import compose_planes, luma_of
 from vsr.methods.reconstruction.reconstruct import (
     Imaging,
@@ -35,7 +36,6 @@ from vsr.methods.reconstruction.reconstruct import (
     reconstruct,
     video_solver,
 )
-from vsr.methods.reconstruction.survey import SURVEY_FRAMES, fine_detail, likely_blur, survey_shot
 from vsr.methods.reconstruction.weighing import ANCHORED, EVEN, LEVELS, Quality, suited
 from vsr.methods.reconstruction.window import Seen, Window
 from vsr.methods.source import estimate_source, estimator_digest, source_in
@@ -167,7 +167,7 @@ class MultiFrame:
         found, weighing = None, ANCHORED
         if options.degradation not in ("BI", "BD"):
             is_given = options.psf_sigma_px is not None or options.degradation != "auto"
-            found, weighing = survey_shot(lumas, _known_psf(options, self._geometry) if is_given else None)
+            found, weighing = calibrate_shot(lumas, _find_known_psf(options, self._geometry) if is_given else None)
         seen = [network_input(frame, "Y", self._device)[0] for frame in frames]  # in video range, as it was fitted on
         source = estimate_source(seen, options.compression_codes)
         learnt = dict(with_prefix(self._guesser.adapt(frames), _GUESS))
@@ -190,7 +190,7 @@ def _scale(geometry: Geometry) -> float:
     return max(1.0, math.sqrt(area))
 
 
-def _known_psf(options: MultiFrameOptions, geometry: Geometry) -> float:
+def _find_known_psf(options: MultiFrameOptions, geometry: Geometry) -> float:
     """Standard deviation of the blur before anything is found, in input pixels."""
     if options.psf_sigma_px is not None:
         return options.psf_sigma_px
@@ -222,7 +222,7 @@ class _Shot:
                 weighing, self._source, float(adaptation["detail_codes"]), is_learned=guesser.is_learned
             )
         found = adaptation.get("psf_sigma_px")
-        self._psf_sigma_px = _known_psf(options, geometry) if found is None else float(found)
+        self._psf_sigma_px = _find_known_psf(options, geometry) if found is None else float(found)
         self._imaging = self._make_imaging(scale)
         self._solve = self._make_solve()
 
@@ -246,7 +246,7 @@ class _Shot:
 
     def stream(self, frames: Iterable[VideoFrame], *, reconstructs: bool) -> Iterator[VideoFrame]:
         """One frame for each frame that is not halo; resampled where nothing ``reconstructs`` it."""
-        window = Window(self._seen(frames), self._radius if reconstructs else 0, _WARM_UP_FRAMES, self._register)
+        window = Window(self._see(frames), self._radius if reconstructs else 0, _WARM_UP_FRAMES, self._register)
         last: _Made | None = None
         done = 0
         for number in window.advance():
@@ -261,7 +261,7 @@ class _Shot:
             yield replace(frame, planes=self._planes(window[number], result), findings=self._findings(result))
             done += 1
 
-    def _seen(self, frames: Iterable[VideoFrame]) -> Iterator[Seen]:
+    def _see(self, frames: Iterable[VideoFrame]) -> Iterator[Seen]:
         for frame in frames:
             check_size(frame, self._geometry)
             yield Seen(frame, luma_of(frame, self._device))
@@ -353,7 +353,7 @@ class PreparedMultiFrame(Prepared[MultiFrameOptions]):
             evidence="observation-model",
             halo_frames=2 * radius + _WARM_UP_FRAMES,
             chain_frames=CHAIN_FRAMES,
-            adapt_frames=0 if is_known else SURVEY_FRAMES,
+            adapt_frames=0 if is_known else CALIBRATION_FRAMES,
         )
 
     def key(self) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""One picture from the registered frames around it: robust inversion, motion refined and trust renewed in turn.
+"""One picture from the registered frames around it: robust inversion, motion refined and confidence renewed in turn.
 
 Every round (1) predicts all samples from the last estimate, (2) refines the motion that misses them, (3) trusts
 each neighbourhood by how well it fits, and (4) lets the solver improve the estimate. Where neighbours cannot be
@@ -17,7 +17,6 @@ from torch import Tensor
 from vsr.methods.interpolation import sampling_offset
 from vsr.methods.reconstruction.weighing import ANCHORED, Weighing
 from vsr.observation import (
-    GaussianBlur,
     LinearOperator,
     ObservationModel,
     grid_positions,
@@ -28,22 +27,19 @@ from vsr.observation import (
 from vsr.registration import FlowPair, consistency_error, match_brightness, pixel_positions, sample_bicubic
 from vsr.registration.refine import refining_steps
 from vsr.solvers.base import Observations, residual_sigma
+from vsr.solvers.confidence import RESIDUAL_BLUR, residual_confidence
 from vsr.solvers.huber_btv import HuberBtvOptions, solve_huber_btv
 
 __all__ = ["Imaging", "Neighbour", "Reconstruction", "Start", "carried", "observe", "reconstruct", "video_solver"]
 
-_CONSISTENCY_PX = 0.5  # forward-backward miss at which trust falls to 1/e
-_MOTION_STEP_PX = 0.5  # change of motion between neighbouring samples at which trust falls to 1/e
-_CONTRAST_SHARE = 0.1  # misfit allowed in proportion to local contrast: aliasing and small motion errors
-_TOLERANCE = 2.0  # standard deviations of neighbourhood misfit at which trust falls to 0.6
-_MOST_MISFIT = 0.03  # of a neighbour laid on the frame, 0…1; more is another scene, not noise
-_WORSE_THAN_MOST = 2.0  # times the usual misfit that a frame may have and still be believed
-_MISFIT_WINDOW = 5  # samples a side of the neighbourhoods that are trusted or not
-_MISFIT_BLUR = GaussianBlur(0.6, 0.6)  # of misfit before it is judged: aliasing is finer than wrong motion
+_CONSISTENCY_PX = 0.5  # forward-backward miss at which confidence falls to 1/e
+_MOTION_STEP_PX = 0.5  # change of motion between neighbouring samples at which confidence falls to 1/e
+_MOST_RESIDUAL = 0.03  # of a neighbour laid on the frame, 0…1; more is another scene, not noise
+_ABOVE_USUAL = 2.0  # times the usual residual that a frame may have and still be trusted
 _REFINED_PX = 0.5  # of a frame's pixel: the farthest that refinement moves a sample at a time
 _STRIP_PIXELS = 1 << 21  # larger pictures are solved in strips of about this many pixels
 _MARGIN_ROWS = 32  # shared with the next strip and thrown away: then strips differ no more at seams than elsewhere
-_CARRIED_TOLERANCE = 1.0  # standard deviations of misfit at which a carried estimate is given up
+_CARRIED_TOLERANCE = 1.0  # standard deviations of residual at which a carried estimate is given up
 _CARRIED_CONTRAST = 0.05
 _REPETITION_WINDOW = 3  # samples a side over which samples of one place are counted
 _USUAL_PIXELS = 4.0  # a sample, at the ×2 for which weights of guesses are given; more share one sample's weight
@@ -110,32 +106,25 @@ class Reconstruction:
     frames_used: float
     """Frames that a pixel rests on, averaged over the picture; 1 is the frame alone."""
     confidence: float
-    """Mean trust in the samples of the neighbours, 0…1; 0 where there are none."""
+    """Mean confidence in the samples of the neighbours, 0…1; 0 where there are none."""
     sample_spread_px: float
     """Mean distance of neighbours' trusted samples from the frame's own grid, in its pixels: 0 brings nothing new."""
 
 
-def _trust_of_misfit(
-    misfit: Tensor, contrast: Tensor, level: Tensor, tolerance: float, contrast_share: float
-) -> Tensor:
-    """Trust in 0…1 from the misfit of each sample's neighbourhood, ``(K, h, w)``; ``level`` ``(K,)`` is expected."""
-    mean_square = neighbourhood_mean(misfit * misfit, _MISFIT_WINDOW)
-    allowed = tolerance * (level[:, None, None] + contrast_share * contrast)
-    return torch.exp(-0.5 * mean_square / (allowed * allowed))
-
-
-def _softened(residual: Tensor) -> Tensor:
+def _soften(residual: Tensor) -> Tensor:
     """Residuals ``(K, h, w)`` without what is finer than wrong motion leaves."""
-    return torch.stack([_MISFIT_BLUR.A(frame) for frame in residual])
+    return torch.stack([RESIDUAL_BLUR.A(frame) for frame in residual])
 
 
-def _levels(misfit: Tensor) -> Tensor:
-    """Standard deviation of most of each frame's misfit, ``(K,)``, never 0."""
-    return torch.tensor([residual_sigma(frame) for frame in misfit], dtype=misfit.dtype, device=misfit.device)
+def _levels(soft_residual: Tensor) -> Tensor:
+    """Standard deviation of most of each frame's residual, ``(K,)``, never 0."""
+    return torch.tensor(
+        [residual_sigma(frame) for frame in soft_residual], dtype=soft_residual.dtype, device=soft_residual.device
+    )
 
 
-def _registration_trust(motion: FlowPair) -> Tensor:
-    """Trust in 0…1 from how well the two ways agree and how evenly things move, ``(h, w)``."""
+def _registration_confidence(motion: FlowPair) -> Tensor:
+    """Confidence in 0…1 from how well the two ways agree and how evenly things move, ``(h, w)``."""
     step = neighbourhood_range(motion.forward).amax(0)
     return torch.exp(-((consistency_error(motion) / _CONSISTENCY_PX) ** 2) - (step / _MOTION_STEP_PX) ** 2)
 
@@ -143,29 +132,29 @@ def _registration_trust(motion: FlowPair) -> Tensor:
 def observe(
     luma: Tensor, neighbours: Sequence[Neighbour], imaging: Imaging, weighing: Weighing = ANCHORED
 ) -> tuple[Observations, Tensor]:
-    """All samples with their places and first trust, the frame's own ones first; and their local contrast."""
+    """All samples with their places and first confidence, the frame's own ones first; and their local contrast."""
     size = (int(luma.shape[0]), int(luma.shape[1]))
     rows, cols = grid_positions(size, imaging.scale_yx, (imaging.offset_px, imaging.offset_px), device=luma.device)
-    frames, places, trusts = [luma], [(rows, cols)], [torch.full_like(luma, weighing.own_trust)]
+    frames, places, confidences = [luma], [(rows, cols)], [torch.full_like(luma, weighing.own_confidence)]
     for neighbour in neighbours:
         at = pixel_positions(neighbour.motion.forward)
         expected = sample_bicubic(luma[None], *at)[0]
-        trust = _registration_trust(neighbour.motion)
-        values = match_brightness(expected, neighbour.luma, trust).apply(neighbour.luma)
-        misfit = _softened((expected - values)[None])
-        level = _levels(misfit).clamp_(max=_MOST_MISFIT)
+        confidence = _registration_confidence(neighbour.motion)
+        values = match_brightness(expected, neighbour.luma, confidence).apply(neighbour.luma)
+        soft_residual = _soften((expected - values)[None])
+        level = _levels(soft_residual).clamp_(max=_MOST_RESIDUAL)
         contrast = neighbourhood_range(values[None])
-        trust = trust * _trust_of_misfit(misfit, contrast, level, _TOLERANCE, _CONTRAST_SHARE)[0]
+        confidence = confidence * residual_confidence(soft_residual, contrast, level)[0]
         frames.append(values)
         places.append(imaging.place(*at))
-        trusts.append(trust)
+        confidences.append(confidence)
     stacked = torch.stack(frames)
     all_rows, all_cols = (torch.stack(axis) for axis in zip(*places, strict=True))
     model = ObservationModel(imaging.size_yx, all_rows, all_cols, imaging.blur, imaging.scale_yx)
-    return Observations(stacked, model, torch.stack(trusts)), neighbourhood_range(stacked)
+    return Observations(stacked, model, torch.stack(confidences)), neighbourhood_range(stacked)
 
 
-def _refined(
+def _refine(
     model: ObservationModel, residual: Tensor, slopes_yx: tuple[Tensor, Tensor], weights: Tensor, sigma: float
 ) -> ObservationModel:
     """``model`` with neighbours' samples (all but the first frame's) moved to where they fit better."""
@@ -176,7 +165,7 @@ def _refined(
     return model.moved(torch.cat([still, rows]), torch.cat([still, cols]))
 
 
-def _squared_off_grid(model: ObservationModel, imaging: Imaging) -> Tensor:
+def _square_off_grid(model: ObservationModel, imaging: Imaging) -> Tensor:
     """Squared distance of neighbours' samples from the frame's own grid, ``(K - 1, h, w)``, in its pixels."""
     squared = torch.zeros_like(model.rows[1:])
     for places, scale in ((model.rows, imaging.scale_yx[0]), (model.cols, imaging.scale_yx[1])):
@@ -185,11 +174,11 @@ def _squared_off_grid(model: ObservationModel, imaging: Imaging) -> Tensor:
     return squared
 
 
-def _sample_spread(model: ObservationModel, trust: Tensor, imaging: Imaging) -> float:
+def _sample_spread(model: ObservationModel, confidence: Tensor, imaging: Imaging) -> float:
     """See `Reconstruction.sample_spread_px`."""
-    believed = trust[1:].sum()
-    off_grid = _squared_off_grid(model, imaging).sqrt_()
-    return float((trust[1:] * off_grid).sum() / believed) if float(believed) > 0 else 0.0
+    sample_weights = confidence[1:].sum()
+    off_grid = _square_off_grid(model, imaging).sqrt_()
+    return float((confidence[1:] * off_grid).sum() / sample_weights) if float(sample_weights) > 0 else 0.0
 
 
 def _repetition(observed: Observations, imaging: Imaging) -> Tensor:
@@ -197,10 +186,10 @@ def _repetition(observed: Observations, imaging: Imaging) -> Tensor:
 
     Trusted samples at the places of the frame's own ones, over those in between; the frame itself counts in both.
     """
-    trust = observed.believed()[1:]
-    sameness = (_squared_off_grid(observed.model, imaging) / -(_SAME_PLACE_PX**2)).exp_()
-    same = (trust * sameness).sum(0)
-    both = neighbourhood_mean(torch.stack([same, trust.sum(0) - same]), _REPETITION_WINDOW)
+    confidence = observed.sample_weights()[1:]
+    sameness = (_square_off_grid(observed.model, imaging) / -(_SAME_PLACE_PX**2)).exp_()
+    same = (confidence * sameness).sum(0)
+    both = neighbourhood_mean(torch.stack([same, confidence.sum(0) - same]), _REPETITION_WINDOW)
     same, new = (imaging.enlarged(part).clamp_(min=0) for part in both)
     return (1 + same) / (1 + new)
 
@@ -234,13 +223,17 @@ def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) 
         device=luma.device,
     )
     own = ObservationModel(imaging.size_yx, rows[None], cols[None], imaging.blur, imaging.scale_yx)
-    trust = _registration_trust(motion)
-    moved = match_brightness(luma, own.A(moved)[0], trust).apply(moved)
-    misfit = _softened(Observations(luma[None], own).residual(moved))
-    fits = _trust_of_misfit(
-        misfit, neighbourhood_range(luma[None]), _levels(misfit), _CARRIED_TOLERANCE, _CARRIED_CONTRAST
+    confidence = _registration_confidence(motion)
+    moved = match_brightness(luma, own.A(moved)[0], confidence).apply(moved)
+    soft_residual = _soften(Observations(luma[None], own).residual(moved))
+    fits = residual_confidence(
+        soft_residual,
+        neighbourhood_range(luma[None]),
+        _levels(soft_residual),
+        tolerance=_CARRIED_TOLERANCE,
+        contrast_share=_CARRIED_CONTRAST,
     )
-    belief = imaging.enlarged(trust * fits[0]).clamp_(0, 1)
+    belief = imaging.enlarged(confidence * fits[0]).clamp_(0, 1)
     return Start(torch.lerp(imaging.enlarged(luma), moved, belief), belief)
 
 
@@ -301,39 +294,39 @@ def reconstruct(
     """
     observed, contrast = observe(luma, neighbours, imaging, weighing)
     observed = replace(observed, half=half)
-    registered, x = observed.trust, start.picture
+    registered, x = observed.confidence, start.picture
     assert registered is not None
     expectations = _expectations(guess, start, weighing, observed, imaging)
-    trust, sigma = registered, 0.0
+    confidence, sigma = registered, 0.0
     for number in range(rounds):
         model = observed.model
         blurred = model.blur.A(x)
         if weighing.refines_motion and number >= unrefined_rounds and neighbours:
             predicted, *slopes = model.read_with_slopes(blurred)
             residual = (observed.frames - predicted) * model.inside
-            model = _refined(model, residual, (slopes[0], slopes[1]), registered, residual_sigma(residual, trust))
+            model = _refine(model, residual, (slopes[0], slopes[1]), registered, residual_sigma(residual, confidence))
         residual = (observed.frames - model.read(blurred)) * model.inside
-        misfit = _softened(residual)
-        levels = _levels(misfit)
-        usual = _WORSE_THAN_MOST * levels.median()
-        fits = _trust_of_misfit(misfit, contrast, levels.clamp(max=usual), _TOLERANCE, _CONTRAST_SHARE)
+        soft_residual = _soften(residual)
+        levels = _levels(soft_residual)
+        usual = _ABOVE_USUAL * levels.median()
+        fits = residual_confidence(soft_residual, contrast, levels.clamp(max=usual))
         fits[0] = 1.0
-        trust = registered * fits
-        sigma = residual_sigma(residual, trust)
-        observed = replace(observed, model=model, trust=trust, noise_sigma=sigma)
+        confidence = registered * fits
+        sigma = residual_sigma(residual, confidence)
+        observed = replace(observed, model=model, confidence=confidence, noise_sigma=sigma)
         expected, weight = expectations.at(sigma)
         observed = replace(observed, expected=expected, expected_weight=weight)
         x = _in_strips(observed, x, solve)
-    confidence = float(trust[1:].mean()) if neighbours else 0.0
-    used = 1.0 + len(neighbours) * confidence
-    return Reconstruction(x, sigma, used, confidence, _sample_spread(observed.model, trust, imaging))
+    mean_confidence = float(confidence[1:].mean()) if neighbours else 0.0
+    used = 1.0 + len(neighbours) * mean_confidence
+    return Reconstruction(x, sigma, used, mean_confidence, _sample_spread(observed.model, confidence, imaging))
 
 
 _PRIOR_RADIUS, _PRIOR_ALPHA = 1, 0.6  # with many frames a wider prior only costs time
 
 
 def video_solver(weighing: Weighing, *, regularization: float = 1.0, cg_iterations: int = 8) -> Solve:
-    """`solve_huber_btv` for frames believed as ``weighing`` says, with ``cg_iterations`` steps a round."""
+    """`solve_huber_btv` for frames trusted as ``weighing`` says, with ``cg_iterations`` steps a round."""
     options = HuberBtvOptions(
         regularization=regularization,
         defect=weighing.defect,

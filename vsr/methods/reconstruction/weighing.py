@@ -16,8 +16,8 @@ __all__ = ["ANCHORED", "EVEN", "LEVELS", "Level", "Motion", "Quality", "Weighing
 class Weighing:
     """What reconstruction believes of a shot's frames before it has looked at their samples."""
 
-    own_trust: float
-    """Trust in the frame's own samples; a neighbour's have 1 at most."""
+    own_confidence: float
+    """Confidence in the frame's own samples; a neighbour's have 1 at most."""
     refines_motion: bool
     """Whether neighbours' samples are moved to where they agree with the picture so far."""
     carried_weight: float
@@ -34,13 +34,13 @@ class Weighing:
 
 
 ANCHORED = Weighing(
-    own_trust=10.0, refines_motion=True, carried_weight=2000.0, dense_reluctance=1.0, guess_weight=0.0, defect=8.0
+    own_confidence=10.0, refines_motion=True, carried_weight=2000.0, dense_reluctance=1.0, guess_weight=0.0, defect=8.0
 )
 """The frame's own samples are where they are, a neighbour's only about there: right wherever samples are what the model
-says. Trust leaves out wrong motion already, what is far off is mostly aliasing."""
+says. Confidence leaves out wrong motion already, what is far off is mostly aliasing."""
 
 EVEN = Weighing(
-    own_trust=2.0,
+    own_confidence=2.0,
     refines_motion=False,
     carried_weight=0.0,
     dense_reluctance=2.5,
@@ -56,8 +56,8 @@ _CLEAN_CODES, _COMPRESSED_CODES = 1.0, 3.5  # error of compression up to which, 
 _LEAST_DETAIL_CODES = 1.0  # reckoned with at least: rounding and noise alone look like some
 _GUESS_WEIGHT, _GUESS_SHARE = 0.1, 0.5  # of interpolation: where nothing was compressed; added, by the doubt
 _LEARNED_WEIGHT, _LEARNED_SHARE = 0.5, 1.0  # the same of a network's guess, which is worth more
-_CLEAN_OWN_TRUST_LED = 2.0  # trust in a frame's own samples where a network leads and nothing was compressed
-_COMPRESSED_OWN_TRUST = 1.0
+_CLEAN_OWN_CONFIDENCE_LED = 2.0  # confidence in a frame's own samples where a network leads and nothing was compressed
+_COMPRESSED_OWN_CONFIDENCE = 1.0
 
 
 def suited(weighing: Weighing, source: Source | None, detail_codes: float, *, is_learned: bool) -> Weighing:
@@ -66,15 +66,15 @@ def suited(weighing: Weighing, source: Source | None, detail_codes: float, *, is
     Compression errs most where there is most to see, and alike in all frames that were predicted from one another: the
     larger its error, the more what a frame alone lets expect counts, and the less a frame's own samples lead. What
     samples can bring is the finer detail the shot has, so the error is judged by that: ``detail_codes``, as
-    `vsr.methods.reconstruction.survey.fine_detail` finds it. With ``is_learned`` a network's picture leads anyway.
+    `vsr.methods.reconstruction.calibration.fine_detail` finds it. With ``is_learned`` a network's picture leads anyway.
     """
     error = 0.0 if source is None else source.compression_codes
     share = min(1.0, max(0.0, (error - _CLEAN_CODES) / (_COMPRESSED_CODES - _CLEAN_CODES)))
-    clean = min(_CLEAN_OWN_TRUST_LED, weighing.own_trust) if is_learned else weighing.own_trust
-    own = clean ** (1 - share) * _COMPRESSED_OWN_TRUST**share
+    clean = min(_CLEAN_OWN_CONFIDENCE_LED, weighing.own_confidence) if is_learned else weighing.own_confidence
+    own = clean ** (1 - share) * _COMPRESSED_OWN_CONFIDENCE**share
     doubt = (error / max(_LEAST_DETAIL_CODES, detail_codes)) ** 2
     base, slope = (_LEARNED_WEIGHT, _LEARNED_SHARE) if is_learned else (_GUESS_WEIGHT, _GUESS_SHARE)
-    return replace(weighing, own_trust=own, guess_weight=base + slope * doubt)
+    return replace(weighing, own_confidence=own, guess_weight=base + slope * doubt)
 
 
 Quality = Literal["draft", "standard", "best"]
@@ -91,7 +91,7 @@ class Level:
     most_radius: int
     """Neighbours on each side at most."""
     cold_rounds: int
-    """Rounds of trust and solving from interpolation."""
+    """Rounds of confidence and solving from interpolation."""
     warm_rounds: int
     """Rounds from the previous picture carried on."""
     refines_motion: bool

@@ -91,11 +91,11 @@ class Window:
 
         A step that cannot be told ends the path: neighbours beyond it are left out.
         """
-        wanted = self.neighbours(number)
+        requested = self.neighbours(number)
         found: dict[int, FlowPair] = {}
         for direction in (-1, 1):
             path: FlowPair | None = None
-            for other in sorted((n for n in wanted if (n - number) * direction > 0), reverse=direction < 0):
+            for other in sorted((n for n in requested if (n - number) * direction > 0), reverse=direction < 0):
                 step = self._step(other, other - direction)
                 if step is None:
                     break

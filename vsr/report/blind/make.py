@@ -20,7 +20,7 @@ from vsr.media.display import displayed, resized, upright
 from vsr.media.hdr import DisplayTransform
 from vsr.media.luma import LumaFrame
 from vsr.media.probe import MediaInfo, VideoInfo
-from vsr.report.comparison import Part, Wanted, measure
+from vsr.report.comparison import Part, Requested, measure
 from vsr.report.comparison.alignment import clock_offsets, probe_related
 from vsr.report.encode import data_uri, encode_pictures
 from vsr.report.files import PAGE_SUFFIXES, check_place, write_text
@@ -57,7 +57,7 @@ def make_blind_page(
     reference: Path | None = None,
     num_pairs: int = 12,
     seed: int = 0,
-    wanted: Wanted | None = None,
+    requested: Requested | None = None,
     fps: Fraction | None = None,
 ) -> Path:
     """Write the page; returns ``target``. ``seed`` decides the order of pairs and what is left and right.
@@ -69,7 +69,7 @@ def make_blind_page(
     paths = [first, second, *([reference] if reference is not None else [])]
     check_place(target, paths, PAGE_SUFFIXES)
     infos = [probe_related(path, paths, fps) for path in paths]
-    groups = _spread(_common(infos, wanted or Wanted()), num_pairs)
+    groups = _spread(_common(infos, requested or Requested()), num_pairs)
     size, display = _size(infos), infos[0].video.display
     pictures = {
         key: _pictures(info, [group.ordinals[index] for group in groups], size, display)
@@ -83,15 +83,15 @@ def make_blind_page(
         version=version("vsr"),
         has_reference=reference is not None,
         num_pairs=len(groups),
-        data=_hidden(_lots(paths, groups, uris, seed)),
+        data=_hide(_lots(paths, groups, uris, seed)),
     )
     write_text(target, page)
     return target
 
 
-def _common(infos: Sequence[MediaInfo], wanted: Wanted) -> list[_Group]:
+def _common(infos: Sequence[MediaInfo], requested: Requested) -> list[_Group]:
     """Every time that all videos have."""
-    offsets, _ = clock_offsets(infos, wanted.offset)
+    offsets, _ = clock_offsets(infos, requested.offset)
     names = ("A", "B", "reference")
     parts = [Part(*each) for each in zip(names, infos, offsets, strict=False)]
     groups: list[_Group] = []
@@ -99,13 +99,13 @@ def _common(infos: Sequence[MediaInfo], wanted: Wanted) -> list[_Group]:
     def see(frames: Sequence[LumaFrame]) -> None:
         groups.append(_Group(tuple(frame.ordinal for frame in frames), frames[0].seconds))
 
-    measure(parts, Wanted(every=1 << 40), watch=see)
+    measure(parts, Requested(every=1 << 40), watch=see)
     return groups
 
 
-def _spread(groups: Sequence[_Group], wanted: int) -> list[_Group]:
+def _spread(groups: Sequence[_Group], requested: int) -> list[_Group]:
     """As many as wanted, from the middles of equal parts."""
-    count = min(wanted, len(groups))
+    count = min(requested, len(groups))
     return [groups[(2 * part + 1) * len(groups) // (2 * count)] for part in range(count)]
 
 
@@ -161,6 +161,6 @@ def _lots(paths: Sequence[Path], groups: Sequence[_Group], uris: dict[str, list[
     return {"format": FORMAT, "kind": "vsr opinions", "seed": seed, "names": names, "pairs": pairs}
 
 
-def _hidden(data: dict[str, Any]) -> str:
+def _hide(data: dict[str, Any]) -> str:
     """As text that says nothing to who looks at the page's source. It keeps no secret from who wants to know."""
     return base64.b64encode(json.dumps(data).encode()).decode("ascii")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vsr.report.comparison.compare import compare
 from vsr.report.comparison.measure import measure
-from vsr.report.comparison.plan import Part, Wanted
+from vsr.report.comparison.plan import Part, Requested
 from vsr.report.comparison.records import METRICS, Comparison, Curve, Metric, Side, as_csv, as_json
 
 __all__ = [
@@ -13,8 +13,8 @@ __all__ = [
     "Curve",
     "Metric",
     "Part",
+    "Requested",
     "Side",
-    "Wanted",
     "as_csv",
     "as_json",
     "compare",

@@ -77,16 +77,16 @@ def manifest_shift(output: Path, source: Path) -> Fraction | None:
 
 
 def clock_offsets(
-    infos: Sequence[MediaInfo], wanted: Fraction | Literal["start"] | None
+    infos: Sequence[MediaInfo], requested: Fraction | Literal["start"] | None
 ) -> tuple[list[Fraction], list[str]]:
     """Seconds to add to each video's times, and what was done, in words."""
-    if wanted == "start":
+    if requested == "start":
         starts = [(info.video.start_pts or 0) * info.video.time_base for info in infos]
         return [-start for start in starts], ["times count from each video's first frame"]
     offsets = [Fraction(0) for _ in infos]
-    if wanted is not None:
-        offsets[1] = wanted
-        return offsets, [f"{float(wanted):+.6f} s added to the times of B"]
+    if requested is not None:
+        offsets[1] = requested
+        return offsets, [f"{float(requested):+.6f} s added to the times of B"]
     for source, output, sign in ((0, 1, 1), (1, 0, -1)):
         shift = manifest_shift(infos[output].path, infos[source].path)
         if shift:

@@ -11,7 +11,7 @@ from pathlib import Path
 from vsr.media.probe import MediaInfo
 from vsr.report.comparison.alignment import assumed_degradation, clock_offsets, probe_related
 from vsr.report.comparison.measure import measure
-from vsr.report.comparison.plan import Part, Wanted
+from vsr.report.comparison.plan import Part, Requested
 from vsr.report.comparison.records import Comparison
 
 __all__ = ["compare"]
@@ -24,7 +24,7 @@ def compare(
     second: Path,
     reference: Path | None = None,
     *,
-    wanted: Wanted | None = None,
+    requested: Requested | None = None,
     fps: Fraction | None = None,
     on_pair: Callable[[int], None] | None = None,
 ) -> Comparison:
@@ -39,7 +39,7 @@ def compare(
     """
     paths = [first, second, *([reference] if reference is not None else [])]
     infos = _probe_all(paths, fps)
-    options = wanted or Wanted()
+    options = requested or Requested()
     if options.degradation is None:
         options = replace(options, degradation=assumed_degradation(infos))
     offsets, notes = clock_offsets(infos, options.offset)

@@ -15,7 +15,7 @@ from vsr.media.luma import LumaCode, LumaFrame, common_luma, read_luma
 from vsr.media.probe import MediaInfo
 from vsr.pipeline.overlap import Overlap
 from vsr.report.comparison.alignment import Alignment, Stray, tolerance
-from vsr.report.comparison.plan import Part, Plan, Wanted
+from vsr.report.comparison.plan import Part, Plan, Requested
 from vsr.report.comparison.records import METRICS, Comparison, Curve, Side
 from vsr.timeline import format_seconds
 
@@ -31,7 +31,7 @@ Watch = Callable[[Sequence[LumaFrame]], None]
 
 def measure(
     parts: Sequence[Part],
-    wanted: Wanted,
+    requested: Requested,
     *,
     notes: Sequence[str] = (),
     on_pair: Callable[[int], None] | None = None,
@@ -48,7 +48,7 @@ def measure(
     damages = [Damage() for _ in infos]
     with ExitStack() as stack:
         stack.enter_context(_one_thread())
-        plan = stack.enter_context(Plan(parts, code, wanted))
+        plan = stack.enter_context(Plan(parts, code, requested))
         streams = [
             stack.enter_context(Overlap(_lumas(part, code, damage, len(parts)), _AHEAD_FRAMES, "luma"))
             for part, damage in zip(parts, damages, strict=True)
@@ -58,7 +58,7 @@ def measure(
         for number, group in enumerate(_groups(alignment, parts)):
             if watch is not None:
                 watch(group)
-            if number % wanted.every:
+            if number % requested.every:
                 continue
             plan.add(group)
             times.append(group[0].seconds)
@@ -73,7 +73,7 @@ def measure(
         times=times,
         ordinals=ordinals,
         curves=_in_order(curves),
-        every=wanted.every,
+        every=requested.every,
         num_common=alignment.num_groups,
         ssim_grid=plan.ssim_grid,
         notes=(

@@ -17,7 +17,7 @@ from vsr.observation.degradation import DEGRADATIONS
 from vsr.report.comparison.measures import Luma, PairMeter, RecordingMeter, SharpnessMeter, enlarged
 from vsr.report.comparison.records import Curve
 
-__all__ = ["Part", "Plan", "Wanted"]
+__all__ = ["Part", "Plan", "Requested"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Requested:
     """What to measure, and of which frames."""
 
     every: int = 1
@@ -71,10 +71,10 @@ class Plan:
     where A and B differ in size, the larger one also against the smaller one, as its recording.
     """
 
-    def __init__(self, parts: Sequence[Part], code: LumaCode, wanted: Wanted) -> None:
+    def __init__(self, parts: Sequence[Part], code: LumaCode, requested: Requested) -> None:
         """``parts``: one to three of ``A``, ``B``, ``reference``, in this order.
 
-        Raises `UsageError` where sizes do not fit each other, unless ``wanted.one_shape`` is False.
+        Raises `UsageError` where sizes do not fit each other, unless ``requested.one_shape`` is False.
         """
         self._peak = code.peak
         self._parts = parts
@@ -83,21 +83,21 @@ class Plan:
         self._sizes = [(info.video.height, info.video.width) for info in self._infos]
         self._stack = ExitStack()
         self.notes: list[str] = []
-        self._wanted = wanted
+        self._requested = requested
         widest = max(width for _, width in self._sizes)
         self._sharpness = [
-            (index, SharpnessMeter(self._keys[index], self._peak, width / widest, exact=wanted.exact))
+            (index, SharpnessMeter(self._keys[index], self._peak, width / widest, exact=requested.exact))
             for index, (height, width) in enumerate(self._sizes)
             if min(height, width) > 1
         ]
         self._recording = self._recording_meter()
         self._pairs = [
-            (test, truth, PairMeter(about, *self._sizes[truth], self._peak, exact=wanted.exact))
-            for test, truth, about in self._wanted_pairs()
+            (test, truth, PairMeter(about, *self._sizes[truth], self._peak, exact=requested.exact))
+            for test, truth, about in self._requested_pairs()
         ]
-        if wanted.vmaf and not self._pairs:
+        if requested.vmaf and not self._pairs:
             raise UsageError("--vmaf needs videos of one size, or a --reference of the larger size")
-        self._vmaf_depth = code.bit_depth if wanted.vmaf else None
+        self._vmaf_depth = code.bit_depth if requested.vmaf else None
         self._vmaf: list[tuple[int, int, str, VmafRun]] = []
 
     def __enter__(self) -> Plan:
@@ -121,9 +121,9 @@ class Plan:
         if not self._fits(small, large):
             return None
         sizes = self._sizes[large], self._sizes[small]
-        return large, small, RecordingMeter("", self._peak, *sizes, self._wanted.degradation)
+        return large, small, RecordingMeter("", self._peak, *sizes, self._requested.degradation)
 
-    def _wanted_pairs(self) -> list[tuple[int, int, str]]:
+    def _requested_pairs(self) -> list[tuple[int, int, str]]:
         """Test, truth and whom the curve is about."""
         if len(self._sizes) < 3:
             return [(1, 0, "")] if len(self._sizes) == 2 and self._sizes[0] == self._sizes[1] else []
@@ -146,7 +146,7 @@ class Plan:
             f"{self._infos[small].path.name} is {a_width}x{a_height} and {self._infos[large].path.name} "
             f"{b_width}x{b_height}: neither one size nor one shape, so their pictures cannot be compared"
         )
-        if self._wanted.one_shape:
+        if self._requested.one_shape:
             raise UsageError(what)
         self.notes.append(what)
         return False
@@ -164,13 +164,13 @@ class Plan:
         if self._recording is not None:
             large, small, recording = self._recording
             recording.add(lumas[large], lumas[small])
-        fitted = {test: self._fitted(lumas[test], truth) for test, truth, _ in self._pairs}
+        fitted = {test: self._fit(lumas[test], truth) for test, truth, _ in self._pairs}
         for test, truth, pair in self._pairs:
             pair.add(*_one_type(fitted[test], lumas[truth]))
         for test, truth, _, run in self._vmaf:
             run.push(fitted[test], lumas[truth])
 
-    def _fitted(self, luma: Luma, truth: int) -> Luma:
+    def _fit(self, luma: Luma, truth: int) -> Luma:
         height, width = self._sizes[truth]
         return luma if luma.shape == (height, width) else enlarged(luma, height, width, self._peak)
 

@@ -164,7 +164,7 @@ def _level(frame: _Frame, level: tuple[float, str] | None) -> list[str]:
 
 def _path(line: Line, frame: _Frame) -> str:
     """Points of at most `_MOST_POINTS` bins: of each the least and the greatest value, in their order."""
-    points = _thinned(line)
+    points = _thin(line)
     parts, is_open, last = [], False, 0.0
     for seconds, value in points:
         if value is None or not math.isfinite(value):
@@ -182,7 +182,7 @@ def _path(line: Line, frame: _Frame) -> str:
     return "".join(parts)
 
 
-def _thinned(line: Line) -> list[tuple[float, float | None]]:
+def _thin(line: Line) -> list[tuple[float, float | None]]:
     points = list(zip(line.times, line.values, strict=True))
     if len(points) <= _MOST_POINTS or line.is_step:
         return points

@@ -16,7 +16,7 @@ from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import file_digest
 from vsr.timeline import parse_rate
 
-__all__ = ["FoundInput", "find_input", "restored_manifest"]
+__all__ = ["FoundInput", "find_input", "read_restored_manifest"]
 
 _OTHERS = {
     "still": "a still picture, with its maps and its record beside it; vsr verify {name} --recompute proves it",
@@ -33,7 +33,7 @@ class FoundInput:
     """Why it cannot, or what it says of itself."""
 
 
-def restored_manifest(output: Path) -> dict[str, Any]:
+def read_restored_manifest(output: Path) -> dict[str, Any]:
     """The manifest of a restored ``output``.
 
     Raises `UsageError` for what other commands make, `VerificationError` where there is none that can be relied on.

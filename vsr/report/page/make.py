@@ -25,7 +25,7 @@ from vsr.report.files import PAGE_SUFFIXES, check_place, write_text
 from vsr.report.page.charts import Mark
 from vsr.report.page.curves import report_charts
 from vsr.report.page.facts import Facts, read_facts
-from vsr.report.page.inputs import find_input, restored_manifest
+from vsr.report.page.inputs import find_input, read_restored_manifest
 from vsr.report.page.picking import pick_excerpt, pick_frames
 from vsr.report.page.pictures import Gathered, gather
 from vsr.report.page.records import Clip, Excerpt, Pick, Shown
@@ -88,10 +88,10 @@ def make_page(
     `VerificationError` where there is no manifest or where the
     output is another file than it describes, `MachineError` where the page cannot be written.
     """
-    wanted, place = options or PageOptions(), target or page_path(output)
+    requested, place = options or PageOptions(), target or page_path(output)
     check_place(place, [output, manifest_path(output), *([reference] if reference is not None else [])], PAGE_SUFFIXES)
     tell = on_step or (lambda stage, frames: None)
-    manifest = restored_manifest(output)
+    manifest = read_restored_manifest(output)
     found = find_input(output, manifest)
     if found.info is not None:
         check_place(place, [found.info.path])
@@ -100,12 +100,12 @@ def make_page(
     notes = list(found.notes)
     result = _survey(info, found.info, truth, manifest, notes, tell)
     source = found.info if result.pairs[0].input is not None else None
-    picks = pick_frames(result.pairs, result.cuts, result.consistency(), wanted.num_frames)
-    excerpt = pick_excerpt(result.pairs, result.cuts, _CLIP_SECONDS, _CLIP_FRAMES) if wanted.with_video else None
+    picks = pick_frames(result.pairs, result.cuts, result.consistency(), requested.num_frames)
+    excerpt = pick_excerpt(result.pairs, result.cuts, _CLIP_SECONDS, _CLIP_FRAMES) if requested.with_video else None
     tell("gathering", len(result.comparison.times))
-    clip_bytes = int(wanted.most_bytes * _CLIP_SHARE / _BASE64)
-    gathered = gather(info, source, picks, excerpt, largest=wanted.largest, clip_bytes=clip_bytes)
-    encoded, clip = _fit(gathered, wanted, notes)
+    clip_bytes = int(requested.most_bytes * _CLIP_SHARE / _BASE64)
+    gathered = gather(info, source, picks, excerpt, largest=requested.largest, clip_bytes=clip_bytes)
+    encoded, clip = _fit(gathered, requested, notes)
     tell("writing", len(result.comparison.times))
     page = _Page(output, manifest, info, source, result, picks, gathered, encoded)
     write_text(place, page.html(clip, excerpt, notes))
@@ -144,22 +144,22 @@ def _survey(
             raise
         notes.append(f"the input is not shown: {error}")
         result = go(None, truth)
-    notes += _told(result.comparison.notes, is_part=any(manifest["span"].values()))
+    notes += _say(result.comparison.notes, is_part=any(manifest["span"].values()))
     if result.comparison.every > 1:
         notes.append(f"measured: one in {result.comparison.every} frames")
     return result
 
 
-def _told(notes: Sequence[str], *, is_part: bool) -> list[str]:
+def _say(notes: Sequence[str], *, is_part: bool) -> list[str]:
     """What readers of a page need of a comparison's notes; ``is_part``: only a part of the input was restored."""
     told = [note for note in notes if not note.startswith("luma of RGB")]
     reason = "only a part of the input was asked for: "
     return [reason + note if is_part and "frames of the input have no partner" in note else note for note in told]
 
 
-def _fit(gathered: Gathered, wanted: PageOptions, notes: list[str]) -> tuple[Encoded, bytes]:
+def _fit(gathered: Gathered, requested: PageOptions, notes: list[str]) -> tuple[Encoded, bytes]:
     """Pictures, and the video if there is room for it."""
-    room = int((wanted.most_bytes - _TEXT_BYTES) / _BASE64)
+    room = int((requested.most_bytes - _TEXT_BYTES) / _BASE64)
     pictures = {"before": gathered.before, "after": gathered.after}
     encoded = encode_pictures(pictures, room - len(gathered.clip))
     if encoded.num_bytes + len(gathered.clip) <= room:

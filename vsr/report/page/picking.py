@@ -14,15 +14,15 @@ _WORST_SHARE, _CUT_SHARE = 4, 3  # one in so many
 
 
 def pick_frames(
-    pairs: Sequence[Pair], cuts: Sequence[int], consistency: Mapping[int, float], wanted: int
+    pairs: Sequence[Pair], cuts: Sequence[int], consistency: Mapping[int, float], requested: int
 ) -> list[Pick]:
-    """At most ``wanted`` frames of ``pairs``, in order.
+    """At most ``requested`` frames of ``pairs``, in order.
 
     ``cuts`` are places in ``pairs`` where shots begin, ``consistency`` has LR-PSNR by place. Frames next to one that is
     chosen already are passed over, so that a bad second does not take all of them.
     """
-    wanted = min(wanted, len(pairs))
-    apart = max(1, len(pairs) // (4 * wanted)) if wanted else 1
+    requested = min(requested, len(pairs))
+    apart = max(1, len(pairs) // (4 * requested)) if requested else 1
     chosen: dict[int, Reason] = {}
 
     def take(places: Sequence[int], reason: Reason, most: int, apart: int) -> None:
@@ -31,16 +31,16 @@ def pick_frames(
                 chosen[place] = reason
                 most -= 1
 
-    take(sorted(consistency, key=lambda place: consistency[place]), "worst", wanted // _WORST_SHARE, 3 * apart)
-    num_cuts = min(len(cuts), wanted // _CUT_SHARE)
+    take(sorted(consistency, key=lambda place: consistency[place]), "worst", requested // _WORST_SHARE, 3 * apart)
+    num_cuts = min(len(cuts), requested // _CUT_SHARE)
     take([cuts[index * len(cuts) // num_cuts] for index in range(num_cuts)], "cut", num_cuts, apart)
-    _fill(chosen, len(pairs), wanted)
+    _fill(chosen, len(pairs), requested)
     return [Pick(pairs[place], chosen[place]) for place in sorted(chosen)]
 
 
-def _fill(chosen: dict[int, Reason], count: int, wanted: int) -> None:
+def _fill(chosen: dict[int, Reason], count: int, requested: int) -> None:
     """Put the rest into the middles of the widest gaps."""
-    while len(chosen) < wanted:
+    while len(chosen) < requested:
         known = sorted(chosen)
         if not known:
             chosen[count // 2] = "spread"

@@ -51,12 +51,12 @@ def gather(
     clip_bytes: int,
 ) -> Gathered:
     """Decode both again up to the last frame that is needed. ``largest`` is the width and height to shrink to."""
-    wanted = {pick.pair.output: pick.pair for pick in picks}
+    requested = {pick.pair.output: pick.pair for pick in picks}
     moving = {pair.output: pair for pair in excerpt.pairs} if excerpt else {}
     gathered = Gathered()
     maker = _Maker(output, source, gathered, largest)
-    pairs = [pair for _, pair in sorted({**wanted, **moving}.items())]
-    frames = maker.run(pairs, set(wanted), set(moving))
+    pairs = [pair for _, pair in sorted({**requested, **moving}.items())]
+    frames = maker.run(pairs, set(requested), set(moving))
     if not moving:
         for _ in frames:
             raise AssertionError("no frame was asked for")
@@ -98,12 +98,12 @@ class _Maker:
     def _keep(self, pair: Pair, after: Frame, before: Frame | None) -> None:
         picture = upright(displayed(after, self._output.video.color), self._output.video.display)
         self._gathered.most_pixels_wide = picture.shape[1]
-        self._gathered.after[pair.output] = self._fitted(picture)
+        self._gathered.after[pair.output] = self._fit(picture)
         if before is not None and self._source is not None:
             seen = upright(displayed(before, self._source.video.color), self._source.video.display)
-            self._gathered.before[pair.output] = self._fitted(seen)
+            self._gathered.before[pair.output] = self._fit(seen)
 
-    def _fitted(self, picture: Picture) -> Picture:
+    def _fit(self, picture: Picture) -> Picture:
         height, width = picture.shape[:2]
         factor = min(1.0, self._largest[0] / width, self._largest[1] / height)
         return resized(picture, max(1, round(height * factor)), max(1, round(width * factor)))
@@ -113,7 +113,7 @@ class _Maker:
             self._box = self._choose(after)
         details = [displayed(after, self._output.video.color, self._box)]
         if before is not None and self._source is not None:
-            details.insert(0, self._enlarged(before, self._source))
+            details.insert(0, self._enlarge(before, self._source))
         panes = [upright(_square(detail, self._aspect), self._output.video.display) for detail in details]
         height, width = (size // 2 * 2 for size in panes[0].shape[:2])
         panes = [pane[:height, :width] for pane in panes]
@@ -132,7 +132,7 @@ class _Maker:
         top, left = busiest_crop(picture, height, width) if min(picture.shape[:2]) > 1 else (0, 0)
         return Box(top // 4 * 4, left // 4 * 4, height, width)
 
-    def _enlarged(self, before: Frame, source: MediaInfo) -> Picture:
+    def _enlarge(self, before: Frame, source: MediaInfo) -> Picture:
         """What ``self._box`` shows, from the input: enlarged by bicubic to the output's pixels."""
         assert self._box is not None
         box, video, target = self._box, source.video, self._output.video

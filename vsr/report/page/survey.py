@@ -10,7 +10,7 @@ from fractions import Fraction
 from vsr.media.luma import LumaFrame
 from vsr.media.probe import MediaInfo
 from vsr.registration.cuts import CutDetector
-from vsr.report.comparison import Comparison, Curve, Part, Wanted, measure
+from vsr.report.comparison import Comparison, Curve, Part, Requested, measure
 from vsr.report.page.records import Pair
 
 __all__ = ["Survey", "survey"]
@@ -89,6 +89,6 @@ def survey(
     place = 1 if source is not None else 0
     watcher = _Watcher(place, 0 if source is not None else None, CutDetector(cut_threshold))
     comparison = measure(
-        parts, Wanted(every=every, degradation=degradation, one_shape=False), on_pair=on_pair, watch=watcher.see
+        parts, Requested(every=every, degradation=degradation, one_shape=False), on_pair=on_pair, watch=watcher.see
     )
     return Survey(comparison, watcher.pairs, watcher.cuts)

@@ -142,9 +142,9 @@ def trial_page(subject: Subject, *, with_video: bool, most_bytes: int) -> str:
     )
 
 
-def _spread(count: int, wanted: int) -> list[int]:
-    """Up to ``wanted`` of the numbers below ``count``, the first and the last among them."""
-    most = min(count, wanted)
+def _spread(count: int, requested: int) -> list[int]:
+    """Up to ``requested`` of the numbers below ``count``, the first and the last among them."""
+    most = min(count, requested)
     return [0] if most == 1 else [round(place * (count - 1) / (most - 1)) for place in range(most)]
 
 
@@ -201,13 +201,13 @@ def _frame(
 
 def _row(subject: Subject, name: str) -> dict[str, Any]:
     trial, seconds, frames = subject.methods[name], subject.frame_seconds[name], subject.num_frames
-    count, wanted = subject.count(name), subject.excerpt.stop - subject.excerpt.start
+    count, requested = subject.count(name), subject.excerpt.stop - subject.excerpt.start
     return {
         "name": name,
         "frame": describe_seconds(seconds),
         "length": "unknown" if frames is None else describe_length(frames * seconds),
         "size": "unknown" if frames is None else describe_size(frames * subject.frame_bytes[name]),
-        "count": f"{count} of {wanted}, for time" if trial.ran_out else str(count),
+        "count": f"{count} of {requested}, for time" if trial.ran_out else str(count),
         "evidence": trial.job.evidence.replace("-", " "),
         "command": subject.commands[name],
         "said": describe_findings(

@@ -2,7 +2,8 @@
 
 After KMSR (Zhou, Süsstrunk, "Kernel modeling super-resolution on real low-resolution images", ICCV 2019): kernels are
 estimated from the pictures that will be restored, and training pictures are blurred by draws from that collection. Here
-the estimate is the one that multi-frame reconstruction uses (`vsr.methods.reconstruction.survey`), one width a shot.
+the estimate is the one that multi-frame reconstruction uses (`vsr.methods.reconstruction.calibration`), one width a
+shot.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vsr.errors import InputError, UsageError
-from vsr.methods.reconstruction.survey import find_psf
+from vsr.methods.reconstruction.calibration import find_psf
 from vsr.observation import gaussian_kernel
 from vsr.training.degradations.base import Step, check_probability, choose, happens, uniform
 from vsr.training.degradations.blur import blurred

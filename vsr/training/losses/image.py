@@ -93,5 +93,5 @@ def shrunk(pictures: Tensor, scale: int) -> Tensor:
 
 
 def cycle(made: Tensor, true: Tensor, small: Tensor) -> Tensor:
-    """Mean of |made, bicubically made small, - small|. Right where bicubic is what made the pictures small."""
+    """Mean of |made, bicubically downscaled, - small|. Right where bicubic is what made the pictures small."""
     return (shrunk(made, made.shape[-1] // small.shape[-1]) - small).abs().mean()

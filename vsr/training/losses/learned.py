@@ -21,10 +21,10 @@ Judgement = Literal["cross-entropy", "least-squares"]
 
 def judged(judgements: Tensor, *, as_true: bool, by: Judgement) -> Tensor:
     """How far judgements (logits) are from "true", or from "made"; a mean."""
-    wanted = torch.full_like(judgements, float(as_true))
+    requested = torch.full_like(judgements, float(as_true))
     if by == "cross-entropy":
-        return binary_cross_entropy_with_logits(judgements, wanted)
-    return (judgements - wanted).square().mean()
+        return binary_cross_entropy_with_logits(judgements, requested)
+    return (judgements - requested).square().mean()
 
 
 class Adversarial:
@@ -65,10 +65,10 @@ class Content(nn.Module):
         state = {
             key.removeprefix("features."): value for key, value in held.items() if not key.startswith("classifier")
         }
-        wanted = features.state_dict()
-        if any(key not in state or state[key].shape != value.shape for key, value in wanted.items()):
+        requested = features.state_dict()
+        if any(key not in state or state[key].shape != value.shape for key, value in requested.items()):
             raise ModelError(f"{path}: these are not the weights of torchvision's VGG-19")
-        features.load_state_dict({key: state[key] for key in wanted}, assign=True)
+        features.load_state_dict({key: state[key] for key in requested}, assign=True)
         for layer in features:
             if isinstance(layer, nn.ReLU):
                 layer.inplace = False

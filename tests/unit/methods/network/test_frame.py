@@ -57,8 +57,8 @@ def _alone(path: Path, picture: Tensor, *scales: int) -> Tensor:
 def test_rgb_networks_on_rgb() -> None:
     path, frame = small_network("RGB", strength=1.0), _frame(RGB)
     expected = _alone(path, torch.stack(frame.planes)[None] / 255, 2)[0] * 255
-    for plane, wanted in zip(_restored(path, Geometry(36, 24, 72, 48), frame).planes, expected, strict=True):
-        torch.testing.assert_close(plane, wanted, rtol=0, atol=0.01)
+    for plane, requested in zip(_restored(path, Geometry(36, 24, 72, 48), frame).planes, expected, strict=True):
+        torch.testing.assert_close(plane, requested, rtol=0, atol=0.01)
 
 
 def test_luma_networks_on_video() -> None:
@@ -82,8 +82,8 @@ def test_any_size_by_passes_and_an_exact_rest(size: tuple[int, int], scales: tup
     path, frame = small_network("RGB", strength=1.0), _frame(RGB)
     enlarged = _alone(path, torch.stack(frame.planes)[None] / 255, *scales)
     expected = resample(enlarged, size[::-1], kernel="bicubic")[0] * 255
-    for plane, wanted in zip(_restored(path, Geometry(36, 24, *size), frame).planes, expected, strict=True):
-        torch.testing.assert_close(plane, wanted, rtol=0, atol=0.02)
+    for plane, requested in zip(_restored(path, Geometry(36, 24, *size), frame).planes, expected, strict=True):
+        torch.testing.assert_close(plane, requested, rtol=0, atol=0.02)
 
 
 def test_different_networks_one_after_the_other() -> None:

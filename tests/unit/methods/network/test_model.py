@@ -13,7 +13,7 @@ from small_networks import small_network
 from vsr.errors import MachineError, ModelError
 from vsr.inference import hardware
 from vsr.methods import Geometry, find_method, is_network
-from vsr.methods.network.model import has_same_weights, open_part, settle_model
+from vsr.methods.network.model import has_same_weights, open_part, resolve_model
 from vsr.networks import load_network
 
 CPU = torch.device("cpu")
@@ -28,7 +28,7 @@ def _copy(folder: Path, kind: str = "RGB", **changes: float) -> Path:
 
 def test_what_it_says_is_what_the_weights_are() -> None:
     path = small_network("RGB")
-    model = settle_model(str(path), TWICE, CPU)
+    model = resolve_model(str(path), TWICE, CPU)
     network = load_network(path)
     [part] = model.parts
     assert (part.scale, part.colour, part.digest) == (2, "RGB", network.digest)
@@ -51,7 +51,7 @@ def test_what_it_says_is_what_the_weights_are() -> None:
 def test_only_the_networks_in_use_are_settled(
     kind: str, size: tuple[int, int], passes: tuple[int, ...], scales: list[int]
 ) -> None:
-    model = settle_model(str(small_network(kind)), Geometry(48, 32, *size), CPU)  # type: ignore[arg-type]
+    model = resolve_model(str(small_network(kind)), Geometry(48, 32, *size), CPU)  # type: ignore[arg-type]
     assert model.passes == passes
     assert [part.scale for part in model.parts] == scales
     assert len(model.tiles_yx) == len(passes)
@@ -59,23 +59,23 @@ def test_only_the_networks_in_use_are_settled(
 
 def test_many_files_try_a_network_once(monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(small_network("RGB", seed=31))
-    first = settle_model(path, TWICE, CPU)
+    first = resolve_model(path, TWICE, CPU)
     monkeypatch.setattr("vsr.methods.network.model.choose_precision", lambda *_: pytest.fail("tried again"))
-    assert settle_model(path, TWICE, CPU) == first
-    assert settle_model(path, Geometry(20, 20, 50, 50), CPU).parts == first.parts
+    assert resolve_model(path, TWICE, CPU) == first
+    assert resolve_model(path, Geometry(20, 20, 50, 50), CPU).parts == first.parts
 
 
 def test_evidence_is_the_networks() -> None:
-    assert settle_model(str(small_network("Y")), TWICE, CPU).evidence == "learned"
-    assert settle_model(str(small_network("RGB")), TWICE, CPU).evidence == "generative"
+    assert resolve_model(str(small_network("Y")), TWICE, CPU).evidence == "learned"
+    assert resolve_model(str(small_network("RGB")), TWICE, CPU).evidence == "generative"
 
 
 def test_paths_hold_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _copy(tmp_path)
     monkeypatch.chdir(tmp_path)
-    model = settle_model("weights-RGB.safetensors", TWICE, CPU)
+    model = resolve_model("weights-RGB.safetensors", TWICE, CPU)
     assert model.method == str(tmp_path / "weights-RGB.safetensors")
-    blend = settle_model("weights-RGB.safetensors:./weights-RGB.safetensors@0.5", TWICE, CPU)
+    blend = resolve_model("weights-RGB.safetensors:./weights-RGB.safetensors@0.5", TWICE, CPU)
     monkeypatch.chdir("/")
     open_part(model, model.parts[0])
     open_part(blend, blend.parts[0])
@@ -83,8 +83,8 @@ def test_paths_hold_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_blend_has_weights_of_its_own() -> None:
     first, second = small_network("RGB"), small_network("RGB", seed=2)
-    whole = [settle_model(str(path), TWICE, CPU).parts[0].digest for path in (first, second)]
-    mixed = [settle_model(f"{first}:{second}@{share}", TWICE, CPU).parts[0].digest for share in ("0", "0.3", "1")]
+    whole = [resolve_model(str(path), TWICE, CPU).parts[0].digest for path in (first, second)]
+    mixed = [resolve_model(f"{first}:{second}@{share}", TWICE, CPU).parts[0].digest for share in ("0", "0.3", "1")]
     assert mixed[0] == whole[0]
     assert mixed[2] == whole[1]
     assert len({*whole, *mixed}) == 3
@@ -92,7 +92,7 @@ def test_a_blend_has_weights_of_its_own() -> None:
 
 def test_weights_that_change_after_the_plan_are_noticed(tmp_path: Path) -> None:
     path = _copy(tmp_path)
-    model = settle_model(str(path), TWICE, CPU)
+    model = resolve_model(str(path), TWICE, CPU)
     manifest = asdict(model)
     assert has_same_weights(str(path), manifest)
     _copy(tmp_path, seed=9)
@@ -100,7 +100,7 @@ def test_weights_that_change_after_the_plan_are_noticed(tmp_path: Path) -> None:
     known = open_part(model, model.parts[0])
     assert known.digest == model.parts[0].digest, "this process still has what it settled"
     for number in range(5):  # until it is forgotten
-        settle_model(str(small_network("RGB", seed=20 + number)), TWICE, CPU)
+        resolve_model(str(small_network("RGB", seed=20 + number)), TWICE, CPU)
     with pytest.raises(ModelError, match="the weights have changed since the run was planned"):
         open_part(model, model.parts[0])
 
@@ -114,11 +114,11 @@ def test_names_and_files_of_networks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert is_network("no/such/file.pth")
     assert is_network("a:b@0.3")
     assert not is_network("other")
-    assert settle_model("mine", TWICE, CPU).parts[0].scale == 2
+    assert resolve_model("mine", TWICE, CPU).parts[0].scale == 2
     assert find_method("mine").name == "mine"
 
 
 def test_a_network_too_large_for_the_machine_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "_memory_bytes", lambda device: 1 << 20)
     with pytest.raises(MachineError, match="needs about"):
-        settle_model(str(small_network("RGB")), Geometry(480, 320, 960, 640), CPU)
+        resolve_model(str(small_network("RGB")), Geometry(480, 320, 960, 640), CPU)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vsr.methods.reconstruction.luma import guided_detail
+from vsr.methods.reconstruction.luma import guide_detail
 
 SIZE, SIGMA = 24, 0.002
 
@@ -21,35 +21,35 @@ def _noise(seed: int, size: int = SIZE) -> Tensor:
 @settings(max_examples=25, deadline=None)
 def test_a_plane_that_is_a_line_in_the_luma_gets_its_slope_of_the_detail(slope: float, level: float) -> None:
     luma, detail = _noise(0), _noise(1, 2 * SIZE) - 0.5
-    added = guided_detail(slope * luma + level, luma, detail, SIGMA)
+    added = guide_detail(slope * luma + level, luma, detail, SIGMA)
     assert (added - slope * detail).abs().max() < 0.01
 
 
 def test_steep_slopes_are_taken_for_chance() -> None:
     luma, detail = _noise(0), _noise(1) - 0.5
-    assert torch.allclose(guided_detail(9 * luma, luma, detail, SIGMA), 2 * detail, atol=1e-3)
+    assert torch.allclose(guide_detail(9 * luma, luma, detail, SIGMA), 2 * detail, atol=1e-3)
 
 
 def test_a_plane_of_one_colour_gets_nothing() -> None:
-    added = guided_detail(torch.full((SIZE, SIZE), 0.5), _noise(0), _noise(1) - 0.5, SIGMA)
+    added = guide_detail(torch.full((SIZE, SIZE), 0.5), _noise(0), _noise(1) - 0.5, SIGMA)
     assert added.abs().max() < 1e-3
 
 
 def test_a_flat_luma_adds_nothing() -> None:
-    added = guided_detail(_noise(0), torch.full((SIZE, SIZE), 0.5), torch.ones(SIZE, SIZE), 0.01)
+    added = guide_detail(_noise(0), torch.full((SIZE, SIZE), 0.5), torch.ones(SIZE, SIZE), 0.01)
     assert added.abs().max() < 0.01
 
 
 def test_variations_below_the_noise_tell_nothing() -> None:
     luma = 0.5 + 0.004 * (_noise(0) - 0.5)
-    added = [guided_detail(luma, luma, torch.ones(SIZE, SIZE), sigma).mean() for sigma in (1e-4, 0.02)]
+    added = [guide_detail(luma, luma, torch.ones(SIZE, SIZE), sigma).mean() for sigma in (1e-4, 0.02)]
     assert added[0] > 0.9
     assert added[1] < 0.01
 
 
 def test_a_plane_that_does_not_follow_the_luma_gets_little() -> None:
     detail = _noise(1) - 0.5
-    added = guided_detail(_noise(3), _noise(0), detail, SIGMA)
+    added = guide_detail(_noise(3), _noise(0), detail, SIGMA)
     assert added.square().mean() < 0.05 * detail.square().mean()
 
 
@@ -57,11 +57,11 @@ def test_each_place_has_its_own_slope() -> None:
     luma, detail = _noise(0), torch.ones(2 * SIZE, 2 * SIZE)
     plane = luma.clone()
     plane[:, SIZE // 2 :] *= -1
-    added = guided_detail(plane, luma, detail, SIGMA)
+    added = guide_detail(plane, luma, detail, SIGMA)
     assert added[:, : SIZE - 12].mean() == pytest.approx(1, abs=0.02)
     assert added[:, SIZE + 12 :].mean() == pytest.approx(-1, abs=0.02)
 
 
 @pytest.mark.parametrize("size", [(SIZE, SIZE), (2 * SIZE, 2 * SIZE), (61, 35)])
 def test_the_result_has_the_size_of_the_detail(size: tuple[int, int]) -> None:
-    assert guided_detail(_noise(0), _noise(1), torch.zeros(size), SIGMA).shape == size
+    assert guide_detail(_noise(0), _noise(1), torch.zeros(size), SIGMA).shape == size

@@ -126,9 +126,9 @@ def test_neighbours_are_distrusted_where_their_motion_is() -> None:
     motion = _motion(SHIFTS[0])
     motion.backward[:, :, : SIDE // 2] += 3
     observed, _ = observe(_frame(), [Neighbour(_frame(SHIFTS[0]), motion)], _imaging())
-    assert observed.trust is not None
-    assert observed.trust[1, :, : SIDE // 2 - 2].max() < 1e-6
-    assert observed.trust[1, 2:-2, SIDE // 2 + 2 : -2].median() > 0.7
+    assert observed.confidence is not None
+    assert observed.confidence[1, :, : SIDE // 2 - 2].max() < 1e-6
+    assert observed.confidence[1, 2:-2, SIDE // 2 + 2 : -2].median() > 0.7
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
@@ -214,7 +214,7 @@ def test_what_earlier_frames_showed_helps_where_it_is_believed() -> None:
 
 def _led(luma: Tensor, neighbours: Sequence[Neighbour], guess: Tensor) -> Tensor:
     """The picture that a ``guess`` of half a sample's weight leads to."""
-    imaging, weighing = _imaging(*luma.shape), replace(ANCHORED, own_trust=1.0, guess_weight=0.5)
+    imaging, weighing = _imaging(*luma.shape), replace(ANCHORED, own_confidence=1.0, guess_weight=0.5)
     solve, start = video_solver(weighing), Start(imaging.enlarged(luma))
     made = reconstruct(
         luma, neighbours, start, imaging, solve, rounds=4, unrefined_rounds=1, guess=guess, weighing=weighing
@@ -243,7 +243,7 @@ def test_what_moves_before_a_camera_that_stands_still_is_told_apart() -> None:
     moved[:, :, : SIDE // 2] = 0
     neighbours = [Neighbour(_frame(), FlowPair(moved, -moved))] * 3
     observed, _ = observe(_frame(), neighbours, _imaging())
-    found = module._repetition(replace(observed, trust=torch.ones_like(observed.frames)), _imaging())
+    found = module._repetition(replace(observed, confidence=torch.ones_like(observed.frames)), _imaging())
     assert found.shape == (SCALE * SIDE, SCALE * SIDE)
     assert found[:, : SIDE - 8].mean() == pytest.approx(4, rel=0.05)
     assert found[:, SIDE + 8 :].mean() == pytest.approx(1 / 4, rel=0.05)

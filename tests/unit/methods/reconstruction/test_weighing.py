@@ -22,7 +22,7 @@ def _source(compression_codes: float) -> Source:
 def test_recorded_frames_alone_lead_where_nothing_was_compressed(weighing: Weighing) -> None:
     for source in (None, _source(0.0), _source(1.0)):
         found = suited(weighing, source, DETAIL, is_learned=False)
-        assert found.own_trust == weighing.own_trust
+        assert found.own_confidence == weighing.own_confidence
         assert 0 < found.guess_weight < 0.15
 
 
@@ -32,16 +32,16 @@ def test_the_more_was_changed_the_less_frames_are_believed(weighing: Weighing, f
     less, more = sorted((first, second))
     for is_learned in (False, True):
         before, after = (suited(weighing, _source(error), DETAIL, is_learned=is_learned) for error in (less, more))
-        assert after.own_trust <= before.own_trust
+        assert after.own_confidence <= before.own_confidence
         assert after.guess_weight >= before.guess_weight
-        assert after.own_trust >= 1.0
+        assert after.own_confidence >= 1.0
 
 
 @WAYS
 def test_a_network_leads_anyway(weighing: Weighing) -> None:
     clean = suited(weighing, None, DETAIL, is_learned=True)
     assert clean.guess_weight > 0
-    assert clean.own_trust == 2.0
+    assert clean.own_confidence == 2.0
     assert clean.is_even == weighing.is_even
 
 

@@ -36,15 +36,15 @@ def _picture(side: int = 160) -> Tensor:
 def test_no_blur_is_bicubic_shrinking(scale: int) -> None:
     picture = torch.rand(1, 1, 12 * scale, 14 * scale, generator=torch.Generator().manual_seed(0))
     made = degrade(picture, blurred_bicubic_kernel(scale, 0.0), scale)
-    wanted = shrink_bicubic(picture, (12, 14)).float()
-    torch.testing.assert_close(made[..., 2:-2, 2:-2], wanted[..., 2:-2, 2:-2], atol=1e-5, rtol=0)
+    requested = shrink_bicubic(picture, (12, 14)).float()
+    torch.testing.assert_close(made[..., 2:-2, 2:-2], requested[..., 2:-2, 2:-2], atol=1e-5, rtol=0)
 
 
 def test_degrading_is_correlation_at_the_middle_of_blocks() -> None:
     """Against SciPy, for an odd kernel and ×3, whose blocks have a middle pixel."""
     picture, kernel = _picture(30), gaussian_kernel(3, 2.0, 0.8, 30.0)
-    wanted = correlate(picture[0, 0].numpy(), kernel.numpy(), mode="nearest")[1::3, 1::3]
-    np.testing.assert_allclose(degrade(picture, kernel, 3)[0, 0].numpy(), wanted, atol=1e-5)
+    requested = correlate(picture[0, 0].numpy(), kernel.numpy(), mode="nearest")[1::3, 1::3]
+    np.testing.assert_allclose(degrade(picture, kernel, 3)[0, 0].numpy(), requested, atol=1e-5)
 
 
 def test_gaussians_have_their_widths_and_direction() -> None:
@@ -108,5 +108,5 @@ def test_small_frames_are_interpolated_and_said_so() -> None:
     prepared = find_method("zssr").prepare(geometry, ZeroShotOptions(), "cpu")
     [made] = restore_shot(prepared, geometry, [frame])
     assert made.findings == {"training_steps": 0.0}
-    wanted = enlarge(frame.planes[0][None, None].float(), 2)[0, 0]
-    torch.testing.assert_close(made.planes[0], wanted)
+    requested = enlarge(frame.planes[0][None, None].float(), 2)[0, 0]
+    torch.testing.assert_close(made.planes[0], requested)

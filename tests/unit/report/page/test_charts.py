@@ -80,7 +80,7 @@ def test_constants_from_zero_and_the_worst_by_name() -> None:
     assert drawn.summary == "output: 0.42 px throughout"
     ticks = [e.text for e in ET.fromstring(drawn.svg).iter("text") if e.get("class") == "tick"]
     assert (ticks[0], ticks[-1]) == ("0.0", "0.6")
-    misfit = Line("output", [0, 3], [1.0, 5.0], is_step=True)
-    worst = chart("Misfit", "", [misfit], duration=4, decimals=1, low_is_good=True)
+    residual = Line("output", [0, 3], [1.0, 5.0], is_step=True)
+    worst = chart("Misfit", "", [residual], duration=4, decimals=1, low_is_good=True)
     assert worst is not None
     assert worst.summary == "output: mean 2.0, greatest 5.0 at 0:00:03.000"

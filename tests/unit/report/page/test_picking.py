@@ -35,14 +35,16 @@ def test_without_anything_known_they_are_spread() -> None:
 
 @given(
     count=st.integers(1, 60),
-    wanted=st.integers(1, 20),
+    requested=st.integers(1, 20),
     cuts=st.sets(st.integers(1, 59)),
     values=st.dictionaries(st.integers(0, 59), st.floats(10, 80)),
 )
-def test_as_many_as_there_are_and_none_twice(count: int, wanted: int, cuts: set[int], values: dict[int, float]) -> None:
+def test_as_many_as_there_are_and_none_twice(
+    count: int, requested: int, cuts: set[int], values: dict[int, float]
+) -> None:
     inside = {place: value for place, value in values.items() if place < count}
-    picks = pick_frames(_pairs(count), sorted(cut for cut in cuts if cut < count), inside, wanted)
-    assert len({pick.pair.output for pick in picks}) == len(picks) == min(wanted, count)
+    picks = pick_frames(_pairs(count), sorted(cut for cut in cuts if cut < count), inside, requested)
+    assert len({pick.pair.output for pick in picks}) == len(picks) == min(requested, count)
 
 
 def test_a_short_video_is_shown_whole() -> None:

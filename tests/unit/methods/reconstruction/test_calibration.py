@@ -14,9 +14,9 @@ from torch import Tensor
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import NOT_ADAPTED, Adaptation, Geometry
-from vsr.methods.reconstruction import survey
+from vsr.methods.reconstruction import calibration
+from vsr.methods.reconstruction.calibration import CALIBRATION_FRAMES, choose_weighing, find_psf, fine_detail
 from vsr.methods.reconstruction.multi_frame import MultiFrame, MultiFrameOptions, PreparedMultiFrame
-from vsr.methods.reconstruction.survey import SURVEY_FRAMES, choose_weighing, find_psf, fine_detail
 from vsr.methods.reconstruction.weighing import ANCHORED, EVEN
 from vsr.observation import GaussianBlur, simulate
 
@@ -68,12 +68,12 @@ def test_what_is_found_is_a_cameras_blur() -> None:
     assert find_psf([striking, striking]) == 0.38
 
 
-@pytest.mark.parametrize(("estimated_px", "believed"), [(0.1, None), (0.24, None), (0.26, 0.38), (0.9, 0.6)])
-def test_what_no_camera_has_is_not_believed(
-    estimated_px: float, believed: float | None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("estimated_px", "sample_weights"), [(0.1, None), (0.24, None), (0.26, 0.38), (0.9, 0.6)])
+def test_what_no_camera_has_is_not_trusted(
+    estimated_px: float, sample_weights: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survey, "estimate_psf", lambda observed, start: estimated_px * 4)
-    assert find_psf(_shot(count=2)) == believed
+    monkeypatch.setattr(calibration, "estimate_psf", lambda observed, start: estimated_px * 4)
+    assert find_psf(_shot(count=2)) == sample_weights
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
@@ -118,7 +118,7 @@ def test_the_blur_of_a_shot_is_assumed() -> None:
     assert _assumed(restorer, frames, restorer.adapt(frames)) == found != _assumed(restorer, frames)
 
 
-def test_shots_are_surveyed_afresh() -> None:
+def test_shots_are_calibrated_afresh() -> None:
     """What one shot told has no part in the next: the restorer stays as it was."""
     first, second = _frames(_shot(count=3)), _frames(_shot(blur=1.0, count=3))
     restorer = _restorer(quality="draft")
@@ -129,14 +129,16 @@ def test_shots_are_surveyed_afresh() -> None:
 
 @pytest.mark.parametrize("options", [{"psf_sigma_px": 0.5}, {"degradation": "camera"}])
 def test_a_given_blur_is_not_looked_for(options: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsr.methods.reconstruction.survey.find_psf", lambda lumas: pytest.fail("the blur is known"))
+    monkeypatch.setattr(
+        "vsr.methods.reconstruction.calibration.find_psf", lambda lumas: pytest.fail("the blur is known")
+    )
     restorer = _restorer(**options)
     frames = _frames(_shot(count=5))
     assert _assumed(restorer, frames, restorer.adapt(frames)) == options.get("psf_sigma_px", 0.45)
 
 
 @pytest.mark.parametrize("degradation", ["BI", "BD"])
-def test_a_known_degradation_needs_no_survey(degradation: Literal["BI", "BD"]) -> None:
+def test_a_known_degradation_needs_no_calibration(degradation: Literal["BI", "BD"]) -> None:
     assert PreparedMultiFrame(MultiFrameOptions(degradation=degradation), "cpu").capabilities.adapt_frames == 0
 
 
@@ -185,7 +187,7 @@ def test_flat_or_unrelated_frames_choose_nothing() -> None:
 
 def test_untold_blur_leaves_the_restorer_as_it_is() -> None:
     restorer = _restorer()
-    assert PreparedMultiFrame(MultiFrameOptions(), "cpu").capabilities.adapt_frames == SURVEY_FRAMES
+    assert PreparedMultiFrame(MultiFrameOptions(), "cpu").capabilities.adapt_frames == CALIBRATION_FRAMES
     assert restorer.adapt([]) == NOT_ADAPTED
     flat = _frames([torch.full((SIDE, SIDE), 0.5)] * 3)
     assert _assumed(restorer, flat, restorer.adapt(flat)) == _assumed(restorer, flat)

@@ -15,14 +15,14 @@ from vsr.observation import GaussianBlur, LinearOperator, mean_blur, reading_blu
 from vsr.registration import FlowPair, flow_pair, global_then_dense
 from vsr.solvers.blind import estimate_psf
 
-__all__ = ["SURVEY_FRAMES", "choose_weighing", "find_psf", "fine_detail", "likely_blur", "survey_shot"]
+__all__ = ["CALIBRATION_FRAMES", "calibrate_shot", "choose_weighing", "find_psf", "fine_detail", "likely_blur"]
 
-SURVEY_FRAMES = 9
+CALIBRATION_FRAMES = 9
 """Frames of a shot that are looked at."""
 
 _SCALE = 4  # of the grid on which the frames are fused to look at their edges
 _MOST_SIDE = 192  # samples a side of the part that is looked at, in the middle
-_BELIEVED_PX = 0.25  # less than that no camera has; text and other striking things look like it
+_CONFIDENT_PX = 0.25  # less than that no camera has; text and other striking things look like it
 _LEAST_PX, _MOST_PX = 0.38, 0.6  # blur of a video that multi-frame reconstruction can do something with
 _SHARPER_THAN_BICUBIC_PX = 0.25  # a blur that small, of an input pixel, no resampling leaves
 _AS_BICUBIC_PX = 0.37
@@ -34,8 +34,8 @@ _TRIAL_ROUNDS = 5
 _USUAL_PSF_PX = 0.45
 _CONTRAST = 0.1  # local range, 0…1, from which a sample tells something
 _LEAST_SAMPLES = 200
-_LEAST_MISFIT = 1.0 / 255  # under that either way will do
-_MUCH_BETTER = 0.89  # misfit of one way over the other's from which it is taken
+_LEAST_RESIDUAL = 1.0 / 255  # under that either way will do
+_MUCH_BETTER = 0.89  # residual of one way over the other's from which it is taken
 
 
 def _middle(luma: Tensor, side: int) -> Tensor:
@@ -72,7 +72,7 @@ def find_psf(lumas: Sequence[Tensor]) -> float | None:
             neighbours.append(Neighbour(other, motion))
     observed, _ = observe(centre, neighbours, imaging)
     sigma = estimate_psf(observed, imaging.enlarged(centre))
-    if sigma is None or sigma / _SCALE < _BELIEVED_PX:
+    if sigma is None or sigma / _SCALE < _CONFIDENT_PX:
         return None
     return min(_MOST_PX, max(_LEAST_PX, sigma / _SCALE))
 
@@ -83,11 +83,11 @@ def fine_detail(lumas: Sequence[Tensor]) -> float:
     Photographs look alike at all scales, so about as much is to be found beyond the frames' own samples.
     """
     parts = [_middle(luma, _DETAIL_SIDE) for luma in lumas]
-    lost = [(part - resample(_halved(part), (part.shape[0], part.shape[1]))).square().mean() for part in parts]
+    lost = [(part - resample(_halve(part), (part.shape[0], part.shape[1]))).square().mean() for part in parts]
     return 255 * math.sqrt(float(torch.stack(lost).mean()))
 
 
-def _halved(luma: Tensor) -> Tensor:
+def _halve(luma: Tensor) -> Tensor:
     return resample(luma, (max(1, luma.shape[0] // 2), max(1, luma.shape[1] // 2)), kernel="bicubic")
 
 
@@ -99,16 +99,16 @@ def choose_weighing(lumas: Sequence[Tensor], psf_sigma_px: float | None) -> Weig
     less, frames are too aliased, or sharpened too much, to be relied on one by one.
     """
     parts = _trial_parts(lumas)
-    return _tried(parts, _motions_to_middle(parts), psf_sigma_px)
+    return _try(parts, _motions_to_middle(parts), psf_sigma_px)
 
 
-def survey_shot(lumas: Sequence[Tensor], known_psf_px: float | None = None) -> tuple[float | None, Weighing]:
+def calibrate_shot(lumas: Sequence[Tensor], known_psf_px: float | None = None) -> tuple[float | None, Weighing]:
     """What `find_psf` finds, unless the blur is known, and `choose_weighing`; partly side by side."""
     parts = _trial_parts(lumas)
     with ThreadPoolExecutor(1, thread_name_prefix="survey") as pool:
         motions = pool.submit(_motions_to_middle, parts)
         found = find_psf(lumas) if known_psf_px is None else None
-        return found, _tried(parts, motions.result(), found if known_psf_px is None else known_psf_px)
+        return found, _try(parts, motions.result(), found if known_psf_px is None else known_psf_px)
 
 
 def _trial_parts(lumas: Sequence[Tensor]) -> list[Tensor]:
@@ -122,7 +122,7 @@ def _motions_to_middle(parts: Sequence[Tensor]) -> dict[int, FlowPair]:
     return {n: motion for n, motion in found.items() if motion is not None}
 
 
-def _tried(parts: Sequence[Tensor], motions: Mapping[int, FlowPair], psf_sigma_px: float | None) -> Weighing:
+def _try(parts: Sequence[Tensor], motions: Mapping[int, FlowPair], psf_sigma_px: float | None) -> Weighing:
     middle = len(parts) // 2
     held_out, seen = (
         [Neighbour(parts[n], motion) for n, motion in motions.items() if (abs(n - middle) == 1) is is_next]
@@ -134,17 +134,17 @@ def _tried(parts: Sequence[Tensor], motions: Mapping[int, FlowPair], psf_sigma_p
     scale_yx = (float(_TRIAL_SCALE), float(_TRIAL_SCALE))
     blur = likely_blur(_USUAL_PSF_PX if psf_sigma_px is None else psf_sigma_px, scale_yx)
     imaging = Imaging((height * _TRIAL_SCALE, width * _TRIAL_SCALE), scale_yx, blur, 0.0)
-    usual, even = (_misfit(parts[middle], seen, held_out, imaging, way) for way in (ANCHORED, EVEN))
-    return EVEN if usual > _LEAST_MISFIT and even < _MUCH_BETTER * usual else ANCHORED
+    usual, even = (_residual(parts[middle], seen, held_out, imaging, way) for way in (ANCHORED, EVEN))
+    return EVEN if usual > _LEAST_RESIDUAL and even < _MUCH_BETTER * usual else ANCHORED
 
 
-def _misfit(
+def _residual(
     luma: Tensor, seen: Sequence[Neighbour], held_out: Sequence[Neighbour], imaging: Imaging, weighing: Weighing
 ) -> float:
-    """Mean absolute misfit, 0…1, of contrasty samples of ``held_out``; 0 where there are hardly any."""
+    """Mean absolute residual, 0…1, of contrasty samples of ``held_out``; 0 where there are hardly any."""
     observed, contrast = observe(luma, held_out, imaging)
-    assert observed.trust is not None
-    weights = observed.trust[1:] * (contrast[1:] > _CONTRAST)
+    assert observed.confidence is not None
+    weights = observed.confidence[1:] * (contrast[1:] > _CONTRAST)
     total = float(weights.sum())
     if total < _LEAST_SAMPLES:
         return 0.0
