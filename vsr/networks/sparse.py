@@ -5,8 +5,8 @@ by bicubic interpolation; first and second differences of each 5×5 patch, at ev
 one dictionary (Lasso, weight 0.2), and the same sum of another's atoms is its detail, with 1.2 times the contrast of
 the interpolated patch. Patches that overlap are averaged. Then what the small picture lacks of the input is enlarged
 and added, five times ("back-projection"; the authors' program does so twenty times, which gains 0.04 dB and needs the
-whole picture). The authors' ``D_1024_*.mat`` load. 128,000 numbers for 1024 atoms, whatever the scale. Set5 ×3: 31.02 dB
-(published: 31.42).
+whole picture). The authors' ``D_1024_*.mat`` load. 128,000 numbers for 1024 atoms, whatever the scale. Set5 ×3:
+31.02 dB (published: 31.42).
 
 The Lasso is solved exactly, by coordinate descent that takes the coefficient which moves most (Li, Osher, "Coordinate
 descent optimization for l1 minimization", Inverse Problems and Imaging 2009): patches need few of a thousand atoms.
