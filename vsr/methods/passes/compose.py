@@ -104,7 +104,7 @@ class _Reach:
             most += step.chain_frames - 1 if most else 0
         return most + self.needs[0].halo_frames
 
-    def survey(self, number: int) -> int:
+    def calibration(self, number: int) -> int:
         """First frames of a shot that step ``number`` is given for what it and later steps learn of it."""
         frames = self.needs[-1].adapt_frames
         for step, _ in self._behind(number):
@@ -143,7 +143,7 @@ class PreparedComposition(Prepared[Any]):
             evidence=weakest_evidence(needs.evidence for needs in reach.needs),
             halo_frames=reach.halo_frames,
             chain_frames=math.lcm(*(needs.chain_frames for needs in reach.needs)),
-            adapt_frames=reach.survey(0),
+            adapt_frames=reach.calibration(0),
             measures_agreement=True,
         )
 
@@ -219,7 +219,7 @@ class Composition:
             learnt |= with_prefix(own, f"{number}.")
             if not any(needs.adapt_frames for needs in self._reach.needs[number + 1 :]):
                 break
-            count = self._reach.survey(number + 1)
+            count = self._reach.calibration(number + 1)
             known = given[: count + self._reach.needs[number].halo_frames]
             marked = [replace(frame, is_halo=place >= count) for place, frame in enumerate(known)]
             given = [_between(frame) for frame in restorer.restore(marked, own)]
