@@ -205,7 +205,7 @@ def test_one_changed_sample_of_a_picture_sequence_as_input(run: Runs, tmp_path: 
 
 
 def test_evidence_refuses_on_the_command_line(call: Any, clips: Clips, tmp_path: Path) -> None:
-    done = call("upscale", clips("plain"), "-o", tmp_path / "x.mp4", "--evidence", "--set", "half=true")
+    done = call("upscale", clips("plain"), "-o", tmp_path / "x.mp4", "--evidence", "--set", "multiframe.half=true")
     assert done.code == 2
     assert len(done.err.strip().splitlines()) == 1
     assert "half precision" in done.err

@@ -22,7 +22,7 @@ FILES = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_demo_beats_bicubic_clearly(tmp_path: Path) -> None:
     shaken, ordinary = run_demo(tmp_path / "demo", num_frames=9)
     assert shaken.score.gain_db > 2.0

@@ -157,7 +157,7 @@ def describe_run(
             "options": canonical(job.prepared.options),
             "findings": mean_findings((result.stop - result.start, result.findings) for result in ordered),
         },
-        "settings": job.settings.model_dump(),
+        "settings": canonical(job.settings.model_dump()),
         "span": canonical(job.span),
         "deinterlace": _describe_fields(job, source),
         "interlaced_frames": source.interlaced_frames,
