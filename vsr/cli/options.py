@@ -56,7 +56,7 @@ def parse_screen(text: str | None) -> str | None:
     if text is None:
         return None
     from vsr.errors import UsageError, nearest
-    from vsr.pipeline.job import SCREENS
+    from vsr.pipeline.output_format import SCREENS
 
     name = {"2160p": "4k", "4320p": "8k", "uhd": "4k", "fullhd": "1080p"}.get(text.lower(), text.lower())
     if name not in SCREENS:
