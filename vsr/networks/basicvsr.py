@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, leaky_relu, pixel_shuffle, relu
+from torch.nn.functional import interpolate, leaky_relu, pixel_shuffle
 
 from vsr.networks.base import Found, SequenceUpscaler, Shapes
-from vsr.networks.blocks import count, weights_dtype
+from vsr.networks.blocks import PairBlock, count, weights_dtype
 from vsr.networks.spec import network_spec
 from vsr.networks.spynet import SPyNet, flow_warp
 
@@ -22,26 +22,13 @@ _SLOPE = 0.1
 _AT_END = 64  # channels of the last convolution but one
 
 
-class _Block(nn.Module):
-    """Two convolutions whose result is added; nothing is normalised."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        added: Tensor = self.conv2(relu(self.conv1(features)))
-        return features + added
-
-
 class _Trunk(nn.Module):
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
         self.main = nn.Sequential(
             nn.Conv2d(3 + width, width, 3, padding=1),
             nn.LeakyReLU(_SLOPE),
-            nn.Sequential(*(_Block(width) for _ in range(blocks))),
+            nn.Sequential(*(PairBlock(width) for _ in range(blocks))),
         )
 
     def forward(self, picture: Tensor, features: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ __all__ = [
     "Constant",
     "KeepsFloat32",
     "MeanShift",
+    "PairBlock",
     "ResidualBlock",
     "ShiftedUpscaler",
     "count",
@@ -137,6 +138,20 @@ class ResidualBlock(nn.Module):
         if self.res_scale != 1:
             residual = residual * self.res_scale
         return residual + features
+
+
+class PairBlock(nn.Module):
+    """Convolution, ReLU, convolution, plus the input, with the names of video networks' files (RRN, BasicVSR)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, width, H, W)`` → the same."""
+        added: Tensor = self.conv2(self.conv1(features).relu())
+        return features + added
 
 
 def doublings(scale: int) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_unshuffle, relu
 
 from vsr.networks.base import Found, RecurrentUpscaler, Shapes
-from vsr.networks.blocks import count, weights_dtype
+from vsr.networks.blocks import PairBlock, count, weights_dtype
 from vsr.networks.footprint import INPUT
 from vsr.networks.spec import network_spec
 
@@ -53,24 +53,11 @@ def pixels_first(pixels: Tensor) -> Tensor:
     return pixels.view(count, 3, channels // 3, height, width).transpose(1, 2).reshape(count, channels, height, width)
 
 
-class _Block(nn.Module):
-    """Two convolutions whose result is added."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        added: Tensor = self.conv2(relu(self.conv1(features)))
-        return features + added
-
-
 class _Cell(nn.Module):
     def __init__(self, inputs: int, width: int, blocks: int, pixels: int) -> None:
         super().__init__()
         self.conv_1 = nn.Conv2d(inputs, width, 3, padding=1)
-        self.recon_trunk = nn.Sequential(*(_Block(width) for _ in range(blocks)))
+        self.recon_trunk = nn.Sequential(*(PairBlock(width) for _ in range(blocks)))
         self.conv_h = nn.Conv2d(width, width, 3, padding=1)
         self.conv_o = nn.Conv2d(width, pixels, 3, padding=1)
 
@@ -83,7 +70,7 @@ class _MobileCell(nn.Module):
     def __init__(self, inputs: int, width: int, blocks: int, pixels: int) -> None:
         super().__init__()
         self.conv_first = nn.Conv2d(inputs, width, 3, padding=1)
-        named = {f"layer_with_weights-{number}": _Block(width) for number in range(blocks)}
+        named = {f"layer_with_weights-{number}": PairBlock(width) for number in range(blocks)}
         self.recon_trunk = nn.Sequential(OrderedDict(named))
         self.conv_last = nn.Conv2d(width, pixels, 3, padding=1)
         self.conv_hidden = nn.Conv2d(width, width, 3, padding=1)
