@@ -2,9 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-__all__ = ["assignments", "merged", "parse_factor", "parse_height", "parse_screen"]
+import typer
+
+__all__ = [
+    "Height",
+    "Preset",
+    "Scale",
+    "Screen",
+    "Set",
+    "Size",
+    "assignments",
+    "merged",
+    "parse_factor",
+    "parse_height",
+    "parse_screen",
+]
+
+Scale = Annotated[str | None, typer.Option(help="Magnification: 2, 3, 4, 1.5 …  [default: 2]")]
+Size = Annotated[str | None, typer.Option(metavar="WxH", help="Exact output size, as it is shown.")]
+Height = Annotated[
+    str | None, typer.Option(metavar="N", help="Output height, as it is shown: 1080, 1080p; the width follows.")
+]
+Screen = Annotated[
+    str | None, typer.Option(metavar="1080p|4k", help="As large as fits a screen: 720p, 1080p, 1440p, 4k, 8k.")
+]
+Preset = Annotated[str, typer.Option(help="Name of a preset (vsr presets) or a YAML file.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting, or METHOD.KEY=VALUE; may be repeated."),
+]
 
 
 def assignments(texts: list[str]) -> dict[str, Any]:

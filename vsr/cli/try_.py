@@ -9,6 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vsr.cli.option_types import SeveralValues
+from vsr.cli.options import (
+    Height,
+    Preset,
+    Scale,
+    Screen,
+    Set,
+    Size,
+    assignments,
+    merged,
+    parse_factor,
+    parse_height,
+    parse_screen,
+)
 
 if TYPE_CHECKING:
     from vsr.api import Trial
@@ -43,18 +56,12 @@ def try_(
         list[str] | None,
         typer.Option("--methods", metavar="NAME...", help="Methods.  [default: lanczos lite real multiframe auto]"),
     ] = None,
-    scale: Annotated[str | None, typer.Option(help="Magnification: 2, 3, 4, 1.5 …  [default: 2]")] = None,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="Exact output size, as it is shown.")] = None,
-    height: Annotated[
-        str | None, typer.Option(metavar="N", help="Output height, as it is shown: 1080, 1080p; the width follows.")
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option(metavar="1080p|4k", help="As large as fits a screen: 720p, 1080p, 1440p, 4k, 8k.")
-    ] = None,
-    preset: Annotated[str, typer.Option(help="Name of a preset (vsr presets) or a YAML file.")] = "default",
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any preset key; may be repeated.")
-    ] = None,
+    scale: Scale = None,
+    size: Size = None,
+    height: Height = None,
+    to: Screen = None,
+    preset: Preset = "default",
+    set_: Set = None,
     fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
     video_stream: Annotated[
         int | None, typer.Option(metavar="N", help="Video stream, by its number in vsr probe.  [default: the best]")
@@ -74,7 +81,6 @@ def try_(
 
     say("loading")
     from vsr import api
-    from vsr.cli.options import assignments, merged, parse_factor, parse_height, parse_screen
 
     given = {
         "scale": parse_factor("scale", scale), "size": size, "height": parse_height(height), "to": parse_screen(to),

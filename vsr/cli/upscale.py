@@ -11,7 +11,19 @@ import typer
 from vsr.cli import piping
 from vsr.cli.console import fail
 from vsr.cli.option_types import OptionalValue
-from vsr.cli.options import assignments, merged, parse_factor, parse_height, parse_screen
+from vsr.cli.options import (
+    Height,
+    Preset,
+    Scale,
+    Screen,
+    Set,
+    Size,
+    assignments,
+    merged,
+    parse_factor,
+    parse_height,
+    parse_screen,
+)
 
 if TYPE_CHECKING:
     from vsr.api import Job, Outcome
@@ -47,14 +59,10 @@ def upscale(
     manifest: Annotated[
         str | None, typer.Option(metavar="FILE", help="Record of what goes to a pipe, which has none beside it.")
     ] = None,
-    scale: Annotated[str | None, typer.Option(help="Magnification: 2, 3, 4, 1.5 …  [default: 2]")] = None,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="Exact output size, as it is shown.")] = None,
-    height: Annotated[
-        str | None, typer.Option(metavar="N", help="Output height, as it is shown: 1080, 1080p; the width follows.")
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option(metavar="1080p|4k", help="As large as fits a screen: 720p, 1080p, 1440p, 4k, 8k.")
-    ] = None,
+    scale: Scale = None,
+    size: Size = None,
+    height: Height = None,
+    to: Screen = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -80,11 +88,8 @@ def upscale(
     temperature: Annotated[
         float | None, typer.Option(help="Of methods that sample: how far from the likeliest, 0 to 1.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="Name of a preset (vsr presets) or a YAML file.")] = "default",
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting, or METHOD.KEY=VALUE; may be repeated."),
-    ] = None,
+    preset: Preset = "default",
+    set_: Set = None,
     start: Annotated[str | None, typer.Option(help="First frame (120) or time (62.5s, 1:02.5).")] = None,
     end: Annotated[str | None, typer.Option(help="Frame or time to stop before.")] = None,
     codec: Annotated[
