@@ -212,7 +212,7 @@ def save(given: argparse.Namespace, base: Network, averaged: dict[str, Tensor], 
         stored = {f"base.{name}": value for name, value in base.module.state_dict().items()} | rounded
         tensors = {name: value.float() for name, value in stored.items()}
     else:
-        sets = {f"base.{name}": value for name, value in base.mixture.experts.items()}
+        sets = {f"base.{name}": value.half().float() for name, value in base.mixture.experts.items()}
         shared = {name: value.float() for name, value in rounded.items()}
         tensors = Mixture(sets, base.mixture.source, base.mixture.gate, base.mixture.usual, shared).tensors()
         stored = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import re
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from example_programs import example_module
 from program import Run
 from safetensors.torch import save_file
 from skimage.io import imsave
@@ -26,21 +26,14 @@ from vsr.media.clips import write_clip
 from vsr.networks import load_network
 from vsr.networks.source import NUM_OF_SHOT, estimates_of
 
-_FOLDER = Path(__file__).parents[2] / "examples" / "train_lite"
-_MODULES = tuple(path.stem for path in _FOLDER.glob("*.py"))
 _SETTINGS = ["--items", 24, "--clean-items", 6, "--held-items", 8, "--patch", 24, "--steps", 30]
 
 
 @pytest.fixture(scope="module")
 def train() -> Iterator[ModuleType]:
-    """The program, as Python runs it from its folder; nothing of it stays behind."""
-    threads = torch.get_num_threads()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(_FOLDER)
-        yield importlib.import_module("train")
-    for name in _MODULES:
-        sys.modules.pop(name, None)
-    torch.set_num_threads(threads)
+    """The program."""
+    with example_module("train_lite", "train") as module:
+        yield module
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +9,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from example_programs import example_module
 from safetensors.torch import save_file
 from skimage.io import imsave
 from small_networks import mixture_tensors, small_network
@@ -20,21 +19,14 @@ from vsr.media.clips import write_clip
 from vsr.networks import load_network
 from vsr.networks.video import Video
 
-_FOLDER = Path(__file__).parents[2] / "examples" / "train_video"
-_MODULES = tuple(path.stem for path in _FOLDER.glob("*.py"))
 _SETTINGS = ["--sequences", 4, "--held-sequences", 2, "--patch", 32, "--frames", 3, "--steps", 12]
 
 
 @pytest.fixture(scope="module")
 def train() -> Iterator[ModuleType]:
-    """The program, as Python runs it from its folder; nothing of it stays behind."""
-    threads = torch.get_num_threads()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(_FOLDER)
-        yield importlib.import_module("train")
-    for name in _MODULES:
-        sys.modules.pop(name, None)
-    torch.set_num_threads(threads)
+    """The program."""
+    with example_module("train_video", "train") as module:
+        yield module
 
 
 @pytest.fixture(scope="module")

@@ -179,11 +179,8 @@ class _Lines(_Telling):
             return
         self._last = now
         total = f"/{progress.frames_total}" if progress.frames_total else ""
-        print(
-            f"{Path(progress.path).name}: {progress.frames_done}{total} frames, {_rate(progress.fps)}, "
-            f"ETA {_eta(progress.eta_seconds)}",
-            file=sys.stderr,
-        )
+        pace = f", {_rate(progress.fps)}, ETA {_eta(progress.eta_seconds)}" if progress.fps else ""
+        print(f"{Path(progress.path).name}: {progress.frames_done}{total} frames{pace}", file=sys.stderr)
 
     def outcome(self, outcome: Outcome) -> None:
         super().outcome(outcome)

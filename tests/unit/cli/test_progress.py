@@ -64,3 +64,14 @@ def test_other_stages_are_named() -> None:
     [*_, line] = [line for line in _drawn([_progress(123_456, stage="verifying")]) if "123456/123456" in line]
     assert "verifying" in line
     assert "ETA" not in line
+
+
+@pytest.mark.parametrize(
+    ("fps", "end"), [(0.0, "5/123456 frames"), (0.5, "5/123456 frames, 2.0 s/frame, ETA 19:44:06")]
+)
+def test_lines_of_a_log_say_a_pace_once_there_is_one(
+    fps: float, end: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "_LINE_SECONDS", 0)
+    module._Lines().progress(_progress(5, fps=fps))
+    assert capsys.readouterr().err.splitlines()[-1] == f"{NAME}: {end}"
