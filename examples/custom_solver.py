@@ -31,7 +31,7 @@ def solve_landweber(observed: Observations, start: Tensor, options: LandweberOpt
         x <- clip(x + beta A^T W (y - A x), 0, 1),   beta = 1 / max(A^T W 1)
 
     Where A has no negative entry and its rows sum to 1, the largest entry of ``A^T W 1`` bounds the largest
-    eigenvalue of ``A^T W A``, so no step raises the misfit. Not robust: W is the trust alone.
+    eigenvalue of ``A^T W A``, so no step raises the residual. Not robust: W is the confidence alone.
     """
     weights = observed.sample_weights() * observed.model.inside
     beta = 1 / observed.model.A_adjoint(weights).max().clamp(min=1e-6)

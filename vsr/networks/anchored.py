@@ -79,7 +79,7 @@ class ANR(Anchored):
         self.details = nn.Parameter(torch.randn(num_anchors, (PATCH * scale) ** 2) / (PATCH * scale))
         self.register_buffer("_maps", None, persistent=False)
 
-    def resolve(self) -> None:
+    def finish_loading(self) -> None:
         """Work out the maps."""
         self._maps = neighbourhood_regressors(self.anchors.data, self.details.data)
 

@@ -79,7 +79,7 @@ class Upscaler(nn.Module):
         """How many times larger what ``forward`` gives is than what it takes, in pixels."""
         return self.scale
 
-    def resolve(self) -> None:
+    def finish_loading(self) -> None:
         """Called once after weights are loaded: take over what follows from their values."""
 
 

@@ -98,7 +98,7 @@ class ShiftedUpscaler(Upscaler):
         self.sub_mean, self.add_mean = MeanShift(-1, 255.0), MeanShift(1, 255.0)
         self._value_range = 255.0
 
-    def resolve(self) -> None:
+    def finish_loading(self) -> None:
         """Files of other programs may be for 0…1; their mean shifts tell."""
         self._value_range = self.add_mean.value_range
 

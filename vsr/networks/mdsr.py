@@ -46,7 +46,7 @@ class MDSR(Upscaler):
         self.tail = nn.Sequential(nn.Conv2d(width, 3, 3, padding=1))
         self._value_range = 255.0
 
-    def resolve(self) -> None:
+    def finish_loading(self) -> None:
         """Files of other programs may be for 0…1; their mean shifts tell."""
         self._value_range = self.add_mean.value_range
 

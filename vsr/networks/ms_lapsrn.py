@@ -42,7 +42,7 @@ class MSLapSRN(Upscaler):
         self._num_recursions = recursions
         self.context_px = self._context()
 
-    def resolve(self) -> None:
+    def finish_loading(self) -> None:
         """The number of recursions travels with the weights."""
         self._num_recursions = max(1, int(self.recursions))
         self.context_px = self._context()

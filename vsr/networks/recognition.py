@@ -60,5 +60,5 @@ def fill(found: Found, scale: int, tensors: Mapping[str, Tensor], source: str) -
     for part in module.modules():
         if isinstance(part, Constant):
             part.restore()
-    module.resolve()
+    module.finish_loading()
     return module

@@ -75,7 +75,7 @@ class SRFBN(Upscaler):
         self.add_mean = MeanShift(1, 255.0)
         self._value_range = 255.0
 
-    def resolve(self) -> None:
+    def finish_loading(self) -> None:
         """Files of other programs may be for 0…1; their mean shifts tell."""
         self._value_range = self.add_mean.value_range
 

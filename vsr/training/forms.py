@@ -67,7 +67,7 @@ def runnable(name: str, scale: int, state: Mapping[str, Tensor]) -> Network:
     """A folded state dict as a network that is ready to run."""
     row, module = NETWORKS[name], _built(name, scale, state)
     module.load_state_dict(dict(state))
-    module.resolve()
+    module.finish_loading()
     module.eval().requires_grad_(False)
     return Network(
         name=name,

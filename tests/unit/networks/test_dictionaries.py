@@ -87,7 +87,7 @@ def test_sparse_codes_solve_the_lasso() -> None:
 def test_a_flat_picture_stays_flat(build: type[ANR]) -> None:
     torch.manual_seed(0)
     module = build(2).eval().requires_grad_(False)
-    module.resolve()
+    module.finish_loading()
     torch.testing.assert_close(module(torch.full((1, 1, 6, 7), 0.4)), torch.full((1, 1, 12, 14), 0.4))
 
 
