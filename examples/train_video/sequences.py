@@ -12,19 +12,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from shots import Luma, Shots, degrade
+from shots import CODED_FRAMES, Luma, Shots, degrade
 from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
 from vsr.methods.network.frame import ADAPT_FRAMES
 from vsr.networks import Network, with_weights_for
 from vsr.networks.lite import Lite
+from vsr.networks.mixture import Mixture
 from vsr.registration import register_previous
 
 __all__ = ["NUM_FRAMES", "SIDE_PX", "Batch", "Item", "make_item", "stack"]
 
-NUM_FRAMES = 10
-SIDE_PX = 96  # of what is kept of a small frame
+NUM_FRAMES = CODED_FRAMES
+SIDE_PX = 80  # of what is kept of a small frame
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Item:
     """``(T − 1, h, w)``."""
     warped: Tensor
     """``(T − 1, h, w)``: the frame before."""
+    shares: Tensor
+    """``(K,)`` float32: of the sets of weights that suit the source; ``(1,)`` where there is no choice."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Batch:
     confidence: Tensor
     """0 as well where what is moved comes from outside the patch."""
     warped: Tensor
+    shares: Tensor
+    """``(B, K)``: see `Item`."""
 
     def __len__(self) -> int:
         return len(self.luma)
@@ -71,15 +76,13 @@ def make_item(shots: Shots, base: Network, rng: np.random.Generator) -> Item:
     scale = base.scale
     truth = shots.draw(rng, scale)
     coded, kind = degrade(truth, rng, scale)
-    first = int(rng.integers(0, len(coded) - NUM_FRAMES + 1))
-    truth, small = truth[first : first + NUM_FRAMES], coded[first : first + NUM_FRAMES]
-    lumas = torch.from_numpy(small).float() / 255
+    lumas = torch.from_numpy(coded).float() / 255
     estimates = None if base.mixture is None else base.mixture.estimate(lumas[:ADAPT_FRAMES].unbind())
     module = with_weights_for(base, estimates).module
     assert isinstance(module, Lite)
-    height, width = (min(SIDE_PX, side) for side in small.shape[1:])
+    height, width = (min(SIDE_PX, side) for side in coded.shape[1:])
     top, left = (
-        int(rng.integers(0, side - part + 1)) for side, part in zip(small.shape[1:], (height, width), strict=True)
+        int(rng.integers(0, side - part + 1)) for side, part in zip(coded.shape[1:], (height, width), strict=True)
     )
     window = (slice(top, top + height), slice(left, left + width))
     features, detail = [], []
@@ -93,14 +96,21 @@ def make_item(shots: Shots, base: Network, rng: np.random.Generator) -> Item:
     assert len(known) == len(motions), "shots are large enough to be registered"
     return Item(
         kind=kind,
-        small=torch.from_numpy(small[:, window[0], window[1]].copy()),
+        small=torch.from_numpy(coded[:, window[0], window[1]].copy()),
         truth=torch.from_numpy(_enlarged_window(truth, window, scale)),
         features=torch.stack(features),
         detail=torch.stack(detail),
         flow=torch.stack([motion.flow[(slice(None), *window)] for motion in known]).half(),
         confidence=torch.stack([motion.confidence[window] for motion in known]).half(),
         warped=torch.stack([motion.warped[window] for motion in known]).half(),
+        shares=_shares(base.mixture, estimates),
     )
+
+
+def _shares(mixture: Mixture | None, estimates: Tensor | None) -> Tensor:
+    if mixture is None:
+        return torch.ones(1)
+    return mixture.usual if estimates is None else mixture.shares(estimates)
 
 
 def _enlarged_window(truth: Luma, window: tuple[slice, slice], scale: int) -> Luma:
@@ -134,4 +144,5 @@ def stack(
         flow=flow,
         confidence=(cut("confidence", num_frames - 1) * is_inside)[:, :, None],
         warped=cut("warped", num_frames - 1)[:, :, None],
+        shares=torch.stack([item.shares for item in items]),
     )

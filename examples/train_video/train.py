@@ -19,6 +19,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ import yaml
 from sequences import NUM_FRAMES, SIDE_PX, Batch, Item, make_item, stack
 from shots import DEGRADATIONS, Shots
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from vsr.errors import MachineError, ModelError, UsageError, VsrError
 from vsr.methods.network.alignment import moved
@@ -35,9 +37,8 @@ from vsr.networks import Network, load_network
 from vsr.networks.blending import without_folders
 from vsr.networks.digest import weights_digest
 from vsr.networks.lite import Lite
-from vsr.networks.mixture import Mixture
 from vsr.networks.saving import save_weights
-from vsr.networks.video import Video
+from vsr.networks.video import KEPT, Video
 from vsr.registration import PreviousFrame
 from vsr.training.muon import Muon
 from vsr.training.setup import versions
@@ -46,6 +47,7 @@ EDGE_PX = 3  # of a patch, in small pixels, that loss and figures leave out
 LEAST_SQUARE = 2e-6  # added to mean squared errors ahead of their logarithm
 WARM_UP, LAST_RATE = 100, 0.02
 LARGEST_GRADIENT = 1.0
+AHEAD_SHARE = 0.6  # of steps that begin with something remembered
 LONGEST_MEMORY = 0.998  # of averaged weights
 REPORT_EVERY = 50
 _ITEMS, _HELD, _TRAINING = range(3)  # streams of random numbers
@@ -105,36 +107,74 @@ def new_network(base: Network) -> Video:
     return video
 
 
-def second_weights(video: Video) -> dict[str, nn.Parameter]:
-    """What learns, by name."""
-    return {name: value for name, value in video.named_parameters() if not name.startswith("base.")}
+class _Refiner(nn.Module):
+    """A `Video` of which the second network alone runs."""
+
+    def __init__(self, video: Video) -> None:
+        super().__init__()
+        self.video = video
+
+    def forward(self, *given: Tensor) -> Tensor:
+        """See `Video.refined`."""
+        return self.video.refined(*given)
 
 
-def results(video: Video, batch: Batch) -> Tensor:
-    """What ``video`` makes of all frames of ``batch``, ``(T, B, scale², h, w)``, as vsr runs it."""
-    pixels = video.scale**2
-    made: list[Tensor] = []
-    given: Tensor | None = None
-    for number, luma in enumerate(batch.luma):
-        known = luma, batch.features[number], batch.detail[number]
+class Learning:
+    """Sets of weights of ``video``'s second network, mixed for each source as the base mixes its own."""
+
+    def __init__(self, video: Video, num_sets: int) -> None:
+        second = {name: value for name, value in video.named_parameters() if not name.startswith("base.")}
+        self.sets = {
+            name: [nn.Parameter(value.detach().clone()) for _ in range(num_sets)] for name, value in second.items()
+        }
+        self.video, self._refiner = video, _Refiner(video)
+
+    def stacked(self) -> dict[str, Tensor]:
+        """Each tensor's sets, ``(K, …)``."""
+        return {name: torch.stack([one.detach() for one in sets]) for name, sets in self.sets.items()}
+
+    @torch.no_grad()
+    def take(self, stacked: dict[str, Tensor]) -> None:
+        """Go on with other weights, as `stacked` gives them."""
+        for name, sets in self.sets.items():
+            for one, value in zip(sets, stacked[name], strict=True):
+                one.copy_(value)
+
+    def results(self, batch: Batch, first: int = 0) -> Tensor:
+        """What is made of the frames of ``batch`` from ``first`` on, ``(T, B, scale², h, w)``, as vsr runs it.
+
+        Those ahead of ``first`` are gone through for what is remembered of them, without gradients.
+        """
+        return torch.stack([self._run(batch, place, first) for place in range(batch.luma.shape[1])], 1)
+
+    def _run(self, batch: Batch, place: int, first: int) -> Tensor:
+        weights = {
+            f"video.{name}": sum(share * one for share, one in zip(batch.shares[place], sets, strict=True))
+            for name, sets in self.sets.items()
+        }
+        pixels, made = self.video.scale**2, []
+        given: Tensor | None = None
+        for number in range(len(batch)):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and number >= first):
+                known = self._known(batch, number, place, given)
+                given = functional_call(self._refiner, weights, known)[0].float()
+            if number >= first:
+                made.append(given[:pixels])
+        return torch.stack(made)
+
+    def _known(self, batch: Batch, number: int, place: int, given: Tensor | None) -> tuple[Tensor, ...]:
+        """What the second network is given of a frame, one of a batch."""
+        luma, channels, pixels = batch.luma[number, place], int(self.video.out_channels or 0), self.video.scale**2
         if given is None:
-            nothing = luma.new_zeros((len(luma), int(video.out_channels or 0), *luma.shape[2:]))
-            before, confidence, carried = luma, torch.zeros_like(luma), nothing
+            before, confidence = luma, torch.zeros_like(luma)
+            carried = luma.new_zeros((channels, *luma.shape[1:]))
         else:
-            before, confidence = batch.warped[number - 1], batch.confidence[number - 1]
-            motions = zip(batch.flow[number - 1], confidence[:, 0], before[:, 0], strict=True)
-            steps = zip(given, motions, strict=True)
-            carried = torch.stack([moved(one, PreviousFrame(*motion), video.scale, pixels) for one, motion in steps])
-        given = video.refined(
-            known[1],
-            known[0],
-            known[2],
-            before,
-            confidence,
-            *carried.split_with_sizes([pixels, int(video.out_channels or 0) - pixels], 1),
-        )
-        made.append(given[:, :pixels])
-    return torch.stack(made)
+            before, confidence = batch.warped[number - 1, place], batch.confidence[number - 1, place]
+            motion = PreviousFrame(batch.flow[number - 1, place], confidence[0], before[0])
+            carried = moved(given, motion, self.video.scale, pixels)
+        features, detail = batch.features[number, place], batch.detail[number, place]
+        parts = (features, luma, detail, before, KEPT * confidence, carried[:pixels], carried[pixels:])
+        return tuple(part[None] for part in parts)
 
 
 def squares(made: Tensor, truth: Tensor) -> Tensor:
@@ -142,25 +182,28 @@ def squares(made: Tensor, truth: Tensor) -> Tensor:
     return (made - truth)[..., EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX].square().mean((2, 3, 4))
 
 
-def draw(items: Sequence[Item], given: argparse.Namespace, rng: np.random.Generator) -> Batch:
-    """Random patches of random items."""
+def draw(items: Sequence[Item], given: argparse.Namespace, rng: np.random.Generator) -> tuple[Batch, int]:
+    """Random patches of random items, and how many frames of them lie ahead of those that are learnt from."""
     chosen = [items[number] for number in rng.integers(0, len(items), given.batch)]
-    starts = [int(rng.integers(0, NUM_FRAMES - given.frames + 1)) for _ in chosen]
+    ahead = int(rng.integers(0, NUM_FRAMES - given.frames + 1)) if rng.random() < AHEAD_SHARE else 0
+    num_frames = ahead + given.frames
+    starts = [int(rng.integers(0, NUM_FRAMES - num_frames + 1)) for _ in chosen]
     places = [
         (int(rng.integers(0, height - given.patch + 1)), int(rng.integers(0, width - given.patch + 1)))
         for height, width in (item.small.shape[1:] for item in chosen)
     ]
-    return stack(chosen, starts, places, given.frames, given.patch)
+    return stack(chosen, starts, places, num_frames, given.patch), ahead
 
 
-def train(video: Video, items: Sequence[Item], given: argparse.Namespace) -> tuple[dict[str, Tensor], int]:
-    """Averaged weights of the second network, and how many steps were taken."""
-    learning = second_weights(video)
-    matrices = [value for name, value in learning.items() if name.endswith("weight") and not name.startswith("tail")]
-    is_matrix = {id(value) for value in matrices}
-    others = [value for value in learning.values() if id(value) not in is_matrix]
-    optimisers = [Muon(matrices, given.rate), torch.optim.Adam(others, given.rate, betas=(0.9, 0.99))]
-    averaged = {name: value.detach().clone() for name, value in learning.items()}
+def train(learning: Learning, items: Sequence[Item], given: argparse.Namespace) -> tuple[dict[str, Tensor], int]:
+    """Averaged weights of the second network, all sets of each tensor, and how many steps were taken."""
+    everything = [(name, one) for name, sets in learning.sets.items() for one in sets]
+    is_matrix = {id(one): name.endswith("weight") and not name.startswith("tail") for name, one in everything}
+    optimisers = [
+        Muon([one for _, one in everything if is_matrix[id(one)]], given.rate),
+        torch.optim.Adam([one for _, one in everything if not is_matrix[id(one)]], given.rate, betas=(0.9, 0.99)),
+    ]
+    averaged = learning.stacked()
     rng, began, step, gains = _rng(given, _TRAINING), time.monotonic(), 0, []
     while True:
         done = step / given.steps if given.steps else (time.monotonic() - began) / (60 * given.minutes)
@@ -170,18 +213,18 @@ def train(video: Video, items: Sequence[Item], given: argparse.Namespace) -> tup
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = given.rate * rate
-        batch = draw(items, given, rng)
-        errors = squares(results(video, batch), batch.truth) + LEAST_SQUARE
+        batch, ahead = draw(items, given, rng)
+        errors = squares(learning.results(batch, ahead), batch.truth[ahead:]) + LEAST_SQUARE
         for optimiser in optimisers:
             optimiser.zero_grad()
         errors.log().mean().backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(learning.values(), LARGEST_GRADIENT)
+        nn.utils.clip_grad_norm_([one for _, one in everything], LARGEST_GRADIENT)
         for optimiser in optimisers:
             optimiser.step()
         step += 1
-        for name, value in learning.items():
-            averaged[name].lerp_(value.detach(), 1 - min(LONGEST_MEMORY, step / (step + 10)))
-        alone = squares(batch.luma + batch.detail, batch.truth) + LEAST_SQUARE
+        for name, sets in learning.stacked().items():
+            averaged[name].lerp_(sets, 1 - min(LONGEST_MEMORY, step / (step + 10)))
+        alone = squares(batch.luma + batch.detail, batch.truth)[ahead:] + LEAST_SQUARE
         gains.append(float((10 * torch.log10(alone / errors.detach())).mean()))
         if step % REPORT_EVERY == 0:
             print(
@@ -189,14 +232,14 @@ def train(video: Video, items: Sequence[Item], given: argparse.Namespace) -> tup
             )
 
 
-def measure(video: Video, items: Sequence[Item]) -> Figures:
+def measure(learning: Learning, items: Sequence[Item]) -> Figures:
     """Over whole sequences, from nothing on."""
     rows: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     with torch.no_grad():
         for item in items:
             side = min(item.small.shape[1:])
             batch = stack([item], [0], [(0, 0)], NUM_FRAMES, side)
-            alone, made = squares(batch.luma + batch.detail, batch.truth), squares(results(video, batch), batch.truth)
+            alone, made = squares(batch.luma + batch.detail, batch.truth), squares(learning.results(batch), batch.truth)
             gain = 10 * torch.log10(alone / made)[:, 0]
             row = float((-10 * torch.log10(alone)).mean()), float(gain[0]), float(gain[1:].mean())
             for kind in (item.kind, "all"):
@@ -206,18 +249,16 @@ def measure(video: Video, items: Sequence[Item]) -> Figures:
 
 
 def save(given: argparse.Namespace, base: Network, averaged: dict[str, Tensor], recipe: dict[str, Any]) -> str:
-    """Write the file: sets and second network in half precision; gives the digest of what was written."""
-    rounded = {name: value.half() for name, value in averaged.items()}
+    """Write the file, weights of both networks in half precision; gives the digest of what was written."""
     if base.mixture is None:
-        stored = {f"base.{name}": value for name, value in base.module.state_dict().items()} | rounded
+        second = {name: sets[0].half() for name, sets in averaged.items()}
+        stored = {f"base.{name}": value for name, value in base.module.state_dict().items()} | second
         tensors = {name: value.float() for name, value in stored.items()}
     else:
-        sets = {f"base.{name}": value.half().float() for name, value in base.mixture.experts.items()}
-        shared = {name: value.float() for name, value in rounded.items()}
-        tensors = Mixture(sets, base.mixture.source, base.mixture.gate, base.mixture.usual, shared).tensors()
-        stored = {
-            name: value.half() if name.startswith(("experts.", "shared.")) else value for name, value in tensors.items()
-        }
+        first = {f"base.{name}": sets for name, sets in base.mixture.experts.items()}
+        sets = {name: value.half().float() for name, value in (first | averaged).items()}
+        tensors = replace(base.mixture, experts=sets).tensors()
+        stored = {name: value.half() if name.startswith("experts.") else value for name, value in tensors.items()}
     digest = weights_digest(tensors)
     notes = {"vsr.digest": digest, "vsr.training": json.dumps(recipe)}
     save_weights(given.out, stored, architecture="video", scale=given.scale, notes=notes, overwrite=given.force)
@@ -294,10 +335,10 @@ def run(given: argparse.Namespace) -> None:
     shots, held = Shots.found_in(given.pictures, given.clips).split(given.hold_back)
     items = _made(shots, base, given.sequences, _rng(given, _ITEMS))
     held_items = _made(held, base, given.held_sequences, _rng(given, _HELD))
-    video = new_network(base)
-    averaged, step = train(video, items, given)
-    video.load_state_dict({**video.state_dict(), **averaged})
-    figures = measure(video, held_items)
+    learning = Learning(new_network(base), 1 if base.mixture is None else len(base.mixture.usual))
+    averaged, step = train(learning, items, given)
+    learning.take(averaged)
+    figures = measure(learning, held_items)
     name = without_folders(base.source)
     recipe = {
         "program": "examples/train_video",

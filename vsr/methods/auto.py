@@ -1,13 +1,13 @@
-"""Both at once: reconstruction from several frames, led by what a network makes of each frame.
+"""Both at once: reconstruction from several frames, led by what a network makes of them.
 
-A network knows what pictures look like and sees one frame; reconstruction sees all frames and knows nothing of
-pictures. Here the network's picture is what is expected (`vsr.methods.reconstruction.reconstruct`),
-and what the frames recorded corrects it as far as they can be trusted.
+A network knows what pictures look like; reconstruction knows what all frames recorded. Here the network's picture is
+what is expected (`vsr.methods.reconstruction.reconstruct`), and what the frames recorded corrects it as far as they can
+be trusted. Up to ×2 the network is one that remembers earlier frames (ADR 88).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,13 +18,26 @@ from vsr.frames import VideoFrame
 from vsr.inference import PrecisionChoice
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared
 from vsr.methods.network.frame import PerFrame, PerFrameOptions, PreparedPerFrame, prepare_network
+from vsr.methods.network.model import magnification, plan_passes
+from vsr.methods.network.recurrent import CHAIN_FRAMES as MEMORY_FRAMES
+from vsr.methods.network.recurrent import PreparedRecurrent, Recurrent, prepare_recurrent_network
+from vsr.methods.network.several_frames import SeveralFramesOptions
 from vsr.methods.reconstruction.luma import luma_of
-from vsr.methods.reconstruction.multi_frame import MultiFrame, MultiFrameOptions, PreparedMultiFrame
+from vsr.methods.reconstruction.multi_frame import CHAIN_FRAMES, MultiFrame, MultiFrameOptions, PreparedMultiFrame
+from vsr.methods.reconstruction.weighing import Leading
+from vsr.networks import available_scales
 
-__all__ = ["GUESSING_NETWORK", "AutoOptions", "PreparedAuto", "prepare_auto"]
+__all__ = ["AutoOptions", "PreparedAuto", "leading_network", "prepare_auto"]
 
-GUESSING_NETWORK = "lite"
-"""The weights whose pictures lead."""
+_NETWORKS = ("video", "lite")
+"""Weights that lead: the first where they have the scale that the second would take."""
+assert CHAIN_FRAMES == MEMORY_FRAMES, "both start anew at the same frames"
+
+
+def leading_network(geometry: Geometry) -> str:
+    """The weights whose pictures lead: those that remember, where one pass of them gives the size."""
+    several, single = (plan_passes(magnification(geometry), available_scales(name)) for name in _NETWORKS)
+    return _NETWORKS[several != single]
 
 
 @dataclass(frozen=True)
@@ -38,27 +51,30 @@ class AutoOptions(MultiFrameOptions):
 
 
 class _Learned:
-    """Expects what a network makes of the frame; a `vsr.methods.reconstruction.multi_frame.Guesser`."""
+    """Expects what a network makes of frames; a `vsr.methods.reconstruction.multi_frame.Guesser`."""
 
-    is_learned = True
-
-    def __init__(self, network: PerFrame, adapt_frames: int, device: torch.device) -> None:
+    def __init__(self, network: PerFrame | Recurrent, adapt_frames: int, device: torch.device) -> None:
+        self.leading: Leading = "frames" if isinstance(network, Recurrent) else "frame"
         self._network, self._adapt_frames, self._device = network, adapt_frames, device
 
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
         """As the network."""
         return self._network.adapt(frames[: self._adapt_frames]) if self._adapt_frames else NOT_ADAPTED
 
-    def guess(self, frame: VideoFrame, plain: Tensor, adaptation: Adaptation) -> Tensor:
-        """The network's luma."""
+    def guess(self, frame: VideoFrame, adaptation: Adaptation) -> Tensor:
+        """The luma that the network makes of ``frame`` alone."""
         return luma_of(self._network.enlarge(frame, adaptation), self._device)
+
+    def guesses(self, frames: Iterable[VideoFrame], adaptation: Adaptation) -> Iterator[Tensor]:
+        """The lumas that the network makes of ``frames``."""
+        return (luma_of(frame, self._device) for frame in self._network.restore(frames, adaptation))
 
 
 @dataclass(frozen=True)
 class PreparedAuto(Prepared[AutoOptions]):
     """Reconstruction from several frames, led by a network."""
 
-    network: PreparedPerFrame
+    network: PreparedPerFrame | PreparedRecurrent
 
     @property
     def _reconstruction(self) -> PreparedMultiFrame:
@@ -68,7 +84,12 @@ class PreparedAuto(Prepared[AutoOptions]):
     def capabilities(self) -> Capabilities:
         """Those of reconstruction and of the network together."""
         own, led = self._reconstruction.capabilities, self.network.capabilities
-        return replace(own, evidence=led.evidence, adapt_frames=max(own.adapt_frames, led.adapt_frames))
+        return replace(
+            own,
+            evidence=led.evidence,
+            halo_frames=max(own.halo_frames, led.halo_frames),
+            adapt_frames=max(own.adapt_frames, led.adapt_frames),
+        )
 
     def key(self) -> Mapping[str, Any]:
         """What tells the source, and the network."""
@@ -91,7 +112,13 @@ class PreparedAuto(Prepared[AutoOptions]):
 
 def prepare_auto(geometry: Geometry, options: AutoOptions, device: str) -> PreparedAuto:
     """See `vsr.methods.method.Method`."""
-    settings = PerFrameOptions(
-        precision=options.precision, tile_px=options.tile_px, compression_codes=options.compression_codes
-    )
-    return PreparedAuto(options, device, prepare_network(GUESSING_NETWORK, geometry, settings, device))
+    precision, tile_px, codes = options.precision, options.tile_px, options.compression_codes
+    name = leading_network(geometry)
+    network: PreparedPerFrame | PreparedRecurrent
+    if name == _NETWORKS[0]:
+        several = SeveralFramesOptions(precision=precision, tile_px=tile_px, compression_codes=codes)
+        network = prepare_recurrent_network(name, geometry, several, device)
+    else:
+        single = PerFrameOptions(precision=precision, tile_px=tile_px, compression_codes=codes)
+        network = prepare_network(name, geometry, single, device)
+    return PreparedAuto(options, device, network)

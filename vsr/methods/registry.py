@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from vsr.errors import ModelError, UsageError, nearest
-from vsr.methods.auto import GUESSING_NETWORK, AutoOptions, prepare_auto
+from vsr.methods.auto import AutoOptions, prepare_auto
 from vsr.methods.interpolation import InterpolateOptions, PreparedInterpolation
 from vsr.methods.method import Geometry, Method, Prepared
 from vsr.methods.network.any_scale import prepare_any_scale_network
@@ -67,7 +67,7 @@ def _is_same_zero_shot(described: Mapping[str, Any]) -> bool:
 
 
 def _is_same_auto(described: Mapping[str, Any]) -> bool:
-    return _has_same_estimator(described) and has_same_weights(GUESSING_NETWORK, described["model"])
+    return _has_same_estimator(described) and has_same_weights(described["model"]["method"], described["model"])
 
 
 METHODS: Mapping[str, Method[Any]] = table_of(

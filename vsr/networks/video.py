@@ -24,11 +24,12 @@ from vsr.networks.footprint import INPUT
 from vsr.networks.lite import Lite
 from vsr.networks.spec import network_spec
 
-__all__ = ["SPECS", "Video", "recognise_video"]
+__all__ = ["KEPT", "SPECS", "Video", "recognise_video"]
 
 _WIDTH, _BLOCKS, _MEMORY = 32, 2, 24
 _SLOPE = 0.1
-_KEPT = 0.9  # of confidence, so that what is wrong fades: it is trained through few frames and runs through many
+KEPT = 0.9
+"""Of the confidence of motion, so that what is wrong fades: training goes through few frames, a chain through many."""
 _GAIN = 8.0  # features, details and differences are about an eighth of pixels
 
 
@@ -63,7 +64,7 @@ class Video(RecurrentUpscaler):
         frame, before, confidence, result, memory = torch.split(stacked, [1, 1, 1, pixels, self._memory], 1)
         features = self.base.features(frame)
         detail = self.base.tail(features)
-        return self.refined(features, frame, detail, before, _KEPT * confidence, result, memory)
+        return self.refined(features, frame, detail, before, KEPT * confidence, result, memory)
 
     def refined(
         self,

@@ -18,7 +18,7 @@ from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.compression import compress_luma
 from vsr.media.layouts import LAYOUTS
 from vsr.methods import Geometry, find_method, restore_shot
-from vsr.methods.auto import GUESSING_NETWORK, AutoOptions, prepare_auto
+from vsr.methods.auto import AutoOptions, leading_network, prepare_auto
 from vsr.methods.method import part_of
 from vsr.methods.network.model import resolve_model
 from vsr.methods.source import estimator_digest
@@ -109,7 +109,8 @@ def test_known_compression_changes_the_mixture_that_leads(truth: Tensor) -> None
     for codes in (0.0, 16.0):
         restorer = prepare_auto(geometry, AutoOptions(compression_codes=codes), "cpu").open(geometry)
         learnt = part_of(restorer.adapt(frames[:9]), "guess.")
-        guesses.append(restorer._guesser.guess(frames[0], torch.zeros(192, 256), learnt))
+        assert restorer._guesser is not None
+        guesses.append(restorer._guesser.guess(frames[0], learnt))
     assert float((guesses[0] - guesses[1]).abs().mean()) > 0.5 / 255
 
 
@@ -123,8 +124,31 @@ def test_it_says_that_a_network_took_part() -> None:
     geometry = Geometry(64, 48, 128, 96)
     prepared = {name: find_method(name).prepare(geometry, find_method(name).options_type(), "cpu") for name in _BOTH}
     assert [prepared[name].capabilities.evidence for name in _BOTH] == ["learned", "observation-model"]
-    model = resolve_model(GUESSING_NETWORK, geometry, torch.device("cpu"))
+    model = resolve_model("video", geometry, torch.device("cpu"), one_by_one=True)
     assert [prepared[name].describe()["model"] for name in _BOTH] == [model, None]
+
+
+@pytest.mark.parametrize(
+    ("size", "name"),
+    [((65, 49), "video"), ((128, 96), "video"), ((130, 97), "video"), ((160, 120), "lite"), ((256, 192), "lite")],
+)
+def test_a_network_that_remembers_leads_as_far_as_it_enlarges(size: tuple[int, int], name: str) -> None:
+    geometry = Geometry(64, 48, *size)
+    assert leading_network(geometry) == name
+    prepared = prepare_auto(geometry, AutoOptions(), "cpu")
+    assert prepared.describe()["model"].parts[0].name == name
+
+
+def test_the_network_that_leads_remembers(truth: Tensor) -> None:
+    """A frame by itself is expected otherwise than after others; the first is expected as by itself."""
+    frames, geometry = _frames(_shrunk(truth)), Geometry(128, 96, 256, 192)
+    restorer = prepare_auto(geometry, AutoOptions(), "cpu").open(geometry)
+    assert restorer._guesser is not None
+    learnt = part_of(restorer.adapt(frames), "guess.")
+    along = list(restorer._guesser.guesses(frames, learnt))
+    alone = [restorer._guesser.guess(frame, learnt) for frame in frames]
+    assert torch.equal(along[0], alone[0])
+    assert all(float((a - b).abs().max()) > 1e-3 for a, b in zip(along[1:], alone[1:], strict=True))
 
 
 @pytest.mark.parametrize("degradation", ["BI", "BD"])

@@ -88,6 +88,15 @@ class Recurrent(SeveralFrames):
                 self._step(engine, self._given(pictures, motion, memory), memory, writer)
                 yield replace(frame, planes=writer.planes(), findings=findings)
 
+    def enlarge(self, frame: VideoFrame, adaptation: Adaptation) -> VideoFrame:
+        """``frame``, halo or not, enlarged by itself: neighbours look like it, and nothing is remembered."""
+        [seen] = self.seen([frame])
+        writer = self.writer(frame)
+        pictures = torch.cat([seen.picture] * (2 * self.radius_frames + 1))
+        memory = _Memory()
+        self._step(self.engine(adaptation), self._given(pictures, None, memory), memory, writer)
+        return replace(frame, planes=writer.planes())
+
     def _requested(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
         """``frames`` from the first that has an influence on, and how many there are ahead of those to restore."""
         source = iter(frames)

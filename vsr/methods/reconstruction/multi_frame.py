@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import repeat, tee
 from typing import Any, Literal, Protocol
 
 import torch
@@ -36,7 +37,7 @@ from vsr.methods.reconstruction.reconstruct import (
     reconstruct,
     video_solver,
 )
-from vsr.methods.reconstruction.weighing import ANCHORED, EVEN, LEVELS, Quality, suited
+from vsr.methods.reconstruction.weighing import ANCHORED, EVEN, LEVELS, Leading, Quality, suited
 from vsr.methods.reconstruction.window import Seen, Window
 from vsr.methods.source import estimate_source, estimator_digest, source_in
 from vsr.observation import LinearOperator, degradation_at, reading_blur
@@ -47,7 +48,6 @@ from vsr.solvers import DEFAULT_SOLVER, find_solver
 __all__ = [
     "CHAIN_FRAMES",
     "Guesser",
-    "Interpolated",
     "MultiFrame",
     "MultiFrameOptions",
     "PreparedMultiFrame",
@@ -103,32 +103,22 @@ class MultiFrameOptions:
 
 
 class Guesser(Protocol):
-    """What a frame alone lets expect of the picture."""
+    """Expects a picture of each frame, which leads the reconstruction."""
 
-    is_learned: bool
-    """Whether a learned prior leads it."""
+    leading: Leading
+    """What it goes by."""
 
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
         """What the first frames of a shot teach."""
         ...
 
-    def guess(self, frame: VideoFrame, plain: Tensor, adaptation: Adaptation) -> Tensor:
-        """The luma expected of ``frame``, ``(H, W)`` in 0…1, where ``plain`` is its interpolation."""
+    def guess(self, frame: VideoFrame, adaptation: Adaptation) -> Tensor:
+        """The luma expected of ``frame`` by itself, ``(H, W)`` in 0…1."""
         ...
 
-
-class Interpolated:
-    """Expects what interpolation gives: nothing that was not recorded."""
-
-    is_learned = False
-
-    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
-        """Nothing."""
-        return NOT_ADAPTED
-
-    def guess(self, frame: VideoFrame, plain: Tensor, adaptation: Adaptation) -> Tensor:
-        """``plain``."""
-        return plain
+    def guesses(self, frames: Iterable[VideoFrame], adaptation: Adaptation) -> Iterator[Tensor]:
+        """The lumas expected of those of ``frames`` that are not halo, in order, each with what those before showed."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -149,9 +139,9 @@ class MultiFrame:
     def __init__(
         self, geometry: Geometry, options: MultiFrameOptions, device: torch.device, *, guesser: Guesser | None = None
     ) -> None:
-        """``guesser`` is `Interpolated` if None."""
+        """``guesser``: None where nothing but interpolation is expected."""
         self._geometry, self._options, self._device = geometry, options, device
-        self._guesser = guesser or Interpolated()
+        self._guesser = guesser
         enlarges = min(geometry.scale_x, geometry.scale_y) >= 1.0
         self._reconstructs = enlarges and min(geometry.width, geometry.height) >= MIN_FLOW_SIZE
 
@@ -170,7 +160,7 @@ class MultiFrame:
             found, weighing = calibrate_shot(lumas, _find_known_psf(options, self._geometry) if is_given else None)
         seen = [network_input(frame, "Y", self._device)[0] for frame in frames]  # in video range, as it was fitted on
         source = estimate_source(seen, options.compression_codes)
-        learnt = dict(with_prefix(self._guesser.adapt(frames), _GUESS))
+        learnt = {} if self._guesser is None else dict(with_prefix(self._guesser.adapt(frames), _GUESS))
         learnt["is_even"] = torch.tensor(weighing.is_even)
         learnt["detail_codes"] = torch.tensor(fine_detail(seen), dtype=torch.float64)
         if found is not None:
@@ -205,7 +195,7 @@ class _Shot:
         geometry: Geometry,
         options: MultiFrameOptions,
         device: torch.device,
-        guesser: Guesser,
+        guesser: Guesser | None,
         adaptation: Adaptation,
     ) -> None:
         self._geometry, self._options, self._device = geometry, options, device
@@ -218,9 +208,8 @@ class _Shot:
         self._weighing = ANCHORED
         if "is_even" in adaptation:
             weighing = EVEN if adaptation["is_even"] else ANCHORED
-            self._weighing = suited(
-                weighing, self._source, float(adaptation["detail_codes"]), is_learned=guesser.is_learned
-            )
+            leading: Leading = "interpolation" if guesser is None else guesser.leading
+            self._weighing = suited(weighing, self._source, float(adaptation["detail_codes"]), leading)
         found = adaptation.get("psf_sigma_px")
         self._psf_sigma_px = _find_known_psf(options, geometry) if found is None else float(found)
         self._imaging = self._make_imaging(scale)
@@ -246,7 +235,9 @@ class _Shot:
 
     def stream(self, frames: Iterable[VideoFrame], *, reconstructs: bool) -> Iterator[VideoFrame]:
         """One frame for each frame that is not halo; resampled where nothing ``reconstructs`` it."""
-        window = Window(self._see(frames), self._radius if reconstructs else 0, _WARM_UP_FRAMES, self._register)
+        seen, led = tee(frames)
+        window = Window(self._see(seen), self._radius if reconstructs else 0, _WARM_UP_FRAMES, self._register)
+        guesses = self._guesses(led) if reconstructs else repeat(None)
         last: _Made | None = None
         done = 0
         for number in window.advance():
@@ -256,10 +247,18 @@ class _Shot:
             if reconstructs:
                 if done % CHAIN_FRAMES == 0:
                     last = self._warm_up(window, number)
-                last = self._reconstruct(window, number, last)
+                last = self._reconstruct(window, number, last, next(guesses))
             result = None if last is None else last.result
             yield replace(frame, planes=self._planes(window[number], result), findings=self._findings(result))
             done += 1
+
+    def _guesses(self, frames: Iterable[VideoFrame]) -> Iterator[Tensor | None]:
+        """What is expected of each frame that is not halo; None: what interpolation gives."""
+        return repeat(None) if self._guesser is None else self._guesser.guesses(frames, self._learnt_by_guesser)
+
+    def _guess(self, frame: VideoFrame) -> Tensor | None:
+        """The same of a frame by itself."""
+        return None if self._guesser is None else self._guesser.guess(frame, self._learnt_by_guesser)
 
     def _see(self, frames: Iterable[VideoFrame]) -> Iterator[Seen]:
         for frame in frames:
@@ -279,18 +278,15 @@ class _Shot:
         ahead: range = range(max(0, number - _WARM_UP_FRAMES), number)
         last = None
         for other in ahead or reversed(range(1, min(_RUN_BACK_FRAMES, window.newest) + 1)):
-            last = self._reconstruct(window, other, last)
+            last = self._reconstruct(window, other, last, self._guess(window[other].frame))
         return last
 
-    def _reconstruct(self, window: Window, number: int, last: _Made | None) -> _Made:
+    def _reconstruct(self, window: Window, number: int, last: _Made | None, guess: Tensor | None) -> _Made:
         level, luma = self._level, window[number].luma
         motions = window.motions_to(number)
         neighbours = [Neighbour(window[other].luma, motion) for other, motion in sorted(motions.items())]
         back = motions.get(last.number) if last is not None else None
-        plain = self._imaging.enlarged(luma)
-        guess = plain
-        if self._weighing.guess_weight:
-            guess = self._guesser.guess(window[number].frame, plain, self._learnt_by_guesser)
+        guess = self._imaging.enlarged(luma) if guess is None else guess
         if last is None or back is None:
             start, rounds, unrefined = Start(guess), level.cold_rounds, 1
         else:

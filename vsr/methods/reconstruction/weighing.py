@@ -9,7 +9,7 @@ from typing import Literal
 
 from vsr.networks import Source
 
-__all__ = ["ANCHORED", "EVEN", "LEVELS", "Level", "Motion", "Quality", "Weighing", "suited"]
+__all__ = ["ANCHORED", "EVEN", "LEVELS", "Leading", "Level", "Motion", "Quality", "Weighing", "suited"]
 
 
 @dataclass(frozen=True)
@@ -52,28 +52,34 @@ EVEN = Weighing(
 keeps to the frame, or moves others to agree with it, keeps the grid; dense flow follows the aliasing."""
 
 
+Leading = Literal["interpolation", "frame", "frames"]
+"""What leads: nothing that was learnt, a network that sees the frame alone, or one that remembers those before."""
+
 _CLEAN_CODES, _COMPRESSED_CODES = 1.0, 3.5  # error of compression up to which, and from which, frames are weighed so
 _LEAST_DETAIL_CODES = 1.0  # reckoned with at least: rounding and noise alone look like some
-_GUESS_WEIGHT, _GUESS_SHARE = 0.1, 0.5  # of interpolation: where nothing was compressed; added, by the doubt
-_LEARNED_WEIGHT, _LEARNED_SHARE = 0.5, 1.0  # the same of a network's guess, which is worth more
+_LEADS: Mapping[Leading, tuple[float, float]] = MappingProxyType(
+    {"interpolation": (0.1, 0.5), "frame": (0.5, 1.0), "frames": (1.0, 2.0)}
+)  # weight of the guess where nothing was compressed; added to it, by the doubt
 _CLEAN_OWN_CONFIDENCE_LED = 2.0  # confidence in a frame's own samples where a network leads and nothing was compressed
 _COMPRESSED_OWN_CONFIDENCE = 1.0
 
 
-def suited(weighing: Weighing, source: Source | None, detail_codes: float, *, is_learned: bool) -> Weighing:
+def suited(weighing: Weighing, source: Source | None, detail_codes: float, leading: Leading) -> Weighing:
     """``weighing`` for a shot that came about as ``source`` says; None: as if nothing had been compressed.
 
     Compression errs most where there is most to see, and alike in all frames that were predicted from one another: the
     larger its error, the more what a frame alone lets expect counts, and the less a frame's own samples lead. What
     samples can bring is the finer detail the shot has, so the error is judged by that: ``detail_codes``, as
-    `vsr.methods.reconstruction.calibration.fine_detail` finds it. With ``is_learned`` a network's picture leads anyway.
+    `vsr.methods.reconstruction.calibration.fine_detail` finds it. Where a network is
+    ``leading``, its picture counts anyway.
     """
     error = 0.0 if source is None else source.compression_codes
     share = min(1.0, max(0.0, (error - _CLEAN_CODES) / (_COMPRESSED_CODES - _CLEAN_CODES)))
-    clean = min(_CLEAN_OWN_CONFIDENCE_LED, weighing.own_confidence) if is_learned else weighing.own_confidence
+    own_confidence = weighing.own_confidence
+    clean = own_confidence if leading == "interpolation" else min(_CLEAN_OWN_CONFIDENCE_LED, own_confidence)
     own = clean ** (1 - share) * _COMPRESSED_OWN_CONFIDENCE**share
     doubt = (error / max(_LEAST_DETAIL_CODES, detail_codes)) ** 2
-    base, slope = (_LEARNED_WEIGHT, _LEARNED_SHARE) if is_learned else (_GUESS_WEIGHT, _GUESS_SHARE)
+    base, slope = _LEADS[leading]
     return replace(weighing, own_confidence=own, guess_weight=base + slope * doubt)
 
 

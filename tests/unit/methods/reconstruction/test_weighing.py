@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsr.methods.reconstruction.weighing import ANCHORED, EVEN, Weighing, suited
+from vsr.methods.reconstruction.weighing import ANCHORED, EVEN, Leading, Weighing, suited
 from vsr.networks import Source
 
 WAYS = pytest.mark.parametrize("weighing", [ANCHORED, EVEN], ids=["anchored", "even"])
+LEADS: tuple[Leading, ...] = get_args(Leading)
 ERRORS = st.floats(0, 40)
 DETAIL = 6.0  # codes of 255, as photographs have it
 
@@ -21,7 +24,7 @@ def _source(compression_codes: float) -> Source:
 @WAYS
 def test_recorded_frames_alone_lead_where_nothing_was_compressed(weighing: Weighing) -> None:
     for source in (None, _source(0.0), _source(1.0)):
-        found = suited(weighing, source, DETAIL, is_learned=False)
+        found = suited(weighing, source, DETAIL, "interpolation")
         assert found.own_confidence == weighing.own_confidence
         assert 0 < found.guess_weight < 0.15
 
@@ -30,8 +33,8 @@ def test_recorded_frames_alone_lead_where_nothing_was_compressed(weighing: Weigh
 @given(first=ERRORS, second=ERRORS)
 def test_the_more_was_changed_the_less_frames_are_believed(weighing: Weighing, first: float, second: float) -> None:
     less, more = sorted((first, second))
-    for is_learned in (False, True):
-        before, after = (suited(weighing, _source(error), DETAIL, is_learned=is_learned) for error in (less, more))
+    for leading in LEADS:
+        before, after = (suited(weighing, _source(error), DETAIL, leading) for error in (less, more))
         assert after.own_confidence <= before.own_confidence
         assert after.guess_weight >= before.guess_weight
         assert after.own_confidence >= 1.0
@@ -39,20 +42,18 @@ def test_the_more_was_changed_the_less_frames_are_believed(weighing: Weighing, f
 
 @WAYS
 def test_a_network_leads_anyway(weighing: Weighing) -> None:
-    clean = suited(weighing, None, DETAIL, is_learned=True)
+    clean = suited(weighing, None, DETAIL, "frames")
     assert clean.guess_weight > 0
     assert clean.own_confidence == 2.0
     assert clean.is_even == weighing.is_even
 
 
-@pytest.mark.parametrize("is_learned", [False, True])
-def test_an_error_counts_by_the_detail_there_is(is_learned: bool) -> None:
-    smooth, fine, finest = (
-        suited(ANCHORED, _source(4.0), codes, is_learned=is_learned).guess_weight for codes in (2.0, 8.0, 32.0)
-    )
+@pytest.mark.parametrize("leading", LEADS)
+def test_an_error_counts_by_the_detail_there_is(leading: Leading) -> None:
+    smooth, fine, finest = (suited(ANCHORED, _source(4.0), codes, leading).guess_weight for codes in (2.0, 8.0, 32.0))
     assert smooth > 2 * fine > 2 * finest
 
 
-@pytest.mark.parametrize("is_learned", [False, True])
-def test_a_picture_of_one_level_has_no_detail_and_a_finite_weight(is_learned: bool) -> None:
-    assert 0 < suited(ANCHORED, _source(4.0), 0.0, is_learned=is_learned).guess_weight < 100
+@pytest.mark.parametrize("leading", LEADS)
+def test_a_picture_of_one_level_has_no_detail_and_a_finite_weight(leading: Leading) -> None:
+    assert 0 < suited(ANCHORED, _source(4.0), 0.0, leading).guess_weight < 100
