@@ -203,13 +203,14 @@ class _Shot:
         scale = _scale(geometry)
         default_radius = self._level.radius_frames(scale)
         self._radius = default_radius if options.radius_frames is None else options.radius_frames
-        self._guesser, self._learnt_by_guesser = guesser, part_of(adaptation, _GUESS)
+        self._learnt_by_guesser = part_of(adaptation, _GUESS)
         self._source = source_in(adaptation)
         self._weighing = ANCHORED
         if "is_even" in adaptation:
             weighing = EVEN if adaptation["is_even"] else ANCHORED
             leading: Leading = "interpolation" if guesser is None else guesser.leading
             self._weighing = suited(weighing, self._source, float(adaptation["detail_codes"]), leading)
+        self._guesser = guesser if self._weighing.guess_weight else None
         found = adaptation.get("psf_sigma_px")
         self._psf_sigma_px = _find_known_psf(options, geometry) if found is None else float(found)
         self._imaging = self._make_imaging(scale)
