@@ -205,11 +205,11 @@ class _Shot:
         self._radius = default_radius if options.radius_frames is None else options.radius_frames
         self._learnt_by_guesser = part_of(adaptation, _GUESS)
         self._source = source_in(adaptation)
+        self._leading: Leading = "interpolation" if guesser is None else guesser.leading
         self._weighing = ANCHORED
         if "is_even" in adaptation:
             weighing = EVEN if adaptation["is_even"] else ANCHORED
-            leading: Leading = "interpolation" if guesser is None else guesser.leading
-            self._weighing = suited(weighing, self._source, float(adaptation["detail_codes"]), leading)
+            self._weighing = suited(weighing, self._source, float(adaptation["detail_codes"]), self._leading)
         self._guesser = guesser if self._weighing.guess_weight else None
         found = adaptation.get("psf_sigma_px")
         self._psf_sigma_px = _find_known_psf(options, geometry) if found is None else float(found)
@@ -289,13 +289,10 @@ class _Shot:
         back = motions.get(last.number) if last is not None else None
         guess = self._imaging.enlarged(luma) if guess is None else guess
         if last is None or back is None:
-            start, rounds, unrefined = Start(guess), level.cold_rounds, 1
+            start, unrefined = Start(guess), 1
         else:
-            start, rounds, unrefined = (
-                carried(last.result.picture, back.reversed(), luma, self._imaging),
-                level.warm_rounds,
-                0,
-            )
+            start, unrefined = carried(last.result.picture, back.reversed(), luma, self._imaging), 0
+        rounds = level.rounds(self._leading, is_warm=not unrefined)
         if self._options.solver != DEFAULT_SOLVER:
             rounds = min(rounds, _FOREIGN_ROUNDS)
         unrefined = unrefined if level.refines_motion else rounds

@@ -100,12 +100,19 @@ class Level:
     """Rounds of confidence and solving from interpolation."""
     warm_rounds: int
     """Rounds from the previous picture carried on."""
+    led_rounds: tuple[int, int]
+    """The same two where a network that remembers leads: its picture is nearer to the result to begin with."""
     refines_motion: bool
     """Whether motion is refined against the reconstruction."""
     cg_iterations: int
     """Solver steps a round."""
     motion: Motion
     """How motion is found."""
+
+    def rounds(self, leading: Leading, *, is_warm: bool) -> int:
+        """Rounds for a frame; ``is_warm``: it starts from the previous picture carried on."""
+        rounds = self.led_rounds if leading == "frames" else (self.cold_rounds, self.warm_rounds)
+        return rounds[is_warm]
 
     def radius_frames(self, scale: float) -> int:
         """Neighbours on each side at a magnification: in proportion to what each sample has to become."""
@@ -114,9 +121,9 @@ class Level:
 
 LEVELS: Mapping[Quality, Level] = MappingProxyType(
     {
-        "draft": Level(0.75, 2, 2, 1, False, 6, "coarse"),
-        "standard": Level(0.75, 7, 5, 2, True, 8, "global-then-dense"),
-        "best": Level(1.0, 8, 8, 3, True, 8, "global-then-dense"),
+        "draft": Level(0.75, 2, 2, 1, (2, 1), False, 6, "coarse"),
+        "standard": Level(0.75, 7, 5, 2, (3, 1), True, 8, "global-then-dense"),
+        "best": Level(1.0, 8, 8, 3, (5, 2), True, 8, "global-then-dense"),
     }
 )
 """What each level does."""
