@@ -143,8 +143,7 @@ class RecurrentUpscaler(Upscaler):
     ``forward`` is one step at the small size. It gives, stacked on the channels, the result for a frame, whose pixels
     lie as ``pixel_unshuffle`` lays them (scale² channels a colour), and its memory. It takes ``2·radius_frames + 1``
     frames with that one in the middle, oldest first, and then all that the step before gave; before the first step that
-    is 0. Numbers in the memory are about as large as pixels, so that half precision can be judged by both. Set
-    ``radius_frames``, ``in_channels`` and ``out_channels``.
+    is 0. Set ``radius_frames``, ``in_channels`` and ``out_channels``.
 
     Where ``is_aligned`` is set, all that the step before gave is moved along with what the frames show ahead of each
     step (`vsr.registration.register_previous`), and between frames and memory there are two more channels: the luma of
@@ -316,6 +315,11 @@ class Network:
     def gives(self) -> Colour:
         """Colour of its result."""
         return self.out_colour or self.colour
+
+    @property
+    def pixel_channels(self) -> int:
+        """Channels of what ``module`` gives that are pixels of the result: all but the memory of recurrent networks."""
+        return (self.scale // self.module_scale) ** 2 * (3 if self.gives == "RGB" else 1)
 
     def __call__(self, pictures_BCHW: Tensor) -> Tensor:
         """Run it; see the class."""

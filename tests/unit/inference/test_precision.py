@@ -46,6 +46,13 @@ def test_what_differs_too_much_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> 
     assert choose_precision(_gentle(), "auto", CPU).name == "float16"
 
 
+def test_what_a_network_remembers_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory in -1…1 is off by more than pixels, and is no result."""
+    _has(monkeypatch, "bfloat16")
+    found = choose_precision(load_network("video", 2), "auto", CPU)
+    assert found.name == "bfloat16"
+
+
 def test_hardware_that_is_not_fast_at_it_keeps_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     _has(monkeypatch)
     assert choose_precision(_gentle(), "auto", CPU).name == "float32"

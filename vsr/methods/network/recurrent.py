@@ -107,11 +107,6 @@ class Recurrent(SeveralFrames):
             ahead.append(frame)
         return (), 0
 
-    @property
-    def _num_pixels(self) -> int:
-        """Channels of what the network gives that are a frame's pixels."""
-        return self.scale**2 * (3 if self.gives == "RGB" else 1)
-
     def _motion(self, before: Tensor | None, pictures: Tensor) -> PreviousFrame | None:
         if before is None or not self.is_aligned:
             return None
@@ -120,7 +115,7 @@ class Recurrent(SeveralFrames):
     def _given(self, pictures: Tensor, motion: PreviousFrame | None, memory: _Memory) -> Tensor:
         """What the network is given of ``pictures`` ``(C, h, w)`` and ``memory``."""
         if self.is_aligned:
-            return aligned_input(pictures, motion, memory.given, self.num_channels, self.scale, self._num_pixels)
+            return aligned_input(pictures, motion, memory.given, self.num_channels, self.scale, self.pixel_channels)
         given = pictures.new_zeros((self.num_channels, *pictures.shape[1:])) if memory.given is None else memory.given
         return torch.cat([pictures, given])
 
@@ -132,7 +127,7 @@ class Recurrent(SeveralFrames):
             rows = slice(row, row + int(band.shape[-2]))
             given[:, rows] = band[0]
             if writer is not None:
-                writer.push(pixel_shuffle(band[0, : self._num_pixels], self.scale))
+                writer.push(pixel_shuffle(band[0, : self.pixel_channels], self.scale))
             row = rows.stop
         memory.given = given
 

@@ -91,7 +91,7 @@ class SeveralFrames:
         network = open_part(model, part)
         assert isinstance(network.module, Upscaler), "spandrel's networks are given one frame"
         self.module, self.radius_frames = network.module, network.module.radius_frames
-        self.num_channels = network.out_channels
+        self.num_channels, self.pixel_channels = network.out_channels, network.pixel_channels
         self.scale = part.scale
         self.enlarges = bool(model.passes)
         """Whether the network runs at all: it does not where the picture is shrunk."""
