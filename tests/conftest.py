@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--nightly", action="store_true", help="run tests that are marked nightly, too")
 
 
+MANY_VARIANTS, KEPT_EACH = 5, 4
+"""Of a test with more variants than that, outside ``tests/unit``, every fourth runs without ``--nightly`` (ADR 89)."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked ``nightly``, unless it is asked for."""
+    """Leave out what is marked ``nightly`` and most of many variants, unless all is asked for, or one by its name."""
     if config.getoption("--nightly"):
         return
-    left_out = [item for item in items if item.get_closest_marker("nightly")]
+    is_named = bool(config.option.keyword) or any("::" in argument for argument in config.args)
+    variants = Counter(_test_of(item) for item in items)
+    seen: Counter[str] = Counter()
+    kept, left_out = [], []
+    for item in items:
+        number, is_unit = seen[_test_of(item)], "unit" in item.path.relative_to(Path(__file__).parent).parts
+        seen[_test_of(item)] += 1
+        is_one_of_many = not is_unit and variants[_test_of(item)] > MANY_VARIANTS and number % KEPT_EACH
+        is_left_out = item.get_closest_marker("nightly") or (is_one_of_many and not is_named)
+        (left_out if is_left_out else kept).append(item)
     if left_out:
-        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+        items[:] = kept
         config.hook.pytest_deselected(items=left_out)
+
+
+def _test_of(item: pytest.Item) -> str:
+    """The test that ``item`` is a variant of."""
+    return item.nodeid.partition("[")[0]
 
 
 hypothesis.settings.register_profile("no-deadline", deadline=None)  # machines are busy; times tell nothing

@@ -315,7 +315,7 @@ def test_no_command_shows_help(call: Callable[..., Run]) -> None:
     assert wrong.code == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)])
 def test_interrupt_keeps_finished_segments_and_the_next_run_goes_on(
     clips: Callable[[str], Path], tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -57,6 +57,7 @@ def test_it_begins_as_bicubic_interpolation(example: ModuleType) -> None:
     assert torch.equal(enlarged, resample(pictures, (18, 14), kernel="bicubic"))
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_trained_measured_and_run(example: ModuleType, tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "--steps", "150", "--frames", "3", "--output", str(tmp_path / "out")]

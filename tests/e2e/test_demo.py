@@ -43,6 +43,8 @@ def test_the_demo_beats_bicubic_clearly(tmp_path: Path) -> None:
     assert made == set(FILES)
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_named_method_is_not_judged_and_its_files_are_replaced_by_the_next(call: Call, tmp_path: Path) -> None:
     pytest.importorskip("skimage")
     for _ in range(2):

@@ -10,6 +10,7 @@ import time
 import uuid
 from pathlib import Path
 
+import pytest
 from object_store import ObjectStore
 from plain_reader import read_plain
 from recipes import PIPELINES, QUICK, Recipe
@@ -89,6 +90,8 @@ def test_reels_from_a_store(recipe: Recipe, objects: ObjectStore, reels: Path, t
     assert read_plain(tmp_path / "cfr.mkv").video.payloads == local
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_stopped_run_goes_on(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "reels").mkdir()
     encode(tmp_path / "reels" / "a.mp4", scene(640, 64, 48), *X264)

@@ -139,6 +139,7 @@ class _SlowHost(VideoHost):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_machines_that_share_nothing_but_the_store(
     objects: ObjectStore, bucket: str, reel: Path, expected: bytes, tmp_path: Path
 ) -> None:

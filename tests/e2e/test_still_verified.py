@@ -74,6 +74,7 @@ def test_made_again_byte_for_byte(copy: tuple[Path, Path]) -> None:
     assert checks[-1].detail == "identical bytes, 3 files"
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_made_again_by_other_routines(copy: tuple[Path, Path]) -> None:
     """torch without vector instructions is another kind of processor: one code value passes, and is named."""

@@ -110,7 +110,9 @@ def test_from_pictures_to_a_larger_video(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("network", "optimiser"), [("lite", "muon"), ("espcn", "adam")])
+@pytest.mark.parametrize(
+    ("network", "optimiser"), [pytest.param("lite", "muon", marks=pytest.mark.nightly), ("espcn", "adam")]
+)
 def test_killed_and_continued_it_ends_with_the_same_weights(
     config: Callable[..., Path], pictures: Path, tmp_path: Path, network: str, optimiser: str
 ) -> None:
@@ -142,6 +144,7 @@ def test_killed_and_continued_it_ends_with_the_same_weights(
     assert _losses(killed) == _losses(whole)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_two_workers_learn_as_one_does(config: Callable[..., Path], pictures: Path, tmp_path: Path) -> None:
     """From a teacher as well: each worker asks it for its part of the pictures."""

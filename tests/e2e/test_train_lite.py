@@ -120,6 +120,7 @@ def test_the_card_goes_with_the_file(made: Path) -> None:
     assert str(made.parent) not in card + str(network.metadata)
 
 
+@pytest.mark.nightly
 def test_equal_seeds_give_equal_bytes(train: ModuleType, material: Path, made: Path, tmp_path: Path) -> None:
     same, other = tmp_path / "again" / made.name, tmp_path / "other-x2.safetensors"
     same.parent.mkdir()

@@ -82,7 +82,7 @@ def _resume(clips: Clips, target: Path, source: str = "long", **changes: Any) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in (2, 3))])
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(clips: Clips, whole: Path, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     target = tmp_path / "out.mp4"
@@ -234,7 +234,9 @@ def test_two_processes_at_once(clips: Clips, whole: Path, tmp_path: Path) -> Non
     assert target.read_bytes() == whole.read_bytes()
 
 
-@pytest.mark.parametrize("limit", [3_000, 20_000, 60_000])
+@pytest.mark.parametrize(
+    "limit", [20_000, *(pytest.param(limit, marks=pytest.mark.nightly) for limit in (3_000, 60_000))]
+)
 def test_a_full_disk_is_said_and_leaves_no_output(clips: Clips, tmp_path: Path, limit: int) -> None:
     """Files may not grow beyond ``limit`` bytes: what a full disk or a quota looks like to a program."""
 

@@ -175,6 +175,7 @@ def test_a_cluster_without_room_is_told(
     assert told == ["waiting for 0.5 CPU cores a worker; 0 of the cluster's 2 are free"]
 
 
+@pytest.mark.nightly
 def test_a_machine_lost_half_way(many: Path, whole: bytes, tmp_path: Path, two_nodes: tuple[Cluster, Any]) -> None:
     nodes, other = two_nodes
     target = tmp_path / "out.mp4"
