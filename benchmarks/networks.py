@@ -69,7 +69,7 @@ def one_engine(given: argparse.Namespace, name: str) -> None:
     import torch
 
     from vsr.inference import Engine, EngineOptions, batch_frames, choose_precision, device_class
-    from vsr.inference.precision import exact_convolutions, measure_load
+    from vsr.inference.probe import exact_convolutions, measure_load
     from vsr.networks import load_network
 
     torch.set_num_threads(given.threads)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from program import Run
+from small_networks import small_network
 
 from vsr.networks import NETWORKS, load_network
 from vsr.networks.carn import carn_m
@@ -172,6 +173,37 @@ def test_convert_to_another_format_is_refused(call: Call, tmp_path: Path) -> Non
     done = call("models", "convert", _fsrcnn(tmp_path / "a-x2.pth"), tmp_path / "b.pth")
     assert done.code == 2
     assert ".safetensors" in done.err
+
+
+def test_convert_to_onnx(call: Call, tmp_path: Path) -> None:
+    """Another program gets what torch gives, for any size; the file says what it is."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs vsr[onnx]")
+    weights, output = _fsrcnn(tmp_path / "a-x2.pth"), tmp_path / "a.onnx"
+    done = call("models", "convert", weights, output, "--json")
+    assert done.code == 0, done.err
+    assert float(json.loads(done.out)["largest_difference"]) < 1e-4
+    session = onnxruntime.InferenceSession(output, providers=["CPUExecutionProvider"])
+    network, given = load_network(weights), torch.rand(1, 1, 33, 21)
+    [found] = session.run(None, {"pictures": given.numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(found), network.module(given), rtol=0, atol=1e-4)
+    notes = session.get_modelmeta().custom_metadata_map
+    assert (notes["vsr.architecture"], notes["vsr.digest"], notes["vsr.scale"]) == ("fsrcnn", network.digest, "2")
+    assert call("models", "convert", weights, output).code == 2, "it is there already"
+
+
+def test_convert_to_onnx_of_one_size(call: Call, tmp_path: Path) -> None:
+    """A network that interpolates ahead works on sizes themselves."""
+    pytest.importorskip("onnxruntime", reason="needs vsr[onnx]")
+    weights, output = small_network("Y"), tmp_path / "a.onnx"
+    refused = call("models", "convert", weights, output, "--scale", "2")
+    assert refused.code == 2
+    assert "one size of pictures alone; give it: --size 640x360" in refused.one_line()
+    done = call("models", "convert", weights, output, "--scale", "2", "--size", "32x20")
+    assert done.code == 0, done.err
+    assert "1x1x20x32" in done.out
+    for size in ("32", "0x9", "ax9"):
+        assert call("models", "convert", weights, output, "--size", size, "--force").code == 2
 
 
 def test_convert_into_a_folder_that_is_not_there(call: Call, tmp_path: Path) -> None:

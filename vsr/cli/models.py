@@ -114,24 +114,47 @@ def show_model(
 @app.command("convert")
 def convert_model(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Weights, or A:B@0.3 between two.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File to write.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT.safetensors|OUT.onnx", help="File to write.")],
     scale: _Scale = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="For .onnx: pictures of this size alone.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     json_: _Json = False,
     debug: _Debug = False,
 ) -> None:
-    """Write weights as .safetensors that say themselves what they are."""
+    """Write weights as .safetensors that say themselves what they are, or a network as .onnx for other programs."""
     del debug
     import json
 
     from vsr.cli.console import print_table
+    from vsr.errors import UsageError
     from vsr.networks.inspecting import convert_weights
 
+    if output.suffix.lower() == ".onnx":
+        from vsr.inference.onnx_files import write_onnx
+
+        size_yx = None if size is None else _size_yx(size)
+        written = write_onnx(model, output, scale=scale, size_yx=size_yx, overwrite=force)
+        rows = {name: str(value) for name, value in vars(written).items()}
+        print(json.dumps(rows, indent=1)) if json_ else print_table(list(rows.items()))
+        return
+    if size is not None:
+        raise UsageError("--size is for .onnx files; weights serve every size")
     facts = convert_weights(model, output, scale=scale, overwrite=force)
     if json_:
         print(json.dumps(_facts(facts), indent=1))
     else:
         print_table(_facts_lines(facts))
+
+
+def _size_yx(text: str) -> tuple[int, int]:
+    import re
+
+    from vsr.errors import UsageError
+
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if found is None or 0 in map(int, found.groups()):
+        raise UsageError(f"--size {text}: give width and height as 640x360")
+    return int(found[2]), int(found[1])
 
 
 def _group(row: NetworkSpec) -> str:

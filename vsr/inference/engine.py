@@ -11,9 +11,10 @@ from torch.nn.functional import pad
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
-from vsr.inference.cuda_graphs import GraphedModule
+from vsr.inference.backends import PYTORCH, Runtime, open_backend
 from vsr.inference.hardware import BUDGETS, refuse_excess
-from vsr.inference.precision import Precision, cast_module, memory_errors, memory_layout
+from vsr.inference.precision import Precision
+from vsr.inference.probe import memory_errors
 from vsr.inference.tiling import Load, TilePlan, plan_tiles, run_tiles
 from vsr.networks import Network
 
@@ -44,6 +45,8 @@ class EngineOptions:
     self_ensemble: bool = False
     frames: int = 1
     """Pictures that go through it together."""
+    runtime: Runtime = PYTORCH
+    """What computes it."""
 
 
 def batch_frames(width: int, height: int, device: torch.device) -> int:
@@ -107,9 +110,7 @@ class Engine:
 
     def __init__(self, network: Network, options: EngineOptions, device: torch.device) -> None:
         self._network, self._options, self._device = network, options, device
-        self._layout = memory_layout(options.precision.name, device)
-        module = cast_module(network, options.precision.name, device)
-        self._module: Callable[[Tensor], Tensor] = GraphedModule(module) if device.type == "cuda" else module
+        self._executable = open_backend(options.runtime).compile(network, options.precision.name, device)
         self._plans: dict[tuple[int, int], TilePlan] = {}
 
     @property
@@ -148,8 +149,8 @@ class Engine:
     def _run(self, window: Tensor) -> Tensor:
         tall, wide = window.shape[-2:]
         what = f"{self._network.source or self._network.name}: a tile of {wide}x{tall}"
-        with torch.no_grad(), memory_errors(what):
-            return self._module(window.contiguous(memory_format=self._layout))
+        with memory_errors(what):
+            return self._executable(window)
 
 
 def upload_ahead(batches: Iterable[Sequence[VideoFrame]], device: torch.device) -> Iterator[list[VideoFrame]]:

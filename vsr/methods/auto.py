@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from vsr.frames import VideoFrame
-from vsr.inference import PrecisionChoice
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared
 from vsr.methods.network.frame import PerFrame, PerFrameOptions, PreparedPerFrame, prepare_network
-from vsr.methods.network.model import magnification, plan_passes
+from vsr.methods.network.model import ComputeOptions, magnification, plan_passes
 from vsr.methods.network.recurrent import CHAIN_FRAMES as MEMORY_FRAMES
 from vsr.methods.network.recurrent import PreparedRecurrent, Recurrent, prepare_recurrent_network
 from vsr.methods.network.several_frames import SeveralFramesOptions
@@ -41,13 +40,12 @@ def leading_network(geometry: Geometry) -> str:
 
 
 @dataclass(frozen=True)
-class AutoOptions(MultiFrameOptions):
+class AutoOptions(MultiFrameOptions, ComputeOptions):
     """Settings of ``auto``."""
 
-    precision: PrecisionChoice = "auto"
-    """What the network computes in; auto: half precision where the hardware is fast at it and it stays within 60 dB."""
-    tile_px: int | None = None
-    """Side of the tiles that large pictures are cut into, in input pixels; None: planned for the device's class."""
+    def __post_init__(self) -> None:
+        MultiFrameOptions.__post_init__(self)
+        ComputeOptions.__post_init__(self)
 
 
 class _Learned:
@@ -112,13 +110,14 @@ class PreparedAuto(Prepared[AutoOptions]):
 
 def prepare_auto(geometry: Geometry, options: AutoOptions, device: str) -> PreparedAuto:
     """See `vsr.methods.method.Method`."""
-    precision, tile_px, codes = options.precision, options.tile_px, options.compression_codes
+    precision, backend, tile_px = options.precision, options.backend, options.tile_px
+    codes = options.compression_codes
     name = leading_network(geometry)
     network: PreparedPerFrame | PreparedRecurrent
     if name == _NETWORKS[0]:
-        several = SeveralFramesOptions(precision=precision, tile_px=tile_px, compression_codes=codes)
+        several = SeveralFramesOptions(precision, backend, tile_px, compression_codes=codes)
         network = prepare_recurrent_network(name, geometry, several, device)
     else:
-        single = PerFrameOptions(precision=precision, tile_px=tile_px, compression_codes=codes)
+        single = PerFrameOptions(precision, backend, tile_px, compression_codes=codes)
         network = prepare_network(name, geometry, single, device)
     return PreparedAuto(options, device, network)

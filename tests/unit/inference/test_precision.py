@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from vsr.errors import MachineError, ModelError
 from vsr.inference import hardware, precision
+from vsr.inference.backends.torch import cast_module
 from vsr.inference.hardware import HalfType, device_class, fast_half_types, refuse_excess
-from vsr.inference.precision import LEAST_DB, cast_module, choose_precision, measure_load, probe_picture, run_probe
+from vsr.inference.precision import LEAST_DB, choose_precision
+from vsr.inference.probe import measure_load, probe_picture, run_probe
 from vsr.networks import Network, load_network
 
 CPU = torch.device("cpu")

@@ -99,7 +99,8 @@ class AnyScale(PerFrame):
         network = open_part(self._model, part)
         features = features_network(network)
         frames = batch_frames(self._geometry.width, self._geometry.height, self._device)
-        run = EngineOptions(part.precision, measure_load(features), self._options.tile_px, frames=frames)
+        load, tile_px = measure_load(features), self._options.tile_px
+        run = EngineOptions(part.precision, load, tile_px, frames=frames, runtime=part.runtime)
         return Engine(features, run, self._device), _module_of(network).to(self._device)
 
     def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:

@@ -22,9 +22,7 @@ from vsr.inference import (
     MOST_FRAMES,
     Engine,
     EngineOptions,
-    PrecisionChoice,
     batch_frames,
-    check_tile,
     upload_ahead,
 )
 from vsr.methods.consistency import Consistency
@@ -32,7 +30,15 @@ from vsr.methods.findings import source_findings
 from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
 from vsr.methods.network.colour import PlaneWriter, network_input
-from vsr.methods.network.model import Model, PreparedNetworks, magnification, open_part, plan_passes, resolve_model
+from vsr.methods.network.model import (
+    ComputeOptions,
+    Model,
+    PreparedNetworks,
+    magnification,
+    open_part,
+    plan_passes,
+    resolve_model,
+)
 from vsr.methods.source import source_in
 from vsr.networks import with_weights_for
 from vsr.networks.mixture import Mixture
@@ -52,13 +58,9 @@ def check_compression(codes: float | None) -> None:
 
 
 @dataclass(frozen=True)
-class PerFrameOptions:
+class PerFrameOptions(ComputeOptions):
     """Settings of `PerFrame`."""
 
-    precision: PrecisionChoice = "auto"
-    """What the network computes in; auto: half precision where the hardware is fast at it and it stays within 60 dB."""
-    tile_px: int | None = None
-    """Side of the tiles that large pictures are cut into, in input pixels; None: planned for the device's class."""
     self_ensemble: bool = False
     """Average over the eight flips and turns of each picture: eight times the work, some tenths of a dB."""
     consistent: bool = False
@@ -72,8 +74,8 @@ class PerFrameOptions:
     """What compression changed in the input, root mean square in codes of 255; None: told from each shot."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_compression(self.compression_codes)
-        check_tile(self.tile_px)
         if self.noise_sigma is not None and not 0.0 <= self.noise_sigma <= 255.0:
             raise UsageError(f"noise_sigma is {self.noise_sigma}; allowed are 0 to 255")
 
@@ -144,6 +146,7 @@ class PerFrame:
                 self._options.tile_px,
                 self._options.self_ensemble,
                 batch_frames(self._geometry.width, self._geometry.height, self._device),
+                part.runtime,
             )
             network = with_weights_for(open_part(self._model, part), adaptation.get("source"))
             self._engines[scale] = Engine(network, options, self._device)
@@ -223,6 +226,4 @@ class PreparedPerFrame(PreparedNetworks[PerFrameOptions]):
 
 def prepare_network(name: str, geometry: Geometry, options: PerFrameOptions, device: str) -> PreparedPerFrame:
     """The network called ``name``, or in a file of that name, for frames of the usual size; see `Method.prepare`."""
-    where = torch.device(device)
-    model = resolve_model(name, geometry, where, precision=options.precision, tile_px=options.tile_px)
-    return PreparedPerFrame(options, device, model)
+    return PreparedPerFrame(options, device, resolve_model(name, geometry, torch.device(device), options))

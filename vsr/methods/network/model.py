@@ -23,7 +23,10 @@ from vsr.inference import (
     Load,
     Precision,
     PrecisionChoice,
+    Runtime,
     batch_frames,
+    check_tile,
+    choose_backend,
     choose_precision,
     measure_load,
     tiles_of,
@@ -34,6 +37,7 @@ from vsr.networks.locating import find_weights, is_path
 
 __all__ = [
     "MAX_PASSES",
+    "ComputeOptions",
     "Model",
     "ModelPart",
     "PreparedNetworks",
@@ -48,6 +52,22 @@ __all__ = [
 
 _BLEND = re.compile(r"(?P<first>.+?):(?P<second>.+)@(?P<share>[0-9.]+)")
 _KEPT = 4
+
+
+@dataclass(frozen=True)
+class ComputeOptions:
+    """Settings of all methods that are networks: what computes them, and in what."""
+
+    precision: PrecisionChoice = "auto"
+    """What the network computes in; auto: half precision where the hardware is fast at it and it stays within 60 dB."""
+    backend: str = "auto"
+    """What computes the network; auto: torch; others: see docs/engine.md."""
+    tile_px: int | None = None
+    """Side of the tiles that large pictures are cut into, in input pixels; None: planned for the device's class."""
+
+    def __post_init__(self) -> None:
+        check_tile(self.tile_px)
+        choose_backend(self.backend)
 
 
 @dataclass(frozen=True)
@@ -67,6 +87,8 @@ class ModelPart:
     precision: Precision
     load: Load
     """What it holds for a pixel, from which tiles are planned."""
+    runtime: Runtime
+    """What computes it."""
     adapts: bool = False
     """Whether it has several sets of weights, which are mixed for each shot."""
 
@@ -107,7 +129,8 @@ class Model:
         rows = [("passes", passes or "none: the picture is shrunk")]
         for part in self.parts:
             exact = f", {part.precision.psnr_db} dB from float32" if part.precision.psnr_db is not None else ""
-            what = f"{part.name} x{part.scale}, {part.num_parameters:,} parameters, {part.precision.name}{exact}"
+            computed = f"{part.precision.name} by {part.runtime}{exact}"
+            what = f"{part.name} x{part.scale}, {part.num_parameters:,} parameters, {computed}"
             rows.append(("network", f"{what}, {part.digest[:12]}"))
         return rows
 
@@ -131,7 +154,7 @@ class PreparedNetworks(Prepared[OptionsT]):
         return self.model.plan_rows()
 
 
-_trials: dict[tuple[str, int, PrecisionChoice, torch.device], tuple[Precision, Load]] = {}  # large ones take seconds
+_trials: dict[tuple[object, ...], tuple[Precision, Load]] = {}  # large ones take seconds
 _networks: dict[tuple[str, int, str], Network] = {}  # by method, scale and digest: the latest few
 
 
@@ -164,10 +187,11 @@ def _load(method: str, scale: int) -> Network:
     return network
 
 
-def _part(network: Network, precision: PrecisionChoice, device: torch.device) -> ModelPart:
-    tried = (network.digest, network.scale, precision, device)
+def _part(network: Network, compute: ComputeOptions, device: torch.device) -> ModelPart:
+    backend = choose_backend(compute.backend)
+    tried = (network.digest, network.scale, compute.precision, backend.runtime, device)
     if tried not in _trials:
-        _trials[tried] = (choose_precision(network, precision, device), measure_load(network))
+        _trials[tried] = (choose_precision(network, compute.precision, device, backend), measure_load(network))
     chosen, load = _trials[tried]
     return ModelPart(
         scale=network.scale,
@@ -179,6 +203,7 @@ def _part(network: Network, precision: PrecisionChoice, device: torch.device) ->
         source=network.source,
         precision=chosen,
         load=load,
+        runtime=backend.runtime,
         adapts=network.mixture is not None,
     )
 
@@ -187,9 +212,8 @@ def resolve_model(
     method: str,
     geometry: Geometry,
     device: torch.device,
+    compute: ComputeOptions = ComputeOptions(),
     *,
-    precision: PrecisionChoice = "auto",
-    tile_px: int | None = None,
     one_by_one: bool = False,
 ) -> Model:
     """Decide which networks of ``method`` serve ``geometry``, and how they compute on ``device``.
@@ -204,12 +228,12 @@ def resolve_model(
     networks = {scale: _load(place, scale) for scale in sorted(set(passes)) or [min(scales, default=2)]}
     if len({network.colour for network in networks.values()}) > 1:
         raise ModelError(f"{method}: weights for different scales take different colours; give one file")
-    parts = {scale: _part(network, precision, device) for scale, network in networks.items()}
+    parts = {scale: _part(network, compute, device) for scale, network in networks.items()}
     batch = 1 if one_by_one else batch_frames(geometry.width, geometry.height, device)
     tiles, factor = [], 1
     for scale in passes:
         size_yx = (geometry.height * factor, geometry.width * factor)
-        options = EngineOptions(parts[scale].precision, parts[scale].load, tile_px, frames=batch)
+        options = EngineOptions(parts[scale].precision, parts[scale].load, compute.tile_px, frames=batch)
         tiles.append(tiles_of(networks[scale], options, size_yx, device).window_yx)
         factor *= scale
     return Model(place, tuple(parts.values()), passes, tuple(tiles), batch)

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from vsr.frames import VideoFrame
-from vsr.inference import Engine, EngineOptions, PrecisionChoice, check_tile, upload_ahead
+from vsr.inference import Engine, EngineOptions, upload_ahead
 from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Geometry
 from vsr.methods.network.colour import PlaneWriter, network_input
 from vsr.methods.network.frame import ADAPT_FRAMES, check_compression
-from vsr.methods.network.model import Model, PreparedNetworks, magnification, open_part, resolve_model
+from vsr.methods.network.model import ComputeOptions, Model, PreparedNetworks, magnification, open_part, resolve_model
 from vsr.networks import Upscaler, with_weights_for
 from vsr.observation import degradation_at
 
@@ -30,21 +30,17 @@ ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True)
-class SeveralFramesOptions:
+class SeveralFramesOptions(ComputeOptions):
     """Settings of networks that are given several frames."""
 
-    precision: PrecisionChoice = "auto"
-    """What the network computes in; auto: half precision where the hardware is fast at it and it stays within 60 dB."""
-    tile_px: int | None = None
-    """Side of the tiles that large pictures are cut into, in input pixels; None: planned for the device's class."""
     degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
     """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: BI."""
     compression_codes: float | None = None
     """What compression changed in the input, root mean square in codes of 255; None: told from each shot."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_compression(self.compression_codes)
-        check_tile(self.tile_px)
 
     @property
     def assumed_degradation(self) -> str:
@@ -116,7 +112,8 @@ class SeveralFrames:
         """The network with the weights that suit the shot, ready to run."""
         if self._engine is None or self._engine[0] is not adaptation:
             network = with_weights_for(self._network, adaptation.get("source"))
-            options = EngineOptions(self._part.precision, self._part.load, self._options.tile_px)
+            part = self._part
+            options = EngineOptions(part.precision, part.load, self._options.tile_px, runtime=part.runtime)
             self._engine = adaptation, Engine(network, options, self._device)
         return self._engine[1]
 
@@ -169,7 +166,7 @@ def resolve(name: str, geometry: Geometry, options: SeveralFramesOptions, device
 
     Raises as `vsr.methods.network.model.resolve_model`.
     """
-    model = resolve_model(name, geometry, device, precision=options.precision, tile_px=options.tile_px, one_by_one=True)
+    model = resolve_model(name, geometry, device, options, one_by_one=True)
     module = open_part(model, model.parts[0]).module
     assert isinstance(module, Upscaler), "spandrel's networks are given one frame"
     return model, module.radius_frames

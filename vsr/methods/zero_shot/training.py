@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vsr.inference.precision import exact_convolutions
+from vsr.inference.probe import exact_convolutions
 from vsr.methods.zero_shot.kernels import degrade
 from vsr.networks import Upscaler
 from vsr.networks.blocks import enlarge, weights_dtype

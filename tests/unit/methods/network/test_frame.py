@@ -159,8 +159,8 @@ def test_a_short_batch_is_filled_up(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = [replace(_frame(YUV420, ordinal), is_halo=ordinal == 0) for ordinal in range(7)]
     restorer = _prepare(path, geometry).open(geometry)
     shapes = []
-    run = restorer._engine(2, NOT_ADAPTED)._module
-    restorer._engine(2, NOT_ADAPTED)._module = lambda window: (shapes.append(tuple(window.shape)), run(window))[1]
+    run = restorer._engine(2, NOT_ADAPTED)._executable
+    restorer._engine(2, NOT_ADAPTED)._executable = lambda window: (shapes.append(tuple(window.shape)), run(window))[1]
     results = list(restorer.restore(frames))
     assert [frame.ordinal for frame in results] == [1, 2, 3, 4, 5, 6]
     assert set(shapes) == {(4, 3, 24, 36)}

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
-from vsr.inference import cuda_graphs, upload_ahead
-from vsr.inference.cuda_graphs import GraphedModule
+from vsr.inference import upload_ahead
+from vsr.inference.backends import cuda_graphs
+from vsr.inference.backends.cuda_graphs import GraphedModule
 
 
 class _Graph:

@@ -1,0 +1,199 @@
+"""What every row of `BACKENDS` promises: torch's result, the same bytes each time, tiles that do not show, refusals."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from small_networks import mixture_tensors, small_network
+from torch import Tensor, nn
+
+import vsr
+from vsr.errors import MachineError, ModelError, UsageError
+from vsr.inference import BACKENDS, Engine, EngineOptions, Precision, Runtime, choose_precision, measure_load
+from vsr.inference.backends import Backend, base, choose_backend, open_backend
+from vsr.inference.precision import LEAST_DB
+from vsr.methods.network.frame import PerFrameOptions
+from vsr.networks import Network, load_network, with_weights_for
+
+CPU = torch.device("cpu")
+Clips = Callable[[str], Path]
+
+
+def _row(backend: Backend, *values: object, marks: tuple[pytest.MarkDecorator, ...] = ()) -> object:
+    skip = pytest.mark.skipif(not backend.is_installed, reason=f"needs the package {backend.package}")
+    return pytest.param(backend, *values, marks=[skip, *marks], id="-".join([backend.name, *map(str, values)]))
+
+
+ROWS = [_row(backend) for backend in BACKENDS.values()]
+OTHERS = [_row(backend) for backend in BACKENDS.values() if backend.name != "torch"]
+PRECISIONS = [_row(backend, name) for backend in BACKENDS.values() for name in backend.devices["cpu"]]
+
+
+def _pictures(*shape: int) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(3))
+
+
+def _network(kind: str) -> Network:
+    return load_network(small_network(kind, strength=1.0), 2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes_yx"), [("RGB", ((21, 34), (5, 70), (1, 1))), ("Y", ((21, 34),)), ("recurrent", ((9, 14),))]
+)
+@pytest.mark.parametrize("backend", OTHERS)
+def test_it_gives_what_torch_gives(backend: Backend, kind: str, sizes_yx: tuple[tuple[int, int], ...]) -> None:
+    """Y is interpolated ahead of the network, by weights that follow from the size: it is exported for each."""
+    network = _network(kind)
+    run = backend.compile(network, "float32", CPU)
+    for size_yx in sizes_yx:
+        given = _pictures(1, network.in_channels, *size_yx)
+        with torch.no_grad():
+            expected = network.module(given)
+        torch.testing.assert_close(run(given), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("backend", "precision"), PRECISIONS)
+def test_equal_windows_give_equal_bytes(backend: Backend, precision: str) -> None:
+    """Also from a second executable, in between other sizes; what is given is left alone."""
+    network, given, other = _network("RGB"), _pictures(1, 3, 30, 41), _pictures(1, 3, 17, 9)
+    before = given.clone()
+    first = backend.compile(network, precision, CPU)  # type: ignore[arg-type]
+    results = [first(given), first(given)]
+    first(other)
+    second = backend.compile(network, precision, CPU)  # type: ignore[arg-type]
+    second(other)
+    results += [first(given), second(given)]
+    assert all(torch.equal(result, results[0]) for result in results)
+    assert torch.equal(given, before)
+    assert all(result.dtype == torch.float32 for result in results)
+
+
+@pytest.mark.parametrize("backend", ROWS)
+def test_tiles_do_not_show(backend: Backend) -> None:
+    network, picture = _network("RGB"), _pictures(1, 3, 50, 61)
+    options = EngineOptions(Precision("float32"), measure_load(network), runtime=backend.runtime)
+    whole = Engine(network, options, CPU).whole(picture)
+    tiled = Engine(network, replace(options, tile_px=16), CPU).whole(picture)
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_weights_that_are_mixed_for_each_shot(backend: Backend, tmp_path: Path) -> None:
+    """What is kept of one mixture does not end up in another."""
+    path = tmp_path / "mixture-x2.safetensors"
+    save_file(mixture_tensors(), path)
+    network, given = load_network(path), _pictures(1, 1, 24, 30)
+    results = []
+    for estimates in (None, torch.tensor([0.0, 1.0, 3.0]), torch.tensor([2.0, -1.0, 0.5])):
+        suited = with_weights_for(network, estimates)
+        with torch.no_grad():
+            expected = suited.module(given)
+        results.append(backend.compile(suited, "float32", CPU)(given))
+        torch.testing.assert_close(results[-1], expected, rtol=0, atol=1e-4)
+    assert float((results[1] - results[2]).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("backend", ROWS)
+def test_the_precision_is_one_that_it_computes_in(backend: Backend) -> None:
+    network = _network("RGB")
+    found = choose_precision(network, "auto", CPU, backend)
+    assert found.name in backend.devices["cpu"]
+    assert found.psnr_db is None or found.psnr_db >= LEAST_DB
+    assert choose_precision(network, "float32", CPU, backend) == Precision("float32")
+
+
+class _Sorted(nn.Module):
+    """Its graph hangs on the values of the picture."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return 2 * pictures if float(pictures.mean()) > 0.5 else pictures
+
+
+class _Doubled(nn.Module):
+    def forward(self, pictures: Tensor) -> Tensor:
+        return 2 * pictures
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_a_network_that_it_cannot_take_is_told_in_a_line(backend: Backend) -> None:
+    with pytest.raises(ModelError, match="sorted: cannot be written as ONNX") as raised:
+        choose_precision(Network("sorted", _Sorted(), 1, "RGB", 0), "auto", CPU, backend)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_one_that_computes_something_else_is_refused(backend: Backend) -> None:
+    def compile_other(network: Network, precision: object, device: torch.device) -> Callable[[Tensor], Tensor]:
+        return lambda windows: 2.001 * windows
+
+    wrong = replace(backend, compile=compile_other)
+    with pytest.raises(ModelError, match=f"backend={backend.name} computes something else than torch"):
+        choose_precision(Network("doubled", _Doubled(), 1, "RGB", 0), "auto", CPU, wrong)
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="backend is openvin; choose from auto, torch, openvino, onnxruntime"):
+        PerFrameOptions(backend="openvin")
+    assert choose_backend("auto") is BACKENDS["torch"]
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_what_it_does_not_run_on_or_compute_in_is_refused(backend: Backend) -> None:
+    with pytest.raises(UsageError, match=f"backend={backend.name} runs on cpu, not on cuda; use backend=torch"):
+        backend.precisions(torch.device("cuda"))
+    with pytest.raises(UsageError, match=rf"backend={backend.name} computes in float32.* on cpu, not in float16"):
+        choose_precision(_network("RGB"), "float16", CPU, backend)
+
+
+@pytest.mark.parametrize("backend", list(BACKENDS.values())[1:], ids=lambda backend: backend.name)
+def test_one_that_is_missing_is_named_with_its_extra(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(package: str) -> str:
+        raise base.PackageNotFoundError(package)
+
+    monkeypatch.setattr(base, "version", missing)
+    with pytest.raises(MachineError, match=rf"backend={backend.name} needs .*pip install 'vsr\[{backend.extra}\]'"):
+        open_backend(Runtime(backend.name, "1.0"))
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_another_version_than_the_plans_is_refused(backend: Backend) -> None:
+    assert open_backend(backend.runtime) is backend
+    with pytest.raises(MachineError, match=f"backend={backend.name} has version .* planned with 0.1; install the same"):
+        open_backend(Runtime(backend.name, "0.1"))
+
+
+@pytest.mark.skipif(not BACKENDS["openvino"].is_installed, reason="needs the package openvino")
+def test_openvino_is_loaded_without_its_telemetry() -> None:
+    program = (
+        "import sys, torch; from vsr.inference.backends.openvino import _load; _load();"
+        "from openvino.tools.ovc import telemetry;"
+        "assert type(telemetry).__module__ == 'openvino.tools.ovc.telemetry_stub', type(telemetry);"
+        "assert not [name for name in sys.modules if name.startswith('openvino_telemetry.')]"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", OTHERS)
+def test_workers_make_the_same_bytes(backend: Backend, clips: Clips, tmp_path: Path) -> None:
+    """And the record says what computed."""
+    settings = {"method": str(small_network("RGB")), "speed": "ultrafast", "segment_frames": 16}
+    files = []
+    for workers in (1, 2):
+        target = tmp_path / f"{workers}.mp4"
+        [outcome] = vsr.upscale(
+            clips("cfr"), target, workers=workers, settings={**settings, "network.backend": backend.name}
+        )
+        assert outcome.manifest is not None
+        files.append([segment["sha256"] for segment in outcome.manifest["segments"]])
+        [part] = outcome.manifest["method"]["model"]["parts"]
+        assert part["runtime"] == {"name": backend.name, "version": backend.runtime.version}
+    assert files[0] == files[1]
+    assert len(files[0]) > 1

@@ -1,0 +1,113 @@
+"""What backends share that read ONNX: a network is exported, compiled with its weights, and called window by window.
+
+Where sides of pictures are free, one compiled graph serves all windows, once it gave torch's result for sizes that it
+was not exported with; otherwise there is one for each size, the latest few kept. Exported graphs are kept without
+regard to their weights, so that a network whose weights are mixed for each shot is exported once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from vsr.networks import Network
+from vsr.networks.export import Exported, export_onnx
+
+__all__ = ["ByShape", "Session"]
+
+Session = Callable[[Tensor], Tensor]
+"""A compiled graph: contiguous ``(B, C, h, w)`` float32 on the CPU → ``(B, C', s·h, s·w)`` float32."""
+
+_MOST_SESSIONS = 12  # a picture in tiles has up to nine sizes of them
+_MOST_EXPORTS = 12
+_EXAMPLE_YX = (48, 40)
+_TRIED_YX = ((40, 64), (112, 24))
+_CLOSE = 1e-4  # to torch's result, of 1
+_LEAST_FREE = 2  # a side of 1 may be repeated where others are not
+
+_exports: dict[tuple[object, ...], Exported] = {}
+_free_exports: dict[tuple[object, ...], bool] = {}
+
+
+def _kind(network: Network) -> tuple[object, ...]:
+    """What its graph follows from, besides sizes; its weights may change."""
+    return network.digest, type(network.module).__qualname__, network.scale, network.in_channels
+
+
+def _export(network: Network, batch: int, size_yx: tuple[int, int]) -> Exported:
+    """``network``, or one of its kind with other weights, exported with ``batch`` pictures of ``size_yx``."""
+    key = (*_kind(network), batch, size_yx)
+    if key in _exports:
+        return _exports[key]
+    exported = export_onnx(network, size_yx, batch=batch)
+    if network.digest:
+        _exports[key] = exported
+        while len(_exports) > _MOST_EXPORTS:
+            del _exports[next(iter(_exports))]
+    return exported
+
+
+class ByShape:
+    """An `Executable`: runs windows through the session that fits them."""
+
+    def __init__(
+        self, network: Network, compile_: Callable[[bytes], Session], exact: Callable[[bytes], Session]
+    ) -> None:
+        """``compile_`` makes a session of an ONNX file; ``exact`` one that computes in float32."""
+        self._network, self._compile, self._exact = network, compile_, exact
+        self._state = network.module.state_dict()
+        self._free: dict[int, Session | None] = {}
+        self._fixed: dict[tuple[int, int, int], Session] = {}
+
+    def __call__(self, windows: Tensor, /) -> Tensor:
+        """See `Executable`."""
+        batch, _, height, width = (int(side) for side in windows.shape)
+        if batch not in self._free:
+            self._free[batch] = self._open_free(batch)
+        free = self._free[batch] if min(height, width) >= _LEAST_FREE else None
+        return (free or self._open_fixed(batch, height, width))(windows.contiguous())
+
+    def _open_free(self, batch: int) -> Session | None:
+        """The session for all sizes; None where sides are not free."""
+        network = self._network
+        if network.context_px is None:  # what looks at everything may go another way in large pictures
+            return None
+        exported = _export(network, batch, self._fit(_EXAMPLE_YX))
+        if exported.size_yx is not None:
+            return None
+        graph = exported.with_weights(self._state)
+        key = (*_kind(network), batch)
+        if not network.digest or key not in _free_exports:
+            _free_exports[key] = self._agrees(self._exact(graph), batch)
+        return self._compile(graph) if _free_exports[key] else None
+
+    def _agrees(self, session: Session, batch: int) -> bool:
+        """Whether ``session`` gives the network's own result for other sizes than it was exported with."""
+        for size_yx in _TRIED_YX:
+            shape = (batch, self._network.in_channels, *self._fit(size_yx))
+            given = torch.rand(shape, generator=torch.Generator().manual_seed(1))
+            with torch.no_grad():
+                expected = self._network.module.cpu()(given)
+            try:
+                result = session(given)
+            except RuntimeError:
+                return False
+            if result.shape != expected.shape or float((result - expected).abs().max()) > _CLOSE:
+                return False
+        return True
+
+    def _open_fixed(self, batch: int, height: int, width: int) -> Session:
+        key = (batch, height, width)
+        if key not in self._fixed:
+            exported = _export(self._network, batch, (height, width))
+            self._fixed[key] = self._compile(exported.with_weights(self._state))
+            while len(self._fixed) > _MOST_SESSIONS:
+                del self._fixed[next(iter(self._fixed))]
+        return self._fixed[key]
+
+    def _fit(self, size_yx: tuple[int, int]) -> tuple[int, int]:
+        least, multiple = self._network.min_size, self._network.multiple
+        height, width = (-(-max(side, least) // multiple) * multiple for side in size_yx)
+        return height, width
