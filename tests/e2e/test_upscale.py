@@ -227,6 +227,48 @@ def test_unequal_scaling_keeps_the_shape(run: Any, size: str, expected: Fraction
 
 
 @pytest.mark.parametrize(
+    ("changes", "coded"),
+    [
+        ({"scale": 2}, (280, 128)),
+        ({"height": 128}, (280, 128)),
+        ({"to": "720p"}, (1280, 586)),
+        ({"scale": 1.5}, (210, 96)),
+    ],
+)
+def test_pixels_are_made_square_by_more_of_them(
+    clips: Clips, tmp_path: Path, changes: dict[str, Any], coded: tuple[int, int]
+) -> None:
+    """96x64 with pixels of 16:11 is shown as 139.6x64; sides stay even."""
+    settings = {"method": "lanczos", "square_pixels": True} | changes
+    job = vsr.plan(clips("sar"), tmp_path / "out.mp4", settings=settings)
+    assert (job.out_width, job.out_height) == coded
+    assert job.encoder.sample_aspect_ratio == 1
+    plain = vsr.plan(clips("plain"), tmp_path / "out.mp4", settings=settings | {"scale": 2, "height": None, "to": None})
+    assert (plain.out_width, plain.out_height) == (192, 128)
+
+
+def test_square_pixels_that_are_tall(clips: Clips, tmp_path: Path) -> None:
+    """Pixels of 8:9, as NTSC discs have them, get more rows."""
+    tall = tmp_path / "tall.mp4"
+    encode(tall, scene(4), *X264, vf="setsar=8/9")
+    for changes, coded in (({"scale": 2}, (192, 144)), ({"to": "720p"}, (960, 720))):
+        job = vsr.plan(tall, tmp_path / "out.mp4", settings={"method": "lanczos", "square_pixels": True} | changes)
+        assert (job.out_width, job.out_height) == coded
+
+
+def test_square_pixels_and_both_sides_contradict(clips: Clips, tmp_path: Path) -> None:
+    settings = {"square_pixels": True, "size": "300x200"}
+    with pytest.raises(vsr.UsageError, match="size gives both sides; for square pixels"):
+        vsr.plan(clips("sar"), tmp_path / "out.mp4", settings=settings)
+
+
+def test_square_pixels_are_what_the_file_has(run: Any) -> None:
+    output, _ = run("sar", "mp4", square_pixels=True)
+    video = probe_media(output).video
+    assert (video.width, video.height, video.sample_aspect_ratio) == (280, 128, 1)
+
+
+@pytest.mark.parametrize(
     ("extension", "codec"),
     [("mp4", "hevc"), ("mkv", "hevc"), ("mkv", "h264"), ("mp4", "av1"), ("mkv", "ffv1"), ("mov", "prores")],
 )

@@ -13,6 +13,7 @@ __all__ = [
     "Screen",
     "Set",
     "Size",
+    "SquarePixels",
     "assignments",
     "merged",
     "parse_factor",
@@ -27,6 +28,9 @@ Height = Annotated[
 ]
 Screen = Annotated[
     str | None, typer.Option(metavar="1080p|4k", help="As large as fits a screen: 720p, 1080p, 1440p, 4k, 8k.")
+]
+SquarePixels = Annotated[
+    bool, typer.Option("--square-pixels", help="Give the output square pixels where the input has others (DVD, VHS).")
 ]
 Preset = Annotated[str, typer.Option(help="Name of a preset (vsr presets) or a YAML file.")]
 Set = Annotated[

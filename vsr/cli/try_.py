@@ -16,6 +16,7 @@ from vsr.cli.options import (
     Screen,
     Set,
     Size,
+    SquarePixels,
     assignments,
     merged,
     parse_factor,
@@ -60,6 +61,7 @@ def try_(
     size: Size = None,
     height: Height = None,
     to: Screen = None,
+    square_pixels: SquarePixels = False,
     preset: Preset = "default",
     set_: Set = None,
     fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
@@ -84,7 +86,7 @@ def try_(
 
     given = {
         "scale": parse_factor("scale", scale), "size": size, "height": parse_height(height), "to": parse_screen(to),
-            "fps": fps, "video_stream": video_stream,
+        "fps": fps, "video_stream": video_stream, "square_pixels": square_pixels or None,
         "device": device,
     }  # fmt: skip
     settings = merged(assignments(set_ or []), {key: value for key, value in given.items() if value is not None})

@@ -18,6 +18,7 @@ from vsr.cli.options import (
     Screen,
     Set,
     Size,
+    SquarePixels,
     assignments,
     merged,
     parse_factor,
@@ -63,6 +64,7 @@ def upscale(
     size: Size = None,
     height: Height = None,
     to: Screen = None,
+    square_pixels: SquarePixels = False,
     method: Annotated[
         str | None,
         typer.Option(
@@ -169,8 +171,8 @@ def upscale(
             "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
             "keep_data": keep_data or None,
             "strict": strict or None, "consistent": consistent or None, "evidence": evidence or None,
-            "split": split or None, "video_stream": video_stream, "passes": passes or None,
-            "seed": seed, "samples": samples, "temperature": temperature,
+            "split": split or None, "square_pixels": square_pixels or None, "video_stream": video_stream,
+            "passes": passes or None, "seed": seed, "samples": samples, "temperature": temperature,
         }.items() if value is not None},
     )  # fmt: skip
     if not quiet:

@@ -59,7 +59,7 @@ def plan_encoder(info: MediaInfo, container: str, settings: Settings) -> tuple[E
         height=height,
         time_base=video.time_base / pictures,
         frame_rate=rate * pictures,
-        sample_aspect_ratio=_aspect(video, width, height),
+        sample_aspect_ratio=Fraction(1) if settings.square_pixels else _aspect(video, width, height),
         quality=quality,
         speed=speed,
         threads=settings.encoder_threads,
@@ -75,31 +75,38 @@ def _output_size(video: VideoInfo, settings: Settings, *, is_sideways: bool) -> 
 
     ``size`` and ``height`` mean the picture as it is shown: sides change places where players turn it ``is_sideways``.
     """
+    if settings.size is not None and settings.square_pixels:
+        raise UsageError("size gives both sides; for square pixels give --scale, --height or --to instead")
     if settings.size is not None:
         width, height = (int(part) for part in settings.size.split("x"))
         if min(width, height) < 1:
             raise UsageError(f"size {settings.size} is empty")
         return (height, width) if is_sideways else (width, height)
+    wide, tall = _square(video) if settings.square_pixels else (Fraction(video.width), Fraction(video.height))
     if settings.height is not None and is_sideways:
-        scale = Fraction(settings.height, video.width)
-        return settings.height, _snap(video.height * scale, video.height, video.layout.chroma_shift_y)
+        return settings.height, _snap(tall * settings.height / wide, video.height, video.layout.chroma_shift_y)
     if settings.height is not None:
-        scale = Fraction(settings.height, video.height)
-        return _snap(video.width * scale, video.width, video.layout.chroma_shift_x), settings.height
+        return _snap(wide * settings.height / tall, video.width, video.layout.chroma_shift_x), settings.height
     if settings.to is not None:
-        factor = _factor_to(video, SCREENS[settings.to])
+        shown = (wide, tall) if settings.square_pixels else (wide * video.sample_aspect_ratio, tall)
+        factor = _factor_to(shown, SCREENS[settings.to])
     else:
         factor = Fraction(settings.scale if settings.scale is not None else 2.0).limit_denominator(10_000)
     return (
-        _snap(video.width * factor, video.width, video.layout.chroma_shift_x),
-        _snap(video.height * factor, video.height, video.layout.chroma_shift_y),
+        _snap(wide * factor, video.width, video.layout.chroma_shift_x),
+        _snap(tall * factor, video.height, video.layout.chroma_shift_y),
     )
 
 
-def _factor_to(video: VideoInfo, screen: tuple[int, int]) -> Fraction:
-    """Magnification after which the picture, as it is shown, just fits into ``screen``, which is turned as it is."""
-    sides = sorted((video.width * video.sample_aspect_ratio, Fraction(video.height)))
-    return min(Fraction(there) / side for side, there in zip(sides, sorted(screen), strict=True))
+def _square(video: VideoInfo) -> tuple[Fraction, Fraction]:
+    """Width and height that the picture has in square pixels, the side that grows by it larger than it is coded."""
+    aspect = video.sample_aspect_ratio
+    return video.width * max(aspect, Fraction(1)), video.height / min(aspect, Fraction(1))
+
+
+def _factor_to(shown: tuple[Fraction, Fraction], screen: tuple[int, int]) -> Fraction:
+    """Magnification after which a picture of the size ``shown`` just fits into ``screen``, which is turned as it is."""
+    return min(Fraction(there) / side for side, there in zip(sorted(shown), sorted(screen), strict=True))
 
 
 def _snap(exact: Fraction, source: int, shift: int) -> int:

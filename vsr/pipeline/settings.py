@@ -59,6 +59,8 @@ class Settings(BaseModel):
     """Output height, as it is shown; the width follows from the picture's shape."""
     to: Literal["720p", "1080p", "1440p", "4k", "8k"] | None = None
     """The largest size of the picture's shape that such a screen shows, upright or not."""
+    square_pixels: bool = False
+    """Give the output square pixels where the source has others: the side that is shown larger gets more of them."""
     codec: str | None = None
     """Row of ``CODECS``; None: chosen for the picture and the container."""
     crf: int | None = None

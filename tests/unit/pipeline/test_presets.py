@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 
 from vsr.errors import UsageError
 from vsr.pipeline.presets import list_presets, read_preset
@@ -20,12 +20,15 @@ def test_preset_is_valid_and_states_differences(path: Path) -> None:
     assert text.startswith("# ")
     assert resolve_settings(path.stem, {}).spelt == {}
     assert load_settings(str(path), {}) == load_settings(path.stem, {})
-    own, parent = yaml.safe_load(text), yaml.safe_load((CONFIGS / "default.yaml").read_text(encoding="utf-8"))
-    assert path.stem == "default" or own.pop("extends") == "default"
+    *parents, own = (layer.values for layer in read_preset(path.stem))
+    assert path.stem == "default" or parents
+    stated: dict[str, Any] = {}
+    for layer in parents:
+        stated |= layer
     for key, value in own.items():
         names = [f"{key}.{name}" for name in value] if isinstance(value, dict) else [key]
         assert all(map(is_setting, names))
-        assert path.stem == "default" or parent.get(key) != value, "stated without need"
+        assert stated.get(key, ...) != value, "stated without need"
 
 
 def test_the_shipped_ones_are_listed() -> None:
