@@ -126,8 +126,12 @@ class Browser:
 
     def open(self, path: Path, fragment: str = "") -> float:
         """Load a file; returns the seconds until its load event."""
+        return self.visit(path.absolute().as_uri() + fragment)
+
+    def visit(self, url: str) -> float:
+        """Load an address; returns the seconds until its load event."""
         self.loaded, began = False, time.monotonic()
-        self.send("Page.navigate", url=path.absolute().as_uri() + fragment)
+        self.send("Page.navigate", url=url)
         while not self.loaded:
             self._note(self._receive())
         return time.monotonic() - began
@@ -137,6 +141,13 @@ class Browser:
         answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def wait(self, expression: str, seconds: float = 30) -> None:
+        """Until a JavaScript expression is true."""
+        deadline = time.monotonic() + seconds
+        while not self.value(expression):
+            assert time.monotonic() < deadline, f"{expression} did not come true"
+            time.sleep(0.1)
 
     def key(self, key: str, code: str = "") -> None:
         """Press a key and let it go."""

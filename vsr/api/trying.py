@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.api.arguments import PathLike, position_of
+from vsr.api.commands import upscale_words
 from vsr.api.finding import find_inputs
 from vsr.api.inputs import Naming, pair_inputs
 from vsr.errors import UsageError, VsrError
@@ -127,27 +128,10 @@ def _candidates(
 
 def _command(info: MediaInfo, output: Path, method: str, preset: str, given: Mapping[str, Any]) -> str:
     """What to type for a run."""
-    words = ["vsr", "upscale", str(info.path), "-o", str(output)]
     others = {key: value for key, value in given.items() if key != "method"}
     usual = load_settings(preset, others, is_lenient=True)[0].method
-    if preset != "default":
-        words += ["--preset", preset]
-    if method != usual:
-        words += ["--method", method]
-    for key, value in others.items():
-        if value is not None:
-            words += _option(key, value)
-    return shlex.join(words)
-
-
-_OPTIONS = ("scale", "size", "height", "to", "codec", "crf", "deinterlace", "fps", "video_stream", "device")
-
-
-def _option(key: str, value: Any) -> list[str]:
-    if key in _OPTIONS:
-        return [f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
-    said = str(value).lower() if isinstance(value, bool) else str(value)
-    return ["--set", f"{key}={said}"]
+    chosen = {} if method == usual else {"method": method}
+    return shlex.join(["vsr", *upscale_words(info.path, output, preset, {**chosen, **others})])
 
 
 def _box(roi: str | tuple[int, int, int, int] | None) -> Box:

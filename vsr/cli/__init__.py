@@ -17,6 +17,7 @@ from vsr.cli import (
     probe,
     report,
     still,
+    studio,
     train,
     try_,
     upscale,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command("upscale", cls=upscale.UpscaleCommand)(upscale.upscale)
 app.command("try", cls=try_.TryCommand)(try_.try_)
+app.command("studio")(studio.studio)
 app.command("still")(still.still)
 app.command("frames")(frames.frames)
 app.command("probe")(probe.probe)

@@ -60,8 +60,8 @@ def run(
     from vsr.api import piping as api
     from vsr.cli.console import print_table
     from vsr.cli.progress import reporter
-    from vsr.cli.upscale import plan_rows
     from vsr.errors import UsageError, VsrError
+    from vsr.pipeline.plan_words import plan_rows
 
     if preview is True:
         raise UsageError("--preview beside a pipe has no place of its own; name one: --preview FILE.png")

@@ -119,7 +119,7 @@ def _print_json(found: _Found) -> None:
 
 def _print_text(found: _Found) -> None:
     from vsr.cli.console import print_table
-    from vsr.cli.upscale import plan_rows
+    from vsr.pipeline.plan_words import plan_rows
     from vsr.timeline import format_seconds
 
     info, job, decoded = found.info, found.job, found.decoded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vsr.evaluation import OnStep, Step
 
-__all__ = ["step_counter", "step_reporter", "step_shares"]
+__all__ = ["step_counter", "step_lines", "step_reporter", "step_shares"]
 
 _LINE_SECONDS = 10.0
+_JSON_SECONDS = 0.5
 
 
 class _Lines:
@@ -46,6 +48,20 @@ def step_reporter(*, quiet: bool) -> Iterator[OnStep]:
         ) as bar:
             task = bar.add_task("", total=None)
             yield lambda step: bar.update(task, completed=step.done, total=step.total, description=step.label)
+
+
+def step_lines() -> Callable[[str, float | None], None]:
+    """What prints a step, and the share of it that is done, as a JSON object a line, a few a second."""
+    last, told = 0.0, ""
+
+    def tell(what: str, done: float | None) -> None:
+        nonlocal last, told
+        now = time.monotonic()
+        if what != told or now - last >= _JSON_SECONDS:
+            last, told = now, what
+            print(json.dumps({"event": "step", "what": what, "share": done}), flush=True)
+
+    return tell
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -42,6 +43,7 @@ def still(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    json_lines: Annotated[bool, typer.Option("--json-lines", help="Progress as JSON lines.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> None:
     """Make one sharp picture of a region from the frames around a time, with maps of its support and a record."""
@@ -49,9 +51,9 @@ def still(
     import json
 
     from vsr import api
-    from vsr.cli.steps import step_shares
+    from vsr.cli.steps import step_lines, step_shares
 
-    with step_shares(quiet=quiet or json_) as on_step:
+    with nullcontext(step_lines()) if json_lines else step_shares(quiet=quiet or json_) as on_step:
         made = api.still(
             input_,
             output,
@@ -68,6 +70,8 @@ def still(
             overwrite=overwrite,
             on_step=on_step,
         )
+    if json_lines:
+        return
     if json_:
         print(json.dumps(made.record, indent=1))
     else:

@@ -72,13 +72,20 @@ def try_(
     video: Annotated[bool, typer.Option("--video/--no-video", help="Motion in the page.")] = True,
     max_mb: Annotated[float, typer.Option("--max-mb", min=1, help="Size that the page is not to exceed, in MB.")] = 8,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    json_lines: Annotated[bool, typer.Option("--json-lines", help="Progress as JSON lines.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> None:
     """Try methods on two seconds of a video: a page to compare them, and what each would take for all of it."""
     del debug
 
+    from vsr.cli.steps import step_lines
+
+    lines = step_lines()
+
     def say(words: str) -> None:
-        if not quiet:
+        if json_lines:
+            lines(words, None)
+        elif not quiet:
             print(f"{input_.name}: {words}", file=sys.stderr, flush=True)
 
     say("loading")
@@ -103,7 +110,8 @@ def try_(
         max_bytes=int(max_mb * 1e6),
         on_step=say,
     )
-    _print_trial(trial)
+    if not json_lines:
+        _print_trial(trial)
 
 
 def _print_trial(trial: Trial) -> None:

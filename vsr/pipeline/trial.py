@@ -33,7 +33,7 @@ from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.storage import WorkFolder
 from vsr.pipeline.worker import Made, Pixels, SegmentWorker, in_source_frames
 
-__all__ = ["Cost", "MethodTrial", "Part", "part_of_frame", "try_method", "weight_of_part"]
+__all__ = ["Cost", "MethodTrial", "Part", "part_of_frame", "restored", "try_method", "weight_of_part"]
 
 _MARGIN_PX = 24  # of the input around a part: more than the receptive field of the networks that ship
 _GRID = 8  # samples: whole chroma blocks, and whole periods of the dither
@@ -182,10 +182,9 @@ def try_method(
         worker.adaptation(planned)  # kept there, so that what follows is timed without it
         began, cpu = time.perf_counter(), time.process_time()
         times, made, findings = list[float](), list[tuple[int, Pixels]](), Findings()
-        restored = _restored(worker, job, planned, part)
         ran_out = False
-        with closing(restored):
-            for one in restored:
+        with closing(restored(worker, job, planned, part)) as pictures:
+            for one in pictures:
                 made.append((one.pts, one.pixels()))
                 findings.add(one.findings)
                 times.append(time.perf_counter())
@@ -214,9 +213,10 @@ def try_method(
     return MethodTrial(job, pixels, tuple(pts for pts, _ in made), findings.means(), cost, tuple(sizes), ran_out)
 
 
-def _restored(
+def restored(
     worker: SegmentWorker, job: Job, planned: PlannedSegment, part: Part | None
 ) -> Generator[Made, None, None]:
+    """The restored core of ``planned``: whole frames as a run makes them, or ``part`` of each. Close it."""
     if part is None:
         yield from worker.restored(planned)
         return

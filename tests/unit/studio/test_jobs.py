@@ -1,0 +1,103 @@
+"""Jobs on the disk, and their order."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vsr.errors import UsageError
+from vsr.studio.choices import UpscaleChoice, parse_choice
+from vsr.studio.jobs import Job, JobStore
+from vsr.studio.places import Root
+from vsr.studio.queue import Queue
+
+
+def _job(key: str, order: float, **more: object) -> Job:
+    job = Job(key, "upscale", {"input": "a.mp4"}, ("upscale", "/a.mp4"), "/a.mp4", f"/{key}.mp4", None, order)
+    return replace(job, **more)  # type: ignore[arg-type]
+
+
+def test_jobs_come_back_as_they_were(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    jobs = [
+        _job("a", 1, state="done", finished="2026-01-01T00:00:00+00:00", seconds=2.5),
+        _job("b", 2, state="paused", progress={"frames_done": 3}),
+        _job("c", 3, state="failed", error="no room"),
+    ]
+    store.save(jobs)
+    assert JobStore(tmp_path).load() == jobs
+    store.forget(jobs[0])
+    assert [job.id for job in store.load()] == ["b", "c"]
+
+
+def test_what_ran_when_the_studio_ended_is_to_go_on(tmp_path: Path) -> None:
+    JobStore(tmp_path).save([_job("a", 1, state="running"), _job("b", 2, state="pausing")])
+    assert [job.state for job in JobStore(tmp_path).load()] == ["waiting", "waiting"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"format": 1, "id": "x"}'])
+def test_what_is_no_job_is_left_aside(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    store = JobStore(tmp_path)
+    store.save([_job("a", 1)])
+    (store.folder / "x.json").write_text(text)
+    assert [job.id for job in store.load()] == ["a"]
+    assert "x.json" in caplog.text
+    assert (store.folder / "x.json").exists()
+
+
+def _queue(tmp_path: Path, *names: str) -> tuple[Queue, list[str]]:
+    (tmp_path / "clip.mp4").write_bytes(b"video")
+    root = Root(tmp_path)
+    queue = Queue(root)
+    keys = []
+    for name in names:
+        choice = parse_choice(UpscaleChoice, {"input": "clip.mp4", "output": name})
+        keys.append(queue.add(choice, choice.order(root, queue.taken())).id)
+    return queue, keys
+
+
+def _names(queue: Queue) -> list[str]:
+    return [Path(job.output).stem for job in queue.jobs()]
+
+
+def test_jobs_move_and_keep_their_places_over_a_restart(tmp_path: Path) -> None:
+    async def act() -> None:
+        queue, (a, b, c) = _queue(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+        assert _names(queue) == ["a", "b", "c"]
+        await queue.act(c, "up")
+        assert _names(queue) == ["a", "c", "b"]
+        await queue.act(a, "last")
+        assert _names(queue) == ["c", "b", "a"]
+        await queue.act(a, "raise")
+        await queue.act(a, "raise")
+        assert _names(queue) == ["a", "c", "b"]
+        assert queue.get(a).priority == 1
+        await queue.act(c, "lower")
+        assert _names(queue) == ["a", "b", "c"]
+        await queue.act(b, "pause")
+        assert queue.get(b).state == "paused"
+        with pytest.raises(UsageError, match="paused cannot be told to pause"):
+            await queue.act(b, "pause")
+        await queue.act(c, "cancel")
+        with pytest.raises(UsageError, match="no place in the queue"):
+            await queue.act(c, "up")
+        again = Queue(Root(tmp_path))
+        assert again.jobs() == queue.jobs()
+        await again.act(c, "resume")
+        await again.act(b, "remove")
+        assert _names(Queue(Root(tmp_path))) == ["a", "c"]
+
+    asyncio.run(act())
+
+
+def test_two_jobs_never_make_one_file(tmp_path: Path) -> None:
+    async def act() -> None:
+        queue, _ = _queue(tmp_path, "a.mp4")
+        choice = parse_choice(UpscaleChoice, {"input": "clip.mp4", "output": "a.mp4"})
+        with pytest.raises(UsageError, match="another job in the queue makes it"):
+            choice.order(Root(tmp_path), queue.taken())
+
+    asyncio.run(act())

@@ -1,0 +1,380 @@
+"""The addresses of the studio. Each answers with JSON, a picture or a file; what cannot be is one line and a status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from vsr import __version__
+from vsr.api.upscaling import plan
+from vsr.errors import InputError, MachineError, UsageError, VsrError
+from vsr.media.display import Box
+from vsr.pipeline.job import Job as Plan
+from vsr.report.encode import jpeg
+from vsr.stills.boxes import Box as Region
+from vsr.studio.choices import CHOICES, Choice, UpscaleChoice, parse_choice
+from vsr.studio.facts import choices_facts, describe_plan, frame_facts, index_facts, job_facts, video_facts
+from vsr.studio.guard import MOST_BODY_BYTES, Guard
+from vsr.studio.jobs import Job
+from vsr.studio.places import Root
+from vsr.studio.preview import Previewer, Superseded, png
+from vsr.studio.queue import Action, Queue, command_of
+from vsr.studio.sources import Picture, Sources, Video
+from vsr.timeline import parse_position
+
+__all__ = ["Studio", "make_app"]
+
+_PAGES = resources.files("vsr.studio") / "pages"
+_KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_STILL_SUFFIXES = {".png": "image/png"}
+_KEPT = {"cache-control": "private, max-age=3600"}  # of what an address always gives
+_SHOWN_WIDTH = 1600  # of frames that are leafed through
+_SPARE_BYTES = 1 << 30  # of the disk, that uploads leave
+_OF_OTHERS = "sandbox allow-scripts allow-popups; frame-ancestors 'none'"
+"""For pages that hold what videos say of themselves: they are of no origin, and reach nothing of the studio."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Studio:
+    """What the addresses work on."""
+
+    def __init__(self, root: Root, *, upload_bytes: int, ray: str | None = None) -> None:
+        """``upload_bytes``: the largest upload that is taken; 0 takes none. ``ray``: a cluster that runs the jobs."""
+        self.root, self.upload_bytes = root, upload_bytes
+        self.sources, self.previewer = Sources(root), Previewer()
+        self.queue = Queue(root, ray=ray)
+
+    @contextlib.asynccontextmanager
+    async def running(self, app: Starlette) -> AsyncIterator[None]:
+        """The queue runs as long as this is entered."""
+        task = asyncio.create_task(self.queue.run())
+        try:
+            yield
+        finally:
+            await self.queue.close()
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await run_in_threadpool(self.previewer.close)
+            await run_in_threadpool(self.sources.close)
+
+    async def page(self, request: Request) -> Response:
+        """A file of the page itself."""
+        name = request.path_params.get("name", "index.html")
+        place = _PAGES / name
+        if "/" in name or Path(name).suffix not in _KINDS or not place.is_file():
+            raise HTTPException(404)
+        return Response(place.read_bytes(), media_type=_KINDS[Path(name).suffix])
+
+    async def about(self, request: Request) -> Response:
+        """What there is to choose from."""
+        return JSONResponse(
+            {
+                "version": __version__,
+                "folder": str(self.root.folder),
+                "upload_bytes": self.upload_bytes,
+                **choices_facts(),
+            }
+        )
+
+    async def files(self, request: Request) -> Response:
+        """What can be opened in a folder."""
+        name = request.query_params.get("in", "")
+        entries = await run_in_threadpool(self.root.entries, name)
+        return JSONResponse(
+            {
+                "folder": name,
+                "entries": [{"name": e.name, "kind": e.kind, "bytes": e.size_bytes} for e in entries],
+            }
+        )
+
+    async def open(self, request: Request) -> Response:
+        """Open a video."""
+        said = await _body(request)
+        name, fps = _text(said.get("name")), said.get("fps")
+        video = await run_in_threadpool(self.sources.open, name, None if fps is None else _text(fps))
+        await run_in_threadpool(video.wait_for, 1, 2.0)
+        return JSONResponse({**video_facts(self.root, name, video), "index": index_facts(video)})
+
+    async def index(self, request: Request) -> Response:
+        """How far the pass over a video is."""
+        return JSONResponse(index_facts(self._video(request)))
+
+    async def thumbnail(self, request: Request) -> Response:
+        """A small picture of a frame."""
+        picture = self._video(request).thumbnail_of(request.path_params["frame"])
+        return Response(jpeg(picture, 80), media_type="image/jpeg", headers=_KEPT)
+
+    async def where(self, request: Request) -> Response:
+        """A frame's number and time, by either (``at``), as ``--at`` takes them."""
+        video = self._video(request)
+        at = parse_position(request.query_params.get("at", ""))
+        ordinal = at if isinstance(at, int) else await run_in_threadpool(video.at_seconds, at)
+        return JSONResponse(frame_facts(video, ordinal))
+
+    async def frame(self, request: Request) -> Response:
+        """A frame as it was decoded: a JPEG to leaf through, or a PNG with every pixel."""
+        video, ordinal = self._video(request), request.path_params["frame"]
+        is_whole = request.path_params["suffix"] == "png"
+        data = await run_in_threadpool(_encoded_frame, video, ordinal, is_whole)
+        return Response(data, media_type="image/png" if is_whole else "image/jpeg", headers=_KEPT)
+
+    async def plan(self, request: Request) -> Response:
+        """What a choice would do, and the command for it."""
+        said = await _body(request)
+        choice = _choice(said)
+        order = await run_in_threadpool(choice.order, self.root, self.queue.taken())
+        facts: dict[str, Any] = {"command": command_of(order.words), "output": self.root.name_of(order.output)}
+        if isinstance(choice, UpscaleChoice):
+            facts |= describe_plan(await run_in_threadpool(self._planned, choice, order.input, order.output))
+        return JSONResponse(facts)
+
+    async def preview(self, request: Request) -> Response:
+        """A frame as a run would restore it."""
+        said = await _body(request)
+        choice = parse_choice(UpscaleChoice, said.get("choice"))
+        ordinal = said.get("frame")
+        if not isinstance(ordinal, int):
+            raise UsageError("frame: a number is wanted")
+        roi = said.get("roi")
+        region = None if roi is None else Region.parse(_text(roi))
+        key, made = await run_in_threadpool(self._restore, choice, ordinal, region)
+        return JSONResponse(
+            {
+                "id": key,
+                "width": made.width,
+                "height": made.height,
+                "seconds": round(made.seconds, 3),
+                "sha256": made.sha256,
+                "whole": made.is_whole,
+                "found": list(made.found),
+            }
+        )
+
+    async def preview_picture(self, request: Request) -> Response:
+        """A frame before or after."""
+        made = self.previewer.find(request.path_params["id"])
+        side = request.path_params["side"]
+        if made is None or side not in ("before", "after"):
+            raise InputError("this preview is not kept any more; make it again")
+        return Response(made.before if side == "before" else made.after, media_type="image/png", headers=_KEPT)
+
+    async def state(self, request: Request) -> Response:
+        """The queue, and what is being previewed."""
+        jobs = [self._told(job) for job in self.queue.jobs()]
+        return JSONResponse({"version": self.queue.version, "jobs": jobs, "preview": self.previewer.step})
+
+    async def add(self, request: Request) -> Response:
+        """Put a job into the queue; what could not be run is refused now."""
+        choice = _choice(await _body(request))
+        order = await run_in_threadpool(choice.order, self.root, self.queue.taken())
+        if isinstance(choice, UpscaleChoice):
+            await run_in_threadpool(self._planned, choice, order.input, order.output)
+        # planned elsewhere meanwhile: what is taken is looked at again where nothing else runs
+        order = choice.order(self.root, self.queue.taken())
+        return JSONResponse(self._told(self.queue.add(choice, order)), 201)
+
+    async def act(self, request: Request) -> Response:
+        """Press a button of a job."""
+        await _body(request)
+        action = request.path_params["action"]
+        if action not in get_args(Action):
+            raise HTTPException(404)
+        await self.queue.act(request.path_params["id"], action)
+        return await self.state(request)
+
+    async def newest(self, request: Request) -> Response:
+        """The newest frames of a job that runs."""
+        place = self.queue.store.newest(self.queue.get(request.path_params["id"]))
+        if not place.is_file():
+            raise InputError("there is no picture yet")
+        return Response(await run_in_threadpool(place.read_bytes), media_type="image/png")
+
+    async def job_page(self, request: Request) -> Response:
+        """The page that a finished job has made."""
+        job = self.queue.get(request.path_params["id"])
+        if job.state != "done" or job.page is None:
+            raise InputError("this job has made no page")
+        return self._file(Path(job.page), headers={"content-security-policy": _OF_OTHERS}, media_type="text/html")
+
+    async def job_output(self, request: Request) -> Response:
+        """What a finished job has made, to be shown (``?show``) or kept."""
+        job = self.queue.get(request.path_params["id"])
+        if job.state != "done":
+            raise InputError("this job is not done")
+        output = Path(job.output)
+        kind = _STILL_SUFFIXES.get(output.suffix.lower(), "video/mp4" if output.suffix == ".mp4" else None)
+        if "show" in request.query_params and kind is not None:
+            return self._file(output, media_type=kind)
+        return self._file(output, media_type="application/octet-stream", filename=output.name)
+
+    async def record(self, request: Request) -> Response:
+        """The record of a still."""
+        job = self.queue.get(request.path_params["id"])
+        if job.kind != "still" or job.state != "done":
+            raise InputError("this job has no record")
+        place = Path(f"{job.output}.vsr.json")
+        return self._file(place, media_type="application/json")
+
+    async def upload(self, request: Request) -> Response:
+        """Take a file, in pieces as they come; it has its name once it is whole."""
+        place = self.root.upload_target(request.path_params["name"])
+        limit = min(self.upload_bytes, shutil.disk_usage(self.root.folder).free - _SPARE_BYTES)
+        expected = request.headers.get("content-length", "")
+        if not expected.isdecimal() or int(expected) > limit:
+            raise HTTPException(413, f"uploads of up to {max(0, limit)} bytes are taken here")
+        part = self.root.state / f"upload-{uuid.uuid4().hex}.part"
+        try:
+            with part.open("xb") as file:
+                count = 0
+                async for piece in request.stream():
+                    count += len(piece)
+                    if count > int(expected):
+                        raise HTTPException(413, "more came than was announced")
+                    await run_in_threadpool(file.write, piece)
+                if count != int(expected):
+                    raise InputError("the upload broke off")
+                await run_in_threadpool(os.fsync, file.fileno())
+            os.link(part, place)  # over nothing that has come meanwhile
+        except FileExistsError as error:
+            raise UsageError(f"{place.name}: is there already; rename one of them") from error
+        except ClientDisconnect as error:
+            raise InputError("the upload broke off") from error
+        except OSError as error:
+            raise MachineError(f"{place.name}: cannot be written ({error.strerror or error})") from error
+        finally:
+            part.unlink(missing_ok=True)
+        return JSONResponse({"name": self.root.name_of(place)}, 201)
+
+    def _told(self, job: Job) -> dict[str, Any]:
+        return job_facts(self.root, job, self.queue.store.newest(job))
+
+    def _video(self, request: Request) -> Video:
+        return self.sources.get(request.path_params["id"])
+
+    def _planned(self, choice: UpscaleChoice, path: Path, output: Path) -> Plan:
+        return plan(
+            path,
+            output,
+            preset=choice.preset,
+            start=choice.start,
+            end=choice.end,
+            settings=choice.settings(self.root),
+        )
+
+    def _restore(self, choice: UpscaleChoice, ordinal: int, region: Region | None) -> tuple[str, Any]:
+        video = self.sources.open(choice.input, choice.fps)
+        job = self._planned(choice, *choice.places(self.root))
+        box = None if region is None else Box(region.y, region.x, region.height, region.width)
+        return self.previewer.make(video, job, ordinal, box)
+
+    def _file(self, path: Path, **options: Any) -> Response:
+        """A file of the folder, which may be read in parts."""
+        if not self.root.holds(path) or not path.is_file():
+            raise InputError(f"{path.name}: is not there any more")
+        return FileResponse(path, **options)
+
+
+def make_app(studio: Studio, *, token: str, host: str, port: int, names: tuple[str, ...] = ()) -> Starlette:
+    """The application, guarded."""
+    routes = [
+        Route("/", studio.page),
+        Route("/static/{name}", studio.page),
+        Route("/api/about", studio.about),
+        Route("/api/files", studio.files),
+        Route("/api/open", studio.open, methods=["POST"]),
+        Route("/api/videos/{id}", studio.index),
+        Route("/api/videos/{id}/where", studio.where),
+        Route("/api/videos/{id}/thumbnails/{frame:int}.jpg", studio.thumbnail),
+        Route("/api/videos/{id}/frames/{frame:int}.{suffix}", studio.frame),
+        Route("/api/plan", studio.plan, methods=["POST"]),
+        Route("/api/previews", studio.preview, methods=["POST"]),
+        Route("/api/previews/{id}/{side}.png", studio.preview_picture),
+        Route("/api/jobs", studio.state),
+        Route("/api/jobs", studio.add, methods=["POST"]),
+        Route("/api/jobs/{id}/newest.png", studio.newest),
+        Route("/api/jobs/{id}/record", studio.record),
+        Route("/jobs/{id}/page", studio.job_page),
+        Route("/jobs/{id}/output", studio.job_output),
+        Route("/api/jobs/{id}/{action}", studio.act, methods=["POST"]),
+        Route("/api/uploads/{name}", studio.upload, methods=["PUT"]),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, token=token, host=host, port=port, names=names)],
+        exception_handlers={VsrError: _refuse, HTTPException: _refuse_plainly},
+        lifespan=studio.running,
+    )
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    kinds = ((Superseded, 409), (UsageError, 400), (InputError, 422), (MachineError, 507))
+    status = next((status for kind, status in kinds if isinstance(error, kind)), 500)
+    return JSONResponse({"error": str(error)}, status)
+
+
+async def _refuse_plainly(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code)
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """The JSON object that was sent, which is small."""
+    data = b""
+    async for piece in request.stream():
+        data += piece
+        if len(data) > MOST_BODY_BYTES:
+            raise HTTPException(413)
+    try:
+        said = json.loads(data)
+    except ValueError as error:
+        raise UsageError("JSON is wanted") from error
+    if not isinstance(said, dict):
+        raise UsageError("a JSON object is wanted")
+    return said
+
+
+def _text(said: Any) -> str:
+    if not isinstance(said, str):
+        raise UsageError("a text is wanted")
+    return said
+
+
+def _choice(said: dict[str, Any]) -> Choice:
+    kind = said.get("kind")
+    if kind not in [*CHOICES]:
+        raise UsageError(f"kind: one of {', '.join(CHOICES)} is wanted")
+    return parse_choice(CHOICES[kind], said.get("choice"))
+
+
+def _encoded_frame(video: Video, ordinal: int, is_whole: bool) -> bytes:
+    picture = video.picture(ordinal)
+    return png(picture) if is_whole else jpeg(_shrunk(picture), 90)
+
+
+def _shrunk(picture: Picture) -> Picture:
+    import cv2
+    import numpy as np
+
+    height, width = picture.shape[:2]
+    if width <= _SHOWN_WIDTH:
+        return picture
+    size = (_SHOWN_WIDTH, max(1, round(height * _SHOWN_WIDTH / width)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,135 @@
+"""Who may ask the studio for anything.
+
+A page from elsewhere in the same browser can send requests to this machine, and with a name of its own that it leads
+here (DNS rebinding) even read the answers. So every request must name this server in ``Host``, carry the token, as a
+cookie that other sites cannot send, and, where it changes anything, come from this server's own page (``Origin``).
+Browsers also say where a request comes from (``Sec-Fetch-Site``); other ports of this machine are refused by that.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Sequence
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["MOST_BODY_BYTES", "Guard"]
+
+MOST_BODY_BYTES = 64 << 10
+"""Of a request that is no upload."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_SAFE = ("GET", "HEAD")
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class Guard:
+    """Lets through what the page itself asks, and adds the headers that keep its answers to it."""
+
+    def __init__(self, app: ASGIApp, *, token: str, host: str, port: int, names: Sequence[str] = ()) -> None:
+        """``names`` are hosts besides the usual ones, as a proxy or a container's user knows it by."""
+        self._app, self._token, self._port = app, token, port
+        self._is_local = host in _LOOPBACK
+        self._names = frozenset(name.lower() for name in (*names, host))
+        self._cookie = f"vsr-studio-{port}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return  # nothing here speaks WebSocket
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, _adding_headers(send))
+            return
+        await self._app(scope, receive, _adding_headers(send))
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers, method = Headers(scope=scope), scope["method"]
+        host = headers.getlist("host")
+        if len(host) != 1 or not self._is_ours(host[0]):
+            return _refused("this address is not the studio's")
+        is_landing = method == "GET" and scope["path"] == "/"
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if not is_landing and site not in (None, "same-origin", "none"):
+            return _refused("asked for by another page")
+        if (origin is not None or method not in _SAFE) and origin != f"http://{host[0]}":
+            return _refused("asked for by another page")
+        if is_landing and (given := parse_qs(scope["query_string"].decode("latin-1")).get("token")):
+            return self._welcome(given[0])
+        if not self._holds_token(headers.get("cookie", "")):
+            return _refused("open the address that vsr studio printed; it holds the key to this page")
+        length = headers.get("content-length", "0")
+        if method not in (*_SAFE, "PUT") and not (length.isdecimal() and int(length) <= MOST_BODY_BYTES):
+            return PlainTextResponse("too much", 413)
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        """Whether a ``Host`` can have been typed for this server: a name that others own must not lead here."""
+        try:
+            parts = urlsplit(f"//{host}")
+            name, port = (parts.hostname or "").lower(), parts.port
+        except ValueError:
+            return False
+        if not name or parts.netloc != host or parts.username is not None:
+            return False
+        if self._is_local:
+            return port == self._port and (name in _LOOPBACK or name in self._names)
+        return name in self._names or name in _LOOPBACK or _is_address(name)
+
+    def _welcome(self, given: str) -> Response:
+        if not hmac.compare_digest(given.encode(), self._token.encode()):
+            return _refused("this key is of another run of vsr studio; use the address that the newest one printed")
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
+        return answer
+
+    def _holds_token(self, cookie: str) -> bool:
+        try:
+            jar = SimpleCookie(cookie)
+        except CookieError:
+            return False
+        held = jar.get(self._cookie)
+        return held is not None and hmac.compare_digest(held.value.encode(), self._token.encode())
+
+
+def _is_address(name: str) -> bool:
+    """Whether it is an IP address, which no resolver can lead elsewhere."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _refused(why: str) -> Response:
+    return PlainTextResponse(f"vsr studio: {why}\n", 403)
+
+
+def _adding_headers(send: Send) -> Send:
+    async def sender(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return sender

@@ -1,0 +1,142 @@
+"""The folder that a studio works in. Names from the page lead to files in it and never out of it."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vsr.errors import InputError, MachineError, UsageError
+from vsr.media.images import is_image_sequence
+from vsr.media.suffixes import VIDEO_SUFFIXES
+
+__all__ = ["Entry", "Root"]
+
+_STATE = ".vsr-studio"
+_MOST_ENTRIES = 2000
+_MOST_PATH_BYTES, _MOST_PART_BYTES = 4000, 255  # that Linux takes
+_MOST_NAME_BYTES = 200  # of an upload; room is left for what is written beside it
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something in a folder that can be opened."""
+
+    name: str
+    """Its path from the root, with slashes."""
+    kind: Literal["folder", "video", "pictures"]
+    size_bytes: int | None
+
+
+class Root:
+    """A folder, by its real path. Raises `InputError` where it is none, `MachineError` where nothing can be kept in it.
+
+    Hidden names, ``..`` and symbolic links that lead out are refused as if nothing were there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self.folder = folder.resolve(strict=True)
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"{folder}: there is no such folder") from error
+        if not self.folder.is_dir():
+            raise InputError(f"{folder}: is no folder; name the one that your videos are in")
+        self.state = self.folder / _STATE
+        if self.state.is_symlink():
+            raise MachineError(f"{self.state} is a symbolic link; remove it")
+        try:
+            self.state.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise MachineError(f"{self.folder}: nothing can be kept in it ({error.strerror or error})") from error
+
+    def find(self, name: str) -> Path:
+        """What is there by that name; the real path. Raises `UsageError` for a name that leads out, `InputError`."""
+        path = self._real(name)
+        if not path.exists():
+            raise InputError(f"{name}: is not there")
+        return path
+
+    def target(self, name: str) -> Path:
+        """Where a file of that name is to be written; its folder is there. Raises `UsageError`."""
+        path = self._real(name)
+        if path == self.folder:
+            raise UsageError("name a file")
+        if not path.parent.is_dir():
+            raise UsageError(f"{name}: there is no such folder to write to")
+        return path
+
+    def upload_target(self, name: str) -> Path:
+        """Where an upload of that name goes: directly into the folder, over nothing. Raises `UsageError`."""
+        is_long = len(os.fsencode(name)) > _MOST_NAME_BYTES
+        if "/" in name or "\\" in name or is_long:
+            raise UsageError(f"{name[:40]!r} is no name for an upload; give it a short one without slashes")
+        path = self.target(name)
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
+            raise UsageError(f"{name}: has no ending of a video file, like .mp4 or .mkv")
+        if path.exists():
+            raise UsageError(f"{name}: is there already; rename one of them")
+        return path
+
+    def holds(self, path: Path) -> bool:
+        """Whether a path leads, by whatever links, to something in the folder that is not hidden."""
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError):  # links in a circle
+            return False
+        if not real.is_relative_to(self.folder):
+            return False
+        return not any(part.startswith(".") for part in real.relative_to(self.folder).parts)
+
+    def name_of(self, path: Path) -> str:
+        """The name that `find` finds ``path`` by."""
+        return path.relative_to(self.folder).as_posix()
+
+    def entries(self, name: str = "") -> list[Entry]:
+        """What can be opened in the folder of that name, folders first. Raises `UsageError`, `InputError`."""
+        folder = self.find(name) if name else self.folder
+        if not folder.is_dir():
+            raise InputError(f"{name}: is no folder")
+        found = []
+        try:
+            with os.scandir(folder) as places:
+                for place in places:
+                    entry = self._entry(Path(place.path))
+                    if entry is not None:
+                        found.append(entry)
+                    if len(found) == _MOST_ENTRIES:
+                        break
+        except OSError as error:
+            raise InputError(f"{name or self.folder}: cannot be read ({error.strerror or error})") from error
+        return sorted(found, key=lambda entry: (entry.kind != "folder", entry.name.casefold()))
+
+    def _entry(self, path: Path) -> Entry | None:
+        if path.name.startswith(".") or not _is_text(path.name) or not self.holds(path):
+            return None
+        try:
+            if path.is_dir():
+                return Entry(self.name_of(path), "pictures" if is_image_sequence(path) else "folder", None)
+            if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+                return Entry(self.name_of(path), "video", path.stat().st_size)
+        except OSError:
+            return None  # nobody may look at it, or it has just gone
+        return None
+
+    def _real(self, name: str) -> Path:
+        parts = name.split("/")
+        if not name or not _is_text(name) or any(part.startswith(".") or not part for part in parts):
+            raise UsageError(f"{name[:80]!r} is no name of anything in this folder")
+        path = self.folder / name
+        if len(os.fsencode(path)) > _MOST_PATH_BYTES or any(
+            len(os.fsencode(part)) > _MOST_PART_BYTES for part in parts
+        ):
+            raise UsageError(f"{name[:80]!r} is too long for a name")
+        if not self.holds(path):
+            raise UsageError(f"{name[:80]!r} is no name of anything in this folder")
+        return path.resolve()
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be shown: valid Unicode without control characters."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)

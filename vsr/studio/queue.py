@@ -1,0 +1,327 @@
+"""The queue: jobs one at a time, each a process of the command line, which a kill of either loses nothing of.
+
+All changes are made in the event loop's thread and are on the disk before they are answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shlex
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from vsr.api.upscaling import done_before, plan
+from vsr.errors import InputError, MachineError, UsageError, VsrError
+from vsr.pipeline.lease import Lease
+from vsr.pipeline.run import work_folder
+from vsr.stills.write import record_path
+from vsr.studio.choices import Choice, Order, UpscaleChoice, parse_choice
+from vsr.studio.jobs import Job, JobStore, State
+from vsr.studio.places import Root
+
+__all__ = ["Action", "Queue", "command_of"]
+
+_log = logging.getLogger(__name__)
+
+Action = Literal["pause", "resume", "cancel", "remove", "up", "down", "first", "last", "raise", "lower"]
+
+_MOST_JOBS = 1000
+_LINE_BYTES = 1 << 20  # of what a run says of itself
+_STOP_SECONDS = 20.0  # after which a run that was told to end is ended
+_KEPT_LINES = 20
+_PRIORITIES = range(-1, 2)
+
+
+class Queue:
+    """Holds the jobs and runs them. `run` is to be running; `close` ends what it runs."""
+
+    def __init__(self, root: Root, *, ray: str | None = None) -> None:
+        self._root, self._ray = root, ray
+        self.store = JobStore(root.state)
+        self._jobs: dict[str, Job] = {job.id: job for job in self.store.load()}
+        self._wake = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._running: str | None = None
+        self._intent: State | None = None  # what the running job is to become, where it was told to stop
+        self._is_closing = False
+        self._ending: asyncio.Future[None] | None = None
+        self.version = 0
+        """Rises with every change."""
+
+    def jobs(self) -> list[Job]:
+        """What runs or is to run, in that order, then what is finished, the latest first."""
+        waiting = sorted(
+            (job for job in self._jobs.values() if job.is_unfinished),
+            key=lambda job: (job.state not in ("running", "pausing"), -job.priority, job.order),
+        )
+        rest = sorted(
+            (job for job in self._jobs.values() if not job.is_unfinished),
+            key=lambda job: job.finished or "",
+            reverse=True,
+        )
+        return [*waiting, *rest]
+
+    def get(self, key: str) -> Job:
+        """Raises `InputError` for a job that is not there."""
+        job = self._jobs.get(key)
+        if job is None:
+            raise InputError("there is no such job any more")
+        return job
+
+    def taken(self) -> frozenset[Path]:
+        """Outputs of jobs that may still make them."""
+        return frozenset(Path(job.output) for job in self._jobs.values() if job.state not in ("done",))
+
+    def add(self, choice: Choice, order: Order) -> Job:
+        """Put a job at the end. Raises `UsageError`, `MachineError`."""
+        if len(self._jobs) >= _MOST_JOBS:
+            raise UsageError(f"the queue holds {_MOST_JOBS} jobs; remove some that are done")
+        job = Job(
+            id=self.store.fresh_id(),
+            kind=order.kind,
+            choice=choice.model_dump(mode="json"),
+            words=order.words,
+            input=str(order.input),
+            output=str(order.output),
+            page=None if order.page is None else str(order.page),
+            order=1 + max((one.order for one in self._jobs.values()), default=0),
+            added=_now(),
+        )
+        self._set(job)
+        return job
+
+    async def act(self, key: str, action: Action) -> None:
+        """Do what a button says. Raises `UsageError` where that makes no sense now, `InputError`, `MachineError`."""
+        job = self.get(key)
+        if action in ("up", "down", "first", "last"):
+            self._move(job, action)
+        elif action in ("raise", "lower"):
+            step = 1 if action == "raise" else -1
+            self._set(replace(job, priority=min(max(job.priority + step, _PRIORITIES[0]), _PRIORITIES[-1])))
+        elif action == "resume":
+            self._expect(job, action, "paused", "failed", "cancelled")
+            self._set(replace(job, state="waiting", error=None, finished=None))
+        elif action == "pause":
+            self._expect(job, action, "waiting", "running")
+            self._stop(job, "paused", signal.SIGINT)
+        elif action == "cancel":
+            self._expect(job, action, "waiting", "running", "pausing", "paused")
+            self._stop(job, "cancelled", signal.SIGTERM)
+        else:
+            self._expect(job, action, "waiting", "paused", "done", "failed", "cancelled")
+            await self._remove(job)
+
+    async def run(self) -> None:
+        """Run jobs as long as there are any, and wait for more; until cancelled or closed."""
+        while not self._is_closing:
+            job = next((job for job in self.jobs() if job.state == "waiting"), None)
+            if job is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            try:
+                await self._run(job)
+            except MachineError as error:
+                _log.error("%s", error)
+                await asyncio.sleep(5)  # a full disk may be cleared
+
+    async def close(self) -> None:
+        """Stop what runs; it goes on when the studio is started again."""
+        self._is_closing = True
+        self._wake.set()
+        if self._process is not None:
+            self._intent = self._intent or "waiting"
+            await self._end(self._process, signal.SIGTERM)
+
+    def _expect(self, job: Job, action: str, *states: State) -> None:
+        if job.state not in states:
+            raise UsageError(f"a job that is {job.state} cannot be told to {action}")
+
+    def _set(self, job: Job) -> None:
+        self.store.save([job])
+        self._jobs[job.id] = job
+        self.version += 1
+        self._wake.set()
+
+    def _move(self, job: Job, action: Action) -> None:
+        line = [one for one in self.jobs() if one.state in ("waiting", "paused") and one.priority == job.priority]
+        if job not in line:
+            raise UsageError(f"a job that is {job.state} has no place in the queue")
+        place = line.index(job)
+        goal = {"up": place - 1, "down": place + 1, "first": 0, "last": len(line) - 1}[action]
+        goal = min(max(goal, 0), len(line) - 1)
+        line.insert(goal, line.pop(place))
+        orders = sorted(one.order for one in line)
+        for one, order in zip(line, orders, strict=True):
+            if one.order != order:
+                self._set(replace(one, order=order))
+
+    def _stop(self, job: Job, state: State, number: signal.Signals) -> None:
+        if job.id != self._running or self._process is None:
+            self._set(replace(job, state=state, finished=_now() if state == "cancelled" else None))
+            return
+        self._intent = state
+        self._set(replace(job, state="pausing"))
+        if state == "cancelled":
+            self._ending = asyncio.ensure_future(self._end(self._process, number))
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def _remove(self, job: Job) -> None:
+        self.store.forget(job)
+        del self._jobs[job.id]
+        self.version += 1
+        if job.kind == "upscale" and job.state != "done" and job.started is not None:
+            await asyncio.to_thread(self._clear_work, job)
+
+    def _clear_work(self, job: Job) -> None:
+        """Remove the finished segments of a job that nobody wants any more."""
+        try:
+            choice = parse_choice(UpscaleChoice, job.choice)
+            planned = plan(job.input, job.output, preset=choice.preset, settings=choice.settings(self._root))
+            work = work_folder(planned, None)
+            if not work.is_there():
+                return
+            lease = Lease(work, job.output)
+            lease.acquire()
+            try:
+                work.remove()
+            finally:
+                lease.release()
+        except VsrError as error:  # the input has gone, or another run has it: a later run may clear it
+            _log.warning("%s", error)
+
+    async def _run(self, job: Job) -> None:
+        words = await asyncio.to_thread(self._left, job)
+        if self._is_closing or self._jobs.get(job.id) != job:
+            return
+        if words is None:
+            self._set(replace(job, state="done", finished=_now()))
+            return
+        self._running, self._intent, began = job.id, None, time.monotonic()
+        self._set(replace(job, state="running", started=job.started or _now(), error=None, progress=None))
+        complaints: deque[str] = deque(maxlen=_KEPT_LINES)
+        code = 1
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "vsr.studio.child", str(os.getpid()), *words),
+                cwd=self._root.folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=_LINE_BYTES,
+                start_new_session=True,  # Ctrl-C in the terminal is the studio's to hear
+            )
+            assert self._process.stdout is not None
+            assert self._process.stderr is not None
+            await asyncio.gather(self._listen(job.id, self._process.stdout), _gather(self._process.stderr, complaints))
+            code = await self._process.wait()
+        except OSError as error:
+            complaints.append(f"vsr: no process can be started ({error.strerror or error})")
+        finally:
+            if self._process is not None and self._process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
+            self._process, self._running = None, None
+        self._conclude(job.id, code, complaints, time.monotonic() - began)
+
+    def _conclude(self, key: str, code: int, complaints: Sequence[str], seconds: float) -> None:
+        job = self._jobs[key]
+        job = replace(job, seconds=round(job.seconds + seconds, 3))
+        if code == 0:
+            job = replace(job, state="done", finished=_now())
+        elif self._intent is not None:
+            job = replace(job, state=self._intent, finished=_now() if self._intent == "cancelled" else None)
+        else:
+            said = next((line for line in reversed(complaints) if line.startswith("vsr: ")), None)
+            why = said.removeprefix("vsr: ") if said else f"the run ended with code {code} and gave no reason"
+            job = replace(job, state="failed", finished=_now(), error=why)
+        self._set(job)
+
+    def _left(self, job: Job) -> list[str] | None:
+        """What is to be run, with what makes it tell of itself; None where an earlier run did it all.
+
+        A studio that was killed may not have written down what its run had finished.
+        """
+        if job.kind == "upscale":
+            if job.started is not None and self._has_made(job):
+                is_told = job.page is None or Path(job.page).exists()
+                return None if is_told else ["report", job.output]
+            ray = [] if self._ray is None else ["--ray", self._ray]
+            return [*job.words, *ray, "--json-lines", "--preview", str(self.store.newest(job))]
+        if job.kind == "still" and job.started is not None and _is_still_of(Path(job.output), job.input, job.started):
+            return None
+        return [*job.words, "--json-lines"]
+
+    def _has_made(self, job: Job) -> bool:
+        try:
+            choice = parse_choice(UpscaleChoice, job.choice)
+            outcome = done_before(
+                job.input,
+                job.output,
+                preset=choice.preset,
+                start=choice.start,
+                end=choice.end,
+                settings=choice.settings(self._root),
+            )
+        except VsrError:
+            return False  # the run itself says what is wrong
+        return outcome is not None
+
+    async def _listen(self, key: str, stream: asyncio.StreamReader) -> None:
+        async for line in stream:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue  # not for us
+            if isinstance(event, dict) and event.get("event") in ("progress", "step"):
+                # in memory alone: the work folder knows how far a run is, the file only what is to be run
+                self._jobs[key] = replace(self._jobs[key], progress=event)
+                self.version += 1
+
+    async def _end(self, process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
+        try:
+            await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+async def _gather(stream: asyncio.StreamReader, lines: deque[str]) -> None:
+    async for line in stream:
+        lines.append(line.decode(errors="replace").strip())
+
+
+def command_of(words: Sequence[str]) -> str:
+    """What to type to do the same without the studio."""
+    return shlex.join(["vsr", *words])
+
+
+def _is_still_of(output: Path, source: str, since: str) -> bool:
+    """Whether ``output`` is a still of ``source``, made after a time."""
+    try:
+        record = json.loads(record_path(output).read_text(encoding="utf-8"))
+        written = datetime.fromisoformat(record["written"])
+        began = datetime.fromisoformat(since).replace(microsecond=0)  # records tell whole seconds
+        return bool(record["input"]["path"] == source and written >= began)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
