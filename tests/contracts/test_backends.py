@@ -17,10 +17,12 @@ from torch import Tensor, nn
 import vsr
 from vsr.errors import MachineError, ModelError, UsageError
 from vsr.inference import BACKENDS, Engine, EngineOptions, Precision, Runtime, choose_precision, measure_load
-from vsr.inference.backends import Backend, base, choose_backend, open_backend
-from vsr.inference.precision import LEAST_DB
+from vsr.inference.backends import Backend, base, open_backend
+from vsr.inference.hardware import is_fast_at_int8
+from vsr.inference.precision import LEAST_DB, choose_backend
 from vsr.methods.network.frame import PerFrameOptions
 from vsr.networks import Network, load_network, with_weights_for
+from vsr.observation import resample
 
 CPU = torch.device("cpu")
 Clips = Callable[[str], Path]
@@ -138,10 +140,55 @@ def test_one_that_computes_something_else_is_refused(backend: Backend) -> None:
         choose_precision(Network("doubled", _Doubled(), 1, "RGB", 0), "auto", CPU, wrong)
 
 
+_VNNI = pytest.mark.skipif(not is_fast_at_int8(CPU), reason="needs a processor with VNNI")
+
+
+@_VNNI
+@pytest.mark.parametrize("backend", [row for row in OTHERS if "int8" in row.values[0].devices["cpu"]])  # type: ignore[attr-defined]
+def test_eight_bits_cost_little(backend: Backend) -> None:
+    """Of the weights that ship, on a picture that they were not calibrated on; whatever their mixture and its tiles."""
+    network = load_network("lite", 2)
+    coarse = torch.rand(1, 1, 15, 18, generator=torch.Generator().manual_seed(4))
+    picture = resample(coarse, (75, 90), kernel="bicubic").clamp(0.06, 0.92)
+    assert network.mixture is not None
+    for codes in (0.0, 12.0):
+        suited = with_weights_for(network, network.mixture.estimate([picture[0, 0]], codes))
+        with torch.no_grad():
+            expected = suited.module(picture)
+        options = EngineOptions(Precision("int8"), measure_load(network), runtime=backend.runtime)
+        whole = Engine(suited, options, CPU).whole(picture)
+        assert 42 < float(-10 * torch.log10((whole - expected).square().mean())) < 80
+        tiled = Engine(suited, replace(options, tile_px=32), CPU).whole(picture)
+        torch.testing.assert_close(tiled, whole, rtol=0, atol=2e-3)  # sums in other orders are rounded to other codes
+
+
+@_VNNI
+@pytest.mark.parametrize("backend", [row for row in OTHERS if "int8" in row.values[0].devices["cpu"]])  # type: ignore[attr-defined]
+def test_eight_bits_are_for_networks_that_take_any_size(backend: Backend) -> None:
+    with pytest.raises(ModelError, match=r"works on sizes of pictures, or on whole ones; use precision=auto"):
+        choose_precision(_network("Y"), "int8", CPU, backend)
+
+
+def test_the_fastest_is_what_the_processor_and_the_packages_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing else depends on them."""
+    for fast in (True, False):
+        monkeypatch.setattr("vsr.inference.precision.is_fast_at_int8", lambda device, fast=fast: fast)
+        for installed in (True, False):
+            monkeypatch.setattr(Backend, "is_installed", installed)
+            chosen = choose_backend("auto", "fastest", CPU)
+            assert chosen.name == ("openvino" if fast and installed else "torch")
+            assert choose_backend("auto", "auto", CPU).name == "torch"
+            assert choose_backend("auto", "int8", CPU).name == "openvino"
+        if not fast:
+            with pytest.raises(UsageError, match="precision=int8 is for processors with VNNI"):
+                choose_precision(_network("RGB"), "int8", CPU, BACKENDS["openvino"])
+            assert choose_precision(_network("RGB"), "fastest", CPU).name != "int8"
+
+
 def test_a_name_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="backend is openvin; choose from auto, torch, openvino, onnxruntime"):
         PerFrameOptions(backend="openvin")
-    assert choose_backend("auto") is BACKENDS["torch"]
+    assert choose_backend("auto", "auto", CPU) is BACKENDS["torch"]
 
 
 @pytest.mark.parametrize("backend", OTHERS)

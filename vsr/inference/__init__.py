@@ -8,10 +8,10 @@ Methods use what is named here; see docs/engine.md.
 
 from __future__ import annotations
 
-from vsr.inference.backends import BACKENDS, Runtime, choose_backend
+from vsr.inference.backends import BACKENDS, Runtime
 from vsr.inference.engine import MOST_FRAMES, Engine, EngineOptions, batch_frames, check_tile, tiles_of, upload_ahead
 from vsr.inference.hardware import device_class, fast_half_types
-from vsr.inference.precision import Precision, PrecisionChoice, choose_precision
+from vsr.inference.precision import Precision, PrecisionChoice, choose_backend, choose_precision
 from vsr.inference.probe import measure_load
 from vsr.inference.tiling import Load
 

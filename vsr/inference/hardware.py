@@ -13,12 +13,23 @@ import torch
 
 from vsr.errors import MachineError
 
-__all__ = ["BUDGETS", "Budget", "HalfType", "cpu_instructions", "device_class", "fast_half_types", "refuse_excess"]
+__all__ = [
+    "BUDGETS",
+    "Budget",
+    "HalfType",
+    "cpu_instructions",
+    "device_class",
+    "fast_half_types",
+    "is_fast_at_int8",
+    "refuse_excess",
+]
 
 HalfType = Literal["float16", "bfloat16"]
 
 _DECIDING = ("avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16")
 """Instructions that choose other kernels for convolutions, float32 ones included."""
+
+_VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,14 @@ def device_class(device: str) -> str:
         name = torch.cuda.get_device_name(torch.device(device))
         return f"cuda {name} {torch.version.cuda}"
     return " ".join([platform.machine(), torch.backends.cpu.get_cpu_capability(), *cpu_instructions()])
+
+
+def is_fast_at_int8(device: torch.device) -> bool:
+    """Whether this class multiplies 8-bit numbers and sums them up in one instruction (VNNI)."""
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name) for name in _VNNI)
 
 
 def fast_half_types(device: torch.device) -> tuple[HalfType, ...]:

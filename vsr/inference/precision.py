@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ModelError, UsageError
-from vsr.inference.backends import TORCH, Backend, PrecisionName
-from vsr.inference.hardware import fast_half_types
+from vsr.inference.backends import OPENVINO, TORCH, Backend, PrecisionName, find_backend
+from vsr.inference.hardware import fast_half_types, is_fast_at_int8
 from vsr.inference.probe import run_probe
 from vsr.networks import Network
 
-__all__ = ["LEAST_DB", "Precision", "PrecisionChoice", "choose_precision"]
+__all__ = ["LEAST_DB", "SAME_DB", "Precision", "PrecisionChoice", "choose_backend", "choose_precision"]
 
-PrecisionChoice = Literal["auto", "float32", "float16", "bfloat16"]
+PrecisionChoice = Literal["auto", "fastest", "float32", "float16", "bfloat16", "int8"]
 
 LEAST_DB = 61.0
 """PSNR of half precision's result against float32's, on the probe, from which it may stand for it.
@@ -52,16 +52,33 @@ def _psnr_db(network: Network, result: Tensor, reference: Tensor) -> float:
     return round(-10 * torch.log10(torch.tensor(max(error, 1e-20))).item(), 2)
 
 
+def choose_backend(requested: str, precision: PrecisionChoice, device: torch.device) -> Backend:
+    """The backend for ``requested``, a name or ``auto``. Raises `UsageError` for a name that is none.
+
+    ``auto`` is torch on every class of device: what happens to be installed does not change results. It is OpenVINO for
+    a ``precision`` of int8, and for fastest on processors that are fast at int8, if it is there. See ADR 86.
+    """
+    if requested != "auto":
+        return find_backend(requested)
+    is_worth_it = precision == "fastest" and OPENVINO.is_installed and is_fast_at_int8(device)
+    return OPENVINO if precision == "int8" or is_worth_it else TORCH
+
+
 def choose_precision(
     network: Network, requested: PrecisionChoice, device: torch.device, backend: Backend = TORCH
 ) -> Precision:
     """The precision for ``network`` on ``device``, computed by ``backend``.
 
-    ``auto`` takes float16, else bfloat16, where the device's class is fast at it and the result on the probe is finite
+    ``fastest`` takes int8 where the device's class is fast at it and ``backend`` knows it; else it is ``auto``, which
+    takes float16, else bfloat16, where the device's class is fast at it and the result on the probe is finite
     and within `LEAST_DB` of float32's; else float32. Raises `ModelError` where float32 itself is not finite, or the
     type that was asked for is not, `UsageError` for a type that ``backend`` does not compute in.
     """
     known, source = backend.precisions(device), network.source or network.name
+    if requested == "fastest":
+        requested = "int8" if "int8" in known and is_fast_at_int8(device) else "auto"
+    if requested == "int8" and not is_fast_at_int8(device):
+        raise UsageError("precision=int8 is for processors with VNNI, which this one has not; use precision=auto")
     if requested not in ("auto", *known):
         raise UsageError(f"backend={backend.name} computes in {', '.join(known)} on {device.type}, not in {requested}")
 

@@ -17,19 +17,19 @@ from vsr.networks import ConditionedUpscaler, Network
 from vsr.observation import resample
 from vsr.randomness import NoiseField
 
-__all__ = ["exact_convolutions", "measure_load", "memory_errors", "probe_picture", "run_probe"]
+__all__ = ["exact_convolutions", "make_input", "measure_load", "memory_errors", "probe_picture", "run_probe"]
 
 _SIDE = 48
 _SEED = 20
 
 
-def probe_picture(channels: int, size: int = _SIDE) -> Tensor:
+def probe_picture(channels: int, size: int = _SIDE, *, seed: int = _SEED) -> Tensor:
     """``(1, channels, size, size)`` float32 in 0…1: texture at all scales, hard edges, fine stripes.
 
     Fixed: the same on every machine. Half precision loses as much on it as on the hardest of the usual test pictures
     (Set5's butterfly, to 1 dB for Real-ESRGAN compact and SRResNet).
     """
-    generator = torch.Generator().manual_seed(_SEED)
+    generator = torch.Generator().manual_seed(seed)
     texture = torch.zeros(channels, size, size)
     for octave in range(1, 6):
         cells = 2**octave
@@ -43,14 +43,14 @@ def probe_picture(channels: int, size: int = _SIDE) -> Tensor:
     return (0.5 + 0.5 * texture + 0.2 * edges).clamp(0.02, 0.98)[None]
 
 
-def _make_input(network: Network, side: int) -> Tensor:
-    """What ``network`` takes, ``(1, in_channels, side, side)``: the probe, and noise where noise is wanted.
+def make_input(network: Network, side: int, *, seed: int = _SEED) -> Tensor:
+    """What ``network`` takes, ``(1, in_channels, side, side)``: a probe, and noise where noise is wanted.
 
     Networks that are told conditions are told of neither blur nor noise.
     """
     if isinstance(network.module, ConditionedUpscaler):
-        return network.module.stacked(probe_picture(network.out_channels, side), 0.0, 0.0)
-    picture = probe_picture(network.in_channels - network.noise_channels, side)
+        return network.module.stacked(probe_picture(network.out_channels, side, seed=seed), 0.0, 0.0)
+    picture = probe_picture(network.in_channels - network.noise_channels, side, seed=seed)
     noise = NoiseField(_SEED, 0).window(network.noise_channels, 0, 0, side, side)
     return torch.cat([picture, noise[None]], 1)
 
@@ -74,7 +74,7 @@ def run_probe(network: Network, run: Callable[[Tensor], Tensor], device: torch.d
     Raises `ModelError` where it fails, or gives another size, or numbers that are not finite.
     """
     side = math.ceil(max(_SIDE, network.min_size) / network.multiple) * network.multiple
-    given = _make_input(network, side).to(device)
+    given = make_input(network, side).to(device)
     name = network.source or network.name
     try:
         with torch.no_grad(), memory_errors(name), exact_convolutions():

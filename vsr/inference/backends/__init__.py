@@ -22,13 +22,14 @@ from vsr.tables import table_of
 
 __all__ = [
     "BACKENDS",
+    "OPENVINO",
     "PYTORCH",
     "TORCH",
     "Backend",
     "Executable",
     "PrecisionName",
     "Runtime",
-    "choose_backend",
+    "find_backend",
     "open_backend",
 ]
 
@@ -36,14 +37,10 @@ BACKENDS: Mapping[str, Backend] = table_of("backends", (TORCH, OPENVINO, ONNXRUN
 """By name."""
 
 
-def choose_backend(requested: str) -> Backend:
-    """The row for ``requested``. Raises `UsageError` for a name that is none.
-
-    ``auto`` is torch on every class of device: what happens to be installed does not change results. See ADR 86.
-    """
-    name = "torch" if requested == "auto" else requested
+def find_backend(name: str) -> Backend:
+    """The row called ``name``. Raises `UsageError` where there is none."""
     if name not in BACKENDS:
-        raise UsageError(f"backend is {requested}; choose from auto, {', '.join(BACKENDS)}")
+        raise UsageError(f"backend is {name}; choose from auto, {', '.join(BACKENDS)}")
     return BACKENDS[name]
 
 

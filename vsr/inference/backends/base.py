@@ -21,7 +21,7 @@ from vsr.networks import Network
 
 __all__ = ["PYTORCH", "Backend", "Executable", "PrecisionName", "Runtime"]
 
-PrecisionName = Literal["float32", "float16", "bfloat16"]
+PrecisionName = Literal["float32", "float16", "bfloat16", "int8"]
 
 
 class Executable(Protocol):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from vsr.errors import ModelError
 from vsr.networks import Network
 from vsr.networks.export import Exported, export_onnx
 
@@ -53,10 +54,18 @@ class ByShape:
     """An `Executable`: runs windows through the session that fits them."""
 
     def __init__(
-        self, network: Network, compile_: Callable[[bytes], Session], exact: Callable[[bytes], Session]
+        self,
+        network: Network,
+        compile_: Callable[[bytes], Session],
+        exact: Callable[[bytes], Session],
+        *,
+        free_alone: bool = False,
     ) -> None:
-        """``compile_`` makes a session of an ONNX file; ``exact`` one that computes in float32."""
-        self._network, self._compile, self._exact = network, compile_, exact
+        """``compile_`` makes a session of an ONNX file; ``exact`` one that computes in float32.
+
+        ``free_alone``: all windows go through one session; `ModelError` where sides are not free.
+        """
+        self._network, self._compile, self._exact, self._free_alone = network, compile_, exact, free_alone
         self._state = network.module.state_dict()
         self._free: dict[int, Session | None] = {}
         self._fixed: dict[tuple[int, int, int], Session] = {}
@@ -66,7 +75,10 @@ class ByShape:
         batch, _, height, width = (int(side) for side in windows.shape)
         if batch not in self._free:
             self._free[batch] = self._open_free(batch)
-        free = self._free[batch] if min(height, width) >= _LEAST_FREE else None
+        free = self._free[batch] if min(height, width) >= _LEAST_FREE or self._free_alone else None
+        if free is None and self._free_alone:
+            name = self._network.source or self._network.name
+            raise ModelError(f"{name}: works on sizes of pictures, or on whole ones; use precision=auto")
         return (free or self._open_fixed(batch, height, width))(windows.contiguous())
 
     def _open_free(self, batch: int) -> Session | None:

@@ -31,6 +31,7 @@ from vsr.inference import (
     measure_load,
     tiles_of,
 )
+from vsr.inference.backends import find_backend
 from vsr.methods.method import Evidence, Geometry, OptionsT, Prepared
 from vsr.networks import NETWORKS, Colour, Network, available_scales, load_network
 from vsr.networks.locating import find_weights, is_path
@@ -59,15 +60,17 @@ class ComputeOptions:
     """Settings of all methods that are networks: what computes them, and in what."""
 
     precision: PrecisionChoice = "auto"
-    """What the network computes in; auto: half precision where the hardware is fast at it and it stays within 60 dB."""
+    """What the network computes in; auto: half precision where the hardware is fast at it and it stays within 60 dB;
+    fastest: int8 where the hardware is fast at it, else auto."""
     backend: str = "auto"
-    """What computes the network; auto: torch; others: see docs/engine.md."""
+    """What computes the network; auto: torch, for int8 openvino; see docs/engine.md."""
     tile_px: int | None = None
     """Side of the tiles that large pictures are cut into, in input pixels; None: planned for the device's class."""
 
     def __post_init__(self) -> None:
         check_tile(self.tile_px)
-        choose_backend(self.backend)
+        if self.backend != "auto":
+            find_backend(self.backend)
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ def _load(method: str, scale: int) -> Network:
 
 
 def _part(network: Network, compute: ComputeOptions, device: torch.device) -> ModelPart:
-    backend = choose_backend(compute.backend)
+    backend = choose_backend(compute.backend, compute.precision, device)
     tried = (network.digest, network.scale, compute.precision, backend.runtime, device)
     if tried not in _trials:
         _trials[tried] = (choose_precision(network, compute.precision, device, backend), measure_load(network))
