@@ -87,11 +87,20 @@ class Studio:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             for name, value in sent.items():
                 connection.putheader(name, value)
-            if data is not None and "Content-Length" not in sent:
+            if data is not None and "Content-Length" not in {**usual, **(headers or {})}:
                 connection.putheader("Content-Length", str(len(data)))
             connection.endheaders(data)
             answer = connection.getresponse()
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def break_off(self, method: str, path: str, body: bytes, *, announced: int) -> None:
+        """Announce more than is sent, and hang up."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
+        headers = {"Cookie": self.cookie, "Origin": self.origin, "Content-Length": str(announced)}
+        try:
+            connection.request(method, path, body, headers)
         finally:
             connection.close()
 
