@@ -64,8 +64,9 @@ def upscale(
         work_dir: where unfinished work is kept; by default beside the output.
         on_progress: called from this thread while work goes on.
         on_outcome: called once for each input, as soon as it is settled.
-        workers: how many segments are made at a time, each by a process of its own; by default one for each GPU,
-            else one. One is this process; more are Ray's.
+        workers: how many segments are made at a time, each by a process of its own; by default one for each GPU;
+            without one, one for each core, as far as memory and the length of the videos go. One is this process; more
+            are Ray's.
         ray: address of a running Ray cluster, or ``"auto"`` for the one of this machine; workers are by default as
             many as it has room for.
         executor: who does the work, instead of ``workers`` and ``ray``.
@@ -120,7 +121,7 @@ def upscale(
         else:
             waiting.append(request)
     if waiting:
-        chosen = executor or choose_executor(resolved, workers, ray)
+        chosen = executor or choose_executor(resolved, workers, ray, waiting)
         try:
             chosen.run(waiting, on_progress or (lambda progress: None), resolve)
         except BaseException:

@@ -19,6 +19,7 @@ __all__ = [
     "parse_factor",
     "parse_height",
     "parse_screen",
+    "parse_workers",
 ]
 
 Scale = Annotated[str | None, typer.Option(help="Magnification: 2, 3, 4, 1.5 …  [default: 2]")]
@@ -81,6 +82,18 @@ def parse_height(text: str | None) -> int | None:
         return int(text.lower().removesuffix("p"))
     except ValueError:
         raise UsageError(f"--height {text!r} is no number of rows; give it like 1080 or 1080p") from None
+
+
+def parse_workers(text: str | None) -> int | None:
+    """A number of workers, None for ``auto``; raises `UsageError` for others."""
+    if text in (None, "auto"):
+        return None
+    from vsr.errors import UsageError
+
+    try:
+        return int(text or "")
+    except ValueError:
+        raise UsageError(f"--workers {text!r} is no number; give one, or auto") from None
 
 
 def parse_screen(text: str | None) -> str | None:

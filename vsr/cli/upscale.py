@@ -24,6 +24,7 @@ from vsr.cli.options import (
     parse_factor,
     parse_height,
     parse_screen,
+    parse_workers,
 )
 
 if TYPE_CHECKING:
@@ -137,8 +138,10 @@ def upscale(
         str | None, typer.Option(metavar="PATH", help="Where unfinished work is kept; default: beside the output.")
     ] = None,
     workers: Annotated[
-        int | None,
-        typer.Option("--workers", metavar="N", help="Segments made at a time.  [default: one for each GPU, else 1]"),
+        str | None,
+        typer.Option(
+            metavar="N|auto", help="Segments made at a time.  [default: auto: one for each GPU, else for each core]"
+        ),
     ] = None,
     ray: Annotated[
         str | None, typer.Option("--ray", metavar="auto|HOST:PORT", help="Use a running Ray cluster.")
@@ -179,7 +182,13 @@ def upscale(
         _say_sections(preset, settings, assigned)
     if piping.is_piped(inputs, output):
         piping.refuse_for_pipes(
-            inputs, {"--report": report_, "--ray": ray, "--recursive": recursive, "--workers": workers not in (None, 1)}
+            inputs,
+            {
+                "--report": report_,
+                "--ray": ray,
+                "--recursive": recursive,
+                "--workers": workers not in (None, "1", "auto"),
+            },
         )
         return piping.run(
             inputs[0],
@@ -217,7 +226,7 @@ def upscale(
                 work_dir=work_dir,
                 on_progress=report.progress,
                 on_outcome=report.outcome,
-                workers=workers,
+                workers=parse_workers(workers),
                 ray=ray,
                 preview=_preview(preview),
                 recursive=recursive,

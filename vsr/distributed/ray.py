@@ -329,7 +329,7 @@ class RayExecutor:
 
         ``host`` makes what a worker is, from the device and the paths it should see.
         """
-        self._workers, self._address, self._host = workers, address, host
+        self.workers, self._address, self._host = workers, address, host
 
     def run(self, requests: Sequence[Request], on_progress: OnProgress, on_outcome: OnOutcome) -> None:
         """See `vsr.pipeline.executor.Executor.run`."""
@@ -337,10 +337,10 @@ class RayExecutor:
         with cluster(self._address, os.cpu_count() or 1):
             num_gpus = gpus_each(settings)
             hint = ", or for less each by --set {key}=…"
-            room = check_room(self._workers or 1, settings.num_cpus, num_gpus, hint)
+            room = check_room(self.workers or 1, settings.num_cpus, num_gpus, hint)
             checks = ClusterChecks(requests, self._address is not None)
             pool = RayPool(
-                self._workers or room,
+                self.workers or room,
                 partial(self._host, settings.device, checks.must_see),
                 num_cpus=settings.num_cpus,
                 num_gpus=num_gpus,

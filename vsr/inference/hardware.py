@@ -21,6 +21,7 @@ __all__ = [
     "device_class",
     "fast_half_types",
     "is_fast_at_int8",
+    "memory_bytes",
     "refuse_excess",
 ]
 
@@ -92,7 +93,7 @@ def fast_half_types(device: torch.device) -> tuple[HalfType, ...]:
     return tuple(types)
 
 
-def _memory_bytes(device: torch.device) -> int:
+def memory_bytes(device: torch.device) -> int:
     """All the memory that the device has, used or not."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
@@ -104,7 +105,7 @@ def _memory_bytes(device: torch.device) -> int:
 
 def refuse_excess(needed_bytes: float, device: torch.device, what: str) -> None:
     """Raise `MachineError` if ``what`` takes more memory than the device has altogether."""
-    held = _memory_bytes(device)
+    held = memory_bytes(device)
     if needed_bytes > held:
         raise MachineError(
             f"{what} needs about {needed_bytes / 2**30:.1f} GiB of memory, this {device.type} has "

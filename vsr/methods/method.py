@@ -112,6 +112,8 @@ class Capabilities:
     """Whether it makes the small frames that it enlarges: its restorers are `Rescaler`."""
     keeps_size: bool = False
     """Whether it gives frames of the size it is given, and no other: a pass."""
+    bytes_per_pixel: int = 150
+    """Memory that a worker holds for each pixel of the output, about, besides its libraries."""
     measures_agreement: bool = False
     """Whether its restorers themselves tell how well results agree with what the enlarging step was given."""
 

@@ -89,6 +89,7 @@ class PreparedSequence(PreparedSeveralFrames):
             halo_frames=OVERLAP_FRAMES,
             chain_frames=CHUNK_FRAMES,
             adapt_frames=self.adapt_frames,
+            bytes_per_pixel=1500,
         )
 
     def open(self, geometry: Geometry) -> InChunks:

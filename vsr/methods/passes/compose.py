@@ -144,6 +144,7 @@ class PreparedComposition(Prepared[Any]):
             halo_frames=reach.halo_frames,
             chain_frames=math.lcm(*(needs.chain_frames for needs in reach.needs)),
             adapt_frames=reach.calibration(0),
+            bytes_per_pixel=sum(needs.bytes_per_pixel for needs in reach.needs),
             measures_agreement=True,
         )
 

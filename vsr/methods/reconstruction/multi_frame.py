@@ -348,6 +348,7 @@ class PreparedMultiFrame(Prepared[MultiFrameOptions]):
             halo_frames=2 * radius + _WARM_UP_FRAMES,
             chain_frames=CHAIN_FRAMES,
             adapt_frames=0 if is_known else CALIBRATION_FRAMES,
+            bytes_per_pixel=700,
         )
 
     def key(self) -> Mapping[str, Any]:
