@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["choose_executor"]
 
 _LIBRARIES_BYTES = 800 << 20
+_SHARE_PIXELS = 10e6  # of the output, in half a minute by the methods that are quick and no interpolation
+_INTERPOLATION_WEIGHT = 0.02  # of such a pixel's time
 _MEMORY_SHARE = 0.5  # of the machine's, for all workers together
 
 
@@ -68,7 +70,15 @@ def _useful_workers(settings: Settings, requests: Sequence[Request]) -> int:
 
     memory = memory_bytes(jobs[0].prepared.torch_device) * _MEMORY_SHARE
     fitting = int(memory / max(_bytes_of_worker(job) for job in jobs))
-    return max(1, min(cores, fitting, sum(_num_frames(job) // settings.segment_frames for job in jobs)))
+    return max(1, min(cores, fitting, sum(map(_num_shares, jobs))))
+
+
+def _num_shares(job: Job) -> int:
+    """Workers that ``job`` keeps busy for longer than they take to start: each with a whole segment at least."""
+    weight = _INTERPOLATION_WEIGHT if job.evidence == "interpolation" else 1
+    num_frames = _num_frames(job)
+    pixels = num_frames * job.out_width * job.out_height * weight
+    return min(num_frames // job.settings.segment_frames, int(pixels / _SHARE_PIXELS))
 
 
 def _bytes_of_worker(job: Job) -> int:

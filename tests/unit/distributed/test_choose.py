@@ -26,7 +26,9 @@ NUM_FRAMES = 500
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip") / "long.mp4"
-    write_clip(path, [np.full((32, 32, 3), number % 256, np.uint8) for number in range(NUM_FRAMES)], Fraction(25), crf=30)
+    write_clip(
+        path, [np.full((128, 128, 3), number % 256, np.uint8) for number in range(NUM_FRAMES)], Fraction(25), crf=30
+    )
     return path
 
 
@@ -38,7 +40,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _request(source: Path, span: Span, **changes: Any) -> Request:
-    settings, options = load_settings("default", {"method": "lanczos", "device": "cpu", **changes})
+    settings, options = load_settings("default", {"method": "lite", "device": "cpu", **changes})
     return Request(source, source.with_name("out.mp4"), settings, options, span)
 
 
@@ -74,11 +76,17 @@ def test_files_count_together_as_far_as_there_are_cores(clip: Path) -> None:
 
 
 def test_no_more_than_half_of_the_memory_holds(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "memory_bytes", lambda device: 6 << 30)
+    monkeypatch.setattr(hardware, "memory_bytes", lambda device: 5 << 30)
     assert _count(*[_request(clip, Span())] * 50) == 3
     assert _count(*[_request(clip, Span(), size="4096x4096")] * 50) == 1
     monkeypatch.setattr(hardware, "memory_bytes", lambda device: 1 << 30)
     assert _count(*[_request(clip, Span())] * 50) == 1
+
+
+def test_what_is_quick_is_done_before_others_have_started(clip: Path) -> None:
+    assert _count(*[_request(clip, Span(), method="lanczos")] * 50) == 1
+    assert _count(*[_request(clip, Span(), method="lanczos", size="1920x1080")] * 50) == 8
+    assert _count(*[_request(clip, Span(), size="64x64")] * 50) == 1
 
 
 def test_what_is_no_video_counts_nothing(clip: Path, tmp_path: Path) -> None:
