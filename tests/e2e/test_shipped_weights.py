@@ -16,8 +16,8 @@ from program import Run
 
 import vsr
 from vsr.networks import Network, load_network
+from vsr.networks.files import read_safetensors, write_safetensors
 from vsr.networks.locating import SHIPPED
-from vsr.networks.safetensors_files import read_safetensors, write_safetensors
 from vsr.pipeline import doctor
 from vsr.training.config import make_config
 from vsr.training.degradations import parse_chain

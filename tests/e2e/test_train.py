@@ -21,7 +21,7 @@ from videos import scene
 
 import vsr
 from vsr.networks import load_network
-from vsr.networks.safetensors_files import read_safetensors
+from vsr.networks.files import read_safetensors
 from vsr.training.checkpoint import load_checkpoint
 
 Call = Callable[..., Run]

@@ -13,7 +13,7 @@ from vsr.errors import InputError, ModelError
 from vsr.evaluation.protocol import eight_bits
 from vsr.metrics import luma_bt601
 from vsr.metrics.lpips import Lpips
-from vsr.networks.checkpoint import read_checkpoint
+from vsr.networks.files import read_checkpoint
 from vsr.networks.locating import find_weights
 from vsr.observation import resample
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from vsr.errors import ModelError, UsageError
-from vsr.networks.checkpoint import Checkpoint
+from vsr.networks.files import Checkpoint
 
 __all__ = ["Blend", "mix", "parse_blend", "without_folders"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from vsr.networks.checkpoint import Checkpoint
+from vsr.networks.files import Checkpoint
 
 __all__ = ["is_generative"]
 

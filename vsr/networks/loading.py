@@ -12,8 +12,8 @@ from torch import Tensor
 from vsr.errors import ModelError, UsageError
 from vsr.networks.base import Family, Found, Network, NetworkSpec, Upscaler
 from vsr.networks.blending import mix, parse_blend
-from vsr.networks.checkpoint import Checkpoint, read_checkpoint
 from vsr.networks.digest import weights_digest
+from vsr.networks.files import Checkpoint, read_checkpoint
 from vsr.networks.generative import is_generative
 from vsr.networks.locating import find_weights, scale_in_name
 from vsr.networks.mixture import Mixture, read_mixture

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from vsr.errors import MachineError, UsageError
-from vsr.networks.safetensors_files import write_safetensors
+from vsr.networks.files import write_safetensors
 
 __all__ = ["save_weights"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from vsr.errors import MachineError, ModelError
-from vsr.networks.safetensors_files import read_safetensors, write_safetensors
+from vsr.networks.files import read_safetensors, write_safetensors
 
 __all__ = ["CHECKPOINT", "Saved", "load_checkpoint", "save_checkpoint", "write_whole"]
 

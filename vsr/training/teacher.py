@@ -19,7 +19,7 @@ from vsr.errors import MachineError, ModelError
 from vsr.evaluation.base import PictureMethod
 from vsr.evaluation.networks import network_method
 from vsr.networks import Colour, load_network
-from vsr.networks.safetensors_files import read_safetensors, write_safetensors
+from vsr.networks.files import read_safetensors, write_safetensors
 from vsr.training.degradations import Chain
 from vsr.training.pairs import degraded, luma
 from vsr.training.together import wait_for_all

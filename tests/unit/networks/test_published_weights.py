@@ -15,7 +15,7 @@ import scipy.io
 import torch
 
 from vsr.networks import NETWORKS, available_scales, load_network
-from vsr.networks.matlab_files import MatStruct, read_matlab
+from vsr.networks.files.matlab import MatStruct, read_matlab
 
 _FOLDER = Path(os.environ.get("VSR_TEST_DATA", Path(__file__).parents[4] / "shared" / "data")) / "weights"
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from vsr.networks import available_scales, load_network
+from vsr.networks.files import read_safetensors
 from vsr.networks.fsrcnn import FSRCNN
 from vsr.networks.inspecting import describe_weights, find_installed_weights
 from vsr.networks.locating import SHIPPED, find_weights, scale_in_name
-from vsr.networks.safetensors_files import read_safetensors
 
 FILES = sorted(SHIPPED.glob("*.safetensors"))
 SCALES = {"lite": (2, 3, 4), "real": (2, 4), "video": (2,)}

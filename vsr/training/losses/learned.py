@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from vsr.errors import ModelError
-from vsr.networks.checkpoint import read_checkpoint
+from vsr.networks.files import read_checkpoint
 from vsr.networks.locating import SUFFIXES, is_path, model_folders
 
 __all__ = ["Adversarial", "Content", "Judgement", "judged"]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ModelError
-from vsr.networks.protobuf import DamagedMessage, fields, numbers
+from vsr.networks.files.protobuf import DamagedMessage, fields, numbers
 
 __all__ = ["is_caffe", "read_caffe"]
 

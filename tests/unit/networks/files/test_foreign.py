@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vsr.errors import ModelError
-from vsr.networks.checkpoint import read_checkpoint
-from vsr.networks.mxnet_files import MXNET_MAGIC
-from vsr.networks.tensorflow_files import TENSORFLOW_MAGIC
+from vsr.networks.files.checkpoint import read_checkpoint
+from vsr.networks.files.mxnet import MXNET_MAGIC
+from vsr.networks.files.tensorflow import TENSORFLOW_MAGIC
 
 WEIGHT = np.arange(12, dtype="<f4").reshape(2, 1, 2, 3) / 8
 BIAS = np.array([0.5, -1.5], "<f4")

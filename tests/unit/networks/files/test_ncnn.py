@@ -11,7 +11,7 @@ import torch
 
 from vsr.errors import ModelError
 from vsr.networks import load_network
-from vsr.networks.ncnn_files import read_ncnn
+from vsr.networks.files.ncnn import read_ncnn
 
 FLOAT16 = struct.pack("<I", 0x01306B47)
 PARAM = """7767517

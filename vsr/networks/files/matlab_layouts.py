@@ -2,7 +2,9 @@
 
 MATLAB keeps filters as rows × columns × inputs × outputs (MatConvNet), or flattened column by column (SRCNN); torch
 wants outputs × inputs × rows × columns, for transposed convolutions inputs × outputs × rows × columns. Both compute
-correlations, so nothing is turned around.
+correlations, so nothing is turned around. Dictionaries of the example-based methods keep a patch as a column, its
+pixels column by column; ours are ``(rows, columns)``. Files of A+ hold maps alone: the anchors are those of the
+``conf_Zeyde_*.mat`` that they were made with, which is looked for beside them.
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ModelError
-from vsr.networks.matlab_dictionaries import aplus_from_matlab, sparse_dictionary_from_matlab, zeyde_from_matlab
-from vsr.networks.matlab_files import MatCell, MatStruct, MatValue
+from vsr.networks.files.matlab import MatCell, MatStruct, MatValue, read_matlab
 
 __all__ = ["weights_from_matlab"]
 
 _HELD = "SRCNN, VDSR, LapSRN or MS-LapSRN, or dictionaries of ANR, A+ or sparse coding"
 _Array = np.ndarray[Any, np.dtype[Any]]
+_FILTERS = 4  # features of a patch, in dictionaries
 
 
 def _array(value: MatValue) -> _Array:
@@ -133,11 +135,61 @@ def _ms_lapsrn(variables: Mapping[str, MatValue]) -> dict[str, Tensor]:
 def weights_from_matlab(path: Path, variables: Mapping[str, MatValue]) -> dict[str, Tensor]:
     """Weights of one of `_HELD` in float32, named as in our modules; `ModelError` if it is none."""
     if "Aplus_PPs" in variables:
-        return aplus_from_matlab(path, variables)
-    for layout in (_srcnn, _vdsr, _ms_lapsrn, _lapsrn, zeyde_from_matlab, sparse_dictionary_from_matlab):
+        return _aplus(path, variables)
+    for layout in (_srcnn, _vdsr, _ms_lapsrn, _lapsrn, _zeyde, _sparse_dictionary):
         try:
             return layout(variables)
         except (KeyError, IndexError, ValueError):
             continue
     held = ", ".join(repr(name) for name in list(variables)[:6]) or "nothing"
     raise ModelError(f"{path}: a MATLAB file with {held}; expected the weights of {_HELD}")
+
+
+def _tensor(array: _Array) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+
+def _upright(patches: _Array, maps: int = 1) -> _Array:
+    """``(maps·side², K)``, each patch column by column → ``(K, maps, side, side)``."""
+    side = round((patches.shape[0] / maps) ** 0.5)
+    return patches.T.reshape(-1, maps, side, side).swapaxes(2, 3)
+
+
+def _zeyde(variables: Mapping[str, MatValue]) -> dict[str, Tensor]:
+    """``conf`` of Zeyde's and Timofte's programs, as ANR's tensors. KeyError or ValueError if it is something else."""
+    conf = variables["conf"]
+    if not isinstance(conf, MatStruct):
+        raise KeyError("conf")
+    record = conf.records[0]
+    details = _upright(_array(record["dict_hires"]))
+    return {
+        "components": _tensor(_upright(_array(record["V_pca"]), _FILTERS)),
+        "anchors": _tensor(_array(record["dict_lores"]).T),
+        "details": _tensor(details.reshape(len(details), -1)),
+    }
+
+
+def _aplus(path: Path, variables: Mapping[str, MatValue]) -> dict[str, Tensor]:
+    """``Aplus_PPs`` with the dictionary beside it. Raises `ModelError` where there is none that fits."""
+    cells = variables["Aplus_PPs"]
+    if not isinstance(cells, MatCell):
+        raise KeyError("Aplus_PPs")
+    maps = np.stack([_array(value) for value in cells.values])  # (K, side², d)
+    count, size, dimension = maps.shape
+    maps = maps.transpose(2, 0, 1).reshape(dimension * count, size).T  # patches as columns
+    regressors = _upright(maps).reshape(dimension, count, size).transpose(1, 2, 0)
+    for other in sorted(path.parent.glob("conf_Zeyde_*.mat")):
+        found = _zeyde(read_matlab(other))
+        if found["anchors"].shape == (count, dimension) and found["details"].shape[1] == size:
+            return {name: found[name] for name in ("components", "anchors")} | {"regressors": _tensor(regressors)}
+    side = round(size**0.5)
+    raise ModelError(
+        f"{path}: maps of A+ alone; put the dictionary that they were made with beside them "
+        f"(conf_Zeyde_{count}_finalx{side // 3}.mat)"
+    )
+
+
+def _sparse_dictionary(variables: Mapping[str, MatValue]) -> dict[str, Tensor]:
+    """``Dh`` and ``Dl`` of Yang's program. KeyError or ValueError if it is something else."""
+    low, high = _upright(_array(variables["Dl"]), _FILTERS), _upright(_array(variables["Dh"]))
+    return {"atoms": _tensor(low), "details": _tensor(high[:, 0])}

@@ -13,8 +13,9 @@ import scipy.io
 import torch
 
 from vsr.errors import ModelError
-from vsr.networks import load_network, matlab_files
-from vsr.networks.matlab_files import MatCell, MatStruct, read_matlab
+from vsr.networks import load_network
+from vsr.networks.files import matlab
+from vsr.networks.files.matlab import MatCell, MatStruct, read_matlab
 
 RANDOM = np.random.default_rng(1)
 
@@ -100,7 +101,7 @@ def test_both_byte_orders(order: str, tmp_path: Path) -> None:
 
 
 def test_compressed_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matlab_files, "_MAX_BYTES", 3 << 20)
+    monkeypatch.setattr(matlab, "_MAX_BYTES", 3 << 20)
     packed = zlib.compress(bytes(4 << 20), 9)
     path = tmp_path / "bomb.mat"
     path.write_bytes(_file("<", struct.pack("<II", 15, len(packed)) + packed))

@@ -3,13 +3,14 @@
 Both begin with LevelDB's table format: blocks of keys and values, found through a footer that ends with a magic number.
 In V1, one file, an entry is a slice of a tensor with its numbers. In V2, ``NAME.index``, an entry tells where in
 ``NAME.data-00000-of-00001`` the numbers lie. What optimisers keep is left out. Checksums are not looked at.
+Names and the order of axes are then made PyTorch's.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,12 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ModelError
-from vsr.networks.protobuf import DamagedMessage, fields, numbers, read_varint
+from vsr.networks.files.protobuf import DamagedMessage, fields, numbers, read_varint
 
-__all__ = ["TENSORFLOW_MAGIC", "read_tensorflow"]
+__all__ = ["TENSORFLOW_MAGIC", "is_tensorflow", "read_tensorflow", "weights_from_tensorflow"]
+
+_KERNELS = ("/kernel", "/weights")  # of Keras and tf.layers, and of tf.contrib.slim
+_BIASES = "/biases"  # of tf.contrib.slim
 
 TENSORFLOW_MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
 """Last bytes of such a table."""
@@ -130,7 +134,7 @@ def _version2(entries: list[tuple[bytes, memoryview]], data: memoryview) -> dict
 
 
 def read_tensorflow(path: Path) -> dict[str, Tensor]:
-    """Tensors by TensorFlow's names and in its order of axes, float32; see `vsr.networks.tensorflow_layout`.
+    """Tensors by TensorFlow's names and in its order of axes, float32; see `vsr.networks.files.tensorflow`.
 
     `ModelError` where a file is missing, damaged, or holds what cannot be read.
     """
@@ -150,3 +154,24 @@ def read_tensorflow(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
     except (DamagedMessage, UnicodeDecodeError, struct.error) as error:
         raise ModelError(f"{path}: a checkpoint of TensorFlow that cannot be read ({error}); fetch it again") from error
+
+
+def is_tensorflow(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether there are names such as ``layer0/kernel``."""
+    return any(name.endswith(_KERNELS) for name in tensors)
+
+
+def weights_from_tensorflow(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``a/b/kernel`` (height, width, inputs, outputs) as ``a.b.weight`` (outputs, inputs, height, width).
+
+    ``a/b/weights`` likewise. Other tensors keep their values: ``a/b/bias`` and ``a/b/biases`` are ``a.b.bias``.
+    """
+    found = {}
+    for name, values in tensors.items():
+        layer, slash, part = name.rpartition("/")
+        if slash + part in _KERNELS:
+            weight = values.permute(3, 2, 0, 1).contiguous() if values.dim() == 4 else values
+            found[layer.replace("/", ".") + ".weight"] = weight
+        else:
+            found[(layer + "/bias" if slash + part == _BIASES else name).replace("/", ".")] = values
+    return found
