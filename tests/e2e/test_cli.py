@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,7 +62,21 @@ def test_dry_run_writes_nothing(call: Callable[..., Run], clips: Callable[[str],
     assert done.code == 0, done.err
     assert "method" in done.out
     assert "copied" in done.out
+    assert re.search(r"^estimate +about \d+ s and 1 MB: [0-9.]+ s a frame with 1 worker", done.out, re.MULTILINE)
     assert files(tmp_path) == set()
+
+
+def test_dry_run_of_what_cannot_be_estimated(
+    call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path
+) -> None:
+    words = ["upscale", clips("plain"), "-o", tmp_path / "out.mkv", "--dry-run", *QUICK]
+    done = call(*words, "--start", "1000")
+    assert done.code == 0, done.err
+    assert "estimate   " in done.out
+    assert "estimate" not in call(*words, "-q").out
+    several = call("upscale", clips("plain"), clips("cfr"), "-o", f"{tmp_path}/", "--dry-run", *QUICK)
+    assert several.code == 0, several.err
+    assert "estimate" not in several.out
 
 
 def test_folder_with_one_bad_file(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:

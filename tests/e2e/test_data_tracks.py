@@ -129,7 +129,7 @@ def test_what_nothing_holds_is_named_and_does_not_stop(
 def test_it_is_named_before_the_work(tmp_path: Path, call: Call) -> None:
     source = camera_clip(tmp_path / "phone.mp4", b"mebx")
     options = ("--method", "bicubic", "--scale", "1", "-o", tmp_path / "out.mp4")
-    told = call("upscale", source, *options, "--dry-run")
+    told = call("upscale", source, *options, "--dry-run", "-q")
     assert "dropped" in told.out
     assert "data stream 2 (unknown, mebx)" in told.out
     run = call("upscale", source, *options)

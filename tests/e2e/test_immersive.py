@@ -131,7 +131,7 @@ def test_frame_packing_inside_the_stream_moves_to_the_container(
 def test_right_view_first_is_kept_by_matroska_and_named_for_mp4(call: Call, tmp_path: Path) -> None:
     source = tmp_path / "in.mkv"
     ffmpeg("-i", str(_plain(tmp_path)), "-c", "copy", "-metadata:s:v:0", "stereo_mode=right_left", str(source))
-    done = call("upscale", source, "-o", tmp_path / "out.mp4", "--dry-run")
+    done = call("upscale", source, "-o", tmp_path / "out.mp4", "--dry-run", "-q")
     assert "stereoscopic arrangement (side by side, right view first): .mp4 has no place for it here" in done.out
     assert call("upscale", source, "-o", tmp_path / "out.mkv", "--method", "bicubic", "--scale", 1, "-q").code == 0
     assert _seen(tmp_path / "out.mkv")["STEREO3D"][:2] == _seen(source)["STEREO3D"][:2] == (1, 1)
@@ -147,7 +147,7 @@ def test_right_view_first_is_kept_by_matroska_and_named_for_mp4(call: Call, tmp_
 def test_what_cannot_say_it_is_named_before_the_work(
     call: Call, tmp_path: Path, target: str, codec: str, lost: list[str]
 ) -> None:
-    done = call("upscale", _source(tmp_path, "turned"), "-o", tmp_path / target, "--codec", codec, "--dry-run")
+    done = call("upscale", _source(tmp_path, "turned"), "-o", tmp_path / target, "--codec", codec, "--dry-run", "-q")
     assert all(said in row for row, said in zip(_dropped(done.out), lost, strict=True))
 
 

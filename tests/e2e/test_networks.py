@@ -177,7 +177,7 @@ def test_a_name_and_the_dry_run(call: Call, clips: Clips, tmp_path: Path, monkey
     monkeypatch.setenv("VSR_MODELS", str(tmp_path))
     shutil.copy(small_network("RGB"), tmp_path / "mine-x2.safetensors")
     target = tmp_path / "out.mp4"
-    planned = call("upscale", clips("plain"), "-o", target, "--method", "mine", "--scale", "3", "--dry-run")
+    planned = call("upscale", clips("plain"), "-o", target, "--method", "mine", "--scale", "3", "--dry-run", "-q")
     assert planned.code == 0, planned.err
     assert "x2 in tiles up to 96x64, then x2 in tiles up to 192x128" in planned.out
     assert load_network("mine").digest[:12] in planned.out

@@ -91,7 +91,7 @@ def test_grey_profiles_stay_with_grey_and_are_named_elsewhere(tmp_path: Path, qu
 @pytest.mark.parametrize("extension", ["mkv", "mov", "mp4"])
 def test_videos_name_it_before_the_work(call: Call, tmp_path: Path, extension: str) -> None:
     folder = _pictures(tmp_path / "in", "png")
-    done = call("upscale", folder, "-o", tmp_path / f"out.{extension}", "--fps", 25, "--dry-run")
+    done = call("upscale", folder, "-o", tmp_path / f"out.{extension}", "--fps", 25, "--dry-run", "-q")
     assert "does not take it over; png and tiff pictures do" in done.out
 
 
@@ -108,7 +108,7 @@ def test_pictures_that_disagree_are_named(call: Call, tmp_path: Path) -> None:
     folder = _pictures(tmp_path / "in", "png")
     with Image.open(folder / "0002.png") as image:
         image.copy().save(folder / "0002.png", icc_profile=None)
-    done = call("upscale", folder, "-o", tmp_path / "out" / "%04d.png", "--fps", 25, "--dry-run")
+    done = call("upscale", folder, "-o", tmp_path / "out" / "%04d.png", "--fps", 25, "--dry-run", "-q")
     assert "ICC profile (not the same in all pictures): it is not taken over" in done.out
 
 

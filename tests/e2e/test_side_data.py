@@ -196,14 +196,14 @@ def test_what_new_pictures_lose_is_named(
     is_video = made.suffix == ".mp4"
     source = made if is_video else folder
     rest = () if is_video else ("--fps", 25)
-    done = call("upscale", source, "-o", tmp_path / "out.mkv", *rest, "--dry-run")
+    done = call("upscale", source, "-o", tmp_path / "out.mkv", *rest, "--dry-run", "-q")
     assert f"{said}: part of the old pictures" in done.out, done.err
     assert f"{said}: cannot be kept" in call("probe", source, *rest).out
 
 
 @pytest.mark.parametrize("clip", ["plain", "hdr", "mpeg2_ts", "interlaced"])
 def test_settings_of_encoders_are_no_loss(call: Call, clips: Clips, tmp_path: Path, clip: str) -> None:
-    done = call("upscale", clips(clip), "-o", tmp_path / "out.mkv", "--dry-run")
+    done = call("upscale", clips(clip), "-o", tmp_path / "out.mkv", "--dry-run", "-q")
     assert "part of the old pictures" not in done.out
 
 
@@ -214,5 +214,5 @@ def test_an_orientation_that_is_followed_and_the_tags_of_a_tiff_are_none_either(
     folder = tmp_path / "in"
     folder.mkdir()
     _camera(folder / f"1.{suffix}")
-    done = call("upscale", folder, "-o", tmp_path / "out.mkv", "--fps", 25, "--dry-run")
+    done = call("upscale", folder, "-o", tmp_path / "out.mkv", "--fps", 25, "--dry-run", "-q")
     assert (done.code, "part of the old pictures" in done.out) == (0, False)

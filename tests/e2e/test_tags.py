@@ -143,7 +143,7 @@ def test_only_what_is_lossless_is_called_so(
     call: Call, tmp_path: Path, codec: str, extra: tuple[str, ...], said: str
 ) -> None:
     out = tmp_path / ("out.mov" if codec == "prores" else "out.mkv")
-    done = call("upscale", _source(tmp_path, "yuv420p"), "-o", out, "--codec", codec, *extra, "--dry-run")
+    done = call("upscale", _source(tmp_path, "yuv420p"), "-o", out, "--codec", codec, *extra, "--dry-run", "-q")
     assert re.search(rf"^ *codec +{said}$", done.out, re.MULTILINE), done.out + done.err
 
 
@@ -186,7 +186,7 @@ def test_alpha_is_kept_or_named(call: Call, tmp_path: Path, codec: str) -> None:
     alpha = np.frombuffer(memoryview(frame.planes[3]), "<u2").reshape(48, -1)[:, :64] / 4095
     assert np.abs(alpha - (255 - 3 * np.arange(64)) / 255).max() < 0.01
     other = tmp_path / "other.mov"
-    done = call("upscale", source, "-o", other, "--codec", "prores", "--pix-fmt", "yuv422p10le", "--dry-run")
+    done = call("upscale", source, "-o", other, "--codec", "prores", "--pix-fmt", "yuv422p10le", "--dry-run", "-q")
     assert re.search(r"^ *dropped +alpha channel: yuv422p10le has none$", done.out, re.MULTILINE)
 
 

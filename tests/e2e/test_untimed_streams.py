@@ -61,7 +61,7 @@ def test_an_assumed_rate_is_said_and_recorded(suffix: str, tmp_path: Path, call:
     source = _raw(tmp_path / f"in.{suffix}", "30")
     words = "25 frames a second: the file has no times"
     assert words in call("probe", source).out
-    assert words in call("upscale", source, "-o", tmp_path / "dry.mp4", "--dry-run").out
+    assert words in call("upscale", source, "-o", tmp_path / "dry.mp4", "--dry-run", "-q").out
     done = call("upscale", source, "-o", tmp_path / "out.mp4", "--scale", 1, "--method", "lanczos")
     assert words in done.out
     _check_rate(tmp_path / "out.mp4", Fraction(25))

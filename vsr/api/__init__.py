@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vsr.api.probing import estimate_source, probe
     from vsr.api.reporting import make_report
     from vsr.api.stills import export_frames, still
-    from vsr.api.trying import try_methods
+    from vsr.api.trying import RunEstimate, estimate_run, try_methods
     from vsr.api.upscaling import check_plan, done_before, is_batch, plan, upscale
     from vsr.evaluation import Evaluation
     from vsr.media.probe import MediaInfo
@@ -44,6 +44,7 @@ __all__ = [
     "MediaInfo",
     "Outcome",
     "Progress",
+    "RunEstimate",
     "Still",
     "TrainingOutcome",
     "TrainingProgress",
@@ -51,6 +52,7 @@ __all__ = [
     "check_plan",
     "compare",
     "done_before",
+    "estimate_run",
     "estimate_source",
     "evaluate",
     "expand_inputs",
@@ -78,6 +80,7 @@ _HOMES = {
     "MediaInfo": "vsr.media.probe",
     "Outcome": "vsr.pipeline.request",
     "Progress": "vsr.pipeline.progress",
+    "RunEstimate": "vsr.api.trying",
     "Still": "vsr.stills.run",
     "TrainingOutcome": "vsr.training",
     "TrainingProgress": "vsr.training",
@@ -85,6 +88,7 @@ _HOMES = {
     "check_plan": "vsr.api.upscaling",
     "compare": "vsr.api.comparing",
     "done_before": "vsr.api.upscaling",
+    "estimate_run": "vsr.api.trying",
     "estimate_source": "vsr.api.probing",
     "evaluate": "vsr.api.measuring",
     "expand_inputs": "vsr.api.finding",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,20 @@ from vsr.api.arguments import PathLike, position_of
 from vsr.api.commands import upscale_words
 from vsr.api.finding import find_inputs
 from vsr.api.inputs import Naming, pair_inputs
+from vsr.distributed.choose import count_workers
 from vsr.errors import UsageError, VsrError
 from vsr.media.display import Box
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe as probe_source
 from vsr.methods.registry import find_method
-from vsr.pipeline.job import Span, resolve_job
+from vsr.pipeline.job import Job, Span, resolve_job
 from vsr.pipeline.objects import is_url
 from vsr.pipeline.settings import Settings, load_settings
-from vsr.report.trial import Candidate, Trial, TrialOptions, make_trial
+from vsr.report.trial import Candidate, Trial, TrialOptions, make_trial, try_candidates
 from vsr.stills.boxes import Box as Region
 from vsr.timeline import parse_rate
 
-__all__ = ["USUAL_METHODS", "try_methods"]
+__all__ = ["USUAL_METHODS", "RunEstimate", "estimate_run", "try_methods"]
 
 USUAL_METHODS = ("lanczos", "lite", "real", "multiframe", "auto")
 """Those that are tried, from the quickest to the slowest."""
@@ -86,6 +88,39 @@ def try_methods(
     )
     place = Path(page) if page is not None else Path(f"{source.resolve().stem.replace('%', '')}.try.html")
     return make_trial(info, candidates, place, options, chosen=resolved.method, notes=notes, on_step=tell)
+
+
+@dataclass(frozen=True)
+class RunEstimate:
+    """What a run would take on this machine, as busy as it was."""
+
+    frame_seconds: float
+    num_frames: int | None
+    """Pictures of the output, as the header says; None where that does not."""
+    frame_bytes: float
+    """Of the video, if all of it is like the part that was restored."""
+    workers: int
+
+    @property
+    def seconds(self) -> float | None:
+        """Of the whole run."""
+        return None if self.num_frames is None else self.num_frames * self.frame_seconds
+
+    @property
+    def num_bytes(self) -> float | None:
+        """Of the whole video."""
+        return None if self.num_frames is None else self.num_frames * self.frame_bytes
+
+
+def estimate_run(job: Job, workers: int | None = None) -> RunEstimate:
+    """Restore some frames of ``job``'s video, and tell from that what all of it takes.
+
+    ``workers``: as for `vsr.upscale`. Raises a `VsrError` where no frame can be restored.
+    """
+    name = job.settings.method
+    trial = try_candidates(job.info, [Candidate(name, job, "")], TrialOptions(at=job.span.start), chosen=name)
+    count = workers or count_workers(job.settings, [job])
+    return RunEstimate(trial.frame_seconds(name, count), trial.num_frames, trial.frame_bytes(name), count)
 
 
 def _names(methods: Sequence[str] | None, settings: Settings) -> list[str]:

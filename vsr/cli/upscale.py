@@ -28,7 +28,7 @@ from vsr.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from vsr.api import Outcome
+    from vsr.api import Job, Outcome
     from vsr.cli.progress import Reporter
 
 __all__ = ["UpscaleCommand", "upscale"]
@@ -155,7 +155,9 @@ def upscale(
         ),
     ] = None,
     report_: Annotated[bool, typer.Option("--report", help="Make OUTPUT.report.html at the end.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and what it would take (-q: the plan alone), and stop.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     json_lines: Annotated[bool, typer.Option("--json-lines", help="Progress and results as JSON lines.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
@@ -209,7 +211,10 @@ def upscale(
     if report_:
         _refuse_url(output)
     if dry_run:
-        return _dry_run(inputs, output, preset, start, end, settings, overwrite, work_dir, recursive)
+        return _dry_run(
+            inputs, output, preset, start, end, settings, overwrite, work_dir, recursive,
+            workers=parse_workers(workers), estimates=not quiet,
+        )  # fmt: skip
     from vsr import api
     from vsr.cli.progress import reporter
     from vsr.errors import VsrError
@@ -292,6 +297,9 @@ def _dry_run(
     overwrite: bool,
     work_dir: str | None,
     recursive: bool,
+    *,
+    workers: int | None,
+    estimates: bool,
 ) -> int:
     from vsr import api
     from vsr.api.arguments import place_of
@@ -316,8 +324,31 @@ def _dry_run(
             api.check_plan(job, overwrite, work_dir)
         if number:
             print()
-        print_table([*plan_rows(job), *([("status", _status(done))] if done else [])])
+        rows = [*plan_rows(job), *([("status", _status(done))] if done else [])]
+        print_table(rows)
+        if estimates and done is None and len(pairs) == 1 and job.source_url is None:
+            sys.stdout.flush()
+            print_table([("estimate".ljust(max(len(name) for name, _ in rows)), _estimate(job, workers))])
     return 0
+
+
+def _estimate(job: Job, workers: int | None) -> str:
+    """What a run takes, by some frames of it."""
+    from vsr import api
+    from vsr.errors import VsrError
+    from vsr.report.trial.words import describe_length, describe_seconds, describe_size
+
+    try:
+        found = api.estimate_run(job, workers)
+    except VsrError as error:
+        return f"none: {error}"
+    by = "1 worker" if found.workers == 1 else f"{found.workers} workers"
+    each = (
+        f"{describe_seconds(found.frame_seconds)} a frame with {by}, by some frames on this machine, as busy as it is"
+    )
+    if found.seconds is None or found.num_bytes is None:
+        return f"{each}; how many frames there are is not known"
+    return f"about {describe_length(found.seconds)} and {describe_size(found.num_bytes)}: {each}"
 
 
 def _summary(outcomes: list[Outcome], *, is_read_by_people: bool) -> int:

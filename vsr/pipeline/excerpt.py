@@ -278,7 +278,7 @@ def _located(info: MediaInfo, shots: Iterable[_Shot], at: int | Fraction) -> tup
             if _is_at(info, record, at):
                 return shot, record.ordinal
     said = f"frame {at}" if isinstance(at, int) else format_seconds(at)
-    raise UsageError(f"{info.path}: --at {said} lies after the last frame")
+    raise UsageError(f"{info.path}: {said} lies after the last frame")
 
 
 def _choose(shots: Sequence[_Shot], looks: Sequence[_Look], needs: Needs, num_frames: int) -> tuple[_Shot, int]:

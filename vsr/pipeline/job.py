@@ -117,6 +117,18 @@ class Job:
         """2 where every field becomes a picture, else 1."""
         return 2 if self.deinterlace == "field" else 1
 
+    @property
+    def num_frames_from_header(self) -> int:
+        """Frames that are requested, by the header of the source; 0 where that does not say."""
+        video, span = self.video, self.span
+        rate = video.average_rate or video.base_rate or Fraction(25)
+
+        def ordinal(place: int | Fraction) -> int:
+            return min(video.num_frames_from_header, place if isinstance(place, int) else int(place * rate))
+
+        stop = video.num_frames_from_header if span.stop is None else ordinal(span.stop)
+        return max(0, stop - (0 if span.start is None else ordinal(span.start)))
+
     def area(self, look: Look | None = None) -> Area:
         """Where in the output the picture of frames of this look lies; without one, of the first frame's look."""
         if look is None or self.settings.shapes == "stretch":

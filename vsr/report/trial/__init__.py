@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vsr.report.trial.make import Candidate, Trial, TrialOptions, make_trial
+from vsr.report.trial.make import Candidate, Trial, TrialOptions, make_trial, try_candidates
 
-__all__ = ["Candidate", "Trial", "TrialOptions", "make_trial"]
+__all__ = ["Candidate", "Trial", "TrialOptions", "make_trial", "try_candidates"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from vsr.report.files import PAGE_SUFFIXES, check_place, write_text
 from vsr.report.side_by_side import busiest_crop
 from vsr.report.trial.page import Subject, trial_page
 
-__all__ = ["Candidate", "Trial", "TrialOptions", "make_trial"]
+__all__ = ["Candidate", "Trial", "TrialOptions", "make_trial", "try_candidates"]
 
 _USUAL_SECONDS, _USUAL_FRAMES = 2, (24, 60)
 _PART_SAMPLES = 480 * 360  # of the output, in the part that is tried
@@ -73,7 +73,6 @@ class TrialOptions:
 class Trial:
     """What trying has shown."""
 
-    page: Path
     excerpt: Excerpt
     part: Part | None
     """Of every frame; None: all of it."""
@@ -87,10 +86,12 @@ class Trial:
     """The method that the settings name, or the first one that could be tried."""
     notes: tuple[str, ...]
     """Methods that could not be tried, and why."""
+    page: Path | None = None
+    """Where they are shown; None: nowhere."""
 
-    def frame_seconds(self, method: str) -> float:
+    def frame_seconds(self, method: str, workers: int = 1) -> float:
         """What a frame of a whole run takes on this machine, estimated."""
-        return self.methods[method].cost.seconds(self.excerpt.decode_seconds, workers=1)
+        return self.methods[method].cost.seconds(self.excerpt.decode_seconds, workers)
 
     def run_seconds(self, method: str) -> float | None:
         """The same for the whole video."""
@@ -117,13 +118,42 @@ def make_trial(
     notes: Sequence[str],
     on_step: OnStep,
 ) -> Trial:
-    """Try ``candidates`` and write the page; ``chosen`` is the one whose command is shown first.
+    """`try_candidates`, and the page of it; ``chosen`` is the one whose command is shown first.
 
     ``notes`` are put on the page.
+    """
+    check_place(page, [info.path], PAGE_SUFFIXES)
+    trial = try_candidates(info, candidates, options, chosen=chosen, notes=notes, on_step=on_step)
+    on_step("writing the page")
+    subject = Subject(
+        info=info,
+        excerpt=trial.excerpt,
+        part=trial.part,
+        methods=trial.methods,
+        frame_seconds={name: trial.frame_seconds(name) for name in trial.methods},
+        frame_bytes={name: trial.frame_bytes(name) for name in trial.methods},
+        num_frames=trial.num_frames,
+        commands=trial.commands,
+        chosen=trial.chosen,
+        notes=trial.notes,
+    )
+    write_text(page, trial_page(subject, with_video=options.with_video, most_bytes=options.most_bytes))
+    return replace(trial, page=page)
+
+
+def try_candidates(
+    info: MediaInfo,
+    candidates: Sequence[Candidate],
+    options: TrialOptions,
+    *,
+    chosen: str,
+    notes: Sequence[str] = (),
+    on_step: OnStep = lambda words: None,
+) -> Trial:
+    """Try each of ``candidates`` on the same part of the video.
 
     Raises a `VsrError` where nothing can be tried.
     """
-    check_place(page, [info.path], PAGE_SUFFIXES)
     jobs = [candidate.job for candidate in candidates]
     first = jobs[0]
     on_step("looking for a place with detail and motion" if options.at is None else "reading up to the place")
@@ -137,31 +167,15 @@ def make_trial(
     )
     part = _part(first, excerpt, options)
     methods, failed = _try_all(candidates, excerpt, part, options, on_step)
-    trial = Trial(
-        page,
+    return Trial(
         excerpt,
         part,
         methods,
-        (info.video.num_frames_from_header * first.pictures_per_frame) or None,
+        (first.num_frames_from_header * first.pictures_per_frame) or None,
         {one.name: one.command for one in candidates if one.name in methods},
         chosen if chosen in methods else next(iter(methods)),
         (*notes, *failed),
     )
-    on_step("writing the page")
-    subject = Subject(
-        info=info,
-        excerpt=excerpt,
-        part=part,
-        methods=methods,
-        frame_seconds={name: trial.frame_seconds(name) for name in methods},
-        frame_bytes={name: trial.frame_bytes(name) for name in methods},
-        num_frames=trial.num_frames,
-        commands=trial.commands,
-        chosen=trial.chosen,
-        notes=trial.notes,
-    )
-    write_text(page, trial_page(subject, with_video=options.with_video, most_bytes=options.most_bytes))
-    return trial
 
 
 def _needs(jobs: Sequence[Job]) -> Needs:
