@@ -194,6 +194,9 @@ def test_a_still_and_a_comparison_are_made(running: Studio) -> None:
     record = running.get(f"/api/jobs/{still['id']}/record").json
     assert record["request"]["roi"] == "16,16,48,32"
     assert running.get(f"/jobs/{still['id']}/output?show").headers["content-type"] == "image/png"
+    for what in ("support", "confidence"):
+        assert running.get(f"/jobs/{still['id']}/maps/{what}.png").body.startswith(b"\x89PNG")
+    assert running.get(f"/jobs/{still['id']}/maps/..png").status == 422
     assert running.wait_for(trial["id"], "done")["has_page"]
     assert b"bicubic" in running.get(f"/jobs/{trial['id']}/page").body
     assert running.get(f"/api/jobs/{trial['id']}/record").status == 422

@@ -30,10 +30,10 @@ from vsr.pipeline.seal import record_pieces
 from vsr.pipeline.sidecar import canonical
 from vsr.stills.make import Made
 
-__all__ = ["StillFiles", "check_target", "encode_still", "record_path", "write_all"]
+__all__ = ["MAPS", "StillFiles", "check_target", "encode_still", "map_path", "record_path", "write_all"]
 
 _CODECS = {".png": "png", ".tif": "tiff", ".tiff": "tiff"}
-_SUPPORT, _CONFIDENCE = "support", "confidence"
+MAPS = _SUPPORT, _CONFIDENCE = "support", "confidence"
 _MAP_COLOR = ColorSpec(primaries=1, transfer=13, matrix=1, full_range=True)
 _MAP_PEAK = 255
 
@@ -51,6 +51,11 @@ class StillFiles:
 def record_path(output: Path) -> Path:
     """Where the record of ``output`` is."""
     return output.with_name(f"{output.name}.vsr.json")
+
+
+def map_path(output: Path, what: str) -> Path:
+    """Where a map of ``output`` is, one of `MAPS`."""
+    return output.with_name(_map_name(output, what))
 
 
 def _map_name(output: Path, what: str) -> str:

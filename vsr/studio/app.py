@@ -28,6 +28,7 @@ from vsr.media.display import Box
 from vsr.pipeline.job import Job as Plan
 from vsr.report.encode import jpeg
 from vsr.stills.boxes import Box as Region
+from vsr.stills.write import MAPS, map_path, record_path
 from vsr.studio.choices import CHOICES, Choice, UpscaleChoice, parse_choice
 from vsr.studio.facts import choices_facts, describe_plan, frame_facts, index_facts, job_facts, video_facts
 from vsr.studio.guard import MOST_BODY_BYTES, Guard
@@ -230,8 +231,14 @@ class Studio:
         job = self.queue.get(request.path_params["id"])
         if job.kind != "still" or job.state != "done":
             raise InputError("this job has no record")
-        place = Path(f"{job.output}.vsr.json")
-        return self._file(place, media_type="application/json")
+        return self._file(record_path(Path(job.output)), media_type="application/json")
+
+    async def still_map(self, request: Request) -> Response:
+        """A map of a still: how many frames support each pixel, or how well they agree."""
+        job = self.queue.get(request.path_params["id"])
+        if job.kind != "still" or job.state != "done" or request.path_params["what"] not in MAPS:
+            raise InputError("this job has no such map")
+        return self._file(map_path(Path(job.output), request.path_params["what"]), media_type="image/png")
 
     async def upload(self, request: Request) -> Response:
         """Take a file, in pieces as they come; it has its name once it is whole."""
@@ -313,6 +320,7 @@ def make_app(studio: Studio, *, token: str, host: str, port: int, names: tuple[s
         Route("/api/jobs/{id}/record", studio.record),
         Route("/jobs/{id}/page", studio.job_page),
         Route("/jobs/{id}/output", studio.job_output),
+        Route("/jobs/{id}/maps/{what}.png", studio.still_map),
         Route("/api/jobs/{id}/{action}", studio.act, methods=["POST"]),
         Route("/api/uploads/{name}", studio.upload, methods=["PUT"]),
     ]

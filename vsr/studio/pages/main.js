@@ -71,6 +71,7 @@ async function open(name, fps = null) {
   document.body.classList.add("at-work");
   rows(at("facts"), video.rows);
   Object.assign(stage, { frame: null, preview: null, region: null, outline: null, aspect: video.aspect });
+  at("stage").style.aspectRatio = `${video.shown.width * video.aspect} / ${video.shown.height}`;
   stage.reset();
   record = null;
   enableModes(false);
@@ -117,6 +118,8 @@ async function seek(number) {
       at("scrub").setAttribute("aria-valuetext", `frame ${number}, ${facts.time}`);
       at("stage").setAttribute("aria-label", `Frame ${number} of ${video.name}, at ${facts.time}`);
       stage.outline = outlineOf(number);
+      const seen = record?.frames.find((one) => one.ordinal === number);
+      if (record) at("shot").textContent += ` · ${!seen ? "not looked at for the still" : seen.used ? "used in the still" : `not used in the still: ${seen.reason}`}`;
       stage.draw();
       if (settings.kind === "still") settings.changed();
     }
@@ -245,7 +248,8 @@ async function add(order) {
   } catch (error) { at("refusal").textContent = error.message; }
 }
 at("add").addEventListener("click", () => add(settings.order));
-at("try").addEventListener("click", () => add({ kind: "try", choice: settings.trial }));
+at("try").addEventListener("click", () => add({ kind: "try", choice: settings.trial(false) }));
+at("try-own").addEventListener("click", () => add({ kind: "try", choice: settings.trial(true) }));
 
 // Results.
 
@@ -253,18 +257,36 @@ async function play(job) {
   const isStill = job.kind === "still";
   at("player-title").textContent = job.output;
   at("player-video").hidden = isStill;
-  at("player-image").hidden = !isStill;
+  at("player-pictures").replaceChildren();
   at("player-record").replaceChildren();
   const source = `/jobs/${job.id}/output?show`;
   if (isStill) {
-    at("player-image").src = source;
-    at("player-image").alt = `The still ${job.output}`;
-    await tell(await get(`/api/jobs/${job.id}/record`), job);
+    const found = await get(`/api/jobs/${job.id}/record`);
+    at("player-pictures").replaceChildren(...(await stillPictures(found, job, source)));
+    tell(found, job);
   } else at("player-video").src = source;
   at("player").showModal();
 }
 
-async function tell(found, job) {
+// The region as one frame shows it, the still, and its maps.
+async function stillPictures(found, job, source) {
+  const shown = [[source, "the still", `The still ${job.output}`], ...Object.entries(found.output.maps).map(([what, meaning]) => [`/jobs/${job.id}/maps/${what}.png`, `${what}: ${meaning}`, `Map of ${what}`])];
+  const figures = shown.map(([src, caption, alt]) => make("figure", {}, make("img", { src, alt }), make("figcaption", { textContent: caption })));
+  try {
+    const { id, turns, mirrored } = await post("/api/open", { name: job.input, fps: video?.name === job.input ? video.fps : null });
+    if (turns || mirrored) return figures; // regions are those of the picture as it is coded
+    const frame = await picture(`/api/videos/${id}/frames/${found.reference.ordinal}.png`);
+    const [x, y, width, height] = found.request.roi.split(",").map(Number);
+    const canvas = make("canvas", { width: found.output.width, height: found.output.height, role: "img", "aria-label": "The region in one frame, enlarged" });
+    const context = canvas.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(frame, x, y, width, height, 0, 0, canvas.width, canvas.height);
+    figures.unshift(make("figure", {}, canvas, make("figcaption", { textContent: `frame ${found.reference.ordinal}, enlarged` })));
+  } catch { /* the video has gone, or is not read so far: the still is shown alone */ }
+  return figures;
+}
+
+function tell(found, job) {
   const used = found.frames.filter((one) => one.used).length;
   const list = make("dl", { class: "plan" });
   rows(list, [
@@ -280,6 +302,7 @@ async function tell(found, job) {
     at("player").close();
     if (video?.name !== job.input) await open(job.input);
     record = found;
+    stage.setRegion(null);
     await seek(found.reference.ordinal);
   } });
   at("player-record").replaceChildren(list, follow, make("details", {}, make("summary", { textContent: "Every frame" }), table));
@@ -288,7 +311,7 @@ async function tell(found, job) {
 // Where the region of a still was seen in a frame: its corners, moved as the record says.
 function outlineOf(number) {
   const seen = record?.frames.find((one) => one.ordinal === number);
-  if (!seen?.used) return null;
+  if (!seen?.used || video.turns || video.mirrored) return null;
   const [x, y, width, height] = record.request.roi.split(",").map(Number), matrix = seen.fitted?.matrix ?? seen.registration.matrix;
   return [[x, y], [x + width, y], [x + width, y + height], [x, y + height]].map(([cx, cy]) => {
     const [px, py, depth] = matrix.map((row) => row[0] * (cx - 0.5) + row[1] * (cy - 0.5) + row[2]);

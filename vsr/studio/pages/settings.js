@@ -15,6 +15,7 @@ export class Settings extends EventTarget {
     this.region = null; // upright
     this.timer = 0;
     this.number = 0;
+    this.method = null; // of the latest plan
     this.fill();
     for (const id of ["panel-video", "panel-still"]) {
       at(id).addEventListener("submit", (event) => event.preventDefault());
@@ -53,7 +54,7 @@ export class Settings extends EventTarget {
       at(`tab-${name}`).tabIndex = isChosen ? 0 : -1;
       at(`panel-${name}`).hidden = !isChosen;
     }
-    for (const id of ["preview", "try"]) at(id).hidden = tab === "still";
+    for (const id of ["preview", "try", "try-own"]) at(id).hidden = tab === "still";
     at("add").textContent = tab === "still" ? "Make this still" : "Add to queue";
     this.changed();
   }
@@ -102,8 +103,9 @@ export class Settings extends EventTarget {
     };
   }
 
-  get trial() {
-    return { input: this.video.name, fps: this.video.fps, preset: at("preset").value, ...this.sizes, at: String(this.frame), roi: this.roi };
+  // Two seconds from the frame on: by several methods, or by bicubic and the chosen one.
+  trial(isOwn) {
+    return { methods: isOwn && this.method ? ["bicubic", this.method] : [], input: this.video.name, fps: this.video.fps, preset: at("preset").value, ...this.sizes, at: String(this.frame), roi: this.roi };
   }
 
   get order() { return { kind: this.kind, choice: this.kind === "still" ? this.still : this.upscale }; }
@@ -124,6 +126,7 @@ export class Settings extends EventTarget {
       const plan = await post("/api/plan", this.order);
       if (number !== this.number) return;
       at("refusal").textContent = "";
+      this.method = plan.method;
       at("command").textContent = plan.command;
       at(this.kind === "still" ? "still-output" : "output").placeholder = plan.output;
       this.tell(plan.rows ?? []);
