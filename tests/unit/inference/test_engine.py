@@ -114,7 +114,7 @@ def test_batches_are_constants_of_the_device() -> None:
 
 
 def test_a_tile_beyond_the_machine_is_refused_before_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "_memory_bytes", lambda device: 1 << 20)
+    monkeypatch.setattr(hardware, "memory_bytes", lambda device: 1 << 20)
     with pytest.raises(MachineError, match=r"small-RGB.* a tile of \d+x\d+ needs about .* GiB"):
         _engine(_network()).whole(_picture(1, 3, 300, 300))
 

@@ -191,7 +191,7 @@ def test_types_of_gpus(monkeypatch: pytest.MonkeyPatch, version: tuple[int, int]
 
 
 def test_more_memory_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "_memory_bytes", lambda device: 2 << 30)
+    monkeypatch.setattr(hardware, "memory_bytes", lambda device: 2 << 30)
     refuse_excess(1 << 30, CPU, "a tile")
     with pytest.raises(MachineError, match=r"a tile needs about 3.0 GiB of memory, this cpu has 2.0 GiB; .*tile_px"):
         refuse_excess(3 << 30, CPU, "a tile")

@@ -7,7 +7,6 @@ two of them agree to rounding, not to the last bit.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -57,7 +56,7 @@ class Backend:
     name: str
     summary: str
     package: str
-    """The distribution whose version counts; its module is called the same."""
+    """The distribution whose version counts, as pip calls it."""
     extra: str
     """Of vsr, which installs it; empty where it is always there."""
     devices: Mapping[str, tuple[PrecisionName, ...]]
@@ -68,7 +67,10 @@ class Backend:
     @property
     def is_installed(self) -> bool:
         """Whether its package is there; it is not loaded."""
-        return importlib.util.find_spec(self.package) is not None
+        try:
+            return bool(version(self.package))
+        except PackageNotFoundError:
+            return False
 
     @property
     def runtime(self) -> Runtime:

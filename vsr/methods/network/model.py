@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 
@@ -44,6 +45,7 @@ __all__ = [
     "PreparedNetworks",
     "absolute_weights",
     "has_same_weights",
+    "hold",
     "is_network",
     "magnification",
     "open_part",
@@ -157,8 +159,16 @@ class PreparedNetworks(Prepared[OptionsT]):
         return self.model.plan_rows()
 
 
+_held: WeakValueDictionary[str, Network] = WeakValueDictionary()
 _trials: dict[tuple[object, ...], tuple[Precision, Load]] = {}  # large ones take seconds
 _networks: dict[tuple[str, int, str], Network] = {}  # by method, scale and digest: the latest few
+
+
+def hold(network: Network) -> str:
+    """A name by which methods find ``network`` itself, in this process, for as long as the caller keeps it."""
+    name = f"{network.source or network.name} #{id(network):x}"
+    _held[name] = network
+    return name
 
 
 def is_network(method: str) -> bool:
@@ -183,6 +193,8 @@ def absolute_weights(method: str) -> str:
 
 
 def _load(method: str, scale: int) -> Network:
+    if method in _held:
+        return _held[method]
     network = load_network(method, scale)
     _networks[method, scale, network.digest] = network
     while len(_networks) > _KEPT:
@@ -193,7 +205,7 @@ def _load(method: str, scale: int) -> Network:
 def _part(network: Network, compute: ComputeOptions, device: torch.device) -> ModelPart:
     backend = choose_backend(compute.backend, compute.precision, device)
     tried = (network.digest, network.scale, compute.precision, backend.runtime, device)
-    if tried not in _trials:
+    if tried not in _trials or not network.digest:
         _trials[tried] = (choose_precision(network, compute.precision, device, backend), measure_load(network))
     chosen, load = _trials[tried]
     return ModelPart(
@@ -225,8 +237,8 @@ def resolve_model(
     Loads and tries them. Raises `ModelError` for weights that cannot be loaded or are no good, `MachineError` where
     there is not memory enough for them.
     """
-    place = absolute_weights(method)
-    scales = available_scales(place)
+    place = method if method in _held else absolute_weights(method)
+    scales = (_held[method].scale,) if method in _held else available_scales(place)
     passes = plan_passes(magnification(geometry), scales, most=1 if one_by_one else MAX_PASSES)
     networks = {scale: _load(place, scale) for scale in sorted(set(passes)) or [min(scales, default=2)]}
     if len({network.colour for network in networks.values()}) > 1:

@@ -119,6 +119,6 @@ def test_names_and_files_of_networks(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_network_too_large_for_the_machine_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "_memory_bytes", lambda device: 1 << 20)
+    monkeypatch.setattr(hardware, "memory_bytes", lambda device: 1 << 20)
     with pytest.raises(MachineError, match="needs about"):
         resolve_model(str(small_network("RGB")), Geometry(480, 320, 960, 640), CPU)
