@@ -47,7 +47,8 @@ def _network(kind: str) -> Network:
 
 
 @pytest.mark.parametrize(
-    ("kind", "sizes_yx"), [("RGB", ((21, 34), (5, 70), (1, 1))), ("Y", ((21, 34),)), ("recurrent", ((9, 14),))]
+    ("kind", "sizes_yx"),
+    [("RGB", ((21, 34), (5, 70), (1, 1))), ("Y", ((21, 34),)), ("window", ((21, 34),)), ("recurrent", ((9, 14),))],
 )
 @pytest.mark.parametrize("backend", OTHERS)
 def test_it_gives_what_torch_gives(backend: Backend, kind: str, sizes_yx: tuple[tuple[int, int], ...]) -> None:

@@ -7,9 +7,11 @@ import os
 import platform
 import time
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 from vsr.errors import VsrError
+from vsr.inference import BACKENDS
 from vsr.media.codecs import CODECS
 from vsr.media.encode import can_encode
 from vsr.media.ffmpeg import ffmpeg_version
@@ -32,6 +34,8 @@ class Report:
     weights: dict[str, str] = field(default_factory=dict)
     """Those that ship with vsr: whole, or what is wrong with them."""
     precision: dict[str, str] = field(default_factory=dict)
+    backends: dict[str, str] = field(default_factory=dict)
+    """What computes networks: its version, or how to install it."""
     problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -45,6 +49,7 @@ class Report:
         rows += [(f"codec  {name}", "yes" if works else "NO") for name, works in self.codecs.items()]
         rows += [(f"weights  {name}", text) for name, text in self.weights.items()]
         rows += [(f"precision  {name}", text) for name, text in self.precision.items()]
+        rows += [(f"backend  {name}", text) for name, text in self.backends.items()]
         return (
             rows + [("PROBLEM", text) for text in self.problems or []] + ([] if self.problems else [("all well", "")])
         )
@@ -61,6 +66,10 @@ def examine() -> Report:
         report.problems.append(str(error))
     report.devices.append(f"cpu: {device_class('cpu')}, {os.cpu_count()} cores, {platform.system()}")
     report.precision = _precisions("cpu")
+    report.backends = {
+        name: version(backend.package) if backend.is_installed else f"not installed: pip install 'vsr[{backend.extra}]'"
+        for name, backend in BACKENDS.items()
+    }
     for index in range(torch.cuda.device_count()):
         _examine_gpu(index, report)
     for name, spec in CODECS.items():

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from vsr.errors import MachineError
+from vsr.inference.backends import Backend
 from vsr.pipeline import doctor
 
 
@@ -28,6 +29,16 @@ def test_weights_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     [problem] = _problems()
     assert problem.startswith("lite-x2: ")
     assert "no such file" in problem
+
+
+def test_what_computes_networks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing is no problem: torch is always there."""
+    monkeypatch.setattr(Backend, "is_installed", property(lambda backend: backend.name == "torch"))
+    report = doctor.examine()
+    assert report.backends["torch"] == torch.__version__.partition("+")[0]
+    assert report.backends["openvino"] == "not installed: pip install 'vsr[openvino]'"
+    assert report.problems == []
+    assert ("backend  onnxruntime", "not installed: pip install 'vsr[onnx]'") in report.rows()
 
 
 def _problems() -> list[str]:

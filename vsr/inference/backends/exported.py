@@ -104,7 +104,7 @@ class ByShape:
                 expected = self._network.module.cpu()(given)
             try:
                 result = session(given)
-            except RuntimeError:
+            except Exception:  # each library has its own; what fails for other sizes is not free
                 return False
             if result.shape != expected.shape or float((result - expected).abs().max()) > _CLOSE:
                 return False
