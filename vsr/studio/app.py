@@ -29,7 +29,7 @@ from vsr.pipeline.job import Job as Plan
 from vsr.report.encode import jpeg
 from vsr.stills.boxes import Box as Region
 from vsr.stills.write import MAPS, map_path, record_path
-from vsr.studio.choices import CHOICES, Choice, UpscaleChoice, parse_choice
+from vsr.studio.choices import CHOICES, Choice, Order, UpscaleChoice, parse_choice
 from vsr.studio.facts import choices_facts, describe_plan, frame_facts, index_facts, job_facts, video_facts
 from vsr.studio.guard import MOST_BODY_BYTES, Guard
 from vsr.studio.jobs import Job
@@ -140,8 +140,8 @@ class Studio:
     async def plan(self, request: Request) -> Response:
         """What a choice would do, and the command for it."""
         said = await _body(request)
-        choice = _choice(said)
-        order = await run_in_threadpool(choice.order, self.root, self.queue.taken())
+        choice = await run_in_threadpool(_choice(said).settled, self.root, self.queue.taken())
+        order = choice.order(self.root)
         facts: dict[str, Any] = {"command": command_of(order.words), "output": self.root.name_of(order.output)}
         if isinstance(choice, UpscaleChoice):
             facts |= describe_plan(await run_in_threadpool(self._planned, choice, order.input, order.output))
@@ -184,13 +184,13 @@ class Studio:
 
     async def add(self, request: Request) -> Response:
         """Put a job into the queue; what could not be run is refused now."""
-        choice = _choice(await _body(request))
-        order = await run_in_threadpool(choice.order, self.root, self.queue.taken())
+        said = await _body(request)
+        choice = await run_in_threadpool(_choice(said).settled, self.root, self.queue.taken())
         if isinstance(choice, UpscaleChoice):
+            order = choice.order(self.root)
             await run_in_threadpool(self._planned, choice, order.input, order.output)
-        # planned elsewhere meanwhile: what is taken is looked at again where nothing else runs
-        order = choice.order(self.root, self.queue.taken())
-        return JSONResponse(self._told(self.queue.add(choice, order)), 201)
+        choice = choice.settled(self.root, self.queue.taken())  # another may have come meanwhile
+        return JSONResponse(self._told(self.queue.add(said["kind"], choice)), 201)
 
     async def act(self, request: Request) -> Response:
         """Press a button of a job."""
@@ -210,17 +210,14 @@ class Studio:
 
     async def job_page(self, request: Request) -> Response:
         """The page that a finished job has made."""
-        job = self.queue.get(request.path_params["id"])
-        if job.state != "done" or job.page is None:
+        page = self._made(request).page
+        if page is None:
             raise InputError("this job has made no page")
-        return self._file(Path(job.page), headers={"content-security-policy": _OF_OTHERS}, media_type="text/html")
+        return self._file(page, headers={"content-security-policy": _OF_OTHERS}, media_type="text/html")
 
     async def job_output(self, request: Request) -> Response:
         """What a finished job has made, to be shown (``?show``) or kept."""
-        job = self.queue.get(request.path_params["id"])
-        if job.state != "done":
-            raise InputError("this job is not done")
-        output = Path(job.output)
+        output = self._made(request).output
         kind = _STILL_SUFFIXES.get(output.suffix.lower(), "video/mp4" if output.suffix == ".mp4" else None)
         if "show" in request.query_params and kind is not None:
             return self._file(output, media_type=kind)
@@ -228,17 +225,14 @@ class Studio:
 
     async def record(self, request: Request) -> Response:
         """The record of a still."""
-        job = self.queue.get(request.path_params["id"])
-        if job.kind != "still" or job.state != "done":
-            raise InputError("this job has no record")
-        return self._file(record_path(Path(job.output)), media_type="application/json")
+        return self._file(record_path(self._made(request, "still").output), media_type="application/json")
 
     async def still_map(self, request: Request) -> Response:
         """A map of a still: how many frames support each pixel, or how well they agree."""
-        job = self.queue.get(request.path_params["id"])
-        if job.kind != "still" or job.state != "done" or request.path_params["what"] not in MAPS:
-            raise InputError("this job has no such map")
-        return self._file(map_path(Path(job.output), request.path_params["what"]), media_type="image/png")
+        what = request.path_params["what"]
+        if what not in MAPS:
+            raise InputError("stills have no such map")
+        return self._file(map_path(self._made(request, "still").output, what), media_type="image/png")
 
     async def upload(self, request: Request) -> Response:
         """Take a file, in pieces as they come; it has its name once it is whole."""
@@ -271,7 +265,14 @@ class Studio:
         return JSONResponse({"name": self.root.name_of(place)}, 201)
 
     def _told(self, job: Job) -> dict[str, Any]:
-        return job_facts(self.root, job, self.queue.store.newest(job))
+        return job_facts(job, self.queue.order_of(job), self.queue.store.newest(job))
+
+    def _made(self, request: Request, kind: str | None = None) -> Order:
+        """What a finished job, of that kind, has made. Raises `InputError` for one that has not."""
+        job = self.queue.get(request.path_params["id"])
+        if job.state != "done" or kind not in (None, job.kind):
+            raise InputError("this job has made nothing of the kind")
+        return self.queue.order_of(job)
 
     def _video(self, request: Request) -> Video:
         return self.sources.get(request.path_params["id"])

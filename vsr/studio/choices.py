@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -56,11 +56,24 @@ class Choice(BaseModel, ABC):
     """Rate of pictures."""
 
     @abstractmethod
-    def order(self, root: Root, taken: frozenset[Path] = frozenset()) -> Order:
-        """The command; ``taken`` are outputs of other jobs. Raises `UsageError`, `InputError`."""
+    def order(self, root: Root) -> Order:
+        """The command, once the output is named. Raises `UsageError`."""
 
-    def _target(self, root: Root, usual: Path, taken: frozenset[Path]) -> Path:
-        """The output: the one named, which is to be free, or one like ``usual`` that is."""
+    @abstractmethod
+    def _usual(self, path: Path) -> Path:
+        """What an output of ``path`` is called where nobody says."""
+
+    def settled(self, root: Root, taken: frozenset[Path] = frozenset()) -> Self:
+        """The same with an output that is free; ``taken`` are those of others. Raises `UsageError`, `InputError`."""
+        target = self._target(root, root.find(self.input), taken)
+        return self.model_copy(update={"output": root.name_of(target)})
+
+    def _places(self, root: Root) -> tuple[Path, Path]:
+        assert self.output is not None, "settled"
+        return root.place(self.input), root.place(self.output)
+
+    def _target(self, root: Root, path: Path, taken: frozenset[Path]) -> Path:
+        """The output: the one named, which is to be free, or one like the usual one that is."""
         if self.output is not None:
             place = root.target(self.output)
             if place in taken:
@@ -68,6 +81,7 @@ class Choice(BaseModel, ABC):
             if place.exists():
                 raise UsageError(f"{self.output}: is there already; name another file")
             return place
+        usual = self._usual(path)
         for number in range(1, _MOST_NUMBERED):
             place = usual if number == 1 else usual.with_stem(f"{usual.stem}-{number}")
             if place not in taken and not place.exists():
@@ -119,10 +133,9 @@ class UpscaleChoice(_Sized):
         }
         return {key: value for key, value in said.items() if value is not None}
 
-    def order(self, root: Root, taken: frozenset[Path] = frozenset()) -> Order:
+    def order(self, root: Root) -> Order:
         """See `Choice.order`."""
-        path = root.find(self.input)
-        output = self._target(root, self._usual(path), taken)
+        path, output = self._places(root)
         words = upscale_words(path, output, self.preset, self.settings(root))
         for name, value in (("--start", self.start), ("--end", self.end)):
             if value is not None:
@@ -139,7 +152,7 @@ class UpscaleChoice(_Sized):
         """A name, or the path of a file of weights in the folder: no other file of this machine is looked at."""
         if self.method is None or not is_path(self.method):
             return self.method
-        return str(root.find(self.method))
+        return str(root.place(self.method))
 
     def _usual(self, path: Path) -> Path:
         [(_, target)] = pair_outputs([path], f"{path.parent}/", make_folder=False, codec=self.codec, fps=self.fps)
@@ -159,10 +172,12 @@ class StillChoice(Choice):
     scale: float = Field(4.0, ge=1, le=8)
     motion: Literal["auto", "translation", "affine", "homography"] = "auto"
 
-    def order(self, root: Root, taken: frozenset[Path] = frozenset()) -> Order:
+    def _usual(self, path: Path) -> Path:
+        return path.with_name(f"{path.stem}-still-{self.at.replace(':', '-')}.png")
+
+    def order(self, root: Root) -> Order:
         """See `Choice.order`."""
-        path = root.find(self.input)
-        output = self._target(root, path.with_name(f"{path.stem}-still-{self.at.replace(':', '-')}.png"), taken)
+        path, output = self._places(root)
         words = ["still", str(path), "-o", str(output), "--at", self.at, "--frames", str(self.frames)]
         words += ["--scale", f"{self.scale:g}", "--motion", self.motion]
         given = {"--roi": self.roi, "--fps": self.fps}
@@ -177,10 +192,12 @@ class TryChoice(_Sized):
     roi: _Region | None = None
     methods: tuple[_Word, ...] = ()
 
-    def order(self, root: Root, taken: frozenset[Path] = frozenset()) -> Order:
+    def _usual(self, path: Path) -> Path:
+        return path.with_name(f"{path.stem}.try.html")
+
+    def order(self, root: Root) -> Order:
         """See `Choice.order`."""
-        path = root.find(self.input)
-        output = self._target(root, path.with_name(f"{path.stem}.try.html"), taken)
+        path, output = self._places(root)
         words = ["try", str(path), "-o", str(output)]
         if self.preset != "default":
             words += ["--preset", self.preset]
@@ -191,7 +208,7 @@ class TryChoice(_Sized):
         return Order("try", (*words, *(["--methods", *self.methods] if self.methods else [])), path, output, output)
 
 
-CHOICES: dict[Kind, type[Choice]] = {"upscale": UpscaleChoice, "still": StillChoice, "try": TryChoice}
+CHOICES: dict[str, type[Choice]] = {"upscale": UpscaleChoice, "still": StillChoice, "try": TryChoice}
 
 _C = TypeVar("_C", bound=Choice)
 

@@ -14,6 +14,7 @@ from vsr.pipeline.job import Job as Plan
 from vsr.pipeline.output_format import SCREENS
 from vsr.pipeline.plan_words import plan_rows
 from vsr.pipeline.presets import list_presets
+from vsr.studio.choices import Order
 from vsr.studio.jobs import Job
 from vsr.studio.places import Root
 from vsr.studio.queue import command_of
@@ -129,14 +130,13 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def job_facts(root: Root, job: Job, newest: Path) -> dict[str, Any]:
-    """A job as the page lists it; ``newest`` is where its newest frames may be."""
-    output, page = Path(job.output), None if job.page is None else Path(job.page)
+def job_facts(job: Job, order: Order, newest: Path) -> dict[str, Any]:
+    """A job as the page lists it, with its command; ``newest`` is where its newest frames may be."""
     return {
         "id": job.id,
         "kind": job.kind,
-        "input": _short(root, job.input),
-        "output": _short(root, job.output),
+        "input": job.choice["input"],
+        "output": job.choice["output"],
         "state": job.state,
         "priority": job.priority,
         "added": job.added,
@@ -144,10 +144,10 @@ def job_facts(root: Root, job: Job, newest: Path) -> dict[str, Any]:
         "seconds": job.seconds,
         "error": job.error,
         "progress": job.progress,
-        "command": command_of(job.words),
+        "command": command_of(order.words),
         "newest": _changed(newest),
-        "has_output": job.state == "done" and output.is_file(),
-        "has_page": job.state == "done" and page is not None and page.is_file(),
+        "has_output": job.state == "done" and order.output.is_file(),
+        "has_page": job.state == "done" and order.page is not None and order.page.is_file(),
     }
 
 
@@ -157,8 +157,3 @@ def _changed(path: Path) -> str | None:
         return str(path.stat().st_mtime_ns)
     except OSError:
         return None
-
-
-def _short(root: Root, path: str) -> str:
-    place = Path(path)
-    return root.name_of(place) if place.is_relative_to(root.folder) else place.name

@@ -1,4 +1,7 @@
-"""Jobs on the disk: one file each, replaced whole, so that a studio that is killed knows all of them again."""
+"""Jobs on the disk: one file each, replaced whole, so that a studio that is killed knows all of them again.
+
+What they hold is checked as what the page sends is: a folder may come from elsewhere, its hidden files, too.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any, Literal
 
 from vsr.errors import MachineError
 from vsr.pipeline.sidecar import write_atomically
+from vsr.studio.places import make_own_folder
 
 __all__ = ["Job", "JobStore", "State"]
 
@@ -29,14 +33,7 @@ class Job:
     id: str
     kind: str
     choice: dict[str, Any]
-    """What the page asked for; see `vsr.studio.choices`."""
-    words: tuple[str, ...]
-    """What stands behind ``vsr``."""
-    input: str
-    output: str
-    """Absolute, as are all paths here."""
-    page: str | None
-    """The page that it makes."""
+    """What the page asked for, with its output; see `vsr.studio.choices`. The command is made of it each time."""
     order: float
     """Those with a smaller one come first, among jobs of one priority."""
     priority: int = 0
@@ -66,10 +63,7 @@ class JobStore:
     def __init__(self, state: Path) -> None:
         """Raises `MachineError` where nothing can be kept there."""
         self.folder = state / "jobs"
-        try:
-            self.folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise MachineError(f"{self.folder}: cannot be made ({error.strerror or error})") from error
+        make_own_folder(self.folder)
 
     def load(self) -> list[Job]:
         """All jobs. What is no job, which only others can have put there, is left aside and logged."""
@@ -78,7 +72,7 @@ class JobStore:
             try:
                 told = json.loads(path.read_text(encoding="utf-8"))
                 assert told.pop("format") == _FORMAT
-                job = Job(**{**told, "words": tuple(told["words"])})
+                job = Job(**told)
                 assert job.id == path.stem
             except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
                 _log.warning("%s is no job of this version and is left as it is (%s)", path, error)

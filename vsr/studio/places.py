@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from vsr.errors import InputError, MachineError, UsageError
 from vsr.media.images import is_image_sequence
 from vsr.media.suffixes import VIDEO_SUFFIXES
 
-__all__ = ["Entry", "Root"]
+__all__ = ["Entry", "Root", "make_own_folder"]
 
 _STATE = ".vsr-studio"
 _MOST_ENTRIES = 2000
@@ -44,12 +45,11 @@ class Root:
         if not self.folder.is_dir():
             raise InputError(f"{folder}: is no folder; name the one that your videos are in")
         self.state = self.folder / _STATE
-        if self.state.is_symlink():
-            raise MachineError(f"{self.state} is a symbolic link; remove it")
-        try:
-            self.state.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise MachineError(f"{self.folder}: nothing can be kept in it ({error.strerror or error})") from error
+        make_own_folder(self.state)
+
+    def place(self, name: str) -> Path:
+        """The real path of that name, whether anything is there or not. Raises `UsageError` for one that leads out."""
+        return self._real(name)
 
     def find(self, name: str) -> Path:
         """What is there by that name; the real path. Raises `UsageError` for a name that leads out, `InputError`."""
@@ -135,6 +135,20 @@ class Root:
         if not self.holds(path):
             raise UsageError(f"{name[:80]!r} is no name of anything in this folder")
         return path.resolve()
+
+
+def make_own_folder(path: Path) -> None:
+    """A folder that this user alone can look into. Raises `MachineError` where that cannot be.
+
+    One that is there must be ours: whoever writes into it says what the studio runs.
+    """
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise MachineError(f"{path.parent}: nothing can be kept in it ({error.strerror or error})") from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise MachineError(f"{path} is a link, or another user's; move it away")
 
 
 def _is_text(name: str) -> bool:

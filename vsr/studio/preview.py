@@ -78,6 +78,8 @@ def plan_frame(video: Video, job: Job, ordinal: int, on_step: OnStep = lambda wo
     halo, survey = (in_source_frames(job, count) for count in (needs.halo_frames, needs.adapt_frames))
     chain = math.lcm(needs.chain_frames, each) // each
     context = halo + DEINTERLACE_CONTEXT
+    while not video.wait_for(ordinal + 1):
+        on_step(f"reading the video up to frame {ordinal}")
     begin = video.shot_of(ordinal).start
     start = begin + (ordinal - begin) // chain * chain
     wanted = max(start + chain + context, begin + survey) + 1

@@ -26,7 +26,7 @@ from vsr.errors import InputError, MachineError, UsageError, VsrError
 from vsr.pipeline.lease import Lease
 from vsr.pipeline.run import work_folder
 from vsr.stills.write import record_path
-from vsr.studio.choices import Choice, Order, UpscaleChoice, parse_choice
+from vsr.studio.choices import CHOICES, Choice, Order, UpscaleChoice, parse_choice
 from vsr.studio.jobs import Job, JobStore, State
 from vsr.studio.places import Root
 
@@ -49,7 +49,8 @@ class Queue:
     def __init__(self, root: Root, *, ray: str | None = None) -> None:
         self._root, self._ray = root, ray
         self.store = JobStore(root.state)
-        self._jobs: dict[str, Job] = {job.id: job for job in self.store.load()}
+        self._orders: dict[str, Order] = {}
+        self._jobs: dict[str, Job] = {job.id: job for job in self.store.load() if self._is_sound(job)}
         self._wake = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._running: str | None = None
@@ -81,20 +82,29 @@ class Queue:
 
     def taken(self) -> frozenset[Path]:
         """Outputs of jobs that may still make them."""
-        return frozenset(Path(job.output) for job in self._jobs.values() if job.state not in ("done",))
+        return frozenset(self.order_of(job).output for job in self._jobs.values() if job.state != "done")
 
-    def add(self, choice: Choice, order: Order) -> Job:
-        """Put a job at the end. Raises `UsageError`, `MachineError`."""
+    def order_of(self, job: Job) -> Order:
+        """Its command. Raises `UsageError`."""
+        if job.id not in self._orders:
+            self._orders[job.id] = self._order(job)
+        return self._orders[job.id]
+
+    def _order(self, job: Job) -> Order:
+        """The same made of its choice anew, so that its names are looked at as they are now."""
+        kind = CHOICES.get(job.kind)
+        if kind is None or not isinstance(job.choice.get("output"), str):
+            raise UsageError(f"job {job.id} is of no kind that is known")
+        return parse_choice(kind, job.choice).order(self._root)
+
+    def add(self, kind: str, choice: Choice) -> Job:
+        """Put a job with a settled choice at the end. Raises `UsageError`, `MachineError`."""
         if len(self._jobs) >= _MOST_JOBS:
             raise UsageError(f"the queue holds {_MOST_JOBS} jobs; remove some that are done")
         job = Job(
             id=self.store.fresh_id(),
-            kind=order.kind,
+            kind=kind,
             choice=choice.model_dump(mode="json"),
-            words=order.words,
-            input=str(order.input),
-            output=str(order.output),
-            page=None if order.page is None else str(order.page),
             order=1 + max((one.order for one in self._jobs.values()), default=0),
             added=_now(),
         )
@@ -144,6 +154,14 @@ class Queue:
             self._intent = self._intent or "waiting"
             await self._end(self._process, signal.SIGTERM)
 
+    def _is_sound(self, job: Job) -> bool:
+        try:
+            self.order_of(job)
+        except UsageError as error:
+            _log.warning("job %s of this folder is left as it is: %s", job.id, error)
+            return False
+        return True
+
     def _expect(self, job: Job, action: str, *states: State) -> None:
         if job.state not in states:
             raise UsageError(f"a job that is {job.state} cannot be told to {action}")
@@ -182,6 +200,7 @@ class Queue:
     async def _remove(self, job: Job) -> None:
         self.store.forget(job)
         del self._jobs[job.id]
+        self._orders.pop(job.id, None)
         self.version += 1
         if job.kind == "upscale" and job.state != "done" and job.started is not None:
             await asyncio.to_thread(self._clear_work, job)
@@ -190,11 +209,12 @@ class Queue:
         """Remove the finished segments of a job that nobody wants any more."""
         try:
             choice = parse_choice(UpscaleChoice, job.choice)
-            planned = plan(job.input, job.output, preset=choice.preset, settings=choice.settings(self._root))
+            order = choice.order(self._root)
+            planned = plan(order.input, order.output, preset=choice.preset, settings=choice.settings(self._root))
             work = work_folder(planned, None)
             if not work.is_there():
                 return
-            lease = Lease(work, job.output)
+            lease = Lease(work, str(order.output))
             lease.acquire()
             try:
                 work.remove()
@@ -204,7 +224,11 @@ class Queue:
             _log.warning("%s", error)
 
     async def _run(self, job: Job) -> None:
-        words = await asyncio.to_thread(self._left, job)
+        try:
+            words = await asyncio.to_thread(self._left, job)
+        except VsrError as error:  # what it names leads elsewhere by now
+            self._set(replace(job, state="failed", finished=_now(), error=str(error)))
+            return
         if self._is_closing or self._jobs.get(job.id) != job:
             return
         if words is None:
@@ -255,22 +279,23 @@ class Queue:
 
         A studio that was killed may not have written down what its run had finished.
         """
+        order = self._order(job)
         if job.kind == "upscale":
-            if job.started is not None and self._has_made(job):
-                is_told = job.page is None or Path(job.page).exists()
-                return None if is_told else ["report", job.output]
+            if job.started is not None and self._has_made(job, order):
+                is_told = order.page is None or order.page.exists()
+                return None if is_told else ["report", str(order.output)]
             ray = [] if self._ray is None else ["--ray", self._ray]
-            return [*job.words, *ray, "--json-lines", "--preview", str(self.store.newest(job))]
-        if job.kind == "still" and job.started is not None and _is_still_of(Path(job.output), job.input, job.started):
+            return [*order.words, *ray, "--json-lines", "--preview", str(self.store.newest(job))]
+        if job.kind == "still" and job.started is not None and _is_still_of(order.output, order.input, job.started):
             return None
-        return [*job.words, "--json-lines"]
+        return [*order.words, "--json-lines"]
 
-    def _has_made(self, job: Job) -> bool:
+    def _has_made(self, job: Job, order: Order) -> bool:
         try:
             choice = parse_choice(UpscaleChoice, job.choice)
             outcome = done_before(
-                job.input,
-                job.output,
+                order.input,
+                order.output,
                 preset=choice.preset,
                 start=choice.start,
                 end=choice.end,
@@ -312,13 +337,13 @@ def command_of(words: Sequence[str]) -> str:
     return shlex.join(["vsr", *words])
 
 
-def _is_still_of(output: Path, source: str, since: str) -> bool:
+def _is_still_of(output: Path, source: Path, since: str) -> bool:
     """Whether ``output`` is a still of ``source``, made after a time."""
     try:
         record = json.loads(record_path(output).read_text(encoding="utf-8"))
         written = datetime.fromisoformat(record["written"])
         began = datetime.fromisoformat(since).replace(microsecond=0)  # records tell whole seconds
-        return bool(record["input"]["path"] == source and written >= began)
+        return bool(record["input"]["path"] == str(source) and written >= began)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

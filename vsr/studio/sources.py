@@ -242,12 +242,14 @@ class Sources:
         """The video of that name; ``fps`` is the rate of pictures. Raises `UsageError`, `InputError`."""
         path = self._root.find(name)
         key = _key(path, fps)
+        known = self._find(key)
+        if known is not None:
+            return known
+        info = probe(path, None if fps is None else parse_rate(fps))
+        self._refuse_outside(name, info)
         with self._lock:
-            if key in self._open:
-                self._open.move_to_end(key)
+            if key in self._open:  # opened twice at once
                 return self._open[key]
-            info = probe(path, None if fps is None else parse_rate(fps))
-            self._refuse_outside(name, info)
             opened = self._open[key] = Video(key, info)
             spare = [self._open.popitem(last=False)[1] for _ in range(len(self._open) - _OPEN_VIDEOS)]
         for video in spare:
@@ -256,11 +258,16 @@ class Sources:
 
     def get(self, key: str) -> Video:
         """An open video. Raises `InputError` for one that is not open, or not any more."""
+        video = self._find(key)
+        if video is None:
+            raise InputError("this video is not open any more; open it again")
+        return video
+
+    def _find(self, key: str) -> Video | None:
         with self._lock:
             video = self._open.get(key)
-            if video is None:
-                raise InputError("this video is not open any more; open it again")
-            self._open.move_to_end(key)
+            if video is not None:
+                self._open.move_to_end(key)
             return video
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ def test_the_command_has_the_settings_of_the_preview(
     root: Root, said: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choice = parse_choice(UpscaleChoice, {"input": "-odd name.mp4", **said})
-    order = choice.order(root)
+    order = choice.settled(root).order(root)
     heard: dict[str, Any] = {}
 
     def hear(inputs: list[str], output: str, **options: Any) -> list[Any]:
@@ -66,14 +66,16 @@ def test_the_command_has_the_settings_of_the_preview(
 
 def test_outputs_lie_beside_the_input_and_never_over_anything(root: Root) -> None:
     choice = parse_choice(UpscaleChoice, {"input": "clip.mkv", "scale": 2})
-    first = choice.order(root).output
-    assert first == root.folder / "clip-2x.mp4"
-    assert choice.order(root, frozenset([first])).output == root.folder / "clip-2x-2.mp4"
-    first.write_bytes(b"there")
-    assert choice.order(root).output == root.folder / "clip-2x-2.mp4"
+    first = choice.settled(root)
+    assert first.output == "clip-2x.mp4"
+    place = first.order(root).output
+    assert place == root.folder / "clip-2x.mp4"
+    assert choice.settled(root, frozenset([place])).output == "clip-2x-2.mp4"
+    place.write_bytes(b"there")
+    assert choice.settled(root).output == "clip-2x-2.mp4"
     for output in ("clip.mkv", "clip-2x.mp4", "../out.mkv", ".vsr-studio/x.mkv", "none/x.mkv", "/tmp/x.mkv"):
         with pytest.raises(UsageError):
-            parse_choice(UpscaleChoice, {"input": "clip.mkv", "output": output}).order(root)
+            parse_choice(UpscaleChoice, {"input": "clip.mkv", "output": output}).settled(root)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,6 @@ def test_outputs_lie_beside_the_input_and_never_over_anything(root: Root) -> Non
     [
         {"method": "/etc/passwd"},
         {"method": "../own.safetensors"},
-        {"method": "a.pth"},
         {"preset": "/etc/hosts.yaml"},
         {"preset": "own.yaml"},
         {"preset": "none"},
@@ -89,7 +90,7 @@ def test_outputs_lie_beside_the_input_and_never_over_anything(root: Root) -> Non
 )
 def test_files_outside_are_not_read_through_settings(root: Root, said: dict[str, Any]) -> None:
     with pytest.raises((UsageError, InputError)):
-        parse_choice(UpscaleChoice, {"input": "clip.mkv", **said}).order(root)
+        parse_choice(UpscaleChoice, {"input": "clip.mkv", **said}).settled(root).order(root)
 
 
 @pytest.mark.parametrize(
@@ -113,10 +114,11 @@ def test_no_option_is_smuggled_in(kind: Any, said: dict[str, Any]) -> None:
 
 
 def test_stills_and_trials_are_commands_too(root: Root) -> None:
-    still = parse_choice(StillChoice, {"input": "clip.mkv", "at": "12", "roi": "1,2,30,40"}).order(root)
+    still = parse_choice(StillChoice, {"input": "clip.mkv", "at": "12", "roi": "1,2,30,40"}).settled(root).order(root)
     assert still.output == root.folder / "clip-still-12.png"
     assert shlex.split(command_of(still.words))[:2] == ["vsr", "still"]
     assert still.words[-2:] == ("--roi", "1,2,30,40")
-    trial = parse_choice(TryChoice, {"input": "clip.mkv", "at": "12", "methods": ("lite", "real")}).order(root)
+    said = {"input": "clip.mkv", "at": "12", "methods": ("lite", "real")}
+    trial = parse_choice(TryChoice, said).settled(root).order(root)
     assert trial.words[:4] == ("try", str(root.folder / "clip.mkv"), "-o", str(root.folder / "clip.try.html"))
     assert trial.words[4:] == ("--at", "12", "--methods", "lite", "real")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vsr.errors import UsageError
+from vsr.errors import MachineError, UsageError
 from vsr.studio.choices import UpscaleChoice, parse_choice
 from vsr.studio.jobs import Job, JobStore
 from vsr.studio.places import Root
@@ -16,7 +16,7 @@ from vsr.studio.queue import Queue
 
 
 def _job(key: str, order: float, **more: object) -> Job:
-    job = Job(key, "upscale", {"input": "a.mp4"}, ("upscale", "/a.mp4"), "/a.mp4", f"/{key}.mp4", None, order)
+    job = Job(key, "upscale", {"input": "a.mp4", "output": f"{key}.mp4"}, order)
     return replace(job, **more)  # type: ignore[arg-type]
 
 
@@ -55,12 +55,12 @@ def _queue(tmp_path: Path, *names: str) -> tuple[Queue, list[str]]:
     keys = []
     for name in names:
         choice = parse_choice(UpscaleChoice, {"input": "clip.mp4", "output": name})
-        keys.append(queue.add(choice, choice.order(root, queue.taken())).id)
+        keys.append(queue.add("upscale", choice.settled(root, queue.taken())).id)
     return queue, keys
 
 
 def _names(queue: Queue) -> list[str]:
-    return [Path(job.output).stem for job in queue.jobs()]
+    return [queue.order_of(job).output.stem for job in queue.jobs()]
 
 
 def test_jobs_move_and_keep_their_places_over_a_restart(tmp_path: Path) -> None:
@@ -98,6 +98,36 @@ def test_two_jobs_never_make_one_file(tmp_path: Path) -> None:
         queue, _ = _queue(tmp_path, "a.mp4")
         choice = parse_choice(UpscaleChoice, {"input": "clip.mp4", "output": "a.mp4"})
         with pytest.raises(UsageError, match="another job in the queue makes it"):
-            choice.order(Root(tmp_path), queue.taken())
+            choice.settled(Root(tmp_path), queue.taken())
 
     asyncio.run(act())
+
+
+@pytest.mark.parametrize(
+    ("kind", "choice"),
+    [
+        ("upscale", {"input": "../secret.mp4", "output": "out.mp4"}),
+        ("upscale", {"input": "clip.mp4", "output": "../out.mp4"}),
+        ("upscale", {"input": "clip.mp4", "output": "/tmp/out.mp4"}),
+        ("upscale", {"input": "clip.mp4", "output": "out.mp4", "method": "/tmp/evil.pth"}),
+        ("upscale", {"input": "clip.mp4", "output": "out.mp4", "overwrite": True}),
+        ("upscale", {"input": "clip.mp4"}),
+        ("still", {"input": "clip.mp4", "output": "out.png", "at": "--overwrite"}),
+        ("shell", {"input": "clip.mp4", "output": "out.mp4"}),
+    ],
+)
+def test_jobs_that_came_with_a_folder_do_nothing_that_the_page_could_not(
+    tmp_path: Path, kind: str, choice: dict[str, object]
+) -> None:
+    """An unpacked archive may bring a hidden folder with jobs."""
+    queue, [sound] = _queue(tmp_path, "a.mp4")
+    queue.store.save([replace(queue.get(sound), id="evil", kind=kind, choice=choice)])
+    assert [job.id for job in Queue(Root(tmp_path)).jobs()] == [sound]
+
+
+def test_a_folder_of_jobs_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "jobs").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MachineError, match="is a link"):
+        JobStore(tmp_path / "state")

@@ -99,7 +99,7 @@ def test_uploads_go_over_nothing_and_are_videos(root: Root) -> None:
 def test_a_state_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / ".vsr-studio").symlink_to(tmp_path)
-    with pytest.raises(MachineError, match="symbolic link"):
+    with pytest.raises(MachineError, match="is a link"):
         Root(tmp_path / "videos")
     with pytest.raises(InputError, match="no such folder"):
         Root(tmp_path / "none")
