@@ -103,6 +103,28 @@ def test_weights_that_are_mixed_for_each_shot(backend: Backend, tmp_path: Path) 
     assert float((results[1] - results[2]).abs().max()) > 1e-3
 
 
+class _Linear(nn.Module):
+    """Over channels: the exporter turns the matrix over, and keeps nothing of its name."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.mix = nn.Linear(3, 3)
+        nn.init.constant_(self.mix.weight, weight)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        mixed: Tensor = self.mix(pictures.movedim(1, -1)).movedim(-1, 1)
+        return mixed
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_weights_of_which_the_exporter_makes_others(backend: Backend) -> None:
+    given = _pictures(1, 3, 12, 9)
+    for weight in (0.25, 0.75):
+        network = Network("linear", _Linear(weight).requires_grad_(False), 1, "RGB", 0, digest="one file's")
+        run = backend.compile(network, "float32", CPU)
+        torch.testing.assert_close(run(given), network.module(given), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("backend", ROWS)
 def test_the_precision_is_one_that_it_computes_in(backend: Backend) -> None:
     network = _network("RGB")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -39,6 +39,10 @@ class Exported:
     """An ``onnx.ModelProto``."""
     size_yx: tuple[int, int] | None
     """The only size of pictures that it takes; None: any that the network takes."""
+
+    def holds(self, names: Iterable[str]) -> bool:
+        """Whether the file has tensors of all ``names``."""
+        return set(names) <= {initializer.name for initializer in self.model.graph.initializer}
 
     def with_weights(self, state: Mapping[str, Tensor]) -> bytes:
         """The file, with the values of ``state`` in place of the tensors of those names."""

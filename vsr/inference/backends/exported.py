@@ -38,9 +38,12 @@ def _kind(network: Network) -> tuple[object, ...]:
 
 
 def _export(network: Network, batch: int, size_yx: tuple[int, int]) -> Exported:
-    """``network``, or one of its kind with other weights, exported with ``batch`` pictures of ``size_yx``."""
+    """``network``, or one of its kind with other weights, exported with ``batch`` pictures of ``size_yx``.
+
+    One in which the exporter has made other numbers of some weights serves no others.
+    """
     key = (*_kind(network), batch, size_yx)
-    if key in _exports:
+    if key in _exports and _exports[key].holds(network.module.state_dict()):
         return _exports[key]
     exported = export_onnx(network, size_yx, batch=batch)
     if network.digest:
@@ -101,7 +104,7 @@ class ByShape:
             shape = (batch, self._network.in_channels, *self._fit(size_yx))
             given = torch.rand(shape, generator=torch.Generator().manual_seed(1))
             with torch.no_grad():
-                expected = self._network.module.cpu()(given)
+                expected = self._network.module(given)
             try:
                 result = session(given)
             except Exception:  # each library has its own; what fails for other sizes is not free
