@@ -40,9 +40,10 @@ from vsr.networks import (
 )
 from vsr.networks.irn import firn
 from vsr.networks.lite import Lite
+from vsr.networks.rescale import Rescale
 from vsr.networks.source import NUM_OF_SHOT, Source, source_of
 
-Kind = Literal["Y", "RGB", "sampling", "rescaling", "window", "recurrent", "sequence", "conditioned"]
+Kind = Literal["Y", "RGB", "sampling", "rescaling", "pair", "window", "recurrent", "sequence", "conditioned"]
 WIDTH = 8
 
 
@@ -228,6 +229,15 @@ def both_ways_weights(seed: int, strength: float, scale: int) -> dict[str, Tenso
     return {"both.weight": weight, "both.bias": bias}
 
 
+def pair_weights(seed: int, strength: float, scale: int = 2) -> dict[str, Tensor]:
+    """A `Rescale` of one convolution in the middle: RGB. The mean of four pixels and a little more, and back."""
+    torch.manual_seed(seed)
+    state = dict(Rescale(scale, width=WIDTH, depths=(1, 0, 0)).state_dict())
+    return {
+        name: strength * value if ".tail." in name or ".direct." in name else value for name, value in state.items()
+    }
+
+
 def _recognise_both_ways(shapes: Shapes) -> Found | None:
     return Found("both-ways", (math.isqrt(shapes["both.weight"][0] // 3),), BothWays)
 
@@ -271,6 +281,7 @@ def small_network(kind: Kind, *, strength: float = 0.02, seed: int = 1, scale: i
         "RGB": compact_weights,
         "sampling": sampler_weights,
         "rescaling": firn_weights,
+        "pair": pair_weights,
         "window": vespcn_weights,
         "recurrent": rlsp_weights,
         "sequence": both_ways_weights,

@@ -24,6 +24,7 @@ from vsr.methods import (
     Geometry,
     PerFrameOptions,
     Prepared,
+    RescalingOptions,
     Restorer,
     SamplingOptions,
     find_method,
@@ -72,7 +73,8 @@ NETWORKS: dict[str, tuple[Kind, Any]] = {
     "network for Y, in tiles, averaged": ("Y", PerFrameOptions(tile_px=16, self_ensemble=True)),
     "network that samples": ("sampling", SamplingOptions(seed=5)),
     "network that samples, in tiles, mean of 3": ("sampling", SamplingOptions(tile_px=16, samples=3, temperature=0.7)),
-    "rescaling network": ("rescaling", SamplingOptions(seed=5)),
+    "rescaling network": ("rescaling", RescalingOptions(seed=5)),
+    "rescaling network without noise": ("pair", RescalingOptions()),
     "network for windows": ("window", SeveralFramesOptions()),
     "network for windows, in tiles": ("window", SeveralFramesOptions(tile_px=16)),
     "recurrent network": ("recurrent", SeveralFramesOptions(degradation="BD")),
@@ -206,6 +208,10 @@ def test_planes_may_be_float_code_values(name: str, layout: PixelLayout) -> None
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "{}x{}-to-{}x{}".format(*size))
 def test_every_size(name: str, size: tuple[int, int, int, int]) -> None:
+    if name in NETWORKS and NETWORKS[name][0] in ("rescaling", "pair") and size[0] > size[2]:
+        with pytest.raises(UsageError, match="times smaller"):
+            _prepare(name, Geometry(*size))
+        return
     geometry = _sizes(name, *size)
     frames = _frames(2, geometry, LAYOUTS[0])
     _check(list(_make(name, geometry).restore(frames)), frames, geometry)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vsr.api.checking import verify
     from vsr.api.comparing import compare, make_blind
+    from vsr.api.downscaling import downscale, downscaling_settings
     from vsr.api.finding import expand_inputs
     from vsr.api.inputs import pair_outputs
     from vsr.api.learning import fit_dictionary, train
@@ -52,6 +53,8 @@ __all__ = [
     "check_plan",
     "compare",
     "done_before",
+    "downscale",
+    "downscaling_settings",
     "estimate_run",
     "estimate_source",
     "evaluate",
@@ -88,6 +91,8 @@ _HOMES = {
     "check_plan": "vsr.api.upscaling",
     "compare": "vsr.api.comparing",
     "done_before": "vsr.api.upscaling",
+    "downscale": "vsr.api.downscaling",
+    "downscaling_settings": "vsr.api.downscaling",
     "estimate_run": "vsr.api.trying",
     "estimate_source": "vsr.api.probing",
     "evaluate": "vsr.api.measuring",

@@ -10,6 +10,7 @@ from vsr.cli import (
     compare,
     demo,
     doctor,
+    downscale,
     evaluate,
     frames,
     models,
@@ -36,6 +37,7 @@ app = typer.Typer(
     help="Video super-resolution: better video out, with exact frames, timing, colour and streams.",
 )
 app.command("upscale", cls=upscale.UpscaleCommand)(upscale.upscale)
+app.command("downscale")(downscale.downscale)
 app.command("try", cls=try_.TryCommand)(try_.try_)
 app.command("studio")(studio.studio)
 app.command("still")(still.still)

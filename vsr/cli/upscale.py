@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vsr.api import Job, Outcome
     from vsr.cli.progress import Reporter
 
-__all__ = ["UpscaleCommand", "upscale"]
+__all__ = ["UpscaleCommand", "show_plans", "sum_up", "upscale"]
 
 
 class UpscaleCommand(OptionalValue):
@@ -211,7 +211,7 @@ def upscale(
     if report_:
         _refuse_url(output)
     if dry_run:
-        return _dry_run(
+        return show_plans(
             inputs, output, preset, start, end, settings, overwrite, work_dir, recursive,
             workers=parse_workers(workers), estimates=not quiet,
         )  # fmt: skip
@@ -242,7 +242,7 @@ def upscale(
             report.failure(error)
             raise
         code = _make_reports(outcomes, report) if report_ else 0
-    return max(code, _summary(outcomes, is_read_by_people=not (quiet or json_lines)))
+    return max(code, sum_up(outcomes, is_read_by_people=not (quiet or json_lines)))
 
 
 def _preview(text: str | None) -> str | bool:
@@ -287,7 +287,7 @@ def _say_sections(preset: str, settings: dict[str, Any], assigned: dict[str, Any
         fail(f"{', '.join(typed)}: taken for {taken}; write it so where several methods run")
 
 
-def _dry_run(
+def show_plans(
     inputs: list[str],
     output: str,
     preset: str,
@@ -301,6 +301,7 @@ def _dry_run(
     workers: int | None,
     estimates: bool,
 ) -> int:
+    """Print the plan of each input, and what an earlier run has left of it to do."""
     from vsr import api
     from vsr.api.arguments import place_of
     from vsr.api.finding import describe_skipped, find_inputs
@@ -351,7 +352,8 @@ def _estimate(job: Job, workers: int | None) -> str:
     return f"about {describe_length(found.seconds)} and {describe_size(found.num_bytes)}: {each}"
 
 
-def _summary(outcomes: list[Outcome], *, is_read_by_people: bool) -> int:
+def sum_up(outcomes: list[Outcome], *, is_read_by_people: bool) -> int:
+    """Print a line for each of several inputs; returns the highest exit code."""
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if len(outcomes) > 1:
         from vsr.cli.console import fail, print_table

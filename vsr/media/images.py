@@ -293,6 +293,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         streams=tuple(others),
         num_chapters=0,
         metadata={},
+        picture_tags=dict(frame.metadata),
         video=video,
         images=tuple(images),
         streams_path=streams_path if others else None,

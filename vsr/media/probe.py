@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -135,6 +136,8 @@ class MediaInfo:
     """Where an image sequence's other streams are; None: in ``path``, or there are none."""
     deep: bool = False
     """Whether FFmpeg must read further into the file than usual to know what a copy of its streams needs."""
+    picture_tags: Mapping[str, str] = field(default_factory=dict)
+    """What the first picture of an image sequence says of itself."""
     is_piped: bool = False
     """Whether it comes through a pipe, so that there is nothing at ``path``; see `vsr.media.piped`."""
 

@@ -20,7 +20,9 @@ from vsr.methods.method import (
     restore_shot,
 )
 from vsr.methods.network.frame import PerFrameOptions
+from vsr.methods.network.rescaling import RescalingOptions
 from vsr.methods.network.sampling import SamplingOptions
+from vsr.methods.pair import Pair, find_pair
 from vsr.methods.registry import (
     ALONE,
     METHODS,
@@ -43,13 +45,16 @@ __all__ = [
     "Evidence",
     "Geometry",
     "Method",
+    "Pair",
     "PerFrameOptions",
     "Prepared",
     "Rescaler",
+    "RescalingOptions",
     "Restorer",
     "SamplingOptions",
     "absolute_method",
     "find_method",
+    "find_pair",
     "find_pass",
     "is_network",
     "restore_shot",

@@ -16,7 +16,7 @@ from vsr.methods.network.conditioned import ConditionedOptions, prepare_conditio
 from vsr.methods.network.frame import PerFrameOptions, prepare_network
 from vsr.methods.network.model import absolute_weights, has_same_weights, is_network
 from vsr.methods.network.recurrent import prepare_recurrent_network
-from vsr.methods.network.rescaling import prepare_rescaling_network
+from vsr.methods.network.rescaling import RescalingOptions, prepare_rescaling_network
 from vsr.methods.network.sampling import SamplingOptions, prepare_sampling_network
 from vsr.methods.network.sequence import prepare_sequence_network
 from vsr.methods.network.several_frames import SeveralFramesOptions
@@ -147,7 +147,9 @@ ADAPTORS: Mapping[Family, Adaptor] = {
         "go through the frames both ways by a network, in chunks", SeveralFramesOptions, prepare_sequence_network
     ),
     "rescaling": Adaptor(
-        "enlarge each frame by the network that made it small", SamplingOptions, prepare_rescaling_network
+        "enlarge each frame by the network that made it small, or make it small",
+        RescalingOptions,
+        prepare_rescaling_network,
     ),
     "conditioned": Adaptor(
         "enlarge each frame by a network that is told its blur and noise",

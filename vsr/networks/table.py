@@ -39,6 +39,7 @@ from vsr.networks import (
     prosr,
     rdn,
     rednet,
+    rescale,
     rlsp,
     rnan,
     rrn,
@@ -109,6 +110,7 @@ _MODULES = (
     basicvsr,
     pixel_recursive,
     irn,
+    rescale,
     srmd,
 )
 """In the order of lists: by framework, then by year; families that are given more than a frame last."""

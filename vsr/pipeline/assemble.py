@@ -203,7 +203,7 @@ def mux_job(
         tags=_copy_tags(job),
         languages=copy_languages(job.copied, job.container),
         immersive=_immersive(job),
-        label=label(job.title, job.evidence, job.info.metadata),
+        label=label(job.title, job.evidence, job.info.metadata, job.made_by),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
         moves=moves,
         copies_source=job.info.streams_path is not None or not (job.info.images or job.info.is_piped),
@@ -301,7 +301,7 @@ def _write_images(
     source: SourceSummary,
 ) -> Assembled:
     partial.mkdir()
-    words = picture_text(job.title, job.evidence, job.info.metadata)
+    words = picture_text(job.title, job.evidence, job.info.metadata, job.made_by)
     number = 1
     for segment, result in zip(_segment_files(work, ordered), ordered, strict=True):
         with segment.path.open("rb") as file:

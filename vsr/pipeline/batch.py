@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 from vsr.errors import MachineError, VsrError
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, find_images, is_image_sequence
 from vsr.media.reading import wants_rate
+from vsr.methods import Pair
 from vsr.pipeline.kept import find_kept_url
 from vsr.pipeline.manifest import find_manifest
+from vsr.pipeline.matching import follow_mark
 from vsr.pipeline.objects import find_object, is_url, join_url, write_object
 from vsr.pipeline.request import Outcome, Request
 from vsr.pipeline.settings import changed_weights
@@ -38,6 +40,7 @@ def is_done(request: Request) -> Outcome | None:
     """The outcome of an earlier run that made just this from this input as it still is; None where there is none."""
     try:
         manifest = find_manifest(request.output)
+        request = _followed(request, manifest)
         source = Path(request.source)
         written = datetime.fromisoformat(manifest["written"]).timestamp() + 1  # it is in whole seconds
         started = datetime.fromisoformat(manifest["begun"]).timestamp() if "begun" in manifest else written
@@ -57,6 +60,15 @@ def is_done(request: Request) -> Outcome | None:
     except (VsrError, OSError, KeyError, ValueError, TypeError):
         return None  # nothing there, or nothing that can be relied on: the run itself says so
     return Outcome(request.source, request.output, manifest, was_done=True) if same else None
+
+
+def _followed(request: Request, manifest: Mapping[str, Any]) -> Request:
+    """``request`` with the method that the source's mark chose, where it did; see `follow_mark`."""
+    pair = manifest["method"].get("pair")
+    if pair is None:
+        return request
+    settings, options = follow_mark(Pair(**pair), request.settings, request.options, str(request.source))
+    return replace(request, settings=settings, options=options)
 
 
 def _settings(request: Request) -> dict[str, Any]:

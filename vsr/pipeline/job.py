@@ -6,7 +6,7 @@ which streams go where. Refusals happen here too, before any work.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from vsr.media.immersive import drop_for
 from vsr.media.looks import shape_of
 from vsr.media.probe import MediaInfo, VideoInfo
 from vsr.media.streams import StreamInfo
-from vsr.methods import ALONE, Evidence, Geometry, Prepared, find_method, find_pass
+from vsr.methods import ALONE, Evidence, Geometry, Pair, Prepared, find_method, find_pass
 from vsr.methods.passes.compose import Step, compose
 from vsr.pipeline.evidence import check_evidence
+from vsr.pipeline.matching import check_pair, keep_chroma
 from vsr.pipeline.output_format import choose_container, plan_encoder
 from vsr.pipeline.passes import titled
 from vsr.pipeline.raw_output import find_lost_in_raw
@@ -96,6 +97,18 @@ class Job:
     def title(self) -> str:
         """Its methods in their order, in words."""
         return titled(self.settings.method, self.settings.passes)
+
+    @property
+    def pair(self) -> Pair | None:
+        """The networks that make small and enlarge again, where it is such."""
+        pair = self.prepared.describe().get("pair")
+        assert pair is None or isinstance(pair, Pair)
+        return pair
+
+    @property
+    def made_by(self) -> Pair | None:
+        """`pair`, where it makes small: what the output says of itself."""
+        return self.pair if self.out_width < self.video.width else None
 
     @property
     def device(self) -> str:
@@ -181,7 +194,8 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     """Decide everything about restoring ``info.path`` into ``output``; raises `UsageError` for what cannot be."""
     video = info.video
     container = choose_container(output)
-    encoder, notes = plan_encoder(info, container, settings)
+    for_encoder, kept = keep_chroma(settings, video, container)
+    encoder, notes = plan_encoder(info, container, for_encoder)
     width, height = encoder.width, encoder.height
     holder = "mkv" if encoder.codec.kind == "images" else container
     streams = plan_streams(info, output, holder, settings, from_start=span.start is None)
@@ -193,7 +207,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     geometry, device = Geometry(video.width, video.height, width, height), resolve_device(settings.device)
     prepared = prepare_all(geometry, settings, options, device)
     check_evidence(prepared.capabilities.evidence, settings, options, name=titled(settings.method, settings.passes))
-    return Job(
+    job = Job(
         info=info,
         output=output,
         container=container,
@@ -213,8 +227,10 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
             *find_lost_tags(info, holder, streams.copied, _shift(info, container), is_whole=not span),
             *find_lost_in_raw(info, container, encoder),
         ),
-        assumptions=(*video.assumptions, *notes),
+        assumptions=(*video.assumptions, *notes, *kept),
     )
+    note = check_pair(info, job.pair if job.made_by is None else None, settings.method, options)
+    return replace(job, assumptions=(*job.assumptions, *note))
 
 
 def _find_lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span) -> list[str]:

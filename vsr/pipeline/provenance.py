@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 
 from vsr.media.picture_text import PictureText
-from vsr.methods import Evidence
+from vsr.methods import Evidence, Pair
+from vsr.methods.pair import HANDED_ON
 
 __all__ = ["label", "picture_text", "sentence"]
 
@@ -27,14 +28,21 @@ def sentence(evidence: Evidence) -> str:
     return _SENTENCES[evidence]
 
 
-def picture_text(method: str, evidence: Evidence, source_tags: Mapping[str, str]) -> PictureText:
-    """The same for pictures; ``source_tags`` are the source's, whose own words, if it was ours, are handed on."""
+def picture_text(
+    method: str, evidence: Evidence, source_tags: Mapping[str, str], pair: Pair | None = None
+) -> PictureText:
+    """The same for pictures; ``source_tags`` are the source's, whose own words, if it was ours, are handed on.
+
+    ``pair`` is that which made the result small.
+    """
     said = next(
         (value for key, value in source_tags.items() if key.lower() in _NAMES and value.startswith(_OURS)), None
     )
     comment = f"{_without_folders(method)}: {sentence(evidence)}"
+    if pair is not None:
+        comment = f"{comment}; {pair.mark}"
     if said is not None:
-        comment = f"{comment}; its source said: {said}"[:_MOST_CHARACTERS]
+        comment = f"{comment}{HANDED_ON}{said}"[:_MOST_CHARACTERS]
     return PictureText(f"vsr {version('vsr')}", comment)
 
 
@@ -43,7 +51,7 @@ def _without_folders(method: str) -> str:
     return re.sub(r"[^:]*[/\\\\]", "", method)
 
 
-def label(method: str, evidence: Evidence, source_tags: Mapping[str, str]) -> str:
+def label(method: str, evidence: Evidence, source_tags: Mapping[str, str], pair: Pair | None = None) -> str:
     """`picture_text` in one line, for the tags of a container."""
-    text = picture_text(method, evidence, source_tags)
+    text = picture_text(method, evidence, source_tags, pair)
     return f"{text.software} {text.comment}"

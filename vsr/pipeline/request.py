@@ -17,6 +17,7 @@ from vsr.media.probe import MediaInfo
 from vsr.media.reading import look_at, probe
 from vsr.methods import absolute_method
 from vsr.pipeline.job import Job, Span, resolve_job
+from vsr.pipeline.matching import follow_mark, marked_pair
 from vsr.pipeline.objects import find_object, is_url
 from vsr.pipeline.rehearsal import rehearse
 from vsr.pipeline.settings import Settings
@@ -76,9 +77,11 @@ class Request:
         info = info or probe(source, rate, settings.video_stream)
         if settings.split and isinstance(self.span.start, int):
             info = with_look(info, look_at(info, settings.decoder_threads, self.span.start))
-        job = rehearse(resolve_job(info, target, settings, self.options, self.span))
+        followed, options = follow_mark(marked_pair(info), settings, self.options, str(self.source))
+        job = rehearse(resolve_job(info, target, followed, options, self.span))
         url = str(self.output) if away else None
-        return dataclasses.replace(job, settings=self.settings, output_url=url, preview=self.preview)
+        kept = self.settings if followed is settings else followed
+        return dataclasses.replace(job, settings=kept, output_url=url, preview=self.preview)
 
 
 @dataclass(frozen=True)

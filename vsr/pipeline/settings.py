@@ -26,6 +26,7 @@ from vsr.pipeline.sections import NETWORK, SECTIONS, Taker, is_known, share_out
 from vsr.timeline import parse_rate
 
 __all__ = [
+    "USUAL",
     "Key",
     "Resolved",
     "Settings",
@@ -41,7 +42,10 @@ __all__ = [
 ]
 
 
-_USUAL, _RECORDED_ALONE = "auto", "multiframe"  # the usual method, and what stands for it where evidence is asked for
+USUAL = "auto"
+"""The method where none is chosen."""
+
+_RECORDED_ALONE = "multiframe"  # what stands for it where evidence is asked for
 
 
 class Settings(BaseModel):
@@ -49,7 +53,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    method: str = _USUAL
+    method: str = USUAL
     """Row of ``METHODS``, or a network: name or file of its weights, or two blended, ``A:B@0.3``."""
     scale: float | None = Field(None, gt=0, le=16, allow_inf_nan=False)
     """Magnification of both sides; None: 2, unless ``size``, ``height`` or ``to`` is given."""
@@ -250,12 +254,12 @@ def _pipeline_values(layers: Sequence[Layer]) -> dict[str, Any]:
 
 def _method(values: Mapping[str, Any], explicit: Mapping[str, Any], passes: Sequence[PassRequest]) -> Any:
     """The method, where it follows from what else is asked for."""
-    method = values.get("method", _USUAL)
+    method = values.get("method", USUAL)
     if "method" in explicit:
         return method
-    if passes and values.get("scale") == 1 and ("scale" in explicit or method == _USUAL):
+    if passes and values.get("scale") == 1 and ("scale" in explicit or method == USUAL):
         return ALONE
-    return _RECORDED_ALONE if values.get("evidence") and method == _USUAL else method
+    return _RECORDED_ALONE if values.get("evidence") and method == USUAL else method
 
 
 def _main_taker(method: str, options_type: type[Any] | None) -> Taker:

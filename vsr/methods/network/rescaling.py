@@ -1,29 +1,61 @@
 """Restoration by a network that enlarges what it downscaled itself, and making it small.
 
-What was downscaled by other means comes out worse than by interpolation: nothing in the small picture tells.
+Which way a run goes follows from its sizes. What was downscaled by other means comes out worse than by interpolation,
+and nothing in the small picture tells: the mark that small files carry does (`vsr.methods.pair`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
+from vsr.errors import InputError, UsageError
 from vsr.frames import VideoFrame
 from vsr.inference import Engine, EngineOptions, Precision, measure_load
 from vsr.methods.interpolation import check_size
-from vsr.methods.method import Capabilities, Geometry
+from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
 from vsr.methods.network.colour import PlaneWriter, network_input
-from vsr.methods.network.model import Model, open_part
+from vsr.methods.network.model import Model, PreparedNetworks, is_network, magnification, open_part, plan_passes
 from vsr.methods.network.sampling import PreparedSampling, Sampling, SamplingOptions, prepare_sampling_network
-from vsr.networks import Network
+from vsr.methods.pair import Pair
+from vsr.networks import Network, available_scales, load_network, network_family
 from vsr.networks.downscaling import downscaling_network
+from vsr.networks.locating import is_path
 from vsr.observation import resample
 
-__all__ = ["Downscaler", "PreparedRescaling", "Rescaling", "prepare_rescaling_network"]
+__all__ = [
+    "Downscaler",
+    "Downscaling",
+    "PreparedDownscaling",
+    "PreparedRescaling",
+    "Rescaling",
+    "RescalingOptions",
+    "find_here",
+    "hides_in_colours",
+    "prepare_rescaling_network",
+]
+
+
+@dataclass(frozen=True)
+class RescalingOptions(SamplingOptions):
+    """Settings of `Rescaling`."""
+
+    unmatched: bool = False
+    """Enlarge files, too, that do not say that this network made them small."""
+
+
+def hides_in_colours(method: str) -> bool:
+    """Whether ``method`` is a pair of networks that works on RGB, so that small files need fine chroma."""
+    if not is_network(method) or network_family(method) != "rescaling":
+        return False
+    return load_network(method, min(available_scales(method), default=None)).colour == "RGB"
 
 
 class Downscaler:
@@ -55,7 +87,7 @@ class Rescaling(Sampling):
         """See `vsr.methods.method.Rescaler`."""
         geometry, colour = self._geometry, self._model.parts[0].colour
         size_yx = (geometry.height, geometry.width)
-        inverse = Geometry(geometry.out_width, geometry.out_height, geometry.width, geometry.height)
+        inverse = _inverse(geometry)
         for frame in frames:
             check_size(frame, inverse)
             small = self._small(network_input(frame, colour, self._device))
@@ -78,19 +110,64 @@ class Rescaling(Sampling):
         return self._downscaler(picture[None])[0]
 
 
+class Downscaling:
+    """Make each frame small by the networks that enlarge it again."""
+
+    def __init__(self, geometry: Geometry, options: RescalingOptions, device: torch.device, model: Model) -> None:
+        self._geometry = geometry
+        self._rescaling = Rescaling(_inverse(geometry), options, device, model)
+
+    def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
+        """Nothing: shots are all alike."""
+        return NOT_ADAPTED
+
+    def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
+        """One small frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
+        return self._rescaling.downscale(frame for frame in frames if not frame.is_halo)
+
+
+def _inverse(geometry: Geometry) -> Geometry:
+    return Geometry(geometry.out_width, geometry.out_height, geometry.width, geometry.height)
+
+
+def _pair(name: str, model: Model) -> Pair:
+    """What small files say of the networks of ``model``, which are called ``name``."""
+    return Pair.of(name, math.prod(model.passes), sorted({part.digest for part in model.parts}))
+
+
+def find_here(pair: Pair) -> Pair | None:
+    """What is here by the name of ``pair``, for its scale; None: no pair of networks that reaches it.
+
+    The name may come from a file's tags, so that it is never taken for a path.
+    """
+    if is_path(pair.name) or not is_network(pair.name) or network_family(pair.name) != "rescaling":
+        return None
+    passes = plan_passes(Fraction(pair.scale), available_scales(pair.name))
+    if math.prod(passes) != pair.scale:
+        return None
+    return Pair.of(pair.name, pair.scale, sorted({load_network(pair.name, scale).digest for scale in passes}))
+
+
 @dataclass(frozen=True)
 class PreparedRescaling(PreparedSampling):
     """Networks that enlarge what they downscaled."""
+
+    pair: Pair
 
     @property
     def capabilities(self) -> Capabilities:
         """As networks that sample; they make small pictures, too."""
         return replace(super().capabilities, downscales=True)
 
+    def describe(self) -> Mapping[str, Any]:
+        """The networks, and which small files are theirs."""
+        return {**super().describe(), "pair": self.pair}
+
     def plan_rows(self) -> list[tuple[str, str]]:
         """As networks that sample, and what they can be used for."""
+        samples = any(open_part(self.model, part).noise_channels for part in self.model.parts)
         return [
-            *super().plan_rows(),
+            *(super().plan_rows() if samples else self.model.plan_rows()),
             ("made for", "pictures that this network made small itself; others come out worse"),
         ]
 
@@ -99,9 +176,61 @@ class PreparedRescaling(PreparedSampling):
         return Rescaling(geometry, self.options, self.torch_device, self.model)
 
 
+@dataclass(frozen=True)
+class PreparedDownscaling(PreparedNetworks[RescalingOptions]):
+    """Networks that make small what they enlarge."""
+
+    pair: Pair
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Every frame stands for itself; no noise takes part."""
+        return Capabilities("learned")
+
+    def key(self) -> Mapping[str, Any]:
+        """The networks, and the way."""
+        return {**super().key(), "way": "down"}
+
+    def describe(self) -> Mapping[str, Any]:
+        """The networks, and the pair that the small file belongs to."""
+        return {**super().describe(), "pair": self.pair}
+
+    def plan_rows(self) -> list[tuple[str, str]]:
+        """Networks, and how the result is enlarged again."""
+        return [*super().plan_rows(), ("pair", f"{self.pair.in_words()}; vsr upscale finds it by itself")]
+
+    def open(self, geometry: Geometry) -> Downscaling:
+        """See `Prepared`."""
+        return Downscaling(geometry, self.options, self.torch_device, self.model)
+
+
 def prepare_rescaling_network(
-    name: str, geometry: Geometry, options: SamplingOptions, device: str
-) -> PreparedRescaling:
-    """As `prepare_network`."""
-    prepared = prepare_sampling_network(name, geometry, options, device)
-    return PreparedRescaling(options, device, prepared.model)
+    name: str, geometry: Geometry, options: RescalingOptions, device: str
+) -> PreparedRescaling | PreparedDownscaling:
+    """As `prepare_network`; a smaller output means the way down.
+
+    Raises `UsageError` for a way down that the networks do not reach, `InputError` for sides that do not divide.
+    """
+    if geometry.out_width >= geometry.width and geometry.out_height >= geometry.height:
+        prepared = prepare_sampling_network(name, geometry, options, device)
+        return PreparedRescaling(options, device, prepared.model, _pair(name, prepared.model))
+    times = round(magnification(_inverse(geometry)))
+    way_up = Geometry(geometry.out_width, geometry.out_height, times * geometry.out_width, times * geometry.out_height)
+    model = prepare_sampling_network(name, way_up, options, device).model
+    factor = math.prod(model.passes)
+    _check_way_down(name, geometry, factor, min(model.passes))
+    return PreparedDownscaling(options, device, model, _pair(name, model))
+
+
+def _check_way_down(name: str, geometry: Geometry, factor: int, scale: int) -> None:
+    """Refuse sizes that are not ``factor`` apart, some passes of ``scale``."""
+    size, small = f"{geometry.width}x{geometry.height}", f"{geometry.out_width}x{geometry.out_height}"
+    exact = (geometry.width / factor, geometry.height / factor)
+    if max(abs(geometry.out_width - exact[0]), abs(geometry.out_height - exact[1])) >= 1:
+        scales = ", ".join(str(scale**count) for count in range(1, 4))
+        raise UsageError(f"{name} does not make {size} into {small}; it makes frames {scales} times smaller")
+    if (geometry.out_width, geometry.out_height) != exact:
+        raise InputError(
+            f"frames of {size}: to make them {factor} times smaller, {name} needs sides that are multiples of it; crop "
+            "or pad the video first"
+        )

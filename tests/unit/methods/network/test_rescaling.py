@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -10,9 +11,18 @@ import torch
 from small_networks import small_network
 from torch import Tensor
 
-from vsr.errors import InputError
+from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
-from vsr.methods import METHODS, Geometry, Prepared, Rescaler, SamplingOptions, find_method, restore_shot
+from vsr.methods import (
+    METHODS,
+    Geometry,
+    PerFrameOptions,
+    Prepared,
+    Rescaler,
+    RescalingOptions,
+    find_method,
+    restore_shot,
+)
 from vsr.methods.network.rescaling import Rescaling
 from vsr.metrics import psnr
 from vsr.networks import RescalingUpscaler, load_network
@@ -35,7 +45,7 @@ def _frame(layout: PixelLayout, width: int, height: int) -> VideoFrame:
 
 
 def _prepare(geometry: Geometry, **options: Any) -> Prepared[Any]:
-    return find_method(str(PATH)).prepare(geometry, SamplingOptions(precision="float32", **options), "cpu")
+    return find_method(str(PATH)).prepare(geometry, RescalingOptions(precision="float32", **options), "cpu")
 
 
 def _rescaler(geometry: Geometry, **options: Any) -> Rescaler:
@@ -67,7 +77,7 @@ def test_two_passes_are_undone_from_the_last() -> None:
     torch.testing.assert_close(torch.stack(small.planes), expected, rtol=0, atol=0.01)
 
 
-@pytest.mark.parametrize("size", [(48, 32, 96, 64), (33, 27, 50, 41), (40, 32, 20, 24)], ids=str)
+@pytest.mark.parametrize("size", [(48, 32, 96, 64), (33, 27, 50, 41), (40, 32, 70, 60)], ids=str)
 def test_frames_of_any_size_and_layout_keep_what_they_show(size: tuple[int, int, int, int]) -> None:
     """Sizes that are no whole scale apart, subsampled chroma, alpha."""
     geometry = Geometry(*size)
@@ -103,5 +113,48 @@ def test_who_makes_small_frames_says_so() -> None:
     others = [
         METHODS[name].prepare(geometry, METHODS[name].options_type(), "cpu") for name in ("lanczos", "multiframe")
     ]
-    others.append(find_method(str(small_network("RGB"))).prepare(geometry, SamplingOptions(), "cpu"))
+    others.append(find_method(str(small_network("RGB"))).prepare(geometry, PerFrameOptions(), "cpu"))
     assert not any(other.capabilities.downscales for other in others)
+
+
+def _down(width: int, height: int, out_width: int, out_height: int, **options: Any) -> Prepared[Any]:
+    return _prepare(Geometry(width, height, out_width, out_height), **options)
+
+
+def test_a_smaller_output_is_the_way_down() -> None:
+    frame, geometry = _frame(RGB, 96, 64), Geometry(96, 64, 48, 32)
+    prepared = _prepare(geometry)
+    context = replace(frame, is_halo=True)
+    [made] = prepared.open(geometry).restore([context, frame, context])
+    [expected] = _rescaler(Geometry(48, 32, 96, 64)).downscale([frame])
+    assert all(torch.equal(one, two) for one, two in zip(made.planes, expected.planes, strict=True))
+    assert prepared.capabilities.evidence == "learned", "no noise takes part on the way down"
+    up = _prepare(Geometry(48, 32, 96, 64))
+    assert prepared.describe()["pair"] == up.describe()["pair"]
+    assert prepared.key() != up.key()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "error", "words"),
+    [
+        ((97, 64, 48, 32), InputError, "97x64: to make them 2 times smaller"),
+        ((96, 63, 48, 32), InputError, "multiples"),
+        ((98, 64, 24, 16), InputError, "98x64: to make them 4 times smaller"),
+        ((96, 66, 32, 22), UsageError, "96x66 into 32x22; it makes frames 2, 4, 8 times smaller"),
+        ((96, 64, 64, 42), UsageError, "2, 4, 8"),
+    ],
+    ids=str,
+)
+def test_sizes_that_the_pair_does_not_reach_are_refused(
+    sizes: tuple[int, int, int, int], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        _down(*sizes)
+
+
+def test_the_plan_of_a_pair_without_noise_has_none() -> None:
+    geometry = Geometry(48, 32, 96, 64)
+    prepared = find_method(str(small_network("pair"))).prepare(geometry, RescalingOptions(), "cpu")
+    assert "noise" not in dict(prepared.plan_rows())
+    assert prepared.capabilities.evidence == "learned"
+    assert "noise" in dict(_prepare(geometry).plan_rows())
