@@ -21,6 +21,10 @@ for the pass ``deflicker``:
 - ``deflicker_gain``, ``deflicker_offset_codes``: what brought a frame to the trend, the offset in codes of 255;
 - ``deflicker_change``: how far the gain is from 1;
 
+for the pass ``dust``:
+
+- ``dust_share``, ``dust_spots``: share of the frame's pixels that were filled, and in how many spots;
+
 for networks that are trained on the shot, the same for a whole shot:
 
 - ``training_steps``: steps of training, 0 where frames were too small to learn from and were interpolated;
@@ -147,6 +151,9 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
         )
     if "deflicker_change" in found:
         lines.append(f"brightness was evened out by {100 * found['deflicker_change']:.1f} % of gain on the average")
+    if "dust_share" in found:
+        share = 100 * found["dust_share"]
+        lines.append(f"dirt was filled in {found['dust_spots']:.1f} spots a frame, {share:.3f} % of its pixels")
     if "told_blur_px" in found:
         lines.append(
             f"the network was told: blur {found['told_blur_px']:.2f} px, noise {found['told_noise_codes']:.1f} of 255"

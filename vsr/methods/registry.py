@@ -22,6 +22,7 @@ from vsr.methods.network.sequence import prepare_sequence_network
 from vsr.methods.network.several_frames import SeveralFramesOptions
 from vsr.methods.network.window import prepare_window_network
 from vsr.methods.passes.deflicker import DeflickerOptions, prepare_deflicker
+from vsr.methods.passes.dust import DustOptions, prepare_dust
 from vsr.methods.reconstruction.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.methods.source import estimator_digest
 from vsr.methods.zero_shot.method import ZeroShotOptions, prepare_zero_shot
@@ -113,6 +114,14 @@ PASSES: Mapping[str, Method[Any]] = table_of(
             "observation-model",
             DeflickerOptions,
             prepare_deflicker,
+            place="before",
+        ),
+        Method(
+            "dust",
+            "fill dirt, dust and dropouts of single frames from the frames beside; all other pixels stay",
+            "observation-model",
+            DustOptions,
+            prepare_dust,
             place="before",
         ),
     ],
