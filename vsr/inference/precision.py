@@ -1,6 +1,7 @@
 """The type that a network computes in: half precision where the hardware is fast at it and the result hardly differs.
 
-What decides is the class of device and the weights, never a timing, so all workers decide alike.
+What decides is the class of device and the weights, so all workers decide alike; a timing only rules out builds of
+PyTorch that are slow at what their class is fast at (`vsr.inference.speed`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from vsr.errors import ModelError, UsageError
 from vsr.inference.backends import OPENVINO, TORCH, Backend, PrecisionName, find_backend
 from vsr.inference.hardware import fast_half_types, is_fast_at_int8
 from vsr.inference.probe import run_probe
+from vsr.inference.speed import is_slow_here
 from vsr.networks import Network
 
 __all__ = ["LEAST_DB", "SAME_DB", "Precision", "PrecisionChoice", "choose_backend", "choose_precision"]
@@ -95,7 +97,7 @@ def choose_precision(
     if requested == "float32":
         return Precision("float32")
     for name in fast_half_types(device) if requested == "auto" else (requested,):
-        if name not in known:
+        if name not in known or (requested == "auto" and is_slow_here(name, device)):
             continue
         result = compute(name)
         is_finite = bool(torch.isfinite(result).all())

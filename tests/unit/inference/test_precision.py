@@ -22,6 +22,7 @@ CPU = torch.device("cpu")
 
 def _has(monkeypatch: pytest.MonkeyPatch, *types: HalfType) -> None:
     monkeypatch.setattr(precision, "fast_half_types", lambda device: types)
+    monkeypatch.setattr(precision, "is_slow_here", lambda name, device: False)
 
 
 def _gentle() -> Network:
