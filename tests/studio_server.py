@@ -139,9 +139,10 @@ class Studio:
         self._gone()
 
     def stop(self) -> None:
-        """Ctrl-C."""
+        """Ctrl-C, which is how a studio ends as it should."""
         self.process.send_signal(signal.SIGINT)
         self._gone()
+        assert self.process.returncode == 0
 
     def _gone(self) -> None:
         self.process.wait(60)

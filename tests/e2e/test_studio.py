@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -189,7 +187,7 @@ def test_a_job_is_the_command_that_is_shown(running: Studio) -> None:
 
 def test_a_still_and_a_comparison_are_made(running: Studio) -> None:
     still = running.add("still", input="clip.mp4", at="12", roi="16,16,48,32", frames=6, scale=2)
-    trial = running.add("try", input="clip.mp4", at="12", methods=["lanczos", "bicubic"])
+    trial = running.add("try", input="clip.mp4", at="12", methods=["bicubic"])
     assert running.wait_for(still["id"], "done")["has_output"]
     record = running.get(f"/api/jobs/{still['id']}/record").json
     assert record["request"]["roi"] == "16,16,48,32"
@@ -208,17 +206,6 @@ def test_what_cannot_run_is_refused_before_it_is_queued(running: Studio) -> None
     assert "nothing" in answer.error
     (running.folder / "broken.mp4").write_bytes(b"no video at all")
     assert running.post("/api/open", {"name": "broken.mp4"}).status == 422
-
-
-def test_a_second_studio_in_the_folder_is_refused(running: Studio) -> None:
-    second = subprocess.run(
-        [sys.executable, "-m", "vsr", "studio", str(running.folder), "--no-open"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert second.returncode == 5
-    assert "another vsr studio works in this folder" in second.stderr
 
 
 def test_a_killed_server_loses_nothing(tmp_path: Path) -> None:
@@ -273,9 +260,3 @@ def _until_half(running: Studio, key: str) -> None:
         assert job["state"] in ("waiting", "running"), job
         time.sleep(0.1)
     raise AssertionError("it does not get on")
-
-
-def test_the_queue_ends_with_ctrl_c_and_says_nothing(tmp_path: Path) -> None:
-    with studio(tmp_path) as started:
-        os.kill(started.process.pid, signal.SIGINT)
-        assert started.process.wait(30) == 0

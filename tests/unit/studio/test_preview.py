@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
-from videos import X264, encode, scene
+from videos import CLIPS, X264, encode, scene
 
 import vsr
 from vsr import api
 from vsr.errors import InputError, UsageError
 from vsr.media.display import Box
+from vsr.media.planes import planes_of
 from vsr.studio.places import Root
 from vsr.studio.preview import Previewer
 from vsr.studio.sources import Sources, Video
@@ -45,15 +47,13 @@ def previewer() -> Iterator[Previewer]:
 
 
 def _digests(path: Path) -> list[str]:
-    """SHA-256 of the planes of every frame of 8 bits."""
+    """SHA-256 of the planes of every frame."""
     found = []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             digest = hashlib.sha256()
-            for number, plane in enumerate(frame.planes):
-                width, height = (frame.width, frame.height) if number == 0 else (frame.width // 2, frame.height // 2)
-                rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-                digest.update(rows[:height, :width].tobytes())
+            for plane in planes_of(frame):
+                digest.update(np.ascontiguousarray(plane).data)
             found.append(digest.hexdigest())
     return found
 
@@ -127,5 +127,29 @@ def test_pictures_that_are_links_out_of_the_folder_are_not_opened(tmp_path: Path
             sources.open("frames", "24")
         with pytest.raises(InputError):
             sources.get("none")
+    finally:
+        sources.close()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("name", "mode"), [*((name, "auto") for name in CLIPS), ("interlaced", "field")])
+def test_every_kind_of_video_has_the_samples_of_its_run(
+    clips: Callable[[str], Path], previewer: Previewer, tmp_path: Path, name: str, mode: str
+) -> None:
+    """Layouts, depths, odd times, fields, changes of size in mid-stream, damage."""
+    path = tmp_path / clips(name).name
+    shutil.copyfile(clips(name), path)
+    settings = {"method": "lanczos", "codec": "ffv1", "drop_streams": True, "deinterlace": mode}
+    vsr.upscale(path, tmp_path / "out.mkv", settings=settings)
+    written = _digests(tmp_path / "out.mkv")
+    each = 2 if mode == "field" else 1
+    sources = Sources(Root(tmp_path))
+    try:
+        video = sources.open(path.name)
+        assert video.wait_for(1 << 30, 120)
+        assert each * video.num_known == len(written)
+        job = api.plan(path, tmp_path / "other.mkv", settings=settings)
+        for ordinal in {0, video.num_known // 2, video.num_known - 1}:
+            assert previewer.make(video, job, ordinal)[1].sha256 == written[each * ordinal]
     finally:
         sources.close()
