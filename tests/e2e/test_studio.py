@@ -209,7 +209,7 @@ def test_what_cannot_run_is_refused_before_it_is_queued(running: Studio) -> None
 
 
 def test_a_killed_server_loses_nothing(tmp_path: Path) -> None:
-    encode(tmp_path / "clip.mp4", scene(150, 96, 64), *X264)
+    encode(tmp_path / "clip.mp4", scene(110, 64, 48), *X264)
     with studio(tmp_path) as first:
         running = first.add(**SLOW, output="killed.mkv")
         paused = first.add(**SLOW, output="paused.mkv")
@@ -230,7 +230,7 @@ def test_a_killed_server_loses_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.nightly
 def test_pause_resume_cancel_and_remove(tmp_path: Path) -> None:
-    encode(tmp_path / "clip.mp4", scene(150, 96, 64), *X264)
+    encode(tmp_path / "clip.mp4", scene(110, 64, 48), *X264)
     with studio(tmp_path) as running:
         paused = running.add(**SLOW, output="paused.mkv")
         whole = running.add(**SLOW, output="whole.mkv")
