@@ -61,7 +61,10 @@ def test_weights_of_video_over_a_mixture(train: ModuleType, material: Path, tmp_
     assert base.mixture is not None
     for name, sets in base.mixture.experts.items():
         assert torch.equal(network.mixture.experts[f"base.{name}"], sets.half().float())
-    assert float(network.mixture.shared["tail.weight"][:4].abs().max()) > 0
+    learnt = network.mixture.experts["tail.weight"]
+    assert len(learnt) == len(base.mixture.usual)
+    assert float(learnt[:, :4].abs().max()) > 0
+    assert not torch.equal(learnt[0], learnt[1])
     assert network.digest == load_network(paths[1]).digest
     card = paths[0].with_suffix(".md").read_text(encoding="utf-8")
     assert network.digest in card

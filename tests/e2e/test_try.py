@@ -121,7 +121,7 @@ def test_all_usual_methods_are_tried(call: Call, clip: Path, tmp_path: Path) -> 
     assert run.code == 0, run.err
     assert run.err.splitlines()[0] == "a clip.mp4: loading", "something is said at once"
     pictures = _pictures(read_page(tmp_path / "a clip.try.html"))
-    assert list(pictures) == ["input", "lanczos", "lite", "real", "multiframe", "auto"]
+    assert list(pictures) == ["input", "lanczos", "lite", "video", "multiframe", "auto"]
     assert "--method" not in run.out.splitlines()[-1], "auto is the usual one"
     text = read_page(tmp_path / "a clip.try.html").text
     assert "Compression" in text

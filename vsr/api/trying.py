@@ -18,6 +18,7 @@ from vsr.errors import UsageError, VsrError
 from vsr.media.display import Box
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe as probe_source
+from vsr.methods.auto import leading_network
 from vsr.methods.registry import find_method
 from vsr.pipeline.job import Job, Span, resolve_job
 from vsr.pipeline.objects import is_url
@@ -28,8 +29,8 @@ from vsr.timeline import parse_rate
 
 __all__ = ["USUAL_METHODS", "RunEstimate", "estimate_run", "try_methods"]
 
-USUAL_METHODS = ("lanczos", "lite", "real", "multiframe", "auto")
-"""Those that are tried, from the quickest to the slowest."""
+USUAL_METHODS = ("lanczos", "lite", "video", "multiframe", "auto")
+"""Those that are tried, from the quickest to the slowest; ``video`` where it has weights for the size."""
 _WITHOUT_PRIORS = ("interpolation", "observation-model")
 _ALL = "all"
 
@@ -78,6 +79,8 @@ def try_methods(
     info = probe_source(source, parse_rate(resolved.fps) if resolved.fps else None, resolved.video_stream)
     output = _output(source, resolved)
     candidates, notes = _candidates(info, output, names, preset, settings or {})
+    if methods is None:
+        candidates = [one for one in candidates if one.name in (resolved.method, *_fitting(one.job))]
     options = TrialOptions(
         at=position_of(at),
         num_frames=frames,
@@ -130,6 +133,11 @@ def _names(methods: Sequence[str] | None, settings: Settings) -> list[str]:
     for name in names:
         find_method(name)  # refuses what is none
     return names
+
+
+def _fitting(job: Job) -> list[str]:
+    """Usual methods that have weights for the size of ``job``."""
+    return [name for name in USUAL_METHODS if name != "video" or leading_network(job.geometry()) == name]
 
 
 def _output(source: Path, settings: Settings) -> Path:

@@ -55,7 +55,7 @@ def try_(
     ] = None,
     methods: Annotated[
         list[str] | None,
-        typer.Option("--methods", metavar="NAME...", help="Methods.  [default: lanczos lite real multiframe auto]"),
+        typer.Option("--methods", metavar="NAME...", help="Methods.  [default: lanczos lite video multiframe auto]"),
     ] = None,
     scale: Scale = None,
     size: Size = None,
