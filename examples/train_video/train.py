@@ -38,7 +38,7 @@ from vsr.networks.blending import without_folders
 from vsr.networks.digest import weights_digest
 from vsr.networks.lite import Lite
 from vsr.networks.saving import save_weights
-from vsr.networks.video import KEPT, Video
+from vsr.networks.video import Video
 from vsr.registration import PreviousFrame
 from vsr.training.muon import Muon
 from vsr.training.setup import versions
@@ -47,6 +47,7 @@ EDGE_PX = 3  # of a patch, in small pixels, that loss and figures leave out
 LEAST_SQUARE = 2e-6  # added to mean squared errors ahead of their logarithm
 WARM_UP, LAST_RATE = 100, 0.02
 LARGEST_GRADIENT = 1.0
+CONFIDENCE_KEPT = 0.9  # at run time less, as it goes through more frames
 AHEAD_SHARE = 0.6  # of steps that begin with something remembered
 LONGEST_MEMORY = 0.998  # of averaged weights
 REPORT_EVERY = 50
@@ -173,7 +174,7 @@ class Learning:
             motion = PreviousFrame(batch.flow[number - 1, place], confidence[0], before[0])
             carried = moved(given, motion, self.video.scale, pixels)
         features, detail = batch.features[number, place], batch.detail[number, place]
-        parts = (features, luma, detail, before, KEPT * confidence, carried[:pixels], carried[pixels:])
+        parts = (features, luma, detail, before, CONFIDENCE_KEPT * confidence, carried[:pixels], carried[pixels:])
         return tuple(part[None] for part in parts)
 
 
@@ -268,8 +269,8 @@ def save(given: argparse.Namespace, base: Network, averaged: dict[str, Tensor], 
 CARD = """\
 # {file_name}
 
-Weights of `video` (vsr, 2026), ×{scale}, for luma (BT.601): `{base}`, left as it is, and {parameters:,} parameters \
-that add what earlier frames show. SHA-256 of all: `{digest}`.
+Weights of `video` (vsr, 2026), ×{scale}, for luma (BT.601): `{base}`, left as it is, and {parameters:,} parameters, \
+all sets of weights together, that add what earlier frames show. SHA-256 of all: `{digest}`.
 
 ```sh
 vsr upscale in.mp4 -o out.mp4 --scale {scale} --method {file_name}

@@ -2,15 +2,14 @@
 
 A file holds the sets one behind the other (``experts.NAME`` ``(K, …)`` for each tensor NAME of the architecture), what
 tells the source (``source.*``, see `vsr.networks.source`) and what turns that into shares of the sets (``gate.*``).
-Tensors of which there is one for all sources are ``shared.NAME``. The mixed weights are an ordinary network, so running
-it costs what one set costs. (As conditionally parameterised convolutions: Yang, Bender, Le, Ngiam, NeurIPS 2019; but
-mixed once a shot, not for each picture.)
+The mixed weights are an ordinary network, so running it costs what one set costs. (As conditionally parameterised
+convolutions: Yang, Bender, Le, Ngiam, NeurIPS 2019; but mixed once a shot, not for each picture.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -29,7 +28,7 @@ from vsr.networks.source import (
 
 __all__ = ["Mixture", "read_mixture"]
 
-_EXPERTS, _SHARED, _SOURCE, _GATE, _USUAL = "experts.", "shared.", "source.", "gate.", "usual"
+_EXPERTS, _SOURCE, _GATE, _USUAL = "experts.", "source.", "gate.", "usual"
 _WHOLE_WITHIN = 1e-3  # of 1, for sums of shares
 
 
@@ -49,13 +48,10 @@ class Mixture:
     """Weights that turn estimates into shares."""
     usual: Tensor
     """Shares ``(K,)`` where the source is not known."""
-    shared: Mapping[str, Tensor] = field(default_factory=dict)
-    """Tensors of the architecture of which there is one for all sets."""
 
     def weights(self, shares: Tensor) -> dict[str, Tensor]:
         """The state dict for shares ``(K,)``."""
-        mixed = {name: torch.tensordot(shares, sets, 1).contiguous() for name, sets in self.experts.items()}
-        return {**self.shared, **mixed}
+        return {name: torch.tensordot(shares, sets, 1).contiguous() for name, sets in self.experts.items()}
 
     def estimate(self, lumas: Iterable[Tensor], compression_codes: float | None = None) -> Tensor | None:
         """The source of consecutive frames ``(h, w)`` in 0…1, as `estimates_of` tells it; None if they are too small.
@@ -82,7 +78,7 @@ class Mixture:
 
     def tensors(self) -> dict[str, Tensor]:
         """As a file holds them."""
-        groups = ((_EXPERTS, self.experts), (_SHARED, self.shared), (_SOURCE, self.source), (_GATE, self.gate))
+        groups = ((_EXPERTS, self.experts), (_SOURCE, self.source), (_GATE, self.gate))
         return {_USUAL: self.usual, **{start + name: value for start, group in groups for name, value in group.items()}}
 
 
@@ -91,11 +87,11 @@ def read_mixture(tensors: Mapping[str, Tensor], source: str) -> Mixture | None:
 
     ``source`` names the file.
     """
-    experts, shared, told, gate = (_group(tensors, start) for start in (_EXPERTS, _SHARED, _SOURCE, _GATE))
+    experts, told, gate = (_group(tensors, start) for start in (_EXPERTS, _SOURCE, _GATE))
     if not experts or _USUAL not in tensors:
         return None
     count = int(tensors[_USUAL].numel())
-    mixture = Mixture(experts, told, gate, tensors[_USUAL], shared)
+    mixture = Mixture(experts, told, gate, tensors[_USUAL])
     if any(value.ndim < 1 or len(value) != count for value in experts.values()):
         raise ModelError(f"{source}: a mixture of {count} sets of weights, some of which are missing")
     try:

@@ -7,7 +7,8 @@ that motion, through 3×3 conv 67→32, two residual blocks of 32 and 3×3 conv 
 memory. What is carried counts as much as its motion is sure: where nothing is known, as in the first frame, it is as if
 there were nothing. 182,528 / 188,298 / 196,376 parameters, 64,412 of them at ×2 beside `Lite`'s. That is trained
 first and then left as it is, so the second network begins as nothing at all and learns only what a frame alone does
-not show.
+not show. A place that looks exactly as before keeps its result: nothing new was recorded there, and what is added again
+and again piles up.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import leaky_relu, max_pool2d
 
 from vsr.networks.base import Found, RecurrentUpscaler, Shapes
 from vsr.networks.blocks import count
@@ -24,12 +25,12 @@ from vsr.networks.footprint import INPUT
 from vsr.networks.lite import Lite
 from vsr.networks.spec import network_spec
 
-__all__ = ["KEPT", "SPECS", "Video", "recognise_video"]
+__all__ = ["SPECS", "Video", "recognise_video"]
 
 _WIDTH, _BLOCKS, _MEMORY = 32, 2, 24
 _SLOPE = 0.1
-KEPT = 0.9
-"""Of the confidence of motion, so that what is wrong fades: training goes through few frames, a chain through many."""
+_KEPT = 0.8  # of the confidence of motion, so that what is wrong fades: a chain is longer than what is trained through
+_REST_PX, _SAME, _SURE = 3, 0.25 / 255, 0.999  # around a pixel; changes of pixels, and confidence, at rest
 _GAIN = 8.0  # features, details and differences are about an eighth of pixels
 
 
@@ -64,7 +65,7 @@ class Video(RecurrentUpscaler):
         frame, before, confidence, result, memory = torch.split(stacked, [1, 1, 1, pixels, self._memory], 1)
         features = self.base.features(frame)
         detail = self.base.tail(features)
-        return self.refined(features, frame, detail, before, KEPT * confidence, result, memory)
+        return self.refined(features, frame, detail, before, _KEPT * confidence, result, memory)
 
     def refined(
         self,
@@ -83,8 +84,11 @@ class Video(RecurrentUpscaler):
         hidden = leaky_relu(self.head(torch.cat([_GAIN * features, given], 1)), _SLOPE)
         for first, second in zip(self.body[::2], self.body[1::2], strict=True):
             hidden = hidden + second(leaky_relu(first(hidden), _SLOPE))
-        added, memory = torch.split(self.tail(leaky_relu(hidden, _SLOPE)), [self.scale**2, self._memory], 1)
-        return torch.cat([alone + added.to(frame.dtype) / _GAIN, memory.tanh().to(frame.dtype)], 1)
+        added, new = torch.split(self.tail(leaky_relu(hidden, _SLOPE)), [self.scale**2, self._memory], 1)
+        made = torch.cat([alone + added.to(frame.dtype) / _GAIN, new.tanh().to(frame.dtype)], 1)
+        changed = max_pool2d((before - frame).abs(), 2 * _REST_PX + 1, stride=1, padding=_REST_PX)
+        is_at_rest = (changed < _SAME) & (confidence > _SURE * _KEPT)
+        return torch.where(is_at_rest, torch.cat([result, memory], 1), made)
 
 
 def recognise_video(shapes: Shapes) -> Found | None:
