@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vsr.api.upscaling import done_before, plan
 from vsr.errors import InputError, MachineError, UsageError, VsrError
@@ -40,6 +40,7 @@ _MOST_JOBS = 1000
 _LINE_BYTES = 1 << 20  # of what a run says of itself
 _STOP_SECONDS = 20.0  # after which a run that was told to end is ended
 _KEPT_LINES = 20
+_PATIENCE_SECONDS = 5.0  # after the disk has refused
 _PRIORITIES = range(-1, 2)
 
 
@@ -144,7 +145,12 @@ class Queue:
                 await self._run(job)
             except MachineError as error:
                 _log.error("%s", error)
-                await asyncio.sleep(5)  # a full disk may be cleared
+                self._stay(job.id, state="waiting")
+                await asyncio.sleep(_PATIENCE_SECONDS)  # a full disk may be cleared
+            except Exception as error:  # of one job, which must not hold up the others
+                _log.exception("job %s", job.id)
+                why = f"unexpected {type(error).__name__}: {error}; this is a bug"
+                self._stay(job.id, state="failed", finished=_now(), error=why)
 
     async def close(self) -> None:
         """Stop what runs; it goes on when the studio is started again."""
@@ -161,6 +167,12 @@ class Queue:
             _log.warning("job %s of this folder is left as it is: %s", job.id, error)
             return False
         return True
+
+    def _stay(self, key: str, **changes: Any) -> None:
+        """Change a job that did not get on; in memory alone, for the disk may be what refused."""
+        if key in self._jobs:
+            self._jobs[key] = replace(self._jobs[key], **changes)
+            self.version += 1
 
     def _expect(self, job: Job, action: str, *states: State) -> None:
         if job.state not in states:
@@ -186,9 +198,11 @@ class Queue:
                 self._set(replace(one, order=order))
 
     def _stop(self, job: Job, state: State, number: signal.Signals) -> None:
-        if job.id != self._running or self._process is None:
+        if job.id != self._running:
             self._set(replace(job, state=state, finished=_now() if state == "cancelled" else None))
             return
+        if self._process is None:
+            raise UsageError("this job is just starting; try again in a moment")
         self._intent = state
         self._set(replace(job, state="pausing"))
         if state == "cancelled":

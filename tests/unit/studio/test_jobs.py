@@ -131,3 +131,34 @@ def test_a_folder_of_jobs_that_leads_elsewhere_is_refused(tmp_path: Path) -> Non
     (tmp_path / "state" / "jobs").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(MachineError, match="is a link"):
         JobStore(tmp_path / "state")
+
+
+def test_a_job_that_breaks_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act() -> None:
+        queue, (a, b, c) = _queue(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+        refused, save = [], queue.store.save
+
+        def left(job: Job) -> None:
+            if job.id == a:
+                raise RuntimeError("nobody thought of this")
+
+        def full(jobs: list[Job]) -> None:
+            if jobs[0].id == b and not refused:
+                refused.append(b)
+                raise MachineError("the queue cannot be written down: no space left on device")
+            save(jobs)
+
+        monkeypatch.setattr(queue, "_left", left)
+        monkeypatch.setattr(queue.store, "save", full)
+        monkeypatch.setattr("vsr.studio.queue._PATIENCE_SECONDS", 0.01)
+        running = asyncio.create_task(queue.run())
+        async with asyncio.timeout(30):
+            while queue.get(c).state != "done":
+                await asyncio.sleep(0.01)
+        assert refused
+        assert [queue.get(key).state for key in (a, b, c)] == ["failed", "done", "done"]
+        assert "this is a bug" in (queue.get(a).error or "")
+        await queue.close()
+        await running
+
+    asyncio.run(act())

@@ -18,11 +18,10 @@ const BUTTONS = [
 ];
 
 export class Queue {
-  constructor({ onShow, onPlay }) {
+  constructor({ onPlay }) {
     this.list = at("jobs");
     this.cards = new Map();
     this.states = new Map();
-    this.onShow = onShow;
     this.onPlay = onPlay;
   }
 
