@@ -1,10 +1,12 @@
 """What passes make of damage from a seed on real clips. Prints Markdown.
 
     python benchmarks/restoration.py dust [--data FOLDER] [--part test] [--frames 12] [--crop 288 192] [--noise 0]
+    python benchmarks/restoration.py stabilize [--data FOLDER] [--part test] [--frames 60]
 
 FOLDER (VSR_TEST_DATA) holds ``clips/*.mkv``; the clips of the part ``test`` were not looked at when thresholds were
 chosen. Damaged pixels are those that damage changed by more than 8 codes of 255, sound ones those that it did not
-change. The first and the last frame of a clip have one neighbour only and are not counted.
+change. The first and the last frame of a clip have one neighbour only and are not counted. Jitter is what changes from
+frame to frame besides steady motion (root mean square of second differences, over √6).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from restoration.damage import MOVERS, Frames, add_dirt, add_movers
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import Geometry, find_pass, restore_shot
+from vsr.registration import register, sample_bicubic
 
 DATA = Path(os.environ.get("VSR_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 GRAY = PixelLayout("gray", "gray", 8)
@@ -96,9 +99,36 @@ def _print(name: str, row: list[float]) -> None:
     print(f"| {name} | {damaged:.2f} | {repaired:.1f} | {quality} | {sound:.3f} | {clean:.3f} | {moved} |", flush=True)
 
 
+def measure_stabilize(sources: Sequence[Source], frames: int) -> None:
+    """A row for each clip's first frame as a still scene that jumps by a pixel; places are found by registration."""
+    print("| clip | jitter px, before → after | ratio | farthest from its place, px |")
+    print("|---|---|---|---|")
+    for source in sources:
+        still = torch.from_numpy(source.frames(1, (288, 192))[0]).float()
+        height, width, margin = still.shape[0] - 32, still.shape[1] - 32, 16
+        rng = np.random.default_rng(zlib.crc32(source.name.encode()))
+        y, x = (torch.arange(float(size)) + margin for size in (height, width))
+        given = []
+        for down, right in rng.standard_normal((frames, 2)).tolist():
+            moved = sample_bicubic(still[None], *torch.meshgrid(y + down, x + right, indexing="ij"))[0].numpy()
+            given.append(np.clip(np.rint(moved + 2 * rng.standard_normal(moved.shape)), 0, 255).astype(np.uint8))
+        truth = still[2 * margin : -2 * margin, 2 * margin : -2 * margin] / 255
+        before, after = (_places(truth, made) for made in (np.stack(given), restored(np.stack(given), "stabilize")))
+        one, other = (float(np.sqrt(np.square(np.diff(p, 2, 0)).sum(1).mean() / 6)) for p in (before, after))
+        far = float(np.hypot(*(after - after.mean(0)).T).max())
+        print(f"| {source.name} | {one:.2f} → {other:.3f} | {one / other:.0f} | {far:.2f} |", flush=True)
+
+
+def _places(truth: torch.Tensor, frames: Frames) -> NDArray[np.float64]:
+    """``(T, 2)``: where the middle of each frame shows ``truth``, by registration."""
+    inner = frames[:, 16:-16, 16:-16].astype(np.float32) / 255
+    found = [register(truth, torch.from_numpy(one), "translation") for one in inner]
+    return np.array([one.shift_yx for one in found if one.converged])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["dust"])
+    parser.add_argument("what", choices=["dust", "stabilize"])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--part", choices=["tune", "test"], default="test")
     parser.add_argument("--frames", type=int, default=12)
@@ -109,7 +139,10 @@ def main() -> None:
     part: Part = asked.part
     clips = [s for s in find_sources(asked.data) if s.movement is None and s.part == part and asked.only in s.name]
     torch.set_num_threads(1)
-    measure_dust(clips, asked.frames, tuple(asked.crop) if asked.crop else None, asked.noise)
+    if asked.what == "stabilize":
+        measure_stabilize(clips, asked.frames)
+    else:
+        measure_dust(clips, asked.frames, tuple(asked.crop) if asked.crop else None, asked.noise)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from vsr.methods.network.conditioned import ConditionedOptions
 from vsr.methods.network.several_frames import SeveralFramesOptions
 from vsr.methods.passes.compose import Step, compose
 from vsr.methods.passes.deflicker import DeflickerOptions
+from vsr.methods.passes.stabilize import StabilizeOptions
 from vsr.observation import resample
 from vsr.pipeline.adapting import load_adaptation, store_adaptation
 from vsr.pipeline.storage import WorkFolder
@@ -95,7 +96,10 @@ COMPOSED: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
 """Methods run one after another."""
 NAMES = (*METHODS, *NETWORKS, *PASSES, *COMPOSED)
 _ADDING = {*NETWORKS, *(name for name, (_, main, _) in COMPOSED.items() if main in NETWORKS)}
-_OPTIONS_OF_PASSES = {"deflicker": DeflickerOptions(radius_frames=3)}
+_OPTIONS_OF_PASSES = {
+    "deflicker": DeflickerOptions(radius_frames=3),
+    "stabilize": StabilizeOptions(radius_frames=3, model="homography"),
+}
 CONSTANT_CODES = 1.5  # what these networks add to a constant at most
 
 

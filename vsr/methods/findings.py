@@ -25,6 +25,11 @@ for the pass ``dust``:
 
 - ``dust_share``, ``dust_spots``: share of the frame's pixels that were filled, and in how many spots;
 
+for the pass ``stabilize``:
+
+- ``stabilize_shift_px``: how far the frame's corners were moved, at most, in pixels;
+- ``stabilize_filled_share``: share of the frame that it did not reach, filled from frames nearby;
+
 for networks that are trained on the shot, the same for a whole shot:
 
 - ``training_steps``: steps of training, 0 where frames were too small to learn from and were interpolated;
@@ -154,6 +159,9 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
     if "dust_share" in found:
         share = 100 * found["dust_share"]
         lines.append(f"dirt was filled in {found['dust_spots']:.1f} spots a frame, {share:.3f} % of its pixels")
+    if "stabilize_shift_px" in found:
+        share = 100 * found["stabilize_filled_share"]
+        lines.append(f"frames were moved by {found['stabilize_shift_px']:.2f} px; {share:.2f} % was filled at borders")
     if "told_blur_px" in found:
         lines.append(
             f"the network was told: blur {found['told_blur_px']:.2f} px, noise {found['told_noise_codes']:.1f} of 255"

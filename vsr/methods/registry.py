@@ -23,6 +23,7 @@ from vsr.methods.network.several_frames import SeveralFramesOptions
 from vsr.methods.network.window import prepare_window_network
 from vsr.methods.passes.deflicker import DeflickerOptions, prepare_deflicker
 from vsr.methods.passes.dust import DustOptions, prepare_dust
+from vsr.methods.passes.stabilize import StabilizeOptions, prepare_stabilize
 from vsr.methods.reconstruction.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.methods.source import estimator_digest
 from vsr.methods.zero_shot.method import ZeroShotOptions, prepare_zero_shot
@@ -122,6 +123,14 @@ PASSES: Mapping[str, Method[Any]] = table_of(
             "observation-model",
             DustOptions,
             prepare_dust,
+            place="before",
+        ),
+        Method(
+            "stabilize",
+            "steady frames that jump, as film in its gate does; pans stay",
+            "observation-model",
+            StabilizeOptions,
+            prepare_stabilize,
             place="before",
         ),
     ],
