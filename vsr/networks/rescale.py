@@ -97,25 +97,25 @@ class Rescale(RescalingUpscaler):
 
     def forward(self, given: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1, or with nine channels of z behind it, → ``(B, 3, 2·H, 2·W)``."""
-        small, z = self._in_ycc(given[:, :_COLOURS]), given[:, _COLOURS:]
+        small, z = self.in_ycc(given[:, :_COLOURS]), given[:, _COLOURS:]
         left = self._read(small)
         left = left + z if z.shape[1] else left
         mean = small - self._written(left)
         bands = torch.cat([2 * mean, left + self._predicted(mean)], 1)
-        return self._in_rgb(from_bands(bands, self.haar.value))
+        return self.in_rgb(from_bands(bands, self.haar.value))
 
     def analysed(self, pictures: Tensor) -> Tensor:
         """``(B, 3, 2·H, 2·W)`` → ``(B, 12, H, W)``, the small picture and z: the inverse of `forward`."""
         small, left = self._halved(pictures)
-        return torch.cat([self._in_rgb(small), left - self._read(small)], 1)
+        return torch.cat([self.in_rgb(small), left - self._read(small)], 1)
 
     def downscale(self, pictures: Tensor) -> Tensor:
         """``(B, 3, 2·H, 2·W)`` in 0…1 → ``(B, 3, H, W)``, unrounded."""
-        return self._in_rgb(self._halved(pictures)[0])
+        return self.in_rgb(self._halved(pictures)[0])
 
     def _halved(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """The small picture, in YCbCr, and what could not be told of the differences."""
-        bands = to_bands(self._in_ycc(pictures), self.haar.value)
+        bands = to_bands(self.in_ycc(pictures), self.haar.value)
         mean = bands[:, :_COLOURS] / 2
         left = bands[:, _COLOURS:] - self._predicted(mean)
         return mean + self._written(left), left
@@ -136,10 +136,12 @@ class Rescale(RescalingUpscaler):
         read: Tensor = self.read(torch.cat([small, _FINE * (small - around)], 1))
         return read / _FINE
 
-    def _in_ycc(self, rgb: Tensor) -> Tensor:
+    def in_ycc(self, rgb: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` in 0…1 → BT.601 luma and colour differences, video range, in codes over 255."""
         return conv2d(rgb, self.to_ycc.value.to(rgb.dtype)) + self.black.value.to(rgb.dtype)
 
-    def _in_rgb(self, ycc: Tensor) -> Tensor:
+    def in_rgb(self, ycc: Tensor) -> Tensor:
+        """The inverse of `in_ycc`."""
         return conv2d(ycc - self.black.value.to(ycc.dtype), self.to_rgb.value.to(ycc.dtype))
 
 

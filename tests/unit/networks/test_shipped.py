@@ -8,17 +8,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from videos import scene
 
-from vsr.networks import available_scales, load_network
+from vsr.metrics import psnr
+from vsr.networks import RescalingUpscaler, available_scales, load_network
 from vsr.networks.files import read_safetensors
 from vsr.networks.fsrcnn import FSRCNN
 from vsr.networks.inspecting import describe_weights, find_installed_weights
 from vsr.networks.locating import SHIPPED, find_weights, scale_in_name
+from vsr.observation import resample
 
 FILES = sorted(SHIPPED.glob("*.safetensors"))
-SCALES = {"lite": (2, 3, 4), "real": (2, 4), "video": (2,)}
+SCALES = {"lite": (2, 3, 4), "real": (2, 4), "rescale": (2,), "video": (2,)}
 MIXTURES = ("lite-x2", "lite-x3", "lite-x4", "video-x2")
-MOST_BYTES, MOST_PARAMETERS = 2_000_000, {"lite": 150_000, "video": 200_000}
+MOST_BYTES, MOST_PARAMETERS = 2_000_000, {"lite": 150_000, "rescale": 300_000, "video": 200_000}
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +50,7 @@ def test_file_and_card(path: Path) -> None:
     card = path.with_suffix(".md").read_text(encoding="utf-8")
     assert path.stat().st_size < MOST_BYTES
     assert network.num_parameters <= MOST_PARAMETERS[network.name]
-    assert network.name == ("video" if path.stem.startswith("video") else "lite")
+    assert network.name == next((name for name in ("rescale", "video") if path.stem.startswith(name)), "lite")
     assert (network.scale, network.is_generative) == (scale_in_name(path), False)
     assert facts.card == str(path.with_suffix(".md"))
     assert facts.digest == network.digest == facts.metadata["vsr.digest"]
@@ -70,6 +73,20 @@ def test_recipe_in_the_file(path: Path) -> None:
     assert 0 < recipe["step"] <= recipe["steps"]
     is_for_clean_sources = path.stem.startswith("lite") and path.stem not in MIXTURES
     assert (recipe["degradations"] == ["bicubic"]) == is_for_clean_sources
+
+
+def test_what_rescale_hides_is_read_again() -> None:
+    """A picture comes back by far nearer than the small picture tells by interpolation, which it is near to."""
+    module = load_network("rescale").module
+    assert isinstance(module, RescalingUpscaler)
+    large = torch.from_numpy(scene(1, 128, 96, seed=3)[0]).permute(2, 0, 1)[None].float() / 255
+    plain = resample(large, (48, 64), kernel="bicubic")
+    small = (module.downscale(large).clamp(0, 1) * 255).round() / 255
+    given = {"own": module(small), "bicubic": module((plain * 255).round() / 255)}
+    found = {name: psnr(made * 255, large * 255, peak=255) for name, made in given.items()}
+    assert psnr(small * 255, plain * 255, peak=255) > 35
+    assert found["own"] > found["bicubic"] + 1.5
+    assert found["own"] > psnr(255 * resample(plain, (96, 128), kernel="bicubic"), 255 * large, peak=255) + 3
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -7,6 +7,7 @@ and nothing in the small picture tells: the mark that small files carry does (`v
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
 from vsr.errors import InputError, UsageError
-from vsr.frames import VideoFrame
+from vsr.frames import PixelLayout, VideoFrame
 from vsr.inference import Engine, EngineOptions, Precision, measure_load
 from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
@@ -83,17 +84,18 @@ class Rescaling(Sampling):
         super().__init__(geometry, options, device, model)
         self._downscaler: Downscaler | None = None
 
-    def downscale(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
-        """See `vsr.methods.method.Rescaler`."""
+    def downscale(self, frames: Iterable[VideoFrame], *, fine_chroma: bool = False) -> Iterator[VideoFrame]:
+        """See `vsr.methods.method.Rescaler`; ``fine_chroma``: chroma is as fine as luma, whatever it was."""
         geometry, colour = self._geometry, self._model.parts[0].colour
         size_yx = (geometry.height, geometry.width)
         inverse = _inverse(geometry)
         for frame in frames:
             check_size(frame, inverse)
             small = self._small(network_input(frame, colour, self._device))
-            writer = PlaneWriter(frame, colour, inverse, size_yx, self._device)
+            layout = _with_fine_chroma(frame.layout) if fine_chroma and colour == "RGB" else frame.layout
+            writer = PlaneWriter(replace(frame, layout=layout), colour, inverse, size_yx, self._device)
             writer.push(small)
-            yield replace(frame, planes=writer.planes())
+            yield replace(frame, planes=writer.planes(), layout=layout)
 
     def _small(self, picture: Tensor) -> Tensor:
         """``(C, H, W)`` of the output's size made as small as the input; what is no whole scale is resampled ahead."""
@@ -122,8 +124,17 @@ class Downscaling:
         return NOT_ADAPTED
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
-        """One small frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
-        return self._rescaling.downscale(frame for frame in frames if not frame.is_halo)
+        """One small frame for each frame that is not halo; chroma is not made coarser than luma.
+
+        See `vsr.methods.method.Restorer`.
+        """
+        return self._rescaling.downscale((frame for frame in frames if not frame.is_halo), fine_chroma=True)
+
+
+def _with_fine_chroma(layout: PixelLayout) -> PixelLayout:
+    """``layout`` with chroma as fine as luma, by FFmpeg's name of it."""
+    name = re.sub(r"4\d\dp", "444p", layout.name, count=1)
+    return replace(layout, name=name, chroma_shift_x=0, chroma_shift_y=0)
 
 
 def _inverse(geometry: Geometry) -> Geometry:

@@ -23,6 +23,7 @@ from vsr.methods import (
     find_method,
     restore_shot,
 )
+from vsr.methods.network.colour import network_input
 from vsr.methods.network.rescaling import Rescaling
 from vsr.metrics import psnr
 from vsr.networks import RescalingUpscaler, load_network
@@ -132,6 +133,20 @@ def test_a_smaller_output_is_the_way_down() -> None:
     up = _prepare(Geometry(48, 32, 96, 64))
     assert prepared.describe()["pair"] == up.describe()["pair"]
     assert prepared.key() != up.key()
+
+
+def test_the_way_down_keeps_what_is_hidden_in_chroma() -> None:
+    """Planes of 4:2:0 become 4:4:4, and hold what the network made; alpha and grey stay what they are."""
+    frame, geometry = _frame(YUV420, 96, 64), Geometry(96, 64, 48, 32)
+    [made] = _prepare(geometry).open(geometry).restore([frame])
+    assert made.layout == replace(YUV420, name="yuva444p", chroma_shift_x=0, chroma_shift_y=0)
+    assert [tuple(plane.shape) for plane in made.planes] == [(32, 48)] * 4
+    colours = network_input(replace(made, layout=made.layout), "RGB", torch.device("cpu"))
+    expected = _by_module(network_input(frame, "RGB", torch.device("cpu"))[None])[0]
+    torch.testing.assert_close(colours, expected, rtol=0, atol=1e-3)
+    grey = _frame(PixelLayout("gray", "gray", 8), 96, 64)
+    [made] = _prepare(geometry).open(geometry).restore([grey])
+    assert made.layout == grey.layout
 
 
 @pytest.mark.parametrize(
