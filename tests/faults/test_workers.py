@@ -179,9 +179,10 @@ def test_a_hang_is_ended_and_its_segment_made_elsewhere(many: Path, whole: bytes
 
 
 @pytest.mark.usefixtures("local_ray")
-def test_noise_is_the_same_in_every_process(clips: Clips, tmp_path: Path) -> None:
-    """A network that is given noise, in this process and in two others."""
-    settings = {"method": str(small_network("rescaling", strength=0.3)), "seed": 11, "unmatched": True}
+@pytest.mark.parametrize("more", [{"seed": 11, "unmatched": True}, {"scale": 0.5}], ids=["up, by noise", "down"])
+def test_pairs_of_networks_make_the_same_in_every_process(clips: Clips, tmp_path: Path, more: dict[str, Any]) -> None:
+    """A network that is given noise, and its other half, in this process and in two others."""
+    settings = {"method": str(small_network("rescaling", strength=0.3)), **more}
     [outcome] = vsr.upscale(clips("cfr"), tmp_path / "here.mp4", settings=RAY_SETTINGS | settings)
     manifest = _run(clips("cfr"), tmp_path / "there.mp4", 2, **settings)
     assert outcome.manifest is not None
