@@ -33,7 +33,7 @@ from vsr.studio.choices import CHOICES, Choice, Order, UpscaleChoice, parse_choi
 from vsr.studio.facts import choices_facts, describe_plan, frame_facts, index_facts, job_facts, video_facts
 from vsr.studio.guard import MOST_BODY_BYTES, Guard
 from vsr.studio.jobs import Job
-from vsr.studio.places import Root
+from vsr.studio.places import Root, read_own
 from vsr.studio.preview import Previewer, Superseded, png
 from vsr.studio.queue import Action, Queue, command_of
 from vsr.studio.sources import Picture, Sources, Video
@@ -45,6 +45,7 @@ _PAGES = resources.files("vsr.studio") / "pages"
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _STILL_SUFFIXES = {".png": "image/png"}
 _KEPT = {"cache-control": "private, max-age=3600"}  # of what an address always gives
+_SECONDS_TO_END = 10.0
 _SHOWN_WIDTH = 1600  # of frames that are leafed through
 _SPARE_BYTES = 1 << 30  # of the disk, that uploads leave
 _OF_OTHERS = "sandbox allow-scripts allow-popups; frame-ancestors 'none'"
@@ -70,6 +71,7 @@ class Studio:
             yield
         finally:
             await self.queue.close()
+            await asyncio.wait([task], timeout=_SECONDS_TO_END)  # it notes down how its run ended
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -204,9 +206,11 @@ class Studio:
     async def newest(self, request: Request) -> Response:
         """The newest frames of a job that runs."""
         place = self.queue.store.newest(self.queue.get(request.path_params["id"]))
-        if not place.is_file():
-            raise InputError("there is no picture yet")
-        return Response(await run_in_threadpool(place.read_bytes), media_type="image/png")
+        try:
+            data = await run_in_threadpool(read_own, place)
+        except OSError as error:
+            raise InputError("there is no picture yet") from error
+        return Response(data, media_type="image/png")
 
     async def job_page(self, request: Request) -> Response:
         """The page that a finished job has made."""

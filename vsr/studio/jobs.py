@@ -10,22 +10,27 @@ import logging
 import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ConfigDict, TypeAdapter, with_config
+
 from vsr.errors import MachineError
 from vsr.pipeline.sidecar import write_atomically
-from vsr.studio.places import make_own_folder
+from vsr.studio.places import make_own_folder, read_own
 
-__all__ = ["Job", "JobStore", "State"]
+__all__ = ["Goal", "Job", "JobStore", "State", "now"]
 
 _log = logging.getLogger(__name__)
 
 State = Literal["waiting", "running", "pausing", "paused", "done", "failed", "cancelled"]
+Goal = Literal["paused", "cancelled"]
 
 _FORMAT = 1
 
 
+@with_config(ConfigDict(extra="forbid", allow_inf_nan=False))
 @dataclass(frozen=True)
 class Job:
     """One command in the queue."""
@@ -39,6 +44,8 @@ class Job:
     priority: int = 0
     """Those with a higher one come first."""
     state: State = "waiting"
+    goal: Goal | None = None
+    """What it becomes once its run has ended, where that was asked to stop (state ``pausing``)."""
     added: str = ""
     """When it was added, ISO 8601 in UTC; so are the other times."""
     started: str | None = None
@@ -56,6 +63,14 @@ class Job:
         """Whether it is still to be run, or on hold."""
         return self.state in ("waiting", "running", "pausing", "paused")
 
+    def stopped(self) -> Job:
+        """The same once its run has ended before it was done: at its goal, or to go on."""
+        finished = now() if self.goal == "cancelled" else None
+        return replace(self, state=self.goal or "waiting", goal=None, finished=finished)
+
+
+_JOB = TypeAdapter(Job)
+
 
 class JobStore:
     """The jobs of a folder ``jobs`` in the studio's own."""
@@ -70,15 +85,11 @@ class JobStore:
         jobs = []
         for path in sorted(self.folder.glob("*.json")):
             try:
-                told = json.loads(path.read_text(encoding="utf-8"))
-                assert told.pop("format") == _FORMAT
-                job = Job(**told)
-                assert job.id == path.stem
-            except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+                job = _parse(path.stem, read_own(path))
+            except (OSError, ValueError, RecursionError) as error:
                 _log.warning("%s is no job of this version and is left as it is (%s)", path, error)
                 continue
-            # one that ran when its studio ended is to go on
-            jobs.append(replace(job, state="waiting") if job.state in ("running", "pausing") else job)
+            jobs.append(job.stopped() if job.state in ("running", "pausing") else job)  # its studio was killed
         return jobs
 
     def save(self, jobs: Iterable[Job]) -> None:
@@ -92,9 +103,12 @@ class JobStore:
                 raise MachineError(f"the queue cannot be written down: {error.strerror or error}") from error
 
     def forget(self, job: Job) -> None:
-        """Remove a job and what was kept for it."""
-        for path in (self.folder / f"{job.id}.json", self.newest(job)):
-            path.unlink(missing_ok=True)
+        """Remove a job and what was kept for it. Raises `MachineError`."""
+        try:
+            for path in (self.folder / f"{job.id}.json", self.newest(job)):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise MachineError(f"the job cannot be removed: {error.strerror or error}") from error
 
     def newest(self, job: Job) -> Path:
         """Where the run leaves a picture of its newest frames."""
@@ -104,3 +118,19 @@ class JobStore:
     def fresh_id() -> str:
         """An id that no other job has."""
         return uuid.uuid4().hex[:12]
+
+
+def _parse(key: str, data: bytes) -> Job:
+    """A job from its file. Raises `ValueError`, `RecursionError`."""
+    fields = json.loads(data)
+    if not isinstance(fields, dict) or fields.pop("format", None) != _FORMAT:
+        raise ValueError(f"no object of format {_FORMAT}")
+    job = _JOB.validate_python(fields)
+    if job.id != key:
+        raise ValueError(f"it has the id {job.id!r}")
+    return job
+
+
+def now() -> str:
+    """The time, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import unicodedata
@@ -13,7 +14,7 @@ from vsr.errors import InputError, MachineError, UsageError
 from vsr.media.images import is_image_sequence
 from vsr.media.suffixes import VIDEO_SUFFIXES
 
-__all__ = ["Entry", "Root", "make_own_folder"]
+__all__ = ["Entry", "Root", "make_own_folder", "read_own"]
 
 _STATE = ".vsr-studio"
 _MOST_ENTRIES = 2000
@@ -149,6 +150,16 @@ def make_own_folder(path: Path) -> None:
         raise MachineError(f"{path.parent}: nothing can be kept in it ({error.strerror or error})") from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise MachineError(f"{path} is a link, or another user's; move it away")
+    if found.st_mode & 0o022:
+        raise MachineError(f"others may write into {path}; chmod 700 it once you know what it holds, or move it away")
+
+
+def read_own(path: Path) -> bytes:
+    """A file of the studio's own folder: no link, nor a pipe, which others may have put there. Raises `OSError`."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "no file", str(path))
+        return file.read()
 
 
 def _is_text(name: str) -> bool:

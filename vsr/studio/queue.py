@@ -17,9 +17,9 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from vsr.api.upscaling import done_before, plan
 from vsr.errors import InputError, MachineError, UsageError, VsrError
@@ -27,7 +27,7 @@ from vsr.pipeline.lease import Lease
 from vsr.pipeline.run import work_folder
 from vsr.stills.write import record_path
 from vsr.studio.choices import CHOICES, Choice, Order, UpscaleChoice, parse_choice
-from vsr.studio.jobs import Job, JobStore, State
+from vsr.studio.jobs import Goal, Job, JobStore, State, now
 from vsr.studio.places import Root
 
 __all__ = ["Action", "Queue", "command_of"]
@@ -38,7 +38,7 @@ Action = Literal["pause", "resume", "cancel", "remove", "up", "down", "first", "
 
 _MOST_JOBS = 1000
 _LINE_BYTES = 1 << 20  # of what a run says of itself
-_STOP_SECONDS = 20.0  # after which a run that was told to end is ended
+_STOP_SECONDS = 20.0  # after which a run that was asked to end is killed
 _KEPT_LINES = 20
 _PATIENCE_SECONDS = 5.0  # after the disk has refused
 _PRIORITIES = range(-1, 2)
@@ -55,8 +55,8 @@ class Queue:
         self._wake = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._running: str | None = None
-        self._intent: State | None = None  # what the running job is to become, where it was told to stop
-        self._is_closing = False
+        self._unsaved: set[str] = set()  # jobs that the disk does not have as they are
+        self._closing = asyncio.Event()
         self._ending: asyncio.Future[None] | None = None
         self.version = 0
         """Rises with every change."""
@@ -92,7 +92,7 @@ class Queue:
         return self._orders[job.id]
 
     def _order(self, job: Job) -> Order:
-        """The same made of its choice anew, so that its names are looked at as they are now."""
+        """The same, made of its choice again: its names are looked at as they are now."""
         kind = CHOICES.get(job.kind)
         if kind is None or not isinstance(job.choice.get("output"), str):
             raise UsageError(f"job {job.id} is of no kind that is known")
@@ -107,7 +107,7 @@ class Queue:
             kind=kind,
             choice=choice.model_dump(mode="json"),
             order=1 + max((one.order for one in self._jobs.values()), default=0),
-            added=_now(),
+            added=now(),
         )
         self._set(job)
         return job
@@ -135,29 +135,26 @@ class Queue:
 
     async def run(self) -> None:
         """Run jobs as long as there are any, and wait for more; until cancelled or closed."""
-        while not self._is_closing:
-            job = next((job for job in self.jobs() if job.state == "waiting"), None)
-            if job is None:
-                self._wake.clear()
-                await self._wake.wait()
-                continue
+        while not self._closing.is_set():
             try:
-                await self._run(job)
+                self._save_rest()
+                job = next((job for job in self.jobs() if job.state == "waiting"), None)
+                if job is not None:
+                    await self._try(job)
+                    continue
             except MachineError as error:
                 _log.error("%s", error)
-                self._stay(job.id, state="waiting")
-                await asyncio.sleep(_PATIENCE_SECONDS)  # a full disk may be cleared
-            except Exception as error:  # of one job, which must not hold up the others
-                _log.exception("job %s", job.id)
-                why = f"unexpected {type(error).__name__}: {error}; this is a bug"
-                self._stay(job.id, state="failed", finished=_now(), error=why)
+                with contextlib.suppress(TimeoutError):  # a full disk may be cleared
+                    await asyncio.wait_for(self._closing.wait(), _PATIENCE_SECONDS)
+                continue
+            self._wake.clear()
+            await self._wake.wait()
 
     async def close(self) -> None:
-        """Stop what runs; it goes on when the studio is started again."""
-        self._is_closing = True
+        """Stop what runs; it goes on when the studio is started again. `run` then notes down how it ended, and ends."""
+        self._closing.set()
         self._wake.set()
         if self._process is not None:
-            self._intent = self._intent or "waiting"
             await self._end(self._process, signal.SIGTERM)
 
     def _is_sound(self, job: Job) -> bool:
@@ -168,18 +165,31 @@ class Queue:
             return False
         return True
 
-    def _stay(self, key: str, **changes: Any) -> None:
-        """Change a job that did not get on; in memory alone, for the disk may be what refused."""
-        if key in self._jobs:
-            self._jobs[key] = replace(self._jobs[key], **changes)
-            self.version += 1
-
     def _expect(self, job: Job, action: str, *states: State) -> None:
         if job.state not in states:
             raise UsageError(f"a job that is {job.state} cannot be told to {action}")
 
     def _set(self, job: Job) -> None:
+        """Change a job once the disk has taken the change. Raises `MachineError`."""
         self.store.save([job])
+        self._unsaved.discard(job.id)
+        self._show(job)
+
+    def _note(self, job: Job) -> None:
+        """Write down what has happened already: it holds, and is saved later, where the disk refuses it now.
+
+        Raises `MachineError`.
+        """
+        self._unsaved.add(job.id)
+        self._show(job)
+        self._save_rest()
+
+    def _save_rest(self) -> None:
+        for key in sorted(self._unsaved):
+            self.store.save([self._jobs[key]])
+            self._unsaved.discard(key)
+
+    def _show(self, job: Job) -> None:
         self._jobs[job.id] = job
         self.version += 1
         self._wake.set()
@@ -197,22 +207,22 @@ class Queue:
             if one.order != order:
                 self._set(replace(one, order=order))
 
-    def _stop(self, job: Job, state: State, number: signal.Signals) -> None:
+    def _stop(self, job: Job, goal: Goal, number: signal.Signals) -> None:
         if job.id != self._running:
-            self._set(replace(job, state=state, finished=_now() if state == "cancelled" else None))
+            self._set(replace(job, goal=goal).stopped())
             return
         if self._process is None:
             raise UsageError("this job is just starting; try again in a moment")
-        self._intent = state
-        self._set(replace(job, state="pausing"))
-        if state == "cancelled":
+        if goal == "cancelled":
             self._ending = asyncio.ensure_future(self._end(self._process, number))
         else:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
+        self._note(replace(job, state="pausing", goal=goal))
 
     async def _remove(self, job: Job) -> None:
         self.store.forget(job)
+        self._unsaved.discard(job.id)
         del self._jobs[job.id]
         self._orders.pop(job.id, None)
         self.version += 1
@@ -237,19 +247,33 @@ class Queue:
         except VsrError as error:  # the input has gone, or another run has it: a later run may clear it
             _log.warning("%s", error)
 
+    async def _try(self, job: Job) -> None:
+        try:
+            await self._run(job)
+        except MachineError:
+            raise
+        except Exception as error:  # of one job, which must not hold up the others
+            _log.exception("job %s", job.id)
+            why = f"unexpected {type(error).__name__}: {error}; this is a bug"
+            if job.id in self._jobs:
+                self._note(replace(self._jobs[job.id], state="failed", goal=None, finished=now(), error=why))
+
     async def _run(self, job: Job) -> None:
+        words, refusal = None, None
         try:
             words = await asyncio.to_thread(self._left, job)
         except VsrError as error:  # what it names leads elsewhere by now
-            self._set(replace(job, state="failed", finished=_now(), error=str(error)))
+            refusal = str(error)
+        if self._closing.is_set() or self._jobs.get(job.id) != job:
             return
-        if self._is_closing or self._jobs.get(job.id) != job:
+        if refusal is not None:
+            self._note(replace(job, state="failed", finished=now(), error=refusal))
             return
         if words is None:
-            self._set(replace(job, state="done", finished=_now()))
+            self._note(replace(job, state="done", finished=now()))
             return
-        self._running, self._intent, began = job.id, None, time.monotonic()
-        self._set(replace(job, state="running", started=job.started or _now(), error=None, progress=None))
+        self._set(replace(job, state="running", started=job.started or now(), error=None, progress=None))
+        self._running, began = job.id, time.monotonic()
         complaints: deque[str] = deque(maxlen=_KEPT_LINES)
         code = 1
         try:
@@ -262,6 +286,8 @@ class Queue:
                 limit=_LINE_BYTES,
                 start_new_session=True,  # Ctrl-C in the terminal is the studio's to hear
             )
+            if self._closing.is_set():  # meanwhile
+                self._ending = asyncio.ensure_future(self._end(self._process, signal.SIGTERM))
             assert self._process.stdout is not None
             assert self._process.stderr is not None
             await asyncio.gather(self._listen(job.id, self._process.stdout), _gather(self._process.stderr, complaints))
@@ -279,14 +305,14 @@ class Queue:
         job = self._jobs[key]
         job = replace(job, seconds=round(job.seconds + seconds, 3))
         if code == 0:
-            job = replace(job, state="done", finished=_now())
-        elif self._intent is not None:
-            job = replace(job, state=self._intent, finished=_now() if self._intent == "cancelled" else None)
+            job = replace(job, state="done", goal=None, finished=now())
+        elif job.goal is not None or self._closing.is_set():
+            job = job.stopped()
         else:
             said = next((line for line in reversed(complaints) if line.startswith("vsr: ")), None)
             why = said.removeprefix("vsr: ") if said else f"the run ended with code {code} and gave no reason"
-            job = replace(job, state="failed", finished=_now(), error=why)
-        self._set(job)
+            job = replace(job, state="failed", finished=now(), error=why)
+        self._note(job)
 
     def _left(self, job: Job) -> list[str] | None:
         """What is to be run, with what makes it tell of itself; None where an earlier run did it all.
@@ -360,7 +386,3 @@ def _is_still_of(output: Path, source: Path, since: str) -> bool:
         return bool(record["input"]["path"] == str(source) and written >= began)
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

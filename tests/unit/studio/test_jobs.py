@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +18,7 @@ from vsr.errors import MachineError, UsageError
 from vsr.studio.choices import UpscaleChoice, parse_choice
 from vsr.studio.jobs import Job, JobStore
 from vsr.studio.places import Root
-from vsr.studio.queue import Queue
+from vsr.studio.queue import Action, Queue
 
 
 def _job(key: str, order: float, **more: object) -> Job:
@@ -26,19 +32,49 @@ def test_jobs_come_back_as_they_were(tmp_path: Path) -> None:
         _job("a", 1, state="done", finished="2026-01-01T00:00:00+00:00", seconds=2.5),
         _job("b", 2, state="paused", progress={"frames_done": 3}),
         _job("c", 3, state="failed", error="no room"),
+        _job("d", 4, goal="paused", priority=-1, started="2026-01-01T00:00:00+00:00"),
     ]
     store.save(jobs)
     assert JobStore(tmp_path).load() == jobs
     store.forget(jobs[0])
-    assert [job.id for job in store.load()] == ["b", "c"]
+    assert [job.id for job in store.load()] == ["b", "c", "d"]
 
 
-def test_what_ran_when_the_studio_ended_is_to_go_on(tmp_path: Path) -> None:
-    JobStore(tmp_path).save([_job("a", 1, state="running"), _job("b", 2, state="pausing")])
-    assert [job.state for job in JobStore(tmp_path).load()] == ["waiting", "waiting"]
+def test_what_ran_when_the_studio_ended_goes_on_unless_it_was_asked_to_stop(tmp_path: Path) -> None:
+    jobs = [
+        _job("a", 1, state="running"),
+        _job("b", 2, state="pausing", goal="paused"),
+        _job("c", 3, state="pausing", goal="cancelled"),
+    ]
+    JobStore(tmp_path).save(jobs)
+    loaded = JobStore(tmp_path).load()
+    assert [(job.state, job.goal) for job in loaded] == [("waiting", None), ("paused", None), ("cancelled", None)]
+    assert loaded[2].finished is not None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"format": 1, "id": "x"}'])
+SOUND = {"format": 1, "id": "x", "kind": "upscale", "choice": {"input": "a.mp4", "output": "x.mp4"}, "order": 2}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "null", "5", '"x"', "[" * 100_000, '{"format": 2}', '{"format": 1, "id": "x"}', "\0", "\xff"),
+        *(
+            json.dumps({**SOUND, **change})
+            for change in (
+                *({"choice": []}, {"priority": "high"}, {"order": "b"}, {"order": math.nan}, {"kind": []}, {"id": "y"}),
+                *(
+                    {"state": "asleep"},
+                    {"goal": "running"},
+                    {"seconds": None},
+                    {"progress": 5},
+                    {"finished": 5},
+                    {"z": 1},
+                ),
+            )
+        ),
+    ],
+)
 def test_what_is_no_job_is_left_aside(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
     store = JobStore(tmp_path)
     store.save([_job("a", 1)])
@@ -46,6 +82,16 @@ def test_what_is_no_job_is_left_aside(tmp_path: Path, text: str, caplog: pytest.
     assert [job.id for job in store.load()] == ["a"]
     assert "x.json" in caplog.text
     assert (store.folder / "x.json").exists()
+    (store.folder / "x.json").write_text(json.dumps(SOUND))
+    assert [job.id for job in store.load()] == ["a", "x"]
+
+
+def test_files_that_lead_elsewhere_are_no_jobs(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    (tmp_path / "x.json").write_text(json.dumps(SOUND))
+    (store.folder / "x.json").symlink_to(tmp_path / "x.json")
+    os.mkfifo(store.folder / "y.json")
+    assert store.load() == []
 
 
 def _queue(tmp_path: Path, *names: str) -> tuple[Queue, list[str]]:
@@ -160,5 +206,111 @@ def test_a_job_that_breaks_holds_up_no_other(tmp_path: Path, monkeypatch: pytest
         assert "this is a bug" in (queue.get(a).error or "")
         await queue.close()
         await running
+
+    asyncio.run(act())
+
+
+ENDLESS = """
+import signal, sys, time
+def end(*said): sys.exit(130)
+signal.signal(signal.SIGINT, end)
+signal.signal(signal.SIGTERM, end)
+print('{"event": "step"}', flush=True)
+time.sleep(60)
+"""
+
+
+def _running(queue: Queue, monkeypatch: pytest.MonkeyPatch, program: str) -> asyncio.Task[None]:
+    """The queue, whose jobs all run ``program``."""
+    start = asyncio.create_subprocess_exec
+
+    async def begin(*words: str, **options: Any) -> asyncio.subprocess.Process:
+        return await start(sys.executable, "-c", program, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", begin)
+    monkeypatch.setattr("vsr.studio.queue._PATIENCE_SECONDS", 0.05)
+    return asyncio.create_task(queue.run())
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not is_so():
+            await asyncio.sleep(0.01)
+
+
+class _FullDisk:
+    """Refuses to save while ``is_full``."""
+
+    def __init__(self, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_full, self._save = False, queue.store.save
+        monkeypatch.setattr(queue.store, "save", self.save)
+
+    def save(self, jobs: list[Job]) -> None:
+        if self.is_full:
+            raise MachineError("the queue cannot be written down: no space left on device")
+        self._save(jobs)
+
+
+@pytest.mark.parametrize(("action", "state"), [("pause", "paused"), ("cancel", "cancelled")])
+def test_a_full_disk_stops_no_button_from_stopping_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Action, state: str
+) -> None:
+    async def act() -> None:
+        queue, [a] = _queue(tmp_path, "a.mp4")
+        disk, running = _FullDisk(queue, monkeypatch), _running(queue, monkeypatch, ENDLESS)
+        await _until(lambda: queue.get(a).progress is not None)
+        disk.is_full = True
+        with pytest.raises(MachineError):
+            await queue.act(a, action)
+        await _until(lambda: queue.get(a).state == state)
+        await asyncio.sleep(0.2)  # it is not begun again, however often saving is tried
+        assert queue.get(a).state == state
+        disk.is_full = False
+        await _until(lambda: queue.store.load() == [queue.get(a)])
+        await queue.close()
+        await running
+
+    asyncio.run(act())
+
+
+def test_an_error_is_kept_while_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act() -> None:
+        queue, [a] = _queue(tmp_path, "a.mp4")
+        fails = (
+            "import sys; print('{\"event\": \"step\"}', flush=True); sys.stdin.read(); sys.exit('vsr: no such codec')"
+        )
+        disk, save = _FullDisk(queue, monkeypatch), queue.store.save
+
+        def once(jobs: list[Job]) -> None:
+            save(jobs)
+            disk.is_full = jobs[0].state == "running"
+
+        monkeypatch.setattr(queue.store, "save", once)
+        running = _running(queue, monkeypatch, fails)
+        await _until(lambda: queue.get(a).state == "failed")
+        await asyncio.sleep(0.2)
+        assert (queue.get(a).state, queue.get(a).error) == ("failed", "no such codec")
+        disk.is_full = False
+        await _until(lambda: queue.store.load() == [queue.get(a)])
+        await queue.close()
+        await running
+
+    asyncio.run(act())
+
+
+@pytest.mark.parametrize(("action", "state"), [(None, "waiting"), ("pause", "paused"), ("cancel", "cancelled")])
+def test_a_studio_that_ends_keeps_what_was_asked_of_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Action | None, state: str
+) -> None:
+    async def act() -> None:
+        queue, [a] = _queue(tmp_path, "a.mp4")
+        running = _running(queue, monkeypatch, ENDLESS)
+        await _until(lambda: queue.get(a).progress is not None)
+        if action is not None:
+            await queue.act(a, action)
+            assert [job.state for job in queue.store.load()] == [state]  # as if it were killed now
+        await queue.close()
+        await running
+        assert json.loads((queue.store.folder / f"{a}.json").read_text())["state"] == state
 
     asyncio.run(act())

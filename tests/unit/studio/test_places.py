@@ -103,3 +103,11 @@ def test_a_state_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
         Root(tmp_path / "videos")
     with pytest.raises(InputError, match="no such folder"):
         Root(tmp_path / "none")
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
+def test_a_state_folder_that_others_may_write_into_is_refused(tmp_path: Path, mode: int) -> None:
+    (tmp_path / ".vsr-studio").mkdir()
+    (tmp_path / ".vsr-studio").chmod(mode)
+    with pytest.raises(MachineError, match="others may write into"):
+        Root(tmp_path)
