@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,8 +40,10 @@ def studio(
 ) -> None:
     """Open a page to look at videos, try settings on their frames, and queue and watch runs."""
     del debug
-    from vsr.errors import MachineError
+    from vsr.errors import MachineError, UsageError
 
+    if not math.isfinite(upload_gb):
+        raise UsageError(f"--upload-gb {upload_gb}: give a number of GB; 0 takes no uploads")
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
         raise MachineError(f"the studio needs {' and '.join(missing)}; install them with: pip install 'vsr[studio]'")
@@ -55,7 +58,7 @@ def studio(
             "key can work in the folder. A tunnel (ssh -L 8484:127.0.0.1:8484 HOST) is safer"
         )
 
-    def tell(address: str) -> None:
+    def announce(address: str) -> None:
         print(f"vsr studio works in {folder.resolve()}\n\n    {address}\n\nCtrl-C ends it; its jobs go on next time.")
         sys.stdout.flush()
         if open_:
@@ -68,7 +71,7 @@ def studio(
         names=tuple(names or ()),
         upload_bytes=int(upload_gb * 1e9),
         ray=ray,
-        on_address=tell,
+        on_address=announce,
     )
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import shutil
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import resources
 from pathlib import Path
@@ -17,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -37,6 +34,7 @@ from vsr.studio.places import Root, read_own
 from vsr.studio.preview import Previewer, Superseded, png
 from vsr.studio.queue import Action, Queue, command_of
 from vsr.studio.sources import Picture, Sources, Video
+from vsr.studio.uploads import receive
 from vsr.timeline import parse_position
 
 __all__ = ["Studio", "make_app"]
@@ -47,7 +45,6 @@ _STILL_SUFFIXES = {".png": "image/png"}
 _KEPT = {"cache-control": "private, max-age=3600"}  # of what an address always gives
 _SECONDS_TO_END = 10.0
 _SHOWN_WIDTH = 1600  # of frames that are leafed through
-_SPARE_BYTES = 1 << 30  # of the disk, that uploads leave
 _OF_OTHERS = "sandbox allow-scripts allow-popups; frame-ancestors 'none'"
 """For pages that hold what videos say of themselves: they are of no origin, and reach nothing of the studio."""
 
@@ -240,32 +237,13 @@ class Studio:
 
     async def upload(self, request: Request) -> Response:
         """Take a file, in pieces as they come; it has its name once it is whole."""
-        place = self.root.upload_target(request.path_params["name"])
-        limit = min(self.upload_bytes, shutil.disk_usage(self.root.folder).free - _SPARE_BYTES)
-        expected = request.headers.get("content-length", "")
-        if not expected.isdecimal() or int(expected) > limit:
-            raise HTTPException(413, f"uploads of up to {max(0, limit)} bytes are taken here")
-        part = self.root.state / f"upload-{uuid.uuid4().hex}.part"
-        try:
-            with part.open("xb") as file:
-                count = 0
-                async for piece in request.stream():
-                    count += len(piece)
-                    if count > int(expected):
-                        raise HTTPException(413, "more came than was announced")
-                    await run_in_threadpool(file.write, piece)
-                if count != int(expected):
-                    raise InputError("the upload broke off")
-                await run_in_threadpool(os.fsync, file.fileno())
-            os.link(part, place)  # over nothing that has come meanwhile
-        except FileExistsError as error:
-            raise UsageError(f"{place.name}: is there already; rename one of them") from error
-        except ClientDisconnect as error:
-            raise InputError("the upload broke off") from error
-        except OSError as error:
-            raise MachineError(f"{place.name}: cannot be written ({error.strerror or error})") from error
-        finally:
-            part.unlink(missing_ok=True)
+        place = await receive(
+            self.root,
+            request.path_params["name"],
+            request.headers.get("content-length", ""),
+            request.stream(),
+            most_bytes=self.upload_bytes,
+        )
         return JSONResponse({"name": self.root.name_of(place)}, 201)
 
     def _told(self, job: Job) -> dict[str, Any]:

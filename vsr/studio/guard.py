@@ -43,10 +43,10 @@ class Guard:
     """Lets through what the page itself asks, and adds the headers that keep its answers to it."""
 
     def __init__(self, app: ASGIApp, *, token: str, host: str, port: int, names: Sequence[str] = ()) -> None:
-        """``names`` are hosts besides the usual ones, as a proxy or a container's user knows it by."""
+        """``names``: hosts besides the usual ones, by which a proxy (with TLS or without) or a container is reached."""
         self._app, self._token, self._port = app, token, port
-        self._is_local = host in _LOOPBACK
-        self._names = frozenset(name.lower() for name in (*names, host))
+        self._is_local, self._host = host in _LOOPBACK, host.lower()
+        self._names = frozenset(name.lower() for name in names)
         self._cookie = f"vsr-studio-{port}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,7 +71,7 @@ class Guard:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if not is_landing and site not in (None, "same-origin", "none"):
             return _refused("asked for by another page")
-        if (origin is not None or method not in _SAFE) and origin != f"http://{host[0]}":
+        if (origin is not None or method not in _SAFE) and origin not in self._origins(host[0]):
             return _refused("asked for by another page")
         if is_landing and (given := parse_qs(scope["query_string"].decode("latin-1")).get("token")):
             return self._welcome(given[0])
@@ -91,9 +91,16 @@ class Guard:
             return False
         if not name or parts.netloc != host or parts.username is not None:
             return False
+        if name in self._names:  # behind a proxy, at whatever port that has
+            return True
         if self._is_local:
-            return port == self._port and (name in _LOOPBACK or name in self._names)
-        return name in self._names or name in _LOOPBACK or _is_address(name)
+            return port == self._port and (name in _LOOPBACK or name == self._host)
+        return name == self._host or name in _LOOPBACK or _is_address(name)
+
+    def _origins(self, host: str) -> tuple[str, ...]:
+        """Those of our own page, opened at ``host``: with TLS too where that may be a proxy's."""
+        is_named = (urlsplit(f"//{host}").hostname or "").lower() in self._names
+        return (f"http://{host}", f"https://{host}") if is_named else (f"http://{host}",)
 
     def _welcome(self, given: str) -> Response:
         if not hmac.compare_digest(given.encode(), self._token.encode()):

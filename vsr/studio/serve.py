@@ -16,10 +16,12 @@ from filelock import FileLock, Timeout
 from vsr.errors import MachineError, UsageError
 from vsr.studio.app import Studio, make_app
 from vsr.studio.places import Root
+from vsr.studio.uploads import remove_broken
 
 __all__ = ["USUAL_PORT", "is_loopback", "serve"]
 
 USUAL_PORT = 8484
+_BACKLOG = 128
 _LOCK = "lock"
 _SECONDS_TO_END = 5  # that open connections are given
 _TRIED_PORTS = 20  # after the usual one
@@ -38,7 +40,7 @@ def serve(
     """Serve the studio of ``folder`` until it is interrupted.
 
     ``port``: None takes the usual one, or one near it that is free; 0 any. ``names``: hosts that the page may be
-    opened by, besides this machine's. ``on_address`` is told the address with its key once it can be opened.
+    opened by, besides this machine's. ``on_address`` gets the address with its key once it can be opened.
 
     Raises `InputError` for what is no folder, `MachineError` where another studio has it or the port is taken.
     """
@@ -83,8 +85,7 @@ def _alone(root: Root) -> Iterator[None]:
     except OSError as error:
         raise MachineError(f"{root.state}: cannot be locked ({error.strerror or error})") from error
     try:
-        for part in root.state.glob("upload-*.part"):  # of a studio that was killed
-            part.unlink(missing_ok=True)
+        remove_broken(root)
         yield
     finally:
         lock.release()
@@ -102,6 +103,7 @@ def _listening(host: str, port: int | None) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, number))
+            listener.listen(_BACKLOG)  # a browser that comes before the server answers waits, and is not refused
         except OSError as error:
             listener.close()
             last = error

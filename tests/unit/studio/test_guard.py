@@ -160,3 +160,17 @@ def test_bound_to_all_addresses_only_names_that_nobody_else_can_own_are_taken() 
         assert _ask({**USUAL, "host": host}, **options)[0] == 200
     for host in ("evil.example:8484", "box.lan.evil.example"):
         assert _ask({**USUAL, "host": host}, **options)[0] == 403
+
+
+def test_behind_a_proxy_the_name_that_was_given_is_taken_with_and_without_tls() -> None:
+    options = {"names": ("Box.example",)}
+    for host, scheme in (("box.example", "https"), ("box.example:9443", "https"), ("box.example:8484", "http")):
+        sent = {**SENT, "host": host, "origin": f"{scheme}://{host}"}
+        assert _ask(sent, method="POST", **options)[0] == 200
+    for host, origin in (
+        ("box.example", "https://evil.example"),
+        ("box.example", "https://box.example:9443"),
+        ("evil.example", "https://evil.example"),
+        (HOME, f"https://{HOME}"),
+    ):
+        assert _ask({**SENT, "host": host, "origin": origin}, method="POST", **options)[0] == 403

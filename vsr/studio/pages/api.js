@@ -20,10 +20,13 @@ async function ask(path, options = {}) {
   }
   onLost(answer.status === 403);
   if (answer.ok) return answer;
-  const text = await answer.text();
+  throw refusal(await answer.text(), answer.status);
+}
+
+function refusal(text, status) {
   let message = text.trim();
   try { message = JSON.parse(text).error; } catch { /* plain text */ }
-  throw new Refusal(message || `the studio refused (${answer.status})`, answer.status);
+  return new Refusal(message || `the studio refused (${status})`, status);
 }
 
 export async function get(path, options) { return (await ask(path, options)).json(); }
@@ -33,16 +36,16 @@ export async function post(path, body = {}, options = {}) {
   return (await ask(path, { method: "POST", headers, body: JSON.stringify(body), ...options })).json();
 }
 
-// With progress, which fetch does not tell of uploads.
+// With progress, which fetch does not report of uploads.
 export function upload(file, onShare) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("PUT", `/api/uploads/${encodeURIComponent(file.name)}`);
     request.upload.addEventListener("progress", (event) => onShare(event.loaded / file.size));
     request.addEventListener("load", () => {
-      const said = JSON.parse(request.responseText || "{}");
-      if (request.status === 201) resolve(said.name);
-      else reject(new Refusal(said.error || `refused (${request.status})`, request.status));
+      onLost(request.status === 403);
+      if (request.status === 201) resolve(JSON.parse(request.responseText).name);
+      else reject(refusal(request.responseText, request.status));
     });
     request.addEventListener("error", () => reject(new Error("the upload broke off")));
     request.send(file);
