@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections import Counter
+import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 MANY_VARIANTS, KEPT_EACH = 5, 4
-"""Of a test with more variants than that, outside ``tests/unit``, every fourth runs without ``--nightly`` (ADR 89)."""
+"""Of a test with more variants than that, outside ``tests/unit``, a fourth runs without ``--nightly`` (ADR 89)."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -32,23 +33,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--nightly"):
         return
     is_named = bool(config.option.keyword) or any("::" in argument for argument in config.args)
-    variants = Counter(_test_of(item) for item in items)
-    seen: Counter[str] = Counter()
-    kept, left_out = [], []
-    for item in items:
-        number, is_unit = seen[_test_of(item)], "unit" in item.path.relative_to(Path(__file__).parent).parts
-        seen[_test_of(item)] += 1
-        is_one_of_many = not is_unit and variants[_test_of(item)] > MANY_VARIANTS and number % KEPT_EACH
-        is_left_out = item.get_closest_marker("nightly") or (is_one_of_many and not is_named)
-        (left_out if is_left_out else kept).append(item)
+    by_day = [item for item in items if not item.get_closest_marker("nightly")]
+    thinned = set() if is_named else {id(item) for item in _thin(by_day)}
+    kept = [item for item in by_day if id(item) not in thinned]
+    left_out = [item for item in items if id(item) in thinned or item.get_closest_marker("nightly")]
     if left_out:
         items[:] = kept
         config.hook.pytest_deselected(items=left_out)
 
 
-def _test_of(item: pytest.Item) -> str:
-    """The test that ``item`` is a variant of."""
-    return item.nodeid.partition("[")[0]
+def _thin(items: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """Variants that are left out: three of four, by their names, but one of each test stays."""
+    variants: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if "unit" not in item.path.relative_to(Path(__file__).parent).parts:
+            variants[item.nodeid.partition("[")[0]].append(item)
+    for several in variants.values():
+        if len(several) > MANY_VARIANTS:
+            ranked = sorted(several, key=lambda item: zlib.crc32(item.nodeid.encode()))
+            yield from ranked[-(-len(several) // KEPT_EACH) :]
 
 
 hypothesis.settings.register_profile("no-deadline", deadline=None)  # machines are busy; times tell nothing

@@ -117,7 +117,7 @@ class _Refiner(nn.Module):
 
     def forward(self, *given: Tensor) -> Tensor:
         """See `Video.refined`."""
-        return self.video.refined(*given)
+        return self.video.refined(*given, kept=CONFIDENCE_KEPT)
 
 
 class Learning:
@@ -174,7 +174,7 @@ class Learning:
             motion = PreviousFrame(batch.flow[number - 1, place], confidence[0], before[0])
             carried = moved(given, motion, self.video.scale, pixels)
         features, detail = batch.features[number, place], batch.detail[number, place]
-        parts = (features, luma, detail, before, CONFIDENCE_KEPT * confidence, carried[:pixels], carried[pixels:])
+        parts = (features, luma, detail, before, confidence, carried[:pixels], carried[pixels:])
         return tuple(part[None] for part in parts)
 
 

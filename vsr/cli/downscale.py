@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vsr.cli.options import Preset, Set, assignments, merged, parse_factor
+from vsr.cli.options import Preset, Set, assignments, merged, parse_factor, parse_workers
 from vsr.cli.upscale import show_plans, sum_up
 
 __all__ = ["downscale"]
@@ -43,7 +43,7 @@ def downscale(
     work_dir: Annotated[
         str | None, typer.Option(metavar="PATH", help="Where unfinished work is kept; default: beside the output.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(metavar="N", help="Segments made at a time.")] = None,
+    workers: Annotated[str | None, typer.Option(metavar="N|auto", help="Segments made at a time.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     json_lines: Annotated[bool, typer.Option("--json-lines", help="Progress and results as JSON lines.")] = False,
@@ -68,7 +68,7 @@ def downscale(
     if dry_run:
         return show_plans(
             inputs, output, preset, start, end, settings, overwrite, work_dir, recursive,
-            workers=workers, estimates=not quiet,
+            workers=parse_workers(workers), estimates=not quiet,
         )  # fmt: skip
     with reporter(quiet=quiet, json_lines=json_lines) as report:
         try:
@@ -82,7 +82,7 @@ def downscale(
                 work_dir=work_dir,
                 on_progress=report.progress,
                 on_outcome=report.outcome,
-                workers=workers,
+                workers=parse_workers(workers),
                 recursive=recursive,
                 on_skipped=report.skipped,
                 settings=settings,

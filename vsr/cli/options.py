@@ -90,10 +90,9 @@ def parse_workers(text: str | None) -> int | None:
         return None
     from vsr.errors import UsageError
 
-    try:
-        return int(text or "")
-    except ValueError:
-        raise UsageError(f"--workers {text!r} is no number; give one, or auto") from None
+    if text is None or not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--workers {text}: give a number, at least one, or auto")
+    return int(text)
 
 
 def parse_screen(text: str | None) -> str | None:

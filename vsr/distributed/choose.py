@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ __all__ = ["choose_executor", "count_workers"]
 _LIBRARIES_BYTES = 800 << 20
 _SHARE_PIXELS = 10e6  # of the output, in half a minute by the methods that are quick and no interpolation
 _INTERPOLATION_WEIGHT = 0.02  # of such a pixel's time
+_MOST_LOOKED_AT = 16  # files that are planned to find out, where they are short
 _MEMORY_SHARE = 0.5  # of the machine's, for all workers together
 
 
@@ -51,7 +51,7 @@ def count_workers(settings: Settings, jobs: Iterable[Job]) -> int:
 
 
 def _plan(requests: Iterable[Request]) -> Iterator[Job]:
-    for request in requests:
+    for request in islice(requests, _MOST_LOOKED_AT):
         try:
             if not is_url(request.source):
                 yield request.plan()
@@ -69,17 +69,19 @@ def _num_gpus(settings: Settings) -> int:
 def _useful_workers(settings: Settings, jobs: Iterable[Job]) -> int:
     """Processes that the cores and the memory serve, and that all have a long segment to make; 1 where it is not known.
 
-    What is shorter is done before Ray has started. ``jobs`` are looked at as far as there are cores.
+    What is shorter is done before Ray has started.
     """
-    cores = int(len(os.sched_getaffinity(0)) / max(settings.num_cpus, settings.torch_threads))
-    looked_at = list(islice(jobs, cores)) if cores > 1 else []
-    if not looked_at:
-        return 1
-    from vsr.inference.hardware import memory_bytes
+    from vsr.inference.hardware import memory_bytes, usable_cores
 
-    memory = memory_bytes(looked_at[0].prepared.torch_device) * _MEMORY_SHARE
-    fitting = int(memory / max(_bytes_of_worker(job) for job in looked_at))
-    return max(1, min(cores, fitting, sum(map(_num_shares, looked_at))))
+    cores = int(usable_cores() / max(settings.num_cpus, settings.torch_threads))
+    shares, most_bytes, memory = 0, 0, 0.0
+    for job in jobs if cores > 1 else ():
+        shares += _num_shares(job)
+        most_bytes = max(most_bytes, _bytes_of_worker(job))
+        memory = memory_bytes(job.prepared.torch_device) * _MEMORY_SHARE
+        if shares >= cores:
+            break
+    return max(1, min(cores, shares, int(memory / most_bytes))) if shares else 1
 
 
 def _num_shares(job: Job) -> int:

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -23,10 +24,12 @@ __all__ = [
     "is_fast_at_int8",
     "memory_bytes",
     "refuse_excess",
+    "usable_cores",
 ]
 
 HalfType = Literal["float16", "bfloat16"]
 
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
 _DECIDING = ("avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16")
 """Instructions that choose other kernels for convolutions, float32 ones included."""
 
@@ -98,9 +101,27 @@ def memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # a system that does not tell
-        return 1 << 62
+        whole = 1 << 62
+    allowed = _control_group("memory.max")
+    return whole if allowed is None else min(whole, int(allowed[0]))
+
+
+def usable_cores() -> float:
+    """Processor cores that this process may use: in a container fewer than there are, maybe no whole number."""
+    cores = float(len(os.sched_getaffinity(0)))
+    quota = _control_group("cpu.max")  # microseconds in a period, and the period
+    return cores if quota is None else min(cores, int(quota[0]) / int(quota[1]))
+
+
+def _control_group(name: str) -> list[str] | None:
+    """A limit of the container that this process is in; None where there is none, or the system has no such files."""
+    try:
+        words = (_CONTROL_GROUP / name).read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return None
+    return words if words and all(word.isdigit() for word in words) else None
 
 
 def refuse_excess(needed_bytes: float, device: torch.device, what: str) -> None:

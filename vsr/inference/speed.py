@@ -14,6 +14,7 @@ import logging
 import os
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -69,6 +70,8 @@ def _write(path: Path, ratios: dict[str, float]) -> None:
         partial.write_text(json.dumps(ratios, indent=1), encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
         _LOGGER.info("%s cannot be written (%s): speed is measured again next time", path, error.strerror)
 
 

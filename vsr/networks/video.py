@@ -65,7 +65,7 @@ class Video(RecurrentUpscaler):
         frame, before, confidence, result, memory = torch.split(stacked, [1, 1, 1, pixels, self._memory], 1)
         features = self.base.features(frame)
         detail = self.base.tail(features)
-        return self.refined(features, frame, detail, before, _KEPT * confidence, result, memory)
+        return self.refined(features, frame, detail, before, confidence, result, memory)
 
     def refined(
         self,
@@ -76,18 +76,22 @@ class Video(RecurrentUpscaler):
         confidence: Tensor,
         result: Tensor,
         memory: Tensor,
+        kept: float = _KEPT,
     ) -> Tensor:
-        """The second network by itself, for `Lite`'s ``features`` and what it adds to pixels, ``detail``."""
-        alone = frame + detail.to(frame.dtype)
-        known = [frame, _GAIN * detail, _GAIN * confidence * (result - alone), _GAIN * (before - frame)]
-        given = torch.cat([*known, confidence, confidence * memory], 1).to(features.dtype)
+        """The second network by itself, for `Lite`'s ``features`` and what it adds to pixels, ``detail``.
+
+        ``kept``: how much of the ``confidence`` counts.
+        """
+        alone, counted = frame + detail.to(frame.dtype), kept * confidence
+        known = [frame, _GAIN * detail, _GAIN * counted * (result - alone), _GAIN * (before - frame)]
+        given = torch.cat([*known, counted, counted * memory], 1).to(features.dtype)
         hidden = leaky_relu(self.head(torch.cat([_GAIN * features, given], 1)), _SLOPE)
         for first, second in zip(self.body[::2], self.body[1::2], strict=True):
             hidden = hidden + second(leaky_relu(first(hidden), _SLOPE))
         added, new = torch.split(self.tail(leaky_relu(hidden, _SLOPE)), [self.scale**2, self._memory], 1)
         made = torch.cat([alone + added.to(frame.dtype) / _GAIN, new.tanh().to(frame.dtype)], 1)
         changed = max_pool2d((before - frame).abs(), 2 * _REST_PX + 1, stride=1, padding=_REST_PX)
-        is_at_rest = (changed < _SAME) & (confidence > _SURE * _KEPT)
+        is_at_rest = (changed < _SAME) & (confidence > _SURE)
         return torch.where(is_at_rest, torch.cat([result, memory], 1), made)
 
 

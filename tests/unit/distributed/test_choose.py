@@ -34,7 +34,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight cores, 16 GiB, no GPU."""
+    """Eight cores, 16 GiB, no GPU, and no container's limits."""
+    monkeypatch.setattr(hardware, "_CONTROL_GROUP", Path("/nowhere"))
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
     monkeypatch.setattr(hardware, "memory_bytes", lambda device: 16 << 30)
 
@@ -94,6 +95,22 @@ def test_what_is_no_video_counts_nothing(clip: Path, tmp_path: Path) -> None:
     assert _count(_request(tmp_path / "no.mp4", Span()), _request(clip, Span())) == 2
     assert _count(_request(tmp_path / "no.mp4", Span())) == 1
     assert _count(Request("s3://a/b.mp4", "out.mp4", *load_settings("default", {}), Span())) == 1
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "expected"),
+    [("max 100000", "max", 8), ("350000 100000", "max", 3), ("max 100000", "4294967296", 2)],
+)
+def test_a_container_may_have_less(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: str, memory: str, expected: int
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1 << 22}[name])
+    monkeypatch.setattr(hardware, "_CONTROL_GROUP", tmp_path)
+    (tmp_path / "cpu.max").write_text(f"{cpu}\n")
+    (tmp_path / "memory.max").write_text(f"{memory}\n")
+    assert _count(*[_request(clip, Span())] * 50) == expected
 
 
 def test_what_is_said_counts(clip: Path) -> None:

@@ -32,7 +32,7 @@ from vsr.inference import (
     measure_load,
     tiles_of,
 )
-from vsr.inference.backends import find_backend
+from vsr.inference.backends import TORCH, find_backend
 from vsr.methods.method import Evidence, Geometry, OptionsT, Prepared
 from vsr.networks import NETWORKS, Colour, Network, available_scales, load_network
 from vsr.networks.locating import find_weights, is_path
@@ -62,7 +62,7 @@ class ComputeOptions:
     """Settings of all methods that are networks: what computes them, and in what."""
 
     precision: PrecisionChoice = "auto"
-    """What the network computes in; auto: half precision where the hardware is fast at it and it stays within 60 dB;
+    """What the network computes in; auto: half precision where the hardware is fast at it and it stays within 61 dB;
     fastest: int8 where the hardware is fast at it, else auto."""
     backend: str = "auto"
     """What computes the network; auto: torch, for int8 openvino; see docs/engine.md."""
@@ -203,10 +203,16 @@ def _load(method: str, scale: int) -> Network:
 
 
 def _part(network: Network, compute: ComputeOptions, device: torch.device) -> ModelPart:
-    backend = choose_backend(compute.backend, compute.precision, device)
-    tried = (network.digest, network.scale, compute.precision, backend.runtime, device)
+    backend, precision = choose_backend(compute.backend, compute.precision, device), compute.precision
+    tried = (network.digest, network.scale, precision, backend.runtime, device)
     if tried not in _trials or not network.digest:
-        _trials[tried] = (choose_precision(network, compute.precision, device, backend), measure_load(network))
+        try:
+            chosen = choose_precision(network, precision, device, backend)
+        except ModelError:
+            if (compute.backend, precision) != ("auto", "fastest") or backend is TORCH:
+                raise
+            return _part(network, replace(compute, precision="auto"), device)  # what only torch computes
+        _trials[tried] = chosen, measure_load(network)
     chosen, load = _trials[tried]
     return ModelPart(
         scale=network.scale,

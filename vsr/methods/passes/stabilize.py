@@ -24,6 +24,7 @@ from vsr.registration import MotionModel, register, sample_bicubic
 
 __all__ = ["PreparedStabilize", "Stabilize", "StabilizeOptions", "prepare_stabilize"]
 
+_HELD_BYTES = 6  # of a pixel of each frame in the window: float32, chroma at a quarter
 _LUMA = (0.299, 0.587, 0.114)
 _MODELS: dict[str, MotionModel] = {"translation": "translation", "similarity": "affine", "homography": "homography"}
 _BAR, _BAR_MARGIN_PX = 0.05, 4  # luma that rows and columns of black bars do not exceed; what beside them is left out
@@ -276,7 +277,13 @@ class PreparedStabilize(Prepared[StabilizeOptions]):
     @property
     def capabilities(self) -> Capabilities:
         """Frames around each frame."""
-        return Capabilities("observation-model", halo_frames=self.options.radius_frames, keeps_size=True)
+        frames = 2 * self.options.radius_frames + 1
+        return Capabilities(
+            "observation-model",
+            halo_frames=self.options.radius_frames,
+            keeps_size=True,
+            bytes_per_pixel=_HELD_BYTES * frames,
+        )
 
     def plan_rows(self) -> list[tuple[str, str]]:
         """What is done about borders."""

@@ -236,8 +236,8 @@ class _Shot:
 
     def stream(self, frames: Iterable[VideoFrame], *, reconstructs: bool) -> Iterator[VideoFrame]:
         """One frame for each frame that is not halo; resampled where nothing ``reconstructs`` it."""
-        seen, led = tee(frames)
-        window = Window(self._see(seen), self._radius if reconstructs else 0, _WARM_UP_FRAMES, self._register)
+        frames, led = (frames, ()) if self._guesser is None or not reconstructs else tee(frames)
+        window = Window(self._see(frames), self._radius if reconstructs else 0, _WARM_UP_FRAMES, self._register)
         guesses = self._guesses(led) if reconstructs else repeat(None)
         last: _Made | None = None
         done = 0
