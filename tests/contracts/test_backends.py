@@ -251,6 +251,7 @@ def test_openvino_is_loaded_without_its_telemetry() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("backend", OTHERS)
 def test_workers_make_the_same_bytes(backend: Backend, clips: Clips, tmp_path: Path) -> None:
     """And the record says what computed."""

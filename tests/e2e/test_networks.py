@@ -231,7 +231,7 @@ def test_no_such_file_and_no_such_name(call: Call, clips: Clips, tmp_path: Path)
 def test_more_memory_than_there_is(clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vsr.inference import hardware
 
-    monkeypatch.setattr(hardware, "_memory_bytes", lambda device: 1 << 18)
+    monkeypatch.setattr(hardware, "memory_bytes", lambda device: 1 << 18)
     with pytest.raises(MachineError, match=r"needs about .* use a smaller network or smaller tiles"):
         vsr.upscale(clips("plain"), tmp_path / "out.mp4", settings={"method": str(small_network("RGB"))})
 

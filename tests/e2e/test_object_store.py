@@ -110,6 +110,7 @@ def test_kept_packets_that_come_meanwhile_stay(objects: ObjectStore, bucket: str
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_two_workers(objects: ObjectStore, bucket: str, reel: Path, expected: bytes, tmp_path: Path) -> None:
     source = objects.put(bucket, "in/reel.mp4", reel)
     mark = objects.mark()

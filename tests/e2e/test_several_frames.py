@@ -70,7 +70,10 @@ def test_lossless_frames_are_what_the_network_gives(clips: Clips, tmp_path: Path
         assert np.abs(planes_of(out)[0].astype(float) - expected).max() <= 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind == "recurrent" else [pytest.mark.nightly]) for kind in KINDS]
+)
 def test_how_work_is_cut_does_not_show(clips: Clips, tmp_path: Path, kind: Kind) -> None:
     """Segments of a shot, one worker or two: the same pictures."""
     pictures, counts = [], []

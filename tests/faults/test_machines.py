@@ -96,7 +96,7 @@ def test_a_machine_with_a_full_disk(many: Path, whole: bytes, tmp_path: Path, tw
 @pytest.mark.parametrize(
     ("host", "told"),
     [
-        (_BlindHost, "{node} does not see {folder}; .* or be URLs"),
+        pytest.param(_BlindHost, "{node} does not see {folder}; .* or be URLs", marks=pytest.mark.nightly),
         (_OldHost, r"{node} has torch 2\.0\.0, this machine 2\..*same versions"),
     ],
 )
@@ -111,7 +111,7 @@ def test_a_machine_that_cannot_take_part(
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
 
-@pytest.mark.parametrize("method", ["lanczos", "net.safetensors"])
+@pytest.mark.parametrize("method", [pytest.param("lanczos", marks=pytest.mark.nightly), "net.safetensors"])
 def test_relative_paths_are_those_of_the_caller(
     many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any], monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
