@@ -27,11 +27,9 @@ _MOST_SHARE = 0.6  # however sensitive
 _NEAR_PX = 6.0  # besides its size, how far from a spot others are of the same, restless place
 _RESTLESS_FRAMES = 2  # of the frames around that also have spots there
 _RESTLESS_CONTRAST = 0.5  # of the spot's, at least
-_REACH_SHARE, _REACH_PX = (
-    0.12,
-    32.0,
-)  # of the frame's longer side, and at least: how far things move from frame to frame
+_REACH_SHARE, _REACH_PX = 0.12, 32.0  # of the frame's longer side, and at least: how far things move in a frame
 _STRAIGHT_PX, _STRAIGHT_SHARE = 2.0, 0.2  # by which a path may miss a straight one; the latter of a step
+_MOST_SPOTS = 3000  # of a frame that are taken for dirt
 _ALIKE_AREA, _ALIKE_CONTRAST = 4.0, 2.5  # times by which spots of one thing differ
 _ALIKE_LEVEL = 0.15  # by which they may differ whatever their surroundings
 
@@ -155,8 +153,10 @@ def without_the_scene(spots: Spots, around: Mapping[int, Spots]) -> Spots:
     """``spots`` less those that are part of the scene; ``around`` has those of frames nearby, by their distance.
 
     These are places where most frames have spots (glitter, leaves, rain), and spots with two others like them, evenly
-    along a straight path (birds, balls, rain).
+    along a straight path (birds, balls, rain). Where there are thousands of them, they are noise or weather, and all are.
     """
+    if np.count_nonzero(spots.is_sound) > _MOST_SPOTS:
+        return replace(spots, is_sound=np.zeros_like(spots.is_sound))
     is_scene = np.zeros(len(spots.areas), bool)
     reach_px = max(_REACH_SHARE * max(spots.labels.shape), _REACH_PX)
     for index in np.flatnonzero(spots.is_sound).tolist():
@@ -191,6 +191,7 @@ def _is_on_a_path(spots: Spots, index: int, around: Mapping[int, Spots], reach_p
         ahead, beyond = steps[near], steps[far]
         lengths = np.hypot(*ahead.T)
         ahead, lengths = ahead[lengths < reach_px], lengths[lengths < reach_px]
+        beyond = beyond[np.hypot(*beyond.T) < 3 * reach_px]
         misses = np.hypot(*(beyond[None] - ahead[:, None] * (far / near)).transpose(2, 0, 1))
         if bool((misses < _STRAIGHT_PX + _STRAIGHT_SHARE * lengths[:, None]).any()):
             return True

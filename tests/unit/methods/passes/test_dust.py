@@ -16,6 +16,7 @@ from vsr.errors import UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import PASSES, Geometry, restore_shot
 from vsr.methods.passes.dust import DustOptions
+from vsr.methods.passes.spots import Spots, without_the_scene
 from vsr.observation import resample
 
 GRAY = PixelLayout("gray", "gray", 8)
@@ -129,6 +130,20 @@ def test_sensitivity_decides_about_faint_spots(damage: Any) -> None:
     given[4, 50:55, 70:75] += 7
     assert not (_restored(given) != given).any()
     assert (_restored(given, sensitivity=2.0) != given)[4, 51:54, 71:74].mean() > 0.8
+
+
+def test_thousands_of_spots_are_no_dirt() -> None:
+    """Noise or weather; and they are not compared with one another, which would take for ever."""
+    count = 40_000
+    spots = Spots(
+        labels=np.zeros((8, 8), np.int32),
+        places=np.zeros((count, 2)),
+        areas=np.ones(count),
+        levels=np.zeros(count),
+        contrasts=np.ones(count),
+        is_sound=np.ones(count, bool),
+    )
+    assert not without_the_scene(spots, {-1: spots, 1: spots}).is_sound.any()
 
 
 @pytest.mark.parametrize("wrong", [{"sensitivity": 0.1}, {"sensitivity": 5.0}, {"largest_spot": 0.0}, {"show": "both"}])
