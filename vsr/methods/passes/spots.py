@@ -153,7 +153,7 @@ def without_the_scene(spots: Spots, around: Mapping[int, Spots]) -> Spots:
     """``spots`` less those that are part of the scene; ``around`` has those of frames nearby, by their distance.
 
     These are places where most frames have spots (glitter, leaves, rain), and spots with two others like them, evenly
-    along a straight path (birds, balls, rain). Where there are thousands of them, they are noise or weather, and all are.
+    along a straight path (birds, balls, rain). Thousands of them are noise or weather, and no dirt.
     """
     if np.count_nonzero(spots.is_sound) > _MOST_SPOTS:
         return replace(spots, is_sound=np.zeros_like(spots.is_sound))
