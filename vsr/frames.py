@@ -1,4 +1,4 @@
-"""Pictures as vsr handles them: native planes at native depth, with what their numbers mean.
+"""Images as vsr handles them: native planes at native depth, with what their numbers mean.
 
 A `VideoFrame` holds one tensor per component plane, in code values: for 10-bit limited-range luma, black
 is 64 and white 940. Decoded planes are ``uint8`` or ``uint16`` (``float32`` for float formats); restored
@@ -50,7 +50,7 @@ class ColorSpec:
 
 @dataclass(frozen=True)
 class PixelLayout:
-    """How a picture is stored: planes, subsampling and depth."""
+    """How an image is stored: planes, subsampling and depth."""
 
     name: str
     """FFmpeg's name of the planar, native-endian pixel format, e.g. ``yuv420p10le``."""
@@ -87,7 +87,7 @@ class PixelLayout:
         return self.family == "yuv" and plane in (1, 2)
 
     def plane_size(self, plane: int, width: int, height: int) -> tuple[int, int]:
-        """``(height, width)`` of a plane of a ``width`` × ``height`` picture (subsampled sizes round up)."""
+        """``(height, width)`` of a plane of a ``width`` × ``height`` image (subsampled sizes round up)."""
         if not self.is_chroma(plane):
             return height, width
         return -(-height >> self.chroma_shift_y), -(-width >> self.chroma_shift_x)
@@ -104,7 +104,7 @@ class PixelLayout:
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """One picture at one time."""
+    """One image at one time."""
 
     planes: tuple[Tensor, ...]
     """One ``(H, W)`` tensor per component, in code values."""

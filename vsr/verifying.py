@@ -74,7 +74,7 @@ def _verify_here(
 
 
 def _output_of(record: Path) -> Path:
-    """The output that a record lies beside: a file, or the numbered pictures of a folder."""
+    """The output that a record lies beside: a file, or the numbered images of a folder."""
     output = record.with_name(record.name.removesuffix(_RECORD))
     if not output.is_dir():
         return output

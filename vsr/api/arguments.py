@@ -31,7 +31,7 @@ def is_folder(path: PathLike) -> bool:
 
 
 def rate_of(fps: str | Fraction | None) -> Fraction | None:
-    """The rate in pictures a second. Raises `UsageError` for one that is none, or not positive."""
+    """The rate in images a second. Raises `UsageError` for one that is none, or not positive."""
     if fps is None:
         return None
     if isinstance(fps, str):

@@ -38,10 +38,10 @@ def compare(
         reference: the ground truth, if there is one.
         every: measure one in so many of the frames that all have.
         vmaf: VMAF too.
-        exact: use every window and row of large pictures, which are sampled otherwise.
+        exact: use every window and row of large images, which are sampled otherwise.
         offset: seconds added to the times of ``second``; ``"start"``: all count from their first frame. By default
             what the manifest of one says that was made from the other, else 0.
-        fps: rate of pictures that do not tell theirs.
+        fps: rate of images that do not tell theirs.
         on_pair: called from this thread with the number of pairs measured so far.
 
     Raises `UsageError` where shapes do not fit or hardly any times agree, `InputError` for what is no video. For

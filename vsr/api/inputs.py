@@ -97,7 +97,7 @@ class Naming:
 
     @property
     def is_video(self) -> bool:
-        """Whether a codec of videos is asked for by name, so that pictures become one."""
+        """Whether a codec of videos is asked for by name, so that images become one."""
         return self.codec is not None and self.codec in CODECS and CODECS[self.codec].kind == "video"
 
     @property
@@ -190,7 +190,7 @@ def refuse_collisions(sources: Sequence[PathLike], targets: Sequence[PathLike]) 
 
 
 def _place(name: PathLike) -> str:
-    """What is read or replaced under a name: a file, the whole folder of numbered pictures, or an object."""
+    """What is read or replaced under a name: a file, the whole folder of numbered images, or an object."""
     if is_url(name):
         return str(name)
     return os.path.abspath(Path(name).parent if is_numbered(Path(name)) else name)

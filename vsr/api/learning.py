@@ -36,7 +36,7 @@ def train(
     Args:
         config: a YAML file, the name of a recipe that comes with vsr (``lite-x2``), or its keys and values.
         out: folder of the run. Given again with the same configuration, an ended run goes on to the same result.
-        data: folders of pictures or of videos to learn from, instead of those of the configuration.
+        data: folders of images or of videos to learn from, instead of those of the configuration.
         start_from: weights to begin with, by name or file.
         steps: steps in all, instead of those of the configuration.
         settings: further keys of the configuration.
@@ -81,17 +81,17 @@ def fit_dictionary(
     overwrite: bool = False,
     on_step: Callable[[str], None] | None = None,
 ) -> WeightsFacts:
-    """Fit an example-based method (``anr``, ``aplus`` or ``ne-lle``) to pictures, and write its weights.
+    """Fit an example-based method (``anr``, ``aplus`` or ``ne-lle``) to images, and write its weights.
 
     Args:
         kind: which of them.
         out: a ``.safetensors`` file.
         scale: magnification, 2 to 4.
-        data: folders of pictures to learn from.
-        dictionary: weights of ``anr`` or ``ne-lle`` whose atoms are taken over; then only ``aplus`` needs pictures.
+        data: folders of images to learn from.
+        dictionary: weights of ``anr`` or ``ne-lle`` whose atoms are taken over; then only ``aplus`` needs images.
         num_atoms: atoms of the dictionary.
         most_anchored_samples: patches that the maps of ``aplus`` are learnt from.
-        seed: of what is drawn; the same pictures and seed give the same weights.
+        seed: of what is drawn; the same images and seed give the same weights.
         overwrite: whether a file that is there is replaced.
         on_step: called with what is being done, in words.
 

@@ -31,14 +31,14 @@ def evaluate(
         methods: ``bicubic``, ``lanczos``, networks by name or file or as `vsr.networks.Network`, restorers such as
             ``auto`` and ``multiframe`` (clips only).
         scales: whole magnifications; all methods are measured at all of them.
-        data: folders of pictures (the truths), folders of video clips, or single files. Of a clip a small version is
+        data: folders of images (the truths), folders of video clips, or single files. Of a clip a small version is
             made, unless one lies beside it: ``X_GT.mkv`` (or ``X.mkv``) with ``X_BIx4.mkv``.
         device: ``auto``, ``cpu``, ``cuda:N``.
         max_frames: first frames of each clip that are used; all by default.
         settings: options of networks and restorers, as for `upscale`; networks run in float32 by default.
         lpips: file of weights for LPIPS; by default ``lpips-alex`` among the models, and without it no LPIPS.
         resume: file in which results are kept as they come; what it holds already is not measured again.
-        on_step: called from this thread after every picture and clip.
+        on_step: called from this thread after every image and clip.
 
     Raises `UsageError` for an unknown method, `ModelError` for weights that do not load or lack a scale, `InputError`
     for data that is missing, empty, damaged or too small. For example::

@@ -47,7 +47,7 @@ def pipe(
 ) -> Outcome:
     """Restore one video of which one end, or both, is ``-``: a pipe.
 
-    Frames leave while later ones are still to come. A pipe gives the same pictures as a file, but cannot be read again:
+    Frames leave while later ones are still to come. A pipe gives the same images as a file, but cannot be read again:
     nothing is gone on with after a stop, no output is checked when it is whole, and streams besides the video stay
     behind where it comes from one.
 
@@ -59,7 +59,7 @@ def pipe(
         stdin: binary stream to read instead of the process's own.
         stdout: binary stream to write instead of the process's own.
         preset, start, end, overwrite, work_dir, on_progress, settings: as for `vsr.upscale`.
-        on_plan: called with the plan before any picture is made.
+        on_plan: called with the plan before any image is made.
         preview: a PNG that shows the newest frames.
 
     Raises a `vsr.errors.VsrError`, and BrokenPipeError where nobody reads ``stdout`` any more.
@@ -118,7 +118,7 @@ def _request(
         if resolved.evidence:
             raise UsageError("--evidence decodes the finished output again, which a pipe does not allow; name a file")
         target = Path(f"standard output.{container}")
-        if container == "y4m":  # whoever wants pictures alone is not asked whether the sound may stay behind
+        if container == "y4m":  # whoever wants images alone is not asked whether the sound may stay behind
             resolved = resolved.model_copy(update={"drop_streams": True})
     elif container is not None:
         raise UsageError(f"--container {container} is for -o -; the extension of {output} says its container")

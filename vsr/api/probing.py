@@ -24,9 +24,9 @@ _CODE = LumaCode(8, full_range=False, matrix=6)  # BT.601 in video range, as the
 
 
 def probe(path: PathLike, *, fps: str | Fraction | None = None, video_stream: int | None = None) -> MediaInfo:
-    """What a video file, a folder of pictures or a pattern such as ``frames/%06d.png`` holds.
+    """What a video file, a folder of images or a pattern such as ``frames/%06d.png`` holds.
 
-    ``fps`` is the rate of pictures that come without ``timing.json``; ``video_stream`` the number, in the file, of the
+    ``fps`` is the rate of images that come without ``timing.json``; ``video_stream`` the number, in the file, of the
     video stream that is meant, where it holds several. Raises `InputError`, with the reason, for
     what is no video.
     """

@@ -1,4 +1,4 @@
-"""One picture from a video, and frames as they are."""
+"""One image from a video, and frames as they are."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def still(
     """Make one still of ``path`` from the frames around a time; see `vsr.stills`.
 
     Args:
-        path: a video, a folder of pictures or a pattern.
+        path: a video, a folder of images or a pattern.
         output: a PNG or TIFF file. Beside it go ``NAME.support.png``, ``NAME.confidence.png`` and the record
             ``OUTPUT.vsr.json``.
         at: a frame number (``120``) or a time (``"1:02.5"``, ``"62.5s"``): the still is what that frame shows.
-        roi: x, y, width and height of the region, in pixels of that frame; by default the whole picture.
+        roi: x, y, width and height of the region, in pixels of that frame; by default the whole image.
         frames: frames used at most.
         scale: how many times as large the still is.
         motion: how the region may move: translation, affine, homography, or auto.
         psf_sigma_px: standard deviation of the camera's blur, in pixels; estimated by default.
         regularization: strength of smoothing; estimated by default.
-        evidence: compute in double precision, so that other machines come to the same picture.
-        fps: rate of pictures that do not tell theirs.
+        evidence: compute in double precision, so that other machines come to the same image.
+        fps: rate of images that do not tell theirs.
         video_stream: number, in the file, of the video stream that is meant; by default the best.
         overwrite: replace files that exist.
         on_step: called with what is being done and the share done, 0…1 or None.
@@ -88,7 +88,7 @@ def export_frames(
 ) -> Exported:
     """Write frames as they were decoded to ``output``, a pattern such as ``frames/%06d.png``, with their times.
 
-    ``start`` and ``end`` are frame numbers or times. Nothing is restored; what pictures cannot hold is converted
+    ``start`` and ``end`` are frame numbers or times. Nothing is restored; what images cannot hold is converted
     without loss, which the manifest names. ``video_stream`` is the number, in the file, of the video stream that is
     meant. ``on_frame`` is told how many frames are written.
     """

@@ -99,7 +99,7 @@ class RunEstimate:
 
     frame_seconds: float
     num_frames: int | None
-    """Pictures of the output, as the header says; None where that does not."""
+    """Images of the output, as the header says; None where that does not."""
     frame_bytes: float
     """Of the video, if all of it is like the part that was restored."""
     workers: int

@@ -1,4 +1,4 @@
-"""``vsr demo``: the main job on real pictures, measured against the truth."""
+"""``vsr demo``: the main job on real images, measured against the truth."""
 
 from __future__ import annotations
 

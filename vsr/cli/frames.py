@@ -1,4 +1,4 @@
-"""``vsr frames``: frames as they are, as pictures."""
+"""``vsr frames``: frames as they are, as images."""
 
 from __future__ import annotations
 

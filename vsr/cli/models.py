@@ -207,7 +207,7 @@ def fit_model(
     json_: _Json = False,
     debug: _Debug = False,
 ) -> None:
-    """Fit a dictionary of examples to pictures: minutes on one core."""
+    """Fit a dictionary of examples to images: minutes on one core."""
     del debug
     import json
     import sys

@@ -45,8 +45,8 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 def complete(arguments: list[str], option: str, value: str) -> list[str]:
     """``arguments`` with ``value`` put after ``option`` where none that it could mean follows.
 
-    A value of the option ends like a picture or in a slash, or names a folder that is there. Whether it is a kind of
-    picture that can be had is said by who gets it.
+    A value of the option ends like an image or in a slash, or names a folder that is there. Whether it is a kind of
+    image that can be had is said by who gets it.
     """
     result: list[str] = []
     for number, argument in enumerate(arguments):

@@ -65,7 +65,7 @@ def _eta(seconds: float | None) -> str:
 
 
 def _rate(fps: float) -> str:
-    """Pictures a second, or seconds a picture where that is more than one."""
+    """Images a second, or seconds an image where that is more than one."""
     if not fps:
         return ""
     return f"{fps:.1f} fps" if fps >= 1 else f"{1 / fps:.1f} s/frame"

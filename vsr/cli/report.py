@@ -1,4 +1,4 @@
-"""``vsr report``: one page about an output: pictures before and after, curves, damage, settings, manifest."""
+"""``vsr report``: one page about an output: images before and after, curves, damage, settings, manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``vsr still``: many frames to one picture, and the record that proves it."""
+"""``vsr still``: many frames to one image, and the record that proves it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def still(
     json_lines: Annotated[bool, typer.Option("--json-lines", help="Progress as JSON lines.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> None:
-    """Make one sharp picture of a region from the frames around a time, with maps of its support and a record."""
+    """Make one sharp image of a region from the frames around a time, with maps of its support and a record."""
     del debug
     import json
 

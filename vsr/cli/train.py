@@ -1,4 +1,4 @@
-"""``vsr train``: networks fitted to pictures and videos of one's own."""
+"""``vsr train``: networks fitted to images and videos of one's own."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ Bytes = NDArray[np.uint8]
 _WALL_HW = (760, 920)  # canvas of the scene in its own pixels, a margin around what the camera sees
 _CENTRE_YX = (_WALL_HW[0] / 2 - 20.0, _WALL_HW[1] / 2 - 10.0)  # where the cameras look
 _LENS_SIGMA = 0.7  # Gaussian blur of the lens, in scene pixels at scale 2
-_CARD_HW = (120, 150)  # the picture that slides along the wall
+_CARD_HW = (120, 150)  # the image that slides along the wall
 _CARD_START_YX = (330.0, 350.0)
 _CARD_STEP_YX = (-0.35, 1.3)  # scene pixels a frame
 
@@ -89,7 +89,7 @@ def _wall() -> Floats:
 
 
 def _card() -> Floats:
-    """The sliding picture with its coverage: ``(h, w, 4)`` premultiplied, with an empty border."""
+    """The sliding image with its coverage: ``(h, w, 4)`` premultiplied, with an empty border."""
     height, width = _CARD_HW
     margin = 12
     card = np.zeros((height + 2 * margin, width + 2 * margin, 4))
@@ -125,7 +125,7 @@ def _sensor_filter(layer: Floats, scale: int) -> Floats:
 
 
 class _Layer:
-    """A picture prepared for sampling anywhere with quintic splines."""
+    """An image prepared for sampling anywhere with quintic splines."""
 
     def __init__(self, picture: Floats) -> None:
         from scipy import ndimage

@@ -1,7 +1,7 @@
 """A video from or to a pipe: one worker, in this process, while the other end is still at work.
 
 The pipeline is that of files: the same scan, segments, restorer and encoder. What is read once is held in memory as
-long as a segment may want it; what is written once leaves segment by segment, raw pictures one by one.
+long as a segment may want it; what is written once leaves segment by segment, raw images one by one.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ PIPE = "-"
 
 _HELD_BYTES = 1 << 30  # of decoded frames, beyond those that a segment needs to be planned
 _PLAN_AHEAD = 2
-_RAW_SEGMENT_FRAMES = 24  # raw pictures do not show where segments end; short ones keep little in memory
+_RAW_SEGMENT_FRAMES = 24  # raw images do not show where segments end; short ones keep little in memory
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def plan_piped(request: Request, video: PipedVideo | None, *, to_pipe: bool) -> 
 def restore_piped(
     request: Request, ends: Piped, on_progress: OnProgress, on_plan: Callable[[Job], None] | None = None
 ) -> dict[str, Any]:
-    """Carry out ``request``; its manifest. ``on_plan`` hears of the plan before any picture is made.
+    """Carry out ``request``; its manifest. ``on_plan`` hears of the plan before any image is made.
 
     Raises a `vsr.errors.VsrError`, and BrokenPipeError where nobody reads the output any more.
     """

@@ -36,7 +36,7 @@ class Shared(Protocol):
 
 @dataclass(frozen=True)
 class Beat:
-    """Sign of life: pictures made so far."""
+    """Sign of life: images made so far."""
 
     pictures: int = 0
 
@@ -180,7 +180,7 @@ class Restore:
 
 
 def _seldom(counts: Generator[int, None, R]) -> Generator[Beat, None, R]:
-    """Counts of pictures as `Beat`, a few a second; returns what ``counts`` returns."""
+    """Counts of images as `Beat`, a few a second; returns what ``counts`` returns."""
     told = time.monotonic()
     while True:
         try:

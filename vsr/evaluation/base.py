@@ -15,7 +15,7 @@ __all__ = ["ClipMethod", "Enlarge", "Method", "PictureMethod"]
 
 
 class Enlarge(Protocol):
-    """Enlarges a picture."""
+    """Enlarges an image."""
 
     def __call__(self, picture: Tensor, ordinal: int = 0, /) -> Tensor:
         """``(C, h, w)`` float64 in 0…255 → ``(C, scale·h, scale·w)``, unrounded, on the CPU; C is 1 for Y, 3 for RGB.
@@ -27,7 +27,7 @@ class Enlarge(Protocol):
 
 @dataclass(frozen=True)
 class PictureMethod:
-    """Enlarges one picture at a time."""
+    """Enlarges one image at a time."""
 
     name: str
     """As it was asked for."""

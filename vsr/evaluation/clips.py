@@ -37,7 +37,7 @@ class _Pair:
     truth: Tensor
     """``(3, H, W)`` float64 in 0…255, sides multiples of the scale."""
     recorded: Tensor
-    """``(3, h, w)`` the same picture small, in 8-bit steps."""
+    """``(3, h, w)`` the same image small, in 8-bit steps."""
 
 
 def _pairs(item: Item, method: Method, max_frames: int | None) -> Iterator[_Pair]:

@@ -20,7 +20,7 @@ from vsr.observation.resample import KERNELS
 __all__ = ["open_method"]
 
 _ONE_FRAME: frozenset[Family] = frozenset({"frame", "any-scale", "conditioned", "sampling", "rescaling"})
-"""Families whose networks enlarge single pictures."""
+"""Families whose networks enlarge single images."""
 
 
 def open_method(requested: str | Network, scale: int, device: torch.device, settings: Mapping[str, Any]) -> Method:

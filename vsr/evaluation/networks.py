@@ -1,4 +1,4 @@
-"""Networks as methods for single pictures: run by the methods that `vsr upscale` runs, a picture a shot."""
+"""Networks as methods for single images: run by the methods that `vsr upscale` runs, an image a shot."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from vsr.pipeline.settings import load_settings
 __all__ = ["network_method"]
 
 _DEFAULTS = {"precision": "float32", "compression_codes": 0.0, "blur_sigma_px": 0.0, "noise_codes": 0.0}
-"""As published figures are taken: in float32, from pictures that were only shrunk."""
+"""As published figures are taken: in float32, from images that were only shrunk."""
 _USUAL_SIDE = 256  # pixels: weights and precision do not depend on it
 
 
 class _OnPictures:
-    """Runs the method of a network on single pictures of any size, each of which is a shot of its own."""
+    """Runs the method of a network on single images of any size, each of which is a shot of its own."""
 
     def __init__(self, network: Network, options: PerFrameOptions, device: torch.device) -> None:
         self._network, self._options, self._device = network, options, device
         self._opened: tuple[Geometry, PreparedPerFrame, Restorer] | None = None
 
     def prepare(self, width: int, height: int) -> PreparedPerFrame:
-        """The method for pictures ``width`` by ``height``."""
+        """The method for images ``width`` by ``height``."""
         prepared = ADAPTORS[self._network.family].prepare(
             hold(self._network), self._geometry(width, height), self._options, str(self._device)
         )
@@ -49,7 +49,7 @@ class _OnPictures:
         return Geometry(width, height, scale * width, scale * height)
 
     def _open(self, width: int, height: int) -> tuple[PreparedPerFrame, Restorer]:
-        """What is open for this size: pictures of one size often come one after another."""
+        """What is open for this size: images of one size often come one after another."""
         geometry = self._geometry(width, height)
         if self._opened is None or self._opened[0] != geometry:
             prepared = self.prepare(width, height)

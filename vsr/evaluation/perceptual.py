@@ -34,8 +34,8 @@ class Perceptual:
     def __call__(self, result: Tensor, truth: Tensor, small: Tensor, name: str) -> float:
         """Distance of an unrounded ``(1 or 3, H, W)`` result from the truth; ``small`` is the 8-bit RGB recording.
 
-        Luma gets the colour of the small picture, enlarged bicubically. Raises `InputError` naming ``name`` for
-        pictures that are too small.
+        Luma gets the colour of the small image, enlarged bicubically. Raises `InputError` naming ``name`` for
+        images that are too small.
         """
         if min(truth.shape[-2:]) < self.measure.smallest_side:
             raise InputError(

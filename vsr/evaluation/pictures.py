@@ -1,4 +1,4 @@
-"""One picture: downscaled, enlarged, scored."""
+"""One image: downscaled, enlarged, scored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def given_to(method: PictureMethod, truth: Tensor) -> Tensor:
 
 
 def score_picture(item: Item, method: PictureMethod, perceptual: Perceptual | None = None) -> ItemScore:
-    """Scores of ``method`` on a picture, with LPIPS if ``perceptual`` is given.
+    """Scores of ``method`` on an image, with LPIPS if ``perceptual`` is given.
 
     Raises `InputError` where it cannot be read or is too small.
     """

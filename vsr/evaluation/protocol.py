@@ -1,14 +1,14 @@
-"""The rules by which pictures are downscaled and results are scored: those of the papers, as MATLAB does it.
+"""The rules by which images are downscaled and results are scored: those of the papers, as MATLAB does it.
 
-- The true picture loses rows and columns at the bottom and right until its sides are multiples of the scale.
+- The true image loses rows and columns at the bottom and right until its sides are multiples of the scale.
 - It is downscaled by antialiased bicubic interpolation (``imresize``), in float64.
-- Methods that work on luma are given the small picture of the unrounded BT.601 luma (16…235), unrounded; methods that
-  work on RGB are given the small RGB picture rounded to 8 bits, as it would lie in a file.
+- Methods that work on luma are given the small image of the unrounded BT.601 luma (16…235), unrounded; methods that
+  work on RGB are given the small RGB image rounded to 8 bits, as it would lie in a file.
 - Results are rounded to 8 bits. A result in luma is compared with the true luma, rounded to 8 bits as MATLAB's
-  ``rgb2ycbcr`` gives it; of an RGB result and of the true RGB picture the unrounded luma is compared. As many pixels as
+  ``rgb2ycbcr`` gives it; of an RGB result and of the true RGB image the unrounded luma is compared. As many pixels as
   the scale are left out on every side.
-- A network that makes small pictures itself is given those, rounded to 8 bits, in the place of a file's.
-- A single-channel picture is luma as it is; methods that work on RGB see three equal channels.
+- A network that makes small images itself is given those, rounded to 8 bits, in the place of a file's.
+- A single-channel image is luma as it is; methods that work on RGB see three equal channels.
 - A frame of a clip is downscaled in RGB with 8 bits, as a file holds it, or comes so from a file; methods that work on
   luma are given its luma, unrounded.
 """
@@ -61,14 +61,14 @@ _GREY_OF_RGB = (65.481 / 219, 128.553 / 219, 24.966 / 219)  # BT.601 in full ran
 
 
 def smallest_side(scale: int) -> int:
-    """Pixels that both sides of a picture need at least."""
+    """Pixels that both sides of an image need at least."""
     return -(-(_SSIM_WINDOW + 2 * scale) // scale) * scale
 
 
 def truth_from(picture: NDArray[np.uint8] | NDArray[np.uint16], scale: int) -> Tensor:
     """``(H, W)`` grey or ``(H, W, 3)`` RGB as a truth: ``(1 or 3, H', W')`` float64 in 0…255, sides cut to multiples.
 
-    16-bit pictures keep their finer steps.
+    16-bit images keep their finer steps.
     """
     height, width = (side - side % scale for side in picture.shape[:2])
     planes = torch.from_numpy(picture[:height, :width].astype(np.float64))
@@ -100,7 +100,7 @@ def in_colour(picture: Tensor, colour: Colour) -> Tensor:
 
 
 def as_given(recorded: Tensor, colour: Colour) -> Tensor:
-    """The same of a recorded ``(3, h, w)`` RGB picture: itself, or its unrounded luma."""
+    """The same of a recorded ``(3, h, w)`` RGB image: itself, or its unrounded luma."""
     return _luma(recorded) if colour == "Y" else recorded
 
 

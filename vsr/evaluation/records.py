@@ -11,18 +11,18 @@ __all__ = ["Evaluation", "ItemScore", "OnStep", "Scores", "SetScore", "Step", "m
 
 @dataclass(frozen=True)
 class Scores:
-    """How good a picture is, or the pictures of a clip or of a set in the mean."""
+    """How good an image is, or the images of a clip or of a set in the mean."""
 
     psnr_y: float
-    """PSNR on BT.601 luma in dB; infinite for equal pictures."""
+    """PSNR on BT.601 luma in dB; infinite for equal images."""
     ssim_y: float
     """SSIM on BT.601 luma."""
     lr_psnr: float
-    """PSNR in dB of the result, downscaled again, against the small picture that was given."""
+    """PSNR in dB of the result, downscaled again, against the small image that was given."""
     seconds: float
-    """Time that the method took for a picture."""
+    """Time that the method took for an image."""
     temporal_psnr_y: float | None = None
-    """PSNR of the changes from frame to frame, in dB; None for single pictures."""
+    """PSNR of the changes from frame to frame, in dB; None for single images."""
     lpips: float | None = None
     """Learned perceptual distance, lower is closer; None without weights for it."""
 
@@ -46,12 +46,12 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
 
 @dataclass(frozen=True)
 class ItemScore:
-    """Scores of one picture, or of one clip: the means of its frames."""
+    """Scores of one image, or of one clip: the means of its frames."""
 
     name: str
     """Of its file, without the extension."""
     num_frames: int
-    """1 for a picture."""
+    """1 for an image."""
     scores: Scores
 
 
@@ -94,7 +94,7 @@ class Step:
     """How far an evaluation is."""
 
     done: int
-    """Pictures and clips that are scored, over all methods and scales."""
+    """Images and clips that are scored, over all methods and scales."""
     total: int
     found: int
     """How many of ``done`` an earlier run had scored."""

@@ -1,4 +1,4 @@
-"""What is evaluated on: folders of pictures, folders of clips, or single files."""
+"""What is evaluated on: folders of images, folders of clips, or single files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Item:
-    """One picture or clip whose truth is known."""
+    """One image or clip whose truth is known."""
 
     name: str
     """Of the file, without extension and without ``_GT``."""
@@ -44,7 +44,7 @@ class Item:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Pictures or clips that are averaged over."""
+    """Images or clips that are averaged over."""
 
     name: str
     """The folder's, or the whole path where two sets would have one name."""

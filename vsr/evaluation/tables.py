@@ -31,7 +31,7 @@ _DIGITS = 6  # of CSV and JSON
 
 
 def render(evaluation: Evaluation, style: TableFormat) -> str:
-    """The whole of it as text that ends in a newline. JSON holds every picture, the others the means of the sets."""
+    """The whole of it as text that ends in a newline. JSON holds every image, the others the means of the sets."""
     if style == "json":
         return json.dumps(_document(evaluation), indent=1, allow_nan=False) + "\n"
     if style == "csv":

@@ -1,6 +1,6 @@
 """One network on one device: its precision, its memory, and tiles that do not show.
 
-`hardware` knows devices, `tiling` cuts frames and puts them together, `probe` tries a network on a fixed picture to
+`hardware` knows devices, `tiling` cuts frames and puts them together, `probe` tries a network on a fixed image to
 find out what it holds, `precision` whether half precision will do; `backends` are the libraries that compute, and
 `engine` runs a network through one of them.
 Methods use what is named here; see docs/engine.md.

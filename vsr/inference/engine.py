@@ -1,4 +1,4 @@
-"""Runs a network over pictures of any size: tiles, precision, self-ensemble, edges."""
+"""Runs a network over images of any size: tiles, precision, self-ensemble, edges."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class EngineOptions:
     """Side of tiles; None: planned."""
     self_ensemble: bool = False
     frames: int = 1
-    """Pictures that go through it together."""
+    """Images that go through it together."""
     runtime: Runtime = PYTORCH
     """What computes it."""
 
@@ -86,7 +86,7 @@ def _pad_side(side: int, network: Network) -> int:
 
 
 def tiles_of(network: Network, options: EngineOptions, size_yx: tuple[int, int], device: torch.device) -> TilePlan:
-    """The tiles of a picture of ``size_yx``. Raises `MachineError` where one needs more memory than there is."""
+    """The tiles of an image of ``size_yx``. Raises `MachineError` where one needs more memory than there is."""
     itemsize = options.precision.itemsize
     load = Load(options.load.layer * options.frames, options.load.tensor * options.frames)
     plan = plan_tiles(
@@ -126,7 +126,7 @@ class Engine:
     def bands(self, pictures: Tensor) -> Iterator[Tensor]:
         """Bands ``(B, C, h, scale·W)`` float32, from top to bottom, of the network's result for ``(B, C, H, W)``.
 
-        Pictures smaller than the network's least size, or of sides that are no multiples of what it wants, have their
+        Images smaller than the network's least size, or of sides that are no multiples of what it wants, have their
         border repeated to the right and below; what comes of that is cut off again. Values are not clipped. Raises
         `MachineError` where memory gives out.
         """

@@ -50,7 +50,7 @@ def write_onnx(
 ) -> OnnxFacts:
     """Write weights by name, path or blend as an ``.onnx`` file, whole or not at all.
 
-    ``size_yx`` fixes the size of pictures; without it sides are free, `UsageError` where the network cannot have that.
+    ``size_yx`` fixes the size of images; without it sides are free, `UsageError` where the network cannot have that.
     Raises `ModelError` where the network cannot be written so, or ONNX Runtime differs from torch by 1e-4.
     """
     require_onnx("an .onnx file", "onnx", ("onnxruntime",))

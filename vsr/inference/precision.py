@@ -26,12 +26,12 @@ PrecisionChoice = Literal["auto", "fastest", "float32", "float16", "bfloat16", "
 LEAST_DB = 61.0
 """PSNR of half precision's result against float32's, on the probe, from which it may stand for it.
 
-1 dB more than what is wanted of pictures, some of which are harder (CARN-M ×2: 60.5 dB on the probe, 59.5 to 63.4 on
+1 dB more than what is wanted of images, some of which are harder (CARN-M ×2: 60.5 dB on the probe, 59.5 to 63.4 on
 Set5).
 """
 
 LEAST_INT8_DB = 50.0
-"""The same of 8 bits where they are taken unasked: `lite`, `real` and `video` have 51 to 53 dB (0.02 on pictures)."""
+"""The same of 8 bits where they are taken unasked: `lite`, `real` and `video` have 51 to 53 dB (0.02 on images)."""
 
 SAME_DB = 90.0
 """PSNR of another backend's float32 against torch's, on the probe, below which it computes something else."""

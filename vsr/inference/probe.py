@@ -1,4 +1,4 @@
-"""A fixed picture that networks are tried on: whether they work, how exact half precision is, what they hold."""
+"""A fixed image that networks are tried on: whether they work, how exact half precision is, what they hold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SEED = 20
 def probe_picture(channels: int, size: int = _SIDE, *, seed: int = _SEED) -> Tensor:
     """``(1, channels, size, size)`` float32 in 0…1: texture at all scales, hard edges, fine stripes.
 
-    Fixed: the same on every machine. Half precision loses as much on it as on the hardest of the usual test pictures
+    Fixed: the same on every machine. Half precision loses as much on it as on the hardest of the usual test images
     (Set5's butterfly, to 1 dB for Real-ESRGAN compact and SRResNet).
     """
     generator = torch.Generator().manual_seed(seed)

@@ -1,7 +1,7 @@
-"""Large pictures piece by piece: tiles with as much around them as a network looks at, and the seams between them.
+"""Large images piece by piece: tiles with as much around them as a network looks at, and the seams between them.
 
-A network with a finite receptive field gives the same for a tile with that much context as for the whole picture, so
-nothing of the tiles shows. One that looks at the whole picture gives something else for every tile; there the tile
+A network with a finite receptive field gives the same for a tile with that much context as for the whole image, so
+nothing of the tiles shows. One that looks at the whole image gives something else for every tile; there the tile
 has one fixed size, and neighbours are faded into each other.
 """
 
@@ -40,7 +40,7 @@ def _up(value: int, multiple: int) -> int:
 
 
 def exact_spans(size: int, tile: int, context: int, *, multiple: int = 1, min_size: int = 1) -> tuple[Span, ...]:
-    """Spans of an axis of ``size`` with ``context`` pixels on each side, as far as the picture reaches.
+    """Spans of an axis of ``size`` with ``context`` pixels on each side, as far as the image reaches.
 
     About ``tile`` pixels are used of each. Windows begin and end at multiples of ``multiple``, which ``size`` must
     be one of, and hold at least ``min_size`` pixels, if there are so many.
@@ -130,7 +130,7 @@ def _band(picture: Tensor, run: Callable[[Tensor], Tensor], scale: int, row: Spa
     return band
 
 
-_WHOLE_PICTURE_TILE = 256  # of networks that look at the whole picture
+_WHOLE_PICTURE_TILE = 256  # of networks that look at the whole image
 _WHOLE_PICTURE_OVERLAP = 32
 _MOST_TILES = 24  # along an axis, before tiles are made smaller than memory asks for
 _SLOW = 1.4  # times as long with fresh memory at each layer
@@ -154,7 +154,7 @@ class Load:
 
 @dataclass(frozen=True)
 class TilePlan:
-    """Where a picture is cut."""
+    """Where an image is cut."""
 
     rows: tuple[Span, ...]
     columns: tuple[Span, ...]
@@ -182,9 +182,9 @@ def plan_tiles(
     min_size: int = 1,
     tile_px: int | None = None,
 ) -> TilePlan:
-    """The cut of a picture of ``size_yx``, multiples of ``multiple``, that costs least within ``budget``.
+    """The cut of an image of ``size_yx``, multiples of ``multiple``, that costs least within ``budget``.
 
-    ``context`` is the network's receptive radius; None: it looks at the whole picture, and tiles have a fixed size.
+    ``context`` is the network's receptive radius; None: it looks at the whole image, and tiles have a fixed size.
     ``itemsize``: bytes of a number. ``tile_px`` sets the size of tiles.
     """
     if context is None:

@@ -1,6 +1,6 @@
 """Both at once: reconstruction from several frames, led by what a network makes of them.
 
-A network knows what pictures look like; reconstruction knows what all frames recorded. Here the network's picture is
+A network knows what images look like; reconstruction knows what all frames recorded. Here the network's image is
 what is expected (`vsr.methods.reconstruction.reconstruct`), and what the frames recorded corrects it as far as they can
 be trusted. Up to ×2 the network is one that remembers earlier frames (ADR 88).
 """
@@ -34,7 +34,7 @@ assert CHAIN_FRAMES == MEMORY_FRAMES, "both start anew at the same frames"
 
 
 def leading_network(geometry: Geometry) -> str:
-    """The weights whose pictures lead: those that remember, where one pass of them gives the size."""
+    """The weights whose images lead: those that remember, where one pass of them gives the size."""
     several, single = (plan_passes(magnification(geometry), available_scales(name)) for name in _NETWORKS)
     return _NETWORKS[several != single]
 

@@ -101,7 +101,7 @@ class Consistency:
 
     @property
     def applies(self) -> bool:
-        """Whether there is anything to compare: pictures that became no smaller."""
+        """Whether there is anything to compare: images that became no smaller."""
         return min(self.geometry.scale_x, self.geometry.scale_y) >= 1
 
     def _operator(self, frame: VideoFrame, plane: int) -> Recording:

@@ -11,7 +11,7 @@ for methods that are suited to the source, its estimates (`vsr.networks.source`)
 - ``source_blur_px``: blur, in input pixels;
 - ``source_noise_codes``, ``source_compression_codes``: noise and error of compression, in codes of 255;
 
-for networks that are told how the picture came about, what they were told, the same for a whole shot:
+for networks that are told how the image came about, what they were told, the same for a whole shot:
 
 - ``told_blur_px``: blur ahead of bicubic shrinking, in input pixels;
 - ``told_noise_codes``: noise, in codes of 255;
@@ -84,7 +84,7 @@ class Means:
 
 
 class Findings:
-    """What was learnt of a segment, picture after picture: means and curves."""
+    """What was learnt of a segment, image after image: means and curves."""
 
     def __init__(self) -> None:
         self._means = Means()
@@ -92,7 +92,7 @@ class Findings:
         self._count = 0
 
     def add(self, findings: Mapping[str, float]) -> None:
-        """Take the next picture's numbers."""
+        """Take the next image's numbers."""
         self._means.add(findings)
         for name, value in findings.items():
             self._columns.setdefault(name, array("d")).append(float(f"{value:.4g}"))
@@ -103,7 +103,7 @@ class Findings:
         return self._means.read()
 
     def curves(self) -> dict[str, Sequence[float]]:
-        """To 4 digits, the numbers that every picture has and that are not always the same."""
+        """To 4 digits, the numbers that every image has and that are not always the same."""
         return {
             name: column
             for name, column in self._columns.items()

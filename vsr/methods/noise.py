@@ -1,8 +1,8 @@
 """How noisy a frame is, told from the frame alone.
 
-Noise is white, pictures are not: their energy falls towards high spatial frequencies. Blocks whose energy, by the
+Noise is white, images are not: their energy falls towards high spatial frequencies. Blocks whose energy, by the
 discrete cosine transform, is spread evenly over all frequencies show noise and little else, if there are enough of
-them. Among those and among the smoothest blocks of the picture the energy at high frequencies tells the variance
+them. Among those and among the smoothest blocks of the image the energy at high frequencies tells the variance
 (the latter after Ponomarenko and others, "An automatic approach to lossy compression of AVIRIS images", 2007).
 """
 
@@ -40,7 +40,7 @@ def estimate_noise(plane: Tensor, peak: float) -> float:
 
     Values at 0 or ``peak`` may be cut off, so blocks with such are left out. Right to about 10 % where it is not 0.
     Estimates under `LEAST_ESTIMATE` of ``peak`` are given as 0. Of 27 clean images (Set5, Set14, Vid4, shrunk by 2 or
-    4) none was taken for noisy; noise of 5 codes of 255 was missed in small pictures full of texture.
+    4) none was taken for noisy; noise of 5 codes of 255 was missed in small images full of texture.
     """
     if min(plane.shape) < 2 * _SIDE:
         return 0.0

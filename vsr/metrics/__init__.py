@@ -1,4 +1,4 @@
-"""How close one picture is to another, to what was recorded, and over time."""
+"""How close one image is to another, to what was recorded, and over time."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from vsr.observation import resample
 __all__ = ["Degrade", "lr_psnr", "shrink_bicubic"]
 
 Degrade = Callable[[Tensor, tuple[int, int]], Tensor]
-"""Makes of a picture ``(..., H, W)`` what would be recorded of it at a size ``(h, w)``, in the same units."""
+"""Makes of an image ``(..., H, W)`` what would be recorded of it at a size ``(h, w)``, in the same units."""
 
 
 def shrink_bicubic(picture: Tensor, size_yx: tuple[int, int]) -> Tensor:

@@ -1,7 +1,7 @@
 """Learned perceptual distance LPIPS (Zhang, Isola, Efros, Shechtman, Wang, CVPR 2018), version 0.1.
 
-Both pictures pass through the convolutions of a classification network. Where its five stages see different features,
-in direction rather than in strength, the pictures look different; learnt weights say how much each feature counts.
+Both images pass through the convolutions of a classification network. Where its five stages see different features,
+in direction rather than in strength, the images look different; learnt weights say how much each feature counts.
 The weights come from outside: this file holds the arithmetic only.
 """
 
@@ -20,7 +20,7 @@ __all__ = ["LPIPS_NETWORKS", "Lpips", "LpipsNetwork"]
 LpipsNetwork = Literal["alex", "vgg"]
 """AlexNet, which papers on super-resolution report, or VGG-16."""
 
-_SHIFT = (-0.030, -0.088, -0.188)  # of pictures in -1…1, and the scale: ImageNet's statistics
+_SHIFT = (-0.030, -0.088, -0.188)  # of images in -1…1, and the scale: ImageNet's statistics
 _SCALE = (0.458, 0.448, 0.450)
 _EPSILON = 1e-10
 
@@ -37,7 +37,7 @@ class _Backbone:
     """Whether a stage starts with max pooling, by 2."""
     pool_size: int
     smallest_side: int
-    """Of pictures, so that the last stage still sees something."""
+    """Of images, so that the last stage still sees something."""
 
 
 LPIPS_NETWORKS: Mapping[LpipsNetwork, _Backbone] = {
@@ -77,12 +77,12 @@ class Lpips:
 
     @property
     def smallest_side(self) -> int:
-        """Pixels that both sides of a picture need at least."""
+        """Pixels that both sides of an image need at least."""
         return self._backbone.smallest_side
 
     @torch.inference_mode()
     def __call__(self, first: Tensor, second: Tensor) -> float:
-        """Distance of two ``(3, H, W)`` RGB pictures in 0…255; 0 for equal ones, larger for more different ones."""
+        """Distance of two ``(3, H, W)`` RGB images in 0…255; 0 for equal ones, larger for more different ones."""
         if first.shape != second.shape or first.dim() != 3 or first.shape[0] != 3:
             raise ValueError(f"need two (3, H, W) pictures of one shape: {tuple(first.shape)}, {tuple(second.shape)}")
         if min(first.shape[1:]) < self.smallest_side:

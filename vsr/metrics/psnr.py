@@ -26,7 +26,7 @@ def cropped(picture: Tensor, crop: int) -> Tensor:
 
 
 def psnr(first: Tensor, second: Tensor, *, peak: float = 255.0, crop: int = 0) -> float:
-    """PSNR in dB of two pictures of one shape ``(..., H, W)``, in float64; infinite for equal pictures.
+    """PSNR in dB of two images of one shape ``(..., H, W)``, in float64; infinite for equal images.
 
     ``peak`` is the largest possible value; ``crop`` pixels are left out on every side.
     """

@@ -1,8 +1,8 @@
-"""SSIM of every frame of a video: the same windows as `vsr.metrics.ssim`, of large pictures every so many.
+"""SSIM of every frame of a video: the same windows as `vsr.metrics.ssim`, of large images every so many.
 
 Neighbouring windows overlap and say nearly the same, so a grid of them gives the mean of all, to about 0.001 for
 one frame of 1920×1080, at a thirtieth of the cost. The grid moves from frame to frame, so that the mean over a video
-comes much nearer. Sums are taken as matrix products of float32; of small pictures every window is used.
+comes much nearer. Sums are taken as matrix products of float32; of small images every window is used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PHASE_STEP = 5  # coprime to the steps between rows
 
 
 def window_grid(height: int, width: int) -> tuple[int, int]:
-    """``(rows, columns)`` from one window to the next for pictures of this size."""
+    """``(rows, columns)`` from one window to the next for images of this size."""
     return next((grid for limit, grid in _GRIDS if height * width <= limit), _LARGE)
 
 
@@ -45,12 +45,12 @@ def _row_matrix(num_windows: int, stride: int) -> Tensor:
 
 
 class SampledSsim:
-    """Mean SSIM of pairs of ``(height, width)`` pictures in 0…``peak``; keeps its buffers from pair to pair."""
+    """Mean SSIM of pairs of ``(height, width)`` images in 0…``peak``; keeps its buffers from pair to pair."""
 
     def __init__(self, height: int, width: int, peak: float, *, grid: tuple[int, int] | None = None) -> None:
         """``grid``: rows and columns from window to window; (1, 1) for all. By default that of `window_grid`.
 
-        Raises `ValueError` for pictures smaller than a window.
+        Raises `ValueError` for images smaller than a window.
         """
         if min(height, width) < _WINDOW:
             raise ValueError(f"SSIM needs at least {_WINDOW}x{_WINDOW} pixels, got {width}x{height}")
@@ -71,7 +71,7 @@ class SampledSsim:
         self._blocks = self._across.repeat(self._num_blocks, 1, 1)
 
     def __call__(self, first: NDArray[Any], second: NDArray[Any], number: int = 0) -> float:
-        """SSIM of two contiguous pictures of one type; ``number`` is the frame's, which places the grid."""
+        """SSIM of two contiguous images of one type; ``number`` is the frame's, which places the grid."""
         height, width = self._size
         if first.shape != self._size or second.shape != self._size:
             raise ValueError(f"pictures must be {width}x{height}: {first.shape}, {second.shape}")

@@ -23,7 +23,7 @@ def _local_mean(picture: Tensor) -> Tensor:
 
 
 def ssim(first: Tensor, second: Tensor, *, peak: float = 255.0, crop: int = 0) -> float:
-    """Mean SSIM of two ``(H, W)`` pictures, in float64: 11×11 Gaussian window, sigma 1.5, whole windows only.
+    """Mean SSIM of two ``(H, W)`` images, in float64: 11×11 Gaussian window, sigma 1.5, whole windows only.
 
     K1 = 0.01, K2 = 0.03, population variances. ``crop`` pixels are left out on every side first; what is left
     must be at least 11×11.

@@ -1,4 +1,4 @@
-"""Sums over whole pictures of integer samples, fast enough to be taken of every frame of a video."""
+"""Sums over whole images of integer samples, fast enough to be taken of every frame of a video."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def rms_slope(luma: Samples, peak: float, *, row_step: int = 1) -> float:
     """Root mean square of the steps from a sample to its right and lower neighbours, on the scale 0…255.
 
     ``(H, W)`` samples in 0…``peak``, at least 2×2; from one in ``row_step`` rows. A measure of sharpness that noise and
-    ringing raise as detail does: to be compared between versions of one picture, beside a measure of closeness.
+    ringing raise as detail does: to be compared between versions of one image, beside a measure of closeness.
     """
     height, width = luma.shape
     if min(height, width) < 2:

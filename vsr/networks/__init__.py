@@ -1,4 +1,4 @@
-"""Deep networks that enlarge pictures: architectures from the papers, and loading of weights."""
+"""Deep networks that enlarge images: architectures from the papers, and loading of weights."""
 
 from __future__ import annotations
 

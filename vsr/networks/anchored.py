@@ -4,7 +4,7 @@ Timofte, De Smet, Van Gool, "Anchored neighborhood regression for fast example-b
 the same, "A+: adjusted anchored neighborhood regression for fast super-resolution", ACCV 2014. Y, 0…1. Anchors are the
 atoms of a dictionary of features of small patches, each of which has a patch of detail (`vsr.networks.patches`).
 ANR's map is ridge regression over an anchor's 40 nearest atoms; A+ has its maps from 2048 samples of photographs
-around each. ``vsr models fit`` makes both from pictures. The authors' MATLAB files load, too: ``conf_Zeyde_*.mat`` as
+around each. ``vsr models fit`` makes both from images. The authors' MATLAB files load, too: ``conf_Zeyde_*.mat`` as
 ANR; ``Aplus_*.mat`` as A+, if the ``conf_Zeyde_*.mat`` of its scale lies beside it.
 
 Numbers, 1024 anchors, ×2 / ×3 / ×4: ANR 69,568 / 123,384 / 195,456; A+ 1,064,896 / 2,528,760 / 4,471,680. Set5: ANR

@@ -39,7 +39,7 @@ Colour = Literal["Y", "RGB"]
 
 Family = Literal["frame", "any-scale", "window", "recurrent", "sequence", "conditioned", "sampling", "rescaling"]
 """What a network is given besides one frame: nothing; any real magnification; neighbouring frames; its own memory; all
-frames of a sequence; what is known of the source; noise. A rescaling network also makes the small picture that it
+frames of a sequence; what is known of the source; noise. A rescaling network also makes the small image that it
 enlarges."""
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -58,7 +58,7 @@ class Upscaler(nn.Module):
     family: ClassVar[Family] = "frame"
     scale: int
     context_px: int | None
-    """Input pixels away from its own place that an output pixel still depends on; None: the whole picture."""
+    """Input pixels away from its own place that an output pixel still depends on; None: the whole image."""
     in_channels: int | None = None
     """Channels that it takes; None: those of its colour. What else a family gives is stacked on them, at their size."""
     out_channels: int | None = None
@@ -105,7 +105,7 @@ class AnyScaleUpscaler(Upscaler):
     def render(self, features: Tensor, grid: Grid) -> Tensor:
         """``(B, feature_channels, h, W)`` → ``(B, C, rows, columns)`` float32: the pixels of ``grid``.
 
-        ``features`` hold ``margin_px`` rows around those that any pixel lies in, unless the picture ends there.
+        ``features`` hold ``margin_px`` rows around those that any pixel lies in, unless the image ends there.
         """
         raise NotImplementedError
 
@@ -117,10 +117,10 @@ class AnyScaleUpscaler(Upscaler):
 
 
 class SamplingUpscaler(Upscaler):
-    """Base of networks that make one of many pictures that would look the same small: noise chooses which.
+    """Base of networks that make one of many images that would look the same small: noise chooses which.
 
-    ``forward`` takes the picture with ``noise_channels`` of standard normal noise stacked behind its channels; noise of
-    0 gives the most likely picture. Set ``noise_channels``. Noise of other sizes is made of these inside, by
+    ``forward`` takes the image with ``noise_channels`` of standard normal noise stacked behind its channels; noise of
+    0 gives the most likely image. Set ``noise_channels``. Noise of other sizes is made of these inside, by
     `pixel_shuffle` and its inverse.
     """
 
@@ -172,13 +172,13 @@ class SequenceUpscaler(Upscaler):
 class RescalingUpscaler(Upscaler):
     """Base of networks that enlarge what they downscaled themselves.
 
-    ``forward`` enlarges, with noise behind the picture's channels where ``noise_channels`` says so. Set
+    ``forward`` enlarges, with noise behind the image's channels where ``noise_channels`` says so. Set
     ``downscale_context_px``.
     """
 
     family: ClassVar[Family] = "rescaling"
     downscale_context_px: int | None
-    """Small pixels away from its own place that a small pixel still depends on; None: the whole picture."""
+    """Small pixels away from its own place that a small pixel still depends on; None: the whole image."""
 
     def downscale(self, pictures: Tensor) -> Tensor:
         """``(B, C, scale·H, scale·W)`` in about 0…1 → ``(B, C, H, W)``, unrounded, types as ``forward``."""
@@ -186,22 +186,22 @@ class RescalingUpscaler(Upscaler):
 
 
 class ConditionedUpscaler(Upscaler):
-    """Base of networks that are told how the picture came about: blurred, downscaled, then noisy.
+    """Base of networks that are told how the image came about: blurred, downscaled, then noisy.
 
-    What they are told are numbers, the same for the whole picture: `conditions` has them, `stacked` puts them behind
-    the channels of the picture. Subclasses set ``in_channels``: those of the colour and one for each number.
+    What they are told are numbers, the same for the whole image: `conditions` has them, `stacked` puts them behind
+    the channels of the image. Subclasses set ``in_channels``: those of the colour and one for each number.
     """
 
     family: ClassVar[Family] = "conditioned"
     most_blur_px: float
-    """Standard deviation of the strongest blur that it knows, in pixels of the picture that it is given."""
+    """Standard deviation of the strongest blur that it knows, in pixels of the image that it is given."""
     most_noise_codes: float
-    """Standard deviation of the strongest noise that it knows, in codes of 255; 0: it takes pictures without."""
+    """Standard deviation of the strongest noise that it knows, in codes of 255; 0: it takes images without."""
 
     def conditions(self, blur_px: float, noise_codes: float) -> Tensor:
         """The numbers, ``(K,)`` float32 on the CPU, for a Gaussian blur ahead of bicubic shrinking and white noise.
 
-        Both are standard deviations, in pixels of the picture that it is given and in codes of 255, no larger than
+        Both are standard deviations, in pixels of the image that it is given and in codes of 255, no larger than
         it knows.
         """
         raise NotImplementedError

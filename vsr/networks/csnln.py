@@ -1,9 +1,9 @@
-"""CSNLN: patches are made of larger patches of the same picture that look like them when downscaled.
+"""CSNLN: patches are made of larger patches of the same image that look like them when downscaled.
 
 Mei, Fan, Zhou, Huang, Huang, Shi, "Image super-resolution with cross-scale non-local attention and exhaustive
 self-exemplars mining", CVPR 2020. Iterative: one cell runs twelve times, and all its enlarged features are fused.
 RGB, 0…255 less the mean of DIV2K; 128 channels, ×4 in two doublings. Names as in the authors' PyTorch code; no
-weights are to be had. Memory grows with the square of the picture, so large ones run in tiles. Figures on Set5: 38.28
+weights are to be had. Memory grows with the square of the image, so large ones run in tiles. Figures on Set5: 38.28
 / 34.74 / 32.68 dB.
 """
 

@@ -11,7 +11,7 @@ __all__ = ["downscaling_network"]
 
 
 class _Downscaling(nn.Module):
-    """Takes the large picture block by block: the pixels that make a small one lie on its channels."""
+    """Takes the large image block by block: the pixels that make a small one lie on its channels."""
 
     def __init__(self, module: RescalingUpscaler) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class _Downscaling(nn.Module):
 
 
 def downscaling_network(network: Network) -> Network:
-    """What makes the small picture for ``network``, of the family ``rescaling``; its scale is 1."""
+    """What makes the small image for ``network``, of the family ``rescaling``; its scale is 1."""
     module = network.module
     assert isinstance(module, RescalingUpscaler), f"{network.name} makes no small pictures"
     return Network(

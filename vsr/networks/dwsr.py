@@ -1,9 +1,9 @@
-"""DWSR: the wavelet bands of the interpolated picture are what it refines.
+"""DWSR: the wavelet bands of the interpolated image are what it refines.
 
 Guo, Mousavi, Vu, Monga, "Deep wavelet prediction for image super-resolution", CVPRW 2017. Pre-upsampling, Y, 0…1: the
 bicubic enlargement goes through Haar's wavelet, a network adds to its four bands, the inverse wavelet makes the
-picture. Twelve layers of 64, the first 5×5: 378,052 numbers at every scale (374K in the paper). Files of Keras with the
-layers in order load as they are (Jimmycho319's re-implementation, trained on small pictures that were not antialiased).
+image. Twelve layers of 64, the first 5×5: 378,052 numbers at every scale (374K in the paper). Files of Keras with the
+layers in order load as they are (Jimmycho319's re-implementation, trained on small images that were not antialiased).
 The paper's figures on Set5: 37.43 / 33.82 / 31.39 dB.
 """
 
@@ -26,7 +26,7 @@ _LAYER = "layer_with_weights-"
 
 
 class DWSR(Upscaler):
-    """``depth`` convolutions on the four bands, added to them. The enlarged picture has even sides."""
+    """``depth`` convolutions on the four bands, added to them. The enlarged image has even sides."""
 
     def __init__(self, scale: int, *, width: int = 64, depth: int = 12, size: int = 5) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """EnhanceNet: a residual network that enlarges its features by the nearest neighbour, trained for textures.
 
 Sajjadi, Schölkopf, Hirsch, "EnhanceNet: single image super-resolution through automated texture synthesis", ICCV 2017.
-Post-upsampling with a global residual, RGB, 0…1 less the mean of the authors' training pictures. Ten residual blocks;
+Post-upsampling with a global residual, RGB, 0…1 less the mean of the authors' training images. Ten residual blocks;
 852,867 numbers. The authors' TensorFlow checkpoint (ENet-PAT, ×4: perceptual, adversarial and texture loss, so it
 invents detail) loads as it is; its names are numbered ``generator.Conv`` to ``Conv_24``. Figures on Set5 ×4: ENet-PAT
 28.56, ENet-E (trained for the squared error) 31.74 dB.

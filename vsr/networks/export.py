@@ -1,6 +1,6 @@
 """Networks as ONNX: for other runtimes, ours and the user's.
 
-Sides of pictures stay free where a network looks no further than so many pixels and works for every size; others are
+Sides of images stay free where a network looks no further than so many pixels and works for every size; others are
 exported for one size. What comes out has passed the ONNX checker, and its weights are called as in the state dict.
 """
 
@@ -38,7 +38,7 @@ class Exported:
     model: Any
     """An ``onnx.ModelProto``."""
     size_yx: tuple[int, int] | None
-    """The only size of pictures that it takes; None: any that the network takes."""
+    """The only size of images that it takes; None: any that the network takes."""
 
     def holds(self, names: Iterable[str]) -> bool:
         """Whether the file has tensors of all ``names``."""
@@ -71,7 +71,7 @@ def require_onnx(what: str, extra: str, others: Sequence[str] = ()) -> None:
 
 
 def export_onnx(network: Network, size_yx: tuple[int, int], *, batch: int = 1, may_be_free: bool = True) -> Exported:
-    """``network`` in float32, exported with ``batch`` pictures of ``size_yx``, for others, too, where that can be.
+    """``network`` in float32, exported with ``batch`` images of ``size_yx``, for others, too, where that can be.
 
     Raises `ModelError` where ONNX has no words for it.
     """

@@ -1,4 +1,4 @@
-"""Where the pixels of an enlarged picture lie in the small one, at any real magnification."""
+"""Where the pixels of an enlarged image lie in the small one, at any real magnification."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ def centres(count: int, small: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Grid:
-    """Some rows of an enlarged picture, over features of some rows of the small one."""
+    """Some rows of an enlarged image, over features of some rows of the small one."""
 
     y: Tensor
-    """``(rows,)`` float64: centres of the rows, in small pixels from the centre of the picture's first."""
+    """``(rows,)`` float64: centres of the rows, in small pixels from the centre of the image's first."""
     x: Tensor
     """``(columns,)`` likewise."""
     size_yx: tuple[int, int]
-    """Of the whole small picture."""
+    """Of the whole small image."""
     cell_yx: tuple[float, float]
-    """Sides of a pixel of the enlarged picture, in small pixels."""
+    """Sides of a pixel of the enlarged image, in small pixels."""
     first_row: int = 0
     """Number of the small row that the features begin with."""
 
     @classmethod
     def whole(cls, size_yx: tuple[int, int], out_yx: tuple[int, int]) -> Grid:
-        """All of an enlarged picture of ``out_yx``."""
+        """All of an enlarged image of ``out_yx``."""
         (height, width), (tall, wide) = size_yx, out_yx
         return cls(centres(tall, height), centres(wide, width), size_yx, (height / tall, width / wide))
 

@@ -36,7 +36,7 @@ class WeightsFacts:
     """Largest value that the network works with inside."""
     num_parameters: int
     context_px: Mapping[int, int | None]
-    """Receptive field in input pixels, by scale; None: the whole picture."""
+    """Receptive field in input pixels, by scale; None: the whole image."""
     multiple: int
     """Sides of the input must be multiples of it."""
     min_size: int

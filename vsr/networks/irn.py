@@ -1,10 +1,10 @@
-"""IRN and FIRN: a picture downscaled and enlarged again by one network, run forwards and backwards.
+"""IRN and FIRN: an image downscaled and enlarged again by one network, run forwards and backwards.
 
-Xiao, Zheng, Liu, Wang, He, Ke, Bian, Lin, Liu, "Invertible image rescaling", ECCV 2020. Each halving splits the picture
+Xiao, Zheng, Liu, Wang, He, Ke, Bian, Lin, Liu, "Invertible image rescaling", ECCV 2020. Each halving splits the image
 into its mean and its differences (Haar), and blocks that can be undone move what the mean can hold into it. The small
-picture is the first three channels of what comes out; the others are trained to be standard normal noise, which stands
+image is the first three channels of what comes out; the others are trained to be standard normal noise, which stands
 in for them on the way back. RGB, 0…1. Names as in the authors' PyTorch code (pkuxmq): 8 blocks a halving, 1.66M (×2)
-and 4.35M (×4) parameters. Figures on Set5, from its own small pictures in 8 bits: 43.99 (×2), 36.19 (×4) dB. What was
+and 4.35M (×4) parameters. Figures on Set5, from its own small images in 8 bits: 43.99 (×2), 36.19 (×4) dB. What was
 downscaled by other means comes out worse than by interpolation (26.6 dB).
 
 FIRN (qwopqwop200, "Fast Invertible Rescaling Net", 2020) has smaller subnets with attention to pixels: 320,880 numbers
@@ -28,7 +28,7 @@ from vsr.networks.transforms import block_kernels, from_bands, to_bands
 
 __all__ = ["IRN", "SPECS", "firn", "irn", "recognise_irn"]
 
-_COLOURS = 3  # channels of the small picture
+_COLOURS = 3  # channels of the small image
 _BLOCKS = 8  # a halving, as published
 _GROWTH = 32
 _SLOPE = 0.2
@@ -97,7 +97,7 @@ class _Distilling(nn.Module):
 
 
 class _Block(nn.Module):
-    """Changes the small picture by what the rest holds, then the rest by the small picture; both can be undone.
+    """Changes the small image by what the rest holds, then the rest by the small image; both can be undone.
 
     Sums, products and quotients are made in the type of the input; the subnets compute in that of their weights.
     """
@@ -155,7 +155,7 @@ class _Haar(nn.Module):
 
 
 class IRN(RescalingUpscaler):
-    """Halvings with blocks after each; backwards, with noise for all but the small picture, it enlarges."""
+    """Halvings with blocks after each; backwards, with noise for all but the small image, it enlarges."""
 
     def __init__(self, scale: int, *, blocks: tuple[int, ...] | None = None, distils: bool = False) -> None:
         super().__init__()
@@ -176,7 +176,7 @@ class IRN(RescalingUpscaler):
         self.operations = nn.ModuleList(operations)
 
     def forward(self, given: Tensor) -> Tensor:
-        """``(B, 3·scale², H, W)``, the small picture in 0…1 and noise, → ``(B, 3, scale·H, scale·W)``."""
+        """``(B, 3·scale², H, W)``, the small image in 0…1 and noise, → ``(B, 3, scale·H, scale·W)``."""
         state = given
         for operation in reversed(self.operations):
             assert isinstance(operation, _Block | _Haar)
@@ -206,7 +206,7 @@ def firn(scale: int) -> IRN:
 
 
 def _context(blocks: tuple[int, ...], reach: tuple[int, int]) -> int:
-    """``reach``: convolutions of 3 in the subnets that see the rest and the small picture."""
+    """``reach``: convolutions of 3 in the subnets that see the rest and the small image."""
     small: Footprint = INPUT
     rest: Footprint = INPUT
     for count in reversed(blocks):

@@ -30,7 +30,7 @@ class CutDeconv(nn.ConvTranspose2d):
 
 
 class ImageDeconv(KeepsFloat32, nn.ConvTranspose2d):
-    """The learnt enlargement of the picture itself, 4×4, in float32."""
+    """The learnt enlargement of the image itself, 4×4, in float32."""
 
     def __init__(self) -> None:
         super().__init__(1, 1, 4, stride=2, padding=1, bias=False)

@@ -24,7 +24,7 @@ from vsr.networks.spec import network_spec
 
 __all__ = ["LIIF", "SPECS", "recognise_liif"]
 
-_SHIFT = 1e-6  # of a picture's half side: what decides between two places equally near
+_SHIFT = 1e-6  # of an image's half side: what decides between two places equally near
 _LEAST_AREA = 1e-9
 _PIXELS = 1 << 15  # that go through the perceptron together
 

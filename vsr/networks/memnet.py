@@ -3,7 +3,7 @@
 Tai, Yang, Liu, Xu, "MemNet: a persistent memory network for image restoration", ICCV 2017. Pre-upsampling with a
 global residual, Y, 0…1; one set of weights for ×2, ×3 and ×4. M6R6: six blocks, whose residual unit runs six times
 with the same weights; batch normalisation and ReLU ahead of each layer. Multi-supervised: every block's result
-becomes a picture by the same layer, and the answer is their weighed mean. 676,992 weights (677K), no biases. Names
+becomes an image by the same layer, and the answer is their weighed mean. 676,992 weights (677K), no biases. Names
 are ours; no weights are to be had. Figures on Set5: 37.78 / 34.09 / 31.74 dB.
 """
 

@@ -1,9 +1,9 @@
-"""Weights that suit the source: several sets for one architecture, mixed by what the pictures show.
+"""Weights that suit the source: several sets for one architecture, mixed by what the images show.
 
 A file holds the sets one behind the other (``experts.NAME`` ``(K, …)`` for each tensor NAME of the architecture), what
 tells the source (``source.*``, see `vsr.networks.source`) and what turns that into shares of the sets (``gate.*``).
 The mixed weights are an ordinary network, so running it costs what one set costs. (As conditionally parameterised
-convolutions: Yang, Bender, Le, Ngiam, NeurIPS 2019; but mixed once a shot, not for each picture.)
+convolutions: Yang, Bender, Le, Ngiam, NeurIPS 2019; but mixed once a shot, not for each image.)
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def _layer(inputs: int, outputs: int, *, is_plain: bool = False) -> list[nn.Modu
 
 
 class MWCNN(Upscaler):
-    """Levels of ``widths``. The enlarged picture's sides are multiples of two to the number of levels."""
+    """Levels of ``widths``. The enlarged image's sides are multiples of two to the number of levels."""
 
     def __init__(self, scale: int, *, widths: tuple[int, ...] = (160, 256, 256)) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""What the example-based methods share: features of small patches, and patches put together to a picture again.
+"""What the example-based methods share: features of small patches, and patches put together to an image again.
 
-A picture is enlarged by bicubic interpolation. Around each of its original pixels lies a patch of 3×3 of them, 3S×3S
+An image is enlarged by bicubic interpolation. Around each of its original pixels lies a patch of 3×3 of them, 3S×3S
 enlarged ones. What tells its missing detail are first and second differences, a pixel of the original apart, brought to
 few numbers by principal components (Zeyde, Elad, Protter, "On single image scale-up using sparse-representations",
 Curves and Surfaces 2010). Details of patches that overlap are averaged.
@@ -19,7 +19,7 @@ from vsr.networks.footprint import INPUT
 __all__ = ["PATCH", "chunks", "differences", "overlapped", "patch_context_px", "patch_features"]
 
 PATCH = 3
-"""Side of a patch in pixels of the small picture."""
+"""Side of a patch in pixels of the small image."""
 
 _CHUNK = 4096  # patches that are looked up at once: bounds memory
 
@@ -57,7 +57,7 @@ def differences(enlarged: Tensor, scale: int) -> Tensor:
 
 
 def patch_features(enlarged: Tensor, components: Tensor, scale: int) -> Tensor:
-    """Features ``(B·h·w, d)`` of the patch around each pixel of the small picture, row by row.
+    """Features ``(B·h·w, d)`` of the patch around each pixel of the small image, row by row.
 
     ``enlarged`` is ``(B, 1, S·h, S·w)``, ``components`` ``(d, 4, 3S, 3S)``.
     """
@@ -93,7 +93,7 @@ def chunks(features: Tensor, made: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def patch_context_px(scale: int) -> int:
-    """Receptive field in pixels of the small picture."""
+    """Receptive field in pixels of the small image."""
     side = PATCH * scale
     seen = INPUT.enlarged(scale, 2).conv(2 * scale + 1).strided(side, scale, scale)
     return seen.deconv(side, scale, scale).context_px

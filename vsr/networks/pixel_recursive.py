@@ -1,13 +1,13 @@
 """Pixel-recursive super resolution: every value is drawn from a distribution that sees all values drawn before it.
 
 Dahl, Norouzi, Shlens, "Pixel recursive super resolution", ICCV 2017. Post-upsampling, RGB, 0…1; a small example of
-networks that sample one of many pictures. Two networks add up their logits for each of the levels that a value may
-have: a conditioning network that sees the small picture, and a prior that sees the values above and before. Values
+networks that sample one of many images. Two networks add up their logits for each of the levels that a value may
+have: a conditioning network that sees the small image, and a prior that sees the values above and before. Values
 are drawn in turn, row by row, red before green before blue, so nothing runs side by side: each of the output's values
-costs a pass of the prior over its neighbourhood, some tenths of a millisecond, or minutes for a picture of 256×256.
+costs a pass of the prior over its neighbourhood, some tenths of a millisecond, or minutes for an image of 256×256.
 The paper makes 32×32 faces of 8×8 ones, with 256 levels and a PixelCNN of 20 layers; here are 32 levels and two
 layers that look 3 pixels far, and names and sizes are ours. No weights are to be had. It stays in float32: what was
-drawn decides what comes after, so one rounding would change the rest of the picture.
+drawn decides what comes after, so one rounding would change the rest of the image.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class PixelRecursive(KeepsFloat32, SamplingUpscaler):
         self.prior_exit = nn.Linear(hidden, levels)
 
     def forward(self, given: Tensor) -> Tensor:
-        """``(B, 3 + 3·scale², H, W)``, the small picture in 0…1 and noise, → ``(B, 3, scale·H, scale·W)``.
+        """``(B, 3 + 3·scale², H, W)``, the small image in 0…1 and noise, → ``(B, 3, scale·H, scale·W)``.
 
         Noise of 0 is the middle of each distribution.
         """

@@ -20,7 +20,7 @@ __all__ = ["SPECS", "REDNet", "recognise_rednet"]
 
 
 class REDNet(Upscaler):
-    """``depth`` convolutions, as many deconvolutions; every second pair is joined by a skip, and the picture itself."""
+    """``depth`` convolutions, as many deconvolutions; every second pair is joined by a skip, and the image itself."""
 
     def __init__(self, scale: int, *, depth: int = 15, width: int = 128) -> None:
         super().__init__()

@@ -1,10 +1,10 @@
-"""Rescale: an invertible pair that hides in the small picture what could not be told from it.
+"""Rescale: an invertible pair that hides in the small image what could not be told from it.
 
 vsr's own, after Xiao et al. ("Invertible image rescaling", ECCV 2020): Haar's transform, then couplings that can be
 undone, here three, each a chain of 3×3 convolutions as in `vsr.networks.lite`, on luma and two colour differences.
 ``predict`` tells the luma's differences from its mean and is taken off them; ``write`` adds what is left to the means,
-above all to those of the colour differences, where natural pictures have little detail; ``read`` tells what is left
-from the small picture and is taken off, too. What then remains is z, which the small file does not have: the way back
+above all to those of the colour differences, where natural images have little detail; ``read`` tells what is left
+from the small image and is taken off, too. What then remains is z, which the small file does not have: the way back
 is read, un-write, predict, with z = 0. RGB, 0…1, ×2; 251,272 parameters.
 """
 
@@ -105,7 +105,7 @@ class Rescale(RescalingUpscaler):
         return self.in_rgb(from_bands(bands, self.haar.value))
 
     def analysed(self, pictures: Tensor) -> Tensor:
-        """``(B, 3, 2·H, 2·W)`` → ``(B, 12, H, W)``, the small picture and z: the inverse of `forward`."""
+        """``(B, 3, 2·H, 2·W)`` → ``(B, 12, H, W)``, the small image and z: the inverse of `forward`."""
         small, left = self._halved(pictures)
         return torch.cat([self.in_rgb(small), left - self._read(small)], 1)
 
@@ -114,7 +114,7 @@ class Rescale(RescalingUpscaler):
         return self.in_rgb(self._halved(pictures)[0])
 
     def _halved(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """The small picture, in YCbCr, and what could not be told of the differences."""
+        """The small image, in YCbCr, and what could not be told of the differences."""
         bands = to_bands(self.in_ycc(pictures), self.haar.value)
         mean = bands[:, :_COLOURS] / 2
         left = bands[:, _COLOURS:] - self._predicted(mean)

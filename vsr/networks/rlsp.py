@@ -2,7 +2,7 @@
 
 Fuoli, Gu, Timofte, "Efficient video super-resolution through recurrent latent space propagation", ICCVW 2019.
 Post-upsampling, recurrent; takes RGB and gives Y, 0…255 inside. RLSP 7-64: 282,128 numbers, 7-48: 163,216. Names and
-layers as in the authors' TensorFlow code (dariofuoli/RLSP). Trained on pictures blurred by a Gaussian of 1.5 pixels of
+layers as in the authors' TensorFlow code (dariofuoli/RLSP). Trained on images blurred by a Gaussian of 1.5 pixels of
 which every fourth was taken, from the first on. Figures on Vid4: see docs/networks.md.
 """
 

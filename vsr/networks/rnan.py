@@ -1,4 +1,4 @@
-"""RNAN: what each block found is weighed by a branch that sees farther, at the ends over the whole picture.
+"""RNAN: what each block found is weighed by a branch that sees farther, at the ends over the whole image.
 
 Zhang, Li, Li, Zhong, Fu, "Residual non-local attention networks for image restoration", ICLR 2019. Post-upsampling,
 RGB, 0…255 less the mean of DIV2K. Ten blocks of 64 channels: a trunk of two residual blocks, times a mask that goes
@@ -79,7 +79,7 @@ class _Group(nn.Module):
 
 
 class RNAN(ShiftedUpscaler):
-    """Head, ``groups`` of which the ends see the whole picture, a skip over all of them, upsampling, tail."""
+    """Head, ``groups`` of which the ends see the whole image, a skip over all of them, upsampling, tail."""
 
     def __init__(self, scale: int, *, groups: int = 10, width: int = 64) -> None:
         super().__init__(scale)

@@ -54,7 +54,7 @@ class _SecondOrderAttention(nn.Module):
 
 
 class _Regions(nn.Module):
-    """A non-local block on each quarter of the picture."""
+    """A non-local block on each quarter of the image."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

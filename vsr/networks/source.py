@@ -38,7 +38,7 @@ NUM_OF_SHOT = 2 * NUM_STATISTICS + NUM_CHANGES
 """Length of what `statistics_of_shot` gives."""
 
 LEAST_SIDE_PX = 32
-"""Side of a picture from which it tells something."""
+"""Side of an image from which it tells something."""
 
 _SIDE = 8  # of transform blocks
 _MOST_SIDE_PX = 512  # of the part that is looked at, in the middle
@@ -51,7 +51,7 @@ _FAR = 4.0  # standard deviations beyond which a statistic says no more
 
 @dataclass(frozen=True)
 class Source:
-    """How a picture came about, as far as it shows."""
+    """How an image came about, as far as it shows."""
 
     blur_px: float
     """Standard deviation of blur ahead of the pixels' own area, in pixels; 0: as sharp as averaging, or sharper."""
@@ -128,7 +128,7 @@ def _curvature(luma: Tensor) -> list[Tensor]:
 
 
 def statistics(luma: Tensor) -> Tensor:
-    """``(98,)`` float32 of a picture ``(h, w)`` in codes of 255, sides of at least `LEAST_SIDE_PX`; on the CPU."""
+    """``(98,)`` float32 of an image ``(h, w)`` in codes of 255, sides of at least `LEAST_SIDE_PX`; on the CPU."""
     luma = _middle(luma.detach().to("cpu", torch.float32))
     matrix, number = cosine_matrix(_SIDE), torch.arange(_SIDE)
     frequency = number[:, None] + number
@@ -152,7 +152,7 @@ def estimates_of(found: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
     """What a perceptron with ``weights`` makes of `statistics_of_shot` ``(…, 210)``: ``(…, 3)`` estimates.
 
     These are blur, log(1 + noise) and log(0.3 + compression), in the units of `Source`. What is NaN counts as usual.
-    Weights for pictures alone see the first 98.
+    Weights for images alone see the first 98.
     """
     seen = found[..., : len(weights["mean"])]
     given = ((seen - weights["mean"]) / weights["spread"]).clamp(-_FAR, _FAR).nan_to_num(0.0)

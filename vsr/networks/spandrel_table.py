@@ -1,6 +1,6 @@
 """What is known of networks that the library spandrel runs: facts it does not carry itself.
 
-A network of spandrel's that has no row here runs all the same: as one that sees the whole picture, and not generative
+A network of spandrel's that has no row here runs all the same: as one that sees the whole image, and not generative
 unless its file says so.
 """
 
@@ -28,7 +28,7 @@ class SpandrelSpec:
     is_generative: bool = False
     """Whether its published weights were mostly trained adversarially."""
     context_px: Callable[[nn.Module], int] | None = None
-    """Receptive field of a module with weights, in input pixels; None: the whole picture, or not known to be less."""
+    """Receptive field of a module with weights, in input pixels; None: the whole image, or not known to be less."""
 
 
 def _compact_context(model: nn.Module) -> int:

@@ -1,11 +1,11 @@
 """Sparse coding: patches as sums of few atoms, which have a small and a large form.
 
-Yang, Wright, Huang, Ma, "Image super-resolution via sparse representation", TIP 2010. Y, 0…255. A picture is enlarged
+Yang, Wright, Huang, Ma, "Image super-resolution via sparse representation", TIP 2010. Y, 0…255. An image is enlarged
 by bicubic interpolation; first and second differences of each 5×5 patch, at every pixel, are coded by few atoms of
 one dictionary (Lasso, weight 0.2), and the same sum of another's atoms is its detail, with 1.2 times the contrast of
-the interpolated patch. Patches that overlap are averaged. Then what the small picture lacks of the input is enlarged
+the interpolated patch. Patches that overlap are averaged. Then what the small image lacks of the input is enlarged
 and added, five times ("back-projection"; the authors' program does so twenty times, which gains 0.04 dB and needs the
-whole picture). The authors' ``D_1024_*.mat`` load. 128,000 numbers for 1024 atoms, whatever the scale. Set5 ×3:
+whole image). The authors' ``D_1024_*.mat`` load. 128,000 numbers for 1024 atoms, whatever the scale. Set5 ×3:
 31.02 dB (published: 31.42).
 
 The Lasso is solved exactly, by coordinate descent that takes the coefficient which moves most (Li, Osher, "Coordinate

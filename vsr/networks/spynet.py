@@ -39,7 +39,7 @@ def flow_warp(pictures: Tensor, flow: Tensor, *, padding_mode: str = "zeros") ->
 
 
 class _Level(nn.Module):
-    """Five 7×7 convolutions: both pictures and the flow so far to what is to be added to it."""
+    """Five 7×7 convolutions: both images and the flow so far to what is to be added to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class _Level(nn.Module):
 
 
 class SPyNet(nn.Module):
-    """Flow from one picture to another."""
+    """Flow from one image to another."""
 
     mean: Tensor
     std: Tensor

@@ -1,4 +1,4 @@
-"""SRCNN: three convolutions on the interpolated picture.
+"""SRCNN: three convolutions on the interpolated image.
 
 Dong, Loy, He, Tang, "Image super-resolution using deep convolutional networks", TPAMI 2016 (ECCV 2014).
 Pre-upsampling, Y, 0…1. Weights: 8,032 (9-1-5), 24,416 (9-3-5), 57,184 (9-5-5), the same at all scales; with 97 biases

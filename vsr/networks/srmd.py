@@ -1,4 +1,4 @@
-"""SRMD: one network for many blurs and noises, which it is told as constant maps behind the picture.
+"""SRMD: one network for many blurs and noises, which it is told as constant maps behind the image.
 
 Zhang, Zuo, Zhang, "Learning a single convolutional super-resolution network for multiple degradations", CVPR 2018.
 Post-upsampling, RGB, 0…1. Twelve 3×3 convolutions of 128, pixel shuffle. Parameters ×2 / ×3 / ×4: SRMD 1,511,692 /
@@ -6,11 +6,11 @@ Post-upsampling, RGB, 0…1. Twelve 3×3 convolutions of 128, pixel shuffle. Par
 PyTorch code (cszn/KAIR); files of ncnn that were made from it load, too. Set5, bicubic, no noise: SRMDNF 37.79 /
 34.12 / 31.96 dB.
 
-The small picture is the large one blurred by a 15×15 kernel, shrunk by bicubic interpolation, then noisy. Of the kernel
+The small image is the large one blurred by a 15×15 kernel, shrunk by bicubic interpolation, then noisy. Of the kernel
 the network is told 15 numbers, its coefficients in a basis that the authors found by principal components of their
 kernels and published apart from the weights. vsr does not have that basis. It tells the network of round Gaussians
 alone, with coefficients that were fitted: those with which the published weights, all scales together, came closest to
-the truth on pictures of BSDS500 (train) that had been blurred so.
+the truth on images of BSDS500 (train) that had been blurred so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vsr.networks.spec import network_spec
 
 __all__ = ["SPECS", "SRMD", "recognise_srmd"]
 
-_COLOURS, _KERNEL = 3, 15  # channels of the picture, and numbers for the kernel
+_COLOURS, _KERNEL = 3, 15  # channels of the image, and numbers for the kernel
 _MOST_NOISE_CODES = 75.0
 
 _TABLE = """
@@ -51,13 +51,13 @@ _TABLE = """
 3.6 -0.005  0.006  0.000 -0.002 -0.021 -0.012  0.001  0.015  0.019  0.000  0.012 -0.010 -0.016  0.044 -0.059
 4.0 -0.005  0.005  0.003 -0.003 -0.023 -0.010  0.001  0.017  0.019  0.001  0.013 -0.009 -0.016  0.040 -0.053
 """
-"""Standard deviation of a Gaussian in pixels of the large picture, and its coefficients; see the top of the file."""
+"""Standard deviation of a Gaussian in pixels of the large image, and its coefficients; see the top of the file."""
 
 _COEFFICIENTS = tuple(tuple(float(word) for word in line.split()) for line in _TABLE.split("\n") if line)
 
 
 class SRMD(ConditionedUpscaler):
-    """Twelve convolutions on the picture and what is known of it."""
+    """Twelve convolutions on the image and what is known of it."""
 
     def __init__(
         self, scale: int, *, most_noise_codes: float = _MOST_NOISE_CODES, width: int = 128, depth: int = 12
@@ -84,7 +84,7 @@ class SRMD(ConditionedUpscaler):
 
 
 def _coefficients(sigma_px: float) -> Tensor:
-    """``(15,)`` for a Gaussian of this standard deviation in pixels of the large picture, read between the lines."""
+    """``(15,)`` for a Gaussian of this standard deviation in pixels of the large image, read between the lines."""
     sigma_px = min(max(sigma_px, _COEFFICIENTS[0][0]), _COEFFICIENTS[-1][0])
     after = next(place for place in range(1, len(_COEFFICIENTS)) if sigma_px <= _COEFFICIENTS[place][0])
     (low, *first), (high, *second) = _COEFFICIENTS[after - 1 : after + 1]

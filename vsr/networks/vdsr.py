@@ -29,7 +29,7 @@ class _ConvReLU(nn.Module):
 
 
 class VDSR(Upscaler):
-    """``depth`` layers of 3×3 on the interpolated picture; their result is added to it."""
+    """``depth`` layers of 3×3 on the interpolated image; their result is added to it."""
 
     def __init__(self, scale: int, *, depth: int = 20, width: int = 64, bias: bool = True) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Video: `Lite`, and a second network that adds what earlier frames show; its memory is moved along with the picture.
+"""Video: `Lite`, and a second network that adds what earlier frames show; its memory is moved along with the image.
 
 vsr's own. Post-upsampling, recurrent, Y, 0…1. `Lite` enlarges a frame by itself. The features ahead of its last layer
 go with its result, the result of the frame before and 24 channels of memory, both moved by dense motion (after FRVSR:

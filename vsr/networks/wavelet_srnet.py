@@ -1,7 +1,7 @@
-"""Wavelet-SRNet: the bands of a wavelet packet of the large picture, each predicted by a network of its own.
+"""Wavelet-SRNet: the bands of a wavelet packet of the large image, each predicted by a network of its own.
 
 Huang, He, Sun, Tan, "Wavelet-SRNet: a wavelet-based CNN for multi-scale face super resolution", ICCV 2017.
-Post-upsampling by the inverse transform, RGB, 0…1: an embedding of the small picture, one small network a band (4 at
+Post-upsampling by the inverse transform, RGB, 0…1: an embedding of the small image, one small network a band (4 at
 ×2, 16 at ×4, 64 at ×8), and Haar's transform backwards. Made for faces of 16×16 pixels. Built from the paper's text:
 widths (64, 32) and depths are ours, and so are the names; no weights are to be had.
 """

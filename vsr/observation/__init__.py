@@ -1,4 +1,4 @@
-"""The forward model of imaging: how a sharp picture becomes the samples that were recorded.
+"""The forward model of imaging: how a sharp image becomes the samples that were recorded.
 
 Conventions, for the whole project: sample ``j`` of a row of ``n`` covers ``[j, j + 1)`` and has its centre
 at ``j + 0.5``; a low-resolution sample is centred on the block of high-resolution samples that it covers.

@@ -1,4 +1,4 @@
-"""Linear maps along one axis of a picture, kept as a few taps for each output sample, and their transposes."""
+"""Linear maps along one axis of an image, kept as a few taps for each output sample, and their transposes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Axis maps as bands of small matrices: for large pictures of one size, met frame after frame.
+"""Axis maps as bands of small matrices: for large images of one size, met frame after frame.
 
 A run of neighbouring results depends on a run of neighbouring samples, so each run is one small dense product. That
 does several times the arithmetic of taking tap by tap, in a fraction of the time: processors multiply matrices best.

@@ -1,4 +1,4 @@
-"""Symmetric separable blur: what a lens, a pixel's area and motion averaged out do to a picture."""
+"""Symmetric separable blur: what a lens, a pixel's area and motion averaged out do to an image."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _blur_along(picture: Tensor, taps: Taps, dim: int) -> Tensor:
 
 
 def _filter_by_opencv(picture: Tensor, taps_y: Taps, taps_x: Taps) -> Tensor | None:
-    """The blur of a float32 or float64 picture by OpenCV, 4 to 7 times as fast as torch; None without OpenCV."""
+    """The blur of a float32 or float64 image by OpenCV, 4 to 7 times as fast as torch; None without OpenCV."""
     try:
         import cv2
         import numpy as np
@@ -81,9 +81,9 @@ def _singly(pictures: NDArray[Any]) -> NDArray[Any]:
 
 
 class SymmetricBlur:
-    """Separable blur of ``(..., H, W)`` floating-point pictures with symmetric taps, one set per axis.
+    """Separable blur of ``(..., H, W)`` floating-point images with symmetric taps, one set per axis.
 
-    The picture is mirrored about its edge, so a constant stays constant. With that border a symmetric kernel
+    The image is mirrored about its edge, so a constant stays constant. With that border a symmetric kernel
     is a symmetric matrix (the discrete cosine transform diagonalises both): it is its own adjoint.
     """
 
@@ -94,7 +94,7 @@ class SymmetricBlur:
         self.taps_y, self.taps_x = taps_y, taps_x
 
     def A(self, picture: Tensor) -> Tensor:  # noqa: N802
-        """The blurred picture; same shape, dtype and device."""
+        """The blurred image; same shape, dtype and device."""
         widest = max(len(self.taps_y), len(self.taps_x))
         plain = picture.dtype in (torch.float32, torch.float64) and picture.device.type == "cpu"
         if plain and 1 < widest <= min(picture.shape[-2:]):
@@ -120,7 +120,7 @@ class GaussianBlur(SymmetricBlur):
 def reading_blur(psf_sigma_yx: tuple[float, float] | None, scale_yx: tuple[float, float]) -> SymmetricBlur:
     """The blur after which bilinear reading gives samples as the imaging model has them.
 
-    ``psf_sigma_yx`` is a Gaussian point spread function's, in pixels of the picture; None stands for
+    ``psf_sigma_yx`` is a Gaussian point spread function's, in pixels of the image; None stands for
     antialiased bicubic shrinking by ``scale_yx``. Bilinear reading itself blurs by a sixth of a square pixel,
     averaged over positions; that much is taken off.
     """

@@ -11,7 +11,7 @@ __all__ = ["fold_mirrored", "mirror"]
 def mirror(picture: Tensor, radius: int, dim: int) -> Tensor:
     """``picture`` with ``radius`` more samples at both ends of ``dim``, mirrored about the edge.
 
-    A picture shorter than the radius is mirrored again and again.
+    An image shorter than the radius is mirrored again and again.
     """
     size = picture.shape[dim]
     index = torch.remainder(torch.arange(-radius, size + radius, device=picture.device), 2 * size)

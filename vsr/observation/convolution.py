@@ -1,6 +1,6 @@
 """Blur by any point-spread function, the same everywhere or changing from pixel to pixel.
 
-A tap of the kernel adds one weighted, shifted copy of the picture; a kernel that is a column times a row
+A tap of the kernel adds one weighted, shifted copy of the image; a kernel that is a column times a row
 goes in two passes of one dimension each. No library convolution: those may use reduced precision on GPUs.
 """
 
@@ -83,11 +83,11 @@ def _factors(kernel: Tensor) -> list[Tensor]:
 
 
 class KernelBlur:
-    """Convolution of ``(..., H, W)`` float32 or float64 pictures with any kernel ``(h, w)`` of odd sizes.
+    """Convolution of ``(..., H, W)`` float32 or float64 images with any kernel ``(h, w)`` of odd sizes.
 
-    A point of light at p becomes the kernel centred on p. The picture is mirrored about its edge, as often
-    as a tiny picture needs, so a kernel that sums to 1 keeps a constant. Equal to
-    ``scipy.ndimage.convolve(mode="reflect")``. Works on the picture's device, in its type.
+    A point of light at p becomes the kernel centred on p. The image is mirrored about its edge, as often
+    as a tiny image needs, so a kernel that sums to 1 keeps a constant. Equal to
+    ``scipy.ndimage.convolve(mode="reflect")``. Works on the image's device, in its type.
     """
 
     def __init__(self, kernel: Tensor) -> None:
@@ -101,7 +101,7 @@ class KernelBlur:
         self._passes = tuple(_Pass(factor.to(torch.float64)) for factor in factors)
 
     def A(self, picture: Tensor) -> Tensor:  # noqa: N802
-        """The blurred picture; same shape, dtype and device."""
+        """The blurred image; same shape, dtype and device."""
         check_picture(picture)
         for one in self._passes:
             picture = one.forward(picture)
@@ -119,8 +119,8 @@ class VaryingBlur:
     """Blur that changes from pixel to pixel: a few kernels, mixed by weights.
 
     Pixel p of the result is ``Σ_i weights[i, p] · (kernels[i] * x)(p)``, so it is the place where light
-    arrives that chooses the kernel. Pictures are ``(..., H, W)``, float32 or float64; the border is mirrored
-    as in `KernelBlur`. ``weights`` is ``(N, H, W)`` on the pictures' device, quickest in their type; the
+    arrives that chooses the kernel. Images are ``(..., H, W)``, float32 or float64; the border is mirrored
+    as in `KernelBlur`. ``weights`` is ``(N, H, W)`` on the images' device, quickest in their type; the
     weights of each pixel sum to 1, so that kernels that sum to 1 keep a constant.
     """
 
@@ -148,7 +148,7 @@ class VaryingBlur:
         return cls(kernels, (numbers == index).to(dtype))
 
     def A(self, picture: Tensor) -> Tensor:  # noqa: N802
-        """The blurred picture; same shape, dtype and device."""
+        """The blurred image; same shape, dtype and device."""
         check_picture(picture, self._size)
         result = torch.zeros_like(picture)
         for weight, blur in zip(self._weights.to(picture.dtype), self._blurs, strict=True):

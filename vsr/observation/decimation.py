@@ -1,7 +1,7 @@
-"""From the grid of the sought picture to the grid of the recorded one, as linear operators.
+"""From the grid of the sought image to the grid of the recorded one, as linear operators.
 
 `Decimation` only takes samples (blur first); `Antialiased` is the whole of ``imresize``, its own blur within.
-Both mirror the picture about its edge, as often as a tiny picture needs.
+Both mirror the image about its edge, as often as a tiny image needs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _scales(scale_yx: tuple[float | Fraction, float | Fraction]) -> tuple[float,
 
 
 def decimated_size(size_yx: tuple[int, int], scale_yx: tuple[float | Fraction, float | Fraction]) -> tuple[int, int]:
-    """Low-resolution size of a picture: its size over the scale, rounded up, as ``[::s]`` and ``imresize`` do."""
+    """Low-resolution size of an image: its size over the scale, rounded up, as ``[::s]`` and ``imresize`` do."""
     height, width = (math.ceil(n / s - _ROUNDING) for n, s in zip(size_yx, _scales(scale_yx), strict=True))
     return max(1, height), max(1, width)
 
@@ -46,7 +46,7 @@ def _sample_axis(in_size: int, out_size: int, scale: float, offset: float) -> Ax
 
 
 class Decimation:
-    """Takes the samples of a low-resolution grid from ``(..., H, W)`` float32 or float64 pictures.
+    """Takes the samples of a low-resolution grid from ``(..., H, W)`` float32 or float64 images.
 
     ``scale_yx`` is high-resolution (HR) pixels per low-resolution (LR) pixel: an int, a Fraction or a ratio of
     sizes. LR sample j sits at HR pixel index ``(j + 0.5)·s − 0.5 + offset``. ``offset_yx`` is in HR pixels:
@@ -77,7 +77,7 @@ class Decimation:
         )
 
     def A(self, picture: Tensor) -> Tensor:  # noqa: N802
-        """The samples, ``(..., h, w)``, of a picture ``(..., H, W)``."""
+        """The samples, ``(..., h, w)``, of an image ``(..., H, W)``."""
         check_picture(picture, self._size)
         return apply_axes(picture, self._down, self._across)
 
@@ -114,7 +114,7 @@ class Antialiased:
         )
 
     def A(self, picture: Tensor) -> Tensor:  # noqa: N802
-        """The resampled picture, ``(..., *size_out)``; the very values of `resample`."""
+        """The resampled image, ``(..., *size_out)``; the very values of `resample`."""
         check_picture(picture, self._size)
         return resample(picture, self.out_size_yx, kernel=self._kernel, scale_yx=self._scale)
 

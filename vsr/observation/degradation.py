@@ -1,6 +1,6 @@
 """The degradations that published figures are measured with, and what a reconstruction must assume of each.
 
-`simulate` makes low-resolution (LR) pictures as the literature makes them; `degradation_at` says by which
+`simulate` makes low-resolution (LR) images as the literature makes them; `degradation_at` says by which
 Gaussian and at which places a reconstruction best describes them.
 """
 
@@ -47,7 +47,7 @@ def _bi(scale: float) -> Degradation:
 
     The second moment of Keys' cubic is 0 (it reproduces parabolas), so matching moments gives no blur at all.
     Matching its frequency response does: equal half-amplitude frequency gives sigma 0.377, least squares
-    weighted by a picture's 1/f² spectrum 0.35 to 0.36, and the best fit to photographs, read exactly at the
+    weighted by an image's 1/f² spectrum 0.35 to 0.36, and the best fit to photographs, read exactly at the
     sample places, 0.345. Hence 0.36.
     """
     return Degradation("BI", 0.36, 0.0)
@@ -82,7 +82,7 @@ def blur_radius(sigma_px: float) -> int:
 
 
 def degradation_operator(size_yx: tuple[int, int], name: str, scale: float | Fraction) -> LinearOperator:
-    """The operator D B with which `simulate` degrades pictures ``(..., *size_yx)``.
+    """The operator D B with which `simulate` degrades images ``(..., *size_yx)``.
 
     BI is antialiased bicubic resampling itself; the others blur with the Gaussian of the preset, cut no
     nearer than 3.5 sigmas or 6 pixels (13×13), and take samples at the preset's places. Results have

@@ -1,4 +1,4 @@
-"""Point-spread functions: what the picture of a point of light looks like.
+"""Point-spread functions: what the image of a point of light looks like.
 
 Each function gives a ``(h, w)`` float64 tensor of odd sizes, its middle the place of the point, whose values
 sum to 1 (on the CPU; none is negative). Lengths are in high-resolution pixels. Angles are in degrees from

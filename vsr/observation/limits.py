@@ -1,4 +1,4 @@
-"""How far a picture can be enlarged before nothing more is recorded (after Lin and Shum 2004)."""
+"""How far an image can be enlarged before nothing more is recorded (after Lin and Shum 2004)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The observation model of several frames at once: blur the sought picture, read it where each frame has samples."""
+"""The observation model of several frames at once: blur the sought image, read it where each frame has samples."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def grid_positions(
     dtype: torch.dtype = torch.float32,
     device: torch.device | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """``(rows, cols)``, each ``(h, w)``: where the samples of a frame of ``size_yx`` lie in the sought picture.
+    """``(rows, cols)``, each ``(h, w)``: where the samples of a frame of ``size_yx`` lie in the sought image.
 
-    In pixel indices of the sought picture, for samples moved by ``shift_yx`` (in pixels of the frame) from the
+    In pixel indices of the sought image, for samples moved by ``shift_yx`` (in pixels of the frame) from the
     centres of their blocks.
     """
     axes = []
@@ -39,23 +39,23 @@ def grid_positions(
 
 @dataclass(frozen=True)
 class ObservationModel:
-    """``A_k = S_k B`` for K frames of ``(h, w)``: a blur B on the grid of the sought picture, then bilinear reading.
+    """``A_k = S_k B`` for K frames of ``(h, w)``: a blur B on the grid of the sought image, then bilinear reading.
 
     Equal to D B M_k where the blur is the same in all directions and the motion is close to a shift in the
     neighbourhood of a pixel. Strong zoom needs `VaryingBlur`; compose it with `Warp` and `Decimation` to simulate that.
-    Samples outside the picture read 0 and count for nothing.
+    Samples outside the image read 0 and count for nothing.
     """
 
     size_yx: tuple[int, int]
-    """Size of the sought picture, at least 2×2."""
+    """Size of the sought image, at least 2×2."""
     rows: Tensor
-    """Row of each sample in the sought picture, ``(K, h, w)``, in pixel indices."""
+    """Row of each sample in the sought image, ``(K, h, w)``, in pixel indices."""
     cols: Tensor
     """Column of each sample."""
     blur: LinearOperator
     """B; make it with `reading_blur`, which makes up for the blur of reading."""
     scale_yx: tuple[float, float]
-    """Pixels of the sought picture per sample of a frame."""
+    """Pixels of the sought image per sample of a frame."""
     shifts_yx: Tensor | None = None
     """``(K, 2)`` where each frame is the scene moved as a whole, in pixels of the frame; None for any motion."""
 
@@ -101,15 +101,15 @@ class ObservationModel:
 
     @cached_property
     def inside(self) -> Tensor:
-        """``(K, h, w)`` bool: samples within the picture."""
+        """``(K, h, w)`` bool: samples within the image."""
         return torch.stack([sampler.inside for sampler in self._samplers]).reshape(self.rows.shape)
 
     def A(self, picture: Tensor) -> Tensor:  # noqa: N802
-        """The samples of every frame, ``(K, h, w)``, of a picture ``(H, W)``."""
+        """The samples of every frame, ``(K, h, w)``, of an image ``(H, W)``."""
         return self.read(self.blur.A(picture))
 
     def read(self, blurred: Tensor) -> Tensor:
-        """The samples of every frame, ``(K, h, w)``, of a picture ``(H, W)`` that is blurred already."""
+        """The samples of every frame, ``(K, h, w)``, of an image ``(H, W)`` that is blurred already."""
         return torch.stack([sampler.A(blurred) for sampler in self._samplers]).reshape(self.rows.shape)
 
     def read_with_slopes(self, blurred: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -119,7 +119,7 @@ class ObservationModel:
         return value, along_rows, along_cols
 
     def A_adjoint(self, samples: Tensor) -> Tensor:  # noqa: N802
-        """The transpose of `A`: samples ``(K, h, w)`` spread onto a picture ``(H, W)``."""
+        """The transpose of `A`: samples ``(K, h, w)`` spread onto an image ``(H, W)``."""
         spread = torch.zeros(self.size_yx, dtype=samples.dtype, device=samples.device)
         for sampler, values in zip(self._samplers, samples, strict=True):
             spread += sampler.A_adjoint(values.reshape(-1))
@@ -133,11 +133,11 @@ class ObservationModel:
         return total.matrix(), total.right_side()
 
     def moved(self, rows_px: Tensor, cols_px: Tensor) -> ObservationModel:
-        """The model with every sample moved, by ``(K, h, w)`` pixels of the sought picture."""
+        """The model with every sample moved, by ``(K, h, w)`` pixels of the sought image."""
         return replace(self, rows=self.rows + rows_px, cols=self.cols + cols_px, shifts_yx=None)
 
     def strip(self, first: int, last: int) -> tuple[ObservationModel, slice]:
-        """The model of picture rows ``first`` to ``last`` (exclusive), and the rows of the frames that reach them."""
+        """The model of image rows ``first`` to ``last`` (exclusive), and the rows of the frames that reach them."""
         reaching = ((self.rows >= first) & (self.rows <= last - 1)).any(2).any(0).nonzero()
         part = slice(int(reaching[0]), int(reaching[-1]) + 1) if reaching.numel() else slice(0, 0)
         size = (last - first, self.size_yx[1])

@@ -1,4 +1,4 @@
-"""Statistics of small square neighbourhoods: mean and range, borders as far as the picture goes.
+"""Statistics of small square neighbourhoods: mean and range, borders as far as the image goes.
 
 On the processor OpenCV does it, 10 to 40 times as fast as torch's pooling; without OpenCV, on other devices and in
 half precision torch does.
@@ -39,7 +39,7 @@ def neighbourhood_mean(maps: Tensor, size: int) -> Tensor:
 
 
 def neighbourhood_range(maps: Tensor) -> Tensor:
-    """Largest minus smallest of each 3×3 neighbourhood of ``(K, h, w)`` floating-point maps, within the picture."""
+    """Largest minus smallest of each 3×3 neighbourhood of ``(K, h, w)`` floating-point maps, within the image."""
     cv2 = _opencv_for(maps)
     if cv2 is None:
         high, low = max_pool2d(torch.cat([maps, -maps])[:, None], 3, 1, 1)[:, 0].chunk(2)

@@ -12,7 +12,7 @@ __all__ = ["Composed", "LinearOperator", "check_picture"]
 
 @runtime_checkable
 class LinearOperator(Protocol):
-    """A matrix over pictures, applied without being written out. It never changes while it is applied.
+    """A matrix over images, applied without being written out. It never changes while it is applied.
 
     In float64, ``⟨A u, v⟩ = ⟨u, A_adjoint v⟩`` to 1e-10 relative, whatever the size and at the borders too.
     """
@@ -53,7 +53,7 @@ class Composed:
 def check_picture(picture: Tensor, shape: tuple[int, ...] | None = None) -> None:
     """Raise ValueError unless ``picture`` is float32 or float64 and its last sizes are ``shape``.
 
-    Without ``shape`` any picture of two or more dimensions that holds a pixel will do.
+    Without ``shape`` any image of two or more dimensions that holds a pixel will do.
     """
     if picture.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"operators work on float32 and float64 pictures, got {picture.dtype}")

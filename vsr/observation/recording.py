@@ -93,7 +93,7 @@ class Recording:
         return apply_axis(torch.cat(strips, -1), self._across, -1)
 
     def banded(self) -> BandedAxes:
-        """`A` of ``(H, W)`` float32 pictures in a fraction of the time, up to rounding; for measuring many frames."""
+        """`A` of ``(H, W)`` float32 images in a fraction of the time, up to rounding; for measuring many frames."""
         return BandedAxes(self._down, self._across)
 
     def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802

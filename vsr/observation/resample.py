@@ -1,8 +1,8 @@
-"""Separable, phase-exact resampling of pictures to any size.
+"""Separable, phase-exact resampling of images to any size.
 
 Half-pixel centres, kernels widened when shrinking (MATLAB's ``imresize`` convention, so figures compare
 with the literature), and an offset for planes whose samples do not sit at the centre of their cell, such as
-left-sited chroma. Each axis is a short list of taps; a tap adds one weighted, re-ordered copy of the picture.
+left-sited chroma. Each axis is a short list of taps; a tap adds one weighted, re-ordered copy of the image.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def axis_taps(
 
     Output sample ``j`` is ``sum_t weights[t, j] * input[indices[t, j]]`` and sits at input coordinate
     ``(j + 0.5 + offset) / scale - 0.5 - offset + shift``. Weights of a sample sum to 1. Beyond the border the
-    picture is mirrored about its edge (MATLAB's rule), as often as a tiny picture needs.
+    image is mirrored about its edge (MATLAB's rule), as often as a tiny image needs.
     """
     function, radius = KERNELS[kernel]
     shrink = min(1.0, scale)

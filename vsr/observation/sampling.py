@@ -1,7 +1,7 @@
-"""Reading a picture at scattered points, the exact adjoint of that, and the matrix of doing both.
+"""Reading an image at scattered points, the exact adjoint of that, and the matrix of doing both.
 
 Frames of a moving camera sample the scene at points that fit no grid. `PointSampler` reads a high-resolution
-picture there with bilinear weights. Because each point touches one 2×2 block, the normal matrix
+image there with bilinear weights. Because each point touches one 2×2 block, the normal matrix
 ``S^T diag(w) S`` of any number of frames has only nine diagonals: `NormalEquations` adds it up into a `Stencil`, so
 a solver's step costs the same for 7 frames as for 70. Sums over scattered points repeat exactly: in integers, which
 give the same bytes in any order on parallel hardware, or, in float64 on processors, one point after the other.
@@ -26,7 +26,7 @@ def _fixed_point(dtype: torch.dtype) -> tuple[torch.dtype, float]:
 
 
 class _Sums:
-    """Sums over the cells of a picture that give the same bytes every time."""
+    """Sums over the cells of an image that give the same bytes every time."""
 
     def __init__(self, count: int, size_yx: tuple[int, int], dtype: torch.dtype, device: torch.device) -> None:
         self._size, self._dtype = size_yx, dtype
@@ -45,16 +45,16 @@ class _Sums:
             total.scatter_add_(0, cells, values.mul(self._step).round_().to(total.dtype))
 
     def read(self, number: int) -> Tensor:
-        """Sum ``number`` as an ``(H, W)`` picture."""
+        """Sum ``number`` as an ``(H, W)`` image."""
         total = self._totals[number].reshape(self._size)
         return total.clone() if self._is_ordered else total.to(self._dtype).div_(self._step)
 
 
 class PointSampler:
-    """Bilinear reading of an ``(H, W)`` picture at ``N`` points.
+    """Bilinear reading of an ``(H, W)`` image at ``N`` points.
 
     ``rows`` and ``cols`` are ``(N,)`` in pixel indices (pixel centres at whole numbers). Points outside the
-    rectangle of pixel centres read 0 and write nothing; `inside` tells which are in. The picture must be at
+    rectangle of pixel centres read 0 and write nothing; `inside` tells which are in. The image must be at
     least 2×2.
     """
 
@@ -65,7 +65,7 @@ class PointSampler:
         self._size = size_yx
         below, beyond = -_AT_BORDER_PX, _AT_BORDER_PX - 1
         self.inside = (rows >= below) & (rows <= height + beyond) & (cols >= below) & (cols <= width + beyond)
-        """``(N,)`` bool: points within the picture."""
+        """``(N,)`` bool: points within the image."""
         rows, cols = rows.clamp(0, height - 1), cols.clamp(0, width - 1)
         top, left = rows.floor().clamp(max=height - 2), cols.floor().clamp(max=width - 2)
         self._cells = top.to(torch.int64) * width + left.to(torch.int64)
@@ -99,7 +99,7 @@ class PointSampler:
         return upper, lower
 
     def A_adjoint(self, values: Tensor) -> Tensor:  # noqa: N802
-        """The transpose of `A`: ``(N,)`` values spread onto an ``(H, W)`` picture of their type."""
+        """The transpose of `A`: ``(N,)`` values spread onto an ``(H, W)`` image of their type."""
         sums = _Sums(1, self._size, values.dtype, values.device)
         self._spread(sums, 0, values)
         return sums.read(0)

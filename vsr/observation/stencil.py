@@ -1,4 +1,4 @@
-"""Symmetric matrices over the pixels of a picture that couple each pixel to a few near neighbours."""
+"""Symmetric matrices over the pixels of an image that couple each pixel to a few near neighbours."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Stencil:
         return Stencil(self.centre.to(dtype), {offset: map_.to(dtype) for offset, map_ in self.couplings.items()})
 
     def apply(self, x: Tensor) -> Tensor:
-        """The matrix times the picture ``x`` ``(H, W)``.
+        """The matrix times the image ``x`` ``(H, W)``.
 
         On CPUs it goes strip by strip of rows; values do not depend on the strips.
         """

@@ -1,6 +1,6 @@
-"""Reading a picture at other places: motion between frames, as a linear operator.
+"""Reading an image at other places: motion between frames, as a linear operator.
 
-Direction, once for all: **the warped picture at p has the value of x at position(p)**, in pixel indices
+Direction, once for all: **the warped image at p has the value of x at position(p)**, in pixel indices
 (pixel centres at whole numbers). So a translation by (0, 1) shows at p what was one pixel to its right, and
 a flow from frame k to x warps x onto frame k.
 """
@@ -49,13 +49,13 @@ _WEIGHTS: Mapping[Interpolation, tuple[Callable[[Tensor], Tensor], int]] = Mappi
 
 
 class Warp:
-    """``(..., H, W)`` float32 or float64 pictures read at positions ``rows`` and ``cols``, in pixel indices.
+    """``(..., H, W)`` float32 or float64 images read at positions ``rows`` and ``cols``, in pixel indices.
 
     Positions have any shape ``(h, w)`` (or other), float32 or float64; the result is ``(..., h, w)``. The
-    picture covers [−0.5, H − 0.5] × [−0.5, W − 0.5]: positions outside it, or not finite, read 0 and write
+    image covers [−0.5, H − 0.5] × [−0.5, W − 0.5]: positions outside it, or not finite, read 0 and write
     nothing. Inside, pixels beyond the border that the interpolation asks for are the nearest border pixel.
 
-    Weights are kept in ``dtype``, by default that of the positions; pictures of the other type get them
+    Weights are kept in ``dtype``, by default that of the positions; images of the other type get them
     converted in each call. All lives on the device of the positions. The adjoint adds in a fixed order
     (see `OrderedSums`), so every run gives the same bytes on GPUs too.
     """
@@ -81,14 +81,14 @@ class Warp:
         kept = dtype or rows.dtype
         self._size, self._out_shape = (height, width), tuple(rows.shape)
         self.inside = (rows >= -0.5) & (rows <= height - 0.5) & (cols >= -0.5) & (cols <= width - 0.5)
-        """Shape of the positions, bool: those within the picture."""
+        """Shape of the positions, bool: those within the image."""
         inside = self.inside.reshape(-1)
         y, x = (torch.where(inside, p.detach().reshape(-1), 0.0).to(torch.float64) for p in (rows, cols))
         top, left = y.floor(), x.floor()
         # The weights of the rows carry the zeros of what is outside. (taps, N) each.
         self._weights_y = function((y - top).to(kept)) * inside
         self._weights_x = function((x - left).to(kept))
-        # Pixels are counted in the picture with `margin` border pixels around it: there no tap is outside.
+        # Pixels are counted in the image with `margin` border pixels around it: there no tap is outside.
         self._margin = before + 1
         self._padded = (height + 2 * self._margin, width + 2 * self._margin)
         self._cells = (top.to(torch.int64) + 1) * self._padded[1] + left.to(torch.int64) + 1
@@ -110,7 +110,7 @@ class Warp:
         return result.reshape(*picture.shape[:-2], *self._out_shape)
 
     def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802
-        """The transpose of `A`: ``(..., h, w)`` values spread onto a picture ``(..., H, W)``."""
+        """The transpose of `A`: ``(..., h, w)`` values spread onto an image ``(..., H, W)``."""
         check_picture(picture, self._out_shape)
         leading = picture.shape[: picture.ndim - len(self._out_shape)]
         values = picture.reshape(-1, self._cells.numel()).index_select(-1, self._order)
@@ -153,7 +153,7 @@ class Warp:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> Warp:
-        """position(y, x) = (y + shift_y, x + shift_x), in pixels, on a grid of the picture's own size."""
+        """position(y, x) = (y + shift_y, x + shift_x), in pixels, on a grid of the image's own size."""
         y, x = _grid(size_yx, device)
         return cls(y + shift_yx[0], x + shift_yx[1], size_yx, interpolation=interpolation, dtype=dtype)
 
@@ -171,7 +171,7 @@ class Warp:
         """position = ``matrix`` (2, 3) times (x, y, 1), giving (x, y), in pixel indices.
 
         That is OpenCV's order and ``cv2.warpAffine`` with ``WARP_INVERSE_MAP``. ``out_size_yx`` is the grid
-        of the result, by default that of the picture.
+        of the result, by default that of the image.
         """
         m = _matrix(matrix, (2, 3))
         y, x = _grid(out_size_yx or size_yx, device)
@@ -216,7 +216,7 @@ class Warp:
     ) -> Warp:
         """position(p) = p + ``flow[:, p]``; ``flow`` is ``(2, h, w)`` pixels, row displacement first.
 
-        As in `vsr.registration`. ``size_yx`` is the size of the picture that is read, by default the flow's.
+        As in `vsr.registration`. ``size_yx`` is the size of the image that is read, by default the flow's.
         """
         if flow.ndim != 3 or flow.shape[0] != 2 or not flow.is_floating_point():
             raise ValueError(f"a flow is (2, h, w) floating-point pixels, got {tuple(flow.shape)} {flow.dtype}")

@@ -61,7 +61,7 @@ class Assembled:
     trim: tuple[Fraction, Fraction] | None
     """Source times (seconds) between which other streams were copied; None for all of them."""
     off_rate: int = 0
-    """Pictures that lay off the constant rate, which is all that the container holds of their times."""
+    """Images that lay off the constant rate, which is all that the container holds of their times."""
 
 
 def image_folder(job: Job) -> Path:
@@ -122,7 +122,7 @@ def _segment_files(work: WorkFolder, ordered: Sequence[SegmentResult]) -> list[S
 
 
 def _times(ordered: Sequence[SegmentResult]) -> NDArray[np.int64]:
-    """Presentation times of all pictures, in order. Raises `VerificationError` where they do not rise."""
+    """Presentation times of all images, in order. Raises `VerificationError` where they do not rise."""
     pts = np.concatenate([np.sort(result.packets.pts) for result in ordered])
     late = np.flatnonzero(np.diff(pts) <= 0)
     if len(late):
@@ -132,7 +132,7 @@ def _times(ordered: Sequence[SegmentResult]) -> NDArray[np.int64]:
 
 
 def _last_duration(pts: NDArray[np.int64], job: Job, source: SourceSummary) -> int:
-    """Ticks that the last picture lasts: as the source says, else as long as the one before, else by the rate."""
+    """Ticks that the last image lasts: as the source says, else as long as the one before, else by the rate."""
     end = _end_of_last(job, source)
     if end is not None:
         length = end * job.pictures_per_frame - int(pts[-1])

@@ -82,7 +82,7 @@ def _wants_rate(request: Request) -> bool:
 
 
 def _is_input_as_read(source: Path, recorded: Mapping[str, Any], started: float) -> bool:
-    """Whether a source is, by sizes and times, what it was; of pictures each counts, and so does their number.
+    """Whether a source is, by sizes and times, what it was; of images each counts, and so does their number.
 
     A file that changed after the run had ``started`` to read it is read again and compared by digest.
     """

@@ -24,7 +24,7 @@ __all__ = ["DECODED", "PACKETS", "checksum_decoded", "checksum_paths", "output_c
 
 DECODED = "decoded frames"
 PACKETS = "packets"
-"""What the checksums of an output are of: ``ffmpeg -c copy -f framemd5`` for packets; a picture file is one."""
+"""What the checksums of an output are of: ``ffmpeg -c copy -f framemd5`` for packets; an image file is one."""
 
 
 def checksum_paths(output: Path) -> tuple[Path, Path]:

@@ -1,4 +1,4 @@
-"""How far two pictures or two videos of one size are apart, in code values."""
+"""How far two images or two videos of one size are apart, in code values."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Difference:
 
 
 def between_planes(first: Planes, second: Planes) -> Difference:
-    """Between two pictures of the same layout."""
+    """Between two images of the same layout."""
     if [(p.shape, p.dtype) for p in first] != [(p.shape, p.dtype) for p in second]:
         return Difference(float("inf"), 0)
     largest, count = 0.0, 0

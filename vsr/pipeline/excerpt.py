@@ -33,7 +33,7 @@ _LOOKED_AT_SAMPLES = 300e6  # of luma that are decoded to choose from; 325 frame
 _FEWEST, _MOST = 96, 1500  # frames that are looked at
 _PLACES = 8  # of a long video, one frame each
 _STEP_FRAMES = 12  # between excerpts that are considered in shots whose beginning is not known
-_STILL, _QUICK = 0.3, 6.0  # mean change of a small picture, in codes, below which nothing moves, and that is plenty
+_STILL, _QUICK = 0.3, 6.0  # mean change of a small image, in codes, below which nothing moves, and that is plenty
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class _Look:
     """One decoded frame, as far as it counts for the choice."""
 
     detail: float
-    """Mean step between neighbours of its small picture, in codes."""
+    """Mean step between neighbours of its small image, in codes."""
     change: float
     """Mean change from the frame before."""
 
@@ -89,7 +89,7 @@ class Excerpt:
     decode_seconds: float
     """For one frame: decoding and what is looked at, measured."""
     motion_codes: float
-    """Mean change from frame to frame of small pictures."""
+    """Mean change from frame to frame of small images."""
 
     @property
     def core(self) -> tuple[FrameRecord, ...]:
@@ -241,7 +241,7 @@ def _detail(gray: NDArray[np.float32]) -> float:
 
 
 def _look(window: _Window, cut_threshold: float) -> tuple[list[_Shot], list[_Look]]:
-    """Shots of the window, whose pictures have one size each, and every frame's look, by ordinal."""
+    """Shots of the window, whose images have one size each, and every frame's look, by ordinal."""
     looks: list[_Look] = []
 
     def seen() -> Iterator[tuple[FrameRecord, av.VideoFrame]]:

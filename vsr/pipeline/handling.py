@@ -10,7 +10,7 @@ __all__ = ["describe_handling"]
 
 
 def describe_handling(job: Job, what: str, record: FrameRecord) -> str:
-    """What becomes of pictures from ``record`` on, where ``what`` changes; see `vsr.media.looks.Change`."""
+    """What becomes of images from ``record`` on, where ``what`` changes; see `vsr.media.looks.Change`."""
     if what == "scan":
         return _scan(job, record)
     if what in ("size", "pixel aspect"):

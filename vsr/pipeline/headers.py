@@ -1,4 +1,4 @@
-"""What pictures take over from the source's: the ICC profile, and frame by frame the headers of DPX and OpenEXR."""
+"""What images take over from the source's: the ICC profile, and frame by frame the headers of DPX and OpenEXR."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["first_timecode", "headed"]
 
 
 def headed(job: Job, words: PictureText, ordinal: int) -> PictureText:
-    """``words`` for a picture made from frame ``ordinal`` of the source, with the headers that it takes over."""
+    """``words`` for an image made from frame ``ordinal`` of the source, with the headers that it takes over."""
     profile = keep_profile(job.video.icc, job.encoder.codec.name, job.encoder.layout.family)
     return dataclasses.replace(words, profile=profile, header=_header(job, ordinal))
 
@@ -28,7 +28,7 @@ def first_timecode(job: Job, first: int) -> str | None:
 
 
 def _header(job: Job, ordinal: int) -> DpxHeader | ExrHeader | None:
-    """None unless source and output are of one kind, a picture for a picture."""
+    """None unless source and output are of one kind, an image for an image."""
     if not goes_with_frames(job.video, job.encoder) or job.pictures_per_frame > 1:
         return None
     path = job.info.images[ordinal]

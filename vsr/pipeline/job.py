@@ -67,7 +67,7 @@ class Job:
     out_height: int
     encoder: EncoderSpec
     deinterlace: str
-    """``off``; ``auto``: one picture a frame, deinterlaced where a frame is interlaced; ``frame`` or ``field``."""
+    """``off``; ``auto``: one image a frame, deinterlaced where a frame is interlaced; ``frame`` or ``field``."""
     span: Span
     shift: Fraction
     """Seconds taken off every source time (spans without ``span``; those with it start at their first frame)."""
@@ -86,11 +86,11 @@ class Job:
     output_url: str | None = None
     """Where the output goes in the end, if ``output`` is only where it is put together."""
     preview: Path | None = None
-    """A picture of the newest frames, replaced now and then while the job runs; decides no byte of the output."""
+    """An image of the newest frames, replaced now and then while the job runs; decides no byte of the output."""
 
     @property
     def evidence(self) -> Evidence:
-        """What its pictures rest on."""
+        """What its images rest on."""
         return self.prepared.capabilities.evidence
 
     @property
@@ -127,7 +127,7 @@ class Job:
 
     @property
     def pictures_per_frame(self) -> int:
-        """2 where every field becomes a picture, else 1."""
+        """2 where every field becomes an image, else 1."""
         return 2 if self.deinterlace == "field" else 1
 
     @property
@@ -143,7 +143,7 @@ class Job:
         return max(0, stop - (0 if span.start is None else ordinal(span.start)))
 
     def area(self, look: Look | None = None) -> Area:
-        """Where in the output the picture of frames of this look lies; without one, of the first frame's look."""
+        """Where in the output the image of frames of this look lies; without one, of the first frame's look."""
         if look is None or self.settings.shapes == "stretch":
             return Area(0, 0, self.out_width, self.out_height)
         shape = shape_of(self.video, look)
@@ -266,5 +266,5 @@ def _find_lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span
 
 
 def goes_with_frames(video: VideoInfo, encoder: EncoderSpec) -> bool:
-    """Whether the headers of the source's pictures, frame by frame, are those that the output has, too."""
+    """Whether the headers of the source's images, frame by frame, are those that the output has, too."""
     return video.header is not None and encoder.codec.name == video.codec

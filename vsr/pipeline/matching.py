@@ -18,7 +18,7 @@ __all__ = ["check_pair", "follow_mark", "keep_chroma", "marked_pair"]
 
 
 def marked_pair(info: MediaInfo) -> Pair | None:
-    """The pair that a file, or its first picture, says it was made small by."""
+    """The pair that a file, or its first image, says it was made small by."""
     return find_pair({**info.metadata, **info.picture_tags})
 
 

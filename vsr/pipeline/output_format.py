@@ -40,7 +40,7 @@ def plan_encoder(info: MediaInfo, container: str, settings: Settings) -> tuple[E
     """
     video = info.video
     codec = _codec(info, container, settings)
-    is_sideways = video.display.is_sideways and codec.kind == "video"  # pictures have no place for a rotation
+    is_sideways = video.display.is_sideways and codec.kind == "video"  # images have no place for a rotation
     width, height = _output_size(video, settings, is_sideways=is_sideways)
     quality, speed, unused = _encoder_settings(codec, settings, width, height)
     if settings.fps is not None and not info.images and video.untimed_rate is None:
@@ -73,7 +73,7 @@ def plan_encoder(info: MediaInfo, container: str, settings: Settings) -> tuple[E
 def _output_size(video: VideoInfo, settings: Settings, *, is_sideways: bool) -> tuple[int, int]:
     """Output ``(width, height)`` as coded; even where the source's chroma is subsampled and the source was even.
 
-    ``size`` and ``height`` mean the picture as it is shown: sides change places where players turn it ``is_sideways``.
+    ``size`` and ``height`` mean the image as it is shown: sides change places where players turn it ``is_sideways``.
     """
     if settings.size is not None and settings.square_pixels:
         raise UsageError("size gives both sides; for square pixels give --scale, --height or --to instead")
@@ -99,13 +99,13 @@ def _output_size(video: VideoInfo, settings: Settings, *, is_sideways: bool) -> 
 
 
 def _square(video: VideoInfo) -> tuple[Fraction, Fraction]:
-    """Width and height that the picture has in square pixels, the side that grows by it larger than it is coded."""
+    """Width and height that the image has in square pixels, the side that grows by it larger than it is coded."""
     aspect = video.sample_aspect_ratio
     return video.width * max(aspect, Fraction(1)), video.height / min(aspect, Fraction(1))
 
 
 def _factor_to(shown: tuple[Fraction, Fraction], screen: tuple[int, int]) -> Fraction:
-    """Magnification after which a picture of the size ``shown`` just fits into ``screen``, which is turned as it is."""
+    """Magnification after which an image of the size ``shown`` just fits into ``screen``, which is turned as it is."""
     return min(Fraction(there) / side for side, there in zip(sorted(shown), sorted(screen), strict=True))
 
 

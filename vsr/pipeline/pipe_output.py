@@ -69,7 +69,7 @@ class PipeOutput(Protocol):
     def segment(
         self, worker: SegmentWorker, planned: PlannedSegment
     ) -> Generator[int, None, Callable[[], SegmentResult]]:
-        """Make and write ``planned``; yields the number of pictures made so far. What is returned settles it."""
+        """Make and write ``planned``; yields the number of images made so far. What is returned settles it."""
         ...
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ def open_output(job: Job, writer: PipeWriter, work: WorkFolder) -> AbstractConte
 
 
 class _Y4mOutput:
-    """Each picture is written as soon as it is restored."""
+    """Each image is written as soon as it is restored."""
 
     def __init__(self, job: Job, writer: PipeWriter) -> None:
         self._job, self._writer = job, writer
@@ -121,7 +121,7 @@ class _Y4mOutput:
 
 
 class _Y4mSink:
-    """A `vsr.media.encode.SegmentSink` that writes pictures as they are."""
+    """A `vsr.media.encode.SegmentSink` that writes images as they are."""
 
     def __init__(self, writer: PipeWriter, head: bytes) -> None:
         self._writer = writer

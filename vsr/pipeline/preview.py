@@ -1,8 +1,8 @@
-"""A look at the newest frames while a long job runs: before and after in one picture, replaced every few seconds.
+"""A look at the newest frames while a long job runs: before and after in one image, replaced every few seconds.
 
-Whoever makes a segment has both in hand. The source frame is kept from where it is decoded until its restored picture
+Whoever makes a segment has both in hand. The source frame is kept from where it is decoded until its restored image
 comes out; nothing else of the work is touched, and neither segments nor their keys know of it. Several workers may
-write the same file: each replaces it whole, and leaves it alone while another one's picture is new.
+write the same file: each replaces it whole, and leaves it alone while another one's image is new.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def _detail(picture: VideoFrame, after: VideoFrame, box: Box, height: int, width
 
 
 def _map(start: int, length: int, size: int, full: int, pane: int) -> tuple[int, int, tuple[float, float]]:
-    """Along one axis: the samples of a picture of ``size`` that ``start`` to ``start + length`` of ``full`` show.
+    """Along one axis: the samples of an image of ``size`` that ``start`` to ``start + length`` of ``full`` show.
 
     Their start and number, and the factor and offset that take them to a pane of ``pane`` pixels.
     """

@@ -1,4 +1,4 @@
-"""Where previews go: one picture for all outputs, one for each in a folder, or one beside each."""
+"""Where previews go: one image for all outputs, one for each in a folder, or one beside each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def preview_places(outputs: Sequence[str | Path], requested: str | Path | bool) 
     """The preview of each output, absolute, so that workers elsewhere mean the same file.
 
     ``requested`` as in `vsr.api.upscale`. Makes the folder where one is named. Raises `UsageError` for what is neither
-    a PNG nor a folder or would replace a picture that is no preview, `MachineError` where nothing can be written.
+    a PNG nor a folder or would replace an image that is no preview, `MachineError` where nothing can be written.
     """
     places = _places(outputs, requested)
     for place in places:

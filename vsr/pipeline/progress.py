@@ -1,4 +1,4 @@
-"""How far a run is, counted from pictures and segments."""
+"""How far a run is, counted from images and segments."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Progress:
     path: str | Path
     """The input; a URL if it is one."""
     frames_done: int
-    """Output pictures finished, those found finished included."""
+    """Output images finished, those found finished included."""
     frames_total: int | None
-    """Output pictures expected; an estimate while ``total_is_exact`` is False."""
+    """Output images expected; an estimate while ``total_is_exact`` is False."""
     total_is_exact: bool
     fps: float
-    """Pictures a second of this run's own work, over the later half of the time since its first picture."""
+    """Images a second of this run's own work, over the later half of the time since its first image."""
     eta_seconds: float | None
     """Damped; None until a pace is known."""
     left_out: tuple[str, ...] = ()
     """What the output does not hold of the input, in words; known from the first report on."""
     frames_reused: int = 0
-    """Of the pictures finished, those that an earlier run has made."""
+    """Of the images finished, those that an earlier run has made."""
     plan: tuple[str, ...] = ()
     """What is being made, in two lines."""
 
@@ -106,7 +106,7 @@ def _brief(job: Job) -> tuple[str, str]:
 
 @dataclass
 class Meter:
-    """Counts the pictures of one file and turns them into `Progress`."""
+    """Counts the images of one file and turns them into `Progress`."""
 
     job: Job
     report: OnProgress
@@ -126,7 +126,7 @@ class Meter:
         self.total, self.exact = num_frames * self.job.pictures_per_frame, True
 
     def frame(self, index: int, count: int) -> None:
-        """Segment ``index`` has ``count`` pictures so far."""
+        """Segment ``index`` has ``count`` images so far."""
         self.running[index] = count
         self.tell("restoring")
 

@@ -31,7 +31,7 @@ def sentence(evidence: Evidence) -> str:
 def picture_text(
     method: str, evidence: Evidence, source_tags: Mapping[str, str], pair: Pair | None = None
 ) -> PictureText:
-    """The same for pictures; ``source_tags`` are the source's, whose own words, if it was ours, are handed on.
+    """The same for images; ``source_tags`` are the source's, whose own words, if it was ours, are handed on.
 
     ``pair`` is that which made the result small.
     """

@@ -64,7 +64,7 @@ def publish(partial: Path, place: Path, *, replace: bool) -> None:
     """Give the finished file or folder ``partial`` the name ``place``; what it replaces goes only then.
 
     Raises `UsageError` where there is something and ``replace`` is false, or where a folder holds other things than
-    pictures: it came while the work went on. `OSError`.
+    images: it came while the work went on. `OSError`.
     """
     try:
         if replace:
@@ -88,7 +88,7 @@ def created_concurrently(place: Path | str) -> UsageError:
 
 
 def unexpected_files(folder: Path, suffix: str) -> list[str]:
-    """Names in ``folder`` that no sequence of ``suffix`` pictures brings with it."""
+    """Names in ``folder`` that no sequence of ``suffix`` images brings with it."""
     own = (TIMING_FILE, STREAMS_FILE)
     return sorted(entry.name for entry in folder.iterdir() if entry.suffix != suffix and entry.name not in own)
 

@@ -1,7 +1,7 @@
 """The output's container opened before any work, with the real streams: what it refuses is known then.
 
 Tables say which codecs a container holds; only its muxer knows whether it takes this very stream, whose parameters may
-be damaged, missing or of a rare kind. So two small pictures, encoded as the output's will be, are put together with the
+be damaged, missing or of a rare kind. So two small images, encoded as the output's will be, are put together with the
 first packets of all copied streams in a scratch file. Damage further in is met by a copy of them to nowhere, while the
 source is being read anyway.
 """
@@ -43,7 +43,7 @@ def rehearse(job: Job) -> Job:
     Raises `UsageError` where they do not, with the container that takes the streams where there is one.
     """
     if job.container == "y4m":
-        return job  # a line and pictures, which need no muxer
+        return job  # a line and images, which need no muxer
     with tempfile.TemporaryDirectory(prefix="vsr-") as folder:
         stage = _Stage(job, Path(folder))
         if stage.refusal(job.container, job.copied) is None:
@@ -104,7 +104,7 @@ def _explain(job: Job, reason: str) -> str:
 
 
 class _Stage:
-    """A scratch folder, and two pictures as the output's encoder makes them."""
+    """A scratch folder, and two images as the output's encoder makes them."""
 
     def __init__(self, job: Job, folder: Path) -> None:
         self._job, self._folder = job, folder
@@ -151,6 +151,6 @@ class _Stage:
 
 
 def _small(encoder: EncoderSpec) -> EncoderSpec:
-    """The same with a small picture, of sides that fill as much of the last chroma sample or slice as the real ones."""
+    """The same with a small image, of sides that fill as much of the last chroma sample or slice as the real ones."""
     width, height = (min(side, _SIDE + side % 4) for side in (encoder.width, encoder.height))
     return replace(encoder, width=width, height=height)

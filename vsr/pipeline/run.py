@@ -98,7 +98,7 @@ def _check_length(job: Job, folder: Path) -> None:
 
 
 def _check_folder(job: Job, place: Path) -> None:
-    """A folder of pictures is replaced whole, so it must hold nothing else, nor be where we stand. `UsageError`."""
+    """A folder of images is replaced whole, so it must hold nothing else, nor be where we stand. `UsageError`."""
     inputs = [job.info.path, *job.info.images[:1]]
     if any(place.resolve() in path.resolve().parents for path in inputs):
         raise UsageError(f"output folder {place} holds the input; name another folder")

@@ -1,6 +1,6 @@
 """The plan, made while the source streams past: shots, and segments inside them.
 
-Segments come from content alone: they end at scene cuts, where the picture's size, format, pixel aspect or colours
+Segments come from content alone: they end at scene cuts, where the image's size, format, pixel aspect or colours
 change, and at a length cap. The first ones are short, so that encoding starts at once however long the file. A segment
 is handed out as soon as both its ends and its context are known.
 """
@@ -34,7 +34,7 @@ _FIRST_CAPS = (48, 96)
 
 @dataclass(frozen=True)
 class PlanRules:
-    """What decides where segments end, besides the pictures."""
+    """What decides where segments end, besides the images."""
 
     segment_frames: int
     """Longest segment, unless a chain is longer."""
@@ -186,7 +186,7 @@ class _Planner:
 class _Watch:
     """What has to be known of frames before they are handed out: where shots end, and how fields were scanned.
 
-    It starts anew where pictures change their look: neither tells anything across such a place.
+    It starts anew where images change their look: neither tells anything across such a place.
     """
 
     def __init__(self, threshold: float, start: int) -> None:

@@ -60,13 +60,13 @@ class Settings(BaseModel):
     size: str | None = Field(None, pattern=r"^\d+x\d+$")
     """Exact output size, ``WxH``, as it is shown: of a video that players turn upright, upright."""
     height: int | None = Field(None, gt=0, le=16384)
-    """Output height, as it is shown; the width follows from the picture's shape."""
+    """Output height, as it is shown; the width follows from the image's shape."""
     to: Literal["720p", "1080p", "1440p", "4k", "8k"] | None = None
-    """The largest size of the picture's shape that such a screen shows, upright or not."""
+    """The largest size of the image's shape that such a screen shows, upright or not."""
     square_pixels: bool = False
     """Give the output square pixels where the source has others: the side that is shown larger gets more of them."""
     codec: str | None = None
-    """Row of ``CODECS``; None: chosen for the picture and the container."""
+    """Row of ``CODECS``; None: chosen for the image and the container."""
     crf: int | None = None
     """Constant quality; None: the codec's default."""
     speed: str | None = None
@@ -78,7 +78,7 @@ class Settings(BaseModel):
     deinterlace: Literal["auto", "off", "frame", "field"] = "auto"
     """auto: frames that are interlaced, judged by content, one for one; frame: all; field: one frame a field."""
     shapes: Literal["fit", "stretch"] = "fit"
-    """Pictures whose shape changes inside a video: fit into the first one's, black around; or stretch to it."""
+    """Images whose shape changes inside a video: fit into the first one's, black around; or stretch to it."""
     split: bool = False
     """Whether a video whose shape changes becomes one file for each run of one shape."""
     video_stream: int | None = Field(None, ge=0)
@@ -92,7 +92,7 @@ class Settings(BaseModel):
     encoder_threads: int = Field(4, ge=1, le=64)
     """Threads of the encoder; part of the result."""
     torch_threads: int = Field(1, ge=1, le=256)
-    """Threads of torch and OpenCV; part of the result. One serves small pictures best; two gain a little on large."""
+    """Threads of torch and OpenCV; part of the result. One serves small images best; two gain a little on large."""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Where restorers compute."""
     strict: bool = False
@@ -112,7 +112,7 @@ class Settings(BaseModel):
     attempts: int = Field(3, ge=1, le=100)
     """How often a segment is tried, on other workers where there are others, before it is given up."""
     stall_seconds: float = Field(600.0, gt=0)
-    """A worker that makes no picture for so long is ended and its segment tried elsewhere."""
+    """A worker that makes no image for so long is ended and its segment tried elsewhere."""
     fps: str | None = Field(None, coerce_numbers_to_str=True)
     """Rate of an image sequence that does not tell its own, and of streams without times; others keep their times."""
 

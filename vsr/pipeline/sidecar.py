@@ -1,6 +1,6 @@
 """What lies beside each finished segment: its key, its packets' times, and how it was made.
 
-The key is a digest of everything that decides the segment's bytes: the decoded pictures and times it was made
+The key is a digest of everything that decides the segment's bytes: the decoded images and times it was made
 from, every resolved setting, the versions of vsr and of the libraries that compute, and the class of device. A
 segment on disk counts only if its sidecar carries the key asked for and the digest of the file as it is.
 """
@@ -73,9 +73,9 @@ class SegmentResult:
     worker: str
     """Who made it."""
     findings: Mapping[str, float] = field(default_factory=dict)
-    """Means over its pictures of what the restorer learnt, by name; see `vsr.methods.findings`."""
+    """Means over its images of what the restorer learnt, by name; see `vsr.methods.findings`."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """The same picture by picture, where it changes."""
+    """The same image by image, where it changes."""
     reused: bool = False
     """Whether it was found finished."""
 
@@ -121,7 +121,7 @@ def canonical(value: Any) -> Any:
 
 @functools.cache
 def software_versions() -> dict[str, str]:
-    """Versions of everything that computes pictures or bytes."""
+    """Versions of everything that computes images or bytes."""
     from av import library_versions as ffmpegs
 
     names = ("torch", "opencv-python", "av", "numpy", "imageio-ffmpeg", "spandrel")

@@ -51,7 +51,7 @@ class SourceSummary:
     flagged_frames: int
     """Those of them that the decoder calls interlaced."""
     changes: Changes
-    """Where pictures change their size, shape, format, colours or scan."""
+    """Where images change their size, shape, format, colours or scan."""
     damage: Damage
     sha256: str | None
     """Of the file; None for an image sequence, and for a pipe as long as it is being read."""

@@ -1,6 +1,6 @@
-"""One method on an excerpt: its pictures, and what a run over the whole video would take.
+"""One method on an excerpt: its images, and what a run over the whole video would take.
 
-What makes the pictures is what makes a run's: `SegmentWorker` for whole frames; for a part of them the same restorer,
+What makes the images is what makes a run's: `SegmentWorker` for whole frames; for a part of them the same restorer,
 given that part with a margin around it and what the method learnt of the whole frames.
 """
 
@@ -54,7 +54,7 @@ class Part:
     geometry: Geometry
     """Of what is given."""
     kept: Box
-    """What of the restored picture is ``shown``."""
+    """What of the restored image is ``shown``."""
     is_on_grid: bool
     """Whether output samples lie where they lie in whole frames."""
 
@@ -133,12 +133,12 @@ class MethodTrial:
     """Means; see `vsr.methods.findings`."""
     cost: Cost
     sizes: tuple[int, ...]
-    """Bytes of its pictures, encoded, in coded order."""
+    """Bytes of its images, encoded, in coded order."""
     ran_out: bool
     """Whether its time was over before the excerpt was."""
 
     def picture(self, number: int) -> VideoFrame:
-        """One of the pictures, for looking at."""
+        """One of the images, for looking at."""
         planes = tuple(torch.from_numpy(plane) for plane in self.pixels[number])
         encoder = self.job.encoder
         return VideoFrame(planes, encoder.layout, encoder.color, number, self.pts[number], encoder.time_base)
@@ -236,7 +236,7 @@ def _per_frame(began: float, times: Sequence[float], chain_frames: int) -> float
 
 
 def _encoded_sizes(spec: EncoderSpec, pictures: Sequence[tuple[int, Pixels]], folder: Path) -> list[int]:
-    """Bytes of each picture, ``(time, planes)``, encoded as ``spec`` says at the size that it has, in coded order."""
+    """Bytes of each image, ``(time, planes)``, encoded as ``spec`` says at the size that it has, in coded order."""
     height, width = pictures[0][1][0].shape
     sink = segment_sink(folder / "encoded", replace(spec, width=width, height=height))
     try:

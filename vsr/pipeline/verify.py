@@ -181,7 +181,7 @@ def _input(output: Path, manifest: Mapping[str, Any], source: Path | None) -> Ch
 
 
 def _input_pictures(output: Path, manifest: Mapping[str, Any], path: Path) -> Check:
-    """An image sequence has no digest of its own: its decoded pictures are compared."""
+    """An image sequence has no digest of its own: its decoded images are compared."""
     words = _check_input(output, manifest, path)
     if not words:
         return Check("input", True, "an image sequence; not compared: its checksums are not here")

@@ -60,10 +60,10 @@ _QUEUE_FRAMES = 3
 _LARGE_BYTES = 256 << 20  # of a restored frame: larger ones are rounded before they wait, one at a time
 
 Pixels = tuple[NDArray[np.generic], ...]
-"""The planes of a picture, rounded."""
+"""The planes of an image, rounded."""
 
 Finish = Callable[[], SegmentResult]
-"""The rest of a segment's work once all its pictures are encoded."""
+"""The rest of a segment's work once all its images are encoded."""
 
 
 def fix_threads(job: Job) -> None:
@@ -79,7 +79,7 @@ def fix_threads(job: Job) -> None:
 
 
 def in_source_frames(job: Job, pictures: int) -> int:
-    """Source frames that hold ``pictures`` pictures, rounded up."""
+    """Source frames that hold ``pictures`` images, rounded up."""
     return -(-pictures // job.pictures_per_frame)
 
 
@@ -130,9 +130,9 @@ class SegmentWorker:
         self._reader.close()
 
     def encode(self, planned: PlannedSegment) -> Generator[int, None, Finish]:
-        """Give every picture of ``planned`` to its encoder; returns what remains to be done, in any thread.
+        """Give every image of ``planned`` to its encoder; returns what remains to be done, in any thread.
 
-        So the next segment can start while this one's encoder is drained. Yields the number of pictures
+        So the next segment can start while this one's encoder is drained. Yields the number of images
         encoded so far. A segment that is found finished is not made again. Raises `InputError` where the source
         cannot give these frames again, `MachineError` on a full disk.
         """
@@ -156,7 +156,7 @@ class SegmentWorker:
     def feed(self, planned: PlannedSegment, sink: SegmentSink) -> Generator[int, None, Findings]:
         """Decode, restore and encode side by side; returns what the restorer found.
 
-        Yields the number of pictures given to ``sink`` so far.
+        Yields the number of images given to ``sink`` so far.
         """
         depth = 1 if self._are_large else _QUEUE_FRAMES
         with Overlap(self.restored(planned), depth, "restore") as restored:
@@ -262,7 +262,7 @@ class SegmentWorker:
             )
 
     def pictures(self, planned: PlannedSegment) -> Iterator[VideoFrame]:
-        """Progressive pictures of the halo range, as the restorer takes them."""
+        """Progressive images of the halo range, as the restorer takes them."""
         job, segment = self._job, planned.segment
         each = job.pictures_per_frame
         color = color_of(job.video, planned.records[0].look)
@@ -293,7 +293,7 @@ class SegmentWorker:
 
 
 def _times(job: Job, planned: PlannedSegment, ordinal: int) -> list[int]:
-    """Times of the pictures made from frame ``ordinal``, in ticks of the output."""
+    """Times of the images made from frame ``ordinal``, in ticks of the output."""
     place = ordinal - planned.records[0].ordinal
     record = planned.records[place]
     if job.pictures_per_frame == 1:

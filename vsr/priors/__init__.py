@@ -1,6 +1,6 @@
-"""What pictures are expected to look like where the samples leave it open.
+"""What images are expected to look like where the samples leave it open.
 
-A prior gives its ``value`` at a picture and its ``majorizer``: the matrix of the quadratic that touches it
+A prior gives its ``value`` at an image and its ``majorizer``: the matrix of the quadratic that touches it
 there, which is what solvers by re-weighted least squares need.
 """
 
@@ -20,7 +20,7 @@ __all__ = ["PRIORS", "BilateralTV", "Prior", "Tikhonov"]
 
 
 class Prior(Protocol):
-    """A penalty on pictures ``(H, W)``, floating point, any device."""
+    """A penalty on images ``(H, W)``, floating point, any device."""
 
     def value(self, x: Tensor) -> Tensor:
         """The penalty of ``x``, 0-d."""

@@ -1,9 +1,9 @@
-"""Bilateral total variation: pictures are smooth, with edges (Farsiu, Robinson, Elad, Milanfar 2004).
+"""Bilateral total variation: images are smooth, with edges (Farsiu, Robinson, Elad, Milanfar 2004).
 
     R(x) = sum over shifts (m, l) with m, l within P, each pair of opposite shifts once, of
            alpha^(|m| + |l|) * |x - S^m S^l x|
 
-where ``S^m S^l`` shifts the picture by m rows and l columns. Differences across the border count as 0.
+where ``S^m S^l`` shifts the image by m rows and l columns. Differences across the border count as 0.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ class BilateralTV:
         return sum(weight for _, weight in self.offsets((self.radius + 1, self.radius + 1)))
 
     def offsets(self, size_yx: tuple[int, int]) -> Iterator[tuple[Offset, float]]:
-        """Shifts that fit a picture of ``size_yx``, one of each opposite pair, with their weights."""
+        """Shifts that fit an image of ``size_yx``, one of each opposite pair, with their weights."""
         for dy in range(min(self.radius, size_yx[0] - 1) + 1):
             reach = min(self.radius, size_yx[1] - 1)
             for dx in range(-reach if dy else 1, reach + 1):
                 yield (dy, dx), self.alpha ** (dy + abs(dx))
 
     def value(self, x: Tensor) -> Tensor:
-        """R(x) of an ``(H, W)`` picture, 0-d."""
+        """R(x) of an ``(H, W)`` image, 0-d."""
         total = x.new_zeros(())
         for offset, weight in self.offsets(_size(x)):
             here, there = _overlap(x, offset)

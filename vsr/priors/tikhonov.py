@@ -17,7 +17,7 @@ class Tikhonov:
     """``R(x) = (sum |x(y, x+1) - x(y, x)|² + |x(y+1, x) - x(y, x)|²) / 2``."""
 
     def value(self, x: Tensor) -> Tensor:
-        """R(x) of an ``(H, W)`` picture, 0-d."""
+        """R(x) of an ``(H, W)`` image, 0-d."""
         return ((x[:, 1:] - x[:, :-1]).square().sum() + (x[1:] - x[:-1]).square().sum()) / 2
 
     def majorizer(self, x: Tensor, strength: float | Tensor, knee: float | Tensor) -> Stencil:

@@ -11,9 +11,9 @@ __all__ = ["BrightnessMatch", "match_brightness"]
 
 _MOST_STEPS = 10
 _CONVERGED = 1e-4  # change of gain and offset that ends the iteration
-_ENOUGH_PIXELS = 1 << 12  # of a large picture, evenly thinned
+_ENOUGH_PIXELS = 1 << 12  # of a large image, evenly thinned
 _GAIN_LIMIT = 1.6
-_MIN_SPREAD = 4e-3  # standard deviation below which a picture tells nothing about gain
+_MIN_SPREAD = 4e-3  # standard deviation below which an image tells nothing about gain
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class BrightnessMatch:
     gain: Tensor
     """Factor."""
     offset: Tensor
-    """Sum, in the pictures' units (0…1)."""
+    """Sum, in the images' units (0…1)."""
 
     def apply(self, other: Tensor) -> Tensor:
         """``other`` brought to the reference's brightness."""

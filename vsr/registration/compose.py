@@ -1,4 +1,4 @@
-"""Motions one after another, their inverses, and pictures moved by them. Flows are ``(2, H, W)`` pixels, rows first."""
+"""Motions one after another, their inverses, and images moved by them. Flows are ``(2, H, W)`` pixels, rows first."""
 
 from __future__ import annotations
 

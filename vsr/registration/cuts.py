@@ -20,7 +20,7 @@ _NOMINAL_RATE = 25.0  # the detector counts frames; the rate only names them
 class CutDetector:
     """Says where a new shot starts, a fixed number of frames late.
 
-    Feed small BGR pictures in order with `push`; a cut at frame n is reported by the time frame n + ``lag_frames``
+    Feed small BGR images in order with `push`; a cut at frame n is reported by the time frame n + ``lag_frames``
     has been pushed, so every earlier frame's place is settled.
     """
 

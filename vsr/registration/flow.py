@@ -1,4 +1,4 @@
-"""Dense motion between two pictures, both ways, and how well the two ways agree.
+"""Dense motion between two images, both ways, and how well the two ways agree.
 
 The engine is OpenCV's DIS optical flow (Kroeger et al. 2016) run down to full resolution with overlapping
 patches and variational refinement, which brings its error from about 0.1 to 0.02 pixels. It computes on the
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 MIN_FLOW_SIZE = 24
-"""Shortest picture side, in pixels, for which motion is estimated."""
+"""Shortest image side, in pixels, for which motion is estimated."""
 
 _PATCH_STRIDE = 3
 _GRADIENT_STEPS = 12
@@ -35,7 +35,7 @@ _GRADIENT_CONSTANCY = 20.0  # weight of slopes that stay the same; OpenCV's defa
 
 @dataclass(frozen=True)
 class FlowPair:
-    """Motion between pictures ``a`` and ``b``, each ``(2, H, W)`` float32 pixels, row displacement first.
+    """Motion between images ``a`` and ``b``, each ``(2, H, W)`` float32 pixels, row displacement first.
 
     ``forward[:, y, x]`` says how far the content at ``(y, x)`` of ``a`` has moved in ``b``.
     """
@@ -46,7 +46,7 @@ class FlowPair:
     """From ``b`` to ``a``, on the pixels of ``b``."""
 
     def reversed(self) -> FlowPair:
-        """The pair seen from the other picture."""
+        """The pair seen from the other image."""
         return FlowPair(self.backward, self.forward)
 
 
@@ -76,9 +76,9 @@ def _equalise(a: Tensor, b: Tensor) -> Tensor:
 
 
 def flow_pair(a: Tensor, b: Tensor, *, fine: bool = True) -> FlowPair | None:
-    """Motion between two ``(H, W)`` float32 pictures in 0…1, or None if they are too small to tell.
+    """Motion between two ``(H, W)`` float32 images in 0…1, or None if they are too small to tell.
 
-    Depends on the two pictures alone. The result is on their device. Without ``fine`` it is three times as fast
+    Depends on the two images alone. The result is on their device. Without ``fine`` it is three times as fast
     and errs by about 0.1 pixels instead of 0.02.
     """
     if min(a.shape) < MIN_FLOW_SIZE:
@@ -105,7 +105,7 @@ def _grid(rows: Tensor, cols: Tensor, size_yx: tuple[int, int]) -> Tensor:
 
 
 def sample_bicubic(pictures: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
-    """``(C, H, W)`` pictures read at ``(h, w)`` positions in pixel indices; clamped at borders."""
+    """``(C, H, W)`` images read at ``(h, w)`` positions in pixel indices; clamped at borders."""
     size = (int(pictures.shape[-2]), int(pictures.shape[-1]))
     return torch.nn.functional.grid_sample(
         pictures[None], _grid(rows, cols, size), mode="bicubic", padding_mode="border", align_corners=False
@@ -123,7 +123,7 @@ def sample_bilinear(pictures: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
 def consistency_error(pair: FlowPair) -> Tensor:
     """Distance in pixels, ``(H, W)``, by which going to ``b`` and back misses each pixel of ``a``.
 
-    Infinite where the content has left the picture.
+    Infinite where the content has left the image.
     """
     rows, cols = pixel_positions(pair.forward)
     height, width = rows.shape

@@ -1,11 +1,11 @@
-"""Robust Gauss-Newton steps towards the motion between two pictures, on one level of a pyramid at a time.
+"""Robust Gauss-Newton steps towards the motion between two images, on one level of a pyramid at a time.
 
 Sought is the motion W, with a gain g and an offset o, that minimises the sum of ρ(a(p) − g·b(W(p)) − o). ρ is Geman
 and McClure's: what does not fit counts ever less. A step solves the weighted normal equations for a small change of
-W, applied before it, W ← W ∘ (1 + Δ), with the mean of both pictures' gradients (Benhimane & Malis 2004).
+W, applied before it, W ← W ∘ (1 + Δ), with the mean of both images' gradients (Benhimane & Malis 2004).
 
-Motions are 3×3 matrices in unit coordinates: (x, y, 1) from the picture's centre, in halves of its longer side. They
-are the same on all levels. Small matrices live on the processor, pictures on their device.
+Motions are 3×3 matrices in unit coordinates: (x, y, 1) from the image's centre, in halves of its longer side. They
+are the same on all levels. Small matrices live on the processor, images on their device.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _NEAREST = 1e-3  # homogeneous coordinate below which a pixel counts as behind t
 
 @dataclass(frozen=True)
 class Level:
-    """Picture ``a`` on one level of the pyramid; ``(h, w)`` where nothing else is said."""
+    """Image ``a`` on one level of the pyramid; ``(h, w)`` where nothing else is said."""
 
     smooth: Tensor
     weights: Tensor
     gradients: Tensor
     """``(2, h, w)``: along x and y, per unit."""
     places: Tensor
-    """``(3, h, w)``: (x, y, 1) in units of half the longer side, from the picture's centre."""
+    """``(3, h, w)``: (x, y, 1) in units of half the longer side, from the image's centre."""
     to_unit: Tensor
     """(3, 3) float64: from pixel indices of this level to such coordinates."""
 
@@ -93,7 +93,7 @@ def _gradients(picture: Tensor, pixels_per_unit: float) -> Tensor:
 
 
 def pyramid(picture: Tensor, weights: Tensor | None) -> list[Tensor]:
-    """``(2, h, w)`` of picture and weights, finest first, each level the means of 2×2 pixels of the one before.
+    """``(2, h, w)`` of image and weights, finest first, each level the means of 2×2 pixels of the one before.
 
     Wild pixels are replaced and have weight 0. float64 stays, everything else becomes float32.
     """
@@ -105,7 +105,7 @@ def pyramid(picture: Tensor, weights: Tensor | None) -> list[Tensor]:
 
 
 def template(pictures_by_level: Sequence[Tensor]) -> list[Level]:
-    """Picture ``a``, of which this is the `pyramid`, ready to be compared; finest level first."""
+    """Image ``a``, of which this is the `pyramid`, ready to be compared; finest level first."""
     height, width = pictures_by_level[0].shape[1:]
     half = max(height, width) / 2
     levels = []
@@ -134,14 +134,14 @@ def template(pictures_by_level: Sequence[Tensor]) -> list[Level]:
 
 
 def _within(indices: Tensor) -> Tensor:
-    """Whether ``(2, h, w)`` rows and columns lie within a picture of that size, away from its border."""
+    """Whether ``(2, h, w)`` rows and columns lie within an image of that size, away from its border."""
     last = torch.tensor(indices.shape[1:], device=indices.device, dtype=indices.dtype)[:, None, None] - 1
     inside = (indices >= _MARGIN) & (indices <= last - _MARGIN)
     return inside[0] & inside[1]
 
 
 def compare(level: Level, other: Tensor, estimate: Estimate) -> Comparison:
-    """``b``, whose picture and weights are ``other`` ``(2, h, w)``, laid on ``a`` by the estimate."""
+    """``b``, whose image and weights are ``other`` ``(2, h, w)``, laid on ``a`` by the estimate."""
     to_index = torch.linalg.inv(level.to_unit) @ estimate.motion
     cols, rows, depth = (to_index.to(level.places) @ level.places.flatten(1)).view_as(level.places)
     indices = torch.stack([rows, cols])
@@ -188,7 +188,7 @@ def _corners(level: Level) -> Tensor:
 
 
 def _corner_shift(change: Tensor, level: Level) -> float:
-    """Largest shift of a picture's corner, in unit coordinates."""
+    """Largest shift of an image's corner, in unit coordinates."""
     corners = _corners(level)
     moved = change @ corners
     return float((moved[:2] / moved[2].clamp(min=_NEAREST) - corners[:2]).norm(dim=0).max())
@@ -242,13 +242,13 @@ def improve(
 
 
 def observability(level: Level, comparison: Comparison, estimate: Estimate, model: MotionModel) -> tuple[float, float]:
-    """How well the two pictures determine the motion: ``(share, deviation)``.
+    """How well the two images determine the motion: ``(share, deviation)``.
 
-    Noise has gradients too, but not the same in both pictures. ``share`` is the part of the gradients' energy that
-    the two have in common, in the direction of parameter space where it is least: 1 for equal pictures, about 0
-    where nothing (a flat picture, stripes along their length, unrelated pictures) determines some motion.
+    Noise has gradients too, but not the same in both images. ``share`` is the part of the gradients' energy that
+    the two have in common, in the direction of parameter space where it is least: 1 for equal images, about 0
+    where nothing (a flat image, stripes along their length, unrelated images) determines some motion.
     ``deviation`` is the standard deviation to expect of the worst corner's place, in pixels of this level; that of
-    strongly aliased pictures without noise may be three times as large.
+    strongly aliased images without noise may be three times as large.
     """
     weights, _ = _robust_weights(comparison)
     gradients = _gradients(comparison.moved, level.pixels_per_unit * estimate.gain)

@@ -1,7 +1,7 @@
 """Dense motion in two steps: the camera's first, to a hundredth of a pixel, then what moves differently.
 
-Dense flow alone loses large motion, and in smooth places follows the noise. So the second picture is laid on the
-first by one motion for all, dense flow looks for the rest, and it is used only where it explains the pictures
+Dense flow alone loses large motion, and in smooth places follows the noise. So the second image is laid on the
+first by one motion for all, dense flow looks for the rest, and it is used only where it explains the images
 clearly better.
 """
 
@@ -46,13 +46,13 @@ def _choose(a: Tensor, b: Tensor, camera: Tensor, dense: Tensor, reluctance: flo
 def global_then_dense(
     a: Tensor, b: Tensor, model: MotionModel = "affine", *, fine: bool = True, reluctance: float = 1.0
 ) -> FlowPair | None:
-    """Motion between two ``(H, W)`` float32 pictures in 0…1 as `flow_pair` gives it, but exact where the camera moves.
+    """Motion between two ``(H, W)`` float32 images in 0…1 as `flow_pair` gives it, but exact where the camera moves.
 
     ``model`` is what the camera may do; ``fine`` as in `flow_pair`; ``reluctance``, from 1 on, is how many times the
-    usual gain dense flow must bring to be used, for pictures whose aliasing it would follow. On noisy photographs moved
+    usual gain dense flow must bring to be used, for images whose aliasing it would follow. On noisy photographs moved
     by 2 degrees and 40 pixels the median error falls from about 0.2 pixels to under 0.01; where parts move on their
     own, it is about that of `flow_pair`. Takes two to five times as long. Where no camera motion can be found this is
-    `flow_pair`. None if the pictures are too small to tell.
+    `flow_pair`. None if the images are too small to tell.
     """
     camera = register(a, b, model)
     if not camera.converged:

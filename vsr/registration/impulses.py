@@ -1,4 +1,4 @@
-"""Single wild pixels (salt and pepper, dust, dead pixels), found and replaced before pictures are compared."""
+"""Single wild pixels (salt and pepper, dust, dead pixels), found and replaced before images are compared."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _sorted3(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def without_impulses(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """``(filled, good)`` of an ``(H, W)`` picture in 0…1: impulses replaced, and 1.0 where nothing was, else 0.0.
+    """``(filled, good)`` of an ``(H, W)`` image in 0…1: impulses replaced, and 1.0 where nothing was, else 0.0.
 
     An impulse is the highest of its 3×3 neighbourhood and exceeds the second highest by more than a third of the
     range from there to the second lowest; or the same downwards. The median replaces it. The border is repeated.

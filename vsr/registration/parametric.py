@@ -1,7 +1,7 @@
-"""One motion for a whole picture, to a hundredth of a pixel, and whether to believe it.
+"""One motion for a whole image, to a hundredth of a pixel, and whether to believe it.
 
 From the shift that phase correlation finds, robust Gauss-Newton steps (`gauss_newton`) lead from coarse to fine. The
-precision on aliased frames comes from reading both pictures through one smoothing kernel (`spline`), and from
+precision on aliased frames comes from reading both images through one smoothing kernel (`spline`), and from
 replacing wild pixels first (`impulses`).
 """
 
@@ -29,19 +29,19 @@ from vsr.registration.transform import MotionModel, Registration
 __all__ = ["MIN_REGISTER_SIZE", "register", "register_many"]
 
 MIN_REGISTER_SIZE = 16
-"""Shortest picture side, in pixels, that is registered."""
+"""Shortest image side, in pixels, that is registered."""
 
-_FLAT = 1e-3  # standard deviation, 0…1, of a picture that shows nothing
-_ENOUGH_PIXELS = 1 << 16  # finer levels of a larger picture would take time and add no precision
+_FLAT = 1e-3  # standard deviation, 0…1, of an image that shows nothing
+_ENOUGH_PIXELS = 1 << 16  # finer levels of a larger image would take time and add no precision
 _COARSE_STEPS, _COARSE_PX = 12, 0.05  # most steps, and the step that ends the iteration on coarse levels
 _FINE_STEPS, _FINE_PX = 40, 4e-3  # the same on the finest
 _CONVERGED_PX = 0.02  # a fit whose last step was longer has failed, unless it cannot be located better anyway
 _CLEAR_PEAK = 0.5  # confidence of a phase correlation that needs no second opinion
 _LONGEST_REACH = 9.0  # steps that an accelerated one may make up for
 _TINY = 1e-30
-_LEAST_OVERLAP = 0.15  # share of the picture
+_LEAST_OVERLAP = 0.15  # share of the image
 _LEAST_CORRELATION = 0.4  # unrelated photographs reach 0.37
-_LEAST_SHARE = 0.05  # of the gradients that both pictures have in common, in the worst direction
+_LEAST_SHARE = 0.05  # of the gradients that both images have in common, in the worst direction
 _CHANCE_SHARE = 14.0  # divided by √(number of pixels): more than noise alone has (measured: at most 11.4)
 _WORST_DEVIATION_PX = 1.0
 
@@ -125,7 +125,7 @@ def _start(levels: Sequence[Level], others: Sequence[Tensor], model: MotionModel
 
 
 def _motions(a: Tensor, b: Tensor, level: Level, initial: Registration | None) -> list[Tensor]:
-    """Motions to start from, in unit coordinates, of pictures on this level."""
+    """Motions to start from, in unit coordinates, of images on this level."""
     if initial is not None and initial.converged:
         matrix = initial.matrix.to("cpu", torch.float64)
         return [level.to_unit @ matrix @ torch.linalg.inv(level.to_unit)]
@@ -160,7 +160,7 @@ def _check_picture(name: str, picture: Tensor) -> None:
 
 
 class _Reference:
-    """Picture ``a``, prepared for any number of pictures ``b``."""
+    """Image ``a``, prepared for any number of images ``b``."""
 
     def __init__(self, picture: Tensor, model: MotionModel, weights: Tensor | None) -> None:
         self.model = model
@@ -238,17 +238,17 @@ def register(
     """The motion from ``a`` to ``b``, both ``(H, W)`` floating-point in 0…1 on one device.
 
     Aliased 128×128 frames with noise 2/255 are registered to 0.004 pixels (translation) or 0.01 (affine,
-    homography); 5 % salt and pepper, a change of gain and offset, or other motion on a third of the picture cost
-    little. Reaches shifts of a third of the picture, and turns of 10 degrees and zooms of 1.2.
+    homography); 5 % salt and pepper, a change of gain and offset, or other motion on a third of the image cost
+    little. Reaches shifts of a third of the image, and turns of 10 degrees and zooms of 1.2.
 
     ``initial`` is where to start, by default at the shift found by phase correlation. ``weights`` ``(H, W)``, ≥ 0,
     says how much each pixel of ``a`` counts, by default all the same.
 
-    What cannot be registered (pictures that are flat, tiny, unrelated, striped, or not finite) is never an exception:
+    What cannot be registered (images that are flat, tiny, unrelated, striped, or not finite) is never an exception:
     ``converged`` is False, ``reason`` says why, and the matrix is the identity. A shape that does not fit is.
 
     Lucas & Kanade 1981 with the mean gradients of Benhimane & Malis 2004, Geman-McClure weights (Black & Anandan
-    1996), a gain and an offset in the fit, and steps lengthened after Anderson 1965. Of large pictures the finest
+    1996), a gain and an offset in the fit, and steps lengthened after Anderson 1965. Of large images the finest
     levels of the pyramid are left out: they would take time and add no precision.
     """
     _check_arguments(a, b[None], weights)

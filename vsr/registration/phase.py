@@ -1,4 +1,4 @@
-"""The shift between two pictures, from the phases of their spectra.
+"""The shift between two images, from the phases of their spectra.
 
 A shift multiplies a spectrum by a plane wave. The cross-power spectrum keeps only phases, so its inverse transform
 is a sharp peak at the shift, whatever the brightness. The finest frequencies count least: there lie noise and the
@@ -18,9 +18,9 @@ from vsr.registration.impulses import without_impulses
 __all__ = ["MIN_PHASE_SIZE", "Translation", "phase_correlation"]
 
 MIN_PHASE_SIZE = 8
-"""Shortest picture side, in pixels, for which a shift is sought."""
+"""Shortest image side, in pixels, for which a shift is sought."""
 
-_LARGEST_SHARE = 1 / 3  # of a picture's side: larger shifts leave too little in common
+_LARGEST_SHARE = 1 / 3  # of an image's side: larger shifts leave too little in common
 _CUTOFF_CYCLES = 0.15  # per pixel: frequency at which the weight has fallen to exp(-1/2); Nyquist is 0.5
 _PEAK_RADIUS = 5  # pixels around the peak that belong to it
 _ZOOMS = ((1.5, 13), (0.25, 11), (0.05, 11))  # half width in pixels and number of points of ever finer grids
@@ -28,12 +28,12 @@ _ZOOMS = ((1.5, 13), (0.25, 11), (0.05, 11))  # half width in pixels and number 
 
 @dataclass(frozen=True)
 class Translation:
-    """A shift of a whole picture: content at ``p`` of ``a`` is found at ``p + shift_yx`` of ``b``."""
+    """A shift of a whole image: content at ``p`` of ``a`` is found at ``p + shift_yx`` of ``b``."""
 
     shift_yx: tuple[float, float]
     """Pixels, row displacement first."""
     confidence: float
-    """1 − (second highest peak / highest peak), 0…1: about 0 for unrelated pictures, above 0.5 for a clear shift."""
+    """1 − (second highest peak / highest peak), 0…1: about 0 for unrelated images, above 0.5 for a clear shift."""
 
 
 def _taper(picture: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ def phase_correlation(a: Tensor, b: Tensor) -> Translation:
 
     Finds shifts up to a third of each side, to some hundredths of a pixel. Brightness and contrast do not matter.
     The whole-pixel peak comes first (Kuglin & Hines 1975); what the two then have in common is compared again, and
-    its peak located between pixels (Guizar-Sicairos et al. 2008). Pictures without texture, with values that are not
+    its peak located between pixels (Guizar-Sicairos et al. 2008). Images without texture, with values that are not
     finite, or with a side under `MIN_PHASE_SIZE` give no shift and confidence 0.
     """
     if a.shape != b.shape or a.ndim != 2:

@@ -28,7 +28,7 @@ class PreviousFrame:
     flow: Tensor
     """``(2, h, w)`` float32 pixels, row displacement first: what is at p here was at p + flow there."""
     confidence: Tensor
-    """``(h, w)`` in 0…1: 1 where going there and back again ends at p, 0 where p was not in the picture."""
+    """``(h, w)`` in 0…1: 1 where going there and back again ends at p, 0 where p was not in the image."""
     warped: Tensor
     """``(h, w)``: the frame before, read at p + flow by cubics."""
 

@@ -1,7 +1,7 @@
-"""Motion made more exact against the reconstructed picture (Lucas and Kanade 1981, one Gauss-Newton step).
+"""Motion made more exact against the reconstructed image (Lucas and Kanade 1981, one Gauss-Newton step).
 
 Motion between low-resolution frames suffers from their aliasing; the reconstruction has less of it. Where a
-frame's samples miss what the picture predicts, a small displacement of each neighbourhood may explain it.
+frame's samples miss what the image predicts, a small displacement of each neighbourhood may explain it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def refining_steps(
 ) -> tuple[Tensor, Tensor]:
     """Displacements ``(rows, cols)``, each ``(K, h, w)``, that lower the residual of each sample's neighbourhood.
 
-    ``residual``: samples minus prediction, 0…1. ``slopes_yx``: the predicting picture's derivatives at the
+    ``residual``: samples minus prediction, 0…1. ``slopes_yx``: the predicting image's derivatives at the
     samples, per pixel; displacements are in that pixel and no larger than ``limit_px``. ``weights`` ≥ 0 says
     how far samples are trusted; ``sigma`` is the noise, 0…1.
     """

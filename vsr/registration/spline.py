@@ -1,8 +1,8 @@
-"""Reading pictures between pixels so that the reading blurs alike everywhere.
+"""Reading images between pixels so that the reading blurs alike everywhere.
 
 An interpolating kernel passes more detail on a pixel than between pixels, and a fit of motion takes that difference
 for motion: torch's bicubic kernel (a = −0.75) puts it off by 0.03 pixels. A cubic B-spline over the samples smooths,
-but by nearly the same amount at every place: 0.003 pixels. So both pictures of a comparison are read through it.
+but by nearly the same amount at every place: 0.003 pixels. So both images of a comparison are read through it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _pairs(position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def read_spline(pictures: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
-    """``(C, H, W)`` pictures at ``(h, w)`` positions in pixel indices, ``(C, h, w)``; float, same device.
+    """``(C, H, W)`` images at ``(h, w)`` positions in pixel indices, ``(C, h, w)``; float, same device.
 
     Weights are those of the cubic B-spline (Unser 1999) on the samples themselves: smoothing, not interpolating. Each
     of the four linear readings does the work of four taps (Sigg & Hadwiger 2005). The border is repeated.

@@ -1,4 +1,4 @@
-"""What a registration of two whole pictures found: a matrix, and whether to believe it."""
+"""What a registration of two whole images found: a matrix, and whether to believe it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NEAREST = 1e-6  # homogeneous coordinate of what lies on or beyond the horizon
 
 @dataclass(frozen=True, eq=False)
 class Registration:
-    """Motion of a whole picture: content at ``p`` of ``a`` is found at ``matrix * p`` of ``b``."""
+    """Motion of a whole image: content at ``p`` of ``a`` is found at ``matrix * p`` of ``b``."""
 
     matrix: Tensor
     """(3, 3) float64, last entry 1, times (x, y, 1) in pixel indices: OpenCV's order. The identity if failed."""
@@ -29,11 +29,11 @@ class Registration:
     converged: bool
     """Whether it can be used. Where not, ``reason`` says why."""
     correlation: float
-    """Of the pictures laid on each other, −1…1, where they overlap; 0 if unknown."""
+    """Of the images laid on each other, −1…1, where they overlap; 0 if unknown."""
     residual: float
     """Robust standard deviation of what differs after alignment and matching of brightness, 0…1; infinite if unknown.
 
-    Both pictures are read smoothed (`vsr.registration.spline`), so white noise counts about half.
+    Both images are read smoothed (`vsr.registration.spline`), so white noise counts about half.
     """
     deviation_px: float
     """Standard deviation to expect of the place of the worst corner, in pixels; infinite if unknown."""

@@ -1,4 +1,4 @@
-"""Pictures as data URIs, all of one quality: the best that fits the room there is."""
+"""Images as data URIs, all of one quality: the best that fits the room there is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _THUMBNAIL_WIDTH = 160
 
 @dataclass(frozen=True)
 class Encoded:
-    """Pictures as WebP files, by version and number."""
+    """Images as WebP files, by version and number."""
 
     files: Mapping[str, Mapping[int, bytes]]
     quality: int

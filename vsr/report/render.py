@@ -1,4 +1,4 @@
-"""From records to one HTML file: styles, script and pictures inside, nothing fetched from anywhere."""
+"""From records to one HTML file: styles, script and images inside, nothing fetched from anywhere."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def render(template: str, *, base: str | None = None, style: str = "", **values:
 
     Those of the page ``base`` come first, where it is built on one.
 
-    Its content security policy allows these two by their digests, pictures and videos from data, and nothing else.
+    Its content security policy allows these two by their digests, images and videos from data, and nothing else.
     """
     names = [template] if base is None else [base, template]
     styles = "".join(_part(f"{name}.css") for name in names) + style

@@ -1,4 +1,4 @@
-"""One picture that shows the same detail in several versions, side by side, with labels."""
+"""One image that shows the same detail in several versions, side by side, with labels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INK = (235, 235, 235)
 
 @dataclass(frozen=True)
 class Panel:
-    """One version of the picture."""
+    """One version of the image."""
 
     label: str
     """Short text above it, ASCII."""
@@ -35,7 +35,7 @@ class Panel:
 def busiest_crop(picture: NDArray[Any], height: int, width: int) -> tuple[int, int]:
     """``(top, left)`` of the ``height`` × ``width`` part of ``(H, W, C)`` with the strongest gradients.
 
-    A detail limited to the picture's size, found on a grid of quarter steps.
+    A detail limited to the image's size, found on a grid of quarter steps.
     """
     gray = picture.astype(np.float64).mean(axis=2)
     energy = np.abs(np.diff(gray, axis=0))[:, :-1] + np.abs(np.diff(gray, axis=1))[:-1, :]
@@ -53,7 +53,7 @@ def busiest_crop(picture: NDArray[Any], height: int, width: int) -> tuple[int, i
 
 
 def _cut(picture: Picture, full_hw: tuple[int, int], box: tuple[int, int, int, int], zoom: int) -> Picture:
-    """The box ``(top, left, height, width)`` of a ``full_hw`` picture, ``zoom`` times, nearest pixel."""
+    """The box ``(top, left, height, width)`` of a ``full_hw`` image, ``zoom`` times, nearest pixel."""
     top, left, height, width = box
     rows = (np.arange(height * zoom) / zoom + top + 0.5 / zoom) * picture.shape[0] / full_hw[0]
     cols = (np.arange(width * zoom) / zoom + left + 0.5 / zoom) * picture.shape[1] / full_hw[1]

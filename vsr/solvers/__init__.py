@@ -1,4 +1,4 @@
-"""Solvers: from recorded samples and an imaging model to the picture behind them.
+"""Solvers: from recorded samples and an imaging model to the image behind them.
 
 To add one: write its function and its options beside it in a file of this folder, and give it a row in `SOLVERS`; the
 contract suite in ``tests/contracts/test_solvers.py`` then covers it.

@@ -26,18 +26,18 @@ _LEAST_SIGMA = 0.3 / 255  # rounding to 8 bits alone
 
 @dataclass(frozen=True)
 class Observations:
-    """Recorded frames and how they come from the sought picture."""
+    """Recorded frames and how they come from the sought image."""
 
     frames: Tensor
     """``(K, h, w)``, values 0…1."""
     model: ObservationModel
-    """From the sought picture to the frames."""
+    """From the sought image to the frames."""
     confidence: Tensor | None = None
     """``(K, h, w)``: how far each sample is trusted beforehand, 0 for not at all; None: all alike."""
     noise_sigma: float | None = None
     """Standard deviation of noise and misregistration, 0…1; None: found from the residual."""
     expected: Tensor | None = None
-    """``(H, W)``: what the picture is expected to be, say from earlier frames; None: nothing is expected."""
+    """``(H, W)``: what the image is expected to be, say from earlier frames; None: nothing is expected."""
     expected_weight: Tensor | None = None
     """``(H, W)``: how strongly, as a sample's confidence; goes with ``expected``."""
     half: bool = False
@@ -54,7 +54,7 @@ class Observations:
             raise ValueError("confidence must be finite and not negative")
 
     def residual(self, x: Tensor) -> Tensor:
-        """Samples minus what the picture ``x`` predicts for them, ``(K, h, w)``; 0 outside the picture."""
+        """Samples minus what the image ``x`` predicts for them, ``(K, h, w)``; 0 outside the image."""
         return (self.frames - self.model.A(x)) * self.model.inside
 
     def sample_weights(self) -> Tensor:
@@ -66,7 +66,7 @@ class Observations:
         return residual_sigma(residual, self.confidence) if self.noise_sigma is None else self.noise_sigma
 
     def strip(self, first: int, last: int) -> Observations:
-        """What concerns picture rows ``first`` to ``last`` (exclusive)."""
+        """What concerns image rows ``first`` to ``last`` (exclusive)."""
         model, part = self.model.strip(first, last)
         confidence = None if self.confidence is None else self.confidence[:, part]
         expected, weight = (None if t is None else t[first:last] for t in (self.expected, self.expected_weight))
@@ -114,7 +114,7 @@ class SolverSpec(Generic[OptionsT]):
     options_type: type[OptionsT]
     """Frozen dataclass of its parameters, each with a default."""
     solve: Callable[[Observations, Tensor, OptionsT], Tensor]
-    """The picture ``(H, W)`` that explains the observations, from a first guess ``(H, W)``."""
+    """The image ``(H, W)`` that explains the observations, from a first guess ``(H, W)``."""
 
     def __call__(self, observed: Observations, start: Tensor, options: Any = None) -> Tensor:
         """Solve with ``options``, by default the solver's own defaults; ValueError where the motion does not fit."""

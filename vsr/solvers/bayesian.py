@@ -1,4 +1,4 @@
-"""Bayesian super-resolution after Liu and Sun: noise, picture, blur and motion found in turn."""
+"""Bayesian super-resolution after Liu and Sun: noise, image, blur and motion found in turn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["BayesianOptions", "estimate_psf", "frame_precisions", "solve_bayesia
 _CORNER = 1.0 / 255.0  # residual below which squares stand for absolute values
 _LEAST_RESIDUAL = (
     0.75 / 255
-)  # what no model explains; keeps the prior from fading as the picture comes to fit the noise
+)  # what no model explains; keeps the prior from fading as the image comes to fit the noise
 _WINDOW_SAMPLES = 15  # side of the neighbourhood that moves together
 _LARGEST_STEP_PX = 0.5  # of motion in one sweep, in pixels of x
 _STIFFNESS = 1e-4  # mean squared slope, per pixel of x, below which nothing moves
@@ -38,9 +38,9 @@ class BayesianOptions:
     noise_rate: float = 0.1
     """Beta of the Gamma prior on each frame's precision."""
     sweeps: int = 5
-    """Times noise, picture and motion are found in turn."""
+    """Times noise, image and motion are found in turn."""
     rounds: int = 2
-    """Times the weights of the picture's step are renewed in a sweep."""
+    """Times the weights of the image's step are renewed in a sweep."""
     cg_iterations: int = 8
     """Conjugate-gradient steps for each set of weights."""
     blind: bool = False
@@ -79,7 +79,7 @@ def _slope(picture: Tensor, dim: int) -> Tensor:
 def take_motion_step(observed: Observations, x: Tensor, weights: Tensor) -> Observations:
     """The observations with every sample but the first frame's moved to where ``x`` explains it better.
 
-    One step of Lucas and Kanade 1981 against ``A x``, weighted like the picture's step: each frame moves as a whole
+    One step of Lucas and Kanade 1981 against ``A x``, weighted like the image's step: each frame moves as a whole
     where ``observed.model.shifts_yx`` says so, else in neighbourhoods of 15 × 15 samples. At most half a pixel of x.
     """
     model, blurred = observed.model, observed.model.blur.A(x)
@@ -106,9 +106,9 @@ def take_motion_step(observed: Observations, x: Tensor, weights: Tensor) -> Obse
 def solve_bayesian(observed: Observations, start: Tensor, options: BayesianOptions) -> Tensor:
     """Maximise ``prod_k theta_k^n exp(-theta_k |y_k - A_k x|_1) exp(-eta |grad x|_1)``, ``(H, W)`` like ``start``.
 
-    In turn over the precision theta_k of each frame, so that bad frames count less, over the picture x by
+    In turn over the precision theta_k of each frame, so that bad frames count less, over the image x by
     re-weighted least squares and, where asked for, over the motion. Liu and Sun, "On Bayesian adaptive video super
-    resolution", PAMI 2014 (CVPR 2011). Their step for the blur is left out: a Gaussian found in turn from the picture
+    resolution", PAMI 2014 (CVPR 2011). Their step for the blur is left out: a Gaussian found in turn from the image
     of the last sweep shrank towards no blur when tried; `estimate_psf` replaces it. Differences to direct neighbours
     count half, to diagonal ones a quarter: all directions cost about the same. No step size to choose: conjugate
     gradients. Cost per step and pixel: two blurs, 9 + 9 multiplications, whatever the number of frames. float32 or

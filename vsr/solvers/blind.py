@@ -1,8 +1,8 @@
 """How blurred recorded frames are, found from the frames alone.
 
-Pictures look alike at all scales: seen through a Gaussian of width t, the p-th moment of their gradient falls as a
+Images look alike at all scales: seen through a Gaussian of width t, the p-th moment of their gradient falls as a
 power of t (Ruderman and Bialek 1994; with p = 4 it is the sharpest edges that count). Blur of width sigma replaces
-t² by t² + sigma². So moments at a few widths t tell sigma, with no sharp picture to compare with.
+t² by t² + sigma². So moments at a few widths t tell sigma, with no sharp image to compare with.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vsr.solvers.huber_btv import HuberBtvOptions, solve_huber_btv
 __all__ = ["MIN_PSF_SIZE", "estimate_psf", "gradient_moments"]
 
 MIN_PSF_SIZE = 48
-"""Shortest side, in pixels of x, of a picture whose blur can be told."""
+"""Shortest side, in pixels of x, of an image whose blur can be told."""
 
 _POWER = 4
 _WIDTHS = (0.8, 2.5)  # narrowest and widest t, in pixels
@@ -37,7 +37,7 @@ _FUSION = HuberBtvOptions(radius=1)
 def gradient_moments(picture: Tensor) -> tuple[Tensor, Tensor]:
     """``(widths, moments)`` in float64: mean fourth power of the gradient of ``picture`` ``(H, W)`` at each width.
 
-    The picture is taken for periodic; the border that this mixes up is left out.
+    The image is taken for periodic; the border that this mixes up is left out.
     """
     spectrum = torch.fft.rfft2(picture.double())
     height, width = picture.shape
@@ -71,13 +71,13 @@ def _blur_variance(widths: Tensor, moments: Tensor, most: float) -> float:
 def estimate_psf(observed: Observations, start: Tensor) -> float | None:
     """Standard deviation, in pixels of x, of the Gaussian point spread function behind ``observed``; None if untold.
 
-    For `vsr.observation.reading_blur`. ``start`` is ``(H, W)``, a first guess of the picture; the blur in
+    For `vsr.observation.reading_blur`. ``start`` is ``(H, W)``, a first guess of the image; the blur in
     ``observed.model`` is not looked at. Frames are fused robustly without deblurring, and the growth of their
     gradients' fourth moment with scale is fitted. A symmetric Gaussian has one parameter, which is what such a
     statistic can tell; lens, pixel and small motion together come close to one. Photographs count as sharp that are
     blurred by 0.32 pixels. Within 8 % below to 15 % above on the synthetic suite, for too wide a blur costs less
-    than too narrow a one; pictures with a scale of their own (brick walls,
-    text) mislead it. None for pictures under `MIN_PSF_SIZE`, or without edges. Deterministic; float32 or float64.
+    than too narrow a one; images with a scale of their own (brick walls,
+    text) mislead it. None for images under `MIN_PSF_SIZE`, or without edges. Deterministic; float32 or float64.
     """
     if min(observed.model.size_yx) < MIN_PSF_SIZE:
         return None

@@ -60,7 +60,7 @@ def solve_farsiu_fast(observed: Observations, start: Tensor, options: FarsiuFast
         x <- x - beta { B^T A sign(B x - Z) + lambda BTV'(x) }
 
     Z is the median shift-and-add of the frames on the grid of x, ``A = diag(sqrt(count))``, so a pixel that no frame
-    saw is never data. Farsiu, Robinson, Elad and Milanfar 2004, for shifts of the whole picture, where motion and
+    saw is never data. Farsiu, Robinson, Elad and Milanfar 2004, for shifts of the whole image, where motion and
     blur commute. Shifts are rounded to whole pixels of x, which costs sharpness; B makes up for it on average.
     The step size falls as in `solve_farsiu`, under the same condition. Cost per step and pixel: two blurs and
     4 r (r + 1) signs, whatever the number of frames. float32 or float64.

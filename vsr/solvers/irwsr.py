@@ -1,4 +1,4 @@
-"""Iteratively re-weighted super-resolution after Köhler et al. 2016: every weight is found from the pictures."""
+"""Iteratively re-weighted super-resolution after Köhler et al. 2016: every weight is found from the images."""
 
 from __future__ import annotations
 

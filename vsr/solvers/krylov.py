@@ -1,4 +1,4 @@
-"""Conjugate gradients for symmetric positive operators on pictures (Hestenes and Stiefel 1952)."""
+"""Conjugate gradients for symmetric positive operators on images (Hestenes and Stiefel 1952)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TINY = 1e-30
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Inner product, 0-d float64: rows in float32 or the pictures' higher precision, their sum in float64."""
+    """Inner product, 0-d float64: rows in float32 or the images' higher precision, their sum in float64."""
     precision = torch.promote_types(a.dtype, torch.float32)
     return (a.to(precision) * b.to(precision)).sum(-1).sum(dtype=torch.float64)
 
@@ -21,7 +21,7 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 def conjugate_gradients(apply: Callable[[Tensor], Tensor], right: Tensor, x: Tensor, steps: int) -> Tensor:
     """``steps`` steps from ``x`` towards ``apply(x) = right``, all ``(H, W)``.
 
-    Pictures may be of half precision, scalars never are. A fixed number of steps, so that the same input gives the
+    Images may be of half precision, scalars never are. A fixed number of steps, so that the same input gives the
     same bytes. Once the residual is 0 nothing moves.
     """
     residual = right - apply(x)

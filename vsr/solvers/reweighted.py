@@ -27,7 +27,7 @@ def weighted_least_squares(observed: Observations, weights: Tensor, prior: Stenc
     """``steps`` steps towards the x that minimises ``sum w (y - A x)² + x^T R x + sum v (x - e)²``.
 
     ``weights`` ``(K, h, w)`` ≥ 0; ``prior`` is R; ``x`` is the ``(H, W)`` start. e and v are what ``observed`` expects
-    the picture to be and how strongly, if it does. In half precision what is solved for is the change of x: its right
+    the image to be and how strongly, if it does. In half precision what is solved for is the change of x: its right
     side is computed as usual, so rounding disturbs the steps and not the equation.
     """
     blur = observed.model.blur

@@ -26,7 +26,7 @@ class TsaiHuangOptions:
     passes: int = 3
     """Times the residual that is left is solved for again, with a strength that suits its size."""
     border_samples: int = 4
-    """Samples along each border over which residual is faded out, because a spectrum repeats the picture beyond it."""
+    """Samples along each border over which residual is faded out, because a spectrum repeats the image beyond it."""
 
 
 def _transfer(model: ObservationModel) -> Tensor:
@@ -97,7 +97,7 @@ class _Frequencies:
         return frames
 
     def solve(self, frames: Tensor, strength: float) -> Tensor:
-        """The picture behind ``frames`` ``(K, h, w)``, with ``strength`` of Tikhonov's prior."""
+        """The image behind ``frames`` ``(K, h, w)``, with ``strength`` of Tikhonov's prior."""
         spectra = torch.fft.fft2(frames).movedim(0, -1)[..., None]
         ridge = torch.diag_embed((strength * self._ridge).to(self._normal.dtype))
         factor = torch.linalg.cholesky(self._normal + ridge)
@@ -109,7 +109,7 @@ class _Frequencies:
 def solve_tsai_huang(observed: Observations, start: Tensor, options: TsaiHuangOptions) -> Tensor:
     """Solve ``Y_k(l) = 1/s² sum_m H(f) exp(2 pi i f p_k) X(f)``, f = l + m h, for x, ``(H, W)`` like ``start``.
 
-    Tsai and Huang 1984: sampling adds up s_y s_x frequencies f of the picture in each frequency l of a frame, and
+    Tsai and Huang 1984: sampling adds up s_y s_x frequencies f of the image in each frequency l of a frame, and
     frames with different shifts p_k add them up differently, so each group is a small least-squares problem, here with
     a Tikhonov term that grows with frequency. H is the gain of the point spread function, as Kim, Bose and Valenzuela
     added it in 1990. What is solved for is the misfit left by ``start``, faded out at borders and scaled by trust.

@@ -30,7 +30,7 @@ class View:
     number: int
     """Place among the frames that were read."""
     luma: Tensor
-    """``(h, w)``, 0…1, of the whole frame; its type is that of pictures made from it."""
+    """``(h, w)``, 0…1, of the whole frame; its type is that of images made from it."""
     motion: Tensor
     """(3, 3) float64: from the reference to this frame."""
     gain: float = 1.0

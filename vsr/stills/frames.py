@@ -1,4 +1,4 @@
-"""Frames as they are: decoded, converted without loss, and written as numbered pictures with their times."""
+"""Frames as they are: decoded, converted without loss, and written as numbered images with their times."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from vsr.timeline import format_seconds
 __all__ = ["Exported", "export_frames"]
 
 _AS_THEY_ARE = {"method": "bicubic", "scale": 1, "deinterlace": "off", "drop_streams": True}
-_FIRST_NUMBER = 1  # of the pictures
+_FIRST_NUMBER = 1  # of the images
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def export_frames(
 ) -> Exported:
     """Write the frames of ``span`` to ``output``, a pattern such as ``frames/%06d.png``, without any restoration.
 
-    Each keeps all that was decoded: layouts that pictures cannot hold are widened (to RGB with the stream's own
+    Each keeps all that was decoded: layouts that images cannot hold are widened (to RGB with the stream's own
     matrix, at 16 bits for 8), which the manifest names. Interlaced frames keep both fields. Raises a `VsrError`; then
     the folder's name is as before.
     """

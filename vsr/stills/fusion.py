@@ -1,8 +1,8 @@
-"""One picture from the chosen frames: picture, motions, brightness and confidence improved in turn.
+"""One image from the chosen frames: image, motions, brightness and confidence improved in turn.
 
-Every round takes a step towards the picture with the default solver, predicts all samples from it, moves each frame to
+Every round takes a step towards the image with the default solver, predicts all samples from it, moves each frame to
 where it fits better, matches its brightness, and trusts each neighbourhood by how well it fits. All frames count alike,
-whatever their place, except that the reference is trusted where the others do not agree with the picture: there one
+whatever their place, except that the reference is trusted where the others do not agree with the image: there one
 frame is sharpened, and nothing ghosts. Large regions are solved in parts; what concerns whole frames is added up over
 them.
 """
@@ -165,7 +165,7 @@ class _Rounds:
         self._most_unlike = _MOST_UNLIKE * max(_LEAST_SIGMA, own_noise)
 
     def run(self, sums: MotionSums, *, move: bool, finish: bool) -> Iterator[float]:
-        """One round; ``sums`` is filled. Without ``move`` the motions stay; ``finish`` takes the picture further.
+        """One round; ``sums`` is filled. Without ``move`` the motions stay; ``finish`` takes the image further.
 
         Gives the share of the round that is done after each part; to be gone through to the end.
         """
@@ -211,7 +211,7 @@ class _Rounds:
             statistics.add(number, predicted[number], recorded, unforced[number], len(self.parts))
 
     def _likeness(self, canvas: Canvas, samples: Tensor, contrast: Tensor, model: ObservationModel) -> Tensor:
-        """How far the reference shows what each sample does, 0…1; 0 outside the picture, 1 for the reference's own."""
+        """How far the reference shows what each sample does, 0…1; 0 outside the image, 1 for the reference's own."""
         x, y = canvas.reference_points(model.rows, model.cols)
         luma = self.views[self.reference].luma
         count, height, width = samples.shape
@@ -235,14 +235,14 @@ class _Rounds:
         return min(max(_LEAST_SIGMA, likest), self._most_unlike)
 
     def _fits(self, samples: Tensor, contrast: Tensor, part: Part, model: ObservationModel) -> Tensor:
-        """`_explain` of the picture so far, and 1 for the reference's own."""
+        """`_explain` of the image so far, and 1 for the reference's own."""
         fits = self._explain((samples - model.A(part.picture)) * model.inside, contrast, model)
         fits[self.reference] = 1.0
         return fits
 
     @staticmethod
     def _explain(residual: Tensor, contrast: Tensor, model: ObservationModel) -> Tensor:
-        """How far the picture explains what each sample and those around it show, 0…1."""
+        """How far the image explains what each sample and those around it show, 0…1."""
         sigma = residual_sigma(residual, model.inside.to(residual.dtype))
         return residual_confidence(RESIDUAL_BLUR.A(residual), contrast, sigma)
 
@@ -277,10 +277,10 @@ def fuse(
     parts: list[Part] | None = None,
     on_share: Callable[[float], None] = lambda share: None,
 ) -> Fused:
-    """The picture of ``region`` of frame ``reference`` (a `View.number`) from all ``views``, that frame among them.
+    """The image of ``region`` of frame ``reference`` (a `View.number`) from all ``views``, that frame among them.
 
     ``scale`` fine pixels a frame pixel. ``parts`` is where to start, by default the median of the frames, or the
-    reference. Motions are refined as ``model`` allows. A fixed number of ``rounds``; the last one takes the picture
+    reference. Motions are refined as ``model`` allows. A fixed number of ``rounds``; the last one takes the image
     further if it is to ``finish``. In the views' precision. ``on_share`` is told the share that is done, 0…1.
     """
     if parts is None:

@@ -1,4 +1,4 @@
-"""From a video and a time to one picture: read, follow, choose, fuse, colour."""
+"""From a video and a time to one image: read, follow, choose, fuse, colour."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def candidates_of(options: StillOptions) -> int:
 def make_still(info: MediaInfo, at: Place, options: StillOptions, on_step: OnStep = lambda what, done: None) -> Made:
     """The still of ``info``'s video at ``at``, in memory.
 
-    Depends on the file, the place and the options alone. Raises `UsageError` for a region outside the picture or a
+    Depends on the file, the place and the options alone. Raises `UsageError` for a region outside the image or a
     time past the end, `InputError`.
     """
     region = _region(info, options)

@@ -21,13 +21,13 @@ class Support:
         self.frames: Tensor = frames
         """Frames that a pixel rests on: the sum of their confidence there, 0 to the number of frames."""
         self.agreement: Tensor = agreement
-        """Mean confidence, 0…1, that the frames in view of a pixel keep once compared with the picture around it.
+        """Mean confidence, 0…1, that the frames in view of a pixel keep once compared with the image around it.
 
         1: all residual is noise. 0.6: the residual is twice what noise explains. 0: no frame shows the place."""
 
 
 def find_support(fused: Fused) -> Support:
-    """The maps of a finished picture."""
+    """The maps of a finished image."""
     frames, agreement = [], []
     for part in fused.parts:
         x, y = part.canvas.points()

@@ -16,12 +16,12 @@ __all__ = ["doubts", "notes_of"]
 
 _BLURRED = 0.75  # of the usual sharpness: less in the reference, and the user is told
 _DOUBTFUL = 3.0  # residual of the reference, in noise, from which the user is warned
-_ELSEWHERE = 5.0  # the same over all frames used: part of what they show there is not in the picture
+_ELSEWHERE = 5.0  # the same over all frames used: part of what they show there is not in the image
 _ROUNDING = 1.0 / 255
 
 
 def doubts(fused: Fused, quality: Agreement) -> list[str]:
-    """Whether the picture fails to show what its own frame shows, or what the others do."""
+    """Whether the image fails to show what its own frame shows, or what the others do."""
     residual, level = quality.frames_rms[fused.reference], max(fused.sigma, _ROUNDING)
     if residual >= _DOUBTFUL * level:
         return [

@@ -26,7 +26,7 @@ class StillOptions:
     """Settings of a still; its record holds all of them."""
 
     roi: Box | None = None
-    """The region, in pixels of the frame shown at the time; None: the whole picture."""
+    """The region, in pixels of the frame shown at the time; None: the whole image."""
     frames: int = 30
     """Frames used at most."""
     scale: float = 4.0
@@ -38,7 +38,7 @@ class StillOptions:
     regularization: float | None = None
     """Strength of the smoothness prior, times the solver's usual; None: found from the frames."""
     evidence: bool = True
-    """Double precision, so that every processor comes to the same picture. False: single precision, in less time."""
+    """Double precision, so that every processor comes to the same image. False: single precision, in less time."""
     torch_threads: int = 1
     """Threads of torch and OpenCV; part of the result."""
     decoder_threads: int = 1
@@ -48,7 +48,7 @@ class StillOptions:
 
     @property
     def precision(self) -> str:
-        """Of pictures, samples and weights; motions are always double."""
+        """Of images, samples and weights; motions are always double."""
         return "float64" if self.evidence else "float32"
 
     def __post_init__(self) -> None:
@@ -66,11 +66,11 @@ class StillOptions:
 
 @dataclass(frozen=True)
 class Source:
-    """A video, a folder of pictures or a pattern."""
+    """A video, a folder of images or a pattern."""
 
     path: Path
     fps: str | None = None
-    """Rate of pictures that do not tell theirs."""
+    """Rate of images that do not tell theirs."""
     video_stream: int | None = None
     """Number, in the file, of the video stream that is meant; None: the best."""
 

@@ -1,8 +1,8 @@
-"""Motion made exact against the picture that all frames lead to (after Hardie, Barnard and Armstrong 1997).
+"""Motion made exact against the image that all frames lead to (after Hardie, Barnard and Armstrong 1997).
 
-Two recorded frames never agree quite: both are noisy and aliased, each in its own way. The picture behind them is
+Two recorded frames never agree quite: both are noisy and aliased, each in its own way. The image behind them is
 neither, and the imaging model says how each frame would have recorded it under a given motion. One Gauss-Newton step
-for each frame lowers the residual, robustly; picture and motions are improved in turn.
+for each frame lowers the residual, robustly; image and motions are improved in turn.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _columns(u: Tensor, v: Tensor, slope_x: Tensor, slope_y: Tensor, model: Moti
 
 @dataclass
 class MotionSums:
-    """Normal equations of every frame's motion, added up over parts of the picture."""
+    """Normal equations of every frame's motion, added up over parts of the image."""
 
     region: Box
     """In the reference; unit coordinates are halves of its longer side, from its middle."""
@@ -79,7 +79,7 @@ class MotionSums:
     ) -> None:
         """What the samples' ``residual`` ``(K, h, w)`` says, given ``confidence``, 0…1.
 
-        ``slopes`` are those of the predicted samples along rows and columns of the picture on ``canvas``, per pixel.
+        ``slopes`` are those of the predicted samples along rows and columns of the image on ``canvas``, per pixel.
         """
         slope_row, slope_col = slopes
         weights = confidence * observed.inside * (_HUBER * sigma / residual.abs().clamp(min=1e-12)).clamp(max=1.0)

@@ -1,4 +1,4 @@
-"""From chosen frames to the picture: a first one, the kind of motion, blur and smoothness, the picture itself."""
+"""From chosen frames to the image: a first one, the kind of motion, blur and smoothness, the image itself."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Stages:
     def first(
         self, views: Sequence[View], candidates: Sequence[Candidate], model: MotionModel
     ) -> tuple[Fused, list[Candidate]]:
-        """A first picture, after which frames are left out that miss it by much more than the others do."""
+        """A first image, after which frames are left out that miss it by much more than the others do."""
         psf = FIRST.psf_sigma_px if self.options.psf_sigma_px is None else self.options.psf_sigma_px
         imaging = replace(FIRST, psf_sigma_px=psf)
         fused = self._fuse(views, imaging, model, _FIRST_ROUNDS, "first picture")
@@ -64,7 +64,7 @@ class Stages:
         return self._fuse(kept, imaging, model, _FIRST_ROUNDS, "first picture"), judged
 
     def with_motion(self, first: Fused) -> Fused:
-        """The picture with the kind of motion that the options name or the frames give reason for (Schwarz 1978)."""
+        """The image with the kind of motion that the options name or the frames give reason for (Schwarz 1978)."""
         requested = self.options.motion
         if requested != "homography" and not (requested == "auto" and first.model == "affine"):
             return first
@@ -89,7 +89,7 @@ class Stages:
         return found
 
     def finished(self, chosen: Fused, imaging: Imaging) -> Fused:
-        """The picture."""
+        """The image."""
         return fuse(
             chosen.views,
             self.reference,

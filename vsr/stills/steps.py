@@ -23,7 +23,7 @@ class Step:
 def describe_steps(
     options: StillOptions, found: Study, fused: Fused, *, deinterlaced: bool, num_frames: int
 ) -> list[Step]:
-    """All steps from the file to the picture, in order."""
+    """All steps from the file to the image, in order."""
     steps = [
         Step("The video was decoded from its start; each frame is known by its place and its MD5.", "FFmpeg"),
         Step("Frames of the shot around the time were taken; a shot ends at a cut.", "PySceneDetect"),

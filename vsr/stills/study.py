@@ -1,6 +1,6 @@
 """Blur and smoothness found from the frames: what predicts frames best that were left out.
 
-A blur too narrow or too wide, a prior too strong or too weak: either way the picture made from most of the frames
+A blur too narrow or too wide, a prior too strong or too weak: either way the image made from most of the frames
 misses the rest by more than their noise (cross-validation; Nguyen, Milanfar and Golub 2001 choose blur and
 regularisation of super-resolution so). Where the blur is concerned its minimum is shallow, so a usual camera's blur is
 kept unless another one predicts better by two standard errors (after Breiman et al. 1984).

@@ -79,7 +79,7 @@ class Tracker:
         return [found[number] for number in range(len(self._lumas))]
 
     def refined(self, number: int, template: Tensor, start: Registration, model: MotionModel) -> Registration:
-        """Frame ``number`` registered to ``template``, a better picture of `surroundings`, from ``start`` on."""
+        """Frame ``number`` registered to ``template``, a better image of `surroundings`, from ``start`` on."""
         return self._register(self.surroundings, template, number, start, model)
 
     def _middle(self, matrix: Tensor) -> tuple[float, float]:

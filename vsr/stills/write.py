@@ -1,4 +1,4 @@
-"""The files of a still: the picture, two maps and the record, all or none."""
+"""The files of a still: the image, two maps and the record, all or none."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def check_target(output: Path, overwrite: bool) -> None:
 
 
 def encode_still(info: MediaInfo, made: Made, output: Path) -> StillFiles:
-    """The picture and its maps as files named after ``output``, and the record's ``output`` entry."""
+    """The image and its maps as files named after ``output``, and the record's ``output`` entry."""
     layout = LAYOUTS["gray16le" if made.picture.layout.family == "gray" else "gbrp16le"]
     source = info.video.color
     matrix = source.matrix if layout.family == "gray" else 0

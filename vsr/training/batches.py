@@ -56,7 +56,7 @@ def batches(patches: Patches, share: Share, start: int, stop: int, workers: int)
         collate_fn=_as_it_is,
         num_workers=min(workers, len(chunks)),
         prefetch_factor=_AHEAD if workers and len(chunks) else None,
-        multiprocessing_context="fork" if workers and len(chunks) else None,  # pictures in memory are shared
+        multiprocessing_context="fork" if workers and len(chunks) else None,  # images in memory are shared
     )
     items = iter(loader)
     try:

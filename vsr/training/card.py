@@ -26,11 +26,11 @@ class CardFacts:
     data: Sequence[str]
     """Names of the sets."""
     num_clips: int
-    """Pictures and shots in them."""
+    """Images and shots in them."""
     num_left_out: int
     """Too small for a patch."""
     teachers: Sequence[str]
-    """Whose pictures were learnt from beside the truth."""
+    """Whose images were learnt from beside the truth."""
     start: str
     """What it began with; "" for random weights."""
     precision: str

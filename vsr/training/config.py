@@ -32,15 +32,15 @@ class TrainingConfig(BaseModel):
     start_from: str | None = None
     """Weights to begin with, by name or file; parts that do not fit another scale begin anew."""
     data: tuple[str, ...] = ()
-    """Folders of pictures or of videos to learn from; each holds one kind. ``--data`` replaces them."""
+    """Folders of images or of videos to learn from; each holds one kind. ``--data`` replaces them."""
     validate_on: tuple[str, ...] = ()
-    """Folders of pictures to measure on; none: no figures on the way."""
+    """Folders of images to measure on; none: no figures on the way."""
     degradations: tuple[Any, ...] = ("bicubic",)
-    """What makes the pictures small and worse, in order: names, or ``name: {option: value}``; see docs/training.md."""
+    """What makes the images small and worse, in order: names, or ``name: {option: value}``; see docs/training.md."""
     sizes: tuple[float, ...] = Field((1.0,), min_length=1, max_length=16)
-    """Sizes at which every picture is learnt from, as shares of its own; 1 to 0.5 in steps of 0.1 for few pictures."""
+    """Sizes at which every image is learnt from, as shares of its own; 1 to 0.5 in steps of 0.1 for few images."""
     patch_px: int = Field(48, ge=4, le=512)
-    """Side of a patch of the small picture."""
+    """Side of a patch of the small image."""
     batch: int = Field(16, ge=1, le=4096)
     """Patches a step, over all workers."""
     augment: bool = True
@@ -58,12 +58,12 @@ class TrainingConfig(BaseModel):
     loss: str = "1*L1"
     """Sum of weighted losses: ``1*L1 + 0.001*TV``; see docs/training.md."""
     teacher: tuple[str, ...] = ()
-    """Weights whose pictures are learnt from beside the truth, by name or file; with degradations free of chance.
+    """Weights whose images are learnt from beside the truth, by name or file; with degradations free of chance.
 
     Of several, the mean of what they make.
     """
     teacher_share: float = Field(0.5, gt=0, le=1)
-    """Share of the teacher's picture in what is to be learnt; the rest is the truth."""
+    """Share of the teacher's image in what is to be learnt; the rest is the truth."""
     teacher_self_ensemble: bool = True
     """Average what a teacher makes over the eight symmetries, for eight times the work."""
     vgg: str | None = None
@@ -111,7 +111,7 @@ class TrainingConfig(BaseModel):
     log_every: int = Field(50, ge=1)
     """Steps that one line of the log stands for."""
     keep_pictures: int = Field(3, ge=0, le=100)
-    """Validation pictures that are written, small, made and true side by side."""
+    """Validation images that are written, small, made and true side by side."""
 
     @model_validator(mode="after")
     def _possible(self) -> TrainingConfig:

@@ -1,4 +1,4 @@
-"""Curves of a run as a picture: PSNR on the validation pictures, and the loss. Drawn with OpenCV."""
+"""Curves of a run as an image: PSNR on the validation images, and the loss. Drawn with OpenCV."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _panel(title: str, points: Sequence[Point], reference: float | None) -> NDAr
 
 
 def png_bytes(picture: NDArray[np.uint8]) -> bytes:
-    """A ``(H, W)`` grey or ``(H, W, 3)`` BGR picture as a PNG file."""
+    """A ``(H, W)`` grey or ``(H, W, 3)`` BGR image as a PNG file."""
     import cv2
 
     done, data = cv2.imencode(".png", picture)

@@ -1,9 +1,9 @@
-"""Fitting the example-based methods: ANR, A+ and neighbour embedding, from a folder of pictures.
+"""Fitting the example-based methods: ANR, A+ and neighbour embedding, from a folder of images.
 
-As their authors did: pictures are downscaled by bicubic interpolation, features of their patches are brought to few
+As their authors did: images are downscaled by bicubic interpolation, features of their patches are brought to few
 numbers by principal components that keep 99.9 % of the energy, K-SVD learns atoms of them, and each atom's detail is
 what makes up the patches' details best. The maps of A+ are ridge regressions over the samples nearest to each atom,
-all of length 1, from the pictures at several sizes.
+all of length 1, from the images at several sizes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KINDS: tuple[DictionaryKind, ...] = ("anr", "aplus", "ne-lle")
 _ENERGY = 0.999  # of the features, that principal components keep
 _SPARSITY = 3
 _RIDGE = 0.1
-_PYRAMID = tuple(0.98**step for step in range(12))  # sizes of the pictures that A+ samples
+_PYRAMID = tuple(0.98**step for step in range(12))  # sizes of the images that A+ samples
 _ANCHORS_AT_ONCE = 32
 _TINY = 1e-9
 
@@ -67,7 +67,7 @@ class DictionaryOptions:
 
 @dataclass(frozen=True)
 class _Samples:
-    """Patches of small pictures, and what their large ones have besides interpolation."""
+    """Patches of small images, and what their large ones have besides interpolation."""
 
     features: Tensor
     """``(N, d)``."""
@@ -84,10 +84,10 @@ def fit_dictionary(
     options: DictionaryOptions | None = None,
     on_step: OnFitting | None = None,
 ) -> dict[str, Tensor]:
-    """The tensors of ``kind`` for ``scale``, learnt from folders of pictures; the same for the same pictures and seed.
+    """The tensors of ``kind`` for ``scale``, learnt from folders of images; the same for the same images and seed.
 
     ``dictionary``: one of ANR or neighbour embedding, by name or file, whose components and atoms are taken over;
-    then only A+ needs pictures. Raises `InputError` for folders that are empty or mixed and pictures that are too few
+    then only A+ needs images. Raises `InputError` for folders that are empty or mixed and images that are too few
     or too small, `UsageError` for what cannot be.
     """
     if not 2 <= scale <= 4:
@@ -144,7 +144,7 @@ def _resized(luma: Tensor, factor: float) -> Tensor:
 
 
 def _pairs(lumas: Sequence[Tensor], scale: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Interpolated small pictures and what they lack."""
+    """Interpolated small images and what they lack."""
     for luma in lumas:
         height, width = (side - side % scale for side in luma.shape[-2:])
         large = luma[..., :height, :width]

@@ -1,4 +1,4 @@
-"""What a run leaves behind: weights, their card, curves, pictures."""
+"""What a run leaves behind: weights, their card, curves, images."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Keeper:
         return keys
 
     def draw(self, log: Log, validation: Validation | None, network: Network) -> None:
-        """Curves, and validation pictures."""
+        """Curves, and validation images."""
         bicubic = None if self.bicubic is None else self.bicubic.psnr_y
         write_whole(self.out / _CURVES, png_bytes(draw_curves(log.lines, bicubic)))
         if validation is None or not self.setup.config.keep_pictures:

@@ -1,4 +1,4 @@
-"""A true picture and what degradations make of it, in a network's colour."""
+"""A true image and what degradations make of it, in a network's colour."""
 
 from __future__ import annotations
 

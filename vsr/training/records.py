@@ -12,10 +12,10 @@ __all__ = ["Event", "Figures", "OnProgress", "TrainingOutcome", "TrainingProgres
 
 @dataclass(frozen=True)
 class Figures:
-    """A measurement on all validation pictures."""
+    """A measurement on all validation images."""
 
     psnr_y: float
-    """Mean over the pictures, dB; see `vsr.evaluation.protocol`."""
+    """Mean over the images, dB; see `vsr.evaluation.protocol`."""
     ssim_y: float
     pictures: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """PSNR and SSIM by ``SET/PICTURE``."""
@@ -53,9 +53,9 @@ class TrainingOutcome:
     card: Path
     steps: int
     figures: Figures | None
-    """Of the weights; None without validation pictures."""
+    """Of the weights; None without validation images."""
     bicubic: Figures | None
-    """Of bicubic interpolation of the same pictures."""
+    """Of bicubic interpolation of the same images."""
     seconds: Mapping[str, float]
     """By phase."""
     network_share: float

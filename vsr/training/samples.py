@@ -1,6 +1,6 @@
 """Patches: which ones a step sees, and how they come about. All follow from the seed and the number of the step.
 
-With no chance in the degradations whole pictures are downscaled once, as the papers do; else a region is cut, degraded
+With no chance in the degradations whole images are downscaled once, as the papers do; else a region is cut, degraded
 and patches are drawn from it, without a margin in which its border could be felt.
 """
 
@@ -44,7 +44,7 @@ class Plan:
     colour: Colour
     patch_px: int
     region_px: int
-    """Of the small picture."""
+    """Of the small image."""
     batch: int
     """Patches a step, over all workers."""
     reuse: int
@@ -58,7 +58,7 @@ class Plan:
 
     @property
     def whole_first(self) -> bool:
-        """Whether whole pictures are downscaled once."""
+        """Whether whole images are downscaled once."""
         return not self.chain.is_random and self.chain.num_frames == 1
 
 
@@ -79,7 +79,7 @@ class Patches:
     def __init__(self, clips: Sequence[Tensor], plan: Plan, taught: Sequence[Tensor] = ()) -> None:
         """``clips``: ``(T, H, W, 3)`` uint8 RGB, sides multiples of the scale and at least ``scale · patch_px``.
 
-        ``taught``: with a share of a teacher, what it made of each, ``(C, H, W)`` in 0…255; only where whole pictures
+        ``taught``: with a share of a teacher, what it made of each, ``(C, H, W)`` in 0…255; only where whole images
         are downscaled.
         """
         self._clips, self.plan, self._taught = clips, plan, taught

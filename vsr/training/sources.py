@@ -29,9 +29,9 @@ class Requested:
 
     scale: int
     patch_px: int
-    """Side of a patch of the small picture."""
+    """Side of a patch of the small image."""
     sizes: tuple[float, ...]
-    """Sizes at which every picture is wanted, as shares of its own."""
+    """Sizes at which every image is wanted, as shares of its own."""
     num_frames: int
     """Consecutive frames that are degraded together."""
     shots_per_video: int
@@ -41,18 +41,18 @@ class Requested:
 
     @property
     def smallest_side(self) -> int:
-        """Pixels that both sides of a true picture need."""
+        """Pixels that both sides of a true image need."""
         return self.scale * self.patch_px
 
 
 @dataclass(frozen=True)
 class Sources:
-    """True pictures and shots."""
+    """True images and shots."""
 
     clips: tuple[Tensor, ...]
-    """Each ``(T, H, W, 3)`` uint8 RGB; T is 1 for a picture. Sides are multiples of the scale."""
+    """Each ``(T, H, W, 3)`` uint8 RGB; T is 1 for an image. Sides are multiples of the scale."""
     too_small: tuple[str, ...]
-    """Pictures that were left out, since no patch fits in."""
+    """Images that were left out, since no patch fits in."""
     digest: str
     """SHA-256 over everything that is there."""
     names: tuple[str, ...]
@@ -65,10 +65,10 @@ class Sources:
 
 
 def read_sources(paths: Sequence[Path], requested: Requested) -> Sources:
-    """Read folders of pictures or of videos.
+    """Read folders of images or of videos.
 
     Raises `InputError` where a folder is missing, empty, mixed or holds what cannot be read, and where nothing is large
-    enough for a patch; a few pictures that are too small are left out and named.
+    enough for a patch; a few images that are too small are left out and named.
     """
     sets = find_sets(paths)
     clips: list[Tensor] = []
@@ -122,7 +122,7 @@ def _read(one: DataSet, item: Item, requested: Requested) -> list[NDArray[np.uin
 
 
 def _as_rgb8(picture: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Grey pictures get three equal channels, 16-bit ones are rounded."""
+    """Grey images get three equal channels, 16-bit ones are rounded."""
     eight = (picture / 257).round().astype(np.uint8) if picture.dtype == np.uint16 else picture.astype(np.uint8)
     return np.repeat(eight[:, :, None], 3, 2) if eight.ndim == 2 else eight
 

@@ -1,6 +1,6 @@
-"""Networks whose pictures are learnt from beside the truth: distillation (Hinton, Vinyals, Dean, 2015).
+"""Networks whose images are learnt from beside the truth: distillation (Hinton, Vinyals, Dean, 2015).
 
-What a larger network makes of a small picture is nearer to what a small network can make of it than the truth is. It is
+What a larger network makes of a small image is nearer to what a small network can make of it than the truth is. It is
 made once, before the first step, averaged over several networks and the eight symmetries, and kept in the folder of the
 run.
 """
@@ -26,7 +26,7 @@ from vsr.training.together import wait_for_all
 
 __all__ = ["Teacher"]
 
-_IN_A_FILE = 128  # pictures; so many are lost at most where a run is killed
+_IN_A_FILE = 128  # images; so many are lost at most where a run is killed
 
 
 class Teacher:
@@ -44,7 +44,7 @@ class Teacher:
     ) -> None:
         """``colour`` is that of the network that learns, ``half`` the type of arithmetic, None for float32.
 
-        Raises `ModelError` for weights that cannot be loaded or whose pictures lack the colours.
+        Raises `ModelError` for weights that cannot be loaded or whose images lack the colours.
         """
         settings = {"self_ensemble": self_ensemble, "precision": "float32" if half is None else "bfloat16"}
         self._methods: list[PictureMethod] = []
@@ -75,7 +75,7 @@ class Teacher:
     def prepare(
         self, clips: Sequence[Tensor], chain: Chain, folder: Path, rank: int, world: int
     ) -> Iterator[tuple[int, int]]:
-        """Keep this worker's part of the pictures in ``folder``, unless it is there; tells (done, of) as it goes.
+        """Keep this worker's part of the images in ``folder``, unless it is there; tells (done, of) as it goes.
 
         Returns when all workers have theirs. Raises `MachineError` where it cannot be written.
         """

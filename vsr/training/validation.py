@@ -1,4 +1,4 @@
-"""Measuring while training, by the rules of `vsr.evaluation`; where the degradation is another, on pictures made so."""
+"""Measuring while training, by the rules of `vsr.evaluation`; where the degradation is another, on images made so."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from vsr.training.records import Figures
 
 __all__ = ["Validation"]
 
-_SEED = 20_260  # of what chance does to validation pictures, the same at every measurement of every run
+_SEED = 20_260  # of what chance does to validation images, the same at every measurement of every run
 
 
 class _Case:
-    """One picture."""
+    """One image."""
 
     def __init__(self, name: str, truth: Tensor, given: Tensor) -> None:
         self.name, self.truth, self.given = name, truth, given
 
 
 class Validation:
-    """Pictures that are measured again and again."""
+    """Images that are measured again and again."""
 
     def __init__(self, folders: Sequence[Path], chain: Chain, scale: int, colour: Colour, device: torch.device) -> None:
-        """Raises `InputError` for folders that are missing, empty, or hold videos or pictures that are too small."""
+        """Raises `InputError` for folders that are missing, empty, or hold videos or images that are too small."""
         self._chain, self._scale, self._colour, self._device = chain, scale, colour, device
         self._cases: list[_Case] = []
         for one in find_sets(folders):

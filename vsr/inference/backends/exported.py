@@ -1,6 +1,6 @@
 """What backends share that read ONNX: a network is exported, compiled with its weights, and called window by window.
 
-Where sides of pictures are free, one compiled graph serves all windows, once it gave torch's result for sizes that it
+Where sides of images are free, one compiled graph serves all windows, once it gave torch's result for sizes that it
 was not exported with; otherwise there is one for each size, the latest few kept. Exported graphs are kept without
 regard to their weights, so that a network whose weights are mixed for each shot is exported once.
 """
@@ -21,7 +21,7 @@ __all__ = ["ByShape", "Session"]
 Session = Callable[[Tensor], Tensor]
 """A compiled graph: contiguous ``(B, C, h, w)`` float32 on the CPU → ``(B, C', s·h, s·w)`` float32."""
 
-_MOST_SESSIONS = 12  # a picture in tiles has up to nine sizes of them
+_MOST_SESSIONS = 12  # an image in tiles has up to nine sizes of them
 _MOST_EXPORTS = 12
 _EXAMPLE_YX = (48, 40)
 _TRIED_YX = ((40, 64), (112, 24))
@@ -38,7 +38,7 @@ def _kind(network: Network) -> tuple[object, ...]:
 
 
 def _export(network: Network, batch: int, size_yx: tuple[int, int]) -> Exported:
-    """``network``, or one of its kind with other weights, exported with ``batch`` pictures of ``size_yx``.
+    """``network``, or one of its kind with other weights, exported with ``batch`` images of ``size_yx``.
 
     One in which the exporter has made other numbers of some weights serves no others.
     """
@@ -87,7 +87,7 @@ class ByShape:
     def _open_free(self, batch: int) -> Session | None:
         """The session for all sizes; None where sides are not free."""
         network = self._network
-        if network.context_px is None:  # what looks at everything may go another way in large pictures
+        if network.context_px is None:  # what looks at everything may go another way in large images
             return None
         exported = _export(network, batch, self._fit(_EXAMPLE_YX))
         if exported.size_yx is not None:

@@ -1,8 +1,8 @@
-"""Convolutions in 8 bits, after training: ranges of features are measured on fixed pictures, weights rounded.
+"""Convolutions in 8 bits, after training: ranges of features are measured on fixed images, weights rounded.
 
 Values are as ONNX's QuantizeLinear has them: features 0…255 with a zero point, one scale a tensor; weights −127…127,
-one scale an output channel. The first convolution and the last stay as they are: of the picture itself 8 bits are not
-enough, and what the last gives is the picture. (Jacob et al., CVPR 2018; Krishnamoorthi, arXiv:1806.08342.)
+one scale an output channel. The first convolution and the last stay as they are: of the image itself 8 bits are not
+enough, and what the last gives is the image. (Jacob et al., CVPR 2018; Krishnamoorthi, arXiv:1806.08342.)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Measure = Callable[[bytes, Sequence[str], Iterable[Tensor]], Mapping[str, tuple[
 """From an ONNX file, names of its tensors, and inputs: the least and the largest value of each tensor over them."""
 
 _NUM_PICTURES, _SIDE, _FIRST_SEED = 12, 96, 20
-_MARGIN = 1.25  # of ranges, for pictures with more contrast; costs 0.001 dB of others
+_MARGIN = 1.25  # of ranges, for images with more contrast; costs 0.001 dB of others
 _LEAST_SCALE = 1e-8
 
 

@@ -35,7 +35,7 @@ class _Float32Conv(nn.Module):
 
 
 def _first_convolution(network: Network) -> str | None:
-    """Name of the convolution that takes the picture itself; None if none can be told to."""
+    """Name of the convolution that takes the image itself; None if none can be told to."""
     for name, part in network.module.named_modules():
         if isinstance(part, nn.Conv2d) and part.in_channels == network.in_channels and part.kernel_size != (1, 1):
             return str(name)
@@ -50,7 +50,7 @@ def _memory_layout(name: PrecisionName, device: torch.device) -> torch.memory_fo
 def cast_module(network: Network, name: PrecisionName, device: torch.device) -> nn.Module:
     """A copy of ``network``'s module on ``device`` that computes in the type ``name``, channels last where that pays.
 
-    In bfloat16 the first convolution stays in float32: of the picture itself 8 bits are not enough (VDSR: 58 dB from
+    In bfloat16 the first convolution stays in float32: of the image itself 8 bits are not enough (VDSR: 58 dB from
     float32's result without, 74 dB with it).
     """
     layout = _memory_layout(name, device)

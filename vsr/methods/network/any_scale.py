@@ -1,7 +1,7 @@
 """Restoration by a network that enlarges to any real magnification: sizes are reached natively, nothing is resampled.
 
 The network's features are found at the small size, in tiles as any network's result; the pixels of the output are then
-read off them row by row as bands of features come, so a large picture is never held in all its stages at once. Where
+read off them row by row as bands of features come, so a large image is never held in all its stages at once. Where
 the output is smaller than the input, it is resampled as with other networks.
 """
 
@@ -59,7 +59,7 @@ def features_network(network: Network) -> Network:
 def render_bands(
     module: AnyScaleUpscaler, features: Iterator[Tensor], size_yx: tuple[int, int], out_yx: tuple[int, int]
 ) -> Iterator[Tensor]:
-    """Bands ``(B, C, rows, out_w)`` of the enlarged picture from bands ``(B, F, h, w)`` of features, top to bottom.
+    """Bands ``(B, C, rows, out_w)`` of the enlarged image from bands ``(B, F, h, w)`` of features, top to bottom.
 
     The bands are the whole result, whatever the heights of the bands of features.
     """
@@ -133,7 +133,7 @@ class PreparedAnyScale(PreparedPerFrame):
 
 
 def prepare_any_scale_network(name: str, geometry: Geometry, options: PerFrameOptions, device: str) -> PreparedAnyScale:
-    """As `prepare_network`. Raises `UsageError` for a self-ensemble, which is made of whole pictures."""
+    """As `prepare_network`. Raises `UsageError` for a self-ensemble, which is made of whole images."""
     if options.self_ensemble:
         raise UsageError(f"{name} enlarges to any size; self_ensemble is for networks of whole magnifications")
     small = Geometry(geometry.width, geometry.height, 2 * geometry.width, 2 * geometry.height)

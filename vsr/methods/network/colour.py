@@ -1,6 +1,6 @@
 """From a frame's planes to what a network takes, and from what it gives to the planes of a larger frame.
 
-Networks know two kinds of picture: BT.601 luma as an 8-bit video codes it, over 255, and RGB in 0…1. Frames come as
+Networks know two kinds of image: BT.601 luma as an 8-bit video codes it, over 255, and RGB in 0…1. Frames come as
 YUV with any siting of chroma, RGB or grey, of any depth and range. Nothing is rounded or clipped here.
 """
 
@@ -179,7 +179,7 @@ class PlaneWriter:
 class BandResampler:
     """`vsr.observation.resample`, band by band: the same values, bit for bit.
 
-    Takes the bands of one picture ``(..., H, W)`` from top to bottom; the arguments are those of `resample`.
+    Takes the bands of one image ``(..., H, W)`` from top to bottom; the arguments are those of `resample`.
     """
 
     def __init__(

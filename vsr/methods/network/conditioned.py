@@ -63,10 +63,10 @@ class ConditionedOptions(PerFrameOptions):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a network is told of a picture."""
+    """What a network is told of an image."""
 
     blur_px: float = 0.0
-    """Standard deviation of the blur ahead of bicubic shrinking, in pixels of the picture."""
+    """Standard deviation of the blur ahead of bicubic shrinking, in pixels of the image."""
     noise_codes: float = 0.0
     """Standard deviation of the noise, in codes of 255."""
 

@@ -1,7 +1,7 @@
 """Restoration by a network that looks at one frame at a time.
 
 The networks of a `Model` run one after another; what then remains to the output's size is resampled. The result comes
-in bands, so a large picture is never held in all its stages at once.
+in bands, so a large image is never held in all its stages at once.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class PerFrameOptions(ComputeOptions):
     """Settings of `PerFrame`."""
 
     self_ensemble: bool = False
-    """Average over the eight flips and turns of each picture: eight times the work, some tenths of a dB."""
+    """Average over the eight flips and turns of each image: eight times the work, some tenths of a dB."""
     consistent: bool = False
     """Bring the result into agreement with the input, as the degradation would have recorded it."""
     degradation: Literal["auto", "BI", "BD", "camera"] = "auto"

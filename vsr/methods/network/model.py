@@ -67,7 +67,7 @@ class ComputeOptions:
     backend: str = "auto"
     """What computes the network; auto: torch, for int8 openvino; see docs/engine.md."""
     tile_px: int | None = None
-    """Side of the tiles that large pictures are cut into, in input pixels; None: planned for the device's class."""
+    """Side of the tiles that large images are cut into, in input pixels; None: planned for the device's class."""
 
     def __post_init__(self) -> None:
         check_tile(self.tile_px)

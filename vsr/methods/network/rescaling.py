@@ -1,7 +1,7 @@
 """Restoration by a network that enlarges what it downscaled itself, and making it small.
 
 Which way a run goes follows from its sizes. What was downscaled by other means comes out worse than by interpolation,
-and nothing in the small picture tells: the mark that small files carry does (`vsr.methods.pair`).
+and nothing in the small image tells: the mark that small files carry does (`vsr.methods.pair`).
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def hides_in_colours(method: str) -> bool:
 
 
 class Downscaler:
-    """Makes pictures small by the first halves of rescaling networks."""
+    """Makes images small by the first halves of rescaling networks."""
 
     def __init__(self, networks: Sequence[Network], device: torch.device, tile_px: int | None = None) -> None:
-        """``networks`` in the order in which they enlarge. They compute in float32: the small picture is kept."""
+        """``networks`` in the order in which they enlarge. They compute in float32: the small image is kept."""
         self._engines = []
         for network in reversed(networks):
             halved = downscaling_network(network)
@@ -167,7 +167,7 @@ class PreparedRescaling(PreparedSampling):
 
     @property
     def capabilities(self) -> Capabilities:
-        """As networks that sample; they make small pictures, too."""
+        """As networks that sample; they make small images, too."""
         return replace(super().capabilities, downscales=True)
 
     def describe(self) -> Mapping[str, Any]:

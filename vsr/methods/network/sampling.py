@@ -1,4 +1,4 @@
-"""Restoration by a network that is given noise: one of the many pictures that would look the same small.
+"""Restoration by a network that is given noise: one of the many images that would look the same small.
 
 The noise of a frame follows from the seed and the frame's number (`vsr.randomness`), so the same command makes the same
 video, however it is cut into tiles and segments and whoever makes them; another seed makes another one.
@@ -30,11 +30,11 @@ class SamplingOptions(PerFrameOptions):
     """Settings of `Sampling`."""
 
     seed: int = 0
-    """Chooses the noise that networks which sample are given; the same seed makes the same picture again."""
+    """Chooses the noise that networks which sample are given; the same seed makes the same image again."""
     temperature: float = 1.0
-    """The noise is multiplied by it; 0: the most likely picture."""
+    """The noise is multiplied by it; 0: the most likely image."""
     samples: int = 1
-    """Pictures that are made of each frame with other noise; the result is their mean."""
+    """Images that are made of each frame with other noise; the result is their mean."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,7 +57,7 @@ def stack_noise(
 ) -> Tensor:
     """``pictures`` ``(B, C, H, W)`` with noise behind their channels, ``(B, C + channels, H, W)``.
 
-    ``ordinals`` are those of the first of them; further pictures have the noise of the last. Each ``sample``, and each
+    ``ordinals`` are those of the first of them; further images have the noise of the last. Each ``sample``, and each
     ``step`` (pass) towards it, has noise of its own.
     """
     if not channels:

@@ -90,7 +90,7 @@ class SeveralFrames:
         self.num_channels, self.pixel_channels = network.out_channels, network.pixel_channels
         self.scale = part.scale
         self.enlarges = bool(model.passes)
-        """Whether the network runs at all: it does not where the picture is shrunk."""
+        """Whether the network runs at all: it does not where the image is shrunk."""
         self._network, self._part = network, part
         self._engine: tuple[Adaptation, Engine] | None = None  # for the weights that suit that shot
         self._takes, self.gives = network.colour, network.gives

@@ -1,6 +1,6 @@
 """Evens out brightness that jumps from frame to frame, as old film and mistimed shutters show it; keeps fades.
 
-Between each two frames a gain that varies smoothly over the picture and an offset are fitted to the means of coarse
+Between each two frames a gain that varies smoothly over the image and an offset are fitted to the means of coarse
 cells, with Tukey's weights, so that what moves counts as an outlier (M-estimation: Odobez and Bouthemy 1995). Chained
 over the frames around a frame, they tell how bright its contents are in each of these. The trend of that is fitted by
 ℓ1 trend filtering (Kim, Koh, Boyd and Gorinevsky 2009): pieces of straight lines, which fades are and flicker is not.
@@ -26,12 +26,12 @@ from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, 
 __all__ = ["Deflicker", "DeflickerOptions", "PreparedDeflicker", "prepare_deflicker"]
 
 _CELLS_YX = (27, 48)  # at most
-_WAVES = 3  # cosines along each axis, the constant included: flicker varies over thirds of a picture at the finest
+_WAVES = 3  # cosines along each axis, the constant included: flicker varies over thirds of an image at the finest
 _BLACK, _WHITE = 0.005, 0.97  # cells outside are cut off, or nearly
 _TUKEY = 4.685
 _ROUNDS = 6  # of reweighting
 _NOISE = 1e-4  # of a cell's mean, at least
-_LOCAL_SIGMA, _OFFSET_SIGMA = 0.1, 0.1  # what is expected: of gains over the picture, and of offsets over the mean
+_LOCAL_SIGMA, _OFFSET_SIGMA = 0.1, 0.1  # what is expected: of gains over the image, and of offsets over the mean
 _OFFSET_CAUTION = 10.0  # how much less offsets are trusted where noise is not far below contrast
 _STIFFNESS = 30.0  # of the trend, over its noise
 _TREND_ROUNDS = 10
@@ -50,7 +50,7 @@ class DeflickerOptions:
     strength: float = 1.0
     """Share of the flicker that is taken away, above 0 to 1."""
     local: bool = True
-    """Whether flicker may differ over the picture, by coarse regions; else the whole frame has one gain."""
+    """Whether flicker may differ over the image, by coarse regions; else the whole frame has one gain."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.radius_frames <= 120:

@@ -1,6 +1,6 @@
 """Spots that one frame has and its neighbours do not: found, measured, and told from small things that move.
 
-Pictures are ``(H, W)`` float32 on the CPU, black 0 and white 1.
+Images are ``(H, W)`` float32 on the CPU, black 0 and white 1.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def find_psf(lumas: Sequence[Tensor]) -> float | None:
 
     The frames are registered to the middle one and fused without deblurring; see `vsr.solvers.blind`. Estimates
     under 0.25 pixels tell nothing; others are kept within 0.38 and 0.6 pixels, between which cameras lie: too narrow a
-    blur leaves the grid of the samples in the picture.
+    blur leaves the grid of the samples in the image.
     """
     parts = [_middle(luma, _MOST_SIDE) for luma in lumas]
     centre = parts.pop(len(parts) // 2)
@@ -116,7 +116,7 @@ def _trial_parts(lumas: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _motions_to_middle(parts: Sequence[Tensor]) -> dict[int, FlowPair]:
-    """Motion from each picture that can be registered to the middle one, and back, by number."""
+    """Motion from each image that can be registered to the middle one, and back, by number."""
     middle = len(parts) // 2
     found = {n: global_then_dense(part, parts[middle]) for n, part in enumerate(parts) if n != middle}
     return {n: motion for n, motion in found.items() if motion is not None}

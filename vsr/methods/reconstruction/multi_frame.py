@@ -1,6 +1,6 @@
 """Multi-frame reconstruction: detail that several frames recorded at different sub-pixel positions.
 
-Each frame ``y_k`` is taken for ``D B M_k x + n_k``: the sought picture ``x``, moved, blurred, sampled, noisy.
+Each frame ``y_k`` is taken for ``D B M_k x + n_k``: the sought image ``x``, moved, blurred, sampled, noisy.
 For every frame its neighbours in time are registered to it (dense flow, both ways), and one robust inverse
 problem is solved for its luma (`vsr.methods.reconstruction.reconstruct`). The solver starts from the previous result
 carried on by the motion, so most of its work is done already. Chroma and colours follow the luma's detail.
@@ -103,7 +103,7 @@ class MultiFrameOptions:
 
 
 class Guesser(Protocol):
-    """Expects a picture of each frame, which leads the reconstruction."""
+    """Expects an image of each frame, which leads the reconstruction."""
 
     leading: Leading
     """What it goes by."""
@@ -133,7 +133,7 @@ class _Made:
 class MultiFrame:
     """Restore each frame from itself and its neighbours in a sliding window.
 
-    Needs OpenCV for motion. Pictures too small for motion, and shrinking, are resampled instead.
+    Needs OpenCV for motion. Images too small for motion, and shrinking, are resampled instead.
     """
 
     def __init__(
@@ -272,9 +272,9 @@ class _Shot:
         return flow_pair(first, second, fine=self._level.motion == "fine")
 
     def _warm_up(self, window: Window, number: int) -> _Made | None:
-        """The picture before frame ``number``, from the few frames before it alone.
+        """The image before frame ``number``, from the few frames before it alone.
 
-        Where the shot begins with that frame it is the picture after it, reached backwards from the frames after.
+        Where the shot begins with that frame it is the image after it, reached backwards from the frames after.
         """
         ahead: range = range(max(0, number - _WARM_UP_FRAMES), number)
         last = None

@@ -1,4 +1,4 @@
-"""One picture from the registered frames around it: robust inversion, motion refined and confidence renewed in turn.
+"""One image from the registered frames around it: robust inversion, motion refined and confidence renewed in turn.
 
 Every round (1) predicts all samples from the last estimate, (2) refines the motion that misses them, (3) trusts
 each neighbourhood by how well it fits, and (4) lets the solver improve the estimate. Where neighbours cannot be
@@ -37,7 +37,7 @@ _MOTION_STEP_PX = 0.5  # change of motion between neighbouring samples at which 
 _MOST_RESIDUAL = 0.03  # of a neighbour laid on the frame, 0…1; more is another scene, not noise
 _ABOVE_USUAL = 2.0  # times the usual residual that a frame may have and still be trusted
 _REFINED_PX = 0.5  # of a frame's pixel: the farthest that refinement moves a sample at a time
-_STRIP_PIXELS = 1 << 21  # larger pictures are solved in strips of about this many pixels
+_STRIP_PIXELS = 1 << 21  # larger images are solved in strips of about this many pixels
 _MARGIN_ROWS = 32  # shared with the next strip and thrown away: then strips differ no more at seams than elsewhere
 _CARRIED_TOLERANCE = 1.0  # standard deviations of residual at which a carried estimate is given up
 _CARRIED_CONTRAST = 0.05
@@ -50,10 +50,10 @@ Solve = Callable[[Observations, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Imaging:
-    """How samples come from the sought picture."""
+    """How samples come from the sought image."""
 
     size_yx: tuple[int, int]
-    """Of the sought picture."""
+    """Of the sought image."""
     scale_yx: tuple[float, float]
     """Its pixels per sample."""
     blur: LinearOperator
@@ -62,7 +62,7 @@ class Imaging:
     """How far right of and below the centre of its block a sample sits, in samples."""
 
     def enlarged(self, plane: Tensor) -> Tensor:
-        """``plane`` ``(h, w)`` interpolated on the grid of the sought picture."""
+        """``plane`` ``(h, w)`` interpolated on the grid of the sought image."""
         offset_yx = (
             sampling_offset(self.offset_px, self.scale_yx[0]),
             sampling_offset(self.offset_px, self.scale_yx[1]),
@@ -70,7 +70,7 @@ class Imaging:
         return resample(plane, self.size_yx, scale_yx=self.scale_yx, offset_yx=offset_yx)
 
     def place(self, rows: Tensor, cols: Tensor) -> tuple[Tensor, Tensor]:
-        """Positions in the frame, in pixel indices, as positions in the sought picture."""
+        """Positions in the frame, in pixel indices, as positions in the sought image."""
         shift = 0.5 + self.offset_px
         return (rows + shift) * self.scale_yx[0] - 0.5, (cols + shift) * self.scale_yx[1] - 0.5
 
@@ -97,14 +97,14 @@ class Start:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A reconstructed picture and what it rests on."""
+    """A reconstructed image and what it rests on."""
 
     picture: Tensor
     """``(H, W)`` float32, 0…1."""
     noise_sigma: float
     """Standard deviation of noise and misregistration of trusted samples, 0…1."""
     frames_used: float
-    """Frames that a pixel rests on, averaged over the picture; 1 is the frame alone."""
+    """Frames that a pixel rests on, averaged over the image; 1 is the frame alone."""
     confidence: float
     """Mean confidence in the samples of the neighbours, 0…1; 0 where there are none."""
     sample_spread_px: float
@@ -239,7 +239,7 @@ def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) 
 
 @dataclass(frozen=True)
 class _Expectations:
-    """What the picture is expected to be, besides what the samples say."""
+    """What the image is expected to be, besides what the samples say."""
 
     guess: Tensor | None
     guess_weight: Tensor | None
@@ -248,7 +248,7 @@ class _Expectations:
     weighing: Weighing
 
     def at(self, sigma: float) -> tuple[Tensor | None, Tensor | None]:
-        """The expected picture and its weight, ``(H, W)``, where the samples' noise is ``sigma``; None: nothing is."""
+        """The expected image and its weight, ``(H, W)``, where the samples' noise is ``sigma``; None: nothing is."""
         belief = self.start.belief if self.weighing.carried_weight else None
         carried = None if belief is None else self.weighing.carried_weight * sigma * sigma * belief
         if self.guess is None or self.guess_weight is None:
@@ -283,7 +283,7 @@ def reconstruct(
     weighing: Weighing = ANCHORED,
     half: bool = False,
 ) -> Reconstruction:
-    """The picture behind ``luma`` ``(h, w)`` and its ``neighbours``.
+    """The image behind ``luma`` ``(h, w)`` and its ``neighbours``.
 
     ``solve`` improves an estimate given observations, in half precision where it can if ``half``; it is called
     ``rounds`` times. Motion is refined from round

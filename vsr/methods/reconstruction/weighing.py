@@ -19,7 +19,7 @@ class Weighing:
     own_confidence: float
     """Confidence in the frame's own samples; a neighbour's have 1 at most."""
     refines_motion: bool
-    """Whether neighbours' samples are moved to where they agree with the picture so far."""
+    """Whether neighbours' samples are moved to where they agree with the image so far."""
     carried_weight: float
     """Weight of what earlier frames showed, times the variance of noise: 2000 is 0.05 of a sample at sigma 5e-3."""
     dense_reluctance: float
@@ -71,7 +71,7 @@ def suited(weighing: Weighing, source: Source | None, detail_codes: float, leadi
     larger its error, the more what a frame alone lets expect counts, and the less a frame's own samples lead. What
     samples can bring is the finer detail the shot has, so the error is judged by that: ``detail_codes``, as
     `vsr.methods.reconstruction.calibration.fine_detail` finds it. Where a network is
-    ``leading``, its picture counts anyway.
+    ``leading``, its image counts anyway.
     """
     error = 0.0 if source is None else source.compression_codes
     share = min(1.0, max(0.0, (error - _CLEAN_CODES) / (_COMPRESSED_CODES - _CLEAN_CODES)))
@@ -99,9 +99,9 @@ class Level:
     cold_rounds: int
     """Rounds of confidence and solving from interpolation."""
     warm_rounds: int
-    """Rounds from the previous picture carried on."""
+    """Rounds from the previous image carried on."""
     led_rounds: tuple[int, int]
-    """The same two where a network that remembers leads: its picture is nearer to the result to begin with."""
+    """The same two where a network that remembers leads: its image is nearer to the result to begin with."""
     refines_motion: bool
     """Whether motion is refined against the reconstruction."""
     cg_iterations: int
@@ -110,7 +110,7 @@ class Level:
     """How motion is found."""
 
     def rounds(self, leading: Leading, *, is_warm: bool) -> int:
-        """Rounds for a frame; ``is_warm``: it starts from the previous picture carried on."""
+        """Rounds for a frame; ``is_warm``: it starts from the previous image carried on."""
         rounds = self.led_rounds if leading == "frames" else (self.cold_rounds, self.warm_rounds)
         return rounds[is_warm]
 

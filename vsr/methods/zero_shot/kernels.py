@@ -1,4 +1,4 @@
-"""Blur kernels of a recording: what a sample of the small picture is a weighted mean of, in pixels of the large one.
+"""Blur kernels of a recording: what a sample of the small image is a weighted mean of, in pixels of the large one.
 
 The middle of a kernel lies on the middle of the block of ``scale``×``scale`` pixels that a sample stands for. So
 kernels have even sides for even scales and odd sides for odd ones. Weights sum to 1.
@@ -35,7 +35,7 @@ def gaussian_kernel(
 ) -> Tensor:
     """``(n, n)`` float32: a Gaussian of ``sigma_px`` along ``angle_deg`` (x towards y), of ``across_px`` across.
 
-    In pixels of the large picture. ``side``: its width, else as wide as it is seen; of the parity of ``scale``.
+    In pixels of the large image. ``side``: its width, else as wide as it is seen; of the parity of ``scale``.
     """
     across = sigma_px if across_px is None else across_px
     place = _offsets(_WIDE * max(sigma_px, across) if side is None else (side - 1) / 2, scale)
@@ -61,7 +61,7 @@ def blurred_bicubic_kernel(scale: int, sigma_px: float) -> Tensor:
 
 
 def read_kernel(path: Path, scale: int) -> Tensor:
-    """A kernel from a text file: a row of numbers a line, in pixels of the large picture. Brought to the sum 1.
+    """A kernel from a text file: a row of numbers a line, in pixels of the large image. Brought to the sum 1.
 
     Raises `InputError` where it is no square of numbers, or of a side that does not suit ``scale``.
     """

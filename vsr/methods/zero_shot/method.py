@@ -57,9 +57,9 @@ class ZeroShotOptions:
     back_projections: int = 3
     """Rounds in which the result is brought back to the input through the kernel."""
     self_ensemble: bool = False
-    """Average over the eight flips and turns of each picture: eight times the work, some tenths of a dB."""
+    """Average over the eight flips and turns of each image: eight times the work, some tenths of a dB."""
     tile_px: int | None = None
-    """Side of the tiles that large pictures are cut into, in input pixels; None: planned for the device's class."""
+    """Side of the tiles that large images are cut into, in input pixels; None: planned for the device's class."""
 
     def __post_init__(self) -> None:
         check_tile(self.tile_px)

@@ -1,7 +1,7 @@
 """A small network trained on the frames of one shot: how they are made smaller still tells how they are made larger.
 
 Shocher, Cohen, Irani, "'Zero-shot' super-resolution using deep internal learning", CVPR 2018: eight convolutions of 64
-channels on the interpolated picture, which learn what it lacks, trained on crops of the frames themselves (fathers)
+channels on the interpolated image, which learn what it lacks, trained on crops of the frames themselves (fathers)
 and on what the recording would have made of them (sons). Luma. Fathers are flipped and turned.
 """
 

@@ -37,7 +37,7 @@ Picture = NDArray[np.uint8]
 
 _LARGEST = (1920, 1200)
 _PAGE_BYTES, _TEXT_BYTES = 8_000_000, 100_000
-_BASE64 = (4 / 3) ** 2  # pictures are text inside what is hidden, which is text again
+_BASE64 = (4 / 3) ** 2  # images are text inside what is hidden, which is text again
 _KEYS = ("a", "b", "reference")
 
 
@@ -110,7 +110,7 @@ def _spread(groups: Sequence[_Group], requested: int) -> list[_Group]:
 
 
 def _size(infos: Sequence[MediaInfo]) -> tuple[int, int]:
-    """Height and width of all pictures, before they are turned: the largest there is, within what a screen shows."""
+    """Height and width of all images, before they are turned: the largest there is, within what a screen shows."""
     height, width = max((one.video.height, one.video.width) for one in infos)
     most_wide, most_high = _LARGEST[::-1] if infos[0].video.display.is_sideways else _LARGEST
     factor = min(1.0, most_wide / width, most_high / height)
@@ -128,7 +128,7 @@ def _pictures(
 
 
 def _shape(video: VideoInfo, height: int, width: int) -> str:
-    """Style of the panes: as wide for their height as players show pictures of ``height`` and ``width``, as coded.
+    """Style of the panes: as wide for their height as players show images of ``height`` and ``width``, as coded.
 
     No wider than that both panes, and the buttons below them, find room in the window.
     """

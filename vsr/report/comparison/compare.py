@@ -33,7 +33,7 @@ def compare(
     Videos of one size are compared sample by sample. Where one is larger by one factor in both directions, it is made
     small again and compared with the smaller one (LR-PSNR); if its manifest says that it was made from that one, also
     in the way that its method assumes. Against a reference the smaller one is enlarged by bicubic.
-    ``fps`` is the rate of pictures that do not tell theirs. Raises `UsageError` for videos that cannot be compared
+    ``fps`` is the rate of images that do not tell theirs. Raises `UsageError` for videos that cannot be compared
     (other shapes, hardly any common times), `InputError` for what is no video, `MachineError` where VMAF is wanted
     and is not here.
     """

@@ -1,4 +1,4 @@
-"""Meters: each is fed pictures in the order of time, and keeps a curve for everything it measures."""
+"""Meters: each is fed images in the order of time, and keeps a curve for everything it measures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Size = tuple[int, int]
 
 _SMALLEST_FOR_SSIM = 11
 _LARGE_PIXELS = 1_000_000
-_ROW_STEP = 4  # of large pictures, where a quarter of the rows tells as much
+_ROW_STEP = 4  # of large images, where a quarter of the rows tells as much
 
 
 def _row_step(num_pixels: int, exact: bool) -> int:
@@ -79,7 +79,7 @@ class PairMeter:
     """A video against another of the same size: PSNR, SSIM, and PSNR of the change over time."""
 
     def __init__(self, about: str, height: int, width: int, peak: float, *, exact: bool) -> None:
-        """``exact``: large pictures are not sampled."""
+        """``exact``: large images are not sampled."""
         self.about = about
         self._level = _PsnrTrack("psnr", about, peak)
         self._change = _ChangeTrack("temporal_psnr", about, peak)
@@ -90,7 +90,7 @@ class PairMeter:
 
     @property
     def grid(self) -> tuple[int, int] | None:
-        """Of SSIM's windows; None where the pictures are too small for one."""
+        """Of SSIM's windows; None where the images are too small for one."""
         return self._ssim.grid if self._ssim else None
 
     def add(self, test: Luma, truth: Luma) -> None:
@@ -150,7 +150,7 @@ class SharpnessMeter:
         self._values: list[float | None] = []
 
     def add(self, luma: Luma) -> None:
-        """The next picture, at least 2×2."""
+        """The next image, at least 2×2."""
         step = _row_step(luma.size, self._exact)
         self._values.append(rms_slope(luma, self._peak, row_step=step) * self._factor)
 

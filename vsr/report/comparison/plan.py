@@ -30,7 +30,7 @@ class Part:
     offset: Fraction = Fraction(0)
     """Seconds added to its times."""
     thumbnails: bool = False
-    """Whether its frames come with small pictures for finding cuts."""
+    """Whether its frames come with small images for finding cuts."""
     called: str = ""
     """What notes call it; by default its name."""
 
@@ -48,7 +48,7 @@ class Requested:
     """Measure one in so many of the frames that all videos have."""
     vmaf: bool = False
     exact: bool = False
-    """Of large pictures too, every window and every row counts."""
+    """Of large images too, every window and every row counts."""
     offset: Fraction | Literal["start"] | None = None
     """Seconds added to B's times; ``start``: every video counts from its first frame; None: what B's manifest says."""
 

@@ -84,7 +84,7 @@ class Curve:
     about: str
     """The side that is measured, by its key: alone, or against the reference. Empty: A and B against each other."""
     values: Sequence[float | None]
-    """One a frame; None where it is not defined, infinite where pictures are equal."""
+    """One a frame; None where it is not defined, infinite where images are equal."""
     pooled: float | None = None
     """Of PSNRs: that of the mean square error of all frames."""
 
@@ -193,7 +193,7 @@ def _summary(curve: Curve, comparison: Comparison) -> dict[str, Any]:
 
 
 def _number(value: float | None) -> float | str | None:
-    """JSON has no infinity: equal pictures are ``"identical"``."""
+    """JSON has no infinity: equal images are ``"identical"``."""
     if value is None:
         return None
     return round(value, _DIGITS) if math.isfinite(value) else "identical"

@@ -1,4 +1,4 @@
-"""One page that shows what a restoration did: pictures before and after, curves, damage, settings, manifest."""
+"""One page that shows what a restoration did: images before and after, curves, damage, settings, manifest."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def _finding_charts(
 
 
 def _finding_line(name: str, factor: float, pairs: Sequence[Pair], segments: Sequence[Mapping[str, Any]]) -> Line:
-    """One value a picture where segments have it, else steps: one value a segment."""
+    """One value an image where segments have it, else steps: one value a segment."""
     if not any(name in segment["curves"] for segment in segments):
         values = [segment["findings"].get(name) for segment in segments]
         return Line("output", _segment_starts(pairs, segments), _times(factor, values), is_step=True)

@@ -38,7 +38,7 @@ __all__ = ["PageOptions", "make_page", "page_path"]
 _MEASURED_FRAMES = 3000
 _CLIP_SECONDS, _CLIP_FRAMES = 6.0, 180
 _CLIP_SHARE = 0.2  # of the page, at most
-_TEXT_BYTES = 400_000  # left for everything that is no picture
+_TEXT_BYTES = 400_000  # left for everything that is no image
 _MANIFEST_BYTES = 200_000
 _BASE64 = 4 / 3
 _SHOWN_EVENTS, _SHOWN_CUTS, _SHOWN_SEGMENTS = 100, 40, 200
@@ -56,9 +56,9 @@ class PageOptions:
     """Frames that are shown."""
     with_video: bool = True
     most_bytes: int = 8_000_000
-    """The page is not to be larger; pictures lose quality first, and the video goes last."""
+    """The page is not to be larger; images lose quality first, and the video goes last."""
     largest: tuple[int, int] = (1920, 1200)
-    """Width and height that larger pictures are shrunk to."""
+    """Width and height that larger images are shrunk to."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_frames <= 100:
@@ -158,7 +158,7 @@ def _say(notes: Sequence[str], *, is_part: bool) -> list[str]:
 
 
 def _fit(gathered: Gathered, requested: PageOptions, notes: list[str]) -> tuple[Encoded, bytes]:
-    """Pictures, and the video if there is room for it."""
+    """Images, and the video if there is room for it."""
     room = int((requested.most_bytes - _TEXT_BYTES) / _BASE64)
     pictures = {"before": gathered.before, "after": gathered.after}
     encoded = encode_pictures(pictures, room - len(gathered.clip))

@@ -1,4 +1,4 @@
-"""The second pass: pictures of the frames that are shown, and the excerpt as a video, before and after side by side."""
+"""The second pass: images of the frames that are shown, and the excerpt as a video, before and after side by side."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MARGIN = 4  # pixels of the input around a detail, for the kernel that enlarges
 
 @dataclass
 class Gathered:
-    """Pictures as they are shown, ``(H, W, 3)`` uint8."""
+    """Images as they are shown, ``(H, W, 3)`` uint8."""
 
     before: dict[int, Picture] = field(default_factory=dict)
     """By the output's ordinal, at the input's own size."""
@@ -36,7 +36,7 @@ class Gathered:
     """Width of the output as shown before it was made smaller."""
     clip: bytes = b""
     poster: Picture | None = None
-    """Its first picture."""
+    """Its first image."""
     is_detail: bool = False
     """Whether the video shows a detail."""
 
@@ -80,7 +80,7 @@ class _Maker:
         self._aspect = float(output.video.sample_aspect_ratio)
 
     def run(self, pairs: Sequence[Pair], picked: set[int], moving: set[int]) -> Iterator[tuple[Fraction, Picture]]:
-        """Keeps the pictures of ``picked``; yields a picture of both versions for each of ``moving``."""
+        """Keeps the images of ``picked``; yields an image of both versions for each of ``moving``."""
         afters = frames_at(self._output, [pair.output for pair in pairs])
         befores = (
             frames_at(self._source, [pair.input for pair in pairs if pair.input is not None]) if self._source else None

@@ -61,4 +61,4 @@ class Clip:
     height: int
     caption: str
     poster: str
-    """Its first picture, as a data URI."""
+    """Its first image, as a data URI."""

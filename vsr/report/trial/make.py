@@ -29,7 +29,7 @@ _PART_SAMPLES = 480 * 360  # of the output, in the part that is tried
 _SMALL = 1.8  # frames that are larger than that part by less are tried whole
 _LEAST_SIDE = 96  # of a part, in the input
 _METHOD_SECONDS = 7.0  # after which a method stops, where the number of frames is not given
-_MOST_SAMPLES = 120e6  # of all pictures of a method together
+_MOST_SAMPLES = 120e6  # of all images of a method together
 
 OnStep = Callable[[str], None]
 """Hears in words what is being done."""
@@ -79,7 +79,7 @@ class Trial:
     methods: Mapping[str, MethodTrial]
     """By name, in the order given."""
     num_frames: int | None
-    """Pictures that a run over the whole video makes, from its header; None where that does not say."""
+    """Images that a run over the whole video makes, from its header; None where that does not say."""
     commands: Mapping[str, str]
     """What to type for a run, by method."""
     chosen: str

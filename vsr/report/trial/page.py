@@ -1,4 +1,4 @@
-"""The page of a trial: pictures of all versions, what each takes, what was found, and the command to type."""
+"""The page of a trial: images of all versions, what each takes, what was found, and the command to type."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ INPUT = "input"
 """Name of the version that is not restored."""
 
 _SHOWN_FRAMES = 4
-_LARGEST = (1920, 1200)  # width and height that pictures are shrunk to
+_LARGEST = (1920, 1200)  # width and height that images are shrunk to
 _MOST_SHEET = 4096  # pixels a side
 _SHEET_SHARE = 0.4  # of the page, at most
 _TEXT_BYTES = 120_000
 _BASE64 = 4 / 3
-_LEAST_WIDE = 480  # CSS pixels of a stage, where the picture is smaller
+_LEAST_WIDE = 480  # CSS pixels of a stage, where the image is smaller
 
 Picture = NDArray[np.uint8]
 
@@ -289,7 +289,7 @@ def _locator(subject: Subject) -> dict[str, Any] | None:
 
 
 def _as_seen(box: Box, width: int, height: int, info: MediaInfo) -> Box:
-    """Where ``box`` of a coded picture lies in the picture as it is seen."""
+    """Where ``box`` of a coded image lies in the image as it is seen."""
     mask = np.zeros((height, width), np.uint8)
     mask[box.top : box.top + box.height, box.left : box.left + box.width] = 1
     rows, columns = np.nonzero(upright(mask, info.video.display))

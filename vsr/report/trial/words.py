@@ -12,7 +12,7 @@ __all__ = ["cost_note", "describe_length", "describe_seconds", "describe_size", 
 
 Row = tuple[str, str]
 
-_NOTHING_MOVES, _SLOW, _QUICK = 0.3, 2.0, 8.0  # mean change of small pictures, in codes
+_NOTHING_MOVES, _SLOW, _QUICK = 0.3, 2.0, 8.0  # mean change of small images, in codes
 _BLURRED_PX, _SOFT_PX = 0.9, 0.5
 _NOISY, _GRAINY = 6.0, 2.0
 _BADLY, _VISIBLY = 6.0, 2.5  # codes of 255 that compression changed

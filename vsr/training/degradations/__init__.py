@@ -1,4 +1,4 @@
-"""What happens to pictures between the world and the file, as small seeded operators that can be combined."""
+"""What happens to images between the world and the file, as small seeded operators that can be combined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a degradation is: one thing that happens to pictures between the world and the file."""
+"""What a degradation is: one thing that happens to images between the world and the file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Range = tuple[float, float]
 
 
 class Degradation(Protocol):
-    """A pure function of pictures and a generator: equal pictures and an equal generator give equal results."""
+    """A pure function of images and a generator: equal images and an equal generator give equal results."""
 
     def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         """``(T, C, H, W)`` float32 in 0…255, consecutive frames of a clip → the same, or smaller where it shrinks."""
@@ -40,7 +40,7 @@ class Step:
         raise NotImplementedError
 
     def shrinks(self) -> bool:
-        """Whether it makes pictures smaller."""
+        """Whether it makes images smaller."""
         return False
 
     def steps(self) -> tuple[Step, ...]:

@@ -21,7 +21,7 @@ _MOST_SIGMA_PX, _MOST_LENGTH_PX = 8.0, 31.0
 def blurred(pictures: Tensor, kernel: Tensor) -> Tensor:
     """``(T, C, H, W)`` convolved with a ``(h, w)`` kernel of odd sizes, mirrored at the border; by Fourier transform.
 
-    One kernel for all frames. Where the picture is smaller than the kernel's reach, its edge is repeated instead.
+    One kernel for all frames. Where the image is smaller than the kernel's reach, its edge is repeated instead.
     """
     radius_y, radius_x = kernel.shape[0] // 2, kernel.shape[1] // 2
     height, width = pictures.shape[-2:]
@@ -48,7 +48,7 @@ class GaussianBlur(Step):
     is_linear: ClassVar[bool] = True
 
     sigma: Range = (0.2, 2.0)
-    """Standard deviation, in pixels of the pictures that it is given."""
+    """Standard deviation, in pixels of the images that it is given."""
     round_share: float = 0.5
     """How often both axes have one width."""
     probability: float = 1.0
@@ -76,7 +76,7 @@ class MotionBlur(Step):
     is_linear: ClassVar[bool] = True
 
     length: Range = (1.0, 8.0)
-    """Of the path, in pixels of the pictures that it is given."""
+    """Of the path, in pixels of the images that it is given."""
     probability: float = 1.0
 
     def __post_init__(self) -> None:

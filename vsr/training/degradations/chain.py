@@ -1,4 +1,4 @@
-"""From the configuration's list to what is done to pictures."""
+"""From the configuration's list to what is done to images."""
 
 from __future__ import annotations
 

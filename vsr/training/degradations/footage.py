@@ -1,7 +1,7 @@
 """Blur as one's own footage has it.
 
 After KMSR (Zhou, Süsstrunk, "Kernel modeling super-resolution on real low-resolution images", ICCV 2019): kernels are
-estimated from the pictures that will be restored, and training pictures are blurred by draws from that collection. Here
+estimated from the images that will be restored, and training images are blurred by draws from that collection. Here
 the estimate is the one that multi-frame reconstruction uses (`vsr.methods.reconstruction.calibration`), one width a
 shot.
 """

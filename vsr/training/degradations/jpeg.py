@@ -1,4 +1,4 @@
-"""Still-picture compression."""
+"""Still-image compression."""
 
 from __future__ import annotations
 

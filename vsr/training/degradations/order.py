@@ -1,4 +1,4 @@
-"""Several degradations in an order that changes from picture to picture.
+"""Several degradations in an order that changes from image to image.
 
 After BSRGAN (Zhang, Liang, Van Gool, Timofte, "Designing a practical degradation model for deep blind image
 super-resolution", ICCV 2021): what happens first in the world is not known, so a network should not count on it.

@@ -1,4 +1,4 @@
-"""Making pictures small, as the papers do it."""
+"""Making images small, as the papers do it."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class LossNeeds:
     vgg: str | None
     """File with the weights of VGG-19."""
     discriminator: nn.Module | None
-    """Judges pictures, for adversarial losses."""
+    """Judges images, for adversarial losses."""
 
 
 _CHARBONNIER_EPS = 1e-3  # of Lai et al., LapSRN, CVPR 2017, for values in 0…1
@@ -68,7 +68,7 @@ def ssim_loss(made: Tensor, true: Tensor, small: Tensor) -> Tensor:
     return 1 - ssim(made, true, _WINDOW, max_val=1.0, padding="valid").mean()
 
 
-_EPS = 1e-6  # keeps the root's slope finite where a picture is flat
+_EPS = 1e-6  # keeps the root's slope finite where an image is flat
 
 
 def total_variation(made: Tensor, true: Tensor, small: Tensor) -> Tensor:
@@ -93,5 +93,5 @@ def shrunk(pictures: Tensor, scale: int) -> Tensor:
 
 
 def cycle(made: Tensor, true: Tensor, small: Tensor) -> Tensor:
-    """Mean of |made, bicubically downscaled, - small|. Right where bicubic is what made the pictures small."""
+    """Mean of |made, bicubically downscaled, - small|. Right where bicubic is what made the images small."""
     return (shrunk(made, made.shape[-1] // small.shape[-1]) - small).abs().mean()
