@@ -97,11 +97,12 @@ class Studio:
     async def files(self, request: Request) -> Response:
         """What can be opened in a folder."""
         name = request.query_params.get("in", "")
-        entries = await run_in_threadpool(self.root.entries, name)
+        listing = await run_in_threadpool(self.root.entries, name)
         return JSONResponse(
             {
                 "folder": name,
-                "entries": [{"name": e.name, "kind": e.kind, "bytes": e.size_bytes} for e in entries],
+                "entries": [{"name": e.name, "kind": e.kind, "bytes": e.size_bytes} for e in listing.entries],
+                "left_out": listing.num_left_out,
             }
         )
 
@@ -152,7 +153,7 @@ class Studio:
         choice = parse_choice(UpscaleChoice, said.get("choice"))
         ordinal = said.get("frame")
         if not isinstance(ordinal, int):
-            raise UsageError("frame: a number is wanted")
+            raise UsageError("frame: must be a number")
         roi = said.get("roi")
         region = None if roi is None else Region.parse(_text(roi))
         key, made = await run_in_threadpool(self._restore, choice, ordinal, region)
@@ -178,7 +179,7 @@ class Studio:
 
     async def state(self, request: Request) -> Response:
         """The queue, and what is being previewed."""
-        jobs = [self._told(job) for job in self.queue.jobs()]
+        jobs = [self._facts(job) for job in self.queue.jobs()]
         return JSONResponse({"version": self.queue.version, "jobs": jobs, "preview": self.previewer.step})
 
     async def add(self, request: Request) -> Response:
@@ -189,7 +190,7 @@ class Studio:
             order = choice.order(self.root)
             await run_in_threadpool(self._planned, choice, order.input, order.output)
         choice = choice.settled(self.root, self.queue.taken())  # another may have come meanwhile
-        return JSONResponse(self._told(self.queue.add(said["kind"], choice)), 201)
+        return JSONResponse(self._facts(self.queue.add(said["kind"], choice)), 201)
 
     async def act(self, request: Request) -> Response:
         """Press a button of a job."""
@@ -246,7 +247,7 @@ class Studio:
         )
         return JSONResponse({"name": self.root.name_of(place)}, 201)
 
-    def _told(self, job: Job) -> dict[str, Any]:
+    def _facts(self, job: Job) -> dict[str, Any]:
         return job_facts(job, self.queue.order_of(job), self.queue.store.newest(job))
 
     def _made(self, request: Request, kind: str | None = None) -> Order:
@@ -336,22 +337,22 @@ async def _body(request: Request) -> dict[str, Any]:
     try:
         said = json.loads(data)
     except ValueError as error:
-        raise UsageError("JSON is wanted") from error
+        raise UsageError("the request must be JSON") from error
     if not isinstance(said, dict):
-        raise UsageError("a JSON object is wanted")
+        raise UsageError("the request must be a JSON object")
     return said
 
 
 def _text(said: Any) -> str:
     if not isinstance(said, str):
-        raise UsageError("a text is wanted")
+        raise UsageError("names, rates and regions must be text")
     return said
 
 
 def _choice(said: dict[str, Any]) -> Choice:
     kind = said.get("kind")
     if kind not in [*CHOICES]:
-        raise UsageError(f"kind: one of {', '.join(CHOICES)} is wanted")
+        raise UsageError(f"kind: must be one of {', '.join(CHOICES)}")
     return parse_choice(CHOICES[kind], said.get("choice"))
 
 

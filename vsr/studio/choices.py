@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from vsr.api.commands import upscale_words
 from vsr.api.inputs import pair_outputs
 from vsr.errors import UsageError
+from vsr.networks.blending import parse_blend
 from vsr.networks.locating import is_path
 from vsr.pipeline.presets import list_presets
 from vsr.report.page.make import page_path
@@ -65,12 +66,13 @@ class Choice(BaseModel, ABC):
 
     def settled(self, root: Root, taken: frozenset[Path] = frozenset()) -> Self:
         """The same with an output that is free; ``taken`` are those of others. Raises `UsageError`, `InputError`."""
+        root.source(self.input)
         target = self._target(root, root.find(self.input), taken)
         return self.model_copy(update={"output": root.name_of(target)})
 
     def _places(self, root: Root) -> tuple[Path, Path]:
         assert self.output is not None, "settled"
-        return root.place(self.input), root.place(self.output)
+        return root.source(self.input), root.place(self.output)
 
     def _target(self, root: Root, path: Path, taken: frozenset[Path]) -> Path:
         """The output: the one named, which is to be free, or one like the usual one that is."""
@@ -121,7 +123,7 @@ class UpscaleChoice(_Sized):
         """As `vsr.upscale` takes them, on top of the preset."""
         said = {
             **self._sizes(),
-            "method": self._method(root),
+            "method": None if self.method is None else _checked_method(root, self.method),
             "passes": self.passes or None,
             "codec": self.codec,
             "crf": self.crf,
@@ -145,14 +147,9 @@ class UpscaleChoice(_Sized):
 
     def places(self, root: Root) -> tuple[Path, Path]:
         """Input and output, for previews: whatever is at the latter now."""
+        root.source(self.input)
         path = root.find(self.input)
         return path, self._usual(path) if self.output is None else root.target(self.output)
-
-    def _method(self, root: Root) -> str | None:
-        """A name, or the path of a file of weights in the folder: no other file of this machine is looked at."""
-        if self.method is None or not is_path(self.method):
-            return self.method
-        return str(root.place(self.method))
 
     def _usual(self, path: Path) -> Path:
         [(_, target)] = pair_outputs([path], f"{path.parent}/", make_folder=False, codec=self.codec, fps=self.fps)
@@ -205,10 +202,22 @@ class TryChoice(_Sized):
         for key, value in given.items():
             if value is not None:
                 words += [f"--{key}", f"{value:g}" if isinstance(value, float) else str(value)]
-        return Order("try", (*words, *(["--methods", *self.methods] if self.methods else [])), path, output, output)
+        if self.methods:
+            words += ["--methods", *(_checked_method(root, name) for name in self.methods)]
+        return Order("try", tuple(words), path, output, output)
 
 
 CHOICES: dict[str, type[Choice]] = {"upscale": UpscaleChoice, "still": StillChoice, "try": TryChoice}
+
+
+def _checked_method(root: Root, name: str) -> str:
+    """A name, or the path of a file of weights in the folder: no other file of this machine is looked at."""
+    blend = parse_blend(name)
+    if blend is not None:
+        share = name.rpartition("@")[2]
+        return f"{_checked_method(root, blend.first)}:{_checked_method(root, blend.second)}@{share}"
+    return str(root.place(name)) if is_path(name) else name
+
 
 _C = TypeVar("_C", bound=Choice)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from vsr.errors import InputError, MachineError, UsageError
-from vsr.media.images import is_image_sequence
+from vsr.media.images import is_image_sequence, is_numbered
 from vsr.media.suffixes import VIDEO_SUFFIXES
 
-__all__ = ["Entry", "Root", "make_own_folder", "read_own"]
+__all__ = ["Entry", "Listing", "Root", "make_own_folder", "read_own"]
 
 _STATE = ".vsr-studio"
 _MOST_ENTRIES = 2000
@@ -30,6 +30,16 @@ class Entry:
     """Its path from the root, with slashes."""
     kind: Literal["folder", "video", "pictures"]
     size_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What can be opened in a folder."""
+
+    entries: tuple[Entry, ...]
+    """Folders first, then by name."""
+    num_left_out: int
+    """Entries after those, of a folder with very many."""
 
 
 class Root:
@@ -57,6 +67,24 @@ class Root:
         path = self._real(name)
         if not path.exists():
             raise InputError(f"{name}: is not there")
+        return path
+
+    def source(self, name: str) -> Path:
+        """The real path of a video, or of a folder or pattern of pictures, whether anything is there or not.
+
+        Raises `UsageError` where it, or a file that is read with it, leads out.
+        """
+        path = self._real(name)
+        folder = path if path.is_dir() else path.parent if is_numbered(path) else None
+        if folder is None or not folder.is_dir():
+            return path
+        try:
+            with os.scandir(folder) as places:
+                is_held = all(self.holds(Path(place.path)) for place in places if place.is_symlink())
+        except OSError as error:
+            raise UsageError(f"{name}: cannot be read ({error.strerror or error})") from error
+        if not is_held:
+            raise UsageError(f"{name}: holds links that lead out of the folder of this studio")
         return path
 
     def target(self, name: str) -> Path:
@@ -94,35 +122,32 @@ class Root:
         """The name that `find` finds ``path`` by."""
         return path.relative_to(self.folder).as_posix()
 
-    def entries(self, name: str = "") -> list[Entry]:
-        """What can be opened in the folder of that name, folders first. Raises `UsageError`, `InputError`."""
+    def entries(self, name: str = "") -> Listing:
+        """What can be opened in the folder of that name. Raises `UsageError`, `InputError`."""
         folder = self.find(name) if name else self.folder
         if not folder.is_dir():
             raise InputError(f"{name}: is no folder")
-        found = []
         try:
             with os.scandir(folder) as places:
-                for place in places:
-                    entry = self._entry(Path(place.path))
-                    if entry is not None:
-                        found.append(entry)
-                    if len(found) == _MOST_ENTRIES:
-                        break
+                found = [entry for place in places if (entry := self._entry(place)) is not None]
         except OSError as error:
             raise InputError(f"{name or self.folder}: cannot be read ({error.strerror or error})") from error
-        return sorted(found, key=lambda entry: (entry.kind != "folder", entry.name.casefold()))
+        found.sort(key=lambda entry: (entry.kind != "folder", entry.name.casefold(), entry.name))
+        return Listing(tuple(found[:_MOST_ENTRIES]), max(0, len(found) - _MOST_ENTRIES))
 
-    def _entry(self, path: Path) -> Entry | None:
-        if path.name.startswith(".") or not _is_text(path.name) or not self.holds(path):
+    def _entry(self, place: os.DirEntry[str]) -> Entry | None:
+        path = Path(place.path)
+        if path.name.startswith(".") or not _is_text(path.name):
             return None
         try:
-            if path.is_dir():
-                return Entry(self.name_of(path), "pictures" if is_image_sequence(path) else "folder", None)
-            if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
-                return Entry(self.name_of(path), "video", path.stat().st_size)
+            is_video = path.suffix.lower() in VIDEO_SUFFIXES and place.is_file()
+            if not (is_video or place.is_dir()) or not self.holds(path):
+                return None
+            if is_video:
+                return Entry(self.name_of(path), "video", place.stat().st_size)
+            return Entry(self.name_of(path), "pictures" if is_image_sequence(path) else "folder", None)
         except OSError:
             return None  # nobody may look at it, or it has just gone
-        return None
 
     def _real(self, name: str) -> Path:
         parts = name.split("/")

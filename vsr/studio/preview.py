@@ -12,10 +12,12 @@ import math
 import tempfile
 import threading
 import time
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from vsr.errors import MachineError, UsageError, VsrError
 from vsr.frames import VideoFrame
 from vsr.media.display import Box, resized, shown, upright
 from vsr.methods.findings import describe_findings, mean_findings
-from vsr.pipeline.job import Job
+from vsr.pipeline.job import Job, Span
 from vsr.pipeline.scan import DEINTERLACE_CONTEXT, PlannedSegment
 from vsr.pipeline.storage import WorkFolder
 from vsr.pipeline.trial import Part, part_of_frame, restored
@@ -72,6 +74,7 @@ OnStep = Callable[[str], None]
 def plan_frame(video: Video, job: Job, ordinal: int, on_step: OnStep = lambda words: None) -> PlannedSegment:
     """The part of a run's plan that makes frame ``ordinal``: its chain, with the context and what is learnt from.
 
+    Chains count from where the run enters the shot; for a frame that its span leaves out, from the shot's first frame.
     Waits until the video is known so far. Raises `UsageError` for a frame that is not known.
     """
     needs, each = job.prepared.capabilities, job.pictures_per_frame
@@ -81,16 +84,20 @@ def plan_frame(video: Video, job: Job, ordinal: int, on_step: OnStep = lambda wo
     while not video.wait_for(ordinal + 1):
         on_step(f"reading the video up to frame {ordinal}")
     begin = video.shot_of(ordinal).start
-    start = begin + (ordinal - begin) // chain * chain
-    wanted = max(start + chain + context, begin + survey) + 1
-    while not video.wait_for(wanted):
-        on_step(f"reading the video up to frame {wanted}")
+    span = job.span if _is_in(video, ordinal, job.span) else Span()
+    first = begin + _count_before(video, range(begin, ordinal), span.start)
+    start = first + (ordinal - first) // chain * chain
+    needed = max(start + chain + context, begin + survey) + 1
+    while not video.wait_for(needed):
+        on_step(f"reading the video up to frame {needed}")
         if video.shot_of(ordinal).is_whole:
             break
     if video.is_closed:
         raise Superseded("the video was closed meanwhile")
     shot = video.shot_of(ordinal)
     stop = min(start + chain, shot.stop)
+    if span.stop is not None:
+        stop = start + _count_before(video, range(start, stop), span.stop)
     low, high = max(begin, start - context), min(shot.stop, stop + context)
     following = video.records(high, high + 1)
     return PlannedSegment(
@@ -99,6 +106,22 @@ def plan_frame(video: Video, job: Job, ordinal: int, on_step: OnStep = lambda wo
         video.records(begin, min(begin + survey, shot.stop)),
         following[0].pts if following else None,
     )
+
+
+def _is_in(video: Video, ordinal: int, span: Span) -> bool:
+    is_early = span.start is not None and _is_before(video, ordinal, span.start)
+    return not is_early and (span.stop is None or _is_before(video, ordinal, span.stop))
+
+
+def _is_before(video: Video, ordinal: int, bound: int | Fraction) -> bool:
+    return (ordinal if isinstance(bound, int) else video.seconds(ordinal)) < bound
+
+
+def _count_before(video: Video, ordinals: range, bound: int | Fraction | None) -> int:
+    """How many of consecutive frames lie before a bound of a span; 0 for an open end."""
+    if bound is None:
+        return 0
+    return bisect_left(ordinals, True, key=lambda ordinal: not _is_before(video, ordinal, bound))
 
 
 class Previewer:
@@ -129,14 +152,15 @@ class Previewer:
 
         Raises `Superseded` where another one is asked for meanwhile, and other `VsrError`.
         """
-        mine, told = self._number(), repr((job.settings, job.encoder, job.prepared.options, job.prepared.key()))
-        key = hashlib.sha256(f"{video.key}\0{ordinal}\0{region}\0{told}".encode()).hexdigest()[:24]
+        mine, method = self._number(), repr((job.settings, job.encoder, job.prepared.options, job.prepared.key()))
+        identity = f"{video.key}\0{ordinal}\0{region}\0{job.span}\0{method}"
+        key = hashlib.sha256(identity.encode()).hexdigest()[:24]
         with self._working:
             self._go_on(mine)
             if (known := self._kept.get(key)) is not None:
                 return key, known
             try:
-                made = self._restore(video, job, ordinal, region, (video.key, told), mine)
+                made = self._restore(video, job, ordinal, region, (video.key, method), mine)
             finally:
                 self.step = ""
             self._kept[key] = made
@@ -172,13 +196,13 @@ class Previewer:
         worker = self._worker_of(job, worker_key)
         on_step("looking at the shot")
         worker.adaptation(planned)
-        wanted = (ordinal - planned.segment.start) * job.pictures_per_frame
+        index = (ordinal - planned.segment.start) * job.pictures_per_frame
         pixels: Pixels | None = None
         pts, findings = 0, dict[str, float]()
         with closing(restored(worker, job, planned, part)) as made:
             for number, one in enumerate(made):
-                on_step(f"restoring frame {number + 1} of {wanted + 1}")
-                if number == wanted:
+                on_step(f"restoring frame {number + 1} of {index + 1}")
+                if number == index:
                     pixels, pts, findings = one.pixels(), one.pts, dict(one.findings)
                     break
         if pixels is None:

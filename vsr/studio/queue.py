@@ -167,7 +167,7 @@ class Queue:
 
     def _expect(self, job: Job, action: str, *states: State) -> None:
         if job.state not in states:
-            raise UsageError(f"a job that is {job.state} cannot be told to {action}")
+            raise UsageError(f"cannot {action} a job that is {job.state}")
 
     def _set(self, job: Job) -> None:
         """Change a job once the disk has taken the change. Raises `MachineError`."""
@@ -315,15 +315,15 @@ class Queue:
         self._note(job)
 
     def _left(self, job: Job) -> list[str] | None:
-        """What is to be run, with what makes it tell of itself; None where an earlier run did it all.
+        """What is to be run, with what makes it report; None where an earlier run did it all.
 
         A studio that was killed may not have written down what its run had finished.
         """
         order = self._order(job)
         if job.kind == "upscale":
             if job.started is not None and self._has_made(job, order):
-                is_told = order.page is None or order.page.exists()
-                return None if is_told else ["report", str(order.output)]
+                has_page = order.page is None or order.page.exists()
+                return None if has_page else ["report", str(order.output)]
             ray = [] if self._ray is None else ["--ray", self._ray]
             return [*order.words, *ray, "--json-lines", "--preview", str(self.store.newest(job))]
         if job.kind == "still" and job.started is not None and _is_still_of(order.output, order.input, job.started):

@@ -24,6 +24,9 @@ def root(tmp_path: Path) -> Root:
     (tmp_path / "-odd name.mp4").write_bytes(b"video")
     (tmp_path / "clip.mkv").write_bytes(b"video")
     (tmp_path / "own.safetensors").write_bytes(b"weights")
+    (tmp_path / "link.pth").symlink_to("/etc/passwd")
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "0001.png").symlink_to("/etc/passwd")
     return Root(tmp_path)
 
 
@@ -83,6 +86,9 @@ def test_outputs_lie_beside_the_input_and_never_over_anything(root: Root) -> Non
     [
         {"method": "/etc/passwd"},
         {"method": "../own.safetensors"},
+        {"method": "link.pth"},
+        {"method": "lite:link.pth@0.3"},
+        {"method": "/etc/passwd:lite@0.3"},
         {"preset": "/etc/hosts.yaml"},
         {"preset": "own.yaml"},
         {"preset": "none"},
@@ -91,6 +97,25 @@ def test_outputs_lie_beside_the_input_and_never_over_anything(root: Root) -> Non
 def test_files_outside_are_not_read_through_settings(root: Root, said: dict[str, Any]) -> None:
     with pytest.raises((UsageError, InputError)):
         parse_choice(UpscaleChoice, {"input": "clip.mkv", **said}).settled(root).order(root)
+
+
+def test_weights_of_trials_and_blends_are_files_of_the_folder(root: Root) -> None:
+    blend = parse_choice(UpscaleChoice, {"input": "clip.mkv", "method": "lite:own.safetensors@0.3"})
+    assert blend.settings(root)["method"] == f"lite:{root.folder / 'own.safetensors'}@0.3"
+    trial = parse_choice(TryChoice, {"input": "clip.mkv", "methods": ["lite", "own.safetensors"]}).settled(root)
+    assert trial.order(root).words[-2:] == ("lite", str(root.folder / "own.safetensors"))
+    with pytest.raises(UsageError, match="no name of anything"):
+        parse_choice(TryChoice, {"input": "clip.mkv", "methods": ["link.pth"]}).settled(root).order(root)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [(UpscaleChoice, {}), (StillChoice, {"at": "1"}), (TryChoice, {"methods": ["lite"]})]
+)
+def test_pictures_that_lead_out_are_no_input_of_any_job(root: Root, kind: Any, said: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="lead out"):
+        parse_choice(kind, {"input": "frames", "fps": "24", **said}).settled(root)
+    with pytest.raises(UsageError, match="lead out"):
+        parse_choice(kind, {"input": "frames", "output": "out.mkv", "fps": "24", **said}).order(root)
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_jobs_move_and_keep_their_places_over_a_restart(tmp_path: Path) -> None:
         assert _names(queue) == ["a", "b", "c"]
         await queue.act(b, "pause")
         assert queue.get(b).state == "paused"
-        with pytest.raises(UsageError, match="paused cannot be told to pause"):
+        with pytest.raises(UsageError, match="cannot pause a job that is paused"):
             await queue.act(b, "pause")
         await queue.act(c, "cancel")
         with pytest.raises(UsageError, match="no place in the queue"):

@@ -74,19 +74,22 @@ def test_links_that_lead_out_are_refused(root: Root) -> None:
             root.find(name)
         with pytest.raises(UsageError):
             root.target(name)
-    assert {entry.name for entry in root.entries()} == {"clip.mp4", "reels"}
+    assert {entry.name for entry in root.entries().entries} == {"clip.mp4", "reels"}
 
 
 def test_links_that_stay_inside_are_followed(root: Root) -> None:
     (root.folder / "same.mkv").symlink_to(root.folder / "reels" / "one.mkv")
     assert root.find("same.mkv") == root.folder / "reels" / "one.mkv"
-    assert "same.mkv" in {entry.name for entry in root.entries()}
+    assert "same.mkv" in {entry.name for entry in root.entries().entries}
 
 
 def test_folders_list_what_can_be_opened(root: Root) -> None:
     (root.folder / os.fsdecode(b"\xff.mp4")).write_bytes(b"no name that can be shown")
-    assert [(entry.name, entry.kind) for entry in root.entries()] == [("reels", "folder"), ("clip.mp4", "video")]
-    assert [entry.name for entry in root.entries("reels")] == ["reels/one.mkv"]
+    assert [(entry.name, entry.kind) for entry in root.entries().entries] == [
+        ("reels", "folder"),
+        ("clip.mp4", "video"),
+    ]
+    assert [entry.name for entry in root.entries("reels").entries] == ["reels/one.mkv"]
 
 
 def test_uploads_go_over_nothing_and_are_videos(root: Root) -> None:
@@ -111,3 +114,27 @@ def test_a_state_folder_that_others_may_write_into_is_refused(tmp_path: Path, mo
     (tmp_path / ".vsr-studio").chmod(mode)
     with pytest.raises(MachineError, match="others may write into"):
         Root(tmp_path)
+
+
+def test_a_folder_with_very_many_files_lists_the_first_by_name_and_counts_the_rest(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsr.studio.places._MOST_ENTRIES", 4)
+    for number in range(9, 0, -1):
+        (root.folder / f"b{number}.mp4").write_bytes(b"video")
+    listing = root.entries()
+    assert [entry.name for entry in listing.entries] == ["reels", "b1.mp4", "b2.mp4", "b3.mp4"]
+    assert listing.num_left_out == 7
+    assert root.entries("reels").num_left_out == 0
+
+
+def test_pictures_and_what_is_read_with_them_must_not_lead_out(root: Root) -> None:
+    (root.folder / "frames").mkdir()
+    (root.folder / "frames" / "0001.png").write_bytes(b"picture")
+    (root.folder / "frames" / "0002.png").symlink_to(root.folder / "clip.mp4")
+    for name in ("frames", "frames/%04d.png", "clip.mp4", "none.mp4"):
+        assert root.source(name) == root.folder / name
+    (root.folder / "frames" / "streams.mkv").symlink_to(root.folder.parent / "secret.mp4")
+    for name in ("frames", "frames/%04d.png"):
+        with pytest.raises(UsageError, match="lead out"):
+            root.source(name)

@@ -19,7 +19,7 @@ from vsr.errors import InputError, UsageError
 from vsr.media.display import Box
 from vsr.media.planes import planes_of
 from vsr.studio.places import Root
-from vsr.studio.preview import Previewer
+from vsr.studio.preview import Previewer, plan_frame
 from vsr.studio.sources import Sources, Video
 
 FRAMES, CUT = 36, 20
@@ -81,6 +81,37 @@ def test_it_has_the_samples_of_the_run(
         _, made = previewer.make(video, job, ordinal)
         assert made.is_whole
         assert made.sha256 == written[ordinal], ordinal
+
+
+@pytest.mark.slow
+def test_a_run_that_begins_or_ends_inside_a_shot_has_the_samples_of_its_preview(
+    folder: Path, video: Video, previewer: Previewer, tmp_path: Path
+) -> None:
+    settings = {"method": "video", "codec": "ffv1"}
+    span = {"start": "7", "end": "15"}
+    vsr.upscale(folder / "clip.mp4", tmp_path / "out.mkv", settings=settings, **span)
+    written = _digests(tmp_path / "out.mkv")
+    job = api.plan(folder / "clip.mp4", tmp_path / "other.mkv", settings=settings, **span)
+    for ordinal in (7, 10, 14):
+        assert previewer.make(video, job, ordinal)[1].sha256 == written[ordinal - 7], ordinal
+
+
+@pytest.mark.parametrize(
+    ("span", "ordinal", "expected"),
+    [
+        ({}, 10, (0, CUT)),
+        ({"start": "7", "end": "15"}, 10, (7, 15)),
+        ({"start": "7", "end": "30"}, 25, (CUT, 30)),
+        ({"start": "0.25"}, 19, (7, CUT)),
+        ({"start": "7"}, 3, (0, CUT)),  # not in the run
+    ],
+)
+def test_chains_count_from_where_the_run_enters_the_shot(
+    folder: Path, video: Video, span: dict[str, Any], ordinal: int, expected: tuple[int, int]
+) -> None:
+    job = api.plan(folder / "clip.mp4", folder / "out.mkv", settings={"method": "video"}, **span)
+    segment = plan_frame(video, job, ordinal).segment
+    assert (segment.start, segment.stop) == expected
 
 
 def test_a_part_is_the_part_that_was_asked_for(folder: Path, video: Video, previewer: Previewer) -> None:

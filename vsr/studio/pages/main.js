@@ -17,12 +17,12 @@ const stage = new Stage();
 const settings = new Settings(about);
 const timeline = new Timeline((frame) => seek(frame));
 const queue = new Queue({ onPlay: play });
-let video = null, frame = 0, goal = 0, wanted = null, isLoading = false, record = null;
+let video = null, frame = 0, goal = 0, requested = null, isLoading = false, record = null;
 
 // Files.
 
 async function list(folder, target) {
-  const { entries } = await get(`/api/files?in=${encodeURIComponent(folder)}`);
+  const { entries, left_out: leftOut } = await get(`/api/files?in=${encodeURIComponent(folder)}`);
   const up = folder.includes("/") ? folder.slice(0, folder.lastIndexOf("/")) : "";
   const button = (text, detail, onclick) => make("button", { type: "button", onclick }, make("span", { textContent: text }), make("span", { class: "soft", textContent: detail }));
   const buttons = entries.map((entry) => {
@@ -32,6 +32,7 @@ async function list(folder, target) {
   });
   if (folder) buttons.unshift(button("↑", "up", () => list(up, target)));
   target.replaceChildren(...buttons, ...(entries.length ? [] : [make("p", { class: "soft", textContent: "No videos here." })]));
+  if (leftOut) target.append(make("p", { class: "soft", textContent: `${leftOut} more are not listed; move some into folders.` }));
   at("picker-folder").textContent = folder ? `${about.folder}/${folder}` : about.folder;
 }
 
@@ -97,16 +98,16 @@ function indexed(index) {
 
 async function seek(number) {
   if (!video?.index.known) return;
-  goal = wanted = Math.min(Math.max(number, 0), video.index.known - 1);
-  at("scrub").value = at("frame").value = String(wanted);
-  timeline.show(wanted);
+  goal = requested = Math.min(Math.max(number, 0), video.index.known - 1);
+  at("scrub").value = at("frame").value = String(requested);
+  timeline.show(requested);
   if (stage.mode !== "input") setMode("input");
   if (isLoading) return;
   isLoading = true;
   try {
-    while (wanted !== null) {
-      const [number, source] = [wanted, video];
-      wanted = null;
+    while (requested !== null) {
+      const [number, source] = [requested, video];
+      requested = null;
       const [image, facts] = await Promise.all([
         picture(`/api/videos/${source.id}/frames/${number}.jpg`), get(`/api/videos/${source.id}/where?at=${number}`),
       ]);
@@ -263,7 +264,7 @@ async function play(job) {
   if (isStill) {
     const found = await get(`/api/jobs/${job.id}/record`);
     at("player-pictures").replaceChildren(...(await stillPictures(found, job, source)));
-    tell(found, job);
+    describe(found, job);
   } else at("player-video").src = source;
   at("player").showModal();
 }
@@ -286,7 +287,7 @@ async function stillPictures(found, job, source) {
   return figures;
 }
 
-function tell(found, job) {
+function describe(found, job) {
   const used = found.frames.filter((one) => one.used).length;
   const list = make("dl", { class: "plan" });
   rows(list, [

@@ -50,7 +50,7 @@ export class Queue {
     const title = make("h3", {}, make("span", { class: "badge", textContent: KINDS[job.kind] }), ` ${job.output}`);
     const from = make("p", { class: "soft from", textContent: `from ${job.input}` });
     const state = make("span", { class: "state" });
-    const told = make("span", { class: "soft told" });
+    const detail = make("span", { class: "soft detail" });
     const bar = make("progress", { max: 1, value: 0, "aria-label": `Progress of ${job.output}` });
     const error = make("p", { class: "refusal" });
     const newest = make("img", { class: "newest", alt: `Newest frames of ${job.output}, before and after`, hidden: true });
@@ -63,9 +63,9 @@ export class Queue {
       ...[1, 0, -1].map((value) => make("option", { value: String(value), textContent: `${PRIORITIES[value]} priority` })));
     const command = make("details", {}, make("summary", { textContent: "Command" }), make("pre", { textContent: job.command, tabIndex: 0 }));
     const root = make("li", { class: "job" }, make("div", { class: "head" }, title, links), from,
-      make("div", { class: "line" }, state, bar, told), error, newest,
+      make("div", { class: "line" }, state, bar, detail), error, newest,
       make("div", { class: "buttons" }, ...buttons.map(({ element }) => element), priority, command));
-    return { root, state, told, bar, error, newest, links, buttons, priority, linked: "", newestShown: null, level: job.priority };
+    return { root, state, detail, bar, error, newest, links, buttons, priority, linked: "", newestShown: null, level: job.priority };
   }
 
   fill(card, job) {
@@ -77,7 +77,7 @@ export class Queue {
     card.bar.hidden = !(isActive || (job.state === "paused" && share !== null));
     if (share === null) card.bar.removeAttribute("value");
     else card.bar.value = share;
-    card.told.textContent = toldOf(job);
+    card.detail.textContent = detailOf(job);
     for (const { element, isFor } of card.buttons) element.hidden = !isFor(job);
     card.priority.hidden = !["waiting", "paused"].includes(job.state);
     card.level = job.priority;
@@ -112,9 +112,9 @@ export class Queue {
     try { this.update(await post(`/api/jobs/${id}/${action}`)); } catch (error) { say(error.message); }
   }
 
-  async prioritise(id, wanted) {
+  async prioritise(id, goal) {
     const card = this.cards.get(id);
-    for (let step = Math.abs(wanted - card.level); step > 0; step -= 1) await this.act(id, wanted > card.level ? "raise" : "lower");
+    for (let step = Math.abs(goal - card.level); step > 0; step -= 1) await this.act(id, goal > card.level ? "raise" : "lower");
   }
 }
 
@@ -124,7 +124,7 @@ function shareOf({ progress }) {
   return progress.frames_total ? progress.frames_done / progress.frames_total : null;
 }
 
-function toldOf(job) {
+function detailOf(job) {
   const { progress, state } = job;
   if (state === "done") return job.seconds ? `in ${clock(job.seconds)}` : "";
   if (!progress) return state === "running" ? "starting" : "";

@@ -129,18 +129,18 @@ export class Settings extends EventTarget {
       this.method = plan.method;
       at("command").textContent = plan.command;
       at(this.kind === "still" ? "still-output" : "output").placeholder = plan.output;
-      this.tell(plan.rows ?? []);
+      this.describe(plan.rows ?? []);
       at("add").disabled = false;
     } catch (error) {
       if (number !== this.number || !(error instanceof Refusal)) return;
       at("refusal").textContent = error.message;
       at("command").textContent = "";
-      this.tell([]);
+      this.describe([]);
       at("add").disabled = true;
     }
   }
 
-  tell(plan) {
+  describe(plan) {
     rows(at("plan"), plan.filter(([name]) => MAIN_ROWS.includes(name)));
     rows(at("plan-more"), plan.filter(([name]) => !MAIN_ROWS.includes(name)));
     at("more").hidden = plan.length === 0;
