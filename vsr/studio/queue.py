@@ -382,7 +382,7 @@ def _is_still_of(output: Path, source: Path, since: str) -> bool:
     try:
         record = json.loads(record_path(output).read_text(encoding="utf-8"))
         written = datetime.fromisoformat(record["written"])
-        began = datetime.fromisoformat(since).replace(microsecond=0)  # records tell whole seconds
+        began = datetime.fromisoformat(since).replace(microsecond=0)  # records hold whole seconds
         return bool(record["input"]["path"] == str(source) and written >= began)
     except (OSError, ValueError, KeyError, TypeError):
         return False
