@@ -19,9 +19,7 @@ from vsr.solvers.reweighted import weighted_least_squares
 __all__ = ["BayesianOptions", "estimate_psf", "frame_precisions", "solve_bayesian", "take_motion_step"]
 
 _CORNER = 1.0 / 255.0  # residual below which squares stand for absolute values
-_LEAST_RESIDUAL = (
-    0.75 / 255
-)  # what no model explains; keeps the prior from fading as the image comes to fit the noise
+_LEAST_RESIDUAL = 0.75 / 255  # what no model explains; keeps the prior from fading as the image comes to fit the noise
 _WINDOW_SAMPLES = 15  # side of the neighbourhood that moves together
 _LARGEST_STEP_PX = 0.5  # of motion in one sweep, in pixels of x
 _STIFFNESS = 1e-4  # mean squared slope, per pixel of x, below which nothing moves
