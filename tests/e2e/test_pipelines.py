@@ -91,6 +91,7 @@ def _has_jobs() -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_as_a_job_of_a_cluster(head: dict[str, int], reels: Path, tmp_path: Path) -> None:
     """Submitted where Ray has its job server (the extra `cluster`), else started as that server would."""
     script = [sys.executable, str(PIPELINES / "film_archive.py"), str(reels)]

@@ -178,6 +178,7 @@ def test_a_hang_is_ended_and_its_segment_made_elsewhere(many: Path, whole: bytes
     assert (tmp_path / "out.mp4").read_bytes() == whole
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("more", [{"seed": 11, "unmatched": True}, {"scale": 0.5}], ids=["up, by noise", "down"])
 def test_pairs_of_networks_make_the_same_in_every_process(clips: Clips, tmp_path: Path, more: dict[str, Any]) -> None:
@@ -191,6 +192,7 @@ def test_pairs_of_networks_make_the_same_in_every_process(clips: Clips, tmp_path
     assert (tmp_path / "there.mp4").read_bytes() == (tmp_path / "here.mp4").read_bytes()
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("local_ray")
 def test_a_batch_goes_on_past_a_bad_file(many: Path, clips: Clips, tmp_path: Path, whole: bytes) -> None:
     bad = tmp_path / "bad.mp4"
@@ -281,8 +283,9 @@ def _check_it_goes_on(source: Path, target: Path, whole: bytes, address: str | N
     assert target.read_bytes() == whole
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("local_ray")
-@pytest.mark.parametrize("where", [pytest.param("its own Ray", marks=pytest.mark.nightly), "a cluster that lives on"])
+@pytest.mark.parametrize("where", ["its own Ray", "a cluster that lives on"])
 def test_the_driver_killed_at_any_moment(many: Path, whole: bytes, tmp_path: Path, where: str) -> None:
     rng = random.Random(where)
     target = tmp_path / "out.mp4"
