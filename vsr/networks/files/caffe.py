@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ModelError
-from vsr.networks.files.protobuf import DamagedMessage, fields, numbers
+from vsr.networks.files.protobuf import DamagedMessage, fields, numbers, read_name
 
 __all__ = ["is_caffe", "read_caffe"]
 
@@ -57,7 +57,7 @@ def _layer(message: memoryview, form: int) -> dict[str, Tensor]:
         if isinstance(value, int):
             continue
         if number == _NAME[form]:
-            name = bytes(value).decode()
+            name = read_name(value)
         elif number == _BLOBS[form]:
             blobs.append(value)
     if len(blobs) > len(_PARTS):

@@ -57,7 +57,10 @@ class _Reader:
 
     def name(self) -> str:
         (size,) = self.integers("Q")
-        return self.take(size).decode()
+        name = self.take(size).decode()
+        if not name.isprintable():
+            raise _Damaged(f"a name in it is {name!r}")
+        return name
 
 
 def _tensors(data: bytes) -> dict[str, Tensor]:

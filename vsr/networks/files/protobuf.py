@@ -7,13 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["DamagedMessage", "fields", "numbers", "read_varint"]
+__all__ = ["DamagedMessage", "fields", "numbers", "read_name", "read_varint"]
 
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
 
 
 class DamagedMessage(Exception):
     """A message cannot be read; the text says why."""
+
+
+def read_name(data: bytes | memoryview) -> str:
+    """A name, UTF-8. Raises `UnicodeDecodeError`, or `DamagedMessage` where it holds what cannot be printed."""
+    name = bytes(data).decode()
+    if not name.isprintable():
+        raise DamagedMessage(f"a name in it is {name!r}")
+    return name
 
 
 def read_varint(data: memoryview, place: int) -> tuple[int, int]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ModelError
-from vsr.networks.files.protobuf import DamagedMessage, fields, numbers, read_varint
+from vsr.networks.files.protobuf import DamagedMessage, fields, numbers, read_name, read_varint
 
 __all__ = ["TENSORFLOW_MAGIC", "is_tensorflow", "read_tensorflow", "weights_from_tensorflow"]
 
@@ -93,7 +93,7 @@ def _bytes(value: int | memoryview) -> memoryview:
 
 
 def _text(value: int | memoryview) -> str:
-    return bytes(_bytes(value)).decode()
+    return read_name(_bytes(value))
 
 
 def _version1(entries: list[tuple[bytes, memoryview]]) -> dict[str, Tensor]:
@@ -122,7 +122,7 @@ def _version2(entries: list[tuple[bytes, memoryview]], data: memoryview) -> dict
     tensors: dict[str, Tensor] = {}
     for key, entry in entries[1:]:
         about = dict(fields(entry))
-        name = key.decode()
+        name = read_name(key)
         if about.get(1) != _FLOAT or _SLOTS in name:
             continue
         start, size = (sum(numbers(about.get(number, 0))) for number in (4, 5))

@@ -164,6 +164,18 @@ def test_what_is_refused_and_why(tmp_path: Path) -> None:
     assert f"put {data.name} beside it" in _refusal(index)
 
 
+@pytest.mark.parametrize("form", ["caffe", "mxnet", "tensorflow1"])
+def test_a_name_that_cannot_be_printed_is_refused_in_one_line(form: str, tmp_path: Path) -> None:
+    path = tensorflow1(tmp_path) if form == "tensorflow1" else tmp_path / "net"
+    whole = path.read_bytes() if form == "tensorflow1" else caffe() if form == "caffe" else mxnet()
+    name = {"caffe": b"first", "mxnet": b"weight", "tensorflow1": b"weights"}[form]
+    assert name in whole
+    path.write_bytes(whole.replace(name, b"\n" + name[1:]))
+    said = _refusal(path)
+    assert "a name in it is" in said
+    assert "\n" not in said
+
+
 @pytest.mark.parametrize("form", ["caffe", "mxnet", "tensorflow1", "tensorflow2"])
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
