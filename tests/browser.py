@@ -130,8 +130,15 @@ class Browser:
 
     def visit(self, url: str) -> float:
         """Load an address; returns the seconds until its load event."""
+        return self._load("Page.navigate", url=url)
+
+    def reload(self) -> float:
+        """Load the page again; returns the seconds until its load event."""
+        return self._load("Page.reload")
+
+    def _load(self, method: str, **parameters: Any) -> float:
         self.loaded, began = False, time.monotonic()
-        self.send("Page.navigate", url=url)
+        self.send(method, **parameters)
         while not self.loaded:
             self._note(self._receive())
         return time.monotonic() - began

@@ -108,7 +108,7 @@ def test_from_open_to_a_finished_video(window: Browser, running: Studio) -> None
 
 
 def test_the_video_is_open_again_after_a_reload(window: Browser) -> None:
-    window.value("location.reload()")
+    window.reload()
     window.wait(f"document.getElementById('file')?.textContent === {json.dumps(NAME)}")
     window.wait("document.getElementById('stage').getAttribute('aria-label').startsWith('Frame 0')")
 
