@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from vsr.methods.network.rescaling import Downscaler
 from vsr.networks import (
     NETWORKS,
     Upscaler,
@@ -150,6 +151,20 @@ def test_sequences(name: str, count: int) -> None:
     assert results.shape == (2, count * _given(module, name), 9 * module.scale, 7 * module.scale)
     torch.testing.assert_close(results[1:], alone, rtol=1e-3, atol=1e-4)
     assert all(bool((one != other).any()) for one, other in zip(results[0], changed[0], strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name, row in NETWORKS.items() if row.family == "rescaling"])
+def test_the_halves_of_a_pair(name: str, tmp_path: Path) -> None:
+    """The first half makes images small, by tiles as by the whole: what it says of its context is right."""
+    scale = NETWORKS[name].scales[0]
+    torch.save(_built(name, scale).state_dict(), tmp_path / f"pair-x{scale}.pth")
+    network = load_network(tmp_path / f"pair-x{scale}.pth", scale)
+    colours = 3 if network.colour == "RGB" else 1
+    large = torch.rand(1, colours, 96 * scale, 80 * scale, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        small, by_tiles = (Downscaler([network], torch.device("cpu"), tile_px)(large) for tile_px in (None, 16))
+    assert small.shape == (1, colours, 96, 80)
+    torch.testing.assert_close(by_tiles, small, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "scale"), _cases())
