@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import shlex
 import sys
 import time
 from collections import defaultdict
@@ -25,13 +24,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
-from sequences import NUM_FRAMES, SIDE_PX, Batch, Item, make_item, stack
+from card import Figures, table, write_card
+from sequences import NUM_FRAMES, Batch, Item, make_item, stack
 from shots import DEGRADATIONS, Shots
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from vsr.errors import MachineError, ModelError, UsageError, VsrError
+from vsr.errors import ModelError, UsageError, VsrError
 from vsr.methods.network.alignment import moved
 from vsr.networks import Network, load_network
 from vsr.networks.blending import without_folders
@@ -41,7 +40,6 @@ from vsr.networks.saving import save_weights
 from vsr.networks.video import Video
 from vsr.registration import PreviousFrame
 from vsr.training.muon import Muon
-from vsr.training.setup import versions
 
 EDGE_PX = 3  # of a patch, in small pixels, that loss and figures leave out
 LEAST_SQUARE = 2e-6  # added to mean squared errors ahead of their logarithm
@@ -52,9 +50,6 @@ AHEAD_SHARE = 0.6  # of steps that begin with something remembered
 LONGEST_MEMORY = 0.998  # of averaged weights
 REPORT_EVERY = 50
 _ITEMS, _HELD, _TRAINING = range(3)  # streams of random numbers
-
-Figures = dict[str, tuple[int, float, float, float]]
-"""By kind of source, and ``all``: sequences, dB of `lite`, and what is gained in the first frame and in the others."""
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -266,62 +261,6 @@ def save(given: argparse.Namespace, base: Network, averaged: dict[str, Tensor], 
     return digest
 
 
-CARD = """\
-# {file_name}
-
-Weights of `video` (vsr, 2026), ×{scale}, for luma (BT.601): `{base}`, left as it is, and {parameters:,} parameters, \
-all sets of weights together, that add what earlier frames show. SHA-256 of all: `{digest}`.
-
-```sh
-vsr upscale in.mp4 -o out.mp4 --scale {scale} --method {file_name}
-```
-
-## Data
-
-{data}: {sequences:,} sequences of {frames} frames and at most {side}×{side} small pixels. Held back for the figures: \
-{held}.
-
-## Degradation
-
-```yaml
-{degradations}
-```
-
-## Training
-
-{step:,} steps of {batch} patches of {patch}×{patch} (small side) over {through} frames, in float32; loss log(squared \
-error) of every frame; Muon for the matrices and Adam for the rest at {rate:g}, cosine; averaged weights. Seed {seed}.
-
-```sh
-{command}
-```
-
-## Figures
-
-PSNR of Y (dB) on {held_sequences} held-back sequences, degraded as in training:
-
-{table}
-
-## Limits
-
-- Where motion is not found, or the shot has just begun, it is `{base}`.
-- A learned prior: what it adds is likely, not recorded. No evidence; the preset `surveillance` is for that.
-- Few sequences decide the figures; other footage may fare better or worse.
-
-## Versions
-
-{versions}
-"""
-
-
-def table(figures: Figures, base: str) -> str:
-    """In Markdown."""
-    lines = [f"| source | sequences | `{base}` | gain, first frame | gain, later frames |", "|---|---|---|---|---|"]
-    for kind, (count, alone, first, later) in figures.items():
-        lines.append(f"| {kind} | {count} | {alone:.2f} | {first:+.2f} | {later:+.2f} |")
-    return "\n".join(lines)
-
-
 def run(given: argparse.Namespace) -> None:
     """All of it. Times go to the card; into the file too, but where steps are counted, so that its bytes repeat."""
     began = time.monotonic()
@@ -358,35 +297,8 @@ def run(given: argparse.Namespace) -> None:
     if given.steps is None:
         recipe["seconds"] = round(time.monotonic() - began, 1)
     digest = save(given, base, averaged, recipe)
-    card = CARD.format(
-        file_name=given.out.name,
-        scale=given.scale,
-        base=name,
-        parameters=sum(value.numel() for value in averaged.values()),
-        digest=digest,
-        data=", ".join(recipe["data"]),
-        sequences=given.sequences,
-        frames=NUM_FRAMES,
-        side=SIDE_PX,
-        held=", ".join(given.hold_back),
-        degradations=yaml.safe_dump(DEGRADATIONS, sort_keys=False, default_flow_style=None, width=116).strip(),
-        step=step,
-        batch=given.batch,
-        patch=given.patch,
-        through=given.frames,
-        rate=given.rate,
-        seed=given.seed,
-        command=_command(given),
-        held_sequences=given.held_sequences,
-        table=table(figures, name),
-        versions=", ".join(f"{library} {version}" for library, version in versions().items()),
-    )
-    path = given.out.with_suffix(".md")
-    try:
-        path.write_text(card, encoding="utf-8")
-    except OSError as error:
-        raise MachineError(f"{path}: cannot be written ({error.strerror or error})") from error
-    print(f"{table(figures, name)}\n{given.out}\n{path}")
+    write_card(given, name, digest, step, figures, num_parameters=sum(value.numel() for value in averaged.values()))
+    print(f"{table(figures, name)}\n{given.out}\n{given.out.with_suffix('.md')}")
 
 
 def _made(shots: Shots, base: Network, count: int, rng: np.random.Generator) -> list[Item]:
@@ -400,19 +312,6 @@ def _made(shots: Shots, base: Network, count: int, rng: np.random.Generator) -> 
 
 def _rng(given: argparse.Namespace, stream: int) -> np.random.Generator:
     return np.random.default_rng([given.seed, given.scale, stream])
-
-
-def _command(given: argparse.Namespace) -> str:
-    """As somebody else would give it: names of folders and files, no paths."""
-    words: list[object] = ["--scale", given.scale]
-    for option, paths in (("--pictures", given.pictures), ("--clips", given.clips)):
-        words += [option, *(path.resolve().name for path in paths)] if paths else []
-    words += ["--hold-back", *given.hold_back, "--base", without_folders(given.base), "--out", given.out.name]
-    words += ["--sequences", given.sequences, "--held-sequences", given.held_sequences]
-    words += ["--minutes", f"{given.minutes:g}"] if given.steps is None else ["--steps", given.steps]
-    for option in ("patch", "batch", "frames", "rate", "seed", "threads"):
-        words += [f"--{option}", getattr(given, option)]
-    return shlex.join(["python", "examples/train_video/train.py", *map(str, words)])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

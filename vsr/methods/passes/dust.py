@@ -22,6 +22,7 @@ from vsr.frames import VideoFrame
 from vsr.media.convert import code_range
 from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared
+from vsr.methods.passes.luma import luma_of_frame
 from vsr.methods.passes.spots import LOOSE, STRICT, Spots, find_spots, ring_offsets, without_the_scene
 from vsr.registration import (
     FlowPair,
@@ -38,7 +39,6 @@ __all__ = ["Dust", "DustOptions", "PreparedDust", "prepare_dust"]
 _PATH_FRAMES = 2  # frames on each side in which a spot is looked for again
 _HALO = _PATH_FRAMES + 2  # a frame's spots rest on the neighbours' neighbours: motion is estimated twice
 _CLEAN, _LEAST_WEIGHT = 0.99, 1e-3  # share of a neighbour's sample that is its own; what else it counts
-_LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,6 @@ class DustOptions:
             raise UsageError(f"largest_spot is {self.largest_spot}; allowed are values above 0, to 0.5")
         if self.show not in ("repaired", "mask"):
             raise UsageError(f"show is {self.show!r}; allowed are repaired and mask")
-
-
-def _luma(frame: VideoFrame) -> Tensor:
-    """``(H, W)`` float32 on the CPU, black 0 and white 1."""
-    offset, span = code_range(frame.layout, frame.color.full_range, chroma=False)
-    shares = _LUMA if frame.layout.family == "rgb" else (1.0,)
-    values = sum(share * plane.cpu().float() for share, plane in zip(shares, frame.planes, strict=False))
-    return torch.nan_to_num((torch.as_tensor(values) - offset) / span)
 
 
 @dataclass(frozen=True)
@@ -110,7 +102,7 @@ class _Window:
 
     def push(self, frame: VideoFrame) -> None:
         """Take one more frame."""
-        self._frames[self._count], self._lumas[self._count] = frame, _luma(frame)
+        self._frames[self._count], self._lumas[self._count] = frame, luma_of_frame(frame)
         self._count += 1
 
     def ready(self, *, is_over: bool) -> Iterator[VideoFrame]:

@@ -17,15 +17,14 @@ from torch import Tensor
 
 from vsr.errors import UsageError
 from vsr.frames import PixelLayout, VideoFrame
-from vsr.media.convert import code_range
 from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared
+from vsr.methods.passes.luma import luma_of_frame
 from vsr.registration import MotionModel, register, sample_bicubic
 
 __all__ = ["PreparedStabilize", "Stabilize", "StabilizeOptions", "prepare_stabilize"]
 
 _HELD_BYTES = 6  # of a pixel of each frame in the window: float32, chroma at a quarter
-_LUMA = (0.299, 0.587, 0.114)
 _MODELS: dict[str, MotionModel] = {"translation": "translation", "similarity": "affine", "homography": "homography"}
 _BAR, _BAR_MARGIN_PX = 0.05, 4  # luma that rows and columns of black bars do not exceed; what beside them is left out
 _LEAST_PX = 0.01  # correction below which a frame is left as it is
@@ -55,15 +54,6 @@ class StabilizeOptions:
             raise UsageError(f"most_shift is {self.most_shift}; allowed are values above 0, to 0.25")
         if self.borders not in ("neighbours", "zoom"):
             raise UsageError(f"borders is {self.borders!r}; allowed are neighbours and zoom")
-
-
-def _luma(frame: VideoFrame) -> Tensor:
-    """``(H, W)`` float32 on the CPU, black 0 and white 1."""
-    offset, span = code_range(frame.layout, frame.color.full_range, chroma=False)
-    total = torch.zeros(frame.height, frame.width)
-    for share, plane in zip(_LUMA if frame.layout.family == "rgb" else (1.0,), frame.planes, strict=False):
-        total += share * plane.cpu().float()
-    return (torch.nan_to_num(total) - offset) / span
 
 
 def _without_bars(luma: Tensor) -> Tensor:
@@ -137,7 +127,7 @@ class _Window:
 
     def push(self, frame: VideoFrame) -> None:
         """Take one more frame."""
-        luma = _luma(frame)
+        luma = luma_of_frame(frame)
         if self._last is not None:
             self._motions[self._count - 1] = _motion(self._last, luma, _MODELS[self._options.model])
         self._frames[self._count], self._last = frame, luma
