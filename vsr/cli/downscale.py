@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vsr.cli.options import Preset, Set, assignments, merged, parse_factor, parse_workers
-from vsr.cli.upscale import show_plans, sum_up
+from vsr.cli.upscale import run_all, show_plans
 
 __all__ = ["downscale"]
 
@@ -54,8 +54,6 @@ def downscale(
     if not (quiet or json_lines) and sys.stderr.isatty():
         print(f"vsr: loading, to make {inputs[0]}{' and others' if inputs[1:] else ''} small", file=sys.stderr)
     from vsr import api
-    from vsr.cli.progress import reporter
-    from vsr.errors import VsrError
 
     factor = parse_factor("scale", scale)
     assert factor is not None
@@ -70,24 +68,10 @@ def downscale(
             inputs, output, preset, start, end, settings, overwrite, work_dir, recursive,
             workers=parse_workers(workers), estimates=not quiet,
         )  # fmt: skip
-    with reporter(quiet=quiet, json_lines=json_lines) as report:
-        try:
-            outcomes = api.upscale(
-                inputs,
-                output,
-                preset=preset,
-                start=start,
-                end=end,
-                overwrite=overwrite,
-                work_dir=work_dir,
-                on_progress=report.progress,
-                on_outcome=report.outcome,
-                workers=parse_workers(workers),
-                recursive=recursive,
-                on_skipped=report.skipped,
-                settings=settings,
-            )
-        except VsrError as error:
-            report.failure(error)
-            raise
-    return sum_up(outcomes, is_read_by_people=not (quiet or json_lines))
+    return run_all(
+        inputs, output, quiet=quiet, json_lines=json_lines,
+        options={
+            "preset": preset, "start": start, "end": end, "overwrite": overwrite, "work_dir": work_dir,
+            "workers": parse_workers(workers), "recursive": recursive, "settings": settings,
+        },
+    )  # fmt: skip

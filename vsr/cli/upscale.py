@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vsr.api import Job, Outcome
     from vsr.cli.progress import Reporter
 
-__all__ = ["UpscaleCommand", "show_plans", "sum_up", "upscale"]
+__all__ = ["UpscaleCommand", "run_all", "show_plans", "upscale"]
 
 
 class UpscaleCommand(OptionalValue):
@@ -215,6 +215,26 @@ def upscale(
             inputs, output, preset, start, end, settings, overwrite, work_dir, recursive,
             workers=parse_workers(workers), estimates=not quiet,
         )  # fmt: skip
+    return run_all(
+        inputs, output, quiet=quiet, json_lines=json_lines, makes_reports=report_,
+        options={
+            "preset": preset, "start": start, "end": end, "overwrite": overwrite, "work_dir": work_dir,
+            "workers": parse_workers(workers), "ray": ray, "preview": _preview(preview), "recursive": recursive,
+            "settings": settings,
+        },
+    )  # fmt: skip
+
+
+def run_all(
+    inputs: list[str],
+    output: str,
+    *,
+    quiet: bool,
+    json_lines: bool,
+    options: dict[str, Any],
+    makes_reports: bool = False,
+) -> int:
+    """Run `vsr.upscale` with these ``options`` under the eyes of whoever watches; gives the highest exit code."""
     from vsr import api
     from vsr.cli.progress import reporter
     from vsr.errors import VsrError
@@ -224,25 +244,16 @@ def upscale(
             outcomes = api.upscale(
                 inputs,
                 output,
-                preset=preset,
-                start=start,
-                end=end,
-                overwrite=overwrite,
-                work_dir=work_dir,
                 on_progress=report.progress,
                 on_outcome=report.outcome,
-                workers=parse_workers(workers),
-                ray=ray,
-                preview=_preview(preview),
-                recursive=recursive,
                 on_skipped=report.skipped,
-                settings=settings,
+                **options,
             )
         except VsrError as error:
             report.failure(error)
             raise
-        code = _make_reports(outcomes, report) if report_ else 0
-    return max(code, sum_up(outcomes, is_read_by_people=not (quiet or json_lines)))
+        code = _make_reports(outcomes, report) if makes_reports else 0
+    return max(code, _sum_up(outcomes, is_read_by_people=not (quiet or json_lines)))
 
 
 def _preview(text: str | None) -> str | bool:
@@ -352,7 +363,7 @@ def _estimate(job: Job, workers: int | None) -> str:
     return f"about {describe_length(found.seconds)} and {describe_size(found.num_bytes)}: {each}"
 
 
-def sum_up(outcomes: list[Outcome], *, is_read_by_people: bool) -> int:
+def _sum_up(outcomes: list[Outcome], *, is_read_by_people: bool) -> int:
     """Print a line for each of several inputs; returns the highest exit code."""
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if len(outcomes) > 1:
