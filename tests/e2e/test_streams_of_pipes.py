@@ -47,8 +47,8 @@ def test_streams_that_a_file_shows_late_are_named(
     monkeypatch.setattr("vsr.media.safe_open._DEEP", {"probesize": str(1 << 18)})  # as if files were longer
     source = late_sound(tmp_path / "in.mpg", 6, 2, "-c:v", "mpeg2video", "-b:v", "6M", "-c:a", "mp2")
     manifest = through(source, container, tmp_path, settings={"drop_streams": True, "speed": "ultrafast"})[1]
-    assert [text.partition(" ")[2] for text in manifest["output"]["dropped"] if "packets" in text] == [
-        "packets of streams that begin later than FFmpeg looks for them"
+    assert [text for text in manifest["output"]["dropped"] if "begins" in text] == [
+        "1 stream that begins later than FFmpeg looks for streams"
     ]
     if container == "mkv":
         with pytest.raises(UsageError, match="holds streams that begin later than FFmpeg looks for them"):
@@ -59,7 +59,7 @@ def test_streams_that_a_file_shows_late_are_named(
     ("seconds", "begins", "named"),
     [
         (6, 4, "audio stream 1 (mp2): it came through a pipe"),
-        (9, 8, "packets of streams that begin later than FFmpeg looks for them"),
+        (9, 8, "1 stream that begins later than FFmpeg looks for streams"),
     ],
     ids=("beyond the first bytes", "beyond what FFmpeg reads"),
 )

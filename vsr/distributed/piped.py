@@ -133,7 +133,7 @@ def _refuse_lost(lost: Sequence[Lost], settings: Settings) -> None:
 def _refuse_late(video: PipedVideo, settings: Settings) -> None:
     """Refuse, as soon as they are met, streams of which the first bytes told nothing."""
     _refuse_lost(_find_lost(video.late), settings)
-    if video.late_packets and not settings.drop_streams:
+    if video.num_later and not settings.drop_streams:
         raise UsageError(
             "standard input: holds streams that begin later than FFmpeg looks for them, which cannot be kept from a "
             "pipe; name the file instead, or give --drop-streams to leave them out"
@@ -308,7 +308,7 @@ def _count(result: SegmentResult, meter: Meter) -> SegmentResult:
 
 def _resolve(source: SourcePass, video: PipedVideo | None) -> SourceSummary:
     summary = source.summary()
-    return summary if video is None else replace(summary, sha256=video.sha256, late_packets=video.late_packets)
+    return summary if video is None else replace(summary, sha256=video.sha256, num_late_streams=video.num_later)
 
 
 def _assemble(job: Job, results: Sequence[SegmentResult]) -> Assembled:

@@ -66,8 +66,8 @@ def digest_streams(
 ) -> tuple[StreamDigest, ...]:
     """A digest of every stream of ``path``. Places that cannot be read are passed over, as ffmpeg does when it copies.
 
-    ``on_stranger`` is called for each packet of a stream that was not there when the file was opened (``deep``: after
-    reading further into it), ``on_part`` for each packet that ends within a sample. Raises `Interrupted` soon after
+    ``on_stranger`` is called for each stream that was not there when the file was opened (``deep``: after reading
+    further into it), ``on_part`` for each packet that ends within a sample. Raises `Interrupted` soon after
     ``stop`` is set.
     """
     with open_input(path, deep=deep) as container:

@@ -62,8 +62,8 @@ class PipedVideo:
         self._num_known = len(found.streams)
         self.late: tuple[StreamInfo, ...] = ()
         """Streams that the first bytes did not tell of; they are known when the first frame is."""
-        self.late_packets = 0
-        """Packets of streams that begin later still, so far."""
+        self.num_later = 0
+        """Streams that begin later still; known when all is read."""
         self.info = replace(
             found,
             path=STANDARD_INPUT,
@@ -102,7 +102,7 @@ class PipedVideo:
             raise InputError(f"{STANDARD_INPUT}: not a single frame could be decoded")
 
     def _count_late(self) -> None:
-        self.late_packets += 1
+        self.num_later += 1
 
     def close(self) -> None:
         """End the reading: what waits for the pipe finds its end."""

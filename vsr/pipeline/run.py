@@ -155,11 +155,15 @@ def _bytes(number: int) -> str:
     return "1 byte" if number == 1 else f"{number} bytes"
 
 
+def _streams(number: int) -> str:
+    return "1 stream that begins" if number == 1 else f"{number} streams that begin"
+
+
 def as_learnt(job: Job, source: SourceSummary) -> Job:
     """``job`` as the pass over its source has shown that it must be. Raises `UsageError` where it may not be so."""
     job = leave_out(job, source.refused)
-    if source.late_packets:
-        late = f"{source.late_packets} packets of streams that begin later than FFmpeg looks for them"
+    if source.num_late_streams:
+        late = f"{_streams(source.num_late_streams)} later than FFmpeg looks for streams"
         job = replace(job, dropped=(*job.dropped, late))
     names = {stream.index: str(stream) for stream in job.copied}
     why = f"part of a sample, and .{job.container} holds whole ones"

@@ -63,8 +63,8 @@ class SourceSummary:
     """Of every decoded frame, those before and after the wanted ones too."""
     refused: tuple[Lost, ...] = ()
     """Streams that were to be copied and cannot be, to their end."""
-    late_packets: int = 0
-    """Packets of streams that begin later than FFmpeg looks for streams; nothing else is known of these."""
+    num_late_streams: int = 0
+    """Streams that begin later than FFmpeg looks for streams; nothing else is known of these."""
     cut_samples: tuple[PartSample, ...] = ()
     """Where copied PCM ends within a sample, of which the output cannot hold a part."""
 
@@ -191,7 +191,7 @@ class SourcePass:
             last_frame=self._last,
             checksums=checksums,
             refused=refused,
-            late_packets=self._late,
+            num_late_streams=self._late,
             cut_samples=tuple(_at_ends(streams, self._parts)) if _has_whole_samples(job) else (),
         )
 
