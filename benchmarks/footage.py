@@ -126,7 +126,7 @@ def open_methods(texts: Sequence[str] | None) -> list[Method]:
 
 
 def parse_crop(text: str) -> tuple[int, int] | None:
-    """``WxH`` in pixels of the truth, or ``whole``."""
+    """``WxH`` in pixels of the ground truth, or ``whole``."""
     if text == "whole":
         return None
     width, _, height = text.partition("x")
@@ -152,7 +152,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", type=parse_names, default=list(TREATMENTS), help="Treatments, separated by commas.")
     parser.add_argument("--scale", type=int, choices=SCALES, nargs="+", default=SCALES)
     parser.add_argument("--frames", type=int, default=10, help="Most frames of a cell; at least 2.")
-    parser.add_argument("--crop", type=parse_crop, default=(408, 240), metavar="WxH", help="Of the truth, or whole.")
+    parser.add_argument(
+        "--crop", type=parse_crop, default=(408, 240), metavar="WxH", help="Of the ground truth, or whole."
+    )
     parser.add_argument("--csv", type=Path, help="Rows are added to it; what it has is not measured again.")
     parser.add_argument("--lpips", type=Path, nargs="?", const=Path(), help="Measure LPIPS, with these weights.")
     parser.add_argument("--vmaf", action="store_true", help="Measure VMAF.")

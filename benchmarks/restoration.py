@@ -112,17 +112,17 @@ def measure_stabilize(sources: Sequence[Source], frames: int) -> None:
         for down, right in rng.standard_normal((frames, 2)).tolist():
             moved = sample_bicubic(still[None], *torch.meshgrid(y + down, x + right, indexing="ij"))[0].numpy()
             given.append(np.clip(np.rint(moved + 2 * rng.standard_normal(moved.shape)), 0, 255).astype(np.uint8))
-        truth = still[2 * margin : -2 * margin, 2 * margin : -2 * margin] / 255
-        before, after = (_places(truth, made) for made in (np.stack(given), restored(np.stack(given), "stabilize")))
+        reference = still[2 * margin : -2 * margin, 2 * margin : -2 * margin] / 255
+        before, after = (_places(reference, made) for made in (np.stack(given), restored(np.stack(given), "stabilize")))
         one, other = (float(np.sqrt(np.square(np.diff(p, 2, 0)).sum(1).mean() / 6)) for p in (before, after))
         far = float(np.hypot(*(after - after.mean(0)).T).max())
         print(f"| {source.name} | {one:.2f} → {other:.3f} | {one / other:.0f} | {far:.2f} |", flush=True)
 
 
-def _places(truth: torch.Tensor, frames: Frames) -> NDArray[np.float64]:
-    """``(T, 2)``: where the middle of each frame shows ``truth``, by registration."""
+def _places(reference: torch.Tensor, frames: Frames) -> NDArray[np.float64]:
+    """``(T, 2)``: where the middle of each frame shows ``reference``, by registration."""
     inner = frames[:, 16:-16, 16:-16].astype(np.float32) / 255
-    found = [register(truth, torch.from_numpy(one), "translation") for one in inner]
+    found = [register(reference, torch.from_numpy(one), "translation") for one in inner]
     return np.array([one.shift_yx for one in found if one.converged])
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 import vsr
 from vsr.evaluation.interpolation import interpolation_method
 from vsr.evaluation.networks import network_method
-from vsr.evaluation.protocol import scored, truth_from
+from vsr.evaluation.protocol import hr_from, scored
 from vsr.media.clips import read_rgb
 from vsr.media.pictures import read_picture
 from vsr.metrics import luma_bt601
@@ -67,19 +67,19 @@ def worse(data: Path, frames: int | None) -> None:
 
 
 def _still(path: Path, scale: int) -> list[tuple[Tensor, Tensor]]:
-    truth = truth_from(read_picture(path), scale).expand(3, -1, -1)
-    return [(truth, _degraded(truth.expand(3, -1, -1, -1), scale)[-1])]
+    hr = hr_from(read_picture(path), scale).expand(3, -1, -1)
+    return [(hr, _degraded(hr.expand(3, -1, -1, -1), scale)[-1])]
 
 
 def _clip(path: Path, scale: int, frames: int | None) -> list[tuple[Tensor, Tensor]]:
-    truths = torch.stack([truth_from(np.ascontiguousarray(one), scale) for one in islice(read_rgb(path), frames)])
-    return list(zip(truths, _degraded(truths, scale), strict=True))
+    hr_images = torch.stack([hr_from(np.ascontiguousarray(one), scale) for one in islice(read_rgb(path), frames)])
+    return list(zip(hr_images, _degraded(hr_images, scale), strict=True))
 
 
-def _degraded(truths: Tensor, scale: int) -> Tensor:
+def _degraded(hr_images: Tensor, scale: int) -> Tensor:
     """``(T, 3, H, W)`` in 0…255 → the small, worse frames."""
     chain = parse_chain(WORSE, scale)
-    return chain(truths.float().contiguous(), torch.Generator().manual_seed(SEED)).double()
+    return chain(hr_images.float().contiguous(), torch.Generator().manual_seed(SEED)).double()
 
 
 def _row(name: str, scale: int, items: list[list[tuple[Tensor, Tensor]]]) -> None:
@@ -90,7 +90,7 @@ def _row(name: str, scale: int, items: list[list[tuple[Tensor, Tensor]]]) -> Non
     means = []
     for method in methods:
         by_item = [
-            np.mean([scored(method.enlarge(given), truth, given, scale)[:2] for truth, given in _luma(pairs)], axis=0)
+            np.mean([scored(method.enlarge(given), hr, given, scale)[:2] for hr, given in _luma(pairs)], axis=0)
             for pairs in items
         ]
         means.append(np.mean(by_item, axis=0))
@@ -99,7 +99,7 @@ def _row(name: str, scale: int, items: list[list[tuple[Tensor, Tensor]]]) -> Non
 
 
 def _luma(pairs: list[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    return ((truth, luma_bt601(small)[None]) for truth, small in pairs)
+    return ((hr, luma_bt601(small)[None]) for hr, small in pairs)
 
 
 def main() -> None:

@@ -66,8 +66,8 @@ def of_still(path: Path) -> NDArray[np.float64]:
 def best_single(clip: PlateClip, frames: list[NDArray[np.uint8]]) -> float:
     """PSNR of the frame that shows the plate best, each against the plate as that frame sees it."""
     return max(
-        psnr_db(enlarged(frame, clip.roi, SCALE).astype(np.float64).mean(2), truth)
-        for frame, truth in zip(frames, clip.truths, strict=True)
+        psnr_db(enlarged(frame, clip.roi, SCALE).astype(np.float64).mean(2), hr)
+        for frame, hr in zip(frames, clip.hr_regions, strict=True)
     )
 
 
@@ -94,7 +94,7 @@ def plates(folder: Path, seeds: int) -> None:
             made = vsr.still(path, folder / f"still-{seed}-{crf}.png", at=0, roi=clip.roi, overwrite=True)
             seconds = time.process_time() - began
             found = made.record["found"]
-            still = psnr_db(of_still(made.output).mean(2), clip.truths[0])
+            still = psnr_db(of_still(made.output).mean(2), clip.hr_regions[0])
             gains.append(still - single)
             print(
                 f"| {crf} | {seed} | {single:.2f} | {still:.2f} | {still - single:+.2f} | {found['psf_sigma_px']:.2f} "

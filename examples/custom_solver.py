@@ -1,4 +1,4 @@
-"""A solver of your own beside the default one, on a sequence whose truth is known. No arguments.
+"""A solver of your own beside the default one, on a sequence with known ground truth. No arguments.
 
 It prints the PSNR of bicubic interpolation, of Landweber's iteration as written here, and of huber-btv.
 """

@@ -27,11 +27,11 @@ def main(folder: Path) -> None:
     for make, recorded, restored in CLIPS:
         before, after = (list(read_rgb(folder / name)) for name in (recorded, restored))
         middle = len(before) // 2
-        truth = make(len(before)).hr_frames[middle]
+        hr = make(len(before)).hr_frames[middle]
         panels = [
-            Panel("bicubic", bicubic_rgb(before[middle], truth.shape[:2])),
+            Panel("bicubic", bicubic_rgb(before[middle], hr.shape[:2])),
             Panel("vsr", after[middle]),
-            Panel("ground truth", truth),
+            Panel("ground truth", hr),
         ]
         rows.append(side_by_side(panels, crop_hw=(96, 152), zoom=2, columns=3))
     IMAGE.parent.mkdir(parents=True, exist_ok=True)

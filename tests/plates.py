@@ -1,8 +1,8 @@
-"""A licence plate filmed by hand: truth and recording, rendered from nothing but a seed.
+"""A licence plate filmed by hand: ground truth and recording, rendered from nothing but a seed.
 
-The plate is drawn with Pillow at four times the truth's resolution and shrunk, so that the truth is no pixel art. Each
-frame sees it through a lens and a pixel under a pose of its own (shift, turn, zoom and slight perspective), read with
-quintic splines; noise and eight bits follow. None of it is code of the package.
+The plate is drawn with Pillow at four times the HR resolution and downscaled, so that the HR image is no pixel art.
+Each frame sees it through a lens and a pixel under a pose of its own (shift, turn, zoom and slight perspective), read
+with quintic splines; noise and eight bits follow. None of it is code of the package.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ __all__ = ["PLATE", "SCALE", "PlateClip", "film", "film_passing", "psnr_db"]
 Floats = NDArray[np.float64]
 
 SCALE = 4
-"""Pixels of the truth per pixel of a frame."""
+"""HR pixels per pixel of a frame."""
 PLATE = "KV 58 HTN"
 _FRAME_HW = (96, 144)
 _PLATE_HW = (12, 46)  # in frame pixels
-_MARGIN = 64  # truth pixels around what the frame sees
+_MARGIN = 64  # HR pixels around what the frame sees
 _LENS_PX = 0.3  # Gaussian blur of the lens, in frame pixels; with the pixel's own area 0.42
 
 
@@ -32,7 +32,7 @@ class PlateClip:
 
     frames: list[NDArray[np.uint8]]
     """``(h, w, 3)`` uint8 RGB."""
-    truths: list[Floats]
+    hr_regions: list[Floats]
     """For each frame the scene on the ×4 grid of that frame's plate, gray 0…255, ``(4 h, 4 w)`` of `roi`."""
     roi: tuple[int, int, int, int]
     """x, y, width, height of the plate in the frames' first pose."""
@@ -41,7 +41,7 @@ class PlateClip:
 
 
 def _wall() -> Floats:
-    """Gray brick at truth resolution, 0…255."""
+    """Gray brick at HR resolution, 0…255."""
     from scipy import ndimage
     from skimage import data
 
@@ -107,7 +107,7 @@ def _seen(filtered: Floats, pose: Floats, x: Floats, y: Floats) -> Floats:
 
 
 def _through_lens(scene: Floats) -> Floats:
-    """A Gaussian lens and the area of a pixel, which is four truth pixels wide: the box is centred by two halves."""
+    """A Gaussian lens and the area of a pixel, which is four HR pixels wide: the box is centred by two halves."""
     from scipy import ndimage
 
     blurred: Floats = ndimage.gaussian_filter(scene, _LENS_PX * SCALE)
@@ -143,14 +143,14 @@ def film(
     left, top = (width - roi_w) // 2, (height - roi_h) // 2
     y, x = np.mgrid[:height, :width].astype(np.float64)
     fine_y, fine_x = ((np.mgrid[: roi_h * SCALE, : roi_w * SCALE] + 0.5) / SCALE - 0.5).astype(np.float64)
-    frames, truths = [], []
+    frames, hr_regions = [], []
     for number, pose in enumerate(poses):
         clean = _seen(shaken if number in blurred else lens, pose, x, y)
         noisy = clean + noise * rng.standard_normal(clean.shape)
         gray = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
         frames.append(np.repeat(gray[..., None], 3, axis=2))
-        truths.append(_seen(sharp, pose, fine_x + left, fine_y + top))
-    return PlateClip(frames, truths, (left, top, roi_w, roi_h), poses)
+        hr_regions.append(_seen(sharp, pose, fine_x + left, fine_y + top))
+    return PlateClip(frames, hr_regions, (left, top, roi_w, roi_h), poses)
 
 
 def film_passing(count: int = 21, *, text: str = PLATE, noise: float = 4.0, seed: int = 5) -> PlateClip:
@@ -162,28 +162,28 @@ def film_passing(count: int = 21, *, text: str = PLATE, noise: float = 4.0, seed
     wall, plate = _wall(), _plate(text)
     height, width = _FRAME_HW
     first_yx = (30 * SCALE + _MARGIN, 10 * SCALE + _MARGIN)
-    frames, truths, poses = [], [], []
+    frames, hr_regions, poses = [], [], []
     roi_h, roi_w = (n + 2 for n in _PLATE_HW)
     for number in range(count):
         top, left = first_yx[0] + 2 * number, first_yx[1] + 9 * number
         scene = wall.copy()
         scene[top : top + plate.shape[0], left : left + plate.shape[1]] = plate
         seen = _through_lens(scene)
-        # an even number of truth pixels a frame pixel: its centre lies between two of them
+        # an even number of HR pixels a frame pixel: its centre lies between two of them
         half = (seen[:-1, :-1] + seen[1:, :-1] + seen[:-1, 1:] + seen[1:, 1:]) / 4
         place = _MARGIN + SCALE // 2 - 1
         clean = half[place : place + SCALE * height : SCALE, place : place + SCALE * width : SCALE]
         noisy = clean + noise * rng.standard_normal(clean.shape)
         frames.append(np.repeat(np.clip(np.rint(noisy), 0, 255).astype(np.uint8)[..., None], 3, axis=2))
         y, x = (edge - SCALE for edge in (top, left))
-        truths.append(scene[y : y + roi_h * SCALE, x : x + roi_w * SCALE])
+        hr_regions.append(scene[y : y + roi_h * SCALE, x : x + roi_w * SCALE])
         pose = np.eye(3)
         pose[:2, 2] = -9 * number / SCALE, -2 * number / SCALE
         poses.append(pose)
-    return PlateClip(frames, truths, (9, 29, roi_w, roi_h), poses)
+    return PlateClip(frames, hr_regions, (9, 29, roi_w, roi_h), poses)
 
 
-def psnr_db(picture: Floats, truth: Floats, crop: int = SCALE) -> float:
+def psnr_db(picture: Floats, reference: Floats, crop: int = SCALE) -> float:
     """PSNR of gray pictures in 0…255 without a border of ``crop`` pixels."""
     inner = (slice(crop, -crop), slice(crop, -crop))
-    return float(20 * np.log10(255 / np.sqrt(np.mean((picture[inner] - truth[inner]) ** 2))))
+    return float(20 * np.log10(255 / np.sqrt(np.mean((picture[inner] - reference[inner]) ** 2))))

@@ -32,25 +32,25 @@ _X265 = ["-c:v", "libx265", "-preset", "medium", "-crf", "28", "-x265-params"]
 _CAMERA_SIGMA_PX = 0.45  # of the lens, in small pixels; the pixel's own area comes on top
 
 
-def _area(truth: Tensor, scale: int) -> Tensor:
-    return avg_pool2d(truth[:, None], scale)[:, 0]
+def _area(hr: Tensor, scale: int) -> Tensor:
+    return avg_pool2d(hr[:, None], scale)[:, 0]
 
 
-def _bicubic(truth: Tensor, scale: int) -> Tensor:
-    return resample(truth, (truth.shape[1] // scale, truth.shape[2] // scale), kernel="bicubic")
+def _bicubic(hr: Tensor, scale: int) -> Tensor:
+    return resample(hr, (hr.shape[1] // scale, hr.shape[2] // scale), kernel="bicubic")
 
 
-def _gaussian(truth: Tensor, scale: int) -> Tensor:
+def _gaussian(hr: Tensor, scale: int) -> Tensor:
     """A Gaussian of the width of the papers' BD (1.6 pixels at ×4), at the middle of each block."""
     sigma = degradation_at("BD", scale).psf_sigma_px * scale
-    return _weighed(truth, scale, _bell(sigma, scale + 2 * math.ceil(3.5 * sigma)))
+    return _weighed(hr, scale, _bell(sigma, scale + 2 * math.ceil(3.5 * sigma)))
 
 
-def _camera(truth: Tensor, scale: int) -> Tensor:
+def _camera(hr: Tensor, scale: int) -> Tensor:
     """A lens, then the area of a pixel."""
     sigma = _CAMERA_SIGMA_PX * scale
     lens = _bell(sigma, 1 + 2 * math.ceil(3.5 * sigma))
-    return _weighed(truth, scale, np.convolve(lens, np.full(scale, 1 / scale)))
+    return _weighed(hr, scale, np.convolve(lens, np.full(scale, 1 / scale)))
 
 
 def _bell(sigma: float, length: int) -> NDArray[np.float64]:
@@ -58,11 +58,11 @@ def _bell(sigma: float, length: int) -> NDArray[np.float64]:
     return np.asarray(weights / weights.sum())
 
 
-def _weighed(truth: Tensor, scale: int, weights: NDArray[np.float64]) -> Tensor:
+def _weighed(hr: Tensor, scale: int, weights: NDArray[np.float64]) -> Tensor:
     """``weights`` along both axes, centred on each block of ``scale`` pixels; mirrored at the border."""
     reach = (len(weights) - scale) // 2
-    taps = torch.from_numpy(weights).to(truth)
-    padded = pad(truth[:, None], (reach,) * 4, mode="reflect")
+    taps = torch.from_numpy(weights).to(hr)
+    padded = pad(hr[:, None], (reach,) * 4, mode="reflect")
     down = conv2d(padded, taps.view(1, 1, -1, 1), stride=(scale, 1))
     return conv2d(down, taps.view(1, 1, 1, -1), stride=(1, scale))[:, 0]
 
@@ -105,9 +105,9 @@ TREATMENTS: Mapping[str, Treatment] = MappingProxyType(
 """By name. A constant quantiser of 4 is about what 4 Mbit/s of MPEG-2 in PAL size have."""
 
 
-def record(truth: NDArray[np.uint8], shrinking: str, treatment: str, scale: int, seed: int) -> NDArray[np.uint8]:
+def record(hr: NDArray[np.uint8], shrinking: str, treatment: str, scale: int, seed: int) -> NDArray[np.uint8]:
     """``(T, H, W)`` → ``(T, H / scale, W / scale)``: what is left to enlarge. The seed is that of the noise."""
-    small = SHRINKING[shrinking](torch.from_numpy(truth).float(), scale)
+    small = SHRINKING[shrinking](torch.from_numpy(hr).float(), scale)
     chosen = TREATMENTS[treatment]
     if chosen.noise_sigma:
         generator = torch.Generator().manual_seed(seed)

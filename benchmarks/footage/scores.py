@@ -65,7 +65,7 @@ def parse_method(text: str) -> Method:
 
 @dataclass(frozen=True)
 class Score:
-    """How near a result is to the truth."""
+    """How near a result is to the ground truth."""
 
     psnr_y: float
     """dB, over all pixels of all frames."""
@@ -108,39 +108,39 @@ class Judge:
 
     def scores(self, cell: Cell, methods: list[Method]) -> tuple[list[Score], tuple[int, int, int]]:
         """One score a method, in order; number of frames, their width and their height."""
-        truth = cell.source.frames(self.num_frames, self.crop)
-        small = record(truth, cell.shrinking, cell.treatment, cell.scale, cell.seed)
+        hr = cell.source.frames(self.num_frames, self.crop)
+        small = record(hr, cell.shrinking, cell.treatment, cell.scale, cell.seed)
         scores = []
         for method in methods:
             made, seconds = restored(method, small, cell.scale)
-            scores.append(self.score(made, torch.from_numpy(truth), cell.scale, seconds))
-        count, height, width = truth.shape
+            scores.append(self.score(made, torch.from_numpy(hr), cell.scale, seconds))
+        count, height, width = hr.shape
         return scores, (count, width, height)
 
-    def score(self, made: Tensor, truth: Tensor, scale: int, seconds: float) -> Score:
-        """Of ``(T, H, W)`` unrounded luma codes; ``truth`` is uint8, two frames at least."""
+    def score(self, made: Tensor, hr: Tensor, scale: int, seconds: float) -> Score:
+        """Of ``(T, H, W)`` unrounded luma codes; ``hr`` is uint8, two frames at least."""
         made = made.round().clamp(0, 255)
         return Score(
-            psnr_y=psnr(made, truth, crop=CROP_PX),
-            ssim_y=sum(ssim(*pair, crop=CROP_PX) for pair in zip(made, truth, strict=True)) / len(made),
-            temporal_psnr=temporal_psnr(made[:-1], made[1:], truth[:-1], truth[1:], crop=CROP_PX),
+            psnr_y=psnr(made, hr, crop=CROP_PX),
+            ssim_y=sum(ssim(*pair, crop=CROP_PX) for pair in zip(made, hr, strict=True)) / len(made),
+            temporal_psnr=temporal_psnr(made[:-1], made[1:], hr[:-1], hr[1:], crop=CROP_PX),
             grid_ratio=grid_ratio(made, scale),
             seconds=seconds,
-            lpips=self._lpips(made, truth) if self.perceptual else None,
-            vmaf=_vmaf(made, truth) if self.with_vmaf else None,
+            lpips=self._lpips(made, hr) if self.perceptual else None,
+            vmaf=_vmaf(made, hr) if self.with_vmaf else None,
         )
 
-    def _lpips(self, made: Tensor, truth: Tensor) -> float:
+    def _lpips(self, made: Tensor, hr: Tensor) -> float:
         assert self.perceptual is not None
-        first, second = (((frames.float() - 16) * 255 / 219).round().clamp(0, 255) for frames in (made, truth))
+        first, second = (((frames.float() - 16) * 255 / 219).round().clamp(0, 255) for frames in (made, hr))
         pairs = zip(first, second, strict=True)
         return sum(self.perceptual.measure(a.expand(3, -1, -1), b.expand(3, -1, -1)) for a, b in pairs) / len(made)
 
 
-def _vmaf(made: Tensor, truth: Tensor) -> float:
-    height, width = truth.shape[1:]
+def _vmaf(made: Tensor, hr: Tensor) -> float:
+    height, width = hr.shape[1:]
     with VmafRun(width, height, 8, threads=1) as run:
-        for pair in zip(made, truth, strict=True):
+        for pair in zip(made, hr, strict=True):
             run.push(*(plane.numpy() for plane in pair))
         scores = run.finish()
     return sum(score.vmaf for score in scores) / len(scores)

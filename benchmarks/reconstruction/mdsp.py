@@ -4,7 +4,7 @@
 
 FOLDER holds the sequences of the classic papers (Multi-Dimensional Signal Processing group, UC Santa Cruz) as AVI. For
 each, OUT gets one PNG of its middle frame: bicubic, farsiu-fast on frames shifted as a whole, and video restored with
-farsiu and with the default solver. There is no truth to measure against: look at them.
+farsiu and with the default solver. There is no ground truth to measure against: look at them.
 """
 
 from __future__ import annotations

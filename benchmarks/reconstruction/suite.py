@@ -28,7 +28,7 @@ class Case:
     """One scene as recorded."""
 
     name: str
-    truth: Tensor
+    hr: Tensor
     """(H, W) float64."""
     frames: Tensor
     """(K, h, w) float32, values 0…1 in steps of 1/255."""
@@ -93,7 +93,7 @@ def make_case(
     return Case(name, picture, torch.stack(frames).float(), shifts[:num_frames] / scale, scale)
 
 
-def psnr_db(picture: Tensor, truth: Tensor, crop: int = CROP) -> float:
+def psnr_db(picture: Tensor, reference: Tensor, crop: int = CROP) -> float:
     """Peak signal to noise ratio of what ``crop`` leaves, values 0…1 clipped."""
-    error = picture.double().clamp(0, 1) - truth
+    error = picture.double().clamp(0, 1) - reference
     return float(-10 * torch.log10(error[crop:-crop, crop:-crop].square().mean()))

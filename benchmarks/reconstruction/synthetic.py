@@ -36,7 +36,7 @@ COLUMNS = ((3, False), (3, True), (4, False), (4, True))
 def observations(case: Case, shifts_px: Tensor | None = None, sigma_px: float = SIGMA_PX) -> Observations:
     """The case with a point spread function and motion, by default the true ones."""
     frame_size = (int(case.frames.shape[1]), int(case.frames.shape[2]))
-    size = (int(case.truth.shape[0]), int(case.truth.shape[1]))
+    size = (int(case.hr.shape[0]), int(case.hr.shape[1]))
     blur = reading_blur((sigma_px, sigma_px), (case.scale, case.scale))
     shifts = case.shifts_px if shifts_px is None else shifts_px
     return Observations(case.frames, ObservationModel.from_shifts(frame_size, size, shifts, blur))
@@ -61,7 +61,7 @@ def median_start(observed: Observations) -> Tensor:
 
 def bicubic(case: Case) -> Tensor:
     """The reference frame enlarged."""
-    return resample(case.frames[0], (int(case.truth.shape[0]), int(case.truth.shape[1])), kernel="bicubic")
+    return resample(case.frames[0], (int(case.hr.shape[0]), int(case.hr.shape[1])), kernel="bicubic")
 
 
 def row(title: str, cells: Sequence[str]) -> None:
@@ -92,7 +92,7 @@ def scores(
     solve: Callable[[Case], Tensor], names: tuple[str, ...], scale: int, outliers: bool, num_frames: int = 16
 ) -> str:
     """PSNR of each picture, with slashes between."""
-    found = [psnr_db(solve(case), case.truth) for case in cases(names, scale, outliers, num_frames)]
+    found = [psnr_db(solve(case), case.hr) for case in cases(names, scale, outliers, num_frames)]
     return " / ".join(f"{value:.1f}" for value in found)
 
 
@@ -155,7 +155,7 @@ def blind(case: Case) -> Tensor:
 
 
 def sensitivity_table(names: tuple[str, ...]) -> None:
-    """The default solver with less than the truth."""
+    """The default solver with estimated or wrong motion and blur."""
     header(["huber-btv", "×3 clean", "×3 outliers", "×4 clean", "×4 outliers"])
     ways: list[tuple[str, Callable[[Case], Tensor]]] = [
         ("true motion, true PSF", lambda case: solved("huber-btv", case)),

@@ -4,7 +4,7 @@
         [--frames N] [--assume NAME] [--threads N] [--each] [--set KEY=VALUE ...]
 
 FOLDER holds ``NAME_GT.mkv`` and ``NAME_BIx4.mkv`` for each clip, lossless RGB. BI is given (MATLAB's antialiased
-bicubic); BD is made here from the truth: Gaussian of sigma 1.6, every fourth sample from the first, 8 bits. Scores
+bicubic); BD is made here from the HR frames: Gaussian of sigma 1.6, every fourth sample from the first, 8 bits. Scores
 are of BT.601 luma, 8 pixels cut off at each side, mean over all frames.
 """
 
@@ -38,9 +38,9 @@ BLACK, WHITE = 16 / 255, 235 / 255
 
 @dataclass(frozen=True)
 class Clip:
-    """Truth and input, BT.601 luma in 0…1 (black 16/255)."""
+    """HR and LR frames, BT.601 luma in 0…1 (black 16/255)."""
 
-    truth: list[Tensor]
+    hr: list[Tensor]
     low: list[Tensor]
 
 
@@ -62,12 +62,12 @@ def read(path: Path, most: int | None) -> list[Tensor]:
 
 def load(folder: Path, name: str, degradation: str, most: int | None) -> Clip:
     """One clip under one degradation."""
-    truth = read(folder / f"{name}_GT.mkv", most)
+    hr = read(folder / f"{name}_GT.mkv", most)
     if degradation == "BI":
         low = read(folder / f"{name}_BIx4.mkv", most)
     else:
-        low = [simulate(picture.double(), "BD", SCALE).round().clamp(0, 255) for picture in truth]
-    return Clip([luma601(picture) for picture in truth], [luma601(picture) for picture in low])
+        low = [simulate(picture.double(), "BD", SCALE).round().clamp(0, 255) for picture in hr]
+    return Clip([luma601(picture) for picture in hr], [luma601(picture) for picture in low])
 
 
 def frames_of(clip: Clip) -> Iterator[VideoFrame]:
@@ -78,16 +78,16 @@ def frames_of(clip: Clip) -> Iterator[VideoFrame]:
 
 def score(clip: Clip, restored: list[Tensor]) -> tuple[float, float, list[float]]:
     """Mean PSNR and SSIM, and the PSNR of every frame."""
-    pairs = [(made.clamp(BLACK, WHITE), truth) for made, truth in zip(restored, clip.truth, strict=True)]
-    each = [psnr(made, truth, peak=1.0, crop=CROP) for made, truth in pairs]
-    similarity = [ssim(made, truth, peak=1.0, crop=CROP) for made, truth in pairs]
+    pairs = [(made.clamp(BLACK, WHITE), hr) for made, hr in zip(restored, clip.hr, strict=True)]
+    each = [psnr(made, hr, peak=1.0, crop=CROP) for made, hr in pairs]
+    similarity = [ssim(made, hr, peak=1.0, crop=CROP) for made, hr in pairs]
     return sum(each) / len(each), sum(similarity) / len(similarity), each
 
 
 def bicubic(clip: Clip, degradation: str) -> list[Tensor]:
     """Bicubic interpolation, aligned to where the degradation takes its samples."""
     offset = sampling_offset(-(SCALE - 1) / (2 * SCALE) if degradation == "BD" else 0.0, SCALE)
-    size = (int(clip.truth[0].shape[0]), int(clip.truth[0].shape[1]))
+    size = (int(clip.hr[0].shape[0]), int(clip.hr[0].shape[1]))
     return [resample(low, size, kernel="bicubic", offset_yx=(offset, offset)) for low in clip.low]
 
 

@@ -12,7 +12,7 @@ from torch.nn.functional import smooth_l1_loss
 
 from vsr.networks.source import NUM_OF_SHOT, NUM_STATISTICS, estimates_of
 
-__all__ = ["NUM_ESTIMATES", "estimated", "fit_estimator", "mean_errors", "truths"]
+__all__ = ["NUM_ESTIMATES", "estimated", "fit_estimator", "mean_errors", "true_sources"]
 
 HIDDEN, NUM_ESTIMATES = 48, 3
 EPOCHS, BATCH, RATE, WEIGHT_DECAY, KNEE = 50, 64, 2e-3, 0.02, 0.2
@@ -22,14 +22,14 @@ ALONE_SHARE = 0.25  # of items that count as single pictures, so that those are 
 BLUR_OF = {"area": 0.0, "bicubic": -0.15}  # bicubic is sharper than averaging
 
 
-def _truth(history: History) -> list[float]:
+def _true_source(history: History) -> list[float]:
     blur = BLUR_OF.get(history.shrinking, history.blur_px)
     return [blur, math.log(1 + history.noise_codes), math.log(0.3 + history.error_codes)]
 
 
-def truths(items: Sequence[Item]) -> Tensor:
+def true_sources(items: Sequence[Item]) -> Tensor:
     """What `estimates_of` should tell of each item, ``(N, 3)``: blur, log(1 + noise), log(0.3 + compression)."""
-    return torch.tensor([_truth(item.history) for item in items])
+    return torch.tensor([_true_source(item.history) for item in items])
 
 
 def estimated(items: Sequence[Item], weights: Mapping[str, Tensor]) -> Tensor:
@@ -39,7 +39,7 @@ def estimated(items: Sequence[Item], weights: Mapping[str, Tensor]) -> Tensor:
 
 def fit_estimator(items: Sequence[Item]) -> dict[str, Tensor]:
     """Weights of `estimates_of`: the mean of several perceptrons, which differ in the random numbers of torch."""
-    found, requested = torch.stack([item.found for item in items]), truths(items)
+    found, requested = torch.stack([item.found for item in items]), true_sources(items)
     norm = {"mean": found.mean(0), "spread": found.std(0) + 1e-3}
     return norm | _side_by_side([_fitted(found, requested, norm) for _ in range(MEMBERS)])
 
@@ -81,5 +81,5 @@ def _side_by_side(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 def mean_errors(items: Sequence[Item], weights: Mapping[str, Tensor]) -> list[float]:
     """Mean absolute errors of the three estimates."""
-    errors: list[float] = (estimated(items, weights) - truths(items)).abs().mean(0).tolist()
+    errors: list[float] = (estimated(items, weights) - true_sources(items)).abs().mean(0).tolist()
     return errors

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from estimator import truths
+from estimator import true_sources
 from sources import Item
 from torch import Tensor
 from torch.func import functional_call
@@ -24,7 +24,7 @@ from vsr.observation import resample
 __all__ = ["THESE", "CardFacts", "Figures", "measure", "table", "write_card"]
 
 BORDER_PX = 6
-THESE, WITH_TRUTH, LANCZOS = "these weights", "with the true source", "lanczos"
+THESE, WITH_SOURCE, LANCZOS = "these weights", "with the true source", "lanczos"
 
 Figure = tuple[float, float]
 """PSNR and SSIM of luma."""
@@ -41,17 +41,15 @@ def measure(mixture: Mixture, others: Mapping[str, Network], items: Sequence[Ite
     architecture = next(iter(others.values()))
     networks = {THESE: replace(architecture, mixture=mixture), **others}
     with torch.no_grad():
-        for item, true_source in zip(items, truths(items), strict=True):
-            small, truth = (torch.from_numpy(plane).float() for plane in (item.small, item.truth))
-            given, scale = small[None, None] / 255, len(truth) / len(small)
+        for item, true_source in zip(items, true_sources(items), strict=True):
+            small, hr = (torch.from_numpy(plane).float() for plane in (item.small, item.hr))
+            given, scale = small[None, None] / 255, len(hr) / len(small)
             made = {name: _suited(one, item.found)(given) for name, one in networks.items()}
             weights = mixture.weights(mixture.shares(true_source))
-            made[WITH_TRUTH] = functional_call(architecture.module, weights, (given,))
-            pictures = {name: 255 * made[name][0, 0] for name in (THESE, WITH_TRUTH, *others)}
-            pictures[LANCZOS] = resample(
-                small, (truth.shape[0], truth.shape[1]), kernel="lanczos", scale_yx=(scale, scale)
-            )
-            found = {name: _figure(picture, truth) for name, picture in pictures.items()}
+            made[WITH_SOURCE] = functional_call(architecture.module, weights, (given,))
+            pictures = {name: 255 * made[name][0, 0] for name in (THESE, WITH_SOURCE, *others)}
+            pictures[LANCZOS] = resample(small, (hr.shape[0], hr.shape[1]), kernel="lanczos", scale_yx=(scale, scale))
+            found = {name: _figure(picture, hr) for name, picture in pictures.items()}
             for kind in (item.history.kind, ""):
                 by_kind[kind].append(found)
     return {
@@ -66,9 +64,9 @@ def _suited(network: Network, found: Tensor) -> Network:
     return with_weights_for(network, estimates_of(found, network.mixture.source))
 
 
-def _figure(made: Tensor, truth: Tensor) -> Figure:
+def _figure(made: Tensor, hr: Tensor) -> Figure:
     shown = made.round().clamp(0, 255)
-    return psnr(shown, truth, crop=BORDER_PX), ssim(shown, truth, crop=BORDER_PX)
+    return psnr(shown, hr, crop=BORDER_PX), ssim(shown, hr, crop=BORDER_PX)
 
 
 def _means(rows: Sequence[Mapping[str, Figure]]) -> dict[str, Figure]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from estimator import NUM_ESTIMATES, estimated, truths
+from estimator import NUM_ESTIMATES, estimated, true_sources
 from sources import Item
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -31,7 +31,7 @@ GATE_HIDDEN, GATE_STEPS, GATE_BATCH, GATE_RATE, GATE_SMOOTHING = 32, 500, 128, 5
 GATE_JITTER = 0.5  # of JITTER
 JITTER = (0.08, 0.15, 0.3)  # noise on true sources, as estimates have it
 ESTIMATED_JITTER = (0.03, 0.05, 0.08)  # noise on estimates, as other frames of a shot have it
-ESTIMATED_SHARE = 0.8  # of items that are learnt with what the estimator tells; others with the truth
+ESTIMATED_SHARE = 0.8  # of items that are learnt with the estimated source; others with the true one
 ITEMS_A_STEP, WARM_UP, LAST_RATE = 6, 200, 0.002
 LEAST_SQUARE = 2e-6  # added to mean squared errors ahead of their logarithm
 EDGE_PX = 4  # of a patch, in small pixels, that the loss leaves out
@@ -66,9 +66,9 @@ class Schedule:
     limits: Limits
 
 
-def kinds_of(told: Tensor) -> Tensor:
+def kinds_of(estimates: Tensor) -> Tensor:
     """The kind, a place in `KINDS`, of each source ``(N, 3)`` as `estimates_of` tells it."""
-    blur, noise, compression = told.unbind(-1)
+    blur, noise, compression = estimates.unbind(-1)
     error = compression.exp() - 0.3
     found = torch.where(error < 2.5, 1, 2)
     found = torch.where(noise > 0.7, 3, found)
@@ -86,12 +86,12 @@ def _shaken(value: Tensor) -> Tensor:
     return value + BLEND_NOISE * value.std() * torch.randn_like(value)
 
 
-def _fit_gate(mixture: Mixture, truth: Tensor) -> None:
-    """Let the shares of true sources ``(N, 3)`` be those of their kinds, nearly."""
-    optimiser, kinds = torch.optim.Adam(mixture.gate.values(), GATE_RATE), kinds_of(truth)
+def _fit_gate(mixture: Mixture, true: Tensor) -> None:
+    """Fit the gate so that true sources ``(N, 3)`` get nearly the shares of their kinds."""
+    optimiser, kinds = torch.optim.Adam(mixture.gate.values(), GATE_RATE), kinds_of(true)
     for _ in range(GATE_STEPS):
-        chosen = torch.randint(len(truth), (GATE_BATCH,))
-        given = truth[chosen] + GATE_JITTER * _jitter(GATE_BATCH, JITTER)
+        chosen = torch.randint(len(true), (GATE_BATCH,))
+        given = true[chosen] + GATE_JITTER * _jitter(GATE_BATCH, JITTER)
         loss = cross_entropy(mixture.shares(given).log(), kinds[chosen], label_smoothing=GATE_SMOOTHING)
         optimiser.zero_grad()
         loss.backward()
@@ -150,9 +150,9 @@ def train_mixture(
     """
     trained = _Trained(first, source, gate)
     usable = [item for item in items if min(item.small.shape) >= schedule.patch_px]
-    truth, told = truths(usable), estimated(usable, source)
+    true, estimates = true_sources(usable), estimated(usable, source)
     if gate is None:
-        _fit_gate(trained.mixture(), truth)
+        _fit_gate(trained.mixture(), true)
     averaged = [value.detach().clone() for value in trained.parameters]
     optimisers = trained.optimisers(schedule.rate)
     started, step, losses = time.monotonic(), 0, []
@@ -161,9 +161,10 @@ def train_mixture(
         mixture = trained.mixture()
         losses_now = []
         for number in rng.integers(len(usable), size=ITEMS_A_STEP):
-            is_told = rng.random() < ESTIMATED_SHARE
-            seen = (told if is_told else truth)[number] + _jitter(1, ESTIMATED_JITTER if is_told else JITTER)[0]
-            weights = mixture.weights(mixture.shares(seen))
+            is_estimated = rng.random() < ESTIMATED_SHARE
+            seen, deviations = (estimates, ESTIMATED_JITTER) if is_estimated else (true, JITTER)
+            given = seen[number] + _jitter(1, deviations)[0]
+            weights = mixture.weights(mixture.shares(given))
             losses_now.append(_loss(module, weights, usable[number], schedule, rng))
         loss = torch.stack(losses_now).mean()
         loss.backward()
@@ -197,15 +198,15 @@ def _set_rates(optimisers: Sequence[torch.optim.Optimizer], rate: float) -> None
 def _loss(module: nn.Module, weights: Weights, item: Item, schedule: Schedule, rng: np.random.Generator) -> Tensor:
     """Log of the mean squared error of one patch, turned and mirrored at random."""
     scale, side = schedule.scale, schedule.patch_px
-    small, truth = (torch.from_numpy(plane).float() / 255 for plane in (item.small, item.truth))
+    small, hr = (torch.from_numpy(plane).float() / 255 for plane in (item.small, item.hr))
     turn = int(rng.integers(8))
     if turn >= 4:
-        small, truth = small.flip(-1), truth.flip(-1)
-    small, truth = torch.rot90(small, turn % 4), torch.rot90(truth, turn % 4)
+        small, hr = small.flip(-1), hr.flip(-1)
+    small, hr = torch.rot90(small, turn % 4), torch.rot90(hr, turn % 4)
     top, left = (int(rng.integers(0, length - side + 1)) for length in small.shape)
     patch = small[top : top + side, left : left + side][None, None].contiguous()
     made = functional_call(module, weights, (patch,))[0, 0]
-    true = truth[scale * top : scale * (top + side), scale * left : scale * (left + side)]
+    true = hr[scale * top : scale * (top + side), scale * left : scale * (left + side)]
     inner = slice(EDGE_PX * scale, -EDGE_PX * scale)
     return torch.log((made - true)[inner, inner].square().mean() + LEAST_SQUARE)
 

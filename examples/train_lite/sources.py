@@ -1,4 +1,4 @@
-"""Pictures whose history is known: short shots made small, noisy and compressed, each beside its truth.
+"""Pictures whose history is known: short shots made small, noisy and compressed, each beside its ground truth.
 
 Everything is luma in video range (16…235), in codes of 255, as videos hold it.
 """
@@ -85,7 +85,7 @@ class Item:
     """One frame, small and true."""
 
     small: Luma
-    truth: Luma
+    hr: Luma
     history: History
     found: Tensor
     """`statistics_of_shot` of the shot that ``small`` is of."""
@@ -196,7 +196,7 @@ def _cut_from_clip(frames: Luma, rng: np.random.Generator, scale: int) -> Luma:
 
 
 def _moving_picture(picture: Luma, rng: np.random.Generator, scale: int) -> Luma:
-    """A window that stands still (35 %), slides, or slides and trembles (30 %), by whole pixels of the truth."""
+    """A window that stands still (35 %), slides, or slides and trembles (30 %), by whole pixels of the ground truth."""
     size = rng.choice([1, 1, 0.8, 0.6])
     if size < 1 and min(picture.shape) * size >= SMALL_PX * scale:
         picture = cv2.resize(picture, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)

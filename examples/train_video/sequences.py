@@ -35,7 +35,7 @@ class Item:
     kind: str
     small: Tensor
     """``(T, h, w)`` uint8."""
-    truth: Tensor
+    hr: Tensor
     """``(T, scale·h, scale·w)`` uint8."""
     features: Tensor
     """``(T, C, h, w)``."""
@@ -58,7 +58,7 @@ class Batch:
     luma: Tensor
     features: Tensor
     detail: Tensor
-    truth: Tensor
+    hr: Tensor
     """Pixels on the channels."""
     flow: Tensor
     confidence: Tensor
@@ -74,8 +74,8 @@ class Batch:
 def make_item(shots: Shots, base: Network, rng: np.random.Generator) -> Item:
     """Draw a shot, degrade it, and let ``base``, a `Lite`, enlarge it with the weights that suit it."""
     scale = base.scale
-    truth = shots.draw(rng, scale)
-    coded, kind = degrade(truth, rng, scale)
+    hr = shots.draw(rng, scale)
+    coded, kind = degrade(hr, rng, scale)
     lumas = torch.from_numpy(coded).float() / 255
     estimates = None if base.mixture is None else base.mixture.estimate(lumas[:ADAPT_FRAMES].unbind())
     module = with_weights_for(base, estimates).module
@@ -97,7 +97,7 @@ def make_item(shots: Shots, base: Network, rng: np.random.Generator) -> Item:
     return Item(
         kind=kind,
         small=torch.from_numpy(coded[:, window[0], window[1]].copy()),
-        truth=torch.from_numpy(_enlarged_window(truth, window, scale)),
+        hr=torch.from_numpy(_enlarged_window(hr, window, scale)),
         features=torch.stack(features),
         detail=torch.stack(detail),
         flow=torch.stack([motion.flow[(slice(None), *window)] for motion in known]).half(),
@@ -113,16 +113,16 @@ def _shares(mixture: Mixture | None, estimates: Tensor | None) -> Tensor:
     return mixture.usual if estimates is None else mixture.shares(estimates)
 
 
-def _enlarged_window(truth: Luma, window: tuple[slice, slice], scale: int) -> Luma:
+def _enlarged_window(hr: Luma, window: tuple[slice, slice], scale: int) -> Luma:
     rows, columns = (slice(scale * part.start, scale * part.stop) for part in window)
-    return truth[:, rows, columns].copy()
+    return hr[:, rows, columns].copy()
 
 
 def stack(
     items: Sequence[Item], starts: Sequence[int], places_yx: Sequence[tuple[int, int]], num_frames: int, patch_px: int
 ) -> Batch:
     """Patches of ``patch_px`` from each item's frame and place on."""
-    scale = items[0].truth.shape[-1] // items[0].small.shape[-1]
+    scale = items[0].hr.shape[-1] // items[0].small.shape[-1]
 
     def cut(name: str, frames: int, factor: int = 1) -> Tensor:
         parts = []
@@ -135,12 +135,12 @@ def stack(
     flow, steps = cut("flow", num_frames - 1), torch.arange(float(patch_px))
     rows, columns = steps[:, None] + flow[:, :, 0], steps + flow[:, :, 1]
     is_inside = (rows > -0.5) & (rows < patch_px - 0.5) & (columns > -0.5) & (columns < patch_px - 0.5)
-    truth = cut("truth", num_frames, scale) / 255
+    hr = cut("hr", num_frames, scale) / 255
     return Batch(
         luma=cut("small", num_frames)[:, :, None] / 255,
         features=cut("features", num_frames),
         detail=cut("detail", num_frames),
-        truth=pixel_unshuffle(truth[:, :, None], scale),
+        hr=pixel_unshuffle(hr[:, :, None], scale),
         flow=flow,
         confidence=(cut("confidence", num_frames - 1) * is_inside)[:, :, None],
         warped=cut("warped", num_frames - 1)[:, :, None],

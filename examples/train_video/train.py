@@ -173,9 +173,9 @@ class Learning:
         return tuple(part[None] for part in parts)
 
 
-def squares(made: Tensor, truth: Tensor) -> Tensor:
+def squares(made: Tensor, hr: Tensor) -> Tensor:
     """Mean squared errors ``(T, B)``, edges left out."""
-    return (made - truth)[..., EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX].square().mean((2, 3, 4))
+    return (made - hr)[..., EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX].square().mean((2, 3, 4))
 
 
 def draw(items: Sequence[Item], given: argparse.Namespace, rng: np.random.Generator) -> tuple[Batch, int]:
@@ -210,7 +210,7 @@ def train(learning: Learning, items: Sequence[Item], given: argparse.Namespace) 
             for group in optimiser.param_groups:
                 group["lr"] = given.rate * rate
         batch, ahead = draw(items, given, rng)
-        errors = squares(learning.results(batch, ahead), batch.truth[ahead:]) + LEAST_SQUARE
+        errors = squares(learning.results(batch, ahead), batch.hr[ahead:]) + LEAST_SQUARE
         for optimiser in optimisers:
             optimiser.zero_grad()
         errors.log().mean().backward()  # type: ignore[no-untyped-call]
@@ -220,7 +220,7 @@ def train(learning: Learning, items: Sequence[Item], given: argparse.Namespace) 
         step += 1
         for name, sets in learning.stacked().items():
             averaged[name].lerp_(sets, 1 - min(LONGEST_MEMORY, step / (step + 10)))
-        alone = squares(batch.luma + batch.detail, batch.truth)[ahead:] + LEAST_SQUARE
+        alone = squares(batch.luma + batch.detail, batch.hr)[ahead:] + LEAST_SQUARE
         gains.append(float((10 * torch.log10(alone / errors.detach())).mean()))
         if step % REPORT_EVERY == 0:
             print(
@@ -235,7 +235,7 @@ def measure(learning: Learning, items: Sequence[Item]) -> Figures:
         for item in items:
             side = min(item.small.shape[1:])
             batch = stack([item], [0], [(0, 0)], NUM_FRAMES, side)
-            alone, made = squares(batch.luma + batch.detail, batch.truth), squares(learning.results(batch), batch.truth)
+            alone, made = squares(batch.luma + batch.detail, batch.hr), squares(learning.results(batch), batch.hr)
             gain = 10 * torch.log10(alone / made)[:, 0]
             row = float((-10 * torch.log10(alone)).mean()), float(gain[0]), float(gain[1:].mean())
             for kind in (item.kind, "all"):

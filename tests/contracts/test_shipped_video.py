@@ -42,22 +42,22 @@ def _restored(method: str, lumas: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _aliased_pan(count: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Stripes and texture that move by half a small pixel a frame, averaged over pixels; and the truth."""
+    """Stripes and texture that move by half a small pixel a frame, averaged over pixels; and the ground truth."""
     rgb = torch.from_numpy(scene(1, 200, 96, seed=5)[0]).permute(2, 0, 1).double()
     wide = luma_bt601(rgb).float()
     rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(200.0), indexing="ij")
     wide = (0.6 * wide + 50 + 45 * torch.sin((rows + 2 * columns) / 1.35)).clamp(16, 235).round()
-    truths = [wide[:, number : number + 128] for number in range(count)]
-    return [avg_pool2d(truth[None, None], SCALE)[0, 0] for truth in truths], truths
+    hr_frames = [wide[:, number : number + 128] for number in range(count)]
+    return [avg_pool2d(hr[None, None], SCALE)[0, 0] for hr in hr_frames], hr_frames
 
 
 def test_the_past_helps_before_a_moving_camera() -> None:
     """Fine stripes that one frame cannot tell; and the first frame is that of `lite`, nearly."""
-    small, truths = _aliased_pan(9)
+    small, hr_frames = _aliased_pan(9)
     figures = {}
     for method in ("lite", "video"):
         made = _restored(method, small)
-        figures[method] = [psnr(one[8:-8, 8:-8], truth[8:-8, 8:-8]) for one, truth in zip(made, truths, strict=True)]
+        figures[method] = [psnr(one[8:-8, 8:-8], hr[8:-8, 8:-8]) for one, hr in zip(made, hr_frames, strict=True)]
     assert figures["video"][0] == pytest.approx(figures["lite"][0], abs=0.5)
     assert sum(figures["video"][4:]) > sum(figures["lite"][4:]) + 5 * 0.3
 

@@ -27,13 +27,13 @@ Call = Callable[..., Run]
 
 @pytest.fixture
 def versions(tmp_path: Path) -> tuple[Path, Path, Path]:
-    """A dark version of half the size, a bright one, and the truth."""
+    """A dark version of half the size, a bright one, and the ground truth."""
     pictures = scene(40, 96, 64)
-    truth = encode(tmp_path / "truth.mkv", pictures, "-c:v", "ffv1")
+    reference = encode(tmp_path / "reference.mkv", pictures, "-c:v", "ffv1")
     dark, bright = tmp_path / "secret-dark.mp4", tmp_path / "secret-bright.mp4"
-    ffmpeg("-i", str(truth), "-vf", "scale=iw/2:ih/2,eq=brightness=-0.2", *X264, "-pix_fmt", "yuv420p", str(dark))
-    ffmpeg("-i", str(truth), "-vf", "eq=brightness=0.2", *X264, "-pix_fmt", "yuv420p", str(bright))
-    return dark, bright, truth
+    ffmpeg("-i", str(reference), "-vf", "scale=iw/2:ih/2,eq=brightness=-0.2", *X264, "-pix_fmt", "yuv420p", str(dark))
+    ffmpeg("-i", str(reference), "-vf", "eq=brightness=0.2", *X264, "-pix_fmt", "yuv420p", str(bright))
+    return dark, bright, reference
 
 
 def _data(path: Path) -> dict[str, Any]:
@@ -56,8 +56,8 @@ def _brightness(uri: str) -> float:
 
 
 def test_pairs_differ_only_in_their_looks(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    dark, bright, truth = versions
-    place = vsr.make_blind(dark, bright, tmp_path / "blind.html", truth, pairs=10, seed=3)
+    dark, bright, reference = versions
+    place = vsr.make_blind(dark, bright, tmp_path / "blind.html", reference, pairs=10, seed=3)
     data = _data(place)
     assert len(data["pairs"]) == 10
     assert {pair["left"] for pair in data["pairs"]} == {"a", "b"}
@@ -88,18 +88,18 @@ def told(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[Path], ND
     ffmpeg(*turn, "-i", str(bare), "-c", "copy", str(tmp_path / "told.mp4"))
     whole = "select=eq(n\\,10),scale=iw*sar:ih" if not turn else "select=eq(n\\,10),scale=iw:ih/sar"
     ffmpeg("-i", str(tmp_path / "told.mp4"), "-vf", whole, "-frames:v", "1", str(tmp_path / "shown.png"))
-    truth = np.asarray(cv2.imread(str(tmp_path / "shown.png")), np.uint8)
-    return [tmp_path / "told.mp4", bare], truth
+    reference = np.asarray(cv2.imread(str(tmp_path / "shown.png")), np.uint8)
+    return [tmp_path / "told.mp4", bare], reference
 
 
 def test_pictures_stand_as_players_show_them(told: tuple[list[Path], NDArray[np.uint8]], tmp_path: Path) -> None:
-    (first, second), truth = told
+    (first, second), reference = told
     place = vsr.make_blind(first, second, tmp_path / "blind.html", pairs=1)
     [pair] = _data(place)["pairs"]
     assert pair["frames"] == {"a": 10, "b": 10}
     for uri in pair["pictures"].values():
-        seen = cv2.resize(_picture(uri), truth.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-        assert np.abs(seen.astype(int) - truth).mean() < 8
+        seen = cv2.resize(_picture(uri), reference.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+        assert np.abs(seen.astype(int) - reference).mean() < 8
 
 
 def test_the_seed_decides(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_the_documented_count_of_people(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
 def test_choosing_in_a_browser(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    dark, bright, truth = versions
-    place = vsr.make_blind(dark, bright, tmp_path / "blind.html", truth, pairs=5, seed=1)
+    dark, bright, reference = versions
+    place = vsr.make_blind(dark, bright, tmp_path / "blind.html", reference, pairs=5, seed=1)
     pairs = _data(place)["pairs"]
     with browser() as window:
         window.size(1300, 900)
@@ -168,8 +168,8 @@ def test_choosing_in_a_browser(versions: tuple[Path, Path, Path], tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
 def test_zoom_and_original_in_a_browser(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    dark, bright, truth = versions
-    place = vsr.make_blind(dark, bright, tmp_path / "blind.html", truth, pairs=2)
+    dark, bright, reference = versions
+    place = vsr.make_blind(dark, bright, tmp_path / "blind.html", reference, pairs=2)
     with browser() as window:
         window.size(1300, 900)
         window.open(place)
@@ -185,10 +185,10 @@ def test_zoom_and_original_in_a_browser(versions: tuple[Path, Path, Path], tmp_p
         names = [part["name"]["value"] for part in parts]
         assert [name for name in names if name.endswith("version")] == ["Left version", "Right version"]
         assert {"Zoom in", "Zoom out", "1 Left is better", "2 No difference", "3 Right is better"} <= set(names)
-        [truth_button] = [part for part in parts if part["name"]["value"].endswith("Original")]
-        assert {"name": "pressed", "value": {"type": "tristate", "value": "true"}} in truth_button["properties"]
+        [original_button] = [part for part in parts if part["name"]["value"].endswith("Original")]
+        assert {"name": "pressed", "value": {"type": "tristate", "value": "true"}} in original_button["properties"]
         window.key("1")
-        assert window.value("document.getElementById('truth').getAttribute('aria-pressed')") == "false"
+        assert window.value("document.getElementById('original').getAttribute('aria-pressed')") == "false"
         sources = window.value("['left', 'right'].map((id) => document.getElementById(id).src)")
         assert sources[0] != sources[1]
         assert window.problems == []
@@ -197,19 +197,19 @@ def test_zoom_and_original_in_a_browser(versions: tuple[Path, Path, Path], tmp_p
 @pytest.mark.slow
 @pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
 def test_shapes_in_a_browser(told: tuple[list[Path], NDArray[np.uint8]], tmp_path: Path) -> None:
-    (first, second), truth = told
+    (first, second), reference = told
     place = vsr.make_blind(first, second, tmp_path / "blind.html", pairs=1)
     with browser() as window:
         window.size(1300, 700)
         window.open(place)
         left, right, buttons = (window.box(what) for what in ("#left", "#right", ".tools"))
-        assert left[2] / left[3] == pytest.approx(truth.shape[1] / truth.shape[0], rel=0.01)
+        assert left[2] / left[3] == pytest.approx(reference.shape[1] / reference.shape[0], rel=0.01)
         assert left[1:] == pytest.approx(right[1:], abs=0.1)
         assert left[0] + left[2] < right[0]
         assert buttons[1] + buttons[3] <= 700, "the buttons are in the window, however high the picture is"
         shot = cv2.imdecode(np.frombuffer(window.screenshot(tmp_path / "page.png"), np.uint8), cv2.IMREAD_COLOR)
         for x, y, width, height in (left, right):
             part = shot[round(y) : round(y + height), round(x) : round(x + width)]
-            seen = cv2.resize(part, truth.shape[1::-1], interpolation=cv2.INTER_AREA)
-            assert np.abs(seen.astype(int) - truth).mean() < 8
+            seen = cv2.resize(part, reference.shape[1::-1], interpolation=cv2.INTER_AREA)
+            assert np.abs(seen.astype(int) - reference).mean() < 8
         assert window.problems == []

@@ -1,4 +1,4 @@
-"""Two videos in numbers: against ffmpeg's own filters, with frames missing, on other clocks, with and without truth."""
+"""Two videos in numbers: against ffmpeg's filters, with frames missing, on other clocks, with and without reference."""
 
 from __future__ import annotations
 
@@ -103,10 +103,10 @@ def test_a_broadcast_clock_follows_from_the_manifest(run: Callable[..., tuple[Pa
 
 
 def test_lr_psnr_and_the_enlarged_input(tmp_path: Path) -> None:
-    truth = encode(tmp_path / "truth.mkv", scene(8, 96, 64), "-c:v", "ffv1")
+    reference = encode(tmp_path / "reference.mkv", scene(8, 96, 64), "-c:v", "ffv1")
     small = tmp_path / "small.mkv"
-    ffmpeg("-i", str(truth), "-vf", "scale=iw/2:ih/2:flags=bicubic", "-c:v", "ffv1", str(small))
-    found = vsr.compare(small, truth, truth)
+    ffmpeg("-i", str(reference), "-vf", "scale=iw/2:ih/2:flags=bicubic", "-c:v", "ffv1", str(small))
+    found = vsr.compare(small, reference, reference)
     assert found.curve("lr_psnr").mean > 40  # type: ignore[union-attr,operator]
     assert found.curve("psnr", "a").mean < 60  # type: ignore[union-attr,operator]
     assert any("enlarged" in note for note in found.notes)

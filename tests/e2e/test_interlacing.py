@@ -99,9 +99,9 @@ def test_fields_come_in_the_order_of_their_moments(run: Any, tmp_path: Path, fla
     output, _ = run(source, "mkv", deinterlace="field", **EXACT)
     pictures = lumas(output)
     assert len(pictures) == len(moments)
-    truth = moments[..., 0].astype(float)
+    expected = moments[..., 0].astype(float)
     for number, picture in enumerate(pictures[2:-2], 2):
-        apart = [np.abs(picture / 219 * 255 - 18.6 - other).mean() for other in truth[number - 2 : number + 3]]
+        apart = [np.abs(picture / 219 * 255 - 18.6 - other).mean() for other in expected[number - 2 : number + 3]]
         assert int(np.argmin(apart)) == 2, number
 
 

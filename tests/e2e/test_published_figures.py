@@ -22,7 +22,7 @@ from scipy.ndimage import gaussian_filter
 import vsr
 from vsr.evaluation.base import PictureMethod
 from vsr.evaluation.methods import open_method
-from vsr.evaluation.protocol import downscale_truth, scored, truth_from
+from vsr.evaluation.protocol import downscale_hr, hr_from, scored
 from vsr.media.pictures import read_picture
 from vsr.metrics import psnr
 from vsr.networks import load_network
@@ -129,11 +129,11 @@ def test_dictionaries_of_examples(kind: str, figures: dict[int, float], tmp_path
         assert row.mean.psnr_y == pytest.approx(figure, abs=0.1), f"x{scale}"
 
 
-def _recorded(truth: Path, folder: Path) -> Path:
-    """A set of one clip: its truth, and beside it what SciPy blurs and takes every fourth pixel of."""
+def _recorded(hr: Path, folder: Path) -> Path:
+    """A set of one clip: its ground truth, and beside it what SciPy blurs and takes every fourth pixel of."""
     folder.mkdir()
-    (folder / truth.name).symlink_to(truth)
-    with av.open(str(truth)) as source, av.open(str(folder / truth.name.replace("GT", "BDx4")), "w") as target:
+    (folder / hr.name).symlink_to(hr)
+    with av.open(str(hr)) as source, av.open(str(folder / hr.name.replace("GT", "BDx4")), "w") as target:
         stream = target.add_stream("ffv1", rate=25)
         for frame in source.decode(video=0):
             blurred = gaussian_filter(frame.to_ndarray(format="rgb24").astype(float), sigma=(1.5, 1.5, 0))
@@ -185,28 +185,28 @@ def test_a_rescaling_network_on_its_own_small_pictures_and_on_others() -> None:
     assert row.mean.psnr_y == pytest.approx(33.57, abs=0.03)
     network, figures = load_network(path, 4), []
     for item in sorted(pictures.iterdir()):
-        truth = truth_from(read_picture(item), 4)
-        given = downscale_truth(truth, 4, "RGB")
+        hr = hr_from(read_picture(item), 4)
+        given = downscale_hr(hr, 4, "RGB")
         noise = NoiseField(0, 0).window(45, 0, 0, *(int(side) for side in given.shape[-2:]))
         with torch.no_grad():
             result = network(torch.cat([given.float() / 255, noise])[None])[0]
-        figures.append(scored(255 * result, truth, given, 4)[0])
+        figures.append(scored(255 * result, hr, given, 4)[0])
     assert sum(figures) / len(figures) == pytest.approx(28.43, abs=0.03), "made small by bicubic interpolation"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("weights", "scale"), [(row[0], 4 if 4 in row[1] else max(row[1])) for row in NETWORKS])
 def test_half_precision_costs_next_to_nothing(weights: str, scale: int) -> None:
-    """float16 against float32: at most 0.02 dB against the truth, at least 60 dB between the two."""
+    """float16 against float32: at most 0.02 dB against the ground truth, at least 60 dB between the two."""
     item = _data("images", "Set5", "butterfly.bmp")
     path = str(_data("weights", *weights.format(scale=scale).split("/")))
-    truth = truth_from(read_picture(item)[64:192, 64:192], scale)  # half precision is slow where it is emulated
+    hr = hr_from(read_picture(item)[64:192, 64:192], scale)  # half precision is slow where it is emulated
     results, figures = [], []
     for precision in ("float32", "float16"):
         method = open_method(path, scale, torch.device("cpu"), {"precision": precision})
         assert isinstance(method, PictureMethod)
-        given = downscale_truth(truth, scale, method.colour)
+        given = downscale_hr(hr, scale, method.colour)
         results.append(method.enlarge(given))
-        figures.append(scored(results[-1], truth, given, scale)[0])
+        figures.append(scored(results[-1], hr, given, scale)[0])
     assert figures[1] == pytest.approx(figures[0], abs=0.02)
     assert psnr(results[0], results[1]) >= 60

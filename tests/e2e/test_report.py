@@ -98,10 +98,10 @@ def test_a_page_has_everything(run: Upscaled, clips: Clips) -> None:
 
 
 def test_the_reference_gives_curves(run: Upscaled, tmp_path: Path) -> None:
-    truth = encode(tmp_path / "truth.mkv", scene(24, 96, 64), "-c:v", "ffv1")
+    reference = encode(tmp_path / "reference.mkv", scene(24, 96, 64), "-c:v", "ffv1")
     small = encode(tmp_path / "small.mp4", scene(24, 96, 64), *X264, "-crf", "12", vf="scale=48:32:flags=bicubic")
     output, _ = run(small, scale=2)
-    page = read_page(vsr.make_report(output, reference=truth, frames=3, video=False))
+    page = read_page(vsr.make_report(output, reference=reference, frames=3, video=False))
     _check_structure(page)
     labels = [e.attributes["aria-label"] for e in page.of("svg") if "aria-label" in e.attributes]
     assert [label.split(":")[0] for label in labels] == [

@@ -207,7 +207,7 @@ def test_a_changed_picture_of_a_sequence_is_noticed(run: Any) -> None:
     assert "000003.png" in failed.detail
 
 
-def test_progress_tells_the_truth(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+def test_progress_counts_what_was_done(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
     seen: list[vsr.Progress] = []
     vsr.upscale(clips("cfr"), tmp_path / "out.mp4", settings=quick, on_progress=seen.append)
     assert [p.frames_done for p in seen] == sorted(p.frames_done for p in seen)

@@ -291,7 +291,7 @@ def _pixels(path: Path) -> list[str]:
 @pytest.mark.parametrize("suffix", ["ts", "es"])
 @pytest.mark.parametrize("name", CHANGES)
 def test_no_frame_is_lost_where_the_stream_changes(name: str, suffix: str, tmp_path: Path) -> None:
-    """FFmpeg's decoders drop the frame that they hold back: each recording is decoded alone for the truth."""
+    """FFmpeg's decoders drop the frame that they hold back: each recording is decoded alone for the expected frames."""
     codec = name.split(",")[0].split()[0]
     raw = {"mpeg2": "m2v", "mpeg1": "m1v", "mpeg4": "m4v", "h264": "h264", "hevc": "hevc"}
     ending = raw[codec] if suffix == "es" else suffix

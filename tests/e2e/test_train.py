@@ -198,7 +198,7 @@ def test_learning_from_a_teacher(config: Callable[..., Path], pictures: Path, tm
     for name, changes in kinds.items():
         vsr.train(config(network="lite", steps=3, data_workers=0, **changes), tmp_path / name, data=pictures)
     cards = {name: (tmp_path / name / "lite-x2.md").read_text() for name in kinds}
-    assert "50% of the truth replaced by what `lite` made" in cards["taught"]
+    assert "50% of the ground truth replaced by what `lite` made" in cards["taught"]
     assert f"what `lite` and `{small_network('RGB').name}` made" in cards["made up"]
     assert not any(torch.equal(_tensors(tmp_path / "alone")["tail.weight"], _tensors(tmp_path / name)["tail.weight"])
                    for name in ("taught", "made up"))  # fmt: skip

@@ -233,15 +233,15 @@ def test_what_is_held_back_is_not_learnt_from(train: ModuleType, material: Path)
 
 
 def test_items_are_what_their_history_says(train: ModuleType, material: Path) -> None:
-    """Sizes fit; what is clean and averaged is the mean of the truth's pixels; all codecs occur."""
+    """Sizes fit; what is clean and averaged is the mean of the HR pixels; all codecs occur."""
     sources = sys.modules["sources"]
     scenes = sources.read_scenes([material / "stills"], [])
     clean = sources.make_items(scenes, 12, np.random.default_rng(3), scale=2, clean=True)
     assert {item.history.kind for item in clean} == {"clean, area", "clean, bicubic"}
     for item in clean:
-        assert item.truth.shape == tuple(2 * side for side in item.small.shape)
+        assert item.hr.shape == tuple(2 * side for side in item.small.shape)
         height, width = item.small.shape
-        means = item.truth.reshape(height, 2, width, 2).astype(float).mean((1, 3))
+        means = item.hr.reshape(height, 2, width, 2).astype(float).mean((1, 3))
         exact = np.abs(item.small - means).max() <= 0.5
         assert exact == (item.history.shrinking == "area")
     kinds = {item.history.codec for item in sources.make_items(scenes, 60, np.random.default_rng(3), scale=2)}

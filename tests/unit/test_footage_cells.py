@@ -148,13 +148,13 @@ def test_small_samples_sit_at_the_middle_of_their_blocks(name: str, scale: int) 
 
 
 def test_what_happened_loses_more_and_more_and_moves_nothing() -> None:
-    truth = scene(3, 96, 144)
-    clean = recording.record(truth, "area", "clean", 2, 7).astype(float)
+    hr = scene(3, 96, 144)
+    clean = recording.record(hr, "area", "clean", 2, 7).astype(float)
     errors = {}
     for name in recording.TREATMENTS:
-        made = recording.record(truth, "area", name, 2, 7)
+        made = recording.record(hr, "area", name, 2, 7)
         assert made.shape == clean.shape
-        assert np.array_equal(made, recording.record(truth, "area", name, 2, 7))
+        assert np.array_equal(made, recording.record(hr, "area", name, 2, 7))
         errors[name] = float(np.sqrt(np.mean((made - clean) ** 2)))
         assert abs(np.polyfit(clean.ravel(), made.ravel().astype(float), 1)[0] - 1) < 0.1  # no range is converted
     assert errors["clean"] == 0
@@ -187,12 +187,12 @@ def test_methods_take_settings() -> None:
 
 
 def test_scores_and_rows_come_back_from_a_file(tmp_path: Path) -> None:
-    truth = scene(3, 96, 144)
-    small = recording.record(truth, "bicubic", "clean", 2, 0)
+    hr = scene(3, 96, 144)
+    small = recording.record(hr, "bicubic", "clean", 2, 0)
     rows = []
     for name in ("bicubic", "lanczos"):
         made, seconds = scores.restored(scores.parse_method(name), small, 2)
-        score = scores.Judge(3, None).score(made, torch.from_numpy(truth), 2, seconds)
+        score = scores.Judge(3, None).score(made, torch.from_numpy(hr), 2, seconds)
         assert score.psnr_y > 35
         assert 0.9 < score.ssim_y <= 1
         rows.append(

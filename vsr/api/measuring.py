@@ -1,4 +1,4 @@
-"""Methods against known truth."""
+"""Methods against known ground truth."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ def evaluate(
     resume: PathLike | None = None,
     on_step: OnStep | None = None,
 ) -> Evaluation:
-    """Measure methods against known truth, as the papers do (MATLAB's bicubic and luma, border of the scale left out).
+    """Measure methods against known ground truth, as the papers do (MATLAB's bicubic and luma, border of the scale left
+    out).
 
     Args:
         methods: ``bicubic``, ``lanczos``, networks by name or file or as `vsr.networks.Network`, restorers such as
             ``auto`` and ``multiframe`` (clips only).
         scales: whole magnifications; all methods are measured at all of them.
-        data: folders of images (the truths), folders of video clips, or single files. Of a clip a small version is
+        data: folders of HR images, folders of video clips, or single files. Of a clip a small version is
             made, unless one lies beside it: ``X_GT.mkv`` (or ``X.mkv``) with ``X_BIx4.mkv``.
         device: ``auto``, ``cpu``, ``cuda:N``.
         max_frames: first frames of each clip that are used; all by default.

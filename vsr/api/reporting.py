@@ -26,7 +26,7 @@ def make_report(
     Args:
         output: the output, with its manifest beside it.
         target: the page; by default ``OUTPUT.report.html`` beside it.
-        reference: the truth, for PSNR and SSIM.
+        reference: the ground truth, for PSNR and SSIM.
         frames: how many frames are shown.
         video: whether a short video is part of the page.
         max_bytes: size that the page is not to exceed.
@@ -35,6 +35,6 @@ def make_report(
     Raises `VerificationError` where the manifest is missing or speaks of another file.
     """
     options = PageOptions(num_frames=frames, with_video=video, most_bytes=max_bytes)
-    truth = None if reference is None else Path(reference)
+    against = None if reference is None else Path(reference)
     place = None if target is None else Path(target)
-    return make_page(Path(output), place, reference=truth, options=options, on_step=on_step)
+    return make_page(Path(output), place, reference=against, options=options, on_step=on_step)

@@ -1,4 +1,4 @@
-"""``vsr compare``: two videos in numbers, against each other or against the truth."""
+"""``vsr compare``: two videos in numbers, against each other or against the ground truth."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ __all__ = ["compare"]
 def compare(
     first: Annotated[Path, typer.Argument(metavar="A", help="A video, or pictures.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
-    reference: Annotated[Path | None, typer.Option(help="The truth: A and B are both measured against it.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="The ground truth: A and B are both measured against it.")
+    ] = None,
     every: Annotated[int, typer.Option(metavar="N", min=1, help="Measure one in N frames.")] = 1,
     vmaf: Annotated[bool, typer.Option("--vmaf", help="VMAF, too (slow).")] = False,
     exact: Annotated[bool, typer.Option("--exact", help="Do not sample large pictures for SSIM (slow).")] = False,

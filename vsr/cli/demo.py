@@ -1,4 +1,4 @@
-"""``vsr demo``: the main job on real images, measured against the truth."""
+"""``vsr demo``: the main job on real images, measured against the ground truth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def demo(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> int:
-    """Film photographs out of the hand and from a tripod, restore both clips x2, and compare them with the truth."""
+    """Film photographs hand-held and from a tripod, restore both clips x2, and compare them with ground truth."""
     del debug
     from vsr.cli.console import fail, print_table
     from vsr.cli.progress import reporter
@@ -35,7 +35,7 @@ def demo(
         score = result.score.mean
         print(f"{result.clip}: {result.description}; restored x2 in {result.seconds:.1f} s, ", end="")
         print(f"SSIM {score.ssim_restored:.4f} (bicubic {score.ssim_bicubic:.4f})")
-    print("\nPSNR of luma against the known truth, in dB:\n")
+    print("\nPSNR of luma against the known ground truth, in dB:\n")
     print(f"{'':10}{'bicubic':>11}" + "".join(f"{name:>11}" for name in results[0].psnrs))
     for result in results:
         psnrs = (result.score.mean.psnr_bicubic, *result.psnrs.values())

@@ -1,4 +1,4 @@
-"""``vsr evaluate``: methods against known truth, as a table."""
+"""``vsr evaluate``: methods against known ground truth, as a table."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def evaluate(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> int:
-    """Measure methods against known truth: PSNR and SSIM on luma, consistency with the input, time.
+    """Measure methods against known ground truth: PSNR and SSIM on luma, consistency with the input, time.
 
     The rules are those of the papers (MATLAB's bicubic and luma). The same command again goes on where a stopped one
     was.

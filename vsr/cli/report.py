@@ -15,7 +15,7 @@ def report(
     page: Annotated[
         Path | None, typer.Option("-o", "--output", help="The page.  [default: OUTPUT.report.html beside it]")
     ] = None,
-    reference: Annotated[Path | None, typer.Option(help="The truth, for PSNR and SSIM.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="The ground truth, for PSNR and SSIM.")] = None,
     frames: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Frames that are shown.")] = 12,
     video: Annotated[bool, typer.Option("--video/--no-video", help="A short video in the page.")] = True,
     max_mb: Annotated[float, typer.Option("--max-mb", min=1, help="Size that the page is not to exceed, in MB.")] = 8,

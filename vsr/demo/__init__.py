@@ -1,4 +1,4 @@
-"""Small clips with known truth, made on the spot, and the scoring of what is restored from them."""
+"""Small clips with known ground truth, made on the spot, and the scoring of what is restored from them."""
 
 from __future__ import annotations
 

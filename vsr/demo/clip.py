@@ -1,9 +1,9 @@
-"""Cameras film photographs on a brick wall: truth, recording and sound, from nothing but a seed.
+"""Cameras film photographs on a brick wall: ground truth, recording and sound, from nothing but a seed.
 
-The photographs come inside scikit-image's wheel. Truth is the wall sampled with quintic splines. One recording
+The photographs come inside scikit-image's wheel. Ground truth is the wall sampled with quintic splines. One recording
 is the wall seen through lens and sensor of a hand-held camera, filtered in the Fourier domain and sampled at the
 coarse pixel centres: that is not the operator that any restorer inverts, so a good score is not a tautology. The
-other is what most videos are: the camera stands still, the truth is averaged over areas, and much of it goes in
+other is what most videos are: the camera stands still, the ground truth is averaged over areas, and much of it goes in
 compression.
 """
 
@@ -33,7 +33,7 @@ _CARD_STEP_YX = (-0.35, 1.3)  # scene pixels a frame
 
 @dataclass(frozen=True)
 class DemoClip:
-    """A low-resolution recording and the truth it was made from."""
+    """A low-resolution recording and the ground truth it was made from."""
 
     name: str
     """One word for tables and sentences."""
@@ -46,7 +46,7 @@ class DemoClip:
     crf: int
     """How strongly the recording is to be compressed, in H.264's terms; 0 (not at all) to 51."""
     description: str
-    """What was done to the truth, for reports."""
+    """What was done to the ground truth, for reports."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def run_demo(
     method: str | None = None,
     on_progress: Callable[[api.Progress], None] | None = None,
 ) -> list[DemoResult]:
-    """Make two clips in ``folder``, restore them, and score the results against the truth.
+    """Make two clips in ``folder``, restore them, and score the results against the ground truth.
 
     Without ``method``, the default is shown beside others. Raises `UsageError` where the folder holds files of these
     names that no earlier demonstration made.
@@ -112,12 +112,12 @@ def _draw(
 ) -> None:
     """The middle frame of all versions."""
     middle = len(seen) // 2
-    truth = clip.hr_frames[middle]
+    hr = clip.hr_frames[middle]
     panels = [
         Panel("recorded", seen[middle]),
-        Panel("bicubic", bicubic_rgb(seen[middle], (truth.shape[0], truth.shape[1]))),
+        Panel("bicubic", bicubic_rgb(seen[middle], (hr.shape[0], hr.shape[1]))),
         Panel("vsr", better[middle]),
-        Panel("truth", truth),
+        Panel("ground truth", hr),
     ]
     write_side_by_side(picture, panels)
 

@@ -1,4 +1,4 @@
-"""How much closer to the truth a restored clip is than a bicubic enlargement of the recording."""
+"""How much closer to the ground truth a restored clip is than bicubic interpolation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CROP = 8
 
 @dataclass(frozen=True)
 class FrameScore:
-    """PSNR in dB and SSIM of one frame against the truth, on BT.601 luma."""
+    """PSNR in dB and SSIM of one frame against the ground truth, on BT.601 luma."""
 
     psnr_restored: float
     """Of the restored frame."""
@@ -77,19 +77,19 @@ def bicubic_rgb(picture: NDArray[np.uint8], size_yx: tuple[int, int]) -> NDArray
 
 def score_clip(
     restored: Sequence[NDArray[np.uint8]],
-    truth: Sequence[NDArray[np.uint8]],
+    reference: Sequence[NDArray[np.uint8]],
     recorded: Sequence[NDArray[np.uint8]],
     *,
     crop: int = _CROP,
 ) -> ClipScore:
-    """Score ``(H, W, 3)`` uint8 RGB frames against ``truth`` of the same sizes and smaller ``recorded``.
+    """Score ``(H, W, 3)`` uint8 RGB frames against ``reference`` of the same sizes and smaller ``recorded``.
 
     Raises `ValueError` if the clips differ in length: a lost or doubled frame must not pass for a bad one.
     """
-    if not 0 < len(restored) == len(truth) == len(recorded):
-        raise ValueError(f"clips differ in length: {len(restored)}, {len(truth)} and {len(recorded)} frames")
+    if not 0 < len(restored) == len(reference) == len(recorded):
+        raise ValueError(f"clips differ in length: {len(restored)}, {len(reference)} and {len(recorded)} frames")
     frames = []
-    for ours, true, small in zip(restored, truth, recorded, strict=True):
+    for ours, true, small in zip(restored, reference, recorded, strict=True):
         baseline = bicubic_rgb(small, (true.shape[0], true.shape[1]))
         target, got, plain = (luma_bt601(_planar(picture)) for picture in (true, ours, baseline))
         frames.append(
@@ -103,15 +103,17 @@ def score_clip(
     return ClipScore(tuple(frames), crop)
 
 
-def mean_psnr(restored: Sequence[NDArray[np.uint8]], truth: Sequence[NDArray[np.uint8]], *, crop: int = _CROP) -> float:
-    """Mean PSNR in dB of ``(H, W, 3)`` uint8 RGB frames against ``truth``, on BT.601 luma, as in `score_clip`.
+def mean_psnr(
+    restored: Sequence[NDArray[np.uint8]], reference: Sequence[NDArray[np.uint8]], *, crop: int = _CROP
+) -> float:
+    """Mean PSNR in dB of ``(H, W, 3)`` uint8 RGB frames against ``reference``, on BT.601 luma, as in `score_clip`.
 
     Raises `ValueError` if the clips differ in length.
     """
-    if not 0 < len(restored) == len(truth):
-        raise ValueError(f"clips differ in length: {len(restored)} and {len(truth)} frames")
-    lumas = ([luma_bt601(_planar(picture)) for picture in pair] for pair in zip(restored, truth, strict=True))
-    return sum(psnr(got, target, crop=crop) for got, target in lumas) / len(truth)
+    if not 0 < len(restored) == len(reference):
+        raise ValueError(f"clips differ in length: {len(restored)} and {len(reference)} frames")
+    lumas = ([luma_bt601(_planar(picture)) for picture in pair] for pair in zip(restored, reference, strict=True))
+    return sum(psnr(got, target, crop=crop) for got, target in lumas) / len(reference)
 
 
 def verdict(clip: str, gains_db: Mapping[str, float]) -> str:

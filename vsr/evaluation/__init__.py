@@ -1,4 +1,4 @@
-"""Methods measured against known truth, as the papers do it: methods × scales × sets of images or clips."""
+"""Methods measured against known ground truth, as the papers do it: methods × scales × sets of images or clips."""
 
 from __future__ import annotations
 

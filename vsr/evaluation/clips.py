@@ -18,7 +18,7 @@ from vsr.errors import InputError
 from vsr.evaluation.base import ClipMethod, Method, PictureMethod
 from vsr.evaluation.perceptual import Perceptual
 from vsr.evaluation.pictures import given_to
-from vsr.evaluation.protocol import as_given, compared, downscale_truth, scored, smallest_side, truth_from
+from vsr.evaluation.protocol import as_given, compared, downscale_hr, hr_from, scored, smallest_side
 from vsr.evaluation.records import ItemScore, Scores, mean_scores
 from vsr.evaluation.sets import Item
 from vsr.frames import VideoFrame
@@ -34,7 +34,7 @@ _NOMINAL_RATE = Fraction(25)  # restorers do not look at times
 class _Pair:
     """One frame."""
 
-    truth: Tensor
+    hr: Tensor
     """``(3, H, W)`` float64 in 0…255, sides multiples of the scale."""
     recorded: Tensor
     """``(3, h, w)`` the same image small, in 8-bit steps."""
@@ -45,32 +45,32 @@ def _pairs(item: Item, method: Method, max_frames: int | None) -> Iterator[_Pair
     scale = method.scale
     if isinstance(method, PictureMethod) and method.make_small is not None:
         for picture in islice(read_rgb(item.path), max_frames):
-            truth = _truth(item, picture, scale)
-            yield _Pair(truth, given_to(method, truth))
+            hr = _hr(item, picture, scale)
+            yield _Pair(hr, given_to(method, hr))
         return
     given = item.recorded.get(scale)
     if given is None:
         for picture in islice(read_rgb(item.path), max_frames):
-            truth = _truth(item, picture, scale)
-            yield _Pair(truth, downscale_truth(truth, scale, "RGB"))
+            hr = _hr(item, picture, scale)
+            yield _Pair(hr, downscale_hr(hr, scale, "RGB"))
         return
     path = given[0]
     for picture, small in islice(zip_longest(read_rgb(item.path), read_rgb(path)), max_frames):
         if picture is None or small is None:
             raise InputError(f"{path}: has {'more' if picture is None else 'fewer'} frames than {item.path.name}")
-        truth = _truth(item, picture, scale)
-        expected = (truth.shape[1] // scale, truth.shape[2] // scale)
+        hr = _hr(item, picture, scale)
+        expected = (hr.shape[1] // scale, hr.shape[2] // scale)
         if small.shape[:2] != expected:
             sizes = f"{small.shape[1]}x{small.shape[0]}, not {expected[1]}x{expected[0]}"
             raise InputError(f"{path}: frames are {sizes} as {item.path.name} at x{scale}")
-        yield _Pair(truth, torch.from_numpy(small.astype(np.float64)).permute(2, 0, 1).contiguous())
+        yield _Pair(hr, torch.from_numpy(small.astype(np.float64)).permute(2, 0, 1).contiguous())
 
 
-def _truth(item: Item, picture: NDArray[np.uint8], scale: int) -> Tensor:
+def _hr(item: Item, picture: NDArray[np.uint8], scale: int) -> Tensor:
     height, width = picture.shape[:2]
     if min(height, width) < smallest_side(scale):
         raise InputError(f"{item.path}: frames of {width}x{height} are too small for x{scale}")
-    return truth_from(picture, scale)
+    return hr_from(picture, scale)
 
 
 def _select_given(method: Method, pair: _Pair) -> Tensor:
@@ -156,12 +156,12 @@ class _Judge:
     def __call__(self, result: Tensor, pair: _Pair) -> Scores:
         """Scores of one frame, its time left open."""
         method, given = self._method, _select_given(self._method, pair)
-        psnr_y, ssim_y, lr_psnr = scored(result, pair.truth, given, method.scale)
-        got, requested = compared(result, pair.truth)
+        psnr_y, ssim_y, lr_psnr = scored(result, pair.hr, given, method.scale)
+        got, requested = compared(result, pair.hr)
         change = None
         if self._before is not None:
             change = temporal_psnr(self._before[0], got, self._before[1], requested, crop=method.scale)
         self._before = got, requested
         judge = self._perceptual
-        lpips = None if judge is None else judge(result, pair.truth, pair.recorded, self._path)
+        lpips = None if judge is None else judge(result, pair.hr, pair.recorded, self._path)
         return Scores(psnr_y, ssim_y, lr_psnr, 0.0, change, lpips)

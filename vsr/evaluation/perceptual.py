@@ -31,20 +31,20 @@ class Perceptual:
     digest: str
     """Of the file of weights."""
 
-    def __call__(self, result: Tensor, truth: Tensor, small: Tensor, name: str) -> float:
-        """Distance of an unrounded ``(1 or 3, H, W)`` result from the truth; ``small`` is the 8-bit RGB recording.
+    def __call__(self, result: Tensor, hr: Tensor, small: Tensor, name: str) -> float:
+        """LPIPS of an unrounded ``(1 or 3, H, W)`` result against ground truth; ``small`` is the 8-bit RGB input.
 
         Luma gets the colour of the small image, enlarged bicubically. Raises `InputError` naming ``name`` for
         images that are too small.
         """
-        if min(truth.shape[-2:]) < self.measure.smallest_side:
+        if min(hr.shape[-2:]) < self.measure.smallest_side:
             raise InputError(
-                f"{name}: {truth.shape[-1]}x{truth.shape[-2]} is too small for LPIPS, which needs sides of "
+                f"{name}: {hr.shape[-1]}x{hr.shape[-2]} is too small for LPIPS, which needs sides of "
                 f"{self.measure.smallest_side}; leave the weights of LPIPS away"
             )
-        if truth.shape[0] == 1:
-            return self.measure(eight_bits(result[:1]).expand(3, -1, -1), truth.expand(3, -1, -1))
-        return self.measure(eight_bits(in_colour(result, small)), truth)
+        if hr.shape[0] == 1:
+            return self.measure(eight_bits(result[:1]).expand(3, -1, -1), hr.expand(3, -1, -1))
+        return self.measure(eight_bits(in_colour(result, small)), hr)
 
 
 def in_colour(result: Tensor, small: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from vsr.errors import InputError
 from vsr.evaluation.base import PictureMethod
 from vsr.evaluation.perceptual import Perceptual
-from vsr.evaluation.protocol import downscale_truth, eight_bits, in_colour, scored, smallest_side, truth_from
+from vsr.evaluation.protocol import downscale_hr, eight_bits, hr_from, in_colour, scored, smallest_side
 from vsr.evaluation.records import ItemScore, Scores
 from vsr.evaluation.sets import Item
 from vsr.media.pictures import read_picture
@@ -17,11 +17,11 @@ from vsr.media.pictures import read_picture
 __all__ = ["given_to", "score_picture"]
 
 
-def given_to(method: PictureMethod, truth: Tensor) -> Tensor:
-    """What ``method`` is given of a truth ``(1 or 3, H, W)``: ``(C, h, w)`` float64 in 0…255."""
+def given_to(method: PictureMethod, hr: Tensor) -> Tensor:
+    """What ``method`` is given for the ground truth ``(1 or 3, H, W)``: ``(C, h, w)`` float64 in 0…255."""
     if method.make_small is None:
-        return downscale_truth(truth, method.scale, method.colour)
-    return eight_bits(method.make_small(in_colour(truth, method.colour)))
+        return downscale_hr(hr, method.scale, method.colour)
+    return eight_bits(method.make_small(in_colour(hr, method.colour)))
 
 
 def score_picture(item: Item, method: PictureMethod, perceptual: Perceptual | None = None) -> ItemScore:
@@ -36,14 +36,14 @@ def score_picture(item: Item, method: PictureMethod, perceptual: Perceptual | No
             f"{item.path}: {width}x{height} pixels are too few for x{scale}, where {scale} are left out on every side; "
             f"both sides need at least {smallest_side(scale)}"
         )
-    truth = truth_from(picture, scale)
-    given = given_to(method, truth)
+    hr = hr_from(picture, scale)
+    given = given_to(method, hr)
     began = time.perf_counter()
     result = method.enlarge(given)
     seconds = time.perf_counter() - began
-    psnr_y, ssim_y, lr_psnr = scored(result, truth, given, scale)
+    psnr_y, ssim_y, lr_psnr = scored(result, hr, given, scale)
     lpips = None
     if perceptual is not None:
-        small = given if method.colour == "RGB" else downscale_truth(truth, scale, "RGB")
-        lpips = perceptual(result, truth, small, str(item.path))
+        small = given if method.colour == "RGB" else downscale_hr(hr, scale, "RGB")
+        lpips = perceptual(result, hr, small, str(item.path))
     return ItemScore(item.name, 1, Scores(psnr_y, ssim_y, lr_psnr, seconds, lpips=lpips))

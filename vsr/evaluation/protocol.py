@@ -31,12 +31,12 @@ __all__ = [
     "PROTOCOL_VERSION",
     "as_given",
     "compared",
-    "downscale_truth",
+    "downscale_hr",
     "eight_bits",
+    "hr_from",
     "in_colour",
     "scored",
     "smallest_side",
-    "truth_from",
 ]
 
 PROTOCOL_VERSION = 2
@@ -48,7 +48,7 @@ PROTOCOL: Mapping[str, str] = MappingProxyType(
         "small picture": "antialiased bicubic (MATLAB imresize): unrounded luma for Y methods, 8-bit RGB for others",
         "matched pairs": "a network that makes small pictures is given its own, rounded to 8 bits, in the file's place",
         "luma": "BT.601, 16 to 235 (MATLAB rgb2ycbcr), of 8-bit results; single-channel pictures as they are",
-        "true luma": "rounded to 8 bits for results in luma, of the 8-bit RGB truth for results in RGB",
+        "true luma": "rounded to 8 bits for results in luma, of the 8-bit RGB ground truth for results in RGB",
         "border": "as many pixels as the scale are left out on every side, for psnr_y and ssim_y",
         "ssim": "11x11 Gaussian window, sigma 1.5, whole windows",
         "lr_psnr": "the 8-bit result made small again against what the method was given, in its channels, uncropped",
@@ -65,10 +65,10 @@ def smallest_side(scale: int) -> int:
     return -(-(_SSIM_WINDOW + 2 * scale) // scale) * scale
 
 
-def truth_from(picture: NDArray[np.uint8] | NDArray[np.uint16], scale: int) -> Tensor:
-    """``(H, W)`` grey or ``(H, W, 3)`` RGB as a truth: ``(1 or 3, H', W')`` float64 in 0…255, sides cut to multiples.
+def hr_from(picture: NDArray[np.uint8] | NDArray[np.uint16], scale: int) -> Tensor:
+    """``(H, W)`` grey or ``(H, W, 3)`` RGB as ground truth: ``(1 or 3, H', W')`` float64 in 0…255.
 
-    16-bit images keep their finer steps.
+    Sides are cut to multiples of ``scale``; 16-bit images keep their finer steps.
     """
     height, width = (side - side % scale for side in picture.shape[:2])
     planes = torch.from_numpy(picture[:height, :width].astype(np.float64))
@@ -86,12 +86,12 @@ def _luma(picture: Tensor) -> Tensor:
     return picture if picture.shape[0] == 1 else luma_bt601(picture)[None]
 
 
-def downscale_truth(truth: Tensor, scale: int, colour: Colour) -> Tensor:
+def downscale_hr(hr: Tensor, scale: int, colour: Colour) -> Tensor:
     """What a method of ``colour`` is given: ``(1 or 3, H / scale, W / scale)`` float64 in 0…255."""
-    size = (truth.shape[-2] // scale, truth.shape[-1] // scale)
+    size = (hr.shape[-2] // scale, hr.shape[-1] // scale)
     if colour == "Y":
-        return shrink_bicubic(_luma(truth), size)
-    return eight_bits(shrink_bicubic(truth, size)).expand(3, -1, -1)
+        return shrink_bicubic(_luma(hr), size)
+    return eight_bits(shrink_bicubic(hr, size)).expand(3, -1, -1)
 
 
 def in_colour(picture: Tensor, colour: Colour) -> Tensor:
@@ -104,21 +104,21 @@ def as_given(recorded: Tensor, colour: Colour) -> Tensor:
     return _luma(recorded) if colour == "Y" else recorded
 
 
-def compared(result: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """What is compared of an unrounded result ``(1 or 3, H, W)`` and the truth ``(1 or 3, H, W)``: two ``(H, W)``."""
+def compared(result: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
+    """The luma ``(H, W)`` to compare, of an unrounded result and of ground truth, both ``(1 or 3, H, W)``."""
     rounded = eight_bits(result)
     if rounded.shape[0] == 1:
-        return rounded[0], eight_bits(_luma(truth)[0])
-    if truth.shape[0] == 1:
+        return rounded[0], eight_bits(_luma(hr)[0])
+    if hr.shape[0] == 1:
         weights = rounded.new_tensor(_GREY_OF_RGB)
-        return (rounded * weights[:, None, None]).sum(0), truth[0]
-    return luma_bt601(rounded), luma_bt601(truth)
+        return (rounded * weights[:, None, None]).sum(0), hr[0]
+    return luma_bt601(rounded), luma_bt601(hr)
 
 
-def scored(result: Tensor, truth: Tensor, given: Tensor, scale: int) -> tuple[float, float, float]:
+def scored(result: Tensor, hr: Tensor, given: Tensor, scale: int) -> tuple[float, float, float]:
     """``(psnr_y, ssim_y, lr_psnr)`` of a method's ``(1 or 3, H, W)`` result in 0…255, unrounded.
 
-    ``truth`` is ``(1 or 3, H, W)``, ``given`` what the method got, of the result's channels.
+    ``hr`` is ``(1 or 3, H, W)``, ``given`` what the method got, of the result's channels.
     """
-    got, requested = compared(result, truth)
+    got, requested = compared(result, hr)
     return psnr(got, requested, crop=scale), ssim(got, requested, crop=scale), lr_psnr(eight_bits(result), given)

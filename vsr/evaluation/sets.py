@@ -18,19 +18,19 @@ __all__ = ["DataSet", "Item", "Kind", "find_sets"]
 
 Kind = Literal["pictures", "clips"]
 
-_TRUTH_MARK = "_GT"
+_HR_MARK = "_GT"
 _RECORDED = re.compile(r"(?P<stem>.+)_[A-Za-z]*x(?P<scale>\d+)")
 _CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Item:
-    """One image or clip whose truth is known."""
+    """One image or clip whose ground truth is known."""
 
     name: str
     """Of the file, without extension and without ``_GT``."""
     path: Path
-    """The truth."""
+    """The ground truth."""
     digest: str
     """SHA-256 of the file."""
     recorded: Mapping[int, tuple[Path, str]] = field(default_factory=dict)
@@ -87,9 +87,9 @@ def _find_set(path: Path, name: str) -> DataSet:
 
 
 def _clip_items(path: Path, clips: Sequence[Path]) -> list[Item]:
-    """Truths with their recordings: ``X_GT.mkv`` or ``X.mkv`` with ``X_BIx4.mkv``."""
-    truths = {clip.stem.removesuffix(_TRUTH_MARK): clip for clip in clips if not _is_recording(clip, clips)}
-    recorded: dict[str, dict[int, tuple[Path, str]]] = {name: {} for name in truths}
+    """HR clips with their LR recordings: ``X_GT.mkv`` or ``X.mkv`` with ``X_BIx4.mkv``."""
+    hr_images = {clip.stem.removesuffix(_HR_MARK): clip for clip in clips if not _is_recording(clip, clips)}
+    recorded: dict[str, dict[int, tuple[Path, str]]] = {name: {} for name in hr_images}
     for clip in clips:
         match = _RECORDED.fullmatch(clip.stem)
         if match is None or not _is_recording(clip, clips):
@@ -98,13 +98,13 @@ def _clip_items(path: Path, clips: Sequence[Path]) -> list[Item]:
         if scale in versions:
             raise InputError(f"{path}: {versions[scale][0].name} and {clip.name} are both x{scale}; keep one")
         versions[scale] = (clip, _digest(clip))
-    return [Item(name, clip, _digest(clip), recorded[name]) for name, clip in sorted(truths.items())]
+    return [Item(name, clip, _digest(clip), recorded[name]) for name, clip in sorted(hr_images.items())]
 
 
 def _is_recording(clip: Path, clips: Sequence[Path]) -> bool:
     """Whether its name says that it is a small version of another clip there."""
     match = _RECORDED.fullmatch(clip.stem)
-    names = {other.stem.removesuffix(_TRUTH_MARK) for other in clips if other != clip}
+    names = {other.stem.removesuffix(_HR_MARK) for other in clips if other != clip}
     return match is not None and match["stem"] in names
 
 

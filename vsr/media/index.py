@@ -1,7 +1,7 @@
 """An index of a video stream from its packets alone: how many, when, and whether they come at one rate.
 
 Demuxing is a hundred times faster than decoding, but a packet is not a frame: hidden frames, lost references and
-edit lists make the linear decode the only truth. The index serves for reports and estimates.
+edit lists make the linear decode the only reliable source. The index serves for reports and estimates.
 """
 
 from __future__ import annotations

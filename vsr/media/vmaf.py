@@ -2,7 +2,7 @@
 
 Pairs of frames are piped to it as they are paired here, so that no clock and no frame rate takes part. Two models are
 run: ``vmaf_v0.6.1``, and its variant for enhanced pictures (NEG: no gain for enhancement), which gives no credit for
-sharpening and contrast that the truth does not have.
+sharpening and contrast that the ground truth does not have.
 """
 
 from __future__ import annotations
@@ -103,9 +103,9 @@ class VmafRun:
             cwd=self._folder.name,
         )
 
-    def push(self, test: NDArray[Any], truth: NDArray[Any]) -> None:
+    def push(self, test: NDArray[Any], reference: NDArray[Any]) -> None:
         """One more pair. Raises `MachineError` if the program has ended."""
-        for feed, plane in zip(self._feeds, (test, truth), strict=True):
+        for feed, plane in zip(self._feeds, (test, reference), strict=True):
             if not feed.put(self._pack(plane)):
                 raise MachineError(f"libvmaf ended early: {self._complaint()}")
 

@@ -27,8 +27,8 @@ def lr_psnr(
 
     ``restored`` is ``(..., H, W)``, ``recorded`` ``(..., h, w)`` with the same leading dimensions, both in 0…``peak``.
     ``degrade`` is how the recording is taken to have come about. Nothing is rounded on the way, so an 8-bit
-    recording of the truth itself reaches about 59 dB. 45 dB and more count as consistent (NTIRE 2021 challenge on
-    the space of super-resolved images). ``crop`` recorded pixels are left out on every side.
+    recording of the ground truth itself reaches about 59 dB. 45 dB and more count as consistent (NTIRE 2021 challenge
+    on the space of super-resolved images). ``crop`` recorded pixels are left out on every side.
     """
     height, width = recorded.shape[-2:]
     return psnr(degrade(restored, (height, width)), recorded, peak=peak, crop=crop)

@@ -43,14 +43,14 @@ def psnr_from_sum(total: float, num_samples: int, peak: float) -> float:
     return math.inf if total == 0 else 10 * math.log10(peak * peak * num_samples / total)
 
 
-def errors(test: Samples, truth: Samples) -> Samples:
-    """``test - truth`` in a type that holds it: int16 for 8 bits, int32 for more, float32 for floats.
+def errors(test: Samples, reference: Samples) -> Samples:
+    """``test - reference`` in a type that holds it: int16 for 8 bits, int32 for more, float32 for floats.
 
     `energy` of it is what PSNR is made of; `sum_of_squares` of the errors of two frames, one after the other, is what
     `vsr.metrics.temporal_psnr` is made of.
     """
     wide = {1: np.int16, 2: np.int32}.get(test.dtype.itemsize, np.float32)
-    return np.subtract(test, truth, dtype=wide)
+    return np.subtract(test, reference, dtype=wide)
 
 
 def rms_slope(luma: Samples, peak: float, *, row_step: int = 1) -> float:

@@ -1,4 +1,4 @@
-"""Consistency over time: does what changes from frame to frame change as it does in the truth?"""
+"""Consistency over time: does what changes from frame to frame change as it does in the ground truth?"""
 
 from __future__ import annotations
 

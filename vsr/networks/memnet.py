@@ -66,7 +66,7 @@ class MemNet(Upscaler):
         return self.supervised(pictures)[-1]
 
     def supervised(self, pictures: Tensor) -> list[Tensor]:
-        """What each block gives, and last the weighed mean of all: training compares every one with the truth."""
+        """The output of each block, and last their weighted mean: training compares each with the ground truth."""
         base = enlarge(pictures, self.scale)
         memory = [self.entry(base.to(self.shares.dtype))]
         results = []

@@ -10,7 +10,7 @@ The small image is the large one blurred by a 15×15 kernel, shrunk by bicubic i
 the network is told 15 numbers, its coefficients in a basis that the authors found by principal components of their
 kernels and published apart from the weights. vsr does not have that basis. It tells the network of round Gaussians
 alone, with coefficients that were fitted: those with which the published weights, all scales together, came closest to
-the truth on images of BSDS500 (train) that had been blurred so.
+the ground truth on images of BSDS500 (train) that had been blurred so.
 """
 
 from __future__ import annotations

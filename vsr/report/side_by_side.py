@@ -77,7 +77,7 @@ def side_by_side(
 ) -> Picture:
     """A sheet of labelled panels, ``(h, w, 3)`` uint8 RGB, all showing one detail, ``zoom`` times.
 
-    The detail is the busiest part of the last panel, whose size sets the scale: put the truth there, or the
+    The detail is the busiest part of the last panel, whose size sets the scale: put the ground truth there, or the
     result. ``crop_hw`` is in that panel's pixels.
     """
     if not panels:

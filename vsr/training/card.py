@@ -30,7 +30,7 @@ class CardFacts:
     num_left_out: int
     """Too small for a patch."""
     teachers: Sequence[str]
-    """Whose images were learnt from beside the truth."""
+    """Whose output was part of the target, beside the ground truth."""
     start: str
     """What it began with; "" for random weights."""
     precision: str
@@ -51,7 +51,7 @@ def _data(config: TrainingConfig, facts: CardFacts) -> str:
         + (f", counted at each of the sizes {sizes} that a patch fits in" if len(config.sizes) > 1 else "")
         + (f", {facts.num_left_out} more left out, too small for a patch." if facts.num_left_out else ".")
         + (f" Contrast of patches changed by {least:g} to {most:g}." if (least, most) != (1, 1) else "")
-        + (f" {config.teacher_share:.0%} of the truth replaced by what {teachers} made." if teachers else "")
+        + (f" {config.teacher_share:.0%} of the ground truth replaced by what {teachers} made." if teachers else "")
     )
 
 

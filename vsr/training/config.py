@@ -58,12 +58,12 @@ class TrainingConfig(BaseModel):
     loss: str = "1*L1"
     """Sum of weighted losses: ``1*L1 + 0.001*TV``; see docs/training.md."""
     teacher: tuple[str, ...] = ()
-    """Weights whose images are learnt from beside the truth, by name or file; with degradations free of chance.
+    """Teachers, by name or file, whose output is mixed into the target; needs degradations free of chance.
 
     Of several, the mean of what they make.
     """
     teacher_share: float = Field(0.5, gt=0, le=1)
-    """Share of the teacher's image in what is to be learnt; the rest is the truth."""
+    """Share of the teacher's output in the target; the rest is the ground truth."""
     teacher_self_ensemble: bool = True
     """Average what a teacher makes over the eight symmetries, for eight times the work."""
     vgg: str | None = None

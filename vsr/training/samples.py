@@ -54,7 +54,7 @@ class Plan:
     """Least and most factor about a patch's mean."""
     seed: int
     teacher_share: float = 0.0
-    """Of what a teacher made in what is to be learnt; the rest is the truth."""
+    """Share of the teacher's output in the target; the rest is the ground truth."""
 
     @property
     def whole_first(self) -> bool:
@@ -144,7 +144,7 @@ class Patches:
         return self._regions[key]
 
     def _new_region(self, chunk: int, index: int) -> tuple[Tensor, Tensor]:
-        """A degraded region ``(C, h, w)`` and its truth, without margins."""
+        """A degraded region ``(C, h, w)`` and its ground truth, without margins."""
         plan, generator = self.plan, _generator(self.plan.seed, 2, chunk, index)
         clip = self._clips[choose(len(self._clips), generator)]
         frames = self._moving(clip, generator)

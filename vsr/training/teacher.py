@@ -1,6 +1,6 @@
-"""Networks whose images are learnt from beside the truth: distillation (Hinton, Vinyals, Dean, 2015).
+"""Networks whose output is a target beside the ground truth: distillation (Hinton, Vinyals, Dean, 2015).
 
-What a larger network makes of a small image is nearer to what a small network can make of it than the truth is. It is
+A small network can come closer to the output of a larger one than to the ground truth. It is
 made once, before the first step, averaged over several networks and the eight symmetries, and kept in the folder of the
 run.
 """

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vsr.errors import InputError
 from vsr.evaluation.networks import network_method
-from vsr.evaluation.protocol import downscale_truth, eight_bits, scored, smallest_side, truth_from
+from vsr.evaluation.protocol import downscale_hr, eight_bits, hr_from, scored, smallest_side
 from vsr.evaluation.sets import Item, find_sets
 from vsr.media.pictures import read_picture
 from vsr.metrics import luma_bt601
@@ -29,8 +29,8 @@ _SEED = 20_260  # of what chance does to validation images, the same at every me
 class _Case:
     """One image."""
 
-    def __init__(self, name: str, truth: Tensor, given: Tensor) -> None:
-        self.name, self.truth, self.given = name, truth, given
+    def __init__(self, name: str, hr: Tensor, given: Tensor) -> None:
+        self.name, self.hr, self.given = name, hr, given
 
 
 class Validation:
@@ -46,15 +46,15 @@ class Validation:
             self._cases += [self._case(f"{one.name}/{item.name}", item) for item in one.items]
 
     def _case(self, name: str, item: Item) -> _Case:
-        truth = truth_from(read_picture(item.path), self._scale)
-        if min(truth.shape[-2:]) < smallest_side(self._scale):
+        hr = hr_from(read_picture(item.path), self._scale)
+        if min(hr.shape[-2:]) < smallest_side(self._scale):
             raise InputError(f"{item.path}: too small to be measured at x{self._scale}")
-        return _Case(name, truth, self._given(truth))
+        return _Case(name, hr, self._given(hr))
 
-    def _given(self, truth: Tensor) -> Tensor:
+    def _given(self, hr: Tensor) -> Tensor:
         if not self._chain.is_random:
-            return downscale_truth(truth, self._scale, self._colour)
-        rgb = truth.float().expand(3, -1, -1)
+            return downscale_hr(hr, self._scale, self._colour)
+        rgb = hr.float().expand(3, -1, -1)
         frames = rgb[None].expand(self._chain.num_frames, -1, -1, -1).contiguous()
         small = self._chain(frames, torch.Generator().manual_seed(_SEED))[-1].double()
         return luma_bt601(small)[None] if self._colour == "Y" else eight_bits(small)
@@ -71,18 +71,18 @@ class Validation:
         assert callable(enlarge)
         told: dict[str, tuple[float, float]] = {}
         for case in self._cases:
-            psnr_y, ssim_y, _ = scored(enlarge(case.given), case.truth, case.given, self._scale)
+            psnr_y, ssim_y, _ = scored(enlarge(case.given), case.hr, case.given, self._scale)
             told[case.name] = (psnr_y, ssim_y)
         means = [float(np.mean([pair[index] for pair in told.values()])) for index in (0, 1)]
         return Figures(means[0], means[1], told)
 
     def pictures(self, network: Network, count: int) -> Mapping[str, NDArray[np.uint8]]:
-        """The first ``count``, by name: bicubic, the network, the truth, side by side; ``(H, W)`` luma."""
+        """The first ``count``, by name: bicubic, the network, the ground truth, side by side; ``(H, W)`` luma."""
         enlarge = network_method("in training", network, self._device, {}).enlarge
         shown = {}
         for case in self._cases[:count]:
             plain = resample(case.given, _times(case.given, self._scale), kernel="bicubic")
-            columns = [_shown(part) for part in (plain, enlarge(case.given), case.truth)]
+            columns = [_shown(part) for part in (plain, enlarge(case.given), case.hr)]
             shown[case.name.replace("/", "-")] = np.concatenate(columns, axis=1)
         return shown
 

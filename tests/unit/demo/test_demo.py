@@ -27,8 +27,8 @@ def test_clip_is_what_it_says_and_repeats() -> None:
     assert not np.array_equal(clip.lr_frames[0], clip.lr_frames[1])
 
 
-def test_recording_and_truth_show_the_same_place() -> None:
-    """Bicubic enlargement fits the truth best where it lies, not a pixel off."""
+def test_lr_and_hr_frames_show_the_same_place() -> None:
+    """Bicubic enlargement fits the ground truth best where it lies, not a pixel off."""
     import torch
 
     clip = make_clip(1, lr_height=90, lr_width=120)
@@ -38,7 +38,7 @@ def test_recording_and_truth_show_the_same_place() -> None:
     assert max(fits, key=lambda shift: fits[shift]) == (0, 0)
 
 
-def test_the_ordinary_clip_is_the_truth_averaged_with_all_still_but_the_card() -> None:
+def test_the_ordinary_clip_is_averaged_hr_with_all_still_but_the_card() -> None:
     clip, again, other = (make_ordinary_clip(3, seed=s, lr_height=240, lr_width=320) for s in (1, 1, 2))
     assert (clip.name, clip.crf, len(clip.lr_frames), len(clip.hr_frames)) == ("ordinary", 28, 3, 3)
     assert all(np.array_equal(a, b) for a, b in zip(clip.lr_frames, again.lr_frames, strict=True))
@@ -68,7 +68,7 @@ def test_tone() -> None:
     assert np.abs(tone).max() > 3000
 
 
-def test_score_of_truth_and_of_bicubic() -> None:
+def test_score_of_ground_truth_and_of_bicubic() -> None:
     clip = make_clip(2, lr_height=60, lr_width=80)
     plain = [bicubic_rgb(p, (120, 160)) for p in clip.lr_frames]
     score = score_clip(plain, clip.hr_frames, clip.lr_frames)

@@ -16,7 +16,7 @@ from vsr.errors import ModelError, UsageError
 from vsr.evaluation.base import ClipMethod, PictureMethod
 from vsr.evaluation.methods import open_method
 from vsr.evaluation.pictures import given_to
-from vsr.evaluation.protocol import downscale_truth, truth_from
+from vsr.evaluation.protocol import downscale_hr, hr_from
 from vsr.media.pictures import read_picture
 from vsr.metrics import psnr
 from vsr.networks import Colour, Network, RescalingUpscaler, load_network
@@ -96,19 +96,19 @@ def test_a_rescaling_network_is_given_what_it_made_small(pictures: Path) -> None
     assert isinstance(method, PictureMethod)
     network = load_network(path)
     assert isinstance(network.module, RescalingUpscaler)
-    truth = truth_from(read_picture(pictures / "colour.png"), 2)
-    given = given_to(method, truth)
+    hr = hr_from(read_picture(pictures / "colour.png"), 2)
+    given = given_to(method, hr)
     with torch.no_grad():
-        expected = (255 * network.module.downscale(truth[None].float() / 255)[0]).round().clamp(0, 255)
+        expected = (255 * network.module.downscale(hr[None].float() / 255)[0]).round().clamp(0, 255)
         noise = NoiseField(6, 3).window(9, 0, 0, 17, 23)
         enlarged = 255 * network(torch.cat([expected / 255, noise])[None])[0]
     assert float((given - expected).abs().max()) <= 1, "one code, where float32 falls on the other side of a half"
-    assert float((given - downscale_truth(truth, 2, "RGB")).abs().max()) > 2
+    assert float((given - downscale_hr(hr, 2, "RGB")).abs().max()) > 2
     torch.testing.assert_close(method.enlarge(expected.double(), 3), enlarged.double(), rtol=0, atol=0.01)
 
 
 def test_networks_that_sample_are_measured_with_noise(pictures: Path) -> None:
-    """Another seed gives other figures; the mean of many samples is nearer the truth than one."""
+    """Another seed gives other figures; the mean of many samples is nearer the ground truth than one."""
     path = str(small_network("rescaling", strength=0.3))
     options = [{"seed": 1}, {"seed": 2}, {"seed": 1}]
     one, other, again = (vsr.evaluate(path, 2, pictures, settings=chosen).results[0] for chosen in options)

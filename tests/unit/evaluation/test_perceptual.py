@@ -76,12 +76,12 @@ def test_pictures_too_small_for_it(tmp_path: Path) -> None:
 
 
 def test_luma_gets_the_colour_of_the_small_picture(pictures: Path) -> None:
-    truth = torch.from_numpy(read_picture(pictures / "colour.png").astype(np.float64)).permute(2, 0, 1)
-    small = truth[:, ::2, ::2].contiguous()
-    luma = luma_bt601(truth)[None]
+    hr = torch.from_numpy(read_picture(pictures / "colour.png").astype(np.float64)).permute(2, 0, 1)
+    small = hr[:, ::2, ::2].contiguous()
+    luma = luma_bt601(hr)[None]
     coloured = in_colour(luma, small)
     assert torch.allclose(luma_bt601(coloured), luma[0])
     differences = coloured[0] - coloured[2]
     expected = in_colour(luma + 9, small)
     assert torch.allclose(expected[0] - expected[2], differences)
-    assert in_colour(truth, small) is truth
+    assert in_colour(hr, small) is hr

@@ -34,7 +34,7 @@ def test_clips_with_their_recordings(tmp_path: Path) -> None:
     assert recorded == {
         "walk": {4: "walk_BIx4.mkv", 2: "walk_x2.mp4"},
         "plain": {},
-        "film_x4": {},  # a truth of its own: there is no film.mkv
+        "film_x4": {},  # ground truth itself: there is no film.mkv
         "city": {3: "city_LRx3.mkv"},
     }
     walk = next(item for item in found.items if item.name == "walk")

@@ -33,9 +33,9 @@ _BOTH = ("auto", "multiframe")
 
 @dataclass(frozen=True)
 class Clip:
-    """A small clip and the truth."""
+    """A small clip and the ground truth."""
 
-    truth: Tensor
+    hr: Tensor
     """``(T, H, W)`` in codes."""
     frames: Sequence[VideoFrame]
 
@@ -48,23 +48,23 @@ def _frames(pictures: NDArray[np.uint8]) -> list[VideoFrame]:
 
 
 @pytest.fixture(scope="module")
-def truth() -> Tensor:
-    hr = make_clip(5, lr_height=96, lr_width=128).hr_frames
-    return torch.stack([luma_bt601(torch.from_numpy(frame).permute(2, 0, 1).double())[:192, :256] for frame in hr])
+def hr() -> Tensor:
+    frames = make_clip(5, lr_height=96, lr_width=128).hr_frames
+    return torch.stack([luma_bt601(torch.from_numpy(frame).permute(2, 0, 1).double())[:192, :256] for frame in frames])
 
 
-def _shrunk(truth: Tensor) -> NDArray[np.uint8]:
+def _shrunk(hr: Tensor) -> NDArray[np.uint8]:
     """By area averaging, as most video is made smaller; in video range, as most video is."""
-    small = torch.nn.functional.avg_pool2d(truth[:, None], 2)[:, 0]
+    small = torch.nn.functional.avg_pool2d(hr[:, None], 2)[:, 0]
     return small.round().clamp(0, 255).to(torch.uint8).numpy()
 
 
 @pytest.fixture(scope="module", params=["clean", "compressed"])
-def clip(request: pytest.FixtureRequest, truth: Tensor) -> Clip:
-    small = _shrunk(truth)
+def clip(request: pytest.FixtureRequest, hr: Tensor) -> Clip:
+    small = _shrunk(hr)
     if request.param == "compressed":
         small = compress_luma(small, "h264", 26)
-    return Clip(truth, _frames(small))
+    return Clip(hr, _frames(small))
 
 
 def _restored(method: str, frames: Sequence[VideoFrame], **options: object) -> list[VideoFrame]:
@@ -77,7 +77,7 @@ def _restored(method: str, frames: Sequence[VideoFrame], **options: object) -> l
 def _psnr(clip: Clip, method: str) -> float:
     made = torch.stack([frame.planes[0] for frame in _restored(method, clip.frames)]).double()
     inner = (slice(None), slice(8, -8), slice(8, -8))
-    return float(psnr(made.round().clamp(0, 255)[inner], clip.truth.round()[inner]))
+    return float(psnr(made.round().clamp(0, 255)[inner], clip.hr.round()[inner]))
 
 
 def test_it_is_the_best_and_recorded_frames_alone_do_no_harm(clip: Clip) -> None:
@@ -87,8 +87,8 @@ def test_it_is_the_best_and_recorded_frames_alone_do_no_harm(clip: Clip) -> None
     assert reached["auto"] > reached["lanczos"] + 0.3, reached
 
 
-def test_what_it_found_is_told(truth: Tensor) -> None:
-    clean, worse = _shrunk(truth), compress_luma(_shrunk(truth), "h264", 32)
+def test_what_it_found_is_told(hr: Tensor) -> None:
+    clean, worse = _shrunk(hr), compress_luma(_shrunk(hr), "h264", 32)
     found = [_restored("auto", _frames(frames))[0].findings for frames in (clean, worse)]
     names = {"source_blur_px", "source_noise_codes", "source_compression_codes", "guess_weight", "frames_used"}
     assert all(names <= one.keys() for one in found)
@@ -96,15 +96,15 @@ def test_what_it_found_is_told(truth: Tensor) -> None:
     assert found[0]["guess_weight"] < found[1]["guess_weight"]
 
 
-def test_compression_that_is_known_is_not_looked_for(truth: Tensor) -> None:
-    frames = _frames(compress_luma(_shrunk(truth), "h264", 32))
+def test_compression_that_is_known_is_not_looked_for(hr: Tensor) -> None:
+    frames = _frames(compress_luma(_shrunk(hr), "h264", 32))
     [told, *_] = _restored("auto", frames, compression_codes=0.0)
     assert told.findings["source_compression_codes"] == pytest.approx(0, abs=1e-6)
 
 
-def test_known_compression_changes_the_mixture_that_leads(truth: Tensor) -> None:
+def test_known_compression_changes_the_mixture_that_leads(hr: Tensor) -> None:
     """Not only how its picture is weighed: the guess itself is another one."""
-    frames, geometry = _frames(_shrunk(truth)), Geometry(128, 96, 256, 192)
+    frames, geometry = _frames(_shrunk(hr)), Geometry(128, 96, 256, 192)
     guesses = []
     for codes in (0.0, 16.0):
         restorer = prepare_auto(geometry, AutoOptions(compression_codes=codes), "cpu").open(geometry)
@@ -139,9 +139,9 @@ def test_a_network_that_remembers_leads_as_far_as_it_enlarges(size: tuple[int, i
     assert prepared.describe()["model"].parts[0].name == name
 
 
-def test_the_network_that_leads_remembers(truth: Tensor) -> None:
+def test_the_network_that_leads_remembers(hr: Tensor) -> None:
     """A frame by itself is expected otherwise than after others; the first is expected as by itself."""
-    frames, geometry = _frames(_shrunk(truth)), Geometry(128, 96, 256, 192)
+    frames, geometry = _frames(_shrunk(hr)), Geometry(128, 96, 256, 192)
     restorer = prepare_auto(geometry, AutoOptions(), "cpu").open(geometry)
     assert restorer._guesser is not None
     learnt = part_of(restorer.adapt(frames), "guess.")
@@ -152,8 +152,8 @@ def test_the_network_that_leads_remembers(truth: Tensor) -> None:
 
 
 @pytest.mark.parametrize("degradation", ["BI", "BD"])
-def test_known_compression_counts_where_the_degradation_is_known_too(truth: Tensor, degradation: str) -> None:
-    frames = _frames(_shrunk(truth))
+def test_known_compression_counts_where_the_degradation_is_known_too(hr: Tensor, degradation: str) -> None:
+    frames = _frames(_shrunk(hr))
     plain, given = (
         _restored("multiframe", frames, degradation=degradation, compression_codes=codes)[0].findings["guess_weight"]
         for codes in (None, 6.0)

@@ -24,7 +24,7 @@ YUV420 = PixelLayout("yuv420p", "yuv", 8, 1, 1)
 BT709 = ColorSpec(1, 1, 1, chroma_location="left")
 
 
-def _truth(seed: int = 1) -> Tensor:
+def _hr(seed: int = 1) -> Tensor:
     """A picture: smooth, with edges."""
     y, x = torch.arange(144.0)[:, None], torch.arange(192.0)
     waves = torch.sin(x / 17 + seed) * torch.cos(y / 13 + 2 * seed)
@@ -38,24 +38,24 @@ def _frame(*planes: Tensor, layout: PixelLayout = GRAY, ordinal: int = 0) -> Vid
 
 
 @pytest.mark.parametrize("name", ["BI", "BD", "camera"])
-def test_the_truth_agrees_to_within_rounding(name: str) -> None:
-    truth = _truth()
-    found = Consistency(GEOMETRY, name).measure(_frame(simulate(truth, name, 4)), (truth,))
+def test_ground_truth_agrees_to_within_rounding(name: str) -> None:
+    hr = _hr()
+    found = Consistency(GEOMETRY, name).measure(_frame(simulate(hr, name, 4)), (hr,))
     assert 58 < found.lr_psnr_db < 60.5
     assert found.residual_over_noise == pytest.approx(1, abs=0.1)
 
 
 def test_it_is_the_measure_of_the_literature() -> None:
-    truth, other = _truth(), _truth(2)
-    frame = _frame(simulate(truth, "BI", 4))
+    hr, other = _hr(), _hr(2)
+    frame = _frame(simulate(hr, "BI", 4))
     found = Consistency(GEOMETRY, "BI").measure(frame, (other,))
     assert found.lr_psnr_db == pytest.approx(lr_psnr(other, frame.planes[0].double()), abs=0.01)
 
 
 def test_what_cannot_be_stored_is_not_counted() -> None:
-    truth = _truth()
-    frame = _frame(simulate(truth, "BI", 4))
-    beyond = torch.where(truth > 200, truth + 500, truth)
+    hr = _hr()
+    frame = _frame(simulate(hr, "BI", 4))
+    beyond = torch.where(hr > 200, hr + 500, hr)
     consistency = Consistency(GEOMETRY, "BI")
     assert consistency.measure(frame, (beyond,)) == consistency.measure(frame, (beyond.clamp(max=255),))
 
@@ -63,8 +63,8 @@ def test_what_cannot_be_stored_is_not_counted() -> None:
 @pytest.mark.parametrize("name", ["BI", "BD", "camera"])
 def test_any_clean_result_can_be_made_to_agree(name: str) -> None:
     consistency = Consistency(GEOMETRY, name)
-    frame = _frame(simulate(_truth(), name, 4))
-    invented = _truth() + 20 * torch.randn(144, 192, generator=torch.Generator().manual_seed(8))
+    frame = _frame(simulate(_hr(), name, 4))
+    invented = _hr() + 20 * torch.randn(144, 192, generator=torch.Generator().manual_seed(8))
     assert consistency.measure(frame, (invented,)).lr_psnr_db < 40
     planes = consistency.project(frame, (invented,))
     assert consistency.measure(frame, planes).lr_psnr_db >= 45
@@ -75,9 +75,9 @@ def test_any_clean_result_can_be_made_to_agree(name: str) -> None:
 
 def test_noise_is_left_out_of_it() -> None:
     noise = 10 * torch.randn(36, 48, generator=torch.Generator().manual_seed(5))
-    frame = _frame((simulate(_truth(), "BI", 4) + noise).clamp(1, 254))
+    frame = _frame((simulate(_hr(), "BI", 4) + noise).clamp(1, 254))
     consistency = Consistency(GEOMETRY, "BI", noise_sigma=10.0)
-    planes = consistency.project(frame, (_truth(2),))
+    planes = consistency.project(frame, (_hr(2),))
     found = consistency.measure(frame, planes)
     assert found.residual_over_noise == pytest.approx(1, abs=0.02)
     assert found.input_noise_sigma == pytest.approx(10 / 255, rel=0.01)
@@ -85,7 +85,7 @@ def test_noise_is_left_out_of_it() -> None:
 
 def test_noise_is_told_once_a_shot() -> None:
     generator = torch.Generator().manual_seed(5)
-    clean = _truth()[:108, :144]
+    clean = _hr()[:108, :144]
     frames = [_frame((clean + 9 * torch.randn(clean.shape, generator=generator)).clamp(1, 254)) for _ in range(3)]
     geometry = Geometry(144, 108, 288, 216)
     consistency = Consistency(geometry, "BI")
@@ -102,7 +102,7 @@ def test_noise_is_told_once_a_shot() -> None:
 
 def test_chroma_is_brought_to_agree_where_it_sits_and_alpha_is_left() -> None:
     layout = PixelLayout("yuva420p", "yuv", 8, 1, 1, has_alpha=True)
-    recorded = [_truth(seed)[:h, :w] for seed, (h, w) in enumerate(((36, 48), (18, 24), (18, 24), (36, 48)))]
+    recorded = [_hr(seed)[:h, :w] for seed, (h, w) in enumerate(((36, 48), (18, 24), (18, 24), (36, 48)))]
     frame = _frame(*recorded, layout=layout)
     restored = tuple(torch.full(layout.plane_size(plane, 192, 144), 99.0) for plane in range(4))
     consistency = Consistency(GEOMETRY, "BI")
@@ -116,9 +116,9 @@ def test_chroma_is_brought_to_agree_where_it_sits_and_alpha_is_left() -> None:
 
 def test_floats_that_are_no_numbers_do_not_spoil_the_figures() -> None:
     layout = PixelLayout("grayf32le", "gray", 32, is_float=True)
-    recorded = simulate(_truth(), "BI", 4) / 255
+    recorded = simulate(_hr(), "BI", 4) / 255
     recorded[3, 3] = float("nan")
-    found = Consistency(GEOMETRY, "BI").measure(_frame(recorded, layout=layout), (_truth() / 255,))
+    found = Consistency(GEOMETRY, "BI").measure(_frame(recorded, layout=layout), (_hr() / 255,))
     assert 20 < found.lr_psnr_db < 60
 
 
@@ -134,7 +134,7 @@ def test_shrinking_compares_nothing() -> None:
 
 def test_any_method_is_watched_and_its_frames_stay_what_they_are() -> None:
     spec = METHODS["bicubic"]
-    frames = [replace(_frame(simulate(_truth(n), "BI", 4), ordinal=n), is_halo=n == 24) for n in range(23, 50)]
+    frames = [replace(_frame(simulate(_hr(n), "BI", 4), ordinal=n), is_halo=n == 24) for n in range(23, 50)]
     prepared = spec.prepare(GEOMETRY, spec.options_type(), "cpu")
     plain = list(prepared.open(GEOMETRY).restore(frames))
     made = list(watched(prepared, prepared.open(GEOMETRY), frames, NOT_ADAPTED, GEOMETRY))

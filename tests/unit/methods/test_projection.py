@@ -16,20 +16,20 @@ def _random(*shape: int, seed: int = 1) -> Tensor:
     return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def _truth() -> Tensor:
+def _hr() -> Tensor:
     return resample(_random(14, 18), SIZE, kernel="bicubic").clamp(0, 1) * 255
 
 
 @pytest.mark.parametrize("name", ["BI", "BD", "camera"])
 def test_it_reaches_what_is_wanted(name: str) -> None:
     recording = Recording(SIZE, SMALL, name, SCALE)
-    truth = _truth()
-    recorded = recording.A(truth)
-    start = truth + 20 * _random(*SIZE, seed=2)
+    hr = _hr()
+    recorded = recording.A(hr)
+    start = hr + 20 * _random(*SIZE, seed=2)
     for requested in (3.0, 0.3, 0.03):
         result = project(start, recorded, recording, requested)
         assert rms(recorded - recording.A(result)) == pytest.approx(requested, rel=1e-3)
-        assert rms(result - truth) < rms(start - truth), "a projection comes nearer to all that agrees"
+        assert rms(result - hr) < rms(start - hr), "a projection comes nearer to all that agrees"
 
 
 def test_it_is_the_nearest_that_agrees() -> None:
@@ -45,23 +45,23 @@ def test_it_is_the_nearest_that_agrees() -> None:
 
 def test_what_agrees_already_stays() -> None:
     recording = Recording(SIZE, SMALL, "BI", SCALE)
-    start = _truth()
+    start = _hr()
     recorded = recording.A(start) + 0.5
     assert project(start, recorded, recording, 0.6) is start
 
 
 def test_noise_is_not_fitted() -> None:
-    """The discrepancy principle: what is left is the noise, and the result is nearer to the truth than a full fit."""
+    """The discrepancy principle: what is left is noise, and the result is nearer to ground truth than a full fit."""
     recording = Recording(SIZE, SMALL, "BI", SCALE)
-    truth = _truth()
+    hr = _hr()
     noise = 4 * torch.randn(*SMALL, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
-    recorded = recording.A(truth) + noise
-    start = truth + 6 * torch.sin(torch.arange(64.0, dtype=torch.float64) / 9)  # recorded wrongly, and not noisy
+    recorded = recording.A(hr) + noise
+    start = hr + 6 * torch.sin(torch.arange(64.0, dtype=torch.float64) / 9)  # recorded wrongly, and not noisy
     assert rms(recorded - recording.A(start)) > 1.2 * rms(noise)
     stopped = project(start, recorded, recording, rms(noise))
     fitted = project(start, recorded, recording, 0.01)
     assert rms(recorded - recording.A(stopped)) == pytest.approx(rms(noise), rel=1e-3)
-    assert rms(stopped - truth) < rms(fitted - truth)
+    assert rms(stopped - hr) < rms(fitted - hr)
 
 
 def test_nothing_is_changed_in_place_and_float32_will_do() -> None:

@@ -60,17 +60,17 @@ def _weights(name: str) -> Path:
 
 
 @pytest.mark.parametrize("blur_px", [0.4, 0.8])
-def test_told_the_truth_published_weights_restore_best(blur_px: float) -> None:
+def test_published_weights_restore_best_with_the_true_kernel(blur_px: float) -> None:
     """A picture blurred by a known Gaussian: the table must say of 0.4 pixels what the network takes for 0.4 pixels."""
     network = load_network(_weights("srmd_x2.param"))
     assert isinstance(network.module, ConditionedUpscaler)
-    truth = torch.from_numpy(read_picture(DATA / "images" / "Set5" / "butterfly.bmp")[:128, :128].copy())
-    truth = truth.permute(2, 0, 1).double()
-    small = shrink_bicubic(_blurred(truth, 2 * blur_px), (64, 64))[None].float() / 255
+    hr = torch.from_numpy(read_picture(DATA / "images" / "Set5" / "butterfly.bmp")[:128, :128].copy())
+    hr = hr.permute(2, 0, 1).double()
+    small = shrink_bicubic(_blurred(hr, 2 * blur_px), (64, 64))[None].float() / 255
     found = {}
     with torch.inference_mode():
         for told in (0.0, blur_px - 0.2, blur_px, min(1.0, blur_px + 0.2)):
             result = network(network.module.stacked(small, told, 0.0))[0].double() * 255
-            found[told] = psnr(result, truth, crop=8)
+            found[told] = psnr(result, hr, crop=8)
     assert max(found, key=lambda told: found[told]) == blur_px
     assert found[blur_px] > found[0.0] + 1.5

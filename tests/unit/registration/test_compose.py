@@ -35,10 +35,10 @@ def test_composition_is_the_product_of_matrices(
 
 def test_adding_flows_is_wrong() -> None:
     first, second = turned(0, 1.0, (0.0, 12.0)), turned(6)
-    truth = flow_of(second @ first)
+    expected = flow_of(second @ first)
     added = flow_of(first) + flow_of(second)
-    assert _worst(compose_flows(flow_of(first), flow_of(second)), truth) < 1e-9
-    assert _worst(added, truth) > 1.0  # 12 pixels away, a turn of 6 degrees moves content differently
+    assert _worst(compose_flows(flow_of(first), flow_of(second)), expected) < 1e-9
+    assert _worst(added, expected) > 1.0  # 12 pixels away, a turn of 6 degrees moves content differently
 
 
 def test_no_motion_changes_nothing() -> None:

@@ -14,12 +14,12 @@ from vsr.registration.flow import MIN_FLOW_SIZE
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 
 
-def _errors(flow: Tensor, truth: Tensor) -> Tensor:
+def _errors(flow: Tensor, true_flow: Tensor) -> Tensor:
     """Distances in pixels where the content stays in the picture, a margin left out."""
     grid = torch.stack(torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij"))
-    seen = torch.cat([grid + truth, grid])
+    seen = torch.cat([grid + true_flow, grid])
     inside = ((seen > 8) & (seen < SIZE - 9)).all(0)
-    return (flow - truth).norm(dim=0)[inside]
+    return (flow - true_flow).norm(dim=0)[inside]
 
 
 def _pair(found: FlowPair | None) -> FlowPair:
@@ -31,12 +31,12 @@ def _pair(found: FlowPair | None) -> FlowPair:
 def test_camera_motion_is_exact_and_better_than_dense_flow(matrix: np.ndarray) -> None:
     a, b = recorded(texture(), 0), recorded(texture(matrix), 1)
     ours, plain = _pair(global_then_dense(a, b)), _pair(flow_pair(a, b))
-    for flow, dense, truth in (
+    for flow, dense, true_flow in (
         (ours.forward, plain.forward, flow_of(matrix)),
         (ours.backward, plain.backward, flow_of(np.linalg.inv(matrix))),
     ):
-        assert _errors(flow, truth).median() < 0.02
-        assert _errors(flow, truth).square().mean() < _errors(dense, truth).square().mean()
+        assert _errors(flow, true_flow).median() < 0.02
+        assert _errors(flow, true_flow).square().mean() < _errors(dense, true_flow).square().mean()
 
 
 def test_what_moves_on_its_own_is_followed_under_a_large_camera_motion() -> None:

@@ -32,10 +32,10 @@ def _tilted() -> NDArray[np.float64]:
     return matrix / matrix[2, 2]
 
 
-def _miss(found: Registration, truth: NDArray[np.float64]) -> float:
+def _miss(found: Registration, true_motion: NDArray[np.float64]) -> float:
     """Root mean square distance, over all pixels, of where they are said to go from where they go."""
     assert found.converged, found.reason
-    return float((found.flow((SIZE, SIZE)) - flow_of(truth)).square().sum(0).mean().sqrt())
+    return float((found.flow((SIZE, SIZE)) - flow_of(true_motion)).square().sum(0).mean().sqrt())
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -55,26 +55,26 @@ def test_shifts_of_aliased_photographs_to_a_hundredth_of_a_pixel(damage: str) ->
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("model", ["affine", "homography"])
 def test_turns_zooms_and_tilts_of_an_aliased_texture(model: MotionModel, damage: str) -> None:
-    truth = turned(2.5, 1.015, (2.3, -3.6)) if model == "affine" else _tilted()
+    true_motion = turned(2.5, 1.015, (2.3, -3.6)) if model == "affine" else _tilted()
     before = {k: v for k, v in DAMAGES[damage].items() if k not in ("gain", "offset")}
-    a, b = recorded(texture(), 0, **before), recorded(texture(truth), 1, **DAMAGES[damage])
-    assert _miss(register(a, b, model), truth) < 0.02
+    a, b = recorded(texture(), 0, **before), recorded(texture(true_motion), 1, **DAMAGES[damage])
+    assert _miss(register(a, b, model), true_motion) < 0.02
 
 
 def test_too_simple_a_model_is_worse() -> None:
-    truth = turned(2)
-    a, b = recorded(texture(), 0), recorded(texture(truth), 1)
+    true_motion = turned(2)
+    a, b = recorded(texture(), 0), recorded(texture(true_motion), 1)
     found = register(a, b, "translation")
-    assert not found.converged or _miss(found, truth) > 0.5
-    assert _miss(register(a, b, "affine"), truth) < 0.02
+    assert not found.converged or _miss(found, true_motion) > 0.5
+    assert _miss(register(a, b, "affine"), true_motion) < 0.02
 
 
 @given(degrees=st.floats(-8, 8), zoom=st.floats(0.94, 1.06), y=st.floats(-15, 15), x=st.floats(-15, 15))
 @settings(max_examples=12, deadline=None)
 def test_reaches_far(degrees: float, zoom: float, y: float, x: float) -> None:
-    truth = turned(degrees, zoom, (y, x))
-    found = register(recorded(texture(seed=3), 0), recorded(texture(truth, seed=3), 1), "affine")
-    assert _miss(found, truth) < 0.05
+    true_motion = turned(degrees, zoom, (y, x))
+    found = register(recorded(texture(seed=3), 0), recorded(texture(true_motion, seed=3), 1), "affine")
+    assert _miss(found, true_motion) < 0.05
 
 
 def test_shifts_by_nearly_a_third() -> None:
@@ -120,11 +120,11 @@ def test_weights_say_what_to_follow() -> None:
 
 
 def test_initial_motion_replaces_the_search() -> None:
-    truth = turned(90)  # too far from the shift that phase correlation finds
-    a, b = recorded(texture(), 0), recorded(texture(truth), 1)
+    true_motion = turned(90)  # too far from the shift that phase correlation finds
+    a, b = recorded(texture(), 0), recorded(texture(true_motion), 1)
     assert not register(a, b, "affine").converged
     start = Registration(torch.from_numpy(turned(87)), "affine", True, 1.0, 0.0, 0.0)
-    assert _miss(register(a, b, "affine", initial=start), truth) < 0.03
+    assert _miss(register(a, b, "affine", initial=start), true_motion) < 0.03
 
 
 @pytest.mark.parametrize("name", ["camera", "gravel", "moon"])
@@ -171,7 +171,7 @@ def test_many_is_one_by_one() -> None:
 def test_pictures_of_many_pixels_skip_the_finest_level() -> None:
     rng = np.random.default_rng(0)
     waves = rng.normal(0, 0.15, (24, 2)), rng.uniform(0, 7, 24)
-    truth = np.array([[1.002, -0.003, 3.4], [0.004, 0.999, -2.2], [0, 0, 1]])
+    true_motion = np.array([[1.002, -0.003, 3.4], [0.004, 0.999, -2.2], [0, 0, 1]])
 
     def moved(matrix: NDArray[np.float64]) -> Tensor:
         inverse = np.linalg.inv(matrix)
@@ -183,11 +183,11 @@ def test_pictures_of_many_pixels_skip_the_finest_level() -> None:
         return torch.from_numpy(picture)
 
     start = Registration(torch.eye(3, dtype=torch.float64), "affine", True, 1.0, 0.0, 0.0)
-    found = register(moved(np.eye(3)), moved(truth), "affine", initial=start)
+    found = register(moved(np.eye(3)), moved(true_motion), "affine", initial=start)
     assert found.converged, found.reason
     middle = np.array([500, 264, 1])
-    assert found.matrix.numpy() @ middle == pytest.approx(truth @ middle, abs=0.01)
-    assert found.matrix.numpy()[:2, :2] == pytest.approx(truth[:2, :2], abs=1e-5)
+    assert found.matrix.numpy() @ middle == pytest.approx(true_motion @ middle, abs=0.01)
+    assert found.matrix.numpy()[:2, :2] == pytest.approx(true_motion[:2, :2], abs=1e-5)
 
 
 def test_results_are_equal_every_time_and_inputs_stay() -> None:

@@ -44,8 +44,8 @@ def test_gradient_is_the_published_formula() -> None:
 def test_descent_lowers_the_published_cost() -> None:
     shifts = torch.tensor([[0.0, 0.0], [0.25, -0.2], [-0.3, 0.4]], dtype=torch.float64)
     model = ObservationModel.from_shifts((8, 8), (16, 16), shifts, GaussianBlur(0.6, 0.6), dtype=torch.float64)
-    truth = (_random(16, 16, seed=2) > 0.7).double()
-    observed = Observations(model.A(truth), model)
+    hr = (_random(16, 16, seed=2) > 0.7).double()
+    observed = Observations(model.A(hr), model)
     prior, options = BilateralTV(), FarsiuOptions()
 
     def cost(x: torch.Tensor) -> float:

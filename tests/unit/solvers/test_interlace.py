@@ -42,12 +42,12 @@ def test_a_common_offset_is_moved_back() -> None:
     model = ObservationModel.from_shifts((16, 16), (32, 32), shifts, SHARP, dtype=torch.float64)
     frames = torch.stack([scene(model.rows[k, :, 0], model.cols[k, 0]) for k in range(4)])
     index = torch.arange(32, dtype=torch.float64)
-    truth = scene(index, index)
+    hr = scene(index, index)
     start = resample(frames[0], (32, 32), kernel="bicubic")
     found = SOLVERS["interlace"](Observations(frames, model), start)
     inner = (slice(4, -4), slice(4, -4))
-    assert (found - truth)[inner].abs().max() < 0.004
-    assert (start - truth)[inner].abs().max() > 0.01
+    assert (found - hr)[inner].abs().max() < 0.004
+    assert (start - hr)[inner].abs().max() > 0.01
 
 
 def test_holes_and_distrusted_samples_keep_the_start() -> None:

@@ -14,7 +14,7 @@ from vsr.stills.refining import MotionSums
 REGION = Box(12, 10, 32, 24)
 
 
-def _truth(canvas: Canvas) -> torch.Tensor:
+def _hr(canvas: Canvas) -> torch.Tensor:
     x, y = canvas.points()
     return 0.5 + 0.2 * torch.sin(0.9 * x + 0.2 * y) + 0.15 * torch.cos(0.3 * x - 0.8 * y)
 
@@ -23,7 +23,7 @@ def _truth(canvas: Canvas) -> torch.Tensor:
 def test_a_wrong_motion_comes_back(model: MotionModel) -> None:
     canvas = Canvas(REGION, REGION, 2.0)
     blur = reading_blur((0.9, 0.9), (2.0, 2.0))
-    picture = _truth(canvas)
+    picture = _hr(canvas)
     right = moved_by(0.6, -0.35)
     blank = torch.zeros(48, 60, dtype=torch.float64)
     _, model_right = canvas.observe([View(0, blank, right)], blur)

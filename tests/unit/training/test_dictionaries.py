@@ -42,12 +42,12 @@ def test_pursuit_finds_what_sums_are_made_of() -> None:
 def test_learning_finds_the_atoms() -> None:
     """Most of the atoms of which samples were made are found, as in the experiment of the paper."""
     generator = torch.Generator().manual_seed(1)
-    truth = normalize(torch.randn(24, 12, generator=generator))
+    true_atoms = normalize(torch.randn(24, 12, generator=generator))
     places = torch.stack([torch.randperm(24, generator=generator)[:2] for _ in range(2000)])
     codes = torch.randn(2000, 2, generator=generator)
-    samples = (codes[:, None] @ truth[places])[:, 0]
+    samples = (codes[:, None] @ true_atoms[places])[:, 0]
     learnt = learn_dictionary(samples, 24, sparsity=2, rounds=30)
-    assert ((learnt @ truth.T).abs().amax(0) > 0.98).float().mean() > 0.8
+    assert ((learnt @ true_atoms.T).abs().amax(0) > 0.98).float().mean() > 0.8
 
 
 @pytest.mark.parametrize("kind", ["anr", "aplus", "ne-lle"])

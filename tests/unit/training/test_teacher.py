@@ -34,7 +34,7 @@ def _patches(share: float, taught: list[Tensor]) -> Patches:
 
 @pytest.mark.parametrize("share", [0.25, 1.0])
 def test_it_takes_its_share_of_what_is_learnt_at_the_right_place(share: float) -> None:
-    """Taught pictures of twice the truth change every patch by the share of it, whatever its place and turn."""
+    """Taught pictures of twice the ground truth change every patch by the share of it, whatever its place and turn."""
     plain = _patches(0.0, [])
     taught = _patches(share, [2 * as_colour(clip[0], "Y") for clip in _clips()])
     for step in range(8):
@@ -67,8 +67,8 @@ def test_its_pictures_are_the_mean_over_the_eight_symmetries(kind: Any, colour: 
     assert made.dtype == torch.float16
     assert made.shape == (1 if colour == "Y" else 3, 72, 96)
     assert float((made.float() - mean).abs().max()) < 0.13  # float16's steps
-    truth = as_colour(clip[0], colour)
-    assert (made - truth).abs().mean() < 0.5 * (made - truth.flip(-1)).abs().mean()
+    hr = as_colour(clip[0], colour)
+    assert (made - hr).abs().mean() < 0.5 * (made - hr.flip(-1)).abs().mean()
 
 
 def test_of_several_the_mean_is_learnt_from() -> None:

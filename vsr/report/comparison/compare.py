@@ -1,4 +1,4 @@
-"""Comparing two videos, with or without the truth."""
+"""Comparing two videos, with or without the ground truth."""
 
 from __future__ import annotations
 

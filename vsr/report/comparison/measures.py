@@ -93,12 +93,12 @@ class PairMeter:
         """Of SSIM's windows; None where the images are too small for one."""
         return self._ssim.grid if self._ssim else None
 
-    def add(self, test: Luma, truth: Luma) -> None:
+    def add(self, test: Luma, reference: Luma) -> None:
         """The next pair, of one shape and type."""
-        self._level.add(sum_of_squares(test, truth), test.size)
-        self._change.add(errors(test[:: self._row_step], truth[:: self._row_step]))
+        self._level.add(sum_of_squares(test, reference), test.size)
+        self._change.add(errors(test[:: self._row_step], reference[:: self._row_step]))
         number = len(self._similarities)
-        self._similarities.append(self._ssim(test, truth, number) if self._ssim else None)
+        self._similarities.append(self._ssim(test, reference, number) if self._ssim else None)
 
     def curves(self) -> list[Curve]:
         """PSNR, SSIM, temporal PSNR."""

@@ -65,7 +65,7 @@ class Requested:
 
 
 class Plan:
-    """The meters for one video, two, or two and the truth. A context manager, for the sake of VMAF's program.
+    """The meters for one video, two, or two and a reference. A context manager, for the sake of VMAF's program.
 
     One alone gives sharpness. A and B are measured against each other, or against the reference where there is one;
     where A and B differ in size, the larger one also against the smaller one, as its recording.
@@ -92,8 +92,8 @@ class Plan:
         ]
         self._recording = self._recording_meter()
         self._pairs = [
-            (test, truth, PairMeter(about, *self._sizes[truth], self._peak, exact=requested.exact))
-            for test, truth, about in self._requested_pairs()
+            (test, reference, PairMeter(about, *self._sizes[reference], self._peak, exact=requested.exact))
+            for test, reference, about in self._requested_pairs()
         ]
         if requested.vmaf and not self._pairs:
             raise UsageError("--vmaf needs videos of one size, or a --reference of the larger size")
@@ -103,10 +103,10 @@ class Plan:
     def __enter__(self) -> Plan:
         with ExitStack() as stack:
             if self._vmaf_depth is not None:
-                for test, truth, meter in self._pairs:
-                    height, width = self._sizes[truth]
+                for test, reference, meter in self._pairs:
+                    height, width = self._sizes[reference]
                     run = VmafRun(width, height, self._vmaf_depth, threads=len(os.sched_getaffinity(0)))
-                    self._vmaf.append((test, truth, meter.about, stack.enter_context(run)))
+                    self._vmaf.append((test, reference, meter.about, stack.enter_context(run)))
             self._stack = stack.pop_all()
         return self
 
@@ -124,7 +124,7 @@ class Plan:
         return large, small, RecordingMeter("", self._peak, *sizes, self._requested.degradation)
 
     def _requested_pairs(self) -> list[tuple[int, int, str]]:
-        """Test, truth and whom the curve is about."""
+        """Test, reference and whom the curve is about."""
         if len(self._sizes) < 3:
             return [(1, 0, "")] if len(self._sizes) == 2 and self._sizes[0] == self._sizes[1] else []
         pairs = []
@@ -164,14 +164,14 @@ class Plan:
         if self._recording is not None:
             large, small, recording = self._recording
             recording.add(lumas[large], lumas[small])
-        fitted = {test: self._fit(lumas[test], truth) for test, truth, _ in self._pairs}
-        for test, truth, pair in self._pairs:
-            pair.add(*_one_type(fitted[test], lumas[truth]))
-        for test, truth, _, run in self._vmaf:
-            run.push(fitted[test], lumas[truth])
+        fitted = {test: self._fit(lumas[test], reference) for test, reference, _ in self._pairs}
+        for test, reference, pair in self._pairs:
+            pair.add(*_one_type(fitted[test], lumas[reference]))
+        for test, reference, _, run in self._vmaf:
+            run.push(fitted[test], lumas[reference])
 
-    def _fit(self, luma: Luma, truth: int) -> Luma:
-        height, width = self._sizes[truth]
+    def _fit(self, luma: Luma, reference: int) -> Luma:
+        height, width = self._sizes[reference]
         return luma if luma.shape == (height, width) else enlarged(luma, height, width, self._peak)
 
     def finish(self) -> list[Curve]:
@@ -186,8 +186,8 @@ class Plan:
         return curves + [curve for _, meter in self._sharpness for curve in meter.curves()]
 
 
-def _one_type(test: Luma, truth: Luma) -> tuple[Luma, Luma]:
+def _one_type(test: Luma, reference: Luma) -> tuple[Luma, Luma]:
     """Both as they are where their types agree, else as floats."""
-    if test.dtype == truth.dtype:
-        return test, truth
-    return test.astype("float32"), truth.astype("float32")
+    if test.dtype == reference.dtype:
+        return test, reference
+    return test.astype("float32"), reference.astype("float32")

@@ -96,9 +96,9 @@ def make_page(
     if found.info is not None:
         check_place(place, [found.info.path])
     info = probe_output(output)
-    truth = probe(reference) if reference is not None else None
+    reference_info = probe(reference) if reference is not None else None
     notes = list(found.notes)
-    result = _survey(info, found.info, truth, manifest, notes, tell)
+    result = _survey(info, found.info, reference_info, manifest, notes, tell)
     source = found.info if result.pairs[0].input is not None else None
     picks = pick_frames(result.pairs, result.cuts, result.consistency(), requested.num_frames)
     excerpt = pick_excerpt(result.pairs, result.cuts, _CLIP_SECONDS, _CLIP_FRAMES) if requested.with_video else None
@@ -115,7 +115,7 @@ def make_page(
 def _survey(
     info: MediaInfo,
     source: MediaInfo | None,
-    truth: MediaInfo | None,
+    reference_info: MediaInfo | None,
     manifest: Mapping[str, Any],
     notes: list[str],
     tell: OnStep,
@@ -125,11 +125,11 @@ def _survey(
     times = manifest["times"]
     shift = Fraction(times["shift_seconds"]) - Fraction(times["container_shift_seconds"])
 
-    def go(source: MediaInfo | None, truth: MediaInfo | None) -> Survey:
+    def go(source: MediaInfo | None, reference_info: MediaInfo | None) -> Survey:
         return survey(
             info,
             source,
-            truth,
+            reference_info,
             shift=shift,
             every=-(-frames // _MEASURED_FRAMES),
             cut_threshold=float(manifest["settings"]["cut_threshold"]),
@@ -138,12 +138,12 @@ def _survey(
         )
 
     try:
-        result = go(source, truth)
+        result = go(source, reference_info)
     except VsrError as error:
         if source is None:
             raise
         notes.append(f"the input is not shown: {error}")
-        result = go(None, truth)
+        result = go(None, reference_info)
     notes += _say(result.comparison.notes, is_part=any(manifest["span"].values()))
     if result.comparison.every > 1:
         notes.append(f"measured: one in {result.comparison.every} frames")

@@ -6,7 +6,7 @@
   const choices = [];
   const started = new Date().toISOString();
   const ZOOMS = [1, 1.5, 2, 3, 4, 6, 8];
-  const view = { zoom: 1, x: 0.5, y: 0.5, truth: false };
+  const view = { zoom: 1, x: 0.5, y: 0.5, showsOriginal: false };
   let place = 0;
   let shownAt = 0;
 
@@ -26,10 +26,10 @@
   function fill() {
     const pair = data.pairs[place];
     const right = pair.left === "a" ? "b" : "a";
-    find("left").src = view.truth ? pair.pictures.reference : pair.pictures[pair.left];
-    find("right").src = view.truth ? pair.pictures.reference : pair.pictures[right];
-    const truth = find("truth");
-    if (truth) truth.setAttribute("aria-pressed", String(view.truth));
+    find("left").src = view.showsOriginal ? pair.pictures.reference : pair.pictures[pair.left];
+    find("right").src = view.showsOriginal ? pair.pictures.reference : pair.pictures[right];
+    const original = find("original");
+    if (original) original.setAttribute("aria-pressed", String(view.showsOriginal));
   }
 
   function show(index) {
@@ -38,7 +38,7 @@
     find("pair").hidden = finished;
     find("done").hidden = !finished;
     if (finished) return end();
-    view.truth = false;
+    view.showsOriginal = false;
     find("place").textContent = `${place + 1} of ${data.pairs.length}`;
     find("back").disabled = place === 0;
     for (const button of document.querySelectorAll("[data-choice]")) {
@@ -109,9 +109,9 @@
     draw();
   }
 
-  function toggleTruth() {
-    if (!find("truth") || place >= data.pairs.length) return;
-    view.truth = !view.truth;
+  function toggleOriginal() {
+    if (!find("original") || place >= data.pairs.length) return;
+    view.showsOriginal = !view.showsOriginal;
     fill();
   }
 
@@ -124,7 +124,7 @@
     else if (event.key === "Backspace" && place > 0) show(place - 1);
     else if (event.key === "+" || event.key === "=") zoomBy(1);
     else if (event.key === "-") zoomBy(-1);
-    else if (event.key.toLowerCase() === "o") toggleTruth();
+    else if (event.key.toLowerCase() === "o") toggleOriginal();
     else if (move && view.zoom > 1) {
       view.x += move[0] * 0.1 / view.zoom;
       view.y += move[1] * 0.1 / view.zoom;
@@ -156,6 +156,6 @@
   find("out").addEventListener("click", () => zoomBy(-1));
   find("in").addEventListener("click", () => zoomBy(1));
   find("save").addEventListener("click", save);
-  if (find("truth")) find("truth").addEventListener("click", toggleTruth);
+  if (find("original")) find("original").addEventListener("click", toggleOriginal);
   show(0);
 })();

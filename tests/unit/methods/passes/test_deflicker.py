@@ -47,9 +47,9 @@ def _restored(pictures: Tensor, **options: float | bool) -> Tensor:
     return torch.stack([f.planes[0] for f in restore_shot(prepared, geometry, _frames(pictures))]) / 255
 
 
-def _flicker(pictures: Tensor, truth: Tensor) -> float:
+def _flicker(pictures: Tensor, clean: Tensor) -> float:
     """Standard deviation of relative brightness errors from frame to frame, by von Neumann's successive differences."""
-    ratio = (pictures.flatten(1).mean(1) / truth.flatten(1).mean(1)).log()
+    ratio = (pictures.flatten(1).mean(1) / clean.flatten(1).mean(1)).log()
     return float(ratio.diff().std() / math.sqrt(2))
 
 
@@ -61,31 +61,31 @@ def _uniform(seed: int, count: int = COUNT) -> Tensor:
 @pytest.mark.parametrize("amount", [0.05, 0.1, 0.2])
 @pytest.mark.parametrize("pan_px", [0.0, 1.5])
 def test_flicker_of_gain_goes(amount: float, pan_px: float) -> None:
-    truth = _scene(COUNT, pan_px=pan_px)
-    given = truth * (1 + amount * _uniform(2))[:, None, None]
-    assert _flicker(given, truth) > 0.4 * amount
-    assert _flicker(_restored(given), truth) < 0.005
+    clean = _scene(COUNT, pan_px=pan_px)
+    given = clean * (1 + amount * _uniform(2))[:, None, None]
+    assert _flicker(given, clean) > 0.4 * amount
+    assert _flicker(_restored(given), clean) < 0.005
 
 
 def test_flicker_of_gain_and_offset_goes_from_dark_and_light() -> None:
-    truth = _scene(COUNT)
-    given = truth * (1 + 0.1 * _uniform(2))[:, None, None] + 0.02 * _uniform(3)[:, None, None]
+    clean = _scene(COUNT)
+    given = clean * (1 + 0.1 * _uniform(2))[:, None, None] + 0.02 * _uniform(3)[:, None, None]
     made = _restored(given)
     still = slice(50, None)  # rows that nothing runs through
-    for shade in (truth[0, still] < 0.3, truth[0, still] > 0.5):
+    for shade in (clean[0, still] < 0.3, clean[0, still] > 0.5):
         levels = torch.stack([(picture[still][shade]).mean() for picture in made])
         assert float(levels.log().diff().std() / math.sqrt(2)) < 0.005
 
 
 def test_flicker_that_differs_over_the_picture_goes() -> None:
     across = torch.linspace(-1, 1, WIDTH)
-    truth = _scene(COUNT)
-    given = truth * (1 + 0.1 * _uniform(2)[:, None, None] * across)
+    clean = _scene(COUNT)
+    given = clean * (1 + 0.1 * _uniform(2)[:, None, None] * across)
     made, whole = _restored(given), _restored(given, local=False)
     side = slice(0, WIDTH // 4)
-    assert _flicker(given[..., side], truth[..., side]) > 0.03
-    assert _flicker(made[..., side], truth[..., side]) < 0.006
-    assert _flicker(whole[..., side], truth[..., side]) > 0.03
+    assert _flicker(given[..., side], clean[..., side]) > 0.03
+    assert _flicker(made[..., side], clean[..., side]) < 0.006
+    assert _flicker(whole[..., side], clean[..., side]) > 0.03
 
 
 @pytest.mark.parametrize("amount", [0.0, 0.05, 0.1])
@@ -94,35 +94,35 @@ def test_fades_are_kept(amount: float, kind: str) -> None:
     """Within 1.5 % of full light on the average, and 4 % anywhere, ends of the fade included."""
     fade = ((torch.arange(COUNT) - 30) / 36).clamp(0.05, 1)
     fade = fade if kind == "in" else fade.flip(0)
-    truth = _scene(COUNT) * fade[:, None, None]
-    given = truth * (1 + amount * _uniform(4))[:, None, None]
+    clean = _scene(COUNT) * fade[:, None, None]
+    given = clean * (1 + amount * _uniform(4))[:, None, None]
     made, scene = _restored(given).flatten(1).mean(1), _scene(COUNT).flatten(1).mean(1)
-    error = made / scene - truth.flatten(1).mean(1) / scene
+    error = made / scene - clean.flatten(1).mean(1) / scene
     assert float(error.abs().mean()) < 0.015
     assert float(error.abs().max()) < 0.04 + amount / 4
 
 
 def test_what_does_not_flicker_stays() -> None:
-    truth = _scene(COUNT, pan_px=1.0)
-    made = _restored(truth)
-    assert float((made - truth).abs().mean()) < 0.006  # noise and rounding of the input are 0.0037
-    ratio = made.flatten(1).mean(1) / truth.flatten(1).mean(1)
+    clean = _scene(COUNT, pan_px=1.0)
+    made = _restored(clean)
+    assert float((made - clean).abs().mean()) < 0.006  # noise and rounding of the input are 0.0037
+    ratio = made.flatten(1).mean(1) / clean.flatten(1).mean(1)
     assert float((ratio - 1).abs().max()) < 0.01
 
 
 def test_a_flash_is_no_trend() -> None:
-    truth = _scene(60)
-    given = truth.clone()
+    clean = _scene(60)
+    given = clean.clone()
     given[30] *= 1.25
     made = _restored(given)
-    ratio = (made / truth).flatten(1).mean(1)
+    ratio = (made / clean).flatten(1).mean(1)
     assert float((ratio - 1).abs().max()) < 0.02
 
 
 def test_strength_takes_a_share() -> None:
-    truth = _scene(COUNT)
-    given = truth * (1 + 0.1 * _uniform(2))[:, None, None]
-    assert _flicker(_restored(given, strength=0.5), truth) == pytest.approx(_flicker(given, truth) / 2, rel=0.1)
+    clean = _scene(COUNT)
+    given = clean * (1 + 0.1 * _uniform(2))[:, None, None]
+    assert _flicker(_restored(given, strength=0.5), clean) == pytest.approx(_flicker(given, clean) / 2, rel=0.1)
 
 
 def test_colour_follows_and_alpha_stays() -> None:

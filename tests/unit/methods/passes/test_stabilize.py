@@ -62,9 +62,9 @@ def _jitter(amount_px: float) -> Tensor:
 
 def _positions(frames: list[VideoFrame], rows: slice = slice(10, -10)) -> Tensor:
     """``(T, 2)``: where each frame shows the middle of the scene, by registration to that scene."""
-    truth = _wide()[MARGIN : MARGIN + HEIGHT, MARGIN : MARGIN + WIDTH]
+    reference = _wide()[MARGIN : MARGIN + HEIGHT, MARGIN : MARGIN + WIDTH]
     seen = [(frame.planes[0].float() - 40) / 150 for frame in frames]
-    found = [register(truth[rows, 10:-10], picture[rows, 10:-10]) for picture in seen]
+    found = [register(reference[rows, 10:-10], picture[rows, 10:-10]) for picture in seen]
     assert all(one.converged for one in found)
     middle = torch.tensor([(WIDTH - 20) / 2, HEIGHT / 2 - rows.start, 1.0], dtype=torch.float64)
     return torch.stack([(one.matrix @ middle)[:2] - middle[:2] for one in found])
@@ -100,10 +100,10 @@ def test_pans_are_kept() -> None:
 def test_turns_are_corrected_if_asked_for() -> None:
     turns = 0.01 * torch.randn(COUNT, generator=torch.Generator().manual_seed(4))
     frames = _frames(_jitter(0.5), turns)
-    truth = _wide()[MARGIN : MARGIN + HEIGHT, MARGIN : MARGIN + WIDTH]
+    reference = _wide()[MARGIN : MARGIN + HEIGHT, MARGIN : MARGIN + WIDTH]
 
     def roughness(made: list[VideoFrame]) -> float:
-        found = [register(truth, (frame.planes[0].float() - 40) / 150).matrix[1, 0] for frame in made]
+        found = [register(reference, (frame.planes[0].float() - 40) / 150).matrix[1, 0] for frame in made]
         return float(torch.stack(found).diff().diff().std())
 
     assert roughness(_restored(frames, model="similarity")) < roughness(frames) / 15

@@ -1,6 +1,6 @@
 """One picture from registered frames: what neighbours bring, what they must not do, and borders of the method.
 
-Frames are photographs moved by whole pixels of the photograph, so motion and truth are known exactly.
+Frames are photographs moved by whole pixels of the photograph, so motion and ground truth are known exactly.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def _photograph() -> Tensor:
     return torch.from_numpy(np.asarray(data.camera(), dtype=np.float32) / 255)
 
 
-def _truth(shift: tuple[int, int] = (0, 0), height: int = SIDE, width: int = SIDE) -> Tensor:
+def _hr(shift: tuple[int, int] = (0, 0), height: int = SIDE, width: int = SIDE) -> Tensor:
     top, left = TOP + shift[0], LEFT + shift[1]
     return _photograph()[top : top + SCALE * height, left : left + SCALE * width].contiguous()
 
 
 def _frame(shift: tuple[int, int] = (0, 0), height: int = SIDE, width: int = SIDE) -> Tensor:
-    return simulate(_truth(shift, height, width), "camera", SCALE)
+    return simulate(_hr(shift, height, width), "camera", SCALE)
 
 
 def _motion(shift: tuple[float, float], height: int = SIDE, width: int = SIDE) -> FlowPair:
@@ -89,8 +89,8 @@ def _rms(a: Tensor, b: Tensor) -> float:
 def test_a_frame_alone_is_sharpened_and_neighbours_bring_detail() -> None:
     luma = _frame()
     plain, alone, together = _imaging().enlarged(luma), _reconstruct(luma, []), _reconstruct(luma, _neighbours())
-    assert _rms(alone.picture, _truth()) < 0.9 * _rms(plain, _truth())
-    assert _rms(together.picture, _truth()) < 0.75 * _rms(alone.picture, _truth())
+    assert _rms(alone.picture, _hr()) < 0.9 * _rms(plain, _hr())
+    assert _rms(together.picture, _hr()) < 0.75 * _rms(alone.picture, _hr())
     assert (alone.frames_used, alone.sample_spread_px) == (1.0, 0.0)
     assert together.frames_used > 4
     assert together.sample_spread_px == pytest.approx((3 * 0.5 + 0.5**0.5) / 4, abs=0.05)
@@ -98,7 +98,7 @@ def test_a_frame_alone_is_sharpened_and_neighbours_bring_detail() -> None:
 
 def test_motion_that_is_a_little_off_is_refined() -> None:
     wrong = [Neighbour(n.luma, FlowPair(n.motion.forward + 0.12, n.motion.backward - 0.12)) for n in _neighbours()]
-    exact, found = (_rms(_reconstruct(_frame(), n).picture, _truth()) for n in (_neighbours(), wrong))
+    exact, found = (_rms(_reconstruct(_frame(), n).picture, _hr()) for n in (_neighbours(), wrong))
     assert found < 1.15 * exact
 
 
@@ -166,50 +166,50 @@ def test_strips_make_little_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_previous_picture_is_carried_on_by_the_motion() -> None:
-    previous = _truth((2, 3))  # what the picture shows at p, the previous one shows at p - shift
+    previous = _hr((2, 3))  # what the picture shows at p, the previous one shows at p - shift
     start = carried(previous, _motion((-2.0, -3.0)), _frame(), _imaging())
-    assert _rms(start.picture, _truth()) < 0.25 * _rms(_imaging().enlarged(_frame()), _truth())
+    assert _rms(start.picture, _hr()) < 0.25 * _rms(_imaging().enlarged(_frame()), _hr())
     assert start.belief is not None
     assert start.belief[8:-8, 8:-8].median() > 0.8
 
 
 def test_a_carried_picture_takes_on_the_brightness() -> None:
-    start = carried(0.8 * _truth() + 0.05, _motion((0, 0)), _frame(), _imaging())
-    assert _rms(start.picture, _truth()) < 0.002
+    start = carried(0.8 * _hr() + 0.05, _motion((0, 0)), _frame(), _imaging())
+    assert _rms(start.picture, _hr()) < 0.002
 
 
 def test_where_the_motion_leads_nowhere_nothing_is_carried() -> None:
     lost = FlowPair(torch.zeros(2, SIDE, SIDE), torch.full((2, SIDE, SIDE), 3.0))
-    start = carried(_truth(), lost, _frame(), _imaging())
+    start = carried(_hr(), lost, _frame(), _imaging())
     assert torch.allclose(start.picture, _imaging().enlarged(_frame()), atol=1e-6)
     assert start.belief is not None
     assert start.belief.max() < 1e-6
 
 
 def test_where_the_previous_picture_does_not_fit_the_frame_is_interpolated() -> None:
-    previous, plain = _truth(), _imaging().enlarged(_frame())
+    previous, plain = _hr(), _imaging().enlarged(_frame())
     noise = torch.rand(previous.shape, generator=torch.Generator().manual_seed(1))
     previous[:, SIDE:] = resample(noise[::8, ::8], (SCALE * SIDE, SCALE * SIDE)).clamp(0, 1)[:, SIDE:]
     got = carried(previous, _motion((0, 0)), _frame(), _imaging()).picture
-    assert _rms(got[:, : SIDE - 8], _truth()[:, : SIDE - 8]) < 0.1 * _rms(plain[:, : SIDE - 8], _truth()[:, : SIDE - 8])
+    assert _rms(got[:, : SIDE - 8], _hr()[:, : SIDE - 8]) < 0.1 * _rms(plain[:, : SIDE - 8], _hr()[:, : SIDE - 8])
     assert _rms(got[:, SIDE + 8 :], plain[:, SIDE + 8 :]) < 0.1 * _rms(previous[:, SIDE + 8 :], plain[:, SIDE + 8 :])
 
 
 def test_what_earlier_frames_showed_helps_where_it_is_believed() -> None:
-    """A noisy frame alone, and the truth as the start: only where it is believed does the solver keep to it."""
-    imaging, truth = _imaging(), _truth()
+    """A noisy frame alone, and the ground truth as the start: the solver keeps to it only where its weight is high."""
+    imaging, hr = _imaging(), _hr()
     luma = _frame() + 4 / 255 * torch.randn(SIDE, SIDE, generator=torch.Generator().manual_seed(4))
     options = HuberBtvOptions(radius=1, alpha=0.6, outer_iterations=1, cg_iterations=8)
     solve = partial(find_solver("huber-btv"), options=options)
-    belief = torch.zeros_like(truth)
+    belief = torch.zeros_like(hr)
     belief[:, SIDE:] = 1.0
     without, half = (
-        reconstruct(luma, [], Start(truth, part), imaging, solve, rounds=6, unrefined_rounds=0).picture
+        reconstruct(luma, [], Start(hr, part), imaging, solve, rounds=6, unrefined_rounds=0).picture
         for part in (None, belief)
     )
     left, right = slice(0, SIDE - 8), slice(SIDE + 8, 2 * SIDE)
-    assert _rms(half[:, right], truth[:, right]) < 0.95 * _rms(without[:, right], truth[:, right])
-    assert _rms(half[:, left], without[:, left]) < 0.1 * _rms(without[:, left], truth[:, left])
+    assert _rms(half[:, right], hr[:, right]) < 0.95 * _rms(without[:, right], hr[:, right])
+    assert _rms(half[:, left], without[:, left]) < 0.1 * _rms(without[:, left], hr[:, left])
 
 
 def _led(luma: Tensor, neighbours: Sequence[Neighbour], guess: Tensor) -> Tensor:
@@ -226,7 +226,7 @@ def test_frames_that_repeat_one_another_do_not_outvote_the_guess() -> None:
     """Before a fixed camera all frames have one error, as compression leaves it: six prove what one does."""
     luma = _frame() + 6 / 255 * torch.randn(SIDE, SIDE, generator=torch.Generator().manual_seed(5))
     repeats = [Neighbour(luma, _motion((0, 0)))] * 6
-    alone, among = (_rms(_led(luma, neighbours, _truth()), _truth()) for neighbours in ([], repeats))
+    alone, among = (_rms(_led(luma, neighbours, _hr()), _hr()) for neighbours in ([], repeats))
     assert among < 1.2 * alone
 
 
@@ -234,7 +234,7 @@ def test_the_guess_gives_way_to_samples_that_lie_between() -> None:
     """Four samples of weight 1 for one of 0.5 of the guess alone would leave 0.89 of its error."""
     guess = _imaging().enlarged(_frame())
     led = _led(_frame(), _neighbours(), guess)
-    assert _rms(led, _truth()) < 0.82 * _rms(guess, _truth())
+    assert _rms(led, _hr()) < 0.82 * _rms(guess, _hr())
 
 
 def test_what_moves_before_a_camera_that_stands_still_is_told_apart() -> None:

@@ -86,8 +86,8 @@ def _frame(luma: Tensor) -> VideoFrame:
 
 def test_training_gains_on_interpolation_of_blurred_frames(tmp_path: Path) -> None:
     """With the kernel told, a hundred steps gain a decibel; the same weights come out again."""
-    truth, kernel = _picture(), gaussian_kernel(2, 2.5, 1.2, 35.0)
-    frame = _frame(degrade(truth, kernel, 2)[0, 0])
+    hr, kernel = _picture(), gaussian_kernel(2, 2.5, 1.2, 35.0)
+    frame = _frame(degrade(hr, kernel, 2)[0, 0])
     np.savetxt(tmp_path / "kernel.txt", kernel.numpy())
     geometry = Geometry(80, 80, 160, 160)
     options = ZeroShotOptions(training_steps=100, kernel=str(tmp_path / "kernel.txt"), noise_codes=0.0)
@@ -97,7 +97,7 @@ def test_training_gains_on_interpolation_of_blurred_frames(tmp_path: Path) -> No
     assert all(torch.equal(value, again[name]) for name, value in learnt.items())
     [made] = prepared.open(geometry).restore([frame], learnt)
     plain = enlarge(frame.planes[0][None, None].float(), 2)[0, 0]
-    figures = [psnr(one.double(), 255 * truth[0, 0].double(), crop=4) for one in (made.planes[0], plain)]
+    figures = [psnr(one.double(), 255 * hr[0, 0].double(), crop=4) for one in (made.planes[0], plain)]
     assert figures[0] > figures[1] + 1.0
     assert made.findings["training_steps"] == 100
 
