@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from vsr.api import (
         Check,
         Comparison,
@@ -60,8 +60,6 @@ if TYPE_CHECKING:
 # costs the others up to twenty times; it reads this once, when it is first imported. A value set before stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__version__ = version("vsr")
-
 __all__ = [
     "Check",
     "Comparison",
@@ -105,6 +103,10 @@ _IN_ERRORS = frozenset(name for name in __all__ if name.endswith(("Error", "Inte
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # takes longer than all else that `vsr --help` does
+
+        return version("vsr")
     if name not in __all__:
         raise AttributeError(f"module 'vsr' has no attribute {name!r}")
     return getattr(import_module("vsr.errors" if name in _IN_ERRORS else "vsr.api"), name)

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 __all__ = ["ChromaLocation", "ColorSpec", "PixelLayout", "VideoFrame"]
 
@@ -75,6 +76,8 @@ class PixelLayout:
     @property
     def dtype(self) -> torch.dtype:
         """Element type of decoded planes."""
+        import torch  # here alone, as what only looks into files needs none of it
+
         return torch.float32 if self.is_float else torch.uint8 if self.bit_depth <= 8 else torch.uint16
 
     @property

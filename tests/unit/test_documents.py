@@ -38,6 +38,8 @@ def _parse(words: list[str]) -> dict[str, Any]:
     command = COMMAND
     rest = words
     while hasattr(command, "commands"):
+        if rest[0] in {option for parameter in command.params for option in parameter.opts}:
+            return {}  # of the program itself, which does no more then
         assert rest[0] in command.commands, f"vsr has no command {rest[0]}"
         command, rest = command.commands[rest[0]], rest[1:]
     return dict(command.make_context(words[0], list(rest)).params)

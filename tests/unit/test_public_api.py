@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,28 @@ def test_import_loads_nothing_heavy(statement: str) -> None:
     program = f"import sys; {statement}; print(' '.join(m for m in {HEAVY!r} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["upscale", "--help"], ["presets"]])
+def test_a_command_that_computes_nothing_loads_nothing_heavy(words: list[str]) -> None:
+    assert _loaded_by(words, ("torch", "ray", "kornia", "numpy", "av", "cv2")) == []
+
+
+def test_what_a_file_says_is_shown_before_torch_is_loaded(clips: Callable[[str], Path]) -> None:
+    assert _loaded_by(["probe", str(clips("plain")), "--quick"], ("torch", "ray", "scipy", "cv2", "kornia")) == []
+    whole = _loaded_by(["probe", str(clips("plain"))], ("torch", "ray", "kornia", "skimage", "torchvision"))
+    assert whole == ["torch"]
+
+
+def _loaded_by(words: list[str], names: tuple[str, ...]) -> list[str]:
+    """Which of the modules a command has loaded by its end."""
+    program = (
+        f"import sys; sys.argv = ['vsr', *{words!r}];"
+        "from vsr.cli import app; from vsr.cli.console import run_guarded; code = run_guarded(app);"
+        f"print('loaded', *[name for name in {names!r} if name in sys.modules]); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1].split()[1:]
 
 
 def test_a_function_does_not_load_what_others_need() -> None:

@@ -5,22 +5,19 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from vsr.api.arguments import PathLike, rate_of
 from vsr.media.damage import Damage
-from vsr.media.luma import LumaCode, read_luma
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe as probe_source
-from vsr.methods import source
-from vsr.networks import Source
-from vsr.networks.source import source_of
+
+if TYPE_CHECKING:
+    from vsr.networks import Source
 
 __all__ = ["estimate_source", "probe"]
 
 _FRAMES = 9
-_CODE = LumaCode(8, full_range=False, matrix=6)  # BT.601 in video range, as the estimator was fitted on
 
 
 def probe(path: PathLike, *, fps: str | Fraction | None = None, video_stream: int | None = None) -> MediaInfo:
@@ -39,7 +36,14 @@ def estimate_source(info: MediaInfo) -> Source | None:
     The methods ``auto``, ``multiframe`` and ``lite`` go by it, shot by shot. Raises `InputError` for what cannot be
     decoded.
     """
-    frames = islice(read_luma(info, _CODE, Damage()), _FRAMES)
+    import torch  # and what needs it: `probe` alone answers before it is loaded
+
+    from vsr.media.luma import LumaCode, read_luma
+    from vsr.methods import source
+    from vsr.networks.source import source_of
+
+    code = LumaCode(8, full_range=False, matrix=6)  # BT.601 in video range, as the estimator was fitted on
+    frames = islice(read_luma(info, code, Damage()), _FRAMES)
     lumas = [torch.from_numpy(frame.luma.astype("float32")) / 255 for frame in frames]
     estimates = source.estimate_source(lumas)
     return None if estimates is None else source_of(estimates)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vsr.cli import completion
+
 __all__ = ["demo"]
 
 
@@ -15,7 +17,12 @@ def demo(
     frames: Annotated[
         int, typer.Option(min=2, max=500, help="Length of the hand-held clip; 12 at most of the other.")
     ] = 24,
-    method: Annotated[str | None, typer.Option(help="Show this one alone; default: the default beside others.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Show this one alone; default: the default beside others.", autocompletion=completion.methods
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> int:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vsr.cli.options import Preset, Set, assignments, merged, parse_factor, parse_workers
+from vsr.cli import completion
+from vsr.cli.options import Device, Preset, Set, assignments, merged, parse_factor, parse_workers
 from vsr.cli.upscale import run_all, show_plans
 
 __all__ = ["downscale"]
@@ -21,7 +22,11 @@ def downscale(
     scale: Annotated[str, typer.Option(help="How many times smaller: 2; others by interpolation.")] = "2",
     method: Annotated[
         str,
-        typer.Option(metavar="NAME|FILE", help="rescale, a file of such a pair of networks, bicubic or lanczos."),
+        typer.Option(
+            metavar="NAME|FILE",
+            help="rescale, a file of such a pair of networks, bicubic or lanczos.",
+            autocompletion=completion.DOWNSCALERS,
+        ),
     ] = "rescale",
     preset: Preset = "default",
     set_: Set = None,
@@ -33,7 +38,7 @@ def downscale(
     lossless: Annotated[bool, typer.Option("--lossless", help="Lossless h264 or hevc.")] = False,
     pix_fmt: Annotated[str | None, typer.Option(help="Pixel format of the small file.")] = None,
     fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = None,
+    device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders, too.")] = False,
     drop_streams: Annotated[

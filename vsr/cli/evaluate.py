@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vsr.cli import completion
 from vsr.cli.option_types import SeveralValues
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def evaluate(
     method: Annotated[
         list[str],
         typer.Option(
-            metavar="NAME|FILE...", help="bicubic, lanczos, networks by name or file; auto, multiframe (clips)."
+            metavar="NAME|FILE...",
+            help="bicubic, lanczos, networks by name or file; auto, multiframe (clips).",
+            autocompletion=completion.methods,
         ),
     ],
     scale: Annotated[list[int], typer.Option(metavar="S...", help="Magnifications, for example 2 3 4.")],
@@ -49,7 +52,7 @@ def evaluate(
     lpips: Annotated[
         Path | None, typer.Option(help="Weights for LPIPS.  [default: lpips-alex among the models, if there]")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …", autocompletion=completion.DEVICES)] = "auto",
     resume: Annotated[
         Path | None,
         typer.Option(help="File that keeps results as they come.  [default: beside the output, else in the cache]"),

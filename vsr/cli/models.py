@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vsr.cli import completion
 from vsr.cli.option_types import SeveralValues
 
 if TYPE_CHECKING:
@@ -84,7 +85,12 @@ def list_models(
 
 @app.command("show")
 def show_model(
-    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A network, a file of weights, or A:B@0.3.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE", help="A network, a file of weights, or A:B@0.3.", autocompletion=completion.networks
+        ),
+    ],
     scale: _Scale = None,
     json_: _Json = False,
     debug: _Debug = False,

@@ -6,7 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from vsr.cli import completion
+
 __all__ = [
+    "Cluster",
+    "Device",
     "Height",
     "Preset",
     "Scale",
@@ -22,18 +26,39 @@ __all__ = [
     "parse_workers",
 ]
 
-Scale = Annotated[str | None, typer.Option(help="Magnification: 2, 3, 4, 1.5 …  [default: 2]")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", metavar="auto|HOST:PORT", help="Use a running Ray cluster.", autocompletion=completion.CLUSTERS
+    ),
+]
+Scale = Annotated[
+    str | None, typer.Option(help="Magnification: 2, 3, 4, 1.5 …  [default: 2]", autocompletion=completion.SCALES)
+]
 Size = Annotated[str | None, typer.Option(metavar="WxH", help="Exact output size, as it is shown.")]
 Height = Annotated[
-    str | None, typer.Option(metavar="N", help="Output height, as it is shown: 1080, 1080p; the width follows.")
+    str | None,
+    typer.Option(
+        metavar="N",
+        help="Output height, as it is shown: 1080, 1080p; the width follows.",
+        autocompletion=completion.HEIGHTS,
+    ),
 ]
 Screen = Annotated[
-    str | None, typer.Option(metavar="1080p|4k", help="As large as fits a screen: 720p, 1080p, 1440p, 4k, 8k.")
+    str | None,
+    typer.Option(
+        metavar="1080p|4k",
+        help="As large as fits a screen: 720p, 1080p, 1440p, 4k, 8k.",
+        autocompletion=completion.screens,
+    ),
 ]
 SquarePixels = Annotated[
     bool, typer.Option("--square-pixels", help="Give the output square pixels where the input has others (DVD, VHS).")
 ]
-Preset = Annotated[str, typer.Option(help="Name of a preset (vsr presets) or a YAML file.")]
+Preset = Annotated[
+    str, typer.Option(help="Name of a preset (vsr presets) or a YAML file.", autocompletion=completion.presets)
+]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 …", autocompletion=completion.DEVICES)]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting, or METHOD.KEY=VALUE; may be repeated."),
@@ -99,8 +124,8 @@ def parse_screen(text: str | None) -> str | None:
     """The name of a screen; raises `UsageError` for one that is not known."""
     if text is None:
         return None
+    from vsr.catalogue import SCREENS
     from vsr.errors import UsageError, nearest
-    from vsr.pipeline.output_format import SCREENS
 
     name = {"2160p": "4k", "4320p": "8k", "uhd": "4k", "fullhd": "1080p"}.get(text.lower(), text.lower())
     if name not in SCREENS:

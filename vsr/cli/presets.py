@@ -7,24 +7,29 @@ from typing import Annotated, Any
 
 import typer
 
+from vsr.cli import completion
+
 __all__ = ["presets"]
 
 
 def presets(
     name: Annotated[
-        str | None, typer.Argument(metavar="[PRESET]", help="Show every setting of one preset, resolved.")
+        str | None,
+        typer.Argument(
+            metavar="[PRESET]", help="Show every setting of one preset, resolved.", autocompletion=completion.presets
+        ),
     ] = None,
     keys: Annotated[bool, typer.Option("--keys", help="List the keys that a preset or --set may name.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> None:
     """List presets, methods, passes and codecs; one preset resolved; with --keys every setting and its default."""
     del debug
-    from vsr.cli.console import print_table
-    from vsr.pipeline.settings import describe_keys
-
     if name is not None:
         _show(name)
     elif keys:
+        from vsr.cli.console import print_table
+        from vsr.pipeline.settings import describe_keys
+
         found = describe_keys()
         owners = [", ".join(key.sections) or "every run" for key in found]
         wide = max(map(len, owners))
@@ -39,20 +44,23 @@ def presets(
 
 
 def _list() -> None:
+    from vsr.catalogue import METHOD_ENTRIES, PASS_ENTRIES
     from vsr.cli.console import print_table
     from vsr.media.codecs import CODECS
-    from vsr.methods import METHODS, PASSES
-    from vsr.pipeline.settings import list_presets
+    from vsr.pipeline.presets import list_presets
 
     print("presets")
     print_table([(f"  {name}", summary) for name, summary in list_presets().items()])
     print("methods")
-    methods = [(f"  {name}", f"{spec.summary} ({spec.evidence})") for name, spec in METHODS.items()]
+    methods = [(f"  {name}", f"{spec.summary} ({spec.evidence})") for name, spec in METHOD_ENTRIES.items()]
     networks = "a network by name or file of weights, or two blended (learned or generative; see `vsr models list`)"
     print_table([*methods, ("  NAME, FILE, A:B@0.3", networks)])
     print("passes")
     print_table(
-        [(f"  {name}", f"{spec.summary}; {spec.place} enlarging ({spec.evidence})") for name, spec in PASSES.items()]
+        [
+            (f"  {name}", f"{spec.summary}; {spec.place} enlarging ({spec.evidence})")
+            for name, spec in PASS_ENTRIES.items()
+        ]
     )
     print("codecs")
     print_table([(f"  {name}", f"{spec.summary} (.{', '.join(spec.containers)})") for name, spec in CODECS.items()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["probe"]
 
+_NAMES = len("pixel aspect")  # the longest that every table of facts has
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -26,12 +29,18 @@ class _Found:
 
     info: MediaInfo
     index: PacketIndex
-    job: Job | str
-    """What ``upscale`` would do, or why it would refuse."""
     decoded: _Decoded | None
     """What decoding every frame has shown, if that was asked for."""
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What there is to say of its frames, and of what could be done with them."""
+
     source: Source | None
     """How the first frames came about, as far as they show it."""
+    job: Job | str
+    """What ``upscale`` would do, or why it would refuse."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,9 @@ def probe(
     input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of pictures or pattern.")],
     json_: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     deep: Annotated[bool, typer.Option("--deep", help="Decode every frame: exact count, times and damage.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="What the file says alone, at once: nothing estimated, nothing planned.")
+    ] = False,
     fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
     video_stream: Annotated[
         int | None, typer.Option(metavar="N", help="Number of the video stream that is meant.  [default: the best]")
@@ -54,25 +66,30 @@ def probe(
     """Show streams, exact rate, colour, HDR, interlacing, timecode and damage, and what upscale would do and why."""
     del debug
     from vsr import api
-    from vsr.errors import UsageError
     from vsr.media.index import index_packets
 
     info = api.probe(input_, fps=fps, video_stream=video_stream)
-    index = index_packets(info)
-    decoded = _decode_all(info) if deep else None
+    found = _Found(info, index_packets(info), _decode_all(info) if deep else None)
+    if json_:
+        _print_json(found, None if quick else _judge(input_, info, fps, video_stream))
+        return
+    _print_facts(found)
+    if not quick:
+        sys.stdout.flush()  # the rest needs torch, which takes seconds to load
+        _print_judged(_judge(input_, info, fps, video_stream))
+
+
+def _judge(path: Path, info: MediaInfo, fps: str | None, video_stream: int | None) -> _Judged:
+    from vsr import api
+    from vsr.errors import UsageError
+
     job: Job | str
     try:
-        target = Path(api.pair_outputs([str(input_)], "./", make_folder=False, video_stream=video_stream)[0][1])
-        job = api.plan(
-            input_, target.with_stem(f"{target.stem}-2x"), settings={"fps": fps, "video_stream": video_stream}
-        )
+        target = Path(api.pair_outputs([str(path)], "./", make_folder=False, video_stream=video_stream)[0][1])
+        job = api.plan(path, target.with_stem(f"{target.stem}-2x"), settings={"fps": fps, "video_stream": video_stream})
     except UsageError as error:
         job = str(error)
-    found = _Found(info, index, job, decoded, api.estimate_source(info))
-    if json_:
-        _print_json(found)
-    else:
-        _print_text(found)
+    return _Judged(api.estimate_source(info), job)
 
 
 def _decode_all(info: MediaInfo) -> _Decoded:
@@ -87,42 +104,45 @@ def _decode_all(info: MediaInfo) -> _Decoded:
     return _Decoded(count, damage, changes)
 
 
-def _print_json(found: _Found) -> None:
+def _print_json(found: _Found, judged: _Judged | None) -> None:
     import json
 
     from vsr.pipeline.sidecar import canonical
 
-    job, decoded = found.job, found.decoded
+    decoded = found.decoded
     changes = None if decoded is None else decoded.changes
     report: dict[str, Any] = {
         "media": canonical(found.info),
         "index": canonical(found.index),
         "num_frames_from_content": None if decoded is None else decoded.num_frames,
         "damage": None if decoded is None else canonical(decoded.damage),
-        "source": None if found.source is None else canonical(found.source),
+        "source": None if judged is None or judged.source is None else canonical(judged.source),
         "changes": None if changes is None else {"count": changes.count, "first": canonical(changes.changes)},
-        "upscale": {"refused": job}
-        if isinstance(job, str)
-        else {
-            "size": [job.out_width, job.out_height],
-            "method": job.settings.method,
-            "codec": job.encoder.codec.name,
-            "pix_fmt": job.encoder.layout.name,
-            "container": job.container,
-            "deinterlace": job.deinterlace,
-            "assumptions": list(job.assumptions),
-            "dropped": list(job.dropped),
-        },
+        "upscale": None if judged is None else _plan_facts(judged.job),
     }
     print(json.dumps(report, indent=1))
 
 
-def _print_text(found: _Found) -> None:
+def _plan_facts(job: Job | str) -> dict[str, Any]:
+    if isinstance(job, str):
+        return {"refused": job}
+    return {
+        "size": [job.out_width, job.out_height],
+        "method": job.settings.method,
+        "codec": job.encoder.codec.name,
+        "pix_fmt": job.encoder.layout.name,
+        "container": job.container,
+        "deinterlace": job.deinterlace,
+        "assumptions": list(job.assumptions),
+        "dropped": list(job.dropped),
+    }
+
+
+def _print_facts(found: _Found) -> None:
     from vsr.cli.console import print_table
-    from vsr.pipeline.plan_words import plan_rows
     from vsr.timeline import format_seconds
 
-    info, job, decoded = found.info, found.job, found.decoded
+    info, decoded = found.info, found.decoded
     length = format_seconds(info.duration) if info.duration is not None else "unknown length"
     rows = [("file", f"{info.path} ({info.container}, {length}, starts at {float(info.start):.6f} s)")]
     rows += [
@@ -132,8 +152,16 @@ def _print_text(found: _Found) -> None:
     ]
     if info.num_chapters:
         rows.append(("chapters", str(info.num_chapters)))
-    rows += _video_rows(info) + _source_rows(found.source) + _time_rows(found) + _change_rows(decoded)
+    rows += _video_rows(info) + _time_rows(found) + _change_rows(decoded)
     print_table(rows + _damage_rows(found.index, decoded))
+
+
+def _print_judged(judged: _Judged) -> None:
+    from vsr.cli.console import print_table
+    from vsr.pipeline.plan_words import plan_rows
+
+    job = judged.job
+    print_table([(name.ljust(_NAMES), value) for name, value in _source_rows(judged.source)])
     print("\nvsr upscale would")
     print_table([("  refuse", job)] if isinstance(job, str) else [(f"  {n}", v) for n, v in plan_rows(job)[1:]])
 

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from vsr.cli.options import Cluster
+
 __all__ = ["studio"]
 
 
@@ -30,9 +32,7 @@ def studio(
     upload_gb: Annotated[
         float, typer.Option("--upload-gb", min=0, metavar="N", help="Largest upload, in GB; 0 takes none.")
     ] = 16,
-    ray: Annotated[
-        str | None, typer.Option("--ray", metavar="auto|HOST:PORT", help="Run the jobs on a Ray cluster.")
-    ] = None,
+    ray: Cluster = None,
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in a browser, where there is a screen.")
     ] = True,

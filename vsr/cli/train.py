@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from vsr.cli import completion
 from vsr.cli.option_types import SeveralValues
+from vsr.cli.options import Cluster
 
 __all__ = ["TrainCommand", "train"]
 
@@ -20,7 +22,12 @@ class TrainCommand(SeveralValues):
 
 def train(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="YAML file, or a recipe that comes with vsr: lite-x2, real-x2 …")
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            help="YAML file, or a recipe that comes with vsr: lite-x2, real-x2 …",
+            autocompletion=completion.recipes,
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run; given again, it goes on.")],
     data: Annotated[
@@ -28,7 +35,8 @@ def train(
         typer.Option(metavar="FOLDER...", help="Folders of pictures or of videos to learn from, each of one kind."),
     ] = None,
     start_from: Annotated[
-        str | None, typer.Option("--from", metavar="NAME|FILE", help="Weights to begin with.")
+        str | None,
+        typer.Option("--from", metavar="NAME|FILE", help="Weights to begin with.", autocompletion=completion.networks),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all.")] = None,
     set_: Annotated[
@@ -37,9 +45,7 @@ def train(
     workers: Annotated[
         int, typer.Option("--workers", min=1, metavar="N", help="Workers that take each step together, through Ray.")
     ] = 1,
-    ray: Annotated[
-        str | None, typer.Option("--ray", metavar="auto|HOST:PORT", help="Use a running Ray cluster.")
-    ] = None,
+    ray: Cluster = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     json_lines: Annotated[bool, typer.Option("--json-lines", help="Progress and result as JSON lines.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,

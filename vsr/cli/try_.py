@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vsr.cli import completion
 from vsr.cli.option_types import SeveralValues
 from vsr.cli.options import (
+    Device,
     Height,
     Preset,
     Scale,
@@ -55,7 +57,12 @@ def try_(
     ] = None,
     methods: Annotated[
         list[str] | None,
-        typer.Option("--methods", metavar="NAME...", help="Methods.  [default: lanczos lite video multiframe auto]"),
+        typer.Option(
+            "--methods",
+            metavar="NAME...",
+            help="Methods.  [default: lanczos lite video multiframe auto]",
+            autocompletion=completion.methods,
+        ),
     ] = None,
     scale: Scale = None,
     size: Size = None,
@@ -68,7 +75,7 @@ def try_(
     video_stream: Annotated[
         int | None, typer.Option(metavar="N", help="Video stream, by its number in vsr probe.  [default: the best]")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = None,
+    device: Device = None,
     video: Annotated[bool, typer.Option("--video/--no-video", help="Motion in the page.")] = True,
     max_mb: Annotated[float, typer.Option("--max-mb", min=1, help="Size that the page is not to exceed, in MB.")] = 8,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vsr.cli import piping
+from vsr.cli import completion, piping
 from vsr.cli.console import fail
 from vsr.cli.option_types import OptionalValue
 from vsr.cli.options import (
+    Cluster,
+    Device,
     Height,
     Preset,
     Scale,
@@ -57,7 +59,12 @@ def upscale(
             help="Output file; its extension says the container. A folder (DIR/) for several inputs; - for a pipe.",
         ),
     ],
-    container: Annotated[str | None, typer.Option(metavar="y4m|mkv|nut", help="What goes to a pipe (-o -).")] = None,
+    container: Annotated[
+        str | None,
+        typer.Option(
+            metavar="y4m|mkv|nut", help="What goes to a pipe (-o -).", autocompletion=completion.PIPE_CONTAINERS
+        ),
+    ] = None,
     manifest: Annotated[
         str | None, typer.Option(metavar="FILE", help="Record of what goes to a pipe, which has none beside it.")
     ] = None,
@@ -71,6 +78,7 @@ def upscale(
         typer.Option(
             metavar="NAME|FILE|A:B@0.3",
             help="auto, multiframe, zssr, lanczos, bicubic; lite, video, real, any of vsr models list, a file; blends.",
+            autocompletion=completion.methods,
         ),
     ] = None,
     consistent: Annotated[
@@ -82,6 +90,7 @@ def upscale(
             "--pass",
             metavar="NAME[:k=v,k=v]",
             help="Run a pass, too (vsr presets); may be repeated. place=before|after moves it. Alone with --scale 1.",
+            autocompletion=completion.passes,
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of methods that sample: another number, other detail.")] = None,
@@ -97,7 +106,10 @@ def upscale(
     end: Annotated[str | None, typer.Option(help="Frame or time to stop before.")] = None,
     codec: Annotated[
         str | None,
-        typer.Option(help="h264, hevc, av1, ffv1, prores, raw (y4m, nut); png, tiff, dpx, exr follow from the name."),
+        typer.Option(
+            help="h264, hevc, av1, ffv1, prores, raw (y4m, nut); png, tiff, dpx, exr follow from the name.",
+            autocompletion=completion.codecs,
+        ),
     ] = None,
     crf: Annotated[int | None, typer.Option(help="Constant quality; lower is better and larger.")] = None,
     speed: Annotated[str | None, typer.Option(help="Encoder preset, for example veryfast.")] = None,
@@ -106,7 +118,10 @@ def upscale(
         str | None, typer.Option(help="Output pixel format, for example yuv420p; may narrow, dithered.")
     ] = None,
     deinterlace: Annotated[
-        str | None, typer.Option(help="auto, off, frame (one per frame), field (one per field).")
+        str | None,
+        typer.Option(
+            help="auto, off, frame (one per frame), field (one per field).", autocompletion=completion.DEINTERLACERS
+        ),
     ] = None,
     split: Annotated[
         bool, typer.Option("--split", help="One file for each run of one shape, where the shape changes in mid-file.")
@@ -116,7 +131,7 @@ def upscale(
         typer.Option(metavar="N", help="Which video stream, by its number in vsr probe.  [default: the best]"),
     ] = None,
     fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = None,
+    device: Device = None,
     evidence: Annotated[
         bool, typer.Option("--evidence", help="No learned or generative method; checksums of all decoded frames.")
     ] = False,
@@ -140,12 +155,12 @@ def upscale(
     workers: Annotated[
         str | None,
         typer.Option(
-            metavar="N|auto", help="Segments made at a time.  [default: auto: one for each GPU, else for each core]"
+            metavar="N|auto",
+            help="Segments made at a time.  [default: auto: one for each GPU, else for each core]",
+            autocompletion=completion.WORKERS,
         ),
     ] = None,
-    ray: Annotated[
-        str | None, typer.Option("--ray", metavar="auto|HOST:PORT", help="Use a running Ray cluster.")
-    ] = None,
+    ray: Cluster = None,
     preview: Annotated[
         str | None,
         typer.Option(

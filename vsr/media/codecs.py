@@ -13,8 +13,7 @@ from typing import Literal
 
 from vsr.errors import UsageError, nearest
 from vsr.frames import PixelLayout
-from vsr.media.convert import compare_layouts
-from vsr.media.layouts import LAYOUTS
+from vsr.media.layouts import LAYOUTS, compare_layouts
 from vsr.tables import table_of
 
 __all__ = [

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -23,18 +22,14 @@ from vsr.observation.resample import resample
 
 __all__ = [
     "LUMA_GRID",
-    "Change",
     "OutputFormat",
     "chroma_grid",
     "code_range",
-    "compare_layouts",
     "quantise",
     "regrid",
     "to_rgb",
     "to_yuv",
 ]
-
-Change = Literal["same", "wider", "narrower"]
 
 
 @dataclass(frozen=True)
@@ -43,28 +38,6 @@ class OutputFormat:
 
     layout: PixelLayout
     color: ColorSpec
-
-
-def compare_layouts(source: PixelLayout, target: PixelLayout) -> Change:
-    """Whether ``target`` holds everything that ``source`` can: the same, more, or less."""
-    if source == target:
-        return "same"
-    if source.family != target.family and source.family != "gray":
-        # YUV to RGB rounds: with four bits more, or float, that is far below the source's own step
-        fine = target.is_float or target.bit_depth >= min(16, source.bit_depth + 4)
-        if (source.family, target.family) != ("yuv", "rgb") or not fine:
-            return "narrower"
-    if source.has_alpha and not target.has_alpha:
-        return "narrower"
-    if source.is_float and not target.is_float:
-        return "narrower"
-    if not target.is_float and target.bit_depth < source.bit_depth:
-        return "narrower"
-    if source.family == "yuv" and target.family == "yuv":
-        coarser_x = target.chroma_shift_x > source.chroma_shift_x
-        if coarser_x or target.chroma_shift_y > source.chroma_shift_y:
-            return "narrower"
-    return "wider"
 
 
 def quantise(frame: VideoFrame, target: OutputFormat) -> tuple[NDArray[np.generic], ...]:

@@ -12,7 +12,9 @@ from typing import Literal
 from vsr.errors import InputError
 from vsr.frames import PixelLayout
 
-__all__ = ["LAYOUTS", "layout_for"]
+__all__ = ["LAYOUTS", "Change", "compare_layouts", "layout_for"]
+
+Change = Literal["same", "wider", "narrower"]
 
 _DEPTHS = (8, 9, 10, 12, 14, 16)
 _SUBSAMPLINGS = {  # chroma shifts, depths without alpha, depths with alpha: what FFmpeg defines
@@ -93,3 +95,25 @@ def layout_for(pix_fmt: str) -> PixelLayout:
     if name not in LAYOUTS:
         raise InputError(f"pixel format {pix_fmt!r} is not supported; convert the file to a YUV or RGB format")
     return LAYOUTS[name]
+
+
+def compare_layouts(source: PixelLayout, target: PixelLayout) -> Change:
+    """Whether ``target`` holds everything that ``source`` can: the same, more, or less."""
+    if source == target:
+        return "same"
+    if source.family != target.family and source.family != "gray":
+        # YUV to RGB rounds: with four bits more, or float, that is far below the source's own step
+        fine = target.is_float or target.bit_depth >= min(16, source.bit_depth + 4)
+        if (source.family, target.family) != ("yuv", "rgb") or not fine:
+            return "narrower"
+    if source.has_alpha and not target.has_alpha:
+        return "narrower"
+    if source.is_float and not target.is_float:
+        return "narrower"
+    if not target.is_float and target.bit_depth < source.bit_depth:
+        return "narrower"
+    if source.family == "yuv" and target.family == "yuv":
+        coarser_x = target.chroma_shift_x > source.chroma_shift_x
+        if coarser_x or target.chroma_shift_y > source.chroma_shift_y:
+            return "narrower"
+    return "wider"

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from types import MappingProxyType
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
+from typing import Any, Generic, Protocol, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
+from vsr.catalogue import Evidence, Place
 from vsr.frames import VideoFrame
 
 __all__ = [
@@ -36,13 +37,6 @@ __all__ = [
     "weakest_evidence",
     "with_prefix",
 ]
-
-Evidence = Literal["interpolation", "observation-model", "learned", "generative"]
-"""What a result rests on: the pixels of its own frame, recorded frames through an imaging model, a learned
-prior, or invention."""
-
-Place = Literal["before", "after"]
-"""Where a pass stands: before or after the method that sets the size."""
 
 Adaptation = Mapping[str, Tensor]
 """What a method learns of a shot from its first frames, by name: all that `Restorer.restore` needs to know of them."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from vsr.catalogue import METHOD_ENTRIES, PASS_ENTRIES
 from vsr.errors import ModelError, UsageError, nearest
 from vsr.methods.auto import AutoOptions, prepare_auto
 from vsr.methods.interpolation import InterpolateOptions, PreparedInterpolation
@@ -49,11 +50,10 @@ ALONE = "none"
 """The method that leaves frames as they are, for passes alone; where their size changes in mid-stream it resamples."""
 
 
-def _interpolation(kernel: Kernel, summary: str, *, name: str | None = None) -> Method[InterpolateOptions]:
-    def prepare(geometry: Geometry, options: InterpolateOptions, device: str) -> PreparedInterpolation:
-        return PreparedInterpolation(options, device, kernel)
-
-    return Method(name or kernel, summary, "interpolation", InterpolateOptions, prepare)
+def _prepare_interpolation(
+    geometry: Geometry, options: InterpolateOptions, device: str, *, kernel: Kernel
+) -> PreparedInterpolation:
+    return PreparedInterpolation(options, device, kernel)
 
 
 def _prepare_multi_frame(geometry: Geometry, options: MultiFrameOptions, device: str) -> PreparedMultiFrame:
@@ -72,36 +72,30 @@ def _is_same_auto(described: Mapping[str, Any]) -> bool:
     return _has_same_estimator(described) and has_same_weights(described["model"]["method"], described["model"])
 
 
+def _always(described: Mapping[str, Any]) -> bool:
+    return True
+
+
+def _row(
+    name: str,
+    options_type: type[Any],
+    prepare: Callable[[Geometry, Any, str], Prepared[Any]],
+    is_as_recorded: Callable[[Mapping[str, Any]], bool] = _always,
+) -> Method[Any]:
+    """What stands behind an entry of the catalogue."""
+    entry = {**METHOD_ENTRIES, **PASS_ENTRIES}[name]
+    return Method(name, entry.summary, entry.evidence, options_type, prepare, is_as_recorded, entry.place)
+
+
 METHODS: Mapping[str, Method[Any]] = table_of(
     "methods",
     [
-        Method(
-            "auto",
-            "reconstruct from neighbouring frames, led by a network: the best picture that vsr makes",
-            "learned",
-            AutoOptions,
-            prepare_auto,
-            _is_same_auto,
-        ),
-        Method(
-            "multiframe",
-            "reconstruct detail from neighbouring frames through an imaging model",
-            "observation-model",
-            MultiFrameOptions,
-            _prepare_multi_frame,
-            _has_same_estimator,
-        ),
-        Method(
-            "zssr",
-            "train a small network on each shot's own frames: for blur that other networks do not know",
-            "learned",
-            ZeroShotOptions,
-            prepare_zero_shot,
-            _is_same_zero_shot,
-        ),
-        _interpolation("lanczos", "resample with a 3-lobe Lanczos kernel"),
-        _interpolation("bicubic", "resample with Keys' cubic, a = -0.5"),
-        _interpolation("lanczos", "leave frames as they are, at --scale 1: for passes alone", name=ALONE),
+        _row("auto", AutoOptions, prepare_auto, _is_same_auto),
+        _row("multiframe", MultiFrameOptions, _prepare_multi_frame, _has_same_estimator),
+        _row("zssr", ZeroShotOptions, prepare_zero_shot, _is_same_zero_shot),
+        _row("lanczos", InterpolateOptions, partial(_prepare_interpolation, kernel="lanczos")),
+        _row("bicubic", InterpolateOptions, partial(_prepare_interpolation, kernel="bicubic")),
+        _row(ALONE, InterpolateOptions, partial(_prepare_interpolation, kernel="lanczos")),
     ],
 )
 """Every method by name, networks and passes left out."""
@@ -109,30 +103,9 @@ METHODS: Mapping[str, Method[Any]] = table_of(
 PASSES: Mapping[str, Method[Any]] = table_of(
     "passes",
     [
-        Method(
-            "deflicker",
-            "even out brightness that jumps from frame to frame; fades stay",
-            "observation-model",
-            DeflickerOptions,
-            prepare_deflicker,
-            place="before",
-        ),
-        Method(
-            "dust",
-            "fill dirt, dust and dropouts of single frames from the frames beside; all other pixels stay",
-            "observation-model",
-            DustOptions,
-            prepare_dust,
-            place="before",
-        ),
-        Method(
-            "stabilize",
-            "steady frames that jump, as film in its gate does; pans stay",
-            "observation-model",
-            StabilizeOptions,
-            prepare_stabilize,
-            place="before",
-        ),
+        _row("deflicker", DeflickerOptions, prepare_deflicker),
+        _row("dust", DustOptions, prepare_dust),
+        _row("stabilize", StabilizeOptions, prepare_stabilize),
     ],
 )
 """Every pass by name: methods that keep the size, run before or after the one that sets it."""

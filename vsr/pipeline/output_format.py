@@ -9,6 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from vsr.catalogue import SCREENS
 from vsr.errors import UsageError, nearest
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.codecs import CODECS, CONTAINERS, CodecSpec, choose_codec, choose_layout, find_codec
@@ -16,10 +17,7 @@ from vsr.media.encode import EncoderSpec
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
 from vsr.pipeline.settings import Settings
 
-__all__ = ["SCREENS", "choose_container", "plan_encoder"]
-
-SCREENS = {"720p": (1280, 720), "1080p": (1920, 1080), "1440p": (2560, 1440), "4k": (3840, 2160), "8k": (7680, 4320)}
-"""Width and height of the screens that sizes are named after."""
+__all__ = ["choose_container", "plan_encoder"]
 
 
 def choose_container(output: Path) -> str:

@@ -12,7 +12,7 @@ import yaml
 
 from vsr.errors import UsageError, nearest
 
-__all__ = ["SIZE_KEYS", "Layer", "list_presets", "read_preset"]
+__all__ = ["SIZE_KEYS", "Layer", "configs_folder", "list_presets", "read_preset"]
 
 SIZE_KEYS = ("scale", "size", "height", "to")
 """Keys of which one replaces the others."""
@@ -43,10 +43,14 @@ def list_presets() -> dict[str, str]:
     }
 
 
+def configs_folder() -> Path:
+    """Where the presets that ship are, and in ``train`` the recipes: in the wheel, or beside the code."""
+    installed = Path(str(resources.files("vsr"))) / "configs"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+
+
 def _shipped() -> dict[str, str]:
-    installed = resources.files("vsr") / "configs"
-    folder = installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
-    return {entry.name: entry.read_text(encoding="utf-8") for entry in folder.iterdir() if entry.name.endswith(".yaml")}
+    return {place.name: place.read_text(encoding="utf-8") for place in configs_folder().glob("*.yaml")}
 
 
 def read_preset(name: str) -> list[Layer]:

@@ -7,11 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from vsr.catalogue import SCREENS
 from vsr.media.codecs import CODECS
 from vsr.methods import METHODS, PASSES
 from vsr.networks.locating import SHIPPED
 from vsr.pipeline.job import Job as Plan
-from vsr.pipeline.output_format import SCREENS
 from vsr.pipeline.plan_words import plan_rows
 from vsr.pipeline.presets import list_presets
 from vsr.studio.choices import Order

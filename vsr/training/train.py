@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from vsr.errors import UsageError, nearest
+from vsr.pipeline.presets import configs_folder
 from vsr.training.config import load_config, make_config
 from vsr.training.run import Request
 
@@ -36,14 +36,9 @@ def make_request(
     return Request(load_config(_find(str(config)), overrides), out, workers)
 
 
-def _folder() -> Path:
-    installed = Path(str(resources.files("vsr"))) / "configs" / "train"
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "configs" / "train"
-
-
 def list_recipes() -> dict[str, str]:
     """Recipes that ship with vsr, with the first line of each (its summary)."""
-    files = sorted(_folder().glob("*.yaml"))
+    files = sorted((configs_folder() / "train").glob("*.yaml"))
     return {file.stem: file.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for file in files}
 
 
@@ -55,4 +50,4 @@ def _find(name: str) -> Path:
     known = list_recipes()
     if name not in known:
         raise UsageError(f"no recipe {name!r}{nearest(name, known)}; known: {', '.join(known)}, or a YAML file")
-    return _folder() / f"{name}.yaml"
+    return configs_folder() / "train" / f"{name}.yaml"

@@ -6,8 +6,7 @@ import pytest
 
 from vsr.errors import UsageError
 from vsr.media.codecs import CODECS, choose_codec, choose_layout, find_codec
-from vsr.media.convert import compare_layouts
-from vsr.media.layouts import LAYOUTS
+from vsr.media.layouts import LAYOUTS, compare_layouts
 
 DEFAULTS = [  # source layout, container, HDR, codec, layout written
     ("yuv420p", "mp4", False, "h264", "yuv420p"),

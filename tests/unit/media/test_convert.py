@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vsr.frames import ColorSpec, VideoFrame
-from vsr.media.convert import OutputFormat, compare_layouts, quantise
-from vsr.media.layouts import LAYOUTS
+from vsr.media.convert import OutputFormat, quantise
+from vsr.media.layouts import LAYOUTS, compare_layouts
 
 Floats = NDArray[np.float64]
 _VIDEO = ColorSpec(1, 1, 1, full_range=False, chroma_location="left")
