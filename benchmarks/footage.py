@@ -104,9 +104,9 @@ def run(
         try:
             for number, future in enumerate(as_completed(futures), 1):
                 rows = future.result()
-                told = " ".join(f"{row.method} {row.psnr_y:.2f}" for row in rows)
+                figures = " ".join(f"{row.method} {row.psnr_y:.2f}" for row in rows)
                 minutes = (time.monotonic() - began) / 60
-                print(f"{number}/{len(work)} {minutes:.1f} min {rows[0].cell}: {told}", file=sys.stderr, flush=True)
+                print(f"{number}/{len(work)} {minutes:.1f} min {rows[0].cell}: {figures}", file=sys.stderr, flush=True)
                 yield from rows
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -59,7 +59,7 @@ def engine(given: argparse.Namespace) -> None:
 
 
 def _passed_on(given: argparse.Namespace) -> list[str]:
-    """What a program of its own for one measurement is told."""
+    """Arguments of the subprocess for one measurement."""
     names = ("weights", "scale", "threads", "frames", "device")
     return [word for name in names for word in (f"--{name}", str(getattr(given, name)))]
 

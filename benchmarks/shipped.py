@@ -51,8 +51,8 @@ def clean(data: Path, frames: int | None) -> None:
             pictures = data / "images" / name
             rows = [*vsr.evaluate(["bicubic", "lite"], scale, pictures).results]
             rows += vsr.evaluate("lite", scale, pictures, settings={"self_ensemble": True}).results
-            told = " | ".join(f"{row.mean.psnr_y:.2f} / {row.mean.ssim_y:.4f}" for row in rows)
-            print(f"| {name} | ×{scale} | {told} |", flush=True)
+            figures = " | ".join(f"{row.mean.psnr_y:.2f} / {row.mean.ssim_y:.4f}" for row in rows)
+            print(f"| {name} | ×{scale} | {figures} |", flush=True)
 
 
 def worse(data: Path, frames: int | None) -> None:
@@ -94,8 +94,8 @@ def _row(name: str, scale: int, items: list[list[tuple[Tensor, Tensor]]]) -> Non
             for pairs in items
         ]
         means.append(np.mean(by_item, axis=0))
-    told = " | ".join(f"{psnr:.2f} / {ssim:.4f}" for psnr, ssim in means)
-    print(f"| {name} | ×{scale} | {told} | {means[2][0] - means[0][0]:+.2f} |", flush=True)
+    figures = " | ".join(f"{psnr:.2f} / {ssim:.4f}" for psnr, ssim in means)
+    print(f"| {name} | ×{scale} | {figures} | {means[2][0] - means[0][0]:+.2f} |", flush=True)
 
 
 def _luma(pairs: list[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -63,7 +63,7 @@ class BicubicResidual(Upscaler):
 
 
 def recognise(shapes: Shapes) -> Found | None:
-    """Whether a file holds this network, told from names and shapes."""
+    """Whether a file holds this network, by names and shapes."""
     if len(shapes) != 8 or shapes["body.0.weight"] != (32, 3, 5, 5) or shapes["body.4.weight"] != (256, 64, 3, 3):
         return None
     scale = round((256 / shapes["body.6.weight"][1]) ** 0.5)

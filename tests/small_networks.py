@@ -130,7 +130,7 @@ def firn_weights(seed: int, strength: float, scale: int = 2) -> dict[str, Tensor
 
 
 def srmd_weights(seed: int, strength: float, scale: int) -> dict[str, Tensor]:
-    """An SRMD of three convolutions: the nearest neighbour and a little more, which hangs on what it is told."""
+    """An SRMD of three convolutions: the nearest neighbour and a little more, which depends on its conditions."""
     generator = torch.Generator().manual_seed(seed)
     state: dict[str, Tensor] = {}
     for number, (inputs, outputs) in enumerate(((19, WIDTH), (WIDTH, WIDTH), (WIDTH, 3 * scale * scale))):
@@ -301,7 +301,9 @@ def suited(network: Network, lumas: Sequence[Tensor], compression_codes: float |
     return with_weights_for(network, network.mixture.estimate(lumas, compression_codes))
 
 
-def source_told(network: Network, lumas: Sequence[Tensor], compression_codes: float | None = None) -> Source | None:
+def estimated_source(
+    network: Network, lumas: Sequence[Tensor], compression_codes: float | None = None
+) -> Source | None:
     """What its estimator tells of the source of pictures ``(h, w)`` in 0…1."""
     estimates = None if network.mixture is None else network.mixture.estimate(lumas, compression_codes)
     return None if estimates is None else source_of(estimates)

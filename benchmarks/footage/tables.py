@@ -126,7 +126,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _told(value: float | None, digits: int) -> str:
+def _shown(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
@@ -151,10 +151,10 @@ def groups_table(results: Results) -> str:
     for name, belongs in kinds:
         cells = results.where(belongs)
         if cells:
-            means = [_told(_mean(cell[m].psnr_y for cell in cells if m in cell), 2) for m in results.methods]
+            means = [_shown(_mean(cell[m].psnr_y for cell in cells if m in cell), 2) for m in results.methods]
             best = _mean(max(row.psnr_y for row in cell.values()) for cell in cells)
             near = [f"{near_best([c for c in cells if m in c], m)} of {sum(m in c for c in cells)}" for m in choice]
-            lines.append([name, str(len(cells)), *means, _told(best, 2), *near])
+            lines.append([name, str(len(cells)), *means, _shown(best, 2), *near])
     near_head = [f"auto within {NEAR_DB} of the best" for _ in choice]
     return _table(["PSNR of Y, dB", "cells", *results.methods, "best of each cell", *near_head], lines)
 
@@ -178,16 +178,16 @@ def _method_line(results: Results, method: str) -> list[str]:
     return [
         method,
         str(len(rows)),
-        _told(_mean(row.psnr_y for row in rows), 2),
-        _told(_mean(row.ssim_y for row in rows), 4),
-        _told(_mean(row.temporal_psnr for row in rows), 2),
-        _told(_mean(row.lpips for row in rows), 4),
-        _told(_mean(row.vmaf for row in rows), 1),
-        _told(_mean(row.grid_ratio for row in rows), 3),
+        _shown(_mean(row.psnr_y for row in rows), 2),
+        _shown(_mean(row.ssim_y for row in rows), 4),
+        _shown(_mean(row.temporal_psnr for row in rows), 2),
+        _shown(_mean(row.lpips for row in rows), 4),
+        _shown(_mean(row.vmaf for row in rows), 1),
+        _shown(_mean(row.grid_ratio for row in rows), 3),
         count("bicubic", lambda row, base: row.grid_ratio > base.grid_ratio + GRID_SLACK),
         count("bicubic", lambda row, base: row.psnr_y < base.psnr_y),
         count("lanczos", lambda row, base: row.psnr_y < base.psnr_y - HARM_DB),
-        _told(math.fsum(row.seconds for row in rows) / base_seconds if base_seconds else None, 1),
+        _shown(math.fsum(row.seconds for row in rows) / base_seconds if base_seconds else None, 1),
     ]
 
 

@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--each", action="store_true", help="PSNR of every frame")
-    parser.add_argument("--assume", help="degradation the method is told, by default the true one")
+    parser.add_argument("--assume", help="degradation that the method assumes, by default the true one")
     parser.add_argument("--set", action="append", default=[], dest="assignments")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)

@@ -82,8 +82,8 @@ NETWORKS: dict[str, tuple[Kind, Any]] = {
     "recurrent network, in tiles": ("recurrent", SeveralFramesOptions(tile_px=16, degradation="BD")),
     "network for sequences": ("sequence", SeveralFramesOptions()),
     "network for sequences, in tiles": ("sequence", SeveralFramesOptions(tile_px=16)),
-    "network that is told the source": ("conditioned", ConditionedOptions()),
-    "network that is told what is given, in tiles": (
+    "network conditioned on the source": ("conditioned", ConditionedOptions()),
+    "network with given conditions, in tiles": (
         "conditioned",
         ConditionedOptions(tile_px=16, blur_sigma_px=0.6, noise_codes=10.0),
     ),

@@ -77,23 +77,23 @@ _SHOWN = {
     "wide pixels": ((), "2"),
     "turned, wide pixels": (("-display_rotation", "90"), "2"),
 }
-"""How players are told to show a clip: turned, and how wide its pixels are for their height."""
+"""How a clip says that players should show it: turned, and how wide its pixels are for their height."""
 
 
 @pytest.fixture(params=_SHOWN)
-def told(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[Path], NDArray[np.uint8]]:
+def displayed(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[Path], NDArray[np.uint8]]:
     """Two equal versions of such a clip, one of which has lost the tags, and FFmpeg's picture of frame 10."""
     turn, aspect = _SHOWN[request.param]
     bare = encode(tmp_path / "bare.mp4", scene(20), *X264, vf=f"setsar={aspect}")
-    ffmpeg(*turn, "-i", str(bare), "-c", "copy", str(tmp_path / "told.mp4"))
+    ffmpeg(*turn, "-i", str(bare), "-c", "copy", str(tmp_path / "tagged.mp4"))
     whole = "select=eq(n\\,10),scale=iw*sar:ih" if not turn else "select=eq(n\\,10),scale=iw:ih/sar"
-    ffmpeg("-i", str(tmp_path / "told.mp4"), "-vf", whole, "-frames:v", "1", str(tmp_path / "shown.png"))
+    ffmpeg("-i", str(tmp_path / "tagged.mp4"), "-vf", whole, "-frames:v", "1", str(tmp_path / "shown.png"))
     reference = np.asarray(cv2.imread(str(tmp_path / "shown.png")), np.uint8)
-    return [tmp_path / "told.mp4", bare], reference
+    return [tmp_path / "tagged.mp4", bare], reference
 
 
-def test_pictures_stand_as_players_show_them(told: tuple[list[Path], NDArray[np.uint8]], tmp_path: Path) -> None:
-    (first, second), reference = told
+def test_pictures_stand_as_players_show_them(displayed: tuple[list[Path], NDArray[np.uint8]], tmp_path: Path) -> None:
+    (first, second), reference = displayed
     place = vsr.make_blind(first, second, tmp_path / "blind.html", pairs=1)
     [pair] = _data(place)["pairs"]
     assert pair["frames"] == {"a": 10, "b": 10}
@@ -196,8 +196,8 @@ def test_zoom_and_original_in_a_browser(versions: tuple[Path, Path, Path], tmp_p
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
-def test_shapes_in_a_browser(told: tuple[list[Path], NDArray[np.uint8]], tmp_path: Path) -> None:
-    (first, second), reference = told
+def test_shapes_in_a_browser(displayed: tuple[list[Path], NDArray[np.uint8]], tmp_path: Path) -> None:
+    (first, second), reference = displayed
     place = vsr.make_blind(first, second, tmp_path / "blind.html", pairs=1)
     with browser() as window:
         window.size(1300, 700)

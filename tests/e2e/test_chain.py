@@ -214,6 +214,6 @@ def test_evidence_refuses_on_the_command_line(call: Any, clips: Clips, tmp_path:
 def test_damage_is_told_apart(run: Runs) -> None:
     _, manifest = run("damaged_ts", "mp4", deinterlace="off")
     damage = manifest["damage"]
-    told = ("missing_times", "repeated_times", "outlying_times", "sorted_times")
-    assert damage["mended_times"] == sum(damage[name] for name in told)
+    kinds = ("missing_times", "repeated_times", "outlying_times", "sorted_times")
+    assert damage["mended_times"] == sum(damage[name] for name in kinds)
     assert damage["repeated_frames"] >= 0

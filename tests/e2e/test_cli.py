@@ -266,13 +266,13 @@ def test_probe_text_and_json(call: Callable[..., Run], clips: Callable[[str], Pa
 
 
 def test_probe_tells_how_compressed_a_video_looks(call: Callable[..., Run], tmp_path: Path) -> None:
-    told = {}
+    sources = {}
     for crf in (10, 40):
         encode(tmp_path / f"{crf}.mp4", scene(12, 160, 120), *X264, "-crf", str(crf))
-        told[crf] = json.loads(call("probe", tmp_path / f"{crf}.mp4", "--json").out)["source"]
-        assert set(told[crf]) == {"blur_px", "noise_codes", "compression_codes"}
-    assert told[40]["compression_codes"] > told[10]["compression_codes"] + 1
-    words = f"compression changed it by about {told[40]['compression_codes']:.1f} of 255"
+        sources[crf] = json.loads(call("probe", tmp_path / f"{crf}.mp4", "--json").out)["source"]
+        assert set(sources[crf]) == {"blur_px", "noise_codes", "compression_codes"}
+    assert sources[40]["compression_codes"] > sources[10]["compression_codes"] + 1
+    words = f"compression changed it by about {sources[40]['compression_codes']:.1f} of 255"
     assert words in " ".join(call("probe", tmp_path / "40.mp4").out.split())
     encode(tmp_path / "tiny.mp4", scene(3, 16, 16), *X264)
     assert json.loads(call("probe", tmp_path / "tiny.mp4", "--json").out)["source"] is None

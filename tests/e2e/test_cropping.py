@@ -54,8 +54,8 @@ def test_the_output_is_what_players_show(tmp_path: Path, quick: dict[str, Any], 
     assert _md5(tmp_path / "out.mkv") == requested
     assert _md5(tmp_path / "out.mkv", "-apply_cropping", "none") == requested, "nor is anything cropped twice"
     assert outcome.manifest is not None
-    [told] = [text for text in outcome.manifest["assumptions"] if "cropped as the container says" in text]
-    assert told.startswith("96x64 cropped")
+    [assumption] = [text for text in outcome.manifest["assumptions"] if "cropped as the container says" in text]
+    assert assumption.startswith("96x64 cropped")
 
 
 def test_checksums_of_the_input_are_those_of_ffmpeg(tmp_path: Path, quick: dict[str, Any]) -> None:

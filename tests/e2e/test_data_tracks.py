@@ -129,9 +129,9 @@ def test_what_nothing_holds_is_named_and_does_not_stop(
 def test_it_is_named_before_the_work(tmp_path: Path, call: Call) -> None:
     source = camera_clip(tmp_path / "phone.mp4", b"mebx")
     options = ("--method", "bicubic", "--scale", "1", "-o", tmp_path / "out.mp4")
-    told = call("upscale", source, *options, "--dry-run", "-q")
-    assert "dropped" in told.out
-    assert "data stream 2 (unknown, mebx)" in told.out
+    result = call("upscale", source, *options, "--dry-run", "-q")
+    assert "dropped" in result.out
+    assert "data stream 2 (unknown, mebx)" in result.out
     run = call("upscale", source, *options)
     assert run.code == 0
     assert run.err.splitlines()[0] == "vsr: phone.mp4: left out: data stream 2 (unknown, mebx): .mp4 cannot hold it"

@@ -172,6 +172,6 @@ def test_a_cache_that_cannot_be_is_done_without(
     assert len(json.loads(done.out)["results"]) == 1
     assert "--resume" in done.err
     (tmp_path / "file").touch()
-    told = call(*arguments, "-q", "--resume", tmp_path / "file" / "below")
-    assert told.code == 5
-    assert "--resume" in told.one_line()
+    result = call(*arguments, "-q", "--resume", tmp_path / "file" / "below")
+    assert result.code == 5
+    assert "--resume" in result.one_line()

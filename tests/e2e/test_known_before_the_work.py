@@ -148,7 +148,7 @@ def test_damage_far_into_a_copied_stream(tmp_path: Path) -> None:
 
 
 def _sound_of(path: Path) -> list[bytes]:
-    """The sound as ffmpeg's command, told to search all of the file, copies it."""
+    """The sound as ffmpeg's command copies it when it searches all of the file."""
     copy = path.with_name("sound.mkv")
     ffmpeg("-probesize", "1G", "-analyzeduration", "1G", "-i", str(path), "-map", "0:a", "-c", "copy", str(copy))
     return read_plain(copy).streams[0].payloads

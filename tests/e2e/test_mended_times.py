@@ -1,4 +1,4 @@
-"""Times that cannot be used as they are: each is repaired with the least change, counted by kind, told, and refused."""
+"""Unusable times: each is repaired with the least change, counted by kind, reported, and refused by --strict."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def test_each_fault_is_mended_by_its_own_rule(
     words = {"outlying_times": "far off", "sorted_times": "out of order", "timelines": "jump of the clock"}
     assert words[kind] in done.one_line()
     assert not (tmp_path / "strict.mp4").exists()
-    told = call("upscale", source, "-o", tmp_path / "told.mp4", "--scale", 1, "--method", "lanczos")
-    assert words[kind] in told.out + told.err
+    result = call("upscale", source, "-o", tmp_path / "out.mp4", "--scale", 1, "--method", "lanczos")
+    assert words[kind] in result.out + result.err
     deep = call("probe", "--deep", source)
     assert "frame 20" in deep.out or kind == "sorted_times"
 

@@ -54,15 +54,15 @@ def _check_order_of_puts(objects: ObjectStore, bucket: str, name: str, mark: int
 def test_one_process(objects: ObjectStore, bucket: str, reel: Path, expected: bytes, tmp_path: Path) -> None:
     source = objects.put(bucket, "in/reel.mp4", reel)
     mark = objects.mark()
-    told: list[vsr.Progress] = []
-    [outcome] = vsr.upscale(source, f"s3://{bucket}/out/big.mp4", settings=STORE_SETTINGS, on_progress=told.append)
+    updates: list[vsr.Progress] = []
+    [outcome] = vsr.upscale(source, f"s3://{bucket}/out/big.mp4", settings=STORE_SETTINGS, on_progress=updates.append)
     assert objects.read(bucket, "out/big.mp4") == expected
     assert objects.names(bucket, "out/") == _made("out/big.mp4")
     assert outcome.manifest == json.loads(objects.read(bucket, "out/big.mp4.vsr.json"))
     assert outcome.manifest is not None
     assert outcome.manifest["input"]["path"] == source
     assert outcome.manifest["output"]["path"] == f"s3://{bucket}/out/big.mp4"
-    assert {progress.path for progress in told} == {source}
+    assert {progress.path for progress in updates} == {source}
     assert objects.requests("GET", mark).count(f"/{bucket}/in/reel.mp4") == 1
     _check_order_of_puts(objects, bucket, "out/big.mp4", mark)
     assert not leftovers(tmp_path / "staging")

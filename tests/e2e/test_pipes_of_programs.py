@@ -38,9 +38,9 @@ def test_a_reader_that_has_seen_enough(clips: Clips, container: str) -> None:
 def test_a_full_disk_behind_the_pipe(clips: Clips) -> None:
     with Path("/dev/full").open("wb") as full:
         process = program(str(clips("cfr")), "-o", "-", "--container", "y4m", "-q", stdout=full)
-        _, told = process.communicate()
+        _, stderr = process.communicate()
     assert process.returncode == 5
-    assert b"standard output cannot be written: No space left on device" in told
+    assert b"standard output cannot be written: No space left on device" in stderr
 
 
 @pytest.mark.slow

@@ -22,10 +22,10 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 def test_several_inputs_into_a_folder(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"not a video at all" * 100)
-    told: list[vsr.Outcome] = []
+    reported: list[vsr.Outcome] = []
     inputs = [clips("plain"), bad, clips("rich"), clips("mpeg2_ts")]
-    outcomes = vsr.upscale(inputs, tmp_path / "done", settings=quick, on_outcome=told.append)
-    assert told == outcomes
+    outcomes = vsr.upscale(inputs, tmp_path / "done", settings=quick, on_outcome=reported.append)
+    assert reported == outcomes
     assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]
     assert isinstance(outcomes[1].error, vsr.InputError)
     assert [o.output.name for o in outcomes] == ["plain.mp4", "bad.mp4", "rich.mkv", "mpeg2.mp4"]
@@ -35,10 +35,10 @@ def test_several_inputs_into_a_folder(clips: Clips, tmp_path: Path, quick: dict[
 
 def test_a_summary_that_cannot_be_written(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
     (tmp_path / "done" / "batch.json").mkdir(parents=True)
-    told: list[vsr.Outcome] = []
+    reported: list[vsr.Outcome] = []
     with pytest.raises(vsr.MachineError, match=r"batch\.json: cannot be written"):
-        vsr.upscale([clips("plain")], f"{tmp_path}/done/", settings=quick, on_outcome=told.append)
-    assert [(outcome.error, Path(outcome.output).is_file()) for outcome in told] == [(None, True)]
+        vsr.upscale([clips("plain")], f"{tmp_path}/done/", settings=quick, on_outcome=reported.append)
+    assert [(outcome.error, Path(outcome.output).is_file()) for outcome in reported] == [(None, True)]
 
 
 def test_an_error_is_not_lost_for_the_summary(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:

@@ -259,8 +259,8 @@ def test_every_change_is_named_to_who_looks(call: Callable[..., Run], tmp_path: 
     probed = call("probe", str(source), "--deep")
     assert words in probed.out
     assert "pixel aspect 16:15 becomes 64:45" in probed.out
-    told = json.loads(call("probe", str(source), "--deep", "--json").out)
-    assert [change["frame"] for change in told["changes"]["first"]] == [FRAMES]
+    report = json.loads(call("probe", str(source), "--deep", "--json").out)
+    assert [change["frame"] for change in report["changes"]["first"]] == [FRAMES]
     ran = call("upscale", str(source), "-o", str(tmp_path / "out.mp4"), "--method", "lanczos", "--scale", "1")
     assert f"{words}: pixel aspect 16:15 becomes 64:45; fitted to" in ran.out
 

@@ -56,10 +56,10 @@ def test_by_name(method: str, scale: int, runs: int, call: Call, clips: Clips, t
     options = ["--method", method, "--scale", scale, "--speed", "ultrafast", "--end", 3, "-q"]
     done = call("upscale", clips("plain"), "-o", target, *options)
     assert done.code == 0, done.err
-    told = _manifest(target)["method"]
-    assert told["evidence"] == "learned"
-    assert told["model"]["passes"] == [runs]
-    assert [part["digest"] for part in told["model"]["parts"]] == [load_network(method, runs).digest]
+    record = _manifest(target)["method"]
+    assert record["evidence"] == "learned"
+    assert record["model"]["passes"] == [runs]
+    assert [part["digest"] for part in record["model"]["parts"]] == [load_network(method, runs).digest]
     assert vsr.probe(target).video.width == scale * vsr.probe(clips("plain")).video.width
 
 

@@ -284,5 +284,5 @@ def test_the_command_line(call: Any, clips: Callable[[str], Path], tmp_path: Pat
     assert done.code == 0, done.err
     assert "frame 12 at 0:00:00.480" in done.out
     assert call("verify", output, "--recompute").code == 0
-    told = call(*arguments, "--overwrite", "--json")
-    assert json.loads(told.out)["reference"]["ordinal"] == 12
+    result = call(*arguments, "--overwrite", "--json")
+    assert json.loads(result.out)["reference"]["ordinal"] == 12

@@ -135,8 +135,8 @@ def test_the_gate_knows_kinds_of_sources(made: Path) -> None:
     mixture = load_network(made).mixture
     assert mixture is not None
     assert sys.modules["mixing"].KINDS[2:4] == ("heavy compression", "noisy")
-    told = {0: (0.0, 0.0, math.log(0.3)), 2: (0.0, 0.0, math.log(6.3)), 3: (0.0, 1.8, math.log(3.3))}
-    for number, source in told.items():
+    expected = {0: (0.0, 0.0, math.log(0.3)), 2: (0.0, 0.0, math.log(6.3)), 3: (0.0, 1.8, math.log(3.3))}
+    for number, source in expected.items():
         assert int(mixture.shares(torch.tensor(source)).argmax()) == number
 
 
@@ -148,7 +148,7 @@ def test_known_compression_reaches_the_mixture(made: Path) -> None:
 
 def test_kinds_of_sources(train: ModuleType) -> None:
     """Of (blur, noise, error of compression): each kind, and either side of the bounds between them."""
-    told = [
+    cases = [
         ((0.0, 0.0, 0.0), 0),
         ((0.2, 0.4, 0.5), 0),
         ((0.5, 0.4, 0.5), 4),
@@ -159,8 +159,8 @@ def test_kinds_of_sources(train: ModuleType) -> None:
         ((0.5, 1.2, 9.0), 3),
         ((0.5, 1.2, 0.0), 3),
     ]
-    given = torch.tensor([[blur, math.log(1 + noise), math.log(0.3 + error)] for (blur, noise, error), _ in told])
-    assert sys.modules["mixing"].kinds_of(given).tolist() == [kind for _, kind in told]
+    given = torch.tensor([[blur, math.log(1 + noise), math.log(0.3 + error)] for (blur, noise, error), _ in cases])
+    assert sys.modules["mixing"].kinds_of(given).tolist() == [kind for _, kind in cases]
 
 
 def test_first_sets(train: ModuleType) -> None:
@@ -201,10 +201,10 @@ def test_the_estimator_is_the_mean_of_its_members(train: ModuleType) -> None:
     ]  # fmt: skip
     norm = {"mean": torch.randn(NUM_OF_SHOT), "spread": torch.rand(NUM_OF_SHOT) + 1}
     found = torch.randn(5, NUM_OF_SHOT)
-    told = torch.stack([estimates_of(found, {**norm, **member}) for member in members])
+    estimates = torch.stack([estimates_of(found, {**norm, **member}) for member in members])
     joined = {**norm, **estimator._side_by_side(members)}
-    assert torch.allclose(estimates_of(found, joined), told.mean(0), atol=1e-5)
-    assert not torch.allclose(told[0], told[1], atol=1e-2)
+    assert torch.allclose(estimates_of(found, joined), estimates.mean(0), atol=1e-5)
+    assert not torch.allclose(estimates[0], estimates[1], atol=1e-2)
 
 
 def test_one_set_is_no_mixture_to_go_on_from(train: ModuleType, material: Path, tmp_path: Path, capsys: Any) -> None:
@@ -264,15 +264,15 @@ def test_refusals_are_one_line(
     more: list[str], code: int, hint: str, train: ModuleType, material: Path, tmp_path: Path, capsys: Any
 ) -> None:
     assert train.main(_words(material, tmp_path / "no-x2.safetensors", *more)) == code
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert hint in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert hint in message
+    assert message.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
 def test_what_is_there_stays(train: ModuleType, material: Path, tmp_path: Path, capsys: Any) -> None:
-    """Unless --force is given; it is told before the work."""
+    """Unless --force is given; it is refused before the work."""
     for name in ("mine-x2.safetensors", "other-x2.md"):
         path = tmp_path / name
         path.write_bytes(b"dear to somebody")

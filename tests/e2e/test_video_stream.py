@@ -123,16 +123,16 @@ def test_probe_lists_the_choice(call: Callable[..., Run], cameras: Path) -> None
         assert f"video h264 {width}x{height}" in text
         assert f"--video-stream {index}" in text
     assert "Door" in text
-    told = json.loads(call("probe", str(cameras), "--video-stream", "3", "--json").out)
-    assert (told["media"]["video"]["index"], told["upscale"]["size"]) == (3, [96, 64])
+    probed = json.loads(call("probe", str(cameras), "--video-stream", "3", "--json").out)
+    assert (probed["media"]["video"]["index"], probed["upscale"]["size"]) == (3, [96, 64])
 
 
 def test_probe_names_the_programmes_of_a_broadcast(call: Callable[..., Run], cameras: Path, tmp_path: Path) -> None:
     broadcast = tmp_path / "two.ts"
     programs = ("-program", "title=First:st=0:st=1", "-program", "title=Second:program_num=7:st=2")
     ffmpeg("-i", str(cameras), "-map", "0:0", "-map", "0:1", "-map", "0:2", "-c", "copy", *programs, str(broadcast))
-    told = json.loads(call("probe", str(broadcast), "--json").out)
-    assert [stream["program"] for stream in told["media"]["streams"]] == ["1 First", "1 First", "7 Second"]
+    probed = json.loads(call("probe", str(broadcast), "--json").out)
+    assert [stream["program"] for stream in probed["media"]["streams"]] == ["1 First", "1 First", "7 Second"]
     assert "programme 7 Second, --video-stream 2" in call("probe", str(broadcast)).out
 
 

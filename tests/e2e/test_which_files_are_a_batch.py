@@ -73,9 +73,9 @@ def test_a_folder_with_all_that_cards_hold(folder: Path, tmp_path: Path, call: C
         "INDEX": "not named like a video",
         "DAY1": "sub-folder",
     }
-    told = done.one_line()
+    message = done.one_line()
     for words in ("2 × macOS resource fork", "2 × not named like a video (.txt, no extension", "1 × sub-folder (--rec"):
-        assert words in told
+        assert words in message
 
 
 def test_sub_folders_keep_their_places(folder: Path, call: Callable[..., Run]) -> None:

@@ -94,19 +94,19 @@ def test_a_machine_with_a_full_disk(many: Path, whole: bytes, tmp_path: Path, tw
 
 
 @pytest.mark.parametrize(
-    ("host", "told"),
+    ("host", "expected"),
     [
         pytest.param(_BlindHost, "{node} does not see {folder}; .* or be URLs", marks=pytest.mark.nightly),
         (_OldHost, r"{node} has torch 2\.0\.0, this machine 2\..*same versions"),
     ],
 )
 def test_a_machine_that_cannot_take_part(
-    many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any], host: Any, told: str
+    many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any], host: Any, expected: str
 ) -> None:
     nodes, other = two_nodes
     (tmp_path / "full").write_text(other.node_id)
     executor = RayExecutor(4, nodes.address, host)
-    with pytest.raises(MachineError, match=told.format(node=other.node_id[:8], folder=tmp_path)):
+    with pytest.raises(MachineError, match=expected.format(node=other.node_id[:8], folder=tmp_path)):
         vsr.upscale(many, tmp_path / "out.mp4", settings=RAY_SETTINGS, executor=executor)
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
@@ -155,7 +155,7 @@ def test_a_cluster_without_room_is_told(
     many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else has all cores: that is said once, and the run goes on when there is room."""
-    told: list[str] = []
+    warnings: list[str] = []
     monkeypatch.setattr("vsr.distributed.ray._PATIENCE_SECONDS", 0.5)
     with cluster(two_nodes[0].address, 1):
         hogs = [_Hog.remote() for _ in range(2)]
@@ -164,7 +164,7 @@ def test_a_cluster_without_room_is_told(
             time.sleep(0.1)
 
         def leave(message: str, *values: object) -> None:
-            told.append(message % values)
+            warnings.append(message % values)
             for hog in hogs:
                 ray.kill(hog)
 
@@ -172,7 +172,7 @@ def test_a_cluster_without_room_is_told(
         executor = RayExecutor(1, two_nodes[0].address)
         [outcome] = vsr.upscale(many, tmp_path / "out.mp4", end=16, settings=RAY_SETTINGS, executor=executor)
     assert outcome.manifest is not None
-    assert told == ["waiting for 0.5 CPU cores a worker; 0 of the cluster's 2 are free"]
+    assert warnings == ["waiting for 0.5 CPU cores a worker; 0 of the cluster's 2 are free"]
 
 
 @pytest.mark.nightly

@@ -51,12 +51,12 @@ for name in sys.argv[1:]:
 @pytest.mark.nightly
 def test_encoders_do_not_read_memory_they_never_wrote() -> None:
     codecs = [name for name, spec in CODECS.items() if spec.kind == "video"]
-    told = []
+    digests = []
     for filling in ("0", "1", "90"):  # glibc fills what it hands out with this byte's complement
         env = os.environ | {"MALLOC_PERTURB_": filling, "SVT_LOG": "1"}
         command = [sys.executable, "-c", PROGRAM, *codecs]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-        told.append(dict(line.split() for line in done.stdout.splitlines()))
-    assert told[0].keys() == set(codecs)
-    assert told[1] == told[0]
-    assert told[2] == told[0]
+        digests.append(dict(line.split() for line in done.stdout.splitlines()))
+    assert digests[0].keys() == set(codecs)
+    assert digests[1] == digests[0]
+    assert digests[2] == digests[0]

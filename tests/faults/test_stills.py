@@ -53,7 +53,7 @@ def test_a_stopped_still_leaves_nothing_or_all(clips: Clips, tmp_path: Path, sto
         time.sleep(seconds)
         process.send_signal(stop)
         _, err = process.communicate(timeout=60)
-        if process.returncode == 0 or _names(tmp_path):  # it was faster, or stopped while it told of what it had made
+        if process.returncode == 0 or _names(tmp_path):  # it was faster, or stopped while it reported what it had made
             assert _names(tmp_path) == _whole_still(tmp_path / "out.png")
             for file in tmp_path.iterdir():
                 file.unlink()

@@ -198,13 +198,13 @@ def test_a_batch_goes_on_past_a_bad_file(many: Path, clips: Clips, tmp_path: Pat
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"no video" * 1000)
     inputs = [clips("plain"), bad, many, tmp_path / "missing.mp4", clips("rich")]
-    told: list[vsr.Outcome] = []
+    reported: list[vsr.Outcome] = []
     outcomes = vsr.upscale(
-        inputs, tmp_path / "out", settings=RAY_SETTINGS, executor=RayExecutor(2, None), on_outcome=told.append
+        inputs, tmp_path / "out", settings=RAY_SETTINGS, executor=RayExecutor(2, None), on_outcome=reported.append
     )
     assert [outcome.error is None for outcome in outcomes] == [True, False, True, False, True]
     assert {type(outcome.error) for outcome in outcomes if outcome.error} == {vsr.InputError}
-    assert sorted(str(outcome.input) for outcome in told) == sorted(map(str, inputs))
+    assert sorted(str(outcome.input) for outcome in reported) == sorted(map(str, inputs))
     assert (tmp_path / "out" / "many.mp4").read_bytes() == whole
     again = vsr.upscale(inputs, tmp_path / "out", settings=RAY_SETTINGS, executor=RayExecutor(2, None))
     assert [outcome.was_done for outcome in again] == [True, False, True, False, True]

@@ -210,8 +210,8 @@ def test_scores_and_rows_come_back_from_a_file(tmp_path: Path) -> None:
     for more in seen:
         tables.append_rows(path, more)
     assert tables.read_rows(path) == [dataclasses.replace(row, lpips=0.1, vmaf=90.0) for row in rows]
-    told = tables.report(tables.Results(rows, ["bicubic", "lanczos"]))
-    assert f"| clean | 1 | {rows[0].psnr_y:.2f} | {rows[1].psnr_y:.2f} |" in told
+    text = tables.report(tables.Results(rows, ["bicubic", "lanczos"]))
+    assert f"| clean | 1 | {rows[0].psnr_y:.2f} | {rows[1].psnr_y:.2f} |" in text
     path.write_text("cell,method\n")
     with pytest.raises(InputError, match="name another file"):
         tables.read_rows(path)

@@ -24,11 +24,11 @@ def verify(
     """Compare an output with its record ``OUTPUT.vsr.json``: the record itself, bytes, streams, frames, and the input.
 
     ``output`` is the output or its record; ``source`` is where the input is now, if not where the record says. With
-    ``recompute`` the output is made again, as the record says, and compared byte for byte. ``on_step`` is told how a
-    still comes on, ``on_progress`` how a video does. A URL of an object store is copied here first. Raises
+    ``recompute`` the output is computed again, as recorded, and compared byte for byte. ``on_step`` gets
+    the progress of a still, ``on_progress`` that of a video. A URL of an object store is copied here first. Raises
     `VerificationError` where the output or its record is missing, or is of another version, and `UsageError` where an
     output in a store is to be made again.
     """
     place = None if source is None else Path(source)
-    steps, progress = on_step or (lambda what, done: None), on_progress or (lambda told: None)
+    steps, progress = on_step or (lambda what, done: None), on_progress or (lambda report: None)
     return verify_any(output, place, recompute, steps, progress)

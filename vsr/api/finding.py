@@ -113,8 +113,8 @@ def _videos_in(
     left_out: list[Skipped] = []
     found = list(_walk(folder, Path(), recursive, output, left_out))
     if not found:
-        told = describe_skipped(left_out)
-        raise InputError(f"{folder}: holds no videos{f'; {told}' if told else ''}")
+        described = describe_skipped(left_out)
+        raise InputError(f"{folder}: holds no videos{f'; {described}' if described else ''}")
     skipped += left_out
     return found
 

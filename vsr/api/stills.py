@@ -70,9 +70,9 @@ def still(
         evidence=evidence,
     )
     place = parse_position(at) if isinstance(at, str) else at
-    told = on_step or (lambda what, done: None)
+    report = on_step or (lambda what, done: None)
     source = Source(Path(path), fps, video_stream)
-    return run_still(source, Path(output), place, options, overwrite=overwrite, on_step=told)
+    return run_still(source, Path(output), place, options, overwrite=overwrite, on_step=report)
 
 
 def export_frames(
@@ -90,10 +90,10 @@ def export_frames(
 
     ``start`` and ``end`` are frame numbers or times. Nothing is restored; what images cannot hold is converted
     without loss, which the manifest names. ``video_stream`` is the number, in the file, of the video stream that is
-    meant. ``on_frame`` is told how many frames are written.
+    meant. ``on_frame`` gets the number of frames written so far.
     """
     span = Span(position_of(start), position_of(end))
-    told = on_frame or (lambda count: None)
+    report = on_frame or (lambda count: None)
     return write_frames(
-        Path(path), Path(output), span, fps=fps, video_stream=video_stream, overwrite=overwrite, on_frame=told
+        Path(path), Path(output), span, fps=fps, video_stream=video_stream, overwrite=overwrite, on_frame=report
     )

@@ -126,7 +126,7 @@ def _settings(texts: list[str], precision: str | None) -> dict[str, Any]:
 
 
 def _place_of_results(resume: Path | None, output: Path | None) -> Path | None:
-    """Where results are kept: as told, hidden beside the output, or in the user's cache if there can be one."""
+    """Where results are kept: as requested, hidden beside the output, or in the user's cache if there can be one."""
     import os
     import sys
 

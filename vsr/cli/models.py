@@ -22,7 +22,7 @@ app = typer.Typer(help="Networks and their weights: list, show, convert, fit.")
 
 _Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")]
-_Scale = Annotated[int | None, typer.Option(min=1, help="Magnification, where several are there or none is told.")]
+_Scale = Annotated[int | None, typer.Option(min=1, help="Magnification, where several are there or none is known.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -251,7 +251,7 @@ def _group_shipped(installed: Mapping[str, Mapping[int | None, Path]]) -> dict[s
 
 
 def _times(scales: tuple[int, ...]) -> str:
-    return ", ".join(f"×{scale}" for scale in scales) or "any, not told"
+    return ", ".join(f"×{scale}" for scale in scales) or "any, not known"
 
 
 def _summary(row: NetworkSpec) -> str:
@@ -321,7 +321,7 @@ def _facts_lines(facts: WeightsFacts) -> list[tuple[str, str]]:
         ("context", ", ".join(_context(scale, pixels) for scale, pixels in facts.context_px.items())),
         ("sides", f"multiples of {facts.multiple} px" if facts.multiple > 1 else ""),
         ("smallest", f"{facts.min_size} px" if facts.min_size > 1 else ""),
-        ("generative", "yes" if facts.is_generative else "no, as far as can be told"),
+        ("generative", "yes" if facts.is_generative else "no, as far as is known"),
         ("digest", facts.digest),
         ("model card", facts.card),
         *((f"  {key}", value) for key, value in sorted(facts.metadata.items())),

@@ -39,8 +39,8 @@ def refuse_without_pipe(container: str | None, output: str) -> None:
     from vsr.errors import UsageError
 
     option = "--manifest" if container is None else f"--container {container}"
-    told = "its record lies beside it" if container is None else "its extension says the container"
-    raise UsageError(f"{option} is for -o -; of {output} {told}")
+    note = "its record lies beside it" if container is None else "its extension says the container"
+    raise UsageError(f"{option} is for -o -; of {output} {note}")
 
 
 def run(
@@ -100,8 +100,8 @@ def _notes(job: Job, output: str, manifest: str | None) -> list[str]:
     if output != _PIPE:
         return [f"dropped: {text}" for text in job.dropped]
     record = f"its record goes to {manifest}" if manifest else "no record is left (--manifest FILE keeps one)"
-    told = f"to a pipe: a run that stops begins anew, the output is not read again to check it, and {record}"
-    return [told, *(f"assumed: {text}" for text in job.assumptions), *(f"dropped: {text}" for text in job.dropped)]
+    note = f"to a pipe: a run that stops begins anew, the output is not read again to check it, and {record}"
+    return [note, *(f"assumed: {text}" for text in job.assumptions), *(f"dropped: {text}" for text in job.dropped)]
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def _show(name: str) -> None:
     settings, usual = resolved.settings, Settings.model_validate({})
     parts: dict[str, list[tuple[str, str]]] = {}
     parts["every run"] = [
-        (key, _told(getattr(settings, key), getattr(usual, key))) for key in Settings.model_fields if key != "passes"
+        (key, _shown(getattr(settings, key), getattr(usual, key))) for key in Settings.model_fields if key != "passes"
     ]
     sections: list[tuple[str, str, Mapping[str, Any]]] = [
         (f"method {settings.method}", settings.method, dataclasses.asdict(resolved.options)),
@@ -86,7 +86,7 @@ def _show(name: str) -> None:
     ]
     for title, section, values in sections:
         defaults = _defaults(section)
-        parts[title] = [(f"{section}.{key}", _told(value, defaults[key])) for key, value in values.items()]
+        parts[title] = [(f"{section}.{key}", _shown(value, defaults[key])) for key, value in values.items()]
     for layer in read_preset(name):
         for section, values in layer.values.items():
             if isinstance(values, Mapping) and section not in [used for _, used, _ in sections]:
@@ -106,5 +106,5 @@ def _defaults(section: str) -> dict[str, Any]:
     return dataclasses.asdict(row.options_type())
 
 
-def _told(value: Any, default: Any) -> str:
+def _shown(value: Any, default: Any) -> str:
     return str(value) if value == default else f"{value}  (usual: {default})"

@@ -182,8 +182,8 @@ def _stream(stream: StreamInfo) -> str:
 def _source_rows(source: Source | None) -> list[tuple[str, str]]:
     if source is None:
         return []
-    told = f"compression changed it by about {source.compression_codes:.1f} of 255, noise {source.noise_codes:.1f}"
-    return [("looks", f"{told}, blur {source.blur_px:.2f} px (first frames)")]
+    text = f"compression changed it by about {source.compression_codes:.1f} of 255, noise {source.noise_codes:.1f}"
+    return [("looks", f"{text}, blur {source.blur_px:.2f} px (first frames)")]
 
 
 def _video_rows(info: MediaInfo) -> list[tuple[str, str]]:

@@ -96,8 +96,8 @@ def _result_line(outcome: Outcome) -> str:
     note += _changes(outcome.manifest.get("changes", {"count": 0}))
     from vsr.methods.findings import describe_findings
 
-    told = "".join(f"\n  {line}" for line in describe_findings(outcome.manifest["method"]["findings"]))
-    return f"{outcome.output}: {times['num_frames']} frames in {outcome.manifest['seconds']:.1f} s{note}{told}"
+    found = "".join(f"\n  {line}" for line in describe_findings(outcome.manifest["method"]["findings"]))
+    return f"{outcome.output}: {times['num_frames']} frames in {outcome.manifest['seconds']:.1f} s{note}{found}"
 
 
 def _tell_skipped(skipped: Sequence[Skipped]) -> None:

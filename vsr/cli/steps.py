@@ -52,13 +52,13 @@ def step_reporter(*, quiet: bool) -> Iterator[OnStep]:
 
 def step_lines() -> Callable[[str, float | None], None]:
     """What prints a step, and the share of it that is done, as a JSON object a line, a few a second."""
-    last, told = 0.0, ""
+    last, shown = 0.0, ""
 
     def tell(what: str, done: float | None) -> None:
-        nonlocal last, told
+        nonlocal last, shown
         now = time.monotonic()
-        if what != told or now - last >= _JSON_SECONDS:
-            last, told = now, what
+        if what != shown or now - last >= _JSON_SECONDS:
+            last, shown = now, what
             print(json.dumps({"event": "step", "what": what, "share": done}), flush=True)
 
     return tell

@@ -40,8 +40,8 @@ def verify(
             source=input_,
             recompute=recompute,
             on_step=on_step,
-            on_progress=lambda told: on_step(
-                told.stage, told.frames_done / told.frames_total if told.frames_total else None
+            on_progress=lambda progress: on_step(
+                progress.stage, progress.frames_done / progress.frames_total if progress.frames_total else None
             ),
         )
     passed = all(check.passed for check in checks)

@@ -20,7 +20,7 @@ __all__ = ["run_together"]
 _JOIN_SECONDS = 120.0
 
 Part = Callable[[int], Iterator[Any]]
-"""From a worker's number to what it does; worker 0 says what is told. Pickled, so no local function."""
+"""From a worker's number to what it does; worker 0 reports progress. Pickled, so no local function."""
 
 
 class _Member:

@@ -131,7 +131,7 @@ def _refuse_lost(lost: Sequence[Lost], settings: Settings) -> None:
 
 
 def _refuse_late(video: PipedVideo, settings: Settings) -> None:
-    """Refuse, as soon as they are met, streams of which the first bytes told nothing."""
+    """Refuse, as soon as they are met, streams that the first bytes did not show."""
     _refuse_lost(_find_lost(video.late), settings)
     if video.num_later and not settings.drop_streams:
         raise UsageError(

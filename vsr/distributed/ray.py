@@ -74,7 +74,7 @@ class RayPool:
     ) -> None:
         """``check`` refuses workers by raising `MachineError`.
 
-        No worker is told to be ready before all of them were checked, or none has come for ``gather_seconds``. Until
+        No worker counts as ready before all of them were checked, or none has come for ``gather_seconds``. Until
         then one that is refused ends the run, which has done nothing yet; one that comes later is left out.
         """
         self._make_host, self._check = make_host, check
@@ -304,7 +304,7 @@ def _knock(address: str) -> None:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Ray greets on standard error, whatever it is told; what it says on failure is in its exceptions, too."""
+    """Ray prints to standard error whatever its log level; its messages on failure are in its exceptions, too."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:

@@ -181,7 +181,7 @@ class Restore:
 
 def _seldom(counts: Generator[int, None, R]) -> Generator[Beat, None, R]:
     """Counts of images as `Beat`, a few a second; returns what ``counts`` returns."""
-    told = time.monotonic()
+    reported = time.monotonic()
     while True:
         try:
             count = next(counts)
@@ -189,6 +189,6 @@ def _seldom(counts: Generator[int, None, R]) -> Generator[Beat, None, R]:
             value: R = end.value
             return value
         now = time.monotonic()
-        if now - told >= _REPORT_SECONDS:
-            told = now
+        if now - reported >= _REPORT_SECONDS:
+            reported = now
             yield Beat(count)

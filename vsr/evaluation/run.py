@@ -105,7 +105,7 @@ def _tasks(
 
 
 def _once(methods: Sequence[str | Network]) -> list[str | Network]:
-    """Without repeated names; networks cannot be told apart by comparing them."""
+    """Without repeated names; networks do not compare by value."""
     return [one for number, one in enumerate(methods) if isinstance(one, Network) or one not in methods[:number]]
 
 

@@ -44,9 +44,9 @@ def probe_picture(channels: int, size: int = _SIDE, *, seed: int = _SEED) -> Ten
 
 
 def make_input(network: Network, side: int, *, seed: int = _SEED) -> Tensor:
-    """What ``network`` takes, ``(1, in_channels, side, side)``: a probe, and noise where noise is wanted.
+    """What ``network`` takes, ``(1, in_channels, side, side)``: a probe, and noise for networks that take it.
 
-    Networks that are told conditions are told of neither blur nor noise.
+    Conditioned networks get neither blur nor noise.
     """
     if isinstance(network.module, ConditionedUpscaler):
         return network.module.stacked(probe_picture(network.out_channels, side, seed=seed), 0.0, 0.0)

@@ -110,22 +110,22 @@ def color_from_tags(tags: ColorTags, pix_fmt: str, location: ChromaLocation) -> 
 
 
 def complete_color(
-    color: ColorSpec, layout: PixelLayout, codec: str, width: int, height: int, *, told: Collection[str] = ()
+    color: ColorSpec, layout: PixelLayout, codec: str, width: int, height: int, *, known: Collection[str] = ()
 ) -> tuple[ColorSpec, tuple[str, ...]]:
     """Fill what the stream leaves untagged; returns the spec and one sentence for each assumption.
 
     YUV up to 1024×576 is taken as BT.601 (525 or 625 lines), larger as BT.709: what players do with the source, and
     what they would no longer do with an upscaled copy if it stayed untagged. Grey goes by the same rule; RGB is taken
     as sRGB, float formats as linear light. Of ``primaries`` and ``transfer``,
-    what is named in ``told`` is known to have no code where it is untagged.
+    what is named in ``known`` is known to have no code where it is untagged.
     """
     found: list[str] = []
     primaries, transfer, matrix, what = _assume_matrix(color.matrix, layout, width, height)
     untagged = []
-    if color.primaries in _UNSPECIFIED and "primaries" not in told:
+    if color.primaries in _UNSPECIFIED and "primaries" not in known:
         color = replace(color, primaries=primaries)
         untagged.append("primaries")
-    if color.transfer in _UNSPECIFIED and "transfer" not in told:
+    if color.transfer in _UNSPECIFIED and "transfer" not in known:
         color = replace(color, transfer=transfer)
         untagged.append("transfer")
     if layout.family == "rgb":

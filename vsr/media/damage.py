@@ -1,4 +1,4 @@
-"""What a linear decode had to pass over, conceal or mend, counted by kind and told in words."""
+"""What a linear decode skipped, concealed or repaired, counted by kind and described in words."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class LeadCounter:
         self._before_key = 0
         self._seen_key = False
         self._first: int | None = None
-        self._is_past = self._is_told = False
+        self._is_past = self._is_reported = False
         self._left = self._MOST
 
     def packet(self, pts: int | None, *, is_key: bool) -> None:
@@ -184,10 +184,10 @@ class LeadCounter:
     def _tell(self, count: int) -> None:
         if not count:
             return
-        if not self._is_told:
+        if not self._is_reported:
             what = f"a change of the stream at pts {self._first}" if self._is_after_change else "the start"
             self._damage.note(f"packets that follow {what} refer to what is not in the file")
-        self._is_told = True
+        self._is_reported = True
         if self._is_after_change:
             self._damage.change_packets += count
         else:

@@ -243,10 +243,10 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
     )
     beside = side_data(frame)
     header = read_dpx_header(images[0]) or read_exr_header(images[0])
-    tagged, told, said = _apply_header(tagged, header)
+    tagged, known, said = _apply_header(tagged, header)
     if timing is not None:
-        tagged, told = timing.color, ("primaries", "transfer")
-    color, assumptions = complete_color(tagged, layout, "png", frame.width, frame.height, told=told)
+        tagged, known = timing.color, ("primaries", "transfer")
+    color, assumptions = complete_color(tagged, layout, "png", frame.width, frame.height, known=known)
     assumptions = (*assumptions, *said)
     timecode = header.timecode if header is not None else None
     streams_path = folder / STREAMS_FILE

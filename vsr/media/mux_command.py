@@ -1,4 +1,4 @@
-"""What ffmpeg is told when the pieces of an output are put together: its inputs, streams, times, tags and header."""
+"""The ffmpeg command that assembles an output: its inputs, streams, times, tags and header."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class LiveMux:
             try:
                 self._output.close()
             except (av.error.FFmpegError, OSError):
-                pass  # ffmpeg has gone, and what is told is what ended it
+                pass  # ffmpeg has gone; the error that ended it is the one to report
         if self._process is not None:
             self._process.wait()
         if self._pump is not None:

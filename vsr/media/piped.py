@@ -190,8 +190,8 @@ def _refuse_late_index(head: bytes) -> None:
 
 
 def _without_path(error: InputError, path: Path) -> InputError:
-    told = str(error).replace(str(path), str(STANDARD_INPUT))
-    return InputError(f"{told}; pipes carry y4m, nut, mkv, ts and the like")
+    message = str(error).replace(str(path), str(STANDARD_INPUT))
+    return InputError(f"{message}; pipes carry y4m, nut, mkv, ts and the like")
 
 
 class _Source:

@@ -1,4 +1,4 @@
-"""What a file holds, told from its headers and its first frames, without decoding it all."""
+"""What a file holds, by its headers and first frames, without decoding it all."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ def find_untimed_rate(container: InputContainer, stream: VideoStream, given: Fra
     if given is not None:
         if stream.time_base is not None and given * stream.time_base > 1:
             raise UsageError(f"fps {given} is too high; give at most {1 / stream.time_base}")
-        told = f"; the {codec} stream itself says {own}" if own and own != given else ""
-        return UntimedRate(given, f"{given} frames a second, as given: the file has no times{told}")
+        difference = f"; the {codec} stream itself says {own}" if own and own != given else ""
+        return UntimedRate(given, f"{given} frames a second, as given: the file has no times{difference}")
     if own:
         return UntimedRate(own, f"{own} frames a second, as the {codec} stream says: the file has no times")
     words = f"{_ASSUMED} frames a second: the file has no times, and the {codec} stream tells no rate (--fps gives it)"

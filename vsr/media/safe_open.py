@@ -111,7 +111,7 @@ def file_url(path: Path) -> str:
 
 
 def input_options(path: Path, *, deep: bool = False) -> dict[str, str]:
-    """Options with which the ffmpeg command opens ``path`` and nothing else; ``f`` where it must be told the format.
+    """Options with which the ffmpeg command opens ``path`` and nothing else; ``f`` where the format must be given.
 
     ``deep`` reads further into the file for the parameters of streams that begin late.
     """

@@ -1,6 +1,6 @@
 """Does a restored frame agree with what the camera recorded? Measured for any method, enforced where asked for.
 
-The frame is recorded again through a degradation of `vsr.observation` and compared with the input. What should be left
+The frame is degraded again by a model of `vsr.observation` and compared with the input. What should be left
 is the noise of the input: its own, and that of rounding to code values.
 """
 
@@ -42,7 +42,7 @@ class Agreement:
     """How well a restored frame agrees with the input."""
 
     lr_psnr_db: float
-    """PSNR of the frame, recorded again, against the input: luma, or R, G and B together."""
+    """PSNR of the frame, degraded again, against the input: luma, or R, G and B together."""
     residual_over_noise: float
     """Root mean square of that difference over the input's noise; 1 is what should be left."""
     input_noise_sigma: float
@@ -62,16 +62,16 @@ def _make_recording(frame: VideoFrame, plane: int, like: Tensor) -> Tensor:
     return torch.nan_to_num(values) if frame.layout.is_float else values
 
 
-def _noise_sigma(plane: Tensor, layout: PixelLayout, given: float | None, told: float | None) -> float:
+def _noise_sigma(plane: Tensor, layout: PixelLayout, given: float | None, estimated: float | None) -> float:
     """Noise of an input plane in code values, at least that of rounding.
 
-    ``given`` by the user, in code values of 8 bits; ``told`` from the shot, in those of the plane.
+    ``given`` by the user, in code values of 8 bits; ``estimated`` from the shot, in those of the plane.
     """
     step = _FLOAT_STEP if layout.is_float else 1.0
     if given is not None:
         own = given * layout.peak / 255
     else:
-        own = estimate_noise(plane, layout.peak) if told is None else told
+        own = estimate_noise(plane, layout.peak) if estimated is None else estimated
     return max(math.hypot(own, step / math.sqrt(12)), _LEAST_SHARE * layout.peak)
 
 
@@ -94,9 +94,9 @@ class Consistency:
     degradation: str
     """Name in `vsr.observation.DEGRADATIONS`: how the input is taken to have come about."""
     noise_sigma: float | None = None
-    """Noise of the input in code values of 8 bits; None: told from the frames."""
+    """Noise of the input in code values of 8 bits; None: estimated from the frames."""
     shot_noise: tuple[float, ...] | None = None
-    """Noise of each colour plane of the shot, in code values, told by `adapt`; None: told from each frame."""
+    """Noise of each colour plane of the shot, in code values, estimated by `adapt`; None: estimated from each frame."""
     _operators: dict[tuple[object, ...], Recording] = field(default_factory=dict, repr=False)
 
     @property
@@ -118,19 +118,19 @@ class Consistency:
         return self._operators[key]
 
     def _noise(self, frame: VideoFrame, plane: int, recorded: Tensor) -> float:
-        told = self.shot_noise[plane] if self.shot_noise is not None else None
-        return _noise_sigma(recorded, frame.layout, self.noise_sigma, told)
+        estimated = self.shot_noise[plane] if self.shot_noise is not None else None
+        return _noise_sigma(recorded, frame.layout, self.noise_sigma, estimated)
 
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
         """``noise`` of each colour plane, in code values: the median over first frames of a shot; nothing if given."""
         if self.noise_sigma is not None or not frames:
             return NOT_ADAPTED
         layout = frames[0].layout
-        told = [
+        estimated = [
             [estimate_noise(_make_recording(frame, plane, frame.planes[plane]), layout.peak) for frame in frames]
             for plane in range(layout.num_planes - layout.has_alpha)
         ]
-        return {"noise": torch.tensor([sorted(values)[len(values) // 2] for values in told], dtype=torch.float64)}
+        return {"noise": torch.tensor([sorted(values)[len(values) // 2] for values in estimated], dtype=torch.float64)}
 
     def adapted(self, adaptation: Adaptation) -> Consistency:
         """The comparison for the shot that `adapt` saw."""

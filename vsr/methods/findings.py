@@ -2,7 +2,7 @@
 
 A restored frame's ``findings`` hold, by name, for any method that enlarges:
 
-- ``lr_psnr_db``: PSNR in dB of the frame, recorded again through the assumed degradation, against the input;
+- ``lr_psnr_db``: PSNR in dB of the frame, degraded again by the assumed degradation, against the input;
 - ``residual_over_noise``: root mean square of that difference over the input's noise;
 - ``input_noise_sigma``: standard deviation of the input's noise, rounding to codes included, 0…1;
 
@@ -11,7 +11,7 @@ for methods that are suited to the source, its estimates (`vsr.networks.source`)
 - ``source_blur_px``: blur, in input pixels;
 - ``source_noise_codes``, ``source_compression_codes``: noise and error of compression, in codes of 255;
 
-for networks that are told how the image came about, what they were told, the same for a whole shot:
+for conditioned networks, their conditions, the same for a whole shot:
 
 - ``told_blur_px``: blur ahead of bicubic shrinking, in input pixels;
 - ``told_noise_codes``: noise, in codes of 255;
@@ -124,7 +124,7 @@ def mean_findings(parts: Iterable[tuple[int, Mapping[str, float]]]) -> dict[str,
 
 
 def source_findings(source: Source | None) -> dict[str, float]:
-    """What is told of the source, by name; empty where nothing is."""
+    """Estimates of the source, by name; empty where there are none."""
     return {} if source is None else {f"source_{name}": value for name, value in asdict(source).items()}
 
 
@@ -163,9 +163,8 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
         share = 100 * found["stabilize_filled_share"]
         lines.append(f"frames were moved by {found['stabilize_shift_px']:.2f} px; {share:.2f} % was filled at borders")
     if "told_blur_px" in found:
-        lines.append(
-            f"the network was told: blur {found['told_blur_px']:.2f} px, noise {found['told_noise_codes']:.1f} of 255"
-        )
+        blur_px, noise_codes = found["told_blur_px"], found["told_noise_codes"]
+        lines.append(f"the network was conditioned on blur {blur_px:.2f} px, noise {noise_codes:.1f} of 255")
     if "training_loss" in found:
         lines.append(f"a network was trained on each shot; its error there is {found['training_loss']:.1f} of 255")
     elif "training_steps" in found:

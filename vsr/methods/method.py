@@ -201,7 +201,7 @@ class Method(Generic[OptionsT]):
     Raises `ModelError` for weights that cannot be loaded or are no good, `MachineError` where memory is short.
     """
     is_as_recorded: Callable[[Mapping[str, Any]], bool] = lambda described: True
-    """Whether it still has the weights that `Prepared.describe` told, as a record holds it."""
+    """Whether it still has the weights of `Prepared.describe`, as a record holds them."""
     place: Place | None = None
     """Of a pass: where it stands unless it is put elsewhere. None: a method that sets the size."""
 

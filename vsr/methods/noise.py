@@ -1,4 +1,4 @@
-"""How noisy a frame is, told from the frame alone.
+"""How noisy a frame is, estimated from the frame alone.
 
 Noise is white, images are not: their energy falls towards high spatial frequencies. Blocks whose energy, by the
 discrete cosine transform, is spread evenly over all frequencies show noise and little else, if there are enough of
@@ -16,7 +16,7 @@ from torch import Tensor
 __all__ = ["LEAST_ESTIMATE", "estimate_noise"]
 
 LEAST_ESTIMATE = 0.01
-"""Share of full range below which noise and fine texture cannot be told apart: such frames count as clean."""
+"""Share of full range below which noise and fine texture are indistinguishable: such frames count as clean."""
 
 _SIDE = 8
 _STEP = 4  # blocks overlap by half
@@ -36,7 +36,7 @@ def _dct_matrix(like: Tensor) -> Tensor:
 
 
 def estimate_noise(plane: Tensor, peak: float) -> float:
-    """Standard deviation of white noise in ``plane`` ``(h, w)``, in its units; 0 where there is none to be told.
+    """Standard deviation of white noise in ``plane`` ``(h, w)``, in its units; 0 where none is found.
 
     Values at 0 or ``peak`` may be cut off, so blocks with such are left out. Right to about 10 % where it is not 0.
     Estimates under `LEAST_ESTIMATE` of ``peak`` are given as 0. Of 27 clean images (Set5, Set14, Vid4, shrunk by 2 or

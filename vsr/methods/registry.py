@@ -143,7 +143,7 @@ ADAPTORS: Mapping[Family, Adaptor] = {
         prepare_rescaling_network,
     ),
     "conditioned": Adaptor(
-        "enlarge each frame by a network that is told its blur and noise",
+        "enlarge each frame by a network conditioned on its blur and noise",
         ConditionedOptions,
         prepare_conditioned_network,
     ),

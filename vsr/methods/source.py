@@ -1,4 +1,4 @@
-"""How a shot's frames came about, told by the estimator that ships with the weights `lite`."""
+"""The degradation of a shot's frames, by the estimator that ships with the weights `lite`."""
 
 from __future__ import annotations
 

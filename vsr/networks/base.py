@@ -186,9 +186,9 @@ class RescalingUpscaler(Upscaler):
 
 
 class ConditionedUpscaler(Upscaler):
-    """Base of networks that are told how the image came about: blurred, downscaled, then noisy.
+    """Base of networks conditioned on the degradation of the image: blurred, downscaled, then noisy.
 
-    What they are told are numbers, the same for the whole image: `conditions` has them, `stacked` puts them behind
+    Conditions are numbers, the same for the whole image: `conditions` computes them, `stacked` appends them to
     the channels of the image. Subclasses set ``in_channels``: those of the colour and one for each number.
     """
 

@@ -15,7 +15,7 @@ NUM_CHANGES = 14
 """Length of what `changes` gives."""
 
 LEAST_FRAMES = 3
-"""From which it is told how much frames differ in quality."""
+"""Fewest frames for a measure of how much they differ in quality."""
 
 _BLOCKS_PX = (4, 8, 16)  # of codecs
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

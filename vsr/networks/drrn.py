@@ -48,7 +48,7 @@ class DRRN(Upscaler):
 
 
 def recognise_drrn(shapes: Shapes) -> Found | None:
-    """DRRN with one recursive block, of any width; its 25 units are not told by the weights."""
+    """DRRN with one recursive block, of any width; its 25 units cannot be read off the weights."""
     width = shapes["input.weight"][0]
     square = (width, width, 3, 3)
     if len(shapes) != 4 or shapes["conv1.weight"] != square or shapes["conv2.weight"] != square:

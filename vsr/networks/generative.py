@@ -1,4 +1,4 @@
-"""Whether weights invent detail, as far as can be told.
+"""Whether weights invent detail, as far as can be known.
 
 Adversarial and faithful training give weights of the same shape. What the file says of itself counts first, then what
 its name says by the habits of the field, then what the architecture is mostly used for.

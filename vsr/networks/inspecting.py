@@ -23,7 +23,7 @@ class WeightsFacts:
 
     source: str
     format: str
-    """``safetensors``, ``torch-zip``, ``torch-legacy``, ``matlab5`` or ``ncnn``, told from the content."""
+    """``safetensors``, ``torch-zip``, ``torch-legacy``, ``matlab5`` or ``ncnn``, recognised by the content."""
     architecture: str
     """The row of `NETWORKS`, or spandrel's name."""
     title: str

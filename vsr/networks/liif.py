@@ -109,7 +109,7 @@ class LIIF(AnyScaleUpscaler):
         first, *rest = self.imnet.layers
         assert isinstance(first, nn.Linear)
         by_place = first.weight[:, -4:]
-        told = torch.stack(
+        positions = torch.stack(
             [
                 off_y[:, None].expand(-1, len(off_x)),
                 off_x[None].expand(len(off_y), -1),
@@ -118,7 +118,7 @@ class LIIF(AnyScaleUpscaler):
             ],
             -1,
         ).to(seen.device, seen.dtype)
-        hidden = seen.permute(0, 2, 3, 1) + linear(told, by_place)
+        hidden = seen.permute(0, 2, 3, 1) + linear(positions, by_place)
         for layer in rest[:-1]:
             hidden = relu(hidden) if isinstance(layer, nn.ReLU) else layer(hidden)
         result: Tensor = rest[-1](hidden)

@@ -118,9 +118,9 @@ def network_family(name_or_path: str, *, networks: Mapping[str, NetworkSpec] = N
 
 
 def with_weights_for(network: Network, estimates: Tensor | None) -> Network:
-    """``network`` with the weights that suit a source, which `Mixture.estimate` told.
+    """``network`` with the weights for a source, as estimated by `Mixture.estimate`.
 
-    Itself where it has one set of weights, or nothing was told.
+    Returned as it is where it has one set of weights, or ``estimates`` is None.
     """
     if network.mixture is None or estimates is None:
         return network

@@ -88,8 +88,8 @@ class MetaSR(AnyScaleUpscaler):
     ) -> None:
         """The rows that lie alike, kind of column by kind of column."""
         offset_y, kinds_x, kind_x = offsets
-        told = torch.stack([offset_y.expand(len(kinds_x)), kinds_x, torch.full_like(kinds_x, grid.cell_yx[0])], -1)
-        filters = self.P2W(told.to(around.device, weights_dtype(self.P2W)))
+        positions = torch.stack([offset_y.expand(len(kinds_x)), kinds_x, torch.full_like(kinds_x, grid.cell_yx[0])], -1)
+        filters = self.P2W(positions.to(around.device, weights_dtype(self.P2W)))
         filters = filters.reshape(len(kinds_x), self.feature_channels, _PLACES, 3)
         above = [around[:, :, (row[rows] - grid.first_row + down).to(around.device)] for down in range(3)]
         for start in range(0, len(column), _PIXELS):

@@ -87,23 +87,23 @@ def read_mixture(tensors: Mapping[str, Tensor], source: str) -> Mixture | None:
 
     ``source`` names the file.
     """
-    experts, told, gate = (_group(tensors, start) for start in (_EXPERTS, _SOURCE, _GATE))
+    experts, estimator, gate = (_group(tensors, start) for start in (_EXPERTS, _SOURCE, _GATE))
     if not experts or _USUAL not in tensors:
         return None
     count = int(tensors[_USUAL].numel())
-    mixture = Mixture(experts, told, gate, tensors[_USUAL])
+    mixture = Mixture(experts, estimator, gate, tensors[_USUAL])
     if any(value.ndim < 1 or len(value) != count for value in experts.values()):
         raise ModelError(f"{source}: a mixture of {count} sets of weights, some of which are missing")
     try:
-        if len(told["mean"]) not in (NUM_STATISTICS, NUM_OF_SHOT):
-            raise KeyError(f"{len(told['mean'])} statistics")
-        estimates = estimates_of(torch.zeros(NUM_OF_SHOT), told)
+        if len(estimator["mean"]) not in (NUM_STATISTICS, NUM_OF_SHOT):
+            raise KeyError(f"{len(estimator['mean'])} statistics")
+        estimates = estimates_of(torch.zeros(NUM_OF_SHOT), estimator)
         shares = mixture.shares(estimates)
     except (KeyError, RuntimeError) as error:
         raise ModelError(f"{source}: a mixture whose choice among sets is damaged ({error})") from error
     if shares.shape != (count,) or estimates.shape != (3,):
         raise ModelError(f"{source}: a mixture of {count} sets of weights that chooses among {len(shares)}")
-    if not bool((told["spread"] > 0).all()):
+    if not bool((estimator["spread"] > 0).all()):
         raise ModelError(f"{source}: a mixture whose statistics have no spread; its estimator is damaged")
     if bool((mixture.usual < 0).any()) or abs(float(mixture.usual.sum()) - 1) > _WHOLE_WITHIN:
         raise ModelError(f"{source}: a mixture whose usual shares do not sum to 1")

@@ -1,4 +1,4 @@
-"""Which architecture weights belong to, told from names and shapes alone."""
+"""Which architecture weights belong to, recognised by names and shapes alone."""
 
 from __future__ import annotations
 

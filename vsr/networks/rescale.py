@@ -1,4 +1,4 @@
-"""Rescale: an invertible pair that hides in the small image what could not be told from it.
+"""Rescale: an invertible pair that hides in the small image what cannot be predicted from it.
 
 vsr's own, after Xiao et al. ("Invertible image rescaling", ECCV 2020): Haar's transform, then couplings that can be
 undone, here three, each a chain of 3×3 convolutions as in `vsr.networks.lite`, on luma and two colour differences.
@@ -114,7 +114,7 @@ class Rescale(RescalingUpscaler):
         return self.in_rgb(self._halved(pictures)[0])
 
     def _halved(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """The small image, in YCbCr, and what could not be told of the differences."""
+        """The small image, in YCbCr, and the residual of the predicted differences."""
         bands = to_bands(self.in_ycc(pictures), self.haar.value)
         mean = bands[:, :_COLOURS] / 2
         left = bands[:, _COLOURS:] - self._predicted(mean)

@@ -48,8 +48,8 @@ class _SecondOrderAttention(nn.Module):
         flat = features.flatten(2).float()
         centred = flat - flat.mean(-1, keepdim=True)
         covariance = centred @ centred.transpose(1, 2) / flat.shape[-1]
-        told = matrix_square_root(covariance).mean(1)[:, :, None, None]
-        weights: Tensor = self.conv_du(told.to(features.dtype))
+        root = matrix_square_root(covariance).mean(1)[:, :, None, None]
+        weights: Tensor = self.conv_du(root.to(features.dtype))
         return features * weights
 
 

@@ -110,7 +110,7 @@ def _context(scale: int, groups: int) -> int:
 
 
 def recognise_srfbn(shapes: Shapes) -> Found | None:
-    """SRFBN of any width and number of groups; its four steps are not told by the weights."""
+    """SRFBN of any width and number of groups; its four steps cannot be read off the weights."""
     width = shapes["feat_in.0.weight"][0]
     groups = count(shapes, "block.upBlocks.", ".0.weight")
     by_kernel = {kernel: scale for scale, (kernel, _, _) in PROJECTION.items()}

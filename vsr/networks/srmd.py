@@ -1,4 +1,4 @@
-"""SRMD: one network for many blurs and noises, which it is told as constant maps behind the image.
+"""SRMD: one network for many blurs and noises, conditioned on them by constant maps stacked on the image.
 
 Zhang, Zuo, Zhang, "Learning a single convolutional super-resolution network for multiple degradations", CVPR 2018.
 Post-upsampling, RGB, 0…1. Twelve 3×3 convolutions of 128, pixel shuffle. Parameters ×2 / ×3 / ×4: SRMD 1,511,692 /
@@ -7,8 +7,8 @@ PyTorch code (cszn/KAIR); files of ncnn that were made from it load, too. Set5, 
 34.12 / 31.96 dB.
 
 The small image is the large one blurred by a 15×15 kernel, shrunk by bicubic interpolation, then noisy. Of the kernel
-the network is told 15 numbers, its coefficients in a basis that the authors found by principal components of their
-kernels and published apart from the weights. vsr does not have that basis. It tells the network of round Gaussians
+the network gets 15 numbers, its coefficients in a basis that the authors found by principal components of their
+kernels and published apart from the weights. vsr does not have that basis. It supports isotropic Gaussians
 alone, with coefficients that were fitted: those with which the published weights, all scales together, came closest to
 the ground truth on images of BSDS500 (train) that had been blurred so.
 """
@@ -73,7 +73,7 @@ class SRMD(ConditionedUpscaler):
         self.model = nn.Sequential(*layers)
 
     def conditions(self, blur_px: float, noise_codes: float) -> Tensor:
-        """15 coefficients of the Gaussian, then the noise over 255, if it is told."""
+        """15 coefficients of the Gaussian, then the noise over 255, if the network takes it."""
         kernel = _coefficients(blur_px * self.scale)
         return torch.cat([kernel, torch.tensor([noise_codes / 255])]) if self.most_noise_codes else kernel
 
@@ -102,15 +102,15 @@ def recognise_srmd(shapes: Shapes) -> Found | None:
     depth, last = len(own) // 2, own[f"model.{len(own) - 2}.weight"]
     width, channels = own["model.0.weight"][:2]
     scale = round((last[0] / _COLOURS) ** 0.5)
-    told = channels - _COLOURS - _KERNEL
-    if depth < 2 or told not in (0, 1) or last != (_COLOURS * scale * scale, width, 3, 3):
+    noise_channels = channels - _COLOURS - _KERNEL
+    if depth < 2 or noise_channels not in (0, 1) or last != (_COLOURS * scale * scale, width, 3, 3):
         return None
-    noise = _MOST_NOISE_CODES * told
+    noise = _MOST_NOISE_CODES * noise_channels
 
     def build(scale: int) -> SRMD:
         return SRMD(scale, most_noise_codes=noise, width=width, depth=depth)
 
-    return Found("srmd" if told else "srmdnf", (scale,), build, _rename)
+    return Found("srmd" if noise_channels else "srmdnf", (scale,), build, _rename)
 
 
 SPECS = (

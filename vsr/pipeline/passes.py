@@ -41,9 +41,9 @@ class PassRequest(BaseModel):
 
 def parse_pass(text: str) -> PassRequest:
     """``NAME``, or ``NAME:key=value,key=value``, with values read as YAML. Raises `UsageError`."""
-    name, _, told = text.partition(":")
+    name, _, assignments = text.partition(":")
     options: dict[str, Any] = {}
-    for assignment in _COMMA.split(told) if told.strip() else ():
+    for assignment in _COMMA.split(assignments) if assignments.strip() else ():
         key, sign, value = assignment.partition("=")
         if not sign or not key.strip():
             raise UsageError(f"--pass wants NAME or NAME:key=value,key=value, got {text!r}")

@@ -53,7 +53,7 @@ class Pace:
         self._clock = clock
         self._counts: deque[tuple[float, int]] = deque()
         self._first: float | None = None
-        self._told: tuple[float, float] | None = None  # when an estimate was given, and what it was
+        self._estimate: tuple[float, float] | None = None  # when an estimate was given, and what it was
 
     def count(self, done: int) -> None:
         """So many are done by now. Time counts from the first one: what comes before it is done once."""
@@ -83,11 +83,11 @@ class Pace:
         if not rate:
             return None
         fresh = left / rate
-        if self._told is not None:
-            then, told = self._told
+        if self._estimate is not None:
+            then, estimate = self._estimate
             share = min(1.0, (now - then) / _DAMPING_SECONDS)
-            fresh = max(0.0, told - (now - then)) * (1 - share) + fresh * share
-        self._told = (now, fresh)
+            fresh = max(0.0, estimate - (now - then)) * (1 - share) + fresh * share
+        self._estimate = (now, fresh)
         return fresh
 
 

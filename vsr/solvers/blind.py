@@ -20,7 +20,7 @@ from vsr.solvers.huber_btv import HuberBtvOptions, solve_huber_btv
 __all__ = ["MIN_PSF_SIZE", "estimate_psf", "gradient_moments"]
 
 MIN_PSF_SIZE = 48
-"""Shortest side, in pixels of x, of an image whose blur can be told."""
+"""Shortest side, in pixels of x, of an image whose blur can be estimated."""
 
 _POWER = 4
 _WIDTHS = (0.8, 2.5)  # narrowest and widest t, in pixels
@@ -69,7 +69,7 @@ def _blur_variance(widths: Tensor, moments: Tensor, most: float) -> float:
 
 
 def estimate_psf(observed: Observations, start: Tensor) -> float | None:
-    """Standard deviation, in pixels of x, of the Gaussian point spread function behind ``observed``; None if untold.
+    """Standard deviation, in pixels of x, of the Gaussian point spread function behind ``observed``; None if unknown.
 
     For `vsr.observation.reading_blur`. ``start`` is ``(H, W)``, a first guess of the image; the blur in
     ``observed.model`` is not looked at. Frames are fused robustly without deblurring, and the growth of their

@@ -281,7 +281,7 @@ def fuse(
 
     ``scale`` fine pixels a frame pixel. ``parts`` is where to start, by default the median of the frames, or the
     reference. Motions are refined as ``model`` allows. A fixed number of ``rounds``; the last one takes the image
-    further if it is to ``finish``. In the views' precision. ``on_share`` is told the share that is done, 0…1.
+    further if it is to ``finish``. In the views' precision. ``on_share`` gets the share that is done, 0…1.
     """
     if parts is None:
         place = next(n for n, view in enumerate(views) if view.number == reference)

@@ -14,7 +14,7 @@ from vsr.stills.window import Window
 
 __all__ = ["doubts", "notes_of"]
 
-_BLURRED = 0.75  # of the usual sharpness: less in the reference, and the user is told
+_BLURRED = 0.75  # of the usual sharpness: less in the reference, and the user is warned
 _DOUBTFUL = 3.0  # residual of the reference, in noise, from which the user is warned
 _ELSEWHERE = 5.0  # the same over all frames used: part of what they show there is not in the image
 _ROUNDING = 1.0 / 255

@@ -21,7 +21,7 @@ from vsr.stills.study import FIRST, Study, study
 __all__ = ["OnStep", "Stages"]
 
 OnStep = Callable[[str, float | None], None]
-"""Told what is being done, and the share that is done, 0…1, or None where that is unknown."""
+"""Called with the current step and the share that is done, 0…1, or None where that is unknown."""
 
 _FIRST_ROUNDS, _CHOICE_ROUNDS, _LAST_ROUNDS = 4, 2, 6
 _WORSE_THAN_USUAL = 2.0  # residual of a frame, times the usual one, at which it is left out after all

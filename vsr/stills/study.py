@@ -63,7 +63,7 @@ class Study:
     psf_by_prediction_px: float | None = None
     """Blur at which prediction is best; None: not tried."""
     psf_by_gradients_px: float | None = None
-    """Blur as `estimate_psf` tells it; None: untold."""
+    """Blur as estimated by `estimate_psf`; None: unknown."""
     tried: dict[str, float] = field(default_factory=dict)
     """Residual of left-out frames in standard deviations, by ``blur/strength``."""
 
@@ -218,14 +218,14 @@ def _by_gradients(looked: _LeftOut) -> float | None:
 def _score(looked: _LeftOut, psf_px: float | None, strength: float | None) -> Study:
     """From too few frames for leaving some out."""
     gradients = _by_gradients(looked) if psf_px is None else None
-    psf, told = (psf_px, "given") if psf_px is not None else (gradients, "growth of gradients with scale")
+    psf, origin = (psf_px, "given") if psf_px is not None else (gradients, "growth of gradients with scale")
     if psf is None:
-        psf, told = FIRST.psf_sigma_px, "usual for cameras: the picture does not tell"
+        psf, origin = FIRST.psf_sigma_px, "usual for cameras: no estimate from the image"
     few = "usual: too few frames that differ in what they sample"
     usual = _STRENGTHS[max(_USUAL_STRENGTH, looked.strengths.start)]
     return Study(
         Imaging(psf, usual if strength is None else strength),
-        told,
+        origin,
         few if strength is None else "given",
         psf_by_gradients_px=gradients,
     )
@@ -237,23 +237,23 @@ def _predict(places: Sequence[_LeftOut], psf_px: float | None, strength: float |
     fixed = None if strength is None else min(range(len(_STRENGTHS)), key=lambda n: abs(_STRENGTHS[n] - strength))
     best: float | None = None
     gradients: float | None = None
-    told = "given"
+    origin = "given"
     if psf_px is None:
         place = _downhill(looked, fixed)
         best = _vertex(looked, place, fixed)
         usual = (_USUAL_BLUR, _best_strength(looked, _USUAL_BLUR, place[1], fixed))
         gradients = _by_gradients(looked)
         if _is_worse(looked.pair(usual), looked.pair(place)):
-            psf_px, told = best, "prediction of frames left out"
+            psf_px, origin = best, "prediction of frames left out"
         else:
-            psf_px, told = _BLURS[_USUAL_BLUR], "usual for cameras: no other predicts frames left out clearly better"
+            psf_px, origin = _BLURS[_USUAL_BLUR], "usual for cameras: no other predicts frames left out clearly better"
     if strength is None:
         strength, tried = _best_prior(places, psf_px)
     else:
         tried = {}
     return Study(
         Imaging(psf_px, strength),
-        told,
+        origin,
         "given" if fixed is not None else "prediction of frames left out",
         psf_by_prediction_px=best,
         psf_by_gradients_px=gradients,

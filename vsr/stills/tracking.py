@@ -63,7 +63,7 @@ class Tracker:
         inner.of(self._weights).fill_(1.0)
 
     def sightings(self, on_share: Callable[[float], None] = lambda share: None) -> list[Sighting]:
-        """The region in every frame, in their order; ``on_share`` is told the share that is done, 0…1."""
+        """The region in every frame, in their order; ``on_share`` gets the share that is done, 0…1."""
         nothing = Registration(torch.eye(3, dtype=torch.float64), self._model, True, 1.0, 0.0, 0.0)
         own = Sighting(self._reference, nothing, 0)
         found = {self._reference: own}

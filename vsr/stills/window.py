@@ -21,7 +21,7 @@ __all__ = ["Place", "Window", "grab", "seconds_of"]
 Place = int | Fraction
 """A frame's ordinal, or seconds from the start of the file."""
 
-_SPARE_FRAMES = 4  # read beyond the wanted ones: a cut is told a few frames late
+_SPARE_FRAMES = 4  # read beyond the requested ones: a cut is detected a few frames late
 _NEAR_SECONDS = 2
 
 
@@ -64,8 +64,8 @@ def grab(
 ) -> Window:
     """The ``candidates`` frames nearest to the one that is shown at ``at``, as far as the shot goes.
 
-    The frame shown at a time is the last one that is not later; the first one where all are later. ``on_frame`` is
-    told the ordinal of every decoded frame. Raises `UsageError` where the video ends before ``at``, `InputError`.
+    The frame shown at a time is the last one that is not later; the first one where all are later. ``on_frame``
+    gets the ordinal of every decoded frame. Raises `UsageError` where the video ends before ``at``, `InputError`.
     """
     latest: FrameRecord | None = None
 

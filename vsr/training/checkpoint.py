@@ -62,9 +62,9 @@ def load_checkpoint(folder: Path) -> Saved | None:
         return None
     tensors, metadata = read_safetensors(path)
     try:
-        told = json.loads(metadata["vsr.training"])
-        seconds = {str(key): float(value) for key, value in told["seconds"].items()}
-        return Saved(int(told["step"]), seconds, tuple(map(float, told["losses"])), tensors)
+        record = json.loads(metadata["vsr.training"])
+        seconds = {str(key): float(value) for key, value in record["seconds"].items()}
+        return Saved(int(record["step"]), seconds, tuple(map(float, record["losses"])), tensors)
     except (KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: is no checkpoint of a training run; choose another folder with --out") from error
 

@@ -190,9 +190,9 @@ def _sampled(lumas: Sequence[Tensor], components: Tensor, scale: int, most: int,
     features, details = [], []
     for interpolated, lacking in _pairs(lumas, scale):
         height, width = (side // scale for side in interpolated.shape[-2:])
-        told = patch_features(interpolated, components, scale).reshape(height, width, -1)[1:-1, 1:-1]
-        kept = torch.rand(told.shape[0] * told.shape[1], generator=generator) < share
-        features.append(told.reshape(-1, told.shape[-1])[kept])
+        described = patch_features(interpolated, components, scale).reshape(height, width, -1)[1:-1, 1:-1]
+        kept = torch.rand(described.shape[0] * described.shape[1], generator=generator) < share
+        features.append(described.reshape(-1, described.shape[-1])[kept])
         details.append(_inner_patches(lacking, scale)[kept])
     return _Samples(torch.cat(features), torch.cat(details))
 

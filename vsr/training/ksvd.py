@@ -47,7 +47,8 @@ def _pursued(samples: Tensor, atoms: Tensor, sparsity: int) -> tuple[Tensor, Ten
 def learn_dictionary(samples: Tensor, num_atoms: int, *, sparsity: int = 3, rounds: int = 20, seed: int = 0) -> Tensor:
     """Atoms ``(num_atoms, d)`` of length 1 of which few make up each of ``samples`` ``(N, d)`` float32, N ≥ num_atoms.
 
-    Begins with samples drawn by ``seed``. An atom that nothing uses is replaced by the sample that is told worst.
+    Begins with samples drawn by ``seed``. An atom that nothing uses is replaced by the sample with the largest
+    residual.
     """
     if len(samples) < num_atoms:
         raise ValueError(f"{num_atoms} atoms need as many samples; there are {len(samples)}")

@@ -98,10 +98,10 @@ class Learner:
                 group["lr"] = rate
             optimiser.step()
         self._follow(step)
-        told = {name: float(value) for name, value in parts.items()}
+        losses = {name: float(value) for name, value in parts.items()}
         if self.discriminator is not None:
-            told["discriminator"] = self._teach_discriminator(made, true)
-        return StepResult(loss, told, rate)
+            losses["discriminator"] = self._teach_discriminator(made, true)
+        return StepResult(loss, losses, rate)
 
     @torch.no_grad()
     def _follow(self, step: int) -> None:

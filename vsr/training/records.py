@@ -23,7 +23,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Told every few steps."""
+    """Reported every few steps."""
 
     step: int
     """Steps done."""

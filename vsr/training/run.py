@@ -125,10 +125,10 @@ class _Run:
         teacher, sources = self._setup.teacher, self._setup.sources
         if teacher is None:
             return
-        told = time.perf_counter()
+        reported = time.perf_counter()
         for done, count in teacher.prepare(sources.clips, self._setup.plan.chain, self._out, self._rank, self._workers):
-            if self._rank == 0 and (done == count or time.perf_counter() - told > _TELL_SECONDS):
-                told = time.perf_counter()
+            if self._rank == 0 and (done == count or time.perf_counter() - reported > _TELL_SECONDS):
+                reported = time.perf_counter()
                 yield self._progress(note=f"the teacher made {done:,} of {count:,} pictures")
 
     def _taught(self) -> Sequence[Tensor]:
@@ -144,7 +144,7 @@ class _Run:
                 continue
             is_last = self._done == config.steps
             if is_last or self._done % config.log_every == 0:
-                yield self._told(result)
+                yield self._log_progress(result)
             if self._validation is not None and not is_last and self._done % config.validate_every == 0:
                 yield self._progress(figures=self._measure())
             if is_last or self._done % config.checkpoint_every == 0:
@@ -164,7 +164,7 @@ class _Run:
                 kept = f"the checkpoint of step {self._kept} is kept" if self._kept else "there is no checkpoint yet"
                 raise ModelError(f"{error}; {kept}") from error
 
-    def _told(self, result: StepResult) -> TrainingProgress:
+    def _log_progress(self, result: StepResult) -> TrainingProgress:
         """Log and progress of the steps since the last time."""
         progress = self._progress(rate=result.rate)
         self._log.add(self._done, {"loss": progress.loss, "rate": result.rate, **dict(result.parts)})

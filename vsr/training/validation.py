@@ -69,12 +69,12 @@ class Validation:
 
     def _figures(self, enlarge: object) -> Figures:
         assert callable(enlarge)
-        told: dict[str, tuple[float, float]] = {}
+        figures: dict[str, tuple[float, float]] = {}
         for case in self._cases:
             psnr_y, ssim_y, _ = scored(enlarge(case.given), case.hr, case.given, self._scale)
-            told[case.name] = (psnr_y, ssim_y)
-        means = [float(np.mean([pair[index] for pair in told.values()])) for index in (0, 1)]
-        return Figures(means[0], means[1], told)
+            figures[case.name] = (psnr_y, ssim_y)
+        means = [float(np.mean([pair[index] for pair in figures.values()])) for index in (0, 1)]
+        return Figures(means[0], means[1], figures)
 
     def pictures(self, network: Network, count: int) -> Mapping[str, NDArray[np.uint8]]:
         """The first ``count``, by name: bicubic, the network, the ground truth, side by side; ``(H, W)`` luma."""

@@ -90,8 +90,8 @@ def test_two_classes_of_device_are_told_of_once(tmp_path: Path, caplog: pytest.L
     checks = _checks((tmp_path / "a.mp4", tmp_path / "out.mp4"))
     for kind in ("cpu", "cuda H100", "cpu", "cuda H100"):
         checks.check(WorkerInfo("w", "n", kind, software_versions()))
-    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert told == ["two kinds of device (cpu, cuda H100): each file is made on one of them"]
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ["two kinds of device (cpu, cuda H100): each file is made on one of them"]
     checks.close()
 
 

@@ -165,7 +165,7 @@ def test_whatever_fails_every_task_is_settled_once(fates: list[list[str]], num_w
         assert (job.name in load.given_up) == (failures >= 3)
         if job.name not in load.given_up:
             assert pool.tries[job.name] == job.fates.index("well") + 1
-            assert load.items.count(job.name) == failures + 1  # each try that began told of itself
+            assert load.items.count(job.name) == failures + 1  # each attempt that began reported itself
 
 
 def test_a_task_is_tried_on_another_machine_first() -> None:

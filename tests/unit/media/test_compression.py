@@ -53,11 +53,11 @@ for width, height in ((144, 144), (96, 64), (51, 37)):
 
 def test_nothing_is_read_that_was_not_written() -> None:
     """x264 does so in its AVX-512 code, x265 in pictures of 64 pixels or fewer."""
-    told = set()
+    digests = set()
     for filling in ("0", "1", "90"):  # glibc fills what it hands out with this byte's complement
         command, env = [sys.executable, "-c", FILLED], os.environ | {"MALLOC_PERTURB_": filling}
-        told.add(subprocess.run(command, env=env, check=True, capture_output=True, timeout=120).stdout)
-    assert len(told) == 1
+        digests.add(subprocess.run(command, env=env, check=True, capture_output=True, timeout=120).stdout)
+    assert len(digests) == 1
 
 
 def test_small_frames_do_no_harm_to_memory() -> None:

@@ -81,8 +81,8 @@ def test_pillow_reads_them(tmp_path: Path) -> None:
 def test_ffmpeg_tells_them_of_exr(tmp_path: Path) -> None:
     path = tmp_path / "x.exr"
     path.write_bytes(with_text(_picture("exr", "gbrpf32le"), TEXT))
-    told = run_ffmpeg(["-i", str(path), "-f", "null", "-"]).stderr
-    assert "Error" not in told
+    log = run_ffmpeg(["-i", str(path), "-f", "null", "-"]).stderr
+    assert "Error" not in log
     assert hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -87,7 +87,7 @@ def test_it_is_the_best_and_recorded_frames_alone_do_no_harm(clip: Clip) -> None
     assert reached["auto"] > reached["lanczos"] + 0.3, reached
 
 
-def test_what_it_found_is_told(hr: Tensor) -> None:
+def test_its_estimates_are_findings(hr: Tensor) -> None:
     clean, worse = _shrunk(hr), compress_luma(_shrunk(hr), "h264", 32)
     found = [_restored("auto", _frames(frames))[0].findings for frames in (clean, worse)]
     names = {"source_blur_px", "source_noise_codes", "source_compression_codes", "guess_weight", "frames_used"}
@@ -98,8 +98,8 @@ def test_what_it_found_is_told(hr: Tensor) -> None:
 
 def test_compression_that_is_known_is_not_looked_for(hr: Tensor) -> None:
     frames = _frames(compress_luma(_shrunk(hr), "h264", 32))
-    [told, *_] = _restored("auto", frames, compression_codes=0.0)
-    assert told.findings["source_compression_codes"] == pytest.approx(0, abs=1e-6)
+    [first, *_] = _restored("auto", frames, compression_codes=0.0)
+    assert first.findings["source_compression_codes"] == pytest.approx(0, abs=1e-6)
 
 
 def test_known_compression_changes_the_mixture_that_leads(hr: Tensor) -> None:
@@ -168,7 +168,7 @@ def test_segments_and_records_know_the_estimator() -> None:
         prepared = method.prepare(geometry, method.options_type(), "cpu")
         described = canonical(prepared.describe())
         assert described["estimator"] == estimator
-        assert prepared.key().get("estimator") == estimator  # lite's own weights are told as a whole
+        assert prepared.key().get("estimator") == estimator  # lite's own weights are recorded as a whole
         assert method.is_as_recorded(described)
         if estimator is not None:
             assert not method.is_as_recorded({**described, "estimator": "another"})

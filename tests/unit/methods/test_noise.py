@@ -1,4 +1,4 @@
-"""Noise told from one frame, against noise that was added."""
+"""Noise estimated from one frame, against noise that was added."""
 
 from __future__ import annotations
 

@@ -89,15 +89,15 @@ def test_few_frames_tell_no_changes_and_count_as_usual(count: int) -> None:
     assert bool(found[:NUM_STATISTICS].isfinite().all())
     assert bool(found[NUM_STATISTICS:].isnan().all())
     usual = torch.where(found.isnan(), mixture.source["mean"], found)
-    told = mixture.estimate([frame / 255 for frame in frames])
-    assert told is not None
-    assert torch.allclose(told, estimates_of(usual, mixture.source), atol=1e-5)
-    assert bool(told.isfinite().all())
+    estimate = mixture.estimate([frame / 255 for frame in frames])
+    assert estimate is not None
+    assert torch.allclose(estimate, estimates_of(usual, mixture.source), atol=1e-5)
+    assert bool(estimate.isfinite().all())
 
 
 def test_estimators_of_pictures_do_not_look_at_changes() -> None:
     frames, mixture = list(_photograph(4, 2.0)), _mixture(NUM_STATISTICS)
     means = statistics_of_shot(frames)[:NUM_STATISTICS]
-    told = mixture.estimate([frame / 255 for frame in frames])
-    assert told is not None
-    assert torch.allclose(told, estimates_of(means, mixture.source), atol=1e-4)
+    estimate = mixture.estimate([frame / 255 for frame in frames])
+    assert estimate is not None
+    assert torch.allclose(estimate, estimates_of(means, mixture.source), atol=1e-4)

@@ -14,7 +14,7 @@ from vsr.networks.liif import LIIF
 
 
 def _reference(module: LIIF, features: Tensor, out_yx: tuple[int, int]) -> Tensor:
-    """Equations 2 to 5 of the paper for one picture, in coordinates from -1 to 1: slow, and told apart from ours."""
+    """Equations 2 to 5 of the paper for one picture, in coordinates from -1 to 1: slow, and independent of ours."""
     _, width, tall, wide = features.shape
     around = unfold(features, 3, padding=1).reshape(9 * width, tall, wide)
     result = torch.zeros(3, *out_yx)

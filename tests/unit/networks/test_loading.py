@@ -123,9 +123,9 @@ def test_scale_from_user_name_and_metadata(tmp_path: Path) -> None:
     named = _save(tmp_path / "weights-x3.pth", _state())
     with pytest.raises(ModelError, match=r"weights-x3\.pth: fsrcnn enlarges ×3, not ×4"):
         load_network(named, 4)
-    told = tmp_path / "weights-x2.safetensors"
-    save_file(_state(), told, metadata={"vsr.scale": "4"})
-    assert load_network(told).scale == 4, "what the file says of itself comes before its name"
+    weights = tmp_path / "weights-x2.safetensors"
+    save_file(_state(), weights, metadata={"vsr.scale": "4"})
+    assert load_network(weights).scale == 4, "what the file says of itself comes before its name"
 
 
 def test_several_scales_in_one_file(tmp_path: Path) -> None:

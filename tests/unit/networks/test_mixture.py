@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from small_networks import lite_weights, mixture_tensors, small_network, source_told, suited
+from small_networks import estimated_source, lite_weights, mixture_tensors, small_network, suited
 from torch import Tensor
 
 from vsr.errors import ModelError
@@ -177,25 +177,25 @@ def test_adapted_weights_are_the_weighted_sum(network: Network) -> None:
 
 def test_known_compression_stands_in_for_what_is_told(network: Network) -> None:
     """Also when it is none; blur and noise stay as the pictures tell them."""
-    mixture, told = _mixture(network), source_told(network, [_luma(1)])
+    mixture, estimate = _mixture(network), estimated_source(network, [_luma(1)])
     estimates = estimates_of(statistics_of_shot([255 * _luma(1)]), mixture.source)
     states = []
     for codes in (0.0, 12.0):
-        source = source_told(network, [_luma(1)], codes)
+        source = estimated_source(network, [_luma(1)], codes)
         shares = mixture.shares(compression_known(estimates, codes))
         states.append(suited(network, [_luma(1)], codes).module.state_dict())
         assert _equal(states[-1], _summed(mixture_tensors(), shares))
-        assert told is not None
+        assert estimate is not None
         assert source is not None
         assert source.compression_codes == pytest.approx(codes, abs=1e-4)
-        assert (source.blur_px, source.noise_codes) == (told.blur_px, told.noise_codes)
+        assert (source.blur_px, source.noise_codes) == (estimate.blur_px, estimate.noise_codes)
     assert not _equal(*states)
 
 
 def test_shares_of_many_sources_at_once(network: Network) -> None:
-    told = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
-    shares = _mixture(network).shares(told)
-    assert torch.allclose(shares, torch.stack([_mixture(network).shares(one) for one in told]), atol=1e-6)
+    estimates = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    shares = _mixture(network).shares(estimates)
+    assert torch.allclose(shares, torch.stack([_mixture(network).shares(one) for one in estimates]), atol=1e-6)
     assert torch.allclose(shares.sum(-1), torch.ones(5))
 
 
@@ -215,8 +215,8 @@ def test_shares_are_what_one_set_is_for(network: Network) -> None:
 @pytest.mark.parametrize("sides", [(1, 1), (LEAST_SIDE_PX - 1, 200), (200, LEAST_SIDE_PX - 1)])
 def test_tiny_pictures_get_the_usual_mixture(network: Network, sides: tuple[int, int]) -> None:
     assert suited(network, [torch.rand(sides)]) is network
-    assert source_told(network, [torch.rand(sides)]) is None
-    assert source_told(network, []) is None
+    assert estimated_source(network, [torch.rand(sides)]) is None
+    assert estimated_source(network, []) is None
 
 
 def test_tiny_pictures_among_others_are_left_out(network: Network) -> None:

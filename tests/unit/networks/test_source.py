@@ -54,7 +54,7 @@ def test_finite_whatever_the_picture(kind: str, sides: tuple[int, int]) -> None:
 
 
 def test_constants_are_all_alike() -> None:
-    """No value is told from another, but for rounding of the transform."""
+    """No value depends on another, but for rounding of the transform."""
     black, grey = statistics(torch.zeros(48, 64)), statistics(torch.full((48, 64), 200.0))
     assert torch.allclose(black, grey, atol=0.01)
 
@@ -130,7 +130,7 @@ def test_units_of_estimates() -> None:
         source_of(torch.zeros(2))
 
 
-def _told(picture: Tensor) -> Source:
+def _estimate(picture: Tensor) -> Source:
     mixture = load_network("lite", 2).mixture
     assert mixture is not None
     estimates = mixture.estimate([picture.float().round().clamp(0, 255) / 255])
@@ -140,9 +140,9 @@ def _told(picture: Tensor) -> Source:
 
 
 def test_estimates_rise_with_noise() -> None:
-    told = [_told(_photograph() + _noise(256, sigma)).noise_codes for sigma in (0, 3, 8)]
-    assert told[0] < 1.5
-    assert told[0] + 0.5 < told[1] < told[2] - 1
+    estimates = [_estimate(_photograph() + _noise(256, sigma)).noise_codes for sigma in (0, 3, 8)]
+    assert estimates[0] < 1.5
+    assert estimates[0] + 0.5 < estimates[1] < estimates[2] - 1
 
 
 @pytest.mark.parametrize(
@@ -151,17 +151,18 @@ def test_estimates_rise_with_noise() -> None:
 def test_estimates_rise_with_compression(codec: str, qualities: Any) -> None:
     """The last of five frames that stand still, and a bit of noise, without which nothing would be lost."""
     frames = torch.stack([_photograph() + _noise(256, 1, seed) for seed in range(5)]).round().to(torch.uint8).numpy()
-    told = [
-        _told(torch.from_numpy(compress_luma(frames, codec, quality)[-1])).compression_codes for quality in qualities
+    estimates = [
+        _estimate(torch.from_numpy(compress_luma(frames, codec, quality)[-1])).compression_codes
+        for quality in qualities
     ]
-    assert told[0] < told[1] < told[2]
-    assert told[2] > 1.5 * told[0]
+    assert estimates[0] < estimates[1] < estimates[2]
+    assert estimates[2] > 1.5 * estimates[0]
 
 
 def test_estimates_rise_with_blur() -> None:
-    told = [_told(GaussianBlur(sigma, sigma).A(_photograph())).blur_px for sigma in (0.0, 0.5, 0.8)]
-    assert told[0] < told[1] < told[2]
+    estimates = [_estimate(GaussianBlur(sigma, sigma).A(_photograph())).blur_px for sigma in (0.0, 0.5, 0.8)]
+    assert estimates[0] < estimates[1] < estimates[2]
 
 
 def test_the_least_side_is_enough() -> None:
-    assert isinstance(_told(_photograph()[:LEAST_SIDE_PX, :LEAST_SIDE_PX]), Source)
+    assert isinstance(_estimate(_photograph()[:LEAST_SIDE_PX, :LEAST_SIDE_PX]), Source)

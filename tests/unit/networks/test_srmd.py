@@ -1,4 +1,4 @@
-"""SRMD: what it is told, and which files it loads from."""
+"""SRMD: its conditions, and the files it loads from."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DATA = Path(os.environ.get("VSR_TEST_DATA", Path(__file__).parents[4] / "shared"
 
 
 def test_noise_is_told_over_255_and_the_kernel_by_15_numbers() -> None:
-    told = SRMD(2, width=4, depth=2).conditions(0.5, 51.0)
-    assert told.shape == (16,)
-    assert float(told[15]) == pytest.approx(0.2)
-    assert SRMD(2, most_noise_codes=0, width=4, depth=2).conditions(0.5, 0.0).tolist() == told[:15].tolist()
+    conditions = SRMD(2, width=4, depth=2).conditions(0.5, 51.0)
+    assert conditions.shape == (16,)
+    assert float(conditions[15]) == pytest.approx(0.2)
+    assert SRMD(2, most_noise_codes=0, width=4, depth=2).conditions(0.5, 0.0).tolist() == conditions[:15].tolist()
 
 
 def test_blur_is_told_in_pixels_of_the_large_picture() -> None:
@@ -33,9 +33,9 @@ def test_blur_is_told_in_pixels_of_the_large_picture() -> None:
 
 def test_coefficients_go_on_between_and_beyond_the_lines_of_the_table() -> None:
     network = SRMD(4, most_noise_codes=0, width=4, depth=2)
-    told = torch.stack([network.conditions(step / 100, 0.0) for step in range(121)])
-    assert float((told[1:] - told[:-1]).abs().max()) < 0.1
-    assert torch.equal(told[100], told[120]), "a wider Gaussian than the widest is told as that"
+    conditions = torch.stack([network.conditions(step / 100, 0.0) for step in range(121)])
+    assert float((conditions[1:] - conditions[:-1]).abs().max()) < 0.1
+    assert torch.equal(conditions[100], conditions[120]), "a wider Gaussian than the widest counts as that"
 
 
 def test_maps_are_constant_and_the_picture_is_left_as_it_is() -> None:
@@ -69,8 +69,8 @@ def test_published_weights_restore_best_with_the_true_kernel(blur_px: float) -> 
     small = shrink_bicubic(_blurred(hr, 2 * blur_px), (64, 64))[None].float() / 255
     found = {}
     with torch.inference_mode():
-        for told in (0.0, blur_px - 0.2, blur_px, min(1.0, blur_px + 0.2)):
-            result = network(network.module.stacked(small, told, 0.0))[0].double() * 255
-            found[told] = psnr(result, hr, crop=8)
-    assert max(found, key=lambda told: found[told]) == blur_px
+        for assumed_px in (0.0, blur_px - 0.2, blur_px, min(1.0, blur_px + 0.2)):
+            result = network(network.module.stacked(small, assumed_px, 0.0))[0].double() * 255
+            found[assumed_px] = psnr(result, hr, crop=8)
+    assert max(found, key=lambda assumed_px: found[assumed_px]) == blur_px
     assert found[blur_px] > found[0.0] + 1.5

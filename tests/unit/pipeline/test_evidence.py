@@ -19,9 +19,9 @@ class _Options:
 
 @pytest.mark.parametrize("evidence", ["learned", "generative"])
 def test_learned_and_generative_methods_are_refused(evidence: str) -> None:
-    with pytest.raises(UsageError, match=f"--evidence allows no {evidence} method.*multiframe") as told:
+    with pytest.raises(UsageError, match=f"--evidence allows no {evidence} method.*multiframe") as error:
         check_evidence(evidence, Settings(evidence=True, method="some-net"), None)  # type: ignore[arg-type]
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
     check_evidence(evidence, Settings(method="some-net"), None)  # type: ignore[arg-type]
 
 

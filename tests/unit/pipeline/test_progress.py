@@ -36,16 +36,16 @@ def test_the_start_up_does_not_count() -> None:
 def test_an_estimate_drifts_to_a_new_pace() -> None:
     clock = _Clock()
     pace = Pace(clock)
-    total, told = 10_000, []
+    total, estimates = 10_000, []
     for number in range(1, 400):
         clock.now += 0.1 if number < 100 else 1.0
         pace.count(number)
         left = pace.remaining(total - number)
         if left is not None:
-            told.append(left)
-    assert told[20] == pytest.approx(1000, rel=0.1)
-    assert told[-1] == pytest.approx(total - 400, rel=0.2), "it gets there"
-    steps = [abs(after - before) for before, after in pairwise(told)]
+            estimates.append(left)
+    assert estimates[20] == pytest.approx(1000, rel=0.1)
+    assert estimates[-1] == pytest.approx(total - 400, rel=0.2), "it gets there"
+    steps = [abs(after - before) for before, after in pairwise(estimates)]
     assert max(steps) < 0.1 * total, "without a jump"
 
 
@@ -56,9 +56,9 @@ def test_a_steady_pace_is_told_as_it_is(seconds: float, count: int) -> None:
     for number in range(1, count + 1):
         clock.now += seconds
         pace.count(number)
-        told = pace.remaining(1000 - number)
+        remaining = pace.remaining(1000 - number)
     assert pace.per_second == pytest.approx(1 / seconds)
-    assert told == pytest.approx((1000 - count) * seconds)
+    assert remaining == pytest.approx((1000 - count) * seconds)
 
 
 def test_an_estimate_runs_down_while_nothing_comes() -> None:

@@ -1,4 +1,4 @@
-"""Motion against a known picture: a wrong start comes back, and its deviation is told."""
+"""Motion against a known picture: a wrong start comes back, and its deviation is estimated."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def test_blur_of_footage_is_found() -> None:
     point = torch.zeros(1, 1, 65, 65)
     point[..., 32, 32] = 1000
     assert _spread(step(point, _generator())[0, 0])[0] == pytest.approx(2 * step.sigmas[0], rel=0.03)
-    with pytest.raises(InputError, match="cannot be told from 1 shots"):
+    with pytest.raises(InputError, match="cannot be estimated from 1 shots"):
         measure_footage([torch.full((9, 64, 64, 3), 90, dtype=torch.uint8)])
 
 

@@ -35,7 +35,7 @@ class _Float32Conv(nn.Module):
 
 
 def _first_convolution(network: Network) -> str | None:
-    """Name of the convolution that takes the image itself; None if none can be told to."""
+    """Name of the convolution that takes the image itself; None if there is no single such one."""
     for name, part in network.module.named_modules():
         if isinstance(part, nn.Conv2d) and part.in_channels == network.in_channels and part.kernel_size != (1, 1):
             return str(name)

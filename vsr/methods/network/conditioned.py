@@ -1,8 +1,8 @@
-"""Restoration by a network that is told how each frame came about: how blurred it is, and how noisy.
+"""Restoration by a network conditioned on the blur and noise of each frame.
 
-What it is told is the same for a whole shot: what the user says, else what the shot's first frames tell
+Conditions are the same for a whole shot: given by the user, else estimated from the shot's first frames
 (`vsr.methods.source`). Where several networks run one after another, the first takes blur and noise away, so the
-others are told of none.
+others get none.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class ConditionedOptions(PerFrameOptions):
     """Settings of `Conditioned`."""
 
     blur_sigma_px: float | None = None
-    """Blur ahead of bicubic shrinking, standard deviation in input pixels, as the network is told; None: estimated."""
+    """Blur ahead of bicubic shrinking, standard deviation in input pixels, as given to the network; None: estimated."""
     noise_codes: float | None = None
-    """Noise of the input, standard deviation in codes of 255, as the network is told; None: estimated."""
+    """Noise of the input, standard deviation in codes of 255, as given to the network; None: estimated."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,7 +63,7 @@ class ConditionedOptions(PerFrameOptions):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a network is told of an image."""
+    """Conditions of a network: the degradation of its input."""
 
     blur_px: float = 0.0
     """Standard deviation of the blur ahead of bicubic shrinking, in pixels of the image."""
@@ -112,40 +112,40 @@ def resolve_conditions(
 
 
 class Conditioned(PerFrame):
-    """Enlarge each frame by networks that are told its blur and its noise."""
+    """Enlarge each frame by networks conditioned on its blur and noise."""
 
     def __init__(self, geometry: Geometry, options: ConditionedOptions, device: torch.device, model: Model) -> None:
         super().__init__(geometry, options, device, model)
-        self._conditions = options
+        self._given = options
 
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
         """What `PerFrame` learns, and ``source``: estimates of blur and noise, unless frames are too small to tell."""
         learnt = super().adapt(frames)
-        if "source" in learnt or not self._conditions.estimates:
+        if "source" in learnt or not self._given.estimates:
             return learnt
         lumas = (network_input(frame, "Y", self._device)[0] for frame in frames)
-        estimates = estimate_source(lumas, self._conditions.compression_codes)
+        estimates = estimate_source(lumas, self._given.compression_codes)
         return learnt if estimates is None else {**learnt, "source": estimates}
 
-    def _told(self, adaptation: Adaptation) -> Conditions:
-        return resolve_conditions(open_part(self._model, self._model.parts[0]), self._conditions, adaptation)
+    def _conditions(self, adaptation: Adaptation) -> Conditions:
+        return resolve_conditions(open_part(self._model, self._model.parts[0]), self._given, adaptation)
 
     def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
-        told = self._told(adaptation)
+        conditions = self._conditions(adaptation)
 
         def stacked(given: Tensor, step: int) -> Tensor:
             part = next(part for part in self._model.parts if part.scale == self._passes[step])
-            return (_NOTHING if step else told).stacked(open_part(self._model, part), given)
+            return (_NOTHING if step else conditions).stacked(open_part(self._model, part), given)
 
         return self._enlarge(pictures, adaptation, stacked)
 
     def _findings(self, adaptation: Adaptation) -> dict[str, float]:
-        return {**super()._findings(adaptation), **self._told(adaptation).findings()}
+        return {**super()._findings(adaptation), **self._conditions(adaptation).findings()}
 
 
 @dataclass(frozen=True)
 class PreparedConditioned(PreparedPerFrame):
-    """Networks that see one frame, and are told of it."""
+    """Networks that see one frame and its conditions."""
 
     options: ConditionedOptions
 
@@ -167,9 +167,11 @@ class PreparedConditioned(PreparedPerFrame):
         return estimator_digest() if self.options.estimates else None
 
     def plan_rows(self) -> list[tuple[str, str]]:
-        """Passes, networks, and what they are told."""
+        """Passes, networks and their conditions."""
         given = {"blur": self.options.blur_sigma_px, "noise": self.options.noise_codes}
-        words = [f"{name} {'told from each shot' if value is None else f'{value:g}'}" for name, value in given.items()]
+        words = [
+            f"{name} {'estimated for each shot' if value is None else f'{value:g}'}" for name, value in given.items()
+        ]
         return [*super().plan_rows(), ("conditions", ", ".join(words))]
 
     def open(self, geometry: Geometry) -> Conditioned:

@@ -68,10 +68,10 @@ class PerFrameOptions(ComputeOptions):
     degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
     """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: BI."""
     noise_sigma: float | None = None
-    """Noise of the input, in code values of 8 bits, that agreement with it stops at; None: told from each shot."""
+    """Noise of the input, in code values of 8 bits, that agreement with it stops at; None: estimated for each shot."""
 
     compression_codes: float | None = None
-    """What compression changed in the input, root mean square in codes of 255; None: told from each shot."""
+    """Compression error of the input, root mean square in codes of 255; None: estimated for each shot."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -157,7 +157,7 @@ class PerFrame:
         return self._enlarge(pictures, adaptation, lambda given, number: given)
 
     def _findings(self, adaptation: Adaptation) -> dict[str, float]:
-        """What is told of every frame of a shot."""
+        """Findings about every frame of a shot."""
         return source_findings(source_in(adaptation))
 
     def _enlarge(

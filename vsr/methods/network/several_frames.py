@@ -36,7 +36,7 @@ class SeveralFramesOptions(ComputeOptions):
     degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
     """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: BI."""
     compression_codes: float | None = None
-    """What compression changed in the input, root mean square in codes of 255; None: told from each shot."""
+    """Compression error of the input, root mean square in codes of 255; None: estimated for each shot."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -70,8 +70,8 @@ class Step:
         changed = [
             f"{f.name}={getattr(options, f.name)}" for f in fields(options) if getattr(options, f.name) != f.default
         ]
-        told = f" with {', '.join(changed)}" if changed else ""
-        return f"{self.name}{told}, {self.place} the enlarging ({self.prepared.capabilities.evidence})"
+        changes = f" with {', '.join(changed)}" if changed else ""
+        return f"{self.name}{changes}, {self.place} the enlarging ({self.prepared.capabilities.evidence})"
 
 
 @dataclass(frozen=True)

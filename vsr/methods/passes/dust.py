@@ -143,7 +143,7 @@ class _Window:
         return self._guesses[number]
 
     def _sides(self, number: int, *, is_last: bool) -> tuple[_Side, _Side] | None:
-        """The neighbours of frame ``number``; None where one is missing, or motion cannot be told."""
+        """The neighbours of frame ``number``; None where one is missing, or motion cannot be estimated."""
         if number - 1 not in self._frames or number + 1 not in self._frames:
             return None
         before, after = (self._motion(at, is_last=is_last) for at in (number - 1, number))

@@ -1,4 +1,4 @@
-"""Spots that one frame has and its neighbours do not: found, measured, and told from small things that move.
+"""Spots that one frame has and its neighbours do not: found, measured, and distinguished from small things that move.
 
 Images are ``(H, W)`` float32 on the CPU, black 0 and white 1.
 """

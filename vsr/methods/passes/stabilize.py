@@ -67,7 +67,7 @@ def _without_bars(luma: Tensor) -> Tensor:
 
 
 def _motion(first: Tensor, second: Tensor, model: MotionModel) -> Tensor | None:
-    """``(3, 3)`` float64, from ``first`` to ``second``; None where it cannot be told."""
+    """``(3, 3)`` float64, from ``first`` to ``second``; None where it cannot be estimated."""
     weights = _without_bars(first)
     if not bool(weights.any()):
         return None

@@ -55,7 +55,7 @@ def likely_blur(psf_sigma_px: float, scale_yx: tuple[float, float]) -> LinearOpe
 
 
 def find_psf(lumas: Sequence[Tensor]) -> float | None:
-    """Standard deviation of the blur of consecutive frames ``(h, w)``, 0…1, in their pixels; None if untold.
+    """Standard deviation of the blur of consecutive frames ``(h, w)``, 0…1, in their pixels; None if unknown.
 
     The frames are registered to the middle one and fused without deblurring; see `vsr.solvers.blind`. Estimates
     under 0.25 pixels tell nothing; others are kept within 0.38 and 0.6 pixels, between which cameras lie: too narrow a

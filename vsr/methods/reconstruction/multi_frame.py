@@ -81,8 +81,8 @@ class MultiFrameOptions:
     solver: str = DEFAULT_SOLVER
     """Row of ``SOLVERS`` that inverts the imaging model; it must take any motion."""
     compression_codes: float | None = None
-    """What compression changed in the input, root mean square in codes of 255; None: told from each shot, and taken for
-    nothing where ``degradation`` is BI or BD."""
+    """Compression error of the input, root mean square in codes of 255; None: estimated for each shot, and taken as
+    zero where ``degradation`` is BI or BD."""
 
     def __post_init__(self) -> None:
         check_compression(self.compression_codes)

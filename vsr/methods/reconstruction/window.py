@@ -89,7 +89,7 @@ class Window:
     def motions_to(self, number: int) -> dict[int, FlowPair]:
         """Motion from each neighbour of frame ``number`` to that frame, and back, by the neighbour's number.
 
-        A step that cannot be told ends the path: neighbours beyond it are left out.
+        A step that cannot be estimated ends the path: neighbours beyond it are left out.
         """
         requested = self.neighbours(number)
         found: dict[int, FlowPair] = {}

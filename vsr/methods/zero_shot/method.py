@@ -1,7 +1,7 @@
 """`zssr`: a network for each shot, trained on the shot's own frames.
 
-What blurred the frames is told by the user or by `vsr.methods.source`; training makes the frames smaller in the same
-way. The weights are what `adapt` learns, so the pipeline keeps them beside the segments: they are trained once a
+The blur of the frames is given by the user or estimated by `vsr.methods.source`; training downscales the frames in the
+same way. The weights are what `adapt` learns, so the pipeline keeps them beside the segments: they are trained once a
 shot. The budget is a number of steps, not a time, so that every machine comes to the same weights for the same
 frames.
 """
@@ -51,9 +51,9 @@ class ZeroShotOptions:
     kernel: str = "auto"
     """How samples came about: auto (Gaussian blur, then bicubic shrinking), or a text file of a kernel's weights."""
     blur_sigma_px: float | None = None
-    """Blur ahead of bicubic shrinking, standard deviation in input pixels, as the network is told; None: estimated."""
+    """Blur ahead of bicubic shrinking, standard deviation in input pixels, as given to the network; None: estimated."""
     noise_codes: float | None = None
-    """Noise of the input, standard deviation in codes of 255, as the network is told; None: estimated."""
+    """Noise of the input, standard deviation in codes of 255, as given to the network; None: estimated."""
     back_projections: int = 3
     """Rounds in which the result is brought back to the input through the kernel."""
     self_ensemble: bool = False
@@ -111,8 +111,8 @@ class ZeroShot:
         weights, loss = train_on_frames(
             lumas, kernel, self._scale, steps=self._options.training_steps, noise_codes=noise
         )
-        told = {} if estimates is None else {"source": estimates}
-        return {**with_prefix(weights, _WEIGHTS), "kernel": kernel, "loss": torch.tensor([loss]), **told}
+        found = {} if estimates is None else {"source": estimates}
+        return {**with_prefix(weights, _WEIGHTS), "kernel": kernel, "loss": torch.tensor([loss]), **found}
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
@@ -141,8 +141,8 @@ class ZeroShot:
         return writer.planes()
 
     def _findings(self, adaptation: Adaptation) -> dict[str, float]:
-        told = {"training_steps": float(self._options.training_steps), "training_loss": float(adaptation["loss"])}
-        return {**told, **source_findings(source_in(adaptation))}
+        found = {"training_steps": float(self._options.training_steps), "training_loss": float(adaptation["loss"])}
+        return {**found, **source_findings(source_in(adaptation))}
 
     def _network(self, adaptation: Adaptation) -> Engine:
         if self._engine is None or adaptation is not self._adaptation:

@@ -30,7 +30,7 @@ _WIDTH, _DEPTH = 64, 8
 _CROP_PX = 64  # side of a father
 _RATE, _LAST_RATE = 1e-3, 1e-5
 _SEED = 7
-_LOSS_STEPS = 50  # last ones, whose mean loss is told
+_LOSS_STEPS = 50  # last ones, whose mean loss is reported
 
 
 class ShotNetwork(Upscaler):
@@ -100,5 +100,5 @@ def train_on_frames(
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             losses.append(loss.detach())
-    told = float(torch.stack(losses[-_LOSS_STEPS:]).mean()) * 255
-    return {name: value.detach().cpu() for name, value in network.state_dict().items()}, told
+    mean_loss = float(torch.stack(losses[-_LOSS_STEPS:]).mean()) * 255
+    return {name: value.detach().cpu() for name, value in network.state_dict().items()}, mean_loss

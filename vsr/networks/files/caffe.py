@@ -47,7 +47,7 @@ def _blob(message: memoryview, name: str) -> Tensor:
     data = b"".join(parts)
     shape = shape or [side for side in sides.values() if side]
     if len(data) != 4 * math.prod(shape):
-        raise DamagedMessage(f"layer {name} is told to hold {math.prod(shape):,} numbers and holds {len(data) // 4:,}")
+        raise DamagedMessage(f"layer {name} should hold {math.prod(shape):,} numbers and holds {len(data) // 4:,}")
     return torch.from_numpy(np.frombuffer(data, "<f4").reshape(shape).astype(np.float32))
 
 

@@ -1,6 +1,6 @@
-"""From a file to named tensors, with everything refused that is no set of sound weights.
+"""From a file to named tensors; anything that is not a valid set of weights is refused.
 
-What a file is is told from its first bytes, and its last ones, and never from its name.
+The format is recognised by the first and last bytes, never by the name.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _sound(path: Path, name: str, tensor: Tensor) -> Tensor:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read weights; the format is told from the content. Raises `ModelError` that says what is wrong with the file."""
+    """Read weights; the format is recognised by the content. Raises `ModelError` for a damaged or unknown file."""
     kind = weights_kind(path)
     metadata: Mapping[str, str] = {}
     if kind == "safetensors":

@@ -36,7 +36,7 @@ _FLOAT = 1  # of the types of tensors
 
 
 def _block(data: memoryview, start: int, size: int) -> Iterator[tuple[bytes, memoryview]]:
-    """Keys and values of a block. A key is told by how much of the one before it keeps."""
+    """Keys and values of a block. A key is stored as a suffix of the previous one."""
     if size < 4 or start + size >= len(data):
         raise DamagedMessage("a block of it lies outside the file")
     if data[start + size]:
@@ -84,7 +84,7 @@ def _shape(message: memoryview) -> tuple[int, ...]:
 
 def _as_tensor(data: memoryview, shape: tuple[int, ...], name: str) -> Tensor:
     if len(data) != 4 * math.prod(shape):
-        raise DamagedMessage(f"{name} is told to hold {math.prod(shape):,} numbers and holds {len(data) // 4:,}")
+        raise DamagedMessage(f"{name} should hold {math.prod(shape):,} numbers and holds {len(data) // 4:,}")
     return torch.from_numpy(np.frombuffer(data, "<f4").reshape(shape).astype(np.float32))
 
 

@@ -48,6 +48,6 @@ def compare(
 
 
 def _probe_all(paths: Sequence[Path], fps: Fraction | None) -> list[MediaInfo]:
-    """Side by side: each decodes its first frames. Of several that cannot be read, the first is told."""
+    """Side by side: each decodes its first frames. Of several that cannot be read, the first is reported."""
     with ThreadPoolExecutor(len(paths), "probe") as pool:
         return list(pool.map(lambda path: probe_related(path, paths, fps), paths))

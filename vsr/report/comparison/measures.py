@@ -56,7 +56,7 @@ class _PsnrTrack:
 
 
 class _ChangeTrack:
-    """PSNR of the change from frame to frame, told from the errors of frames."""
+    """PSNR of the change from frame to frame, computed from the errors of frames."""
 
     def __init__(self, metric: str, about: str, peak: float) -> None:
         self._track = _PsnrTrack(metric, about, peak)

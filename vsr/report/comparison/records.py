@@ -234,8 +234,8 @@ def measure_rows(found: Comparison) -> Rows:
     rows = []
     for metric in dict.fromkeys(curve.metric for curve in found.curves):
         curves = {curve.about: curve for curve in found.curves if curve.metric == metric}
-        told = curves.get("") or curves["b"]
-        rows.append([_label(metric), *(_mean(curves.get(key)) for _, key in columns), *_least(told, found)])
+        shown = curves.get("") or curves["b"]
+        rows.append([_label(metric), *(_mean(curves.get(key)) for _, key in columns), *_least(shown, found)])
     least = "least" if len(found.sides) == 1 else "least of B"
     return ["measure", *(name for name, _ in columns), least, "at"], rows
 

@@ -152,9 +152,9 @@ def _survey(
 
 def _say(notes: Sequence[str], *, is_part: bool) -> list[str]:
     """What readers of a page need of a comparison's notes; ``is_part``: only a part of the input was restored."""
-    told = [note for note in notes if not note.startswith("luma of RGB")]
+    shown = [note for note in notes if not note.startswith("luma of RGB")]
     reason = "only a part of the input was asked for: "
-    return [reason + note if is_part and "frames of the input have no partner" in note else note for note in told]
+    return [reason + note if is_part and "frames of the input have no partner" in note else note for note in shown]
 
 
 def _fit(gathered: Gathered, requested: PageOptions, notes: list[str]) -> tuple[Encoded, bytes]:
@@ -260,12 +260,12 @@ class _Page:
             return ""
         assumed = self.manifest["method"]["assumed_degradation"]
         how = {
-            "model_lr_psnr": f"recorded again through a blur of {degradation_at(assumed, 1).psf_sigma_px:.2f} px",
-            "lr_psnr": "made small again by bicubic",
+            "model_lr_psnr": f"degraded again by a blur of {degradation_at(assumed, 1).psf_sigma_px:.2f} px",
+            "lr_psnr": "downscaled again by bicubic",
             "psnr": "sample by sample",
         }[curve.metric]
-        told = f"As stored and {how}, it agrees with the input to {curve.pooled:.1f} dB ({len(curve.values)} frames)."
-        return f"{told} 45 dB and more count as consistent." if curve.metric == "lr_psnr" else told
+        text = f"As stored and {how}, it agrees with the input to {curve.pooled:.1f} dB ({len(curve.values)} frames)."
+        return f"{text} 45 dB and more count as consistent." if curve.metric == "lr_psnr" else text
 
     def _clip(self, data: bytes, excerpt: Excerpt | None) -> Clip | None:
         first = self.gathered.poster

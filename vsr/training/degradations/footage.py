@@ -76,7 +76,7 @@ def measure_footage(shots: Sequence[Tensor]) -> tuple[float, ...]:
             found.append(round(sigma, 4))
     if not found:
         raise InputError(
-            f"the blur of the footage cannot be told from {len(shots)} shots: it needs video of {_LEAST_FRAMES} frames "
-            "or more a shot, with edges; give widths by hand (footage-blur: {sigmas: [0.5]}) or use gaussian-blur"
+            f"the blur of the footage cannot be estimated from {len(shots)} shots: it needs video of {_LEAST_FRAMES} "
+            "frames or more a shot, with edges; give widths by hand (footage-blur: {sigmas: [0.5]}) or use gaussian-blur"
         )
     return tuple(found)

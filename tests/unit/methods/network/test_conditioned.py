@@ -1,4 +1,4 @@
-"""Networks that are told blur and noise: what they are told, and what is refused."""
+"""Conditioned networks: the blur and noise they get, and what is refused."""
 
 from __future__ import annotations
 
@@ -67,18 +67,18 @@ def test_small_frames_tell_nothing() -> None:
 
 
 def test_later_passes_are_told_of_neither(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[int, float, float]] = []
+    calls: list[tuple[int, float, float]] = []
     conditions = SRMD.conditions
 
     def watched(self: SRMD, blur_px: float, noise_codes: float) -> Tensor:
-        told.append((self.scale, blur_px, noise_codes))
+        calls.append((self.scale, blur_px, noise_codes))
         return conditions(self, blur_px, noise_codes)
 
     geometry = Geometry(24, 20, 96, 80)
     prepared = _prepare(geometry, blur_sigma_px=0.5, noise_codes=7.0)
     monkeypatch.setattr(SRMD, "conditions", watched)
     next(restore_shot(prepared, geometry, [_frame(24, 20)]))
-    assert told == [(2, 0.5, 7.0), (2, 0.0, 0.0)]
+    assert calls == [(2, 0.5, 7.0), (2, 0.0, 0.0)]
 
 
 @pytest.mark.parametrize("size", [(55, 49), (30, 27)], ids=["x1.37", "x0.75"])
@@ -90,7 +90,7 @@ def test_any_scale(size: tuple[int, int]) -> None:
 
 
 def test_tiles_do_not_show() -> None:
-    """Context and all: maps are constant, so a tile is told what the whole is."""
+    """Context and all: maps are constant, so a tile gets the conditions of the whole."""
     geometry = Geometry(70, 50, 140, 100)
     whole, tiled = (_restored(geometry, noise_codes=20.0, blur_sigma_px=0.5, tile_px=tile) for tile in (None, 16))
     for one, other in zip(whole.planes, tiled.planes, strict=True):

@@ -119,7 +119,7 @@ def test_the_blur_of_a_shot_is_assumed() -> None:
 
 
 def test_shots_are_calibrated_afresh() -> None:
-    """What one shot told has no part in the next: the restorer stays as it was."""
+    """What one shot showed has no part in the next: the restorer stays as it was."""
     first, second = _frames(_shot(count=3)), _frames(_shot(blur=1.0, count=3))
     restorer = _restorer(quality="draft")
     alone = _assumed(restorer, second, restorer.adapt(second))
@@ -170,8 +170,8 @@ def test_the_weighing_is_the_shots_and_is_told() -> None:
     frames = _frames(_aliased())
     restorer = _restorer(96, 96, quality="draft")
     adaptations = (NOT_ADAPTED, restorer.adapt(frames))
-    told = [next(restorer.restore(frames, learnt)).findings["evenly_weighed"] for learnt in adaptations]
-    assert told == [0.0, 1.0]
+    weighted = [next(restorer.restore(frames, learnt)).findings["evenly_weighed"] for learnt in adaptations]
+    assert weighted == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

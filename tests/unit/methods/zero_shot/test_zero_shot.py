@@ -85,7 +85,7 @@ def _frame(luma: Tensor) -> VideoFrame:
 
 
 def test_training_gains_on_interpolation_of_blurred_frames(tmp_path: Path) -> None:
-    """With the kernel told, a hundred steps gain a decibel; the same weights come out again."""
+    """With the kernel given, a hundred steps gain a decibel; the same weights come out again."""
     hr, kernel = _picture(), gaussian_kernel(2, 2.5, 1.2, 35.0)
     frame = _frame(degrade(hr, kernel, 2)[0, 0])
     np.savetxt(tmp_path / "kernel.txt", kernel.numpy())

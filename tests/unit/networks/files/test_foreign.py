@@ -150,7 +150,7 @@ def _refusal(path: Path) -> str:
 def test_what_is_refused_and_why(tmp_path: Path) -> None:
     path = tmp_path / "net"
     path.write_bytes(caffe(WEIGHT[:1]))
-    assert "layer first is told to hold 12 numbers and holds 6" in _refusal(path)
+    assert "layer first should hold 12 numbers and holds 6" in _refusal(path)
     path.write_bytes(mxnet().replace(struct.pack("<I", 0xF993FAC9), struct.pack("<I", 0xF993FACA)))
     assert "sparse, or of another version" in _refusal(path)
     index = tensorflow2(tmp_path, compressed=1)
