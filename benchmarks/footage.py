@@ -53,7 +53,7 @@ class Plan:
         return f"{self.num_frames} of {'x'.join(map(str, self.crop)) if self.crop else 'whole'}"
 
     def judge(self) -> Judge:
-        """Raises `UsageError` where LPIPS is wanted and its weights are not to be found."""
+        """Raises `UsageError` where LPIPS is requested and its weights are not found."""
         perceptual = None
         if self.lpips is not None:
             perceptual = find_perceptual(self.lpips if self.lpips.name else None, torch.device("cpu"))

@@ -164,7 +164,7 @@ def _page(path: Path, output: Path, scale: int, **options: Any) -> None:
 def gallery(folder: Path) -> None:
     """Pages for looking at."""
     print("\n### Gallery\n")
-    print("| picture | frames used | blur | smoothness | noise | motion | misfit / noise | seconds | notes |")
+    print("| picture | frames used | blur | smoothness | noise | motion | residual / noise | seconds | notes |")
     print("|---|---|---|---|---|---|---|---|---|")
     for seed in range(4):
         clip, path = filmed(folder, seed, CRFS[0])

@@ -2,7 +2,7 @@
 """Draw docs/images/before-after.png from the clips of the demonstration: scripts/before_after.py demo-output
 
 The folder is one that ``vsr demo`` filled. Each row is a detail of the middle frame of a clip: bicubic interpolation,
-what vsr wrote, and the ground truth, which the demonstration generates anew from its seed.
+what vsr wrote, and the ground truth, which the demonstration generates again from its seed.
 """
 
 from __future__ import annotations

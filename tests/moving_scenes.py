@@ -76,8 +76,8 @@ def recorded(
     rng = np.random.default_rng(seed)
     values = gain * picture + offset + noise * rng.standard_normal(picture.shape)
     values = np.round(values.clip(0, 1) * 255) / 255
-    wild = rng.random(picture.shape)
-    values = np.where(wild < impulses, wild < impulses / 2, values)
+    outliers = rng.random(picture.shape)
+    values = np.where(outliers < impulses, outliers < impulses / 2, values)
     return torch.from_numpy(values).to(torch.float32)
 
 

@@ -81,7 +81,7 @@ def parse_seconds(text: str) -> Fraction:
     """A number of seconds: ``"0.5"``, ``"-2s"`` or ``"1/25"``. Raises `UsageError` for anything else."""
     seconds = _quotient(_SECONDS.fullmatch(text.strip()))
     if seconds is None:
-        raise UsageError(f"{text!r} is no number of seconds; give it like 0.5, -2s or 1/25")
+        raise UsageError(f"{text!r} is not a number of seconds; give it like 0.5, -2s or 1/25")
     return seconds
 
 

@@ -1,12 +1,12 @@
 """Frame times that rise, with the least change to those that a decoder gave.
 
-A file's times may be missing, repeated, far off, out of order, or begin anew where recordings were joined. Each fault
+A file's times may be missing, repeated, far off, out of order, or restart where recordings were joined. Each fault
 has its own remedy: a single time that is off is set between its neighbours; frames that only come out of order take
 their times in order; a lasting jump starts a new timeline, which is joined one frame's length after the old one, so
 that everything on it moves by the same amount. Times that already rise are never touched.
 
-Each decision looks at the next `LOOKAHEAD` frames only, so that times settle while a file is still being decoded. A
-frame that follows the last one by at most one and a half frame lengths settles at once.
+Each decision looks at the next `LOOKAHEAD` frames only, so that times are resolved while a file is still being decoded.
+A frame that follows the last one by at most one and a half frame lengths is resolved at once.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class TimestampMender:
         return [None if decoded is None else decoded + self._offset for decoded in self._pending]
 
     def _decide(self, *, is_end: bool) -> list[Timestamp]:
-        """Settle one or more of the oldest frames; ``is_end``: none follows those that wait."""
+        """Resolve one or more of the oldest frames; ``is_end``: none follows those that wait."""
         window = self._window()
         if (jump := self._jump(window, is_end=is_end)) is not None:
             self._offset += jump

@@ -93,7 +93,7 @@ class Item:
 
 @dataclass
 class Scenes:
-    """Where shots are cut from; files are read when first wanted and kept in memory."""
+    """Where shots are cut from; files are read on first use and kept in memory."""
 
     pictures: list[Path]
     clips: list[Path]

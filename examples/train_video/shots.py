@@ -61,7 +61,7 @@ DEGRADATIONS: list[dict[str, object]] = [
 
 @dataclass
 class Shots:
-    """Where shots are cut from; files are read when first wanted and kept in memory."""
+    """Where shots are cut from; files are read on first use and kept in memory."""
 
     pictures: list[Path]
     clips: list[Path]
@@ -102,7 +102,7 @@ class Shots:
             if min(shot.shape[1:]) >= scale * 64:
                 break
         else:
-            raise InputError(f"pictures and clips are too small: {64 * scale}x{64 * scale} pixels are wanted of each")
+            raise InputError(f"pictures and clips are too small: each needs {64 * scale}x{64 * scale} pixels")
         for axis in (1, 2):
             shot = np.flip(shot, axis) if rng.random() < 0.5 else shot
         shot = shot.transpose(0, 2, 1) if rng.random() < 0.5 else shot

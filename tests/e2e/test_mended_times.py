@@ -65,7 +65,7 @@ BACK = [*REGULAR[:20], *REGULAR[:20]]
         pytest.param(OUTLIER, "outlying_times", 1, id="one frame far ahead"),
         pytest.param(EARLY, "outlying_times", 1, id="one frame far back"),
         pytest.param(SWAPPED, "sorted_times", 20, id="out of order"),
-        pytest.param(BACK, "timelines", 1, id="the clock begins anew"),
+        pytest.param(BACK, "timelines", 1, id="the clock restarts"),
     ],
 )
 def test_each_fault_is_mended_by_its_own_rule(

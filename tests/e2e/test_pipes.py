@@ -306,4 +306,4 @@ def test_standard_output_holds_the_video_alone(clips: Clips, call: Callable[...,
         assert "frames in" not in done.out
         assert '"event"' not in done.out
         assert ("frames in" in done.err) or ('"event": "done"' in done.err)
-        assert "a run that stops begins anew" in done.err
+        assert "a stopped run starts over" in done.err

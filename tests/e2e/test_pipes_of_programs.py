@@ -88,7 +88,7 @@ def test_a_stop_while_the_pipe_is_silent(tmp_path: Path) -> None:
     assert process.stdout.read(100)  # it works, and waits for more
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 6
-    assert process.stderr.read().splitlines()[-1] == b"vsr: stopped; a pipe begins anew"
+    assert process.stderr.read().splitlines()[-1] == b"vsr: stopped; a pipe starts over"
 
 
 @pytest.mark.nightly

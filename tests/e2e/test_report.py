@@ -109,7 +109,7 @@ def test_the_reference_gives_curves(run: Upscaled, tmp_path: Path) -> None:
         "PSNR against the reference",
         "SSIM against the reference",
         "Sharpness",
-        "Misfit",
+        "Residual",
     ]
     assert "input, enlarged by bicubic" in labels[1]
     assert not page.of("video")
@@ -229,7 +229,7 @@ def test_evidence_is_said_plainly(run: Upscaled, evidence: str, generative: bool
     text = read_page(vsr.make_report(output, frames=1, video=False)).text
     assert words in text
     assert ("No generative model took part." in text) is not generative
-    assert "recorded again through a blur of 0.45 px" in text
+    assert "degraded again by a blur of 0.45 px" in text
     assert all(title in text for title in ("Frames used", "Noise and misregistration"))
 
 

@@ -74,7 +74,7 @@ def test_a_work_folder_in_a_store(
     monkeypatch.chdir(tmp_path)
     done = call("upscale", clips("plain"), "-o", "out.mp4", "--work-dir", "s3://bucket/x", *flags)
     assert done.code == 2
-    assert "--work-dir s3://bucket/x: a folder is wanted" in done.err
+    assert "--work-dir s3://bucket/x: must be a folder" in done.err
     assert not list(tmp_path.iterdir())
 
 

@@ -228,9 +228,9 @@ def test_a_loss_that_is_no_number_stops_it_and_keeps_the_checkpoint(
     call: Call, config: Callable[..., Path], pictures: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "o"
-    wild = config(loss="1e38*L2", clip_norm=None, learning_rate=1.0, warmup_steps=0, steps=400, checkpoint_every=1,
+    diverging = config(loss="1e38*L2", clip_norm=None, learning_rate=1.0, warmup_steps=0, steps=400, checkpoint_every=1,
                   schedule="constant", ema=0, network="srcnn-9-1-5", precision="float32", patch_px=8)  # fmt: skip
-    done = call("train", wild, "--data", pictures, "--out", out, "-q")
+    done = call("train", diverging, "--data", pictures, "--out", out, "-q")
     assert done.code == 4, done.err
     line = done.one_line()
     assert "the loss is" in line or "the gradient is" in line

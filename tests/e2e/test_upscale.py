@@ -172,7 +172,7 @@ def test_timecode_is_kept(run: Any, extension: str) -> None:
 def test_matroska_keeps_timecode_as_a_tag(run: Any) -> None:
     output, manifest = run("timecode", "mkv")
     assert probe_media(output).video.timecode == "01:02:03:04"
-    assert any("written anew from its timecode" in text for text in manifest["output"]["dropped"])
+    assert any("rewritten from its timecode" in text for text in manifest["output"]["dropped"])
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_numbers_of_seconds(text: str, seconds: Fraction | float) -> None:
 
 @pytest.mark.parametrize("text", ["", "later", "1/0", "1e99999999", "0x1", "1:02"])
 def test_what_is_no_number_of_seconds_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="no number of seconds"):
+    with pytest.raises(UsageError, match="not a number of seconds"):
         parse_seconds(text)
 
 

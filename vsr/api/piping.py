@@ -107,7 +107,7 @@ def _request(
     preview: PathLike | None,
     settings: Mapping[str, Any] | None,
 ) -> Request:
-    """What is wanted, refused where no pipe can give it."""
+    """The request, refused where no pipe can serve it."""
     resolved, options = load_settings(preset, settings or {})
     target: PathLike = output
     if str(output) == PIPE:

@@ -71,7 +71,7 @@ def try_methods(
     Raises `InputError` for what is no video, `UsageError` for what cannot be tried.
     """
     if is_url(path):
-        raise UsageError(f"{path}: a file of this machine is wanted; copy it first")
+        raise UsageError(f"{path}: needs a local file; copy it first")
     source = Path(path)
     resolved, _ = load_settings(preset, settings or {}, is_lenient=methods is not None)
     names = _names(methods, resolved)

@@ -192,7 +192,7 @@ def _work_base(work_dir: PathLike | None) -> Path | None:
     if work_dir is None:
         return None
     if is_url(work_dir):
-        raise UsageError(f"--work-dir {work_dir}: a folder is wanted; work for outputs in a store is kept beside them")
+        raise UsageError(f"--work-dir {work_dir}: must be a folder; work for outputs in a store is kept beside them")
     return Path(work_dir)
 
 

@@ -106,7 +106,7 @@ def parse_height(text: str | None) -> int | None:
     try:
         return int(text.lower().removesuffix("p"))
     except ValueError:
-        raise UsageError(f"--height {text!r} is no number of rows; give it like 1080 or 1080p") from None
+        raise UsageError(f"--height {text!r} is not a number of rows; give it like 1080 or 1080p") from None
 
 
 def parse_workers(text: str | None) -> int | None:

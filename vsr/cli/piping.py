@@ -100,7 +100,7 @@ def _notes(job: Job, output: str, manifest: str | None) -> list[str]:
     if output != _PIPE:
         return [f"dropped: {text}" for text in job.dropped]
     record = f"its record goes to {manifest}" if manifest else "no record is left (--manifest FILE keeps one)"
-    note = f"to a pipe: a run that stops begins anew, the output is not read again to check it, and {record}"
+    note = f"to a pipe: a stopped run starts over, the output is not read again to check it, and {record}"
     return [note, *(f"assumed: {text}" for text in job.assumptions), *(f"dropped: {text}" for text in job.dropped)]
 
 

@@ -106,7 +106,7 @@ def _print_summary(made: Still) -> None:
         (
             "agrees",
             f"LR-PSNR {quality['reference_lr_psnr_db']:.1f} dB with its own frame, {quality['lr_psnr_db']:.1f} dB "
-            f"with all used (misfit {quality['residual_over_noise']:.2f} of the noise)",
+            f"with all used (residual {quality['residual_over_noise']:.2f} of the noise)",
         ),
         *(("note", text) for text in record["notes"]),
         ("record", f"{made.output.name}.vsr.json; check it: vsr verify {made.output} --recompute"),

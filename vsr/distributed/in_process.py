@@ -115,7 +115,7 @@ def _tell_stopping() -> None:
 def _steps(
     worker: SegmentWorker, segments: Iterable[PlannedSegment], is_stopping: Callable[[], bool]
 ) -> Iterator[tuple[int, int | SegmentResult]]:
-    """Which segment, and how many of its images are encoded, or what became of it; none anew once it is to stop."""
+    """Which segment, and how many of its images are encoded, or what became of it; no new one once it is to stop."""
     last: Future[SegmentResult] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="finish") as pool:
         try:

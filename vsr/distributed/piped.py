@@ -97,7 +97,7 @@ def restore_piped(
                 return _into_file(request, job, video, on_progress)
             return _into_pipe(request, job, video, ends.stdout, ends.manifest, on_progress)
     except KeyboardInterrupt as stop:
-        kept = "what is finished is kept for the same input" if ends.stdout is None else "a pipe begins anew"
+        kept = "what is finished is kept for the same input" if ends.stdout is None else "a pipe starts over"
         raise Interrupted(f"stopped; {kept}") from stop
 
 
@@ -257,7 +257,7 @@ def _in_step(segments: Iterator[PlannedSegment], job: Job, source: SourcePass) -
 
 
 def _release(segments: Iterator[PlannedSegment], held: HeldFrames) -> Iterator[PlannedSegment]:
-    """The same segments; frames that only earlier ones wanted are forgotten.
+    """The same segments; frames that only earlier ones needed are dropped.
 
     The frames of the shot's calibration stay: the method needs them at the first segment that is made, which is not
     the shot's first where finished segments are reused.

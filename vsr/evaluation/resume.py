@@ -106,7 +106,7 @@ def _not_there(path: Path, error: OSError) -> MachineError:
 
 
 def _write(value: float | None) -> float | str | None:
-    """Infinity as a word: JSON has no number for it."""
+    """Infinity as a word: JSON cannot hold it."""
     return "inf" if value == math.inf else value
 
 

@@ -50,7 +50,7 @@ class Budget:
 
 BUDGETS: Mapping[str, Budget] = MappingProxyType(
     {
-        # glibc maps blocks over 32 MiB anew each time: 40 % more time for a layer of 64 features
+        # glibc maps blocks over 32 MiB again each time: 40 % more time for a layer of 64 features
         "cpu": Budget(tile_bytes=1 << 30, quick_tensor_bytes=32 << 20, batch_pixels=1),
         "cuda": Budget(tile_bytes=4 << 30, quick_tensor_bytes=None, batch_pixels=1 << 20),
     }

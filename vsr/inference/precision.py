@@ -26,7 +26,7 @@ PrecisionChoice = Literal["auto", "fastest", "float32", "float16", "bfloat16", "
 LEAST_DB = 61.0
 """PSNR of half precision's result against float32's, on the probe, from which it may stand for it.
 
-1 dB more than what is wanted of images, some of which are harder (CARN-M ×2: 60.5 dB on the probe, 59.5 to 63.4 on
+1 dB more than what is required of images, some of which are harder (CARN-M ×2: 60.5 dB on the probe, 59.5 to 63.4 on
 Set5).
 """
 

@@ -3,7 +3,7 @@
 In a progressive frame all rows are of one moment: where something moves, they fit together better than they fit the
 rows of the frames beside it. In an interlaced one the fields are half a frame apart, as near as the next field of a
 neighbour and three times nearer than its other field. These residuals are summed where there is motion, and compared.
-What the stream's flags say is a hint: it decides where nothing tells, and how much proof is wanted against it.
+What the stream's flags say is a hint: it decides where nothing tells, and how much evidence it takes to override it.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class MendedTime:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A run of frames on a clock that begins anew, as where recordings were joined."""
+    """A run of frames on a clock that restarts, as where recordings were joined."""
 
     ordinal: int
     """Its first frame."""
@@ -91,7 +91,7 @@ class Damage:
         self.note(f"frame {ordinal}: time {time.decoded} became {time.used} ({time.kind})")
 
     def join(self, timeline: Timeline) -> None:
-        """Record that the clock begins anew."""
+        """Record that the clock restarts."""
         self.timelines.append(timeline)
         self.note(
             f"frame {timeline.ordinal}: the clock jumps from {timeline.before} to {timeline.after}; "

@@ -1,6 +1,6 @@
 """Decoding: a linear decode that names every frame.
 
-A frame's identity is its ordinal in a linear decode of the whole stream. Seeking alone cannot be trusted (open
+A frame's identity is its ordinal in a linear decode of the whole stream. Seeking alone is not reliable (open
 GOPs, transport streams, intra refresh: wrong frames, or wrong pixels without any flag), so the linear decode
 records the time and a fingerprint of every frame, and whoever reads frames later checks both
 (`vsr.media.frame_reader`).
@@ -133,7 +133,7 @@ def decode_packets(
         if is_empty_sample(packet):
             counted.empty_packets += 1
             continue
-        if sequences.begins_anew(packet):
+        if sequences.restarts(packet):
             yield from _emit(sequences.drain(), packet, lead, counted, watch)
             lead = LeadCounter(counted, is_after_change=True)
         if packet.size and not packet.is_discard:
@@ -253,7 +253,7 @@ def _from_start(
         if watch is not None:
             watch.follow(stream)
         frames = cropped(_flag(decode_packets(container, stream, damage, watch), damage), track.crop)
-        # broadcasts have one clock for all streams, which is set anew now and then; elsewhere a gap is meant
+        # broadcasts have one clock for all streams, which is reset now and then; elsewhere a gap is meant
         jumps = ClockJumps(track.path, track.stream_index)
         yield from timed(frames, container, stream, damage, untimed_rate=track.untimed_rate, is_jump=jumps.is_jump)
 

@@ -61,7 +61,7 @@ def frames_of(container: InputContainer, stream: Any) -> Iterator[av.VideoFrame]
     """The decoded frames of ``stream`` over the same packets as `demux`. Raises what FFmpeg meets."""
     sequences = SequenceWatch(stream)
     for packet in demux(container, stream):
-        if sequences.begins_anew(packet):
+        if sequences.restarts(packet):
             yield from sequences.drain()
         yield from packet.decode()
 

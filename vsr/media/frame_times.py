@@ -32,7 +32,7 @@ def timed(
     """``frames`` of ``stream`` in order, each with its time; held back while a time is in doubt (`LOOKAHEAD` at most).
 
     ``untimed_rate`` is frames a second of a stream without times of its own. ``is_jump`` says of a long gap between two
-    times, in ticks, whether a broadcast's clock was set anew there. Repairs are counted in ``damage``.
+    times, in ticks, whether a broadcast's clock was reset there. Repairs are counted in ``damage``.
     """
     time_base = stream.time_base or Fraction(1, 1000)
     if untimed_rate is not None:

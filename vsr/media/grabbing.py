@@ -50,10 +50,10 @@ def grab_frames(
     *,
     progressive: bool,
 ) -> Iterator[Grabbed]:
-    """The frames of a decode from the start that are wanted, in order; ``is_requested`` is asked of every frame.
+    """The requested frames of a decode from the start, in order; ``is_requested`` is asked of every frame.
 
-    With ``progressive``, frames that are interlaced are deinterlaced, from wanted neighbours, and all come some frames
-    late. ``damage`` is filled on the way. Raises `InputError` where not a single frame comes out.
+    With ``progressive``, frames that are interlaced are deinterlaced, from requested neighbours, and all come some
+    frames late. ``damage`` is filled on the way. Raises `InputError` where not a single frame comes out.
     """
     frames = (
         _progressive(info, threads, damage, is_requested)

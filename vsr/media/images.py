@@ -166,7 +166,7 @@ def _match(pattern: Path, entry: Path) -> str:
 
 
 def _frame_numbers(images: Sequence[Path]) -> list[int]:
-    """The number in each name that counts the pictures; none where a name has no number.
+    """The number in each name that counts the pictures; none where a name has none.
 
     That is the one number that differs between names alike in all else, as in ``shot2_0001_x4``; otherwise the last.
     """

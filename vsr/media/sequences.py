@@ -1,7 +1,7 @@
 """Decoding across a change of the sequence header, without the frame that FFmpeg's decoder drops there.
 
 FFmpeg's decoders of MPEG-1, MPEG-2 and MPEG-4 hold the last reference frame back until the next one comes. Where a
-header makes them begin anew (another size, chroma format or scan; another delay), they throw that frame away, or give
+header makes them restart (another size, chroma format or scan; another delay), they throw that frame away, or give
 it twice. So they are drained ahead of such a header. Nothing may refer across it, by all three standards. The decoders
 of H.264, HEVC, VP9 and AV1 give all frames by themselves.
 """
@@ -27,7 +27,7 @@ _MPEG2_PICTURE, _MPEG4_PICTURE = b"\x00\x00\x01\x00", b"\x00\x00\x01\xb6"
 
 
 def _mpeg2_sequence(data: bytes) -> bytes | None:
-    """What MPEG-1's and MPEG-2's decoder cannot change without beginning anew.
+    """What MPEG-1's and MPEG-2's decoder cannot change without a restart.
 
     The size; of the sequence extension also progressive_sequence, chroma_format and low_delay. Aspect, rate and
     quantisers may change within a sequence that broadcasters have cut together.
@@ -68,7 +68,7 @@ class SequenceWatch:
         self._read = _READERS.get(self._context.name)
         self._sequence = self._read(self._context.extradata or b"") if self._read is not None else None
 
-    def begins_anew(self, packet: Packet[VideoStream]) -> bool:
+    def restarts(self, packet: Packet[VideoStream]) -> bool:
         """Whether ``packet``, the next one to be decoded, brings another header than those before."""
         found = self._read(bytes(packet)) if packet.size and self._read is not None else None
         if found is None or found == self._sequence:
@@ -77,7 +77,7 @@ class SequenceWatch:
         return not is_first
 
     def drain(self) -> Iterator[av.VideoFrame]:
-        """The frames that the decoder still holds, which is then ready for the packet that begins anew.
+        """The frames that the decoder still holds, which is then ready for the packet that restarts it.
 
         Raises what FFmpeg meets on the way.
         """

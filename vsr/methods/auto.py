@@ -2,7 +2,7 @@
 
 A network knows what images look like; reconstruction knows what all frames recorded. Here the network's image is
 what is expected (`vsr.methods.reconstruction.reconstruct`), and what the frames recorded corrects it as far as they can
-be trusted. Up to ×2 the network is one that remembers earlier frames (ADR 88).
+be used. Up to ×2 the network is one that remembers earlier frames (ADR 88).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["AutoOptions", "PreparedAuto", "leading_network", "prepare_auto"]
 
 _NETWORKS = ("video", "lite")
 """Weights that lead: the first where they have the scale that the second would take."""
-assert CHAIN_FRAMES == MEMORY_FRAMES, "both start anew at the same frames"
+assert CHAIN_FRAMES == MEMORY_FRAMES, "both are reset at the same frames"
 
 
 def leading_network(geometry: Geometry) -> str:

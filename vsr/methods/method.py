@@ -1,6 +1,6 @@
 """The contract of every method: frames of a shot in, better frames out.
 
-`Method` is a row of the table, what a user can choose. `Method.prepare` settles all that does not depend on frames and
+`Method` is a row of the table, what a user can choose. `Method.prepare` resolves all that does not depend on frames and
 gives a `Prepared`, which is pickled to the workers: everything outside this package sees only that. `Prepared.open`
 makes the `Restorer` that computes.
 """
@@ -196,7 +196,7 @@ class Method(Generic[OptionsT]):
     options_type: type[OptionsT]
     """Frozen dataclass of its settings, each with a default."""
     prepare: Callable[[Geometry, OptionsT, str], Prepared[OptionsT]]
-    """Settles everything for frames of the usual size, options, and a device (``cpu`` or ``cuda:N``).
+    """Resolves everything for frames of the usual size, options, and a device (``cpu`` or ``cuda:N``).
 
     Raises `ModelError` for weights that cannot be loaded or are no good, `MachineError` where memory is short.
     """

@@ -1,4 +1,4 @@
-"""Consistency with the input: does the result, recorded again, give what was recorded?"""
+"""Consistency with the input: does the result, degraded again, equal the input?"""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class BasicVSR(SequenceUpscaler):
                 features = flow_warp(features, self.spynet(frame, frames[number - 1]))
             features = self.forward_trunk(frame, features)
             results.append(self._enlarged(frame, later[number], features))
-            later[number] = nothing  # long shots: it is not held longer than it is wanted
+            later[number] = nothing  # long shots: it is not held longer than needed
         return torch.cat(results, 1)
 
     def _enlarged(self, frame: Tensor, later: Tensor, earlier: Tensor) -> Tensor:

@@ -3,8 +3,8 @@
 After ECBSR (Zhang, Zeng, Zhang, "Edge-oriented convolution block for real-time super resolution on mobile devices",
 ACM MM 2021) and SESR (Bhardwaj et al., "Collapsible linear blocks for super-efficient super resolution", MLSys 2022): a
 plain kernel, a wide one squeezed by a 1×1 convolution, mixtures of channels seen through Sobel's and Laplace's filters,
-and the input itself. All are linear, so their sum is one kernel. It is folded before it is applied, in training, too,
-as SESR does: a step then costs what a plain convolution costs, and borders are those of the folded form.
+and the input itself. All are linear, so their sum is one kernel. They are merged before it is applied, in training,
+too, as SESR does: a step then costs what a plain convolution costs, and borders are those of the inference form.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class EdgeConv2d(nn.Module):
         self.register_buffer("edges", torch.tensor(EDGE_FILTERS), persistent=False)
         self.register_buffer("identity", identity, persistent=False)
 
-    def folded(self) -> tuple[Tensor, Tensor]:
+    def reparameterise(self) -> tuple[Tensor, Tensor]:
         """``(width, width, 3, 3)`` kernel and ``(width,)`` bias that compute the same, in the parameters' type."""
         with torch.autocast(self.plain.device.type, enabled=False):
             wide = torch.einsum("om,mihw->oihw", self.squeeze, self.wide)
@@ -58,10 +58,10 @@ class EdgeConv2d(nn.Module):
     def take_over(self, kernel: Tensor, bias: Tensor) -> None:
         """Become a given convolution: the plain branch makes up what the others lack."""
         with torch.no_grad():
-            self.plain.add_(kernel - self.folded()[0])
+            self.plain.add_(kernel - self.reparameterise()[0])
             self.bias.copy_(bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """``(B, width, H, W)`` → the same."""
-        kernel, bias = self.folded()
+        kernel, bias = self.reparameterise()
         return conv2d(features, kernel, bias, padding=1)

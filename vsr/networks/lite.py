@@ -1,4 +1,5 @@
-"""Lite: a chain of plain 3×3 convolutions at the small size, trained in a richer form and folded before it is used.
+"""Lite: a chain of plain 3×3 convolutions at the small size, re-parameterised: trained with parallel branches that are
+merged for inference.
 
 vsr's own. Post-upsampling, Y, 0…1, nearest-neighbour residual. What is run is 5×5 conv 1→32, twelve 3×3 convs 32→32,
 1×1 conv 160→32 over the first features and those after every third conv (feature fusion, as in RDN: Zhang et al., CVPR
@@ -62,7 +63,7 @@ class _Chain(Upscaler):
 
 
 class Lite(_Chain):
-    """The folded form: what files hold and what is run."""
+    """The inference form: what files hold and what is run."""
 
     def __init__(self, scale: int, *, width: int = _WIDTH, depth: int = _DEPTH) -> None:
         super().__init__(scale, width, [nn.Conv2d(width, width, 3, padding=1) for _ in range(depth)])
@@ -119,17 +120,17 @@ class LiteInTraining(_Chain):
         nn.init.zeros_(self.tail.bias)
 
     @classmethod
-    def of(cls, folded: Upscaler) -> LiteInTraining:
-        """As wide and deep as ``folded``, a `Lite`; with random weights."""
-        assert isinstance(folded, Lite)
-        return cls(folded.scale, width=folded.head.out_channels, depth=len(folded.body))
+    def of(cls, inference: Upscaler) -> LiteInTraining:
+        """As wide and deep as ``inference``, a `Lite`; with random weights."""
+        assert isinstance(inference, Lite)
+        return cls(inference.scale, width=inference.head.out_channels, depth=len(inference.body))
 
-    def folded(self) -> dict[str, Tensor]:
+    def reparameterise(self) -> dict[str, Tensor]:
         """The state dict of `Lite` that computes the same, in float32."""
         state = {f"{name}.{key}": value for name in _PLAIN for key, value in self._plain(name).items()}
         for number, conv in enumerate(self.body):
             assert isinstance(conv, EdgeConv2d)
-            kernel, bias = conv.folded()
+            kernel, bias = conv.reparameterise()
             state[f"body.{number}.weight"], state[f"body.{number}.bias"] = kernel.detach(), bias.detach()
         return state
 
@@ -150,7 +151,7 @@ class LiteInTraining(_Chain):
 
 
 def recognise_lite(shapes: Shapes) -> Found | None:
-    """Lite of any width and depth, folded."""
+    """Lite of any width and depth, in the inference form."""
     width, depth = shapes["head.weight"][0], count(shapes, "body.", ".weight")
     scale = round(shapes["tail.weight"][0] ** 0.5)
     if shapes["head.weight"][1:] != (1, 5, 5) or len(shapes) != 2 * (depth + len(_PLAIN)):

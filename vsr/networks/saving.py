@@ -29,7 +29,7 @@ def save_weights(
 
     ``architecture`` is its row in `NETWORKS` (or spandrel's name for it); ``scale`` its only magnification, None if it
     serves several; ``notes`` are further lines about it. What is written comes back in `Network.metadata`, and
-    ``vsr.scale`` and ``vsr.generative`` are trusted when it is loaded.
+    ``vsr.scale`` and ``vsr.generative`` are taken as they are when it is loaded.
     """
     if path.suffix.lower() != ".safetensors":
         raise UsageError(f"{path}: weights are written as .safetensors; name the file so")

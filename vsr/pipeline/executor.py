@@ -1,4 +1,4 @@
-"""Who carries out a batch: the contract between what is wanted and whatever does the work."""
+"""Who carries out a batch: the contract between a request and whatever does the work."""
 
 from __future__ import annotations
 

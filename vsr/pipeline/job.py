@@ -39,7 +39,7 @@ _HELD_SHIFT_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Span:
-    """The part of a video that is wanted: frame ordinals or seconds, half-open; None is an open end."""
+    """The requested part of a video: frame ordinals or seconds, half-open; None is an open end."""
 
     start: int | Fraction | None = None
     stop: int | Fraction | None = None

@@ -105,7 +105,7 @@ class Overlap(Generic[T]):
             self._over.set()
 
     def _produce(self, items: Iterable[T]) -> BaseException | None:
-        """Put all ``items`` on the queue, as long as they are wanted; what ended that, for the consumer to raise."""
+        """Put all ``items`` on the queue while the consumer takes them; returns the error to raise there, if any."""
         try:
             iterator = iter(items)
             try:

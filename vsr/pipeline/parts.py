@@ -34,7 +34,7 @@ def split_by_shape(request: Request) -> list[Request]:
         info = probe(path, rate, settings.video_stream)
         starts = list(_starts(info, request.span, settings.decoder_threads))
     if not starts:
-        return [request]  # the run itself says that no frame is wanted
+        return [request]  # the run itself says that no frame is requested
     first = None if request.span.start is None else starts[0]
     bounds = [first, *starts[1:], request.span.stop]
     spans = [Span(*pair) for pair in itertools.pairwise(bounds)]
@@ -54,7 +54,7 @@ def _at_hand(request: Request) -> Iterator[Path]:
 
 
 def _starts(info: MediaInfo, span: Span, threads: int) -> Iterator[int]:
-    """Ordinals of the first wanted frame and of those whose shape differs from that of the frame before."""
+    """Ordinals of the first requested frame and of those whose shape differs from that of the frame before."""
     last: tuple[int, int, Fraction] | None = None
     for ordinal, (pts, look) in enumerate(looks(info, threads)):
         seconds = pts * info.video.time_base - info.start

@@ -98,10 +98,10 @@ def _replace(partial: Path, place: Path) -> None:
         os.replace(partial, place)  # a file fails over a folder
         return
     suffix = next(entry.suffix for entry in partial.iterdir() if entry.name not in (TIMING_FILE, STREAMS_FILE))
-    strange = unexpected_files(place, suffix)
-    if strange:
+    unexpected = unexpected_files(place, suffix)
+    if unexpected:
         raise UsageError(
-            f"{place} holds other things ({strange[0]}), which came while the run was at work; move them away; the "
+            f"{place} holds other things ({unexpected[0]}), which came while the run was at work; move them away; the "
             "same command then goes on"
         )
     old = place.with_name(f".{place.name}.vsr-old")

@@ -1,4 +1,4 @@
-"""What is wanted of one file, and what became of it."""
+"""The request for one file, and its outcome."""
 
 from __future__ import annotations
 

@@ -108,9 +108,9 @@ def _check_folder(job: Job, place: Path) -> None:
         raise UsageError(f"output folder {place} is a symbolic link; name {place.resolve()}, to which it leads")
     if not place.is_dir():
         return
-    strange = unexpected_files(place, job.output.suffix)
-    if strange:
-        raise UsageError(f"output folder {place} holds other things ({strange[0]}); name another folder")
+    unexpected = unexpected_files(place, job.output.suffix)
+    if unexpected:
+        raise UsageError(f"output folder {place} holds other things ({unexpected[0]}); name another folder")
 
 
 def work_folder(job: Job, base: Path | None) -> WorkFolder:

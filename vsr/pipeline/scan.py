@@ -123,7 +123,7 @@ class _Planner:
         self._shot_start, self._next_start = stop, None
 
     def is_past_span(self, known: int) -> bool:
-        """Whether nothing wanted can follow once frames before ``known`` are settled."""
+        """Whether nothing requested can follow once frames before ``known`` are settled."""
         return self._span_ends_before(known - self._context())
 
     def _context(self) -> int:
@@ -140,7 +140,7 @@ class _Planner:
         return record.pts * self._rules.time_base - self._rules.origin < bound
 
     def _bounds(self, known: int) -> tuple[int | None, int]:
-        """Wanted frames of this shot not yet handed out, among the settled ones."""
+        """Requested frames of this shot not yet handed out, among the settled ones."""
         span = self._rules.span
         first = self._next_start if self._next_start is not None else self._shot_start
         requested = [
@@ -186,7 +186,7 @@ class _Planner:
 class _Watch:
     """What has to be known of frames before they are handed out: where shots end, and how fields were scanned.
 
-    It starts anew where images change their look: neither tells anything across such a place.
+    It restarts where images change their look: neither tells anything across such a place.
     """
 
     def __init__(self, threshold: float, start: int) -> None:

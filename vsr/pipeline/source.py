@@ -58,9 +58,9 @@ class SourceSummary:
     streams: tuple[StreamDigest, ...]
     """Those that may be copied."""
     last_frame: FrameRecord | None
-    """The last of all wanted frames."""
+    """The last of all requested frames."""
     checksums: Checksums
-    """Of every decoded frame, those before and after the wanted ones too."""
+    """Of every decoded frame, those before and after the requested ones too."""
     refused: tuple[Lost, ...] = ()
     """Streams that were to be copied and cannot be, to their end."""
     num_late_streams: int = 0

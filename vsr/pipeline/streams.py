@@ -79,7 +79,7 @@ def plan_streams(info: MediaInfo, output: Path, container: str, settings: Settin
         if stream.codec == "timecode" and not from_start:
             continue  # named with the other things that a part of a video loses
         if stream.codec == "timecode" and container in ("mkv", "mp4") and info.video.timecode:
-            dropped.append(f"{stream}: written anew from its timecode, since .{container} cannot take a copy")
+            dropped.append(f"{stream}: rewritten from its timecode, since .{container} cannot take a copy")
         elif holds(container, stream):
             copied.append(stream)
         else:

@@ -1,4 +1,4 @@
-"""Where the content of one frame is found in another, and how far that can be trusted."""
+"""Where the content of one frame is found in another, and with what confidence."""
 
 from __future__ import annotations
 

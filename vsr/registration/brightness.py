@@ -34,7 +34,7 @@ def match_brightness(reference: Tensor, other: Tensor, weights: Tensor) -> Brigh
     """Robust line through corresponding pixels: iteratively re-weighted least squares (Geman-McClure).
 
     ``reference`` and ``other`` show the same content pixel by pixel (one warped onto the other), any one
-    shape, range 0…1; ``weights`` ≥ 0 says how far each pixel can be trusted. Flat ones get an offset only.
+    shape, range 0…1; ``weights`` ≥ 0 is the confidence of each pixel. Flat ones get an offset only.
     """
     step = max(1, reference.numel() // _ENOUGH_PIXELS)
     ref, oth, confidence = (t.reshape(-1)[::step].to(torch.float64) for t in (reference, other, weights))

@@ -95,7 +95,7 @@ def _gradients(picture: Tensor, pixels_per_unit: float) -> Tensor:
 def pyramid(picture: Tensor, weights: Tensor | None) -> list[Tensor]:
     """``(2, h, w)`` of image and weights, finest first, each level the means of 2×2 pixels of the one before.
 
-    Wild pixels are replaced and have weight 0. float64 stays, everything else becomes float32.
+    Outliers are replaced and have weight 0. float64 stays, everything else becomes float32.
     """
     filled, good = without_impulses(picture.to(torch.promote_types(picture.dtype, torch.float32)))
     levels = [torch.stack([filled, good if weights is None else good * weights.to(good)])]

@@ -1,4 +1,4 @@
-"""Single wild pixels (salt and pepper, dust, dead pixels), found and replaced before images are compared."""
+"""Single outlying pixels (salt and pepper, dust, dead pixels), found and replaced before images are compared."""
 
 from __future__ import annotations
 

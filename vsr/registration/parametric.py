@@ -1,8 +1,8 @@
-"""One motion for a whole image, to a hundredth of a pixel, and whether to believe it.
+"""One motion for a whole image, to a hundredth of a pixel, and whether the fit converged.
 
 From the shift that phase correlation finds, robust Gauss-Newton steps (`gauss_newton`) lead from coarse to fine. The
 precision on aliased frames comes from reading both images through one smoothing kernel (`spline`), and from
-replacing wild pixels first (`impulses`).
+replacing outliers first (`impulses`).
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ class _Reference:
         if deviation_px > _WORST_DEVIATION_PX:
             raise _Failed(f"too little texture for the noise: the motion is uncertain by {deviation_px:.1f} pixels")
         if length_px > max(_CONVERGED_PX, deviation_px):
-            raise _Failed(f"the fit did not settle: its last step was {length_px:.2f} pixels long")
+            raise _Failed(f"the fit did not converge: its last step was {length_px:.2f} pixels long")
         stride = self.full[0].pixels_per_unit / finest.pixels_per_unit
         to_unit = self.full[0].to_unit
         matrix = torch.linalg.inv(to_unit) @ estimate.motion @ to_unit

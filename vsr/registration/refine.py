@@ -24,7 +24,7 @@ def refining_steps(
 
     ``residual``: samples minus prediction, 0…1. ``slopes_yx``: the predicting image's derivatives at the
     samples, per pixel; displacements are in that pixel and no larger than ``limit_px``. ``weights`` ≥ 0 says
-    how far samples are trusted; ``sigma`` is the noise, 0…1.
+    the confidence of samples; ``sigma`` is the noise, 0…1.
     """
     slope_y, slope_x = slopes_yx
     weighted_y, weighted_x = weights * slope_y, weights * slope_x

@@ -1,4 +1,4 @@
-"""What a registration of two whole images found: a matrix, and whether to believe it."""
+"""What a registration of two whole images found: a matrix, and whether it converged."""
 
 from __future__ import annotations
 

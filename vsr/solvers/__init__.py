@@ -47,7 +47,7 @@ SOLVERS: Mapping[str, SolverSpec[Any]] = table_of(
         ),
         SolverSpec(
             "l1-btv",
-            "absolute misfit and bilateral total variation, by re-weighted least squares",
+            "absolute residual and bilateral total variation, by re-weighted least squares",
             "any",
             L1BtvOptions,
             solve_l1_btv,
@@ -62,7 +62,7 @@ SOLVERS: Mapping[str, SolverSpec[Any]] = table_of(
         ),
         SolverSpec(
             "farsiu",
-            "absolute misfit and bilateral total variation, by sign descent (Farsiu et al. 2004)",
+            "absolute residual and bilateral total variation, by sign descent (Farsiu et al. 2004)",
             "any",
             FarsiuOptions,
             solve_farsiu,

@@ -20,7 +20,7 @@ Requirement = Literal["any", "shifts", "exact-shifts"]
 """Motion that a solver can handle: any; the scene moving as a whole; whole steps of the fine grid only."""
 
 _MEDIAN_SAMPLES = 1 << 13  # enough for a median
-_CONFIDENT = 0.3  # samples trusted more than this tell the noise
+_CONFIDENT = 0.3  # samples of more confidence than this estimate the noise
 _LEAST_SIGMA = 0.3 / 255  # rounding to 8 bits alone
 
 
@@ -33,7 +33,7 @@ class Observations:
     model: ObservationModel
     """From the sought image to the frames."""
     confidence: Tensor | None = None
-    """``(K, h, w)``: how far each sample is trusted beforehand, 0 for not at all; None: all alike."""
+    """``(K, h, w)``: prior confidence of each sample, 0 for none; None: all alike."""
     noise_sigma: float | None = None
     """Standard deviation of noise and misregistration, 0…1; None: found from the residual."""
     expected: Tensor | None = None
@@ -89,7 +89,7 @@ def _lies_within(values: Tensor, least: float) -> bool:
 
 
 def residual_sigma(residual: Tensor, confidence: Tensor | None = None) -> float:
-    """Standard deviation of most of ``residual``, any shape, from the median of what ``confidence`` believes.
+    """Standard deviation of most of ``residual``, any shape, from the median of the samples with confidence.
 
     At least that of rounding to 8 bits, so that weights stay finite.
     """

@@ -42,7 +42,7 @@ class BayesianOptions:
     cg_iterations: int = 8
     """Conjugate-gradient steps for each set of weights."""
     blind: bool = False
-    """Estimate the blur (`estimate_psf`) instead of believing the model's."""
+    """Estimate the blur (`estimate_psf`) instead of taking the model's."""
     refine_motion: bool = False
     """Correct the motion after each sweep but the last."""
 
@@ -125,7 +125,7 @@ def solve_bayesian(observed: Observations, start: Tensor, options: BayesianOptio
         )
         best = float(precisions.max())
         if best <= 0:
-            return x  # nothing is trusted
+            return x  # no sample has weight
         shares = sample_weights * (precisions / best)[:, None, None]
         weights = shares
         for _ in range(options.rounds):

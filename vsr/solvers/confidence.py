@@ -1,4 +1,4 @@
-"""How far samples are trusted: neighbourhoods that the estimate cannot explain lose their weight."""
+"""Confidence of samples: neighbourhoods that the estimate cannot explain lose their weight."""
 
 from __future__ import annotations
 

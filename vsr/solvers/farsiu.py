@@ -33,7 +33,8 @@ class FarsiuOptions:
 def cost_gradient(observed: Observations, x: Tensor, regularization: float, prior: BilateralTV) -> Tensor:
     """``sum_k A_k^T w_k sign(A_k x - y_k) + lambda sum alpha^(|m|+|l|) (I - S^-m S^-l) sign(x - S^m S^l x)``.
 
-    ``(H, W)`` like ``x``; the published gradient (equation 22 of Farsiu et al. 2004), with the trust w in the samples.
+    ``(H, W)`` like ``x``; the published gradient (equation 22 of Farsiu et al. 2004), with the weights w of the
+    samples.
     """
     signs = observed.residual(x).sign_().neg_().mul_(observed.sample_weights())
     return observed.model.A_adjoint(signs).add_(prior.subgradient(x), alpha=regularization)

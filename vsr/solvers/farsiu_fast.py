@@ -43,7 +43,7 @@ class FarsiuFastOptions:
 def median_shift_and_add(frames: Tensor, model: ObservationModel, confidence: Tensor) -> tuple[Tensor, Tensor]:
     """``(Z, counts)``, each ``(H, W)``: medians of the samples nearest to each pixel, and how many there were.
 
-    ``frames`` and ``confidence`` are ``(K, h, w)``; samples count as much as they are trusted. Z is 0 where none are.
+    ``frames`` and ``confidence`` are ``(K, h, w)``; samples are weighted by confidence. Z is 0 where none are.
     """
     height, width = model.size_yx
     cells = model.rows.round().to(torch.int64) * width + model.cols.round().to(torch.int64)

@@ -58,8 +58,8 @@ def solve_interlace(observed: Observations, start: Tensor, options: InterlaceOpt
     The classical reconstruction for cameras that move their sensor by half or quarter pixels (Gillette, Stadtmiller
     and Hardie 1995): exact, to the last bit, where samples lie on pixel centres. Where all lie off by one and the same
     part of a pixel, as unshifted frames do at even scales, what they change in ``start`` is moved by that, exactly for
-    band-limited images but at borders. Pixels without a trusted sample keep the value of ``start``. Samples that are
-    trusted more count more; the blur is not undone. ValueError where frames lie off the common grid by more than
+    band-limited images but at borders. Pixels without a sample of any confidence keep the value of ``start``. Samples
+    are weighted by confidence; the blur is not undone. ValueError where frames lie off the common grid by more than
     ``tolerance_px`` or the scale is no whole number. No iterations. Cost: a sort of the samples. float32 or float64.
     """
     model = observed.model

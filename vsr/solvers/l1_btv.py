@@ -34,7 +34,7 @@ class L1BtvOptions:
 def solve_l1_btv(observed: Observations, start: Tensor, options: L1BtvOptions) -> Tensor:
     """Minimise ``sum_k w_k |y_k - A_k x| + lambda BTV(x)``, ``(H, W)`` like ``start``.
 
-    The cost of Farsiu et al. 2004, w the trust in each sample, by iteratively re-weighted least squares: each round
+    The cost of Farsiu et al. 2004, w the weight of each sample, by iteratively re-weighted least squares: each round
     minimises the quadratic that touches the cost at the last x, which never raises it, by conjugate gradients that
     choose their own step sizes. Converges where sign descent (`solve_farsiu`) still wanders. Absolute values are
     rounded off below ``corner``. Cost per step and pixel: two blurs, 9 + 1 + 4 r (r + 1) multiplications, whatever

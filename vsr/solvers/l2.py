@@ -29,7 +29,7 @@ class L2Options:
 
 
 def mean_square(observed: Observations, residual: Tensor, confidence: Tensor) -> float:
-    """Variance of the noise, wild samples and all: given, or the mean square of ``residual`` ``(K, h, w)``."""
+    """Variance of the noise, outliers included: given, or the mean square of ``residual`` ``(K, h, w)``."""
     if observed.noise_sigma is not None:
         return observed.noise_sigma**2
     total = float(confidence.sum())
@@ -44,10 +44,10 @@ def scale_by_noise(regularization: float, variance: float) -> float:
 def solve_l2(observed: Observations, start: Tensor, options: L2Options) -> Tensor:
     """Minimise ``sum_k w_k (y_k - A_k x)² + lambda |grad x|²``, ``(H, W)`` like ``start``.
 
-    w is the trust in each sample; lambda grows with the variance of the misfit, as the maximum a posteriori estimate
+    w is the weight of each sample; lambda grows with the variance of the residual, as the maximum a posteriori estimate
     for Gaussian noise asks. The regularised least squares of Elad and Feuer 1997, by conjugate gradients (Hestenes
     and Stiefel 1952), which choose their own step sizes: any ``start`` will do, and the error never grows. Not robust:
-    one wild sample pulls as hard as all its neighbours, and a few make all smooth. Cost per step and pixel: two blurs
+    one outlier pulls as hard as all its neighbours, and a few make all smooth. Cost per step and pixel: two blurs
     and 9 + 3 multiplications, whatever the number of frames. float32 or float64.
     """
     x, sample_weights = start, observed.sample_weights()

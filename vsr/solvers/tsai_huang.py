@@ -112,7 +112,7 @@ def solve_tsai_huang(observed: Observations, start: Tensor, options: TsaiHuangOp
     Tsai and Huang 1984: sampling adds up s_y s_x frequencies f of the image in each frequency l of a frame, and
     frames with different shifts p_k add them up differently, so each group is a small least-squares problem, here with
     a Tikhonov term that grows with frequency. H is the gain of the point spread function, as Kim, Bose and Valenzuela
-    added it in 1990. What is solved for is the misfit left by ``start``, faded out at borders and scaled by trust.
+    added it in 1990. What is solved for is the residual of ``start``, faded out at borders and scaled by confidence.
     Exact for periodic, band-limited scenes with at least s_y s_x frames at different shifts; linear, so not robust.
     No step size. Cost per pixel, once: (s_y s_x)² + K s_y s_x complex multiplications. Computes in float64 and
     returns the type of ``start``; H·W·(K + s_y s_x)·32 bytes. ValueError unless scales are whole numbers.

@@ -23,7 +23,7 @@ from vsr.stills.maps import confidences_at
 __all__ = ["colourise", "luma_of"]
 
 _LUMA_OF_RGB = (0.299, 0.587, 0.114)
-_RELIABLE = 0.3  # a frame trusted less does not show the colour of a place
+_RELIABLE = 0.3  # a frame of less confidence does not show the colour of a place
 
 
 def luma_of(grabbed: Grabbed, dtype: torch.dtype) -> Tensor:
@@ -39,7 +39,7 @@ def luma_of(grabbed: Grabbed, dtype: torch.dtype) -> Tensor:
 def colourise(fused: Fused, frames: Sequence[Grabbed], region: Box, scale: float, color: ColorSpec) -> VideoFrame:
     """The luma of ``fused`` with the colours of its frames, which its views name by their place in ``frames``.
 
-    Every other plane is the median of all frames laid on the reference, where they are trusted, plus the luma's detail
+    Every other plane is the median of all frames laid on the reference, where they have weight, plus the luma's detail
     as far as it follows the luma (`vsr.methods.reconstruction.luma`). No alpha. Planes are full-size code values,
     unrounded; their layout is the source's with full chroma.
     """
@@ -92,7 +92,7 @@ class _Plane:
 def _median(number: int, frames: Sequence[Grabbed], fused: Fused, region: Box, color: ColorSpec) -> Tensor:
     """Plane ``number`` of all views on the reference's luma samples within ``region``, their median, 0…1.
 
-    Where a frame is not trusted the reference stands in for it.
+    Where a frame has no weight the reference stands in for it.
     """
     layout, dtype = frames[0].layout, fused.views[0].luma.dtype
     lies = _Plane.of(layout, number, color)

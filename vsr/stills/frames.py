@@ -119,7 +119,7 @@ def _is_before(job: Job, record: FrameRecord, bound: int | Fraction) -> bool:
 
 
 def _write(job: Job, folder: Path, damage: Damage, hasher: FrameHasher) -> Iterator[FrameRecord]:
-    """Decode from the start, write the wanted frames to ``folder``, and name each one."""
+    """Decode from the start, write the requested frames to ``folder``, and name each one."""
     start, stop = job.span.start, job.span.stop
     words = picture_text("frames", "interpolation", job.info.metadata)
     words = dataclasses.replace(words, comment=f"{_conversion(job)}; no model took part, no generative one either")

@@ -1,10 +1,10 @@
 """One image from the chosen frames: image, motions, brightness and confidence improved in turn.
 
 Every round takes a step towards the image with the default solver, predicts all samples from it, moves each frame to
-where it fits better, matches its brightness, and trusts each neighbourhood by how well it fits. All frames count alike,
-whatever their place, except that the reference is trusted where the others do not agree with the image: there one
-frame is sharpened, and nothing ghosts. Large regions are solved in parts; what concerns whole frames is added up over
-them.
+where it fits better, matches its brightness, and weights each neighbourhood by how well it fits. All frames count
+alike, whatever their place, except that the reference keeps its weight where the others do not agree with the image:
+there one frame is sharpened, and nothing ghosts. Large regions are solved in parts; what concerns whole frames is added
+up over them.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _similarity(residual: Tensor, contrast: Tensor, sigma: float) -> Tensor:
 
 @dataclass
 class _Statistics:
-    """Thinned samples of each frame: predicted, recorded, and where they are trusted."""
+    """Thinned samples of each frame: predicted, recorded, and where they have weight."""
 
     predicted: list[list[Tensor]]
     recorded: list[list[Tensor]]
@@ -115,7 +115,7 @@ class Fused:
     reference: int
     """Place among them of the reference."""
     sigma: float
-    """Standard deviation of noise and misregistration, 0…1, of the samples that are trusted."""
+    """Standard deviation of noise and misregistration, 0…1, of the samples that have weight."""
     sigmas: tuple[float, ...]
     """The same of each frame."""
     deviations_px: tuple[float, ...]

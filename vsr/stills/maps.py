@@ -42,7 +42,7 @@ def find_support(fused: Fused) -> Support:
 
 
 def confidences_at(fused: Fused, part: Part, x: Tensor, y: Tensor) -> Iterator[Tensor]:
-    """The trust, 0…1, in each frame at the places ``(x, y)`` of the reference, ``(h, w)``, within a part; 0 outside."""
+    """Confidence 0…1 of each frame at places ``(x, y)`` of the reference, ``(h, w)``, within a part; 0 outside."""
     assert part.confidence is not None
     for view, crop, confidence in zip(fused.views, part.canvas.crops(fused.views), part.confidence, strict=True):
         to_x, to_y = move_points(view.motion, x, y)

@@ -25,8 +25,8 @@ def doubts(fused: Fused, quality: Agreement) -> list[str]:
     residual, level = quality.frames_rms[fused.reference], max(fused.sigma, _ROUNDING)
     if residual >= _DOUBTFUL * level:
         return [
-            f"the picture does not agree with its own frame everywhere: misfit {residual / level:.1f} times the noise; "
-            "do not rely on it before it is compared with that frame (vsr frames), or name another --at or --roi"
+            f"the picture does not agree with its own frame everywhere: residual {residual / level:.1f} times the "
+            "noise; do not rely on it before it is compared with that frame (vsr frames), or name another --at or --roi"
         ]
     if quality.residual_rms >= _ELSEWHERE * level:
         return [

@@ -15,7 +15,7 @@ __all__ = ["Agreement", "agreement"]
 
 @dataclass(frozen=True)
 class Agreement:
-    """What is left when the still, recorded again by the imaging model, is taken off the frames; within the region."""
+    """Residual of the frames after the still, degraded again by the imaging model; within the region."""
 
     lr_psnr_db: float
     """Over all samples of all frames."""
@@ -31,7 +31,7 @@ def _decibels(mean_square: float) -> float:
 
 
 def agreement(fused: Fused, region: Box) -> Agreement:
-    """LR-PSNR of ``fused`` against its frames at the reference's brightness; every sample counts, trusted or not."""
+    """LR-PSNR of ``fused`` against its frames at the reference's brightness; all samples count alike."""
     squares, counts = [0.0] * len(fused.views), [0] * len(fused.views)
     for part in fused.parts:
         canvas = part.canvas

@@ -37,7 +37,7 @@ _SCALES = (2.0, 4.0)  # of the fine grid while looking, least and most
 _SHARE_LEFT_OUT = 1 / 3  # of the frames, at most
 _SAME_PX = 0.12  # frames that sample the region so near to each other are left out together
 _BLURS = tuple(round(0.33 + 0.06 * n, 2) for n in range(6))
-_STRENGTHS = tuple(0.25 * 2**n for n in range(5))  # detail that no frame shows would run wild below
+_STRENGTHS = tuple(0.25 * 2**n for n in range(5))  # below, detail that no frame shows would be amplified
 _USUAL_BLUR, _USUAL_STRENGTH = 2, 2
 _LARGE_STRENGTH = 3  # least of large regions: some part of them always rests on few frames, and shows a lattice below
 _LEAST_PX, _MOST_PX = 0.38, 0.6  # between these cameras lie; compressed motion looks sharper than it was
@@ -102,7 +102,7 @@ class _LeftOut:
         return self._canvas.observe(self._views, Imaging(psf_px, 1.0).blur(self._canvas.scale))
 
     def of(self, imaging: Imaging) -> Tensor:
-        """Mean square residual of each frame left out, in variances of noise; wild samples count no more."""
+        """Mean square residual of each frame left out, in variances of noise; outliers are limited."""
         samples, model = self.observed(imaging.psf_sigma_px)
         used = self._confidence.clone()
         used[self.held] = 0.0

@@ -30,7 +30,7 @@ class TrainingConfig(BaseModel):
     name: str | None = Field(None, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Of the weights: ``NAME-xS.safetensors``. None: the network's."""
     start_from: str | None = None
-    """Weights to begin with, by name or file; parts that do not fit another scale begin anew."""
+    """Weights to begin with, by name or file; parts that do not fit another scale are initialised at random."""
     data: tuple[str, ...] = ()
     """Folders of images or of videos to learn from; each holds one kind. ``--data`` replaces them."""
     validate_on: tuple[str, ...] = ()

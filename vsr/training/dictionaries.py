@@ -204,7 +204,7 @@ def _learnt(lumas: Sequence[Tensor], scale: int, options: DictionaryOptions, tel
     count = len(samples.features)
     if count < options.num_atoms:
         raise InputError(
-            f"the pictures have {count} patches, fewer than the {options.num_atoms} atoms that are wanted; give more "
+            f"the pictures have {count} patches, fewer than the {options.num_atoms} requested atoms; give more "
             "pictures or ask for fewer atoms"
         )
     tell(f"learning {options.num_atoms} atoms of {components.shape[0]} numbers from {count} patches")

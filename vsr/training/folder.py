@@ -43,9 +43,9 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     """What an earlier part of a run wrote; None if there was none. `UsageError` for a folder of something else."""
     path = folder / RECORD
     if not path.exists():
-        strange = [entry.name for entry in folder.iterdir() if entry.name != _LOCK] if folder.is_dir() else []
-        if strange:
-            raise UsageError(f"{folder}: holds other things ({sorted(strange)[0]}) and no run; choose another --out")
+        others = [entry.name for entry in folder.iterdir() if entry.name != _LOCK] if folder.is_dir() else []
+        if others:
+            raise UsageError(f"{folder}: holds other things ({sorted(others)[0]}) and no run; choose another --out")
         return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The form in which a network is trained, which may be richer than the one that is run, and ways between the two."""
+"""The training form of a network, which may be over-parameterised, and its inference form."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from vsr.networks.lite import LiteInTraining
 from vsr.networks.loading import Weights, available_scales, read_weights
 from vsr.networks.spandrel_models import SpandrelUpscaler
 
-__all__ = ["IN_TRAINING", "Start", "begin_with", "build_in_training", "folded", "read_start", "runnable"]
+__all__ = ["IN_TRAINING", "Start", "begin_with", "build_in_training", "read_start", "reparameterise", "runnable"]
 
 
 @runtime_checkable
-class _Rich(Protocol):
-    """A module that is folded before it is used."""
+class _Reparameterised(Protocol):
+    """A module that is re-parameterised before it is run."""
 
-    def folded(self) -> dict[str, Tensor]: ...
+    def reparameterise(self) -> dict[str, Tensor]: ...
 
     def take_over(self, state: Mapping[str, Tensor]) -> None: ...
 
 
 IN_TRAINING: Mapping[str, Callable[[Upscaler], nn.Module]] = MappingProxyType({"lite": LiteInTraining.of})
 """Rows of `NETWORKS` that are trained in another form than they are run: from the one the other is made, with random
-weights; it has ``folded`` and ``take_over``."""
+weights; it has ``reparameterise`` and ``take_over``."""
 
 
 class Start:
@@ -57,14 +57,16 @@ def _built(name: str, scale: int, state: Mapping[str, Tensor]) -> Upscaler:
     return row.build(scale) if found is None or name not in IN_TRAINING else found.build(scale)
 
 
-def folded(name: str, module: nn.Module) -> dict[str, Tensor]:
+def reparameterise(name: str, module: nn.Module) -> dict[str, Tensor]:
     """The state dict of the form that is run, float32 on the CPU."""
-    state = module.folded() if name in IN_TRAINING and isinstance(module, _Rich) else module.state_dict()
+    state = (
+        module.reparameterise() if name in IN_TRAINING and isinstance(module, _Reparameterised) else module.state_dict()
+    )
     return {key: value.detach().cpu().clone() for key, value in state.items()}
 
 
 def runnable(name: str, scale: int, state: Mapping[str, Tensor]) -> Network:
-    """A folded state dict as a network that is ready to run."""
+    """An inference state dict as a network that is ready to run."""
     row, module = NETWORKS[name], _built(name, scale, state)
     module.load_state_dict(dict(state))
     module.finish_loading()
@@ -94,18 +96,18 @@ def read_start(name_or_path: str, network: str, scale: int) -> Start:
 
 
 def begin_with(start: Start, name: str, module: nn.Module) -> tuple[str, ...]:
-    """Give a module in training the weights that fit; the names of those that do not and begin anew.
+    """Give a module in training the weights that fit; the names of those that do not fit and are initialised at random.
 
     Raises `ModelError` if hardly any fits.
     """
-    requested = folded(name, module)
+    requested = reparameterise(name, module)
     fitting = {
         key: value for key, value in start.tensors.items() if key in requested and requested[key].shape == value.shape
     }
     learnt = sum(requested[key].numel() for key in fitting)
     if 2 * learnt < sum(value.numel() for value in requested.values()):
         raise ModelError(f"{start.source}: fits {name} in less than half of its weights; it has another width or depth")
-    if name in IN_TRAINING and isinstance(module, _Rich):
+    if name in IN_TRAINING and isinstance(module, _Reparameterised):
         module.take_over(fitting)
     else:
         with torch.no_grad():

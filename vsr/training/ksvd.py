@@ -23,7 +23,7 @@ def pursue(samples: Tensor, atoms: Tensor, sparsity: int) -> tuple[Tensor, Tenso
     """Orthogonal matching pursuit: places and coefficients ``(N, sparsity)`` of ``samples`` ``(N, d)``.
 
     ``atoms`` are ``(K, d)`` of length 1. Each step takes the atom that the remainder looks most like, then all
-    coefficients are fitted anew.
+    coefficients are fitted again.
     """
     parts = [_pursued(samples[start : start + _CHUNK], atoms, sparsity) for start in range(0, len(samples), _CHUNK)]
     places, codes = zip(*parts, strict=True)

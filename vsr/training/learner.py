@@ -16,7 +16,7 @@ from vsr.errors import ModelError
 from vsr.networks import NETWORKS, Network
 from vsr.training.config import TrainingConfig
 from vsr.training.discriminator import Discriminator
-from vsr.training.forms import Start, begin_with, build_in_training, folded, runnable
+from vsr.training.forms import Start, begin_with, build_in_training, reparameterise, runnable
 from vsr.training.losses import ADVERSARIAL, LossNeeds, WeightedLosses, parse_losses
 from vsr.training.muon import Muon, is_for_muon
 from vsr.training.samples import Batch
@@ -125,13 +125,13 @@ class Learner:
         optimiser.step()
         return float(loss.detach())
 
-    def folded(self) -> dict[str, Tensor]:
+    def reparameterise(self) -> dict[str, Tensor]:
         """The weights that are measured and kept: their EMA, re-parameterised."""
-        return folded(self._config.network, self.network if self.mean is None else self.mean)
+        return reparameterise(self._config.network, self.network if self.mean is None else self.mean)
 
     def result(self) -> Network:
         """The same as a network."""
-        return runnable(self._config.network, self._config.scale, self.folded())
+        return runnable(self._config.network, self._config.scale, self.reparameterise())
 
     def _modules(self) -> Iterator[tuple[str, nn.Module]]:
         yield "network", self.network

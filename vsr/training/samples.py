@@ -161,7 +161,7 @@ class Patches:
         return inner.contiguous(), outer.contiguous()
 
     def _moving(self, clip: Tensor, generator: torch.Generator) -> Tensor:
-        """``(T, H, W, 3)`` uint8: a random region of a shot; where several frames of a still are wanted, the same
+        """``(T, H, W, 3)`` uint8: a random region of a shot; where several frames of a still are requested, the same
         region or a pan."""
         plan, scale = self.plan, self.plan.scale
         count = plan.chain.num_frames

@@ -31,7 +31,7 @@ class Requested:
     patch_px: int
     """Side of a patch of the small image."""
     sizes: tuple[float, ...]
-    """Sizes at which every image is wanted, as shares of its own."""
+    """Sizes at which every image is used, as shares of its own."""
     num_frames: int
     """Consecutive frames that are degraded together."""
     shots_per_video: int

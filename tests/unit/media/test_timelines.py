@@ -68,7 +68,7 @@ _GAPS, _GAP_SECONDS, _GROUP = 200, 11, 10
 
 @pytest.mark.parametrize("has_sound", [True, False])
 def test_many_gaps_are_judged_by_one_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_sound: bool) -> None:
-    """200 gaps of eleven seconds: pictures that failed where the sound goes on, else the clock that was set anew."""
+    """200 gaps of eleven seconds: pictures that failed where the sound goes on, else the clock that was reset."""
     reads: list[Path] = []
 
     def count(path: Path, index: int) -> Any:

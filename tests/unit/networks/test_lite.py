@@ -1,4 +1,4 @@
-"""Lite: the folded form computes what the form in training computes."""
+"""Lite: the inference form computes what the training form computes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vsr.networks.lite import Lite, LiteInTraining
 
 
 def _branch_by_branch(block: EdgeConv2d, features: Tensor) -> Tensor:
-    """The block as a network of small convolutions, none of them folded."""
+    """The block as a network of small convolutions, none of them merged."""
     width = block.plain.shape[0]
     result = conv2d(features, block.plain, block.bias, padding=1) + features
     result = result + conv2d(conv2d(features, block.wide, padding=1), block.squeeze[:, :, None, None])
@@ -35,18 +35,18 @@ def test_a_block_is_the_sum_of_its_branches() -> None:
     block = EdgeConv2d(8)
     _stirred(block)
     features = torch.randn(2, 8, 9, 7)
-    kernel, bias = block.folded()
+    kernel, bias = block.reparameterise()
     expected = _branch_by_branch(block, features)
     torch.testing.assert_close(conv2d(features, kernel, bias, padding=1), expected, rtol=0, atol=1e-5)
     torch.testing.assert_close(block(features), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_folded_equals_unfolded(scale: int) -> None:
+def test_inference_form_equals_training_form(scale: int) -> None:
     torch.manual_seed(2)
     rich, plain = LiteInTraining(scale), Lite(scale)
     _stirred(rich)
-    plain.load_state_dict(rich.folded())
+    plain.load_state_dict(rich.reparameterise())
     pictures = torch.rand(2, 1, 17, 13)
     with torch.inference_mode():
         difference = (rich(pictures) - plain(pictures)).abs().max()
@@ -68,9 +68,9 @@ def test_weights_of_another_scale_are_taken_over_but_for_the_last_layer() -> Non
     torch.manual_seed(3)
     double, triple = LiteInTraining(2), LiteInTraining(3)
     _stirred(double)
-    state = {key: value for key, value in double.folded().items() if not key.startswith("tail")}
+    state = {key: value for key, value in double.reparameterise().items() if not key.startswith("tail")}
     triple.take_over(state)
-    again = triple.folded()
+    again = triple.reparameterise()
     for key, value in state.items():
         torch.testing.assert_close(again[key], value, rtol=0, atol=1e-6)
     assert float(again["tail.weight"].abs().max()) == 0

@@ -1,4 +1,4 @@
-"""Readings that smooth alike everywhere, and wild pixels."""
+"""Readings that smooth alike everywhere, and outliers."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def test_impulses_are_found_and_replaced() -> None:
     rows, cols = _grid(40, 50)
     clean = 0.5 + 0.2 * torch.sin(rows / 4) * torch.cos(cols / 5)
     picture = clean + 0.008 * torch.randn(40, 50, generator=generator)
-    wild = torch.rand(40, 50, generator=generator) < 0.03
-    picture[wild] = torch.where(cols[wild] % 2 == 0, 0.0, 1.0)
+    outliers = torch.rand(40, 50, generator=generator) < 0.03
+    picture[outliers] = torch.where(cols[outliers] % 2 == 0, 0.0, 1.0)
     filled, good = without_impulses(picture)
-    assert float((good[wild] == 0).float().mean()) > 0.75  # two side by side hide each other
-    assert float(good[~wild].mean()) > 0.99
+    assert float((good[outliers] == 0).float().mean()) > 0.75  # two side by side hide each other
+    assert float(good[~outliers].mean()) > 0.99
     assert float((filled - clean)[good == 0].abs().max()) < 0.15
     assert torch.equal(filled[good == 1], picture[good == 1])
 

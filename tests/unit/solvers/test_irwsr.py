@@ -17,7 +17,7 @@ def test_frames_that_are_too_bright_are_left_out() -> None:
     residual[3, :8] += 0.5  # less than half of a frame moves no median far
     ones = torch.ones_like(residual)
     assert frame_weights(residual, ones, 0.02).tolist() == [1, 1, 0, 1]
-    assert frame_weights(residual + 0.3, ones, 0.02).tolist() == [1, 1, 1, 1], "something has to be believed"
+    assert frame_weights(residual + 0.3, ones, 0.02).tolist() == [1, 1, 1, 1], "some frame must have weight"
 
 
 def test_samples_beyond_the_bound_pull_with_constant_force() -> None:

@@ -62,7 +62,7 @@ def test_sizes_that_are_no_multiple_are_refused() -> None:
         solve_tsai_huang(Observations(torch.zeros(1, 4, 4), model), torch.zeros(6, 6), TsaiHuangOptions())
 
 
-def test_prior_grows_with_the_misfit() -> None:
+def test_prior_grows_with_the_residual() -> None:
     scene = _band_limited(16, 0.2)
     observed = _observe(scene, 2, torch.zeros(1, 2, dtype=torch.float64), 0.7)
     residual, confidence = torch.full((1, 8, 8), 0.1), torch.ones(1, 8, 8)

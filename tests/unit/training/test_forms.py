@@ -10,7 +10,7 @@ import torch
 from vsr.errors import ModelError
 from vsr.networks.fsrcnn import FSRCNN
 from vsr.networks.lite import Lite
-from vsr.training.forms import begin_with, build_in_training, folded, read_start, runnable
+from vsr.training.forms import begin_with, build_in_training, read_start, reparameterise, runnable
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,6 @@ def test_weights_of_another_depth_go_on_as_deep_as_they_are(tmp_path: Path) -> N
     start = read_start(str(tmp_path / "mine-x2.pth"), "lite", 4)
     module = build_in_training("lite", 4, start)
     assert begin_with(start, "lite", module) == ("tail.bias", "tail.weight")
-    state = folded("lite", module)
+    state = reparameterise("lite", module)
     assert runnable("lite", 4, state).num_parameters == sum(value.numel() for value in state.values())
     torch.testing.assert_close(state["body.2.weight"], start.tensors["body.2.weight"], rtol=1e-5, atol=1e-6)

@@ -136,12 +136,12 @@ def _write(folder: Path, sizes: list[tuple[int, int]]) -> None:
         image.fromarray(scene(1, width, height, seed=number)[0]).save(folder / f"{number}.png")
 
 
-WANTED = Requested(scale=2, patch_px=16, sizes=(1.0,), num_frames=1, shots_per_video=4, shot_px=64, seed=1)
+REQUESTED = Requested(scale=2, patch_px=16, sizes=(1.0,), num_frames=1, shots_per_video=4, shot_px=64, seed=1)
 
 
 def test_pictures_are_read_and_small_ones_named(tmp_path: Path) -> None:
     _write(tmp_path, [(65, 47), (20, 60)])
-    sources = read_sources([tmp_path], WANTED)
+    sources = read_sources([tmp_path], REQUESTED)
     assert [tuple(clip.shape) for clip in sources.clips] == [(1, 46, 64, 3)]
     assert sources.too_small == ("1.png (20x60)",)
     np.testing.assert_array_equal(sources.clips[0][0].numpy(), scene(1, 65, 47, seed=0)[0][:46, :64])
@@ -150,14 +150,14 @@ def test_pictures_are_read_and_small_ones_named(tmp_path: Path) -> None:
 def test_only_small_pictures_are_refused(tmp_path: Path) -> None:
     _write(tmp_path, [(20, 60), (31, 31)])
     with pytest.raises(InputError, match=r"none of 2 pictures is large enough, for example 0\.png"):
-        read_sources([tmp_path], WANTED)
+        read_sources([tmp_path], REQUESTED)
 
 
 def test_pictures_are_learnt_from_at_several_sizes(tmp_path: Path) -> None:
     """Those at which a patch fits in; against Pillow's antialiased bicubic, whose kernel has the same a = -0.5."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     _write(tmp_path, [(96, 64), (40, 48)])
-    sources = read_sources([tmp_path], replace(WANTED, sizes=(1.0, 0.75, 0.5)))
+    sources = read_sources([tmp_path], replace(REQUESTED, sizes=(1.0, 0.75, 0.5)))
     assert [tuple(clip.shape[1:3]) for clip in sources.clips] == [(64, 96), (48, 72), (32, 48), (48, 40)]
     assert sources.too_small == ()
     smaller = image.fromarray(scene(1, 96, 64, seed=0)[0]).resize((72, 48), image.Resampling.BICUBIC)
@@ -182,7 +182,7 @@ def test_shots_are_runs_of_the_video_without_cuts(clips: Any) -> None:
 
 def test_shots_of_videos(clips: Any) -> None:
     sources = read_sources(
-        [clips("cuts").parent], replace(WANTED, patch_px=8, num_frames=3, shots_per_video=6, shot_px=48)
+        [clips("cuts").parent], replace(REQUESTED, patch_px=8, num_frames=3, shots_per_video=6, shot_px=48)
     )
     assert sources.shots
     for shot in sources.shots:

@@ -1,7 +1,7 @@
 """Restoration by a network that goes through a video frame by frame and remembers.
 
 What it remembers would reach from a shot's first frame to its last, and no segment could be restored before those
-ahead of it. So memory starts anew every `CHAIN_FRAMES`, some frames ahead of those that it is wanted for: these warm it
+ahead of it. So memory is reset every `CHAIN_FRAMES`, some frames ahead of those that it is needed for: these warm it
 up, and what comes of them is thrown away (ADR 73). Where the network wants it, memory is moved along with what the
 frames show ahead of each step (ADR 77).
 """
@@ -69,7 +69,7 @@ class Recurrent(SeveralFrames):
         for number, window in enumerate(windows(self.seen(stream), self.radius_frames), -first):
             frame = window[self.radius_frames].frame
             if number >= 0 and frame.is_halo:
-                return  # it was wanted as a neighbour
+                return  # it was needed as a neighbour
             if not self.enlarges:
                 if number >= 0:
                     yield replace(frame, planes=self.shrunk(frame))

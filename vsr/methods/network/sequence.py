@@ -41,7 +41,7 @@ class InChunks(SeveralFrames):
                 yield from self._enlarged(chunk, first, requested, engine)
 
     def _chunks(self, stream: Iterator[Seen]) -> Iterator[tuple[Sequence[Seen], int]]:
-        """Chunks with what lies around them, and the place in them of the first frame that is wanted."""
+        """Chunks with what lies around them, and the place in them of the first requested frame."""
         around: deque[Seen] = deque()
         first = 0
         is_ahead = True  # of the first frame that is no halo

@@ -142,7 +142,7 @@ class SeveralFrames:
         )
 
     def shrunk(self, frame: VideoFrame) -> tuple[Tensor, ...]:
-        """Planes of ``frame`` where the network is not wanted."""
+        """Planes of ``frame`` where the network does not run."""
         writer = self.writer(frame)
         writer.push(network_input(frame, self.gives, self._device))
         return writer.planes()

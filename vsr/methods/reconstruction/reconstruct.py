@@ -1,8 +1,8 @@
 """One image from the registered frames around it: robust inversion, motion refined and confidence renewed in turn.
 
-Every round (1) predicts all samples from the last estimate, (2) refines the motion that misses them, (3) trusts
+Every round (1) predicts all samples from the last estimate, (2) refines the motion that misses them, (3) weights
 each neighbourhood by how well it fits, and (4) lets the solver improve the estimate. Where neighbours cannot be
-trusted only the frame's own samples count: one frame is sharpened, nothing ghosts.
+given weight only the frame's own samples count: one frame is sharpened, nothing ghosts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["Imaging", "Neighbour", "Reconstruction", "Start", "carried", "observ
 _CONSISTENCY_PX = 0.5  # forward-backward miss at which confidence falls to 1/e
 _MOTION_STEP_PX = 0.5  # change of motion between neighbouring samples at which confidence falls to 1/e
 _MOST_RESIDUAL = 0.03  # of a neighbour laid on the frame, 0…1; more is another scene, not noise
-_ABOVE_USUAL = 2.0  # times the usual residual that a frame may have and still be trusted
+_ABOVE_USUAL = 2.0  # times the usual residual that a frame may have and still be used
 _REFINED_PX = 0.5  # of a frame's pixel: the farthest that refinement moves a sample at a time
 _STRIP_PIXELS = 1 << 21  # larger images are solved in strips of about this many pixels
 _MARGIN_ROWS = 32  # shared with the next strip and thrown away: then strips differ no more at seams than elsewhere
@@ -91,8 +91,8 @@ class Start:
 
     picture: Tensor
     """``(H, W)``, 0…1."""
-    belief: Tensor | None = None
-    """``(H, W)``, 0…1: how far it holds what earlier frames showed, and is to be kept to; None: not at all."""
+    weight: Tensor | None = None
+    """``(H, W)``, 0…1: confidence in it as a carried result, and its weight as a prior; None: no prior."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,13 @@ class Reconstruction:
     picture: Tensor
     """``(H, W)`` float32, 0…1."""
     noise_sigma: float
-    """Standard deviation of noise and misregistration of trusted samples, 0…1."""
+    """Standard deviation of noise and misregistration of samples with weight, 0…1."""
     frames_used: float
     """Frames that a pixel rests on, averaged over the image; 1 is the frame alone."""
     confidence: float
     """Mean confidence in the samples of the neighbours, 0…1; 0 where there are none."""
     sample_spread_px: float
-    """Mean distance of neighbours' trusted samples from the frame's own grid, in its pixels: 0 brings nothing new."""
+    """Mean distance of neighbours' samples with weight from the frame's own grid, in its pixels: 0 adds nothing."""
 
 
 def _soften(residual: Tensor) -> Tensor:
@@ -184,7 +184,7 @@ def _sample_spread(model: ObservationModel, confidence: Tensor, imaging: Imaging
 def _repetition(observed: Observations, imaging: Imaging) -> Tensor:
     """How many times over samples say the same rather than something new, ``(H, W)``; 1 for a frame alone.
 
-    Trusted samples at the places of the frame's own ones, over those in between; the frame itself counts in both.
+    Samples with weight at the places of the frame's own ones, over those in between; the frame itself counts in both.
     """
     confidence = observed.sample_weights()[1:]
     sameness = (_square_off_grid(observed.model, imaging) / -(_SAME_PLACE_PX**2)).exp_()
@@ -233,8 +233,8 @@ def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) 
         tolerance=_CARRIED_TOLERANCE,
         contrast_share=_CARRIED_CONTRAST,
     )
-    belief = imaging.enlarged(confidence * fits[0]).clamp_(0, 1)
-    return Start(torch.lerp(imaging.enlarged(luma), moved, belief), belief)
+    weight = imaging.enlarged(confidence * fits[0]).clamp_(0, 1)
+    return Start(torch.lerp(imaging.enlarged(luma), moved, weight), weight)
 
 
 @dataclass(frozen=True)
@@ -249,8 +249,8 @@ class _Expectations:
 
     def at(self, sigma: float) -> tuple[Tensor | None, Tensor | None]:
         """The expected image and its weight, ``(H, W)``, where the samples' noise is ``sigma``; None: nothing is."""
-        belief = self.start.belief if self.weighing.carried_weight else None
-        carried = None if belief is None else self.weighing.carried_weight * sigma * sigma * belief
+        weight = self.start.weight if self.weighing.carried_weight else None
+        carried = None if weight is None else self.weighing.carried_weight * sigma * sigma * weight
         if self.guess is None or self.guess_weight is None:
             return (None, None) if carried is None else (self.start.picture, carried)
         if carried is None:
@@ -326,7 +326,7 @@ _PRIOR_RADIUS, _PRIOR_ALPHA = 1, 0.6  # with many frames a wider prior only cost
 
 
 def video_solver(weighing: Weighing, *, regularization: float = 1.0, cg_iterations: int = 8) -> Solve:
-    """`solve_huber_btv` for frames trusted as ``weighing`` says, with ``cg_iterations`` steps a round."""
+    """`solve_huber_btv` for frames weighted as ``weighing`` says, with ``cg_iterations`` steps a round."""
     options = HuberBtvOptions(
         regularization=regularization,
         defect=weighing.defect,

@@ -14,7 +14,7 @@ __all__ = ["ANCHORED", "EVEN", "LEVELS", "Leading", "Level", "Motion", "Quality"
 
 @dataclass(frozen=True)
 class Weighing:
-    """What reconstruction believes of a shot's frames before it has looked at their samples."""
+    """Prior weights of a shot's frames, before their samples are looked at."""
 
     own_confidence: float
     """Confidence in the frame's own samples; a neighbour's have 1 at most."""
@@ -25,8 +25,8 @@ class Weighing:
     dense_reluctance: float
     """Times the usual gain that dense flow must bring over the camera's motion; see `global_then_dense`."""
     guess_weight: float
-    """Of what the frame alone lets expect of each pixel at ×2, as a sample's trust; it counts more where samples repeat
-    one another, less where they lie between one another (`vsr.methods.reconstruction.reconstruct`)."""
+    """Of what the frame alone lets expect of each pixel at ×2, as a sample's weight; it counts more where samples
+    repeat one another, less where they lie between one another (`vsr.methods.reconstruction.reconstruct`)."""
     defect: float
     """Times Huber's bound beyond which a sample counts as a defect; see `vsr.solvers.huber_btv`."""
     is_even: bool = False

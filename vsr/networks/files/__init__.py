@@ -1,6 +1,6 @@
 """Files of weights: one reader for each format, and `read_checkpoint`, which knows which is which.
 
-Nothing in a file runs, and nothing is taken on trust: readers check sizes against what the file holds before they
+Nothing in a file is executed or taken as valid unchecked: readers check sizes against what the file holds before they
 allocate. That is why formats that libraries read are read here: theirs run pickles, or allocate what a header claims
 (`scipy.io.loadmat` took 8 GB for a .mat of 184 bytes).
 """

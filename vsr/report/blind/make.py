@@ -104,7 +104,7 @@ def _common(infos: Sequence[MediaInfo], requested: Requested) -> list[_Group]:
 
 
 def _spread(groups: Sequence[_Group], requested: int) -> list[_Group]:
-    """As many as wanted, from the middles of equal parts."""
+    """As many as requested, from the middles of equal parts."""
     count = min(requested, len(groups))
     return [groups[(2 * part + 1) * len(groups) // (2 * count)] for part in range(count)]
 

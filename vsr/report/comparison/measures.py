@@ -106,7 +106,7 @@ class PairMeter:
 
 
 class RecordingMeter:
-    """A restored video against its recording of smaller size: is it, recorded again, what was recorded?
+    """A restored video against its recording of smaller size: does it, degraded again, equal the recording?
 
     `vsr.metrics.lr_psnr` with `vsr.observation.Recording`, unrounded, as a manifest's ``lr_psnr_db``; that one is taken
     of what the method gives, this one of what was stored.

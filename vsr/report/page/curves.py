@@ -17,14 +17,14 @@ _CONSISTENT_DB = 45.0
 """LR-PSNR from which results count as consistent (NTIRE 2021 challenge on the space of super-resolved images)."""
 _FINDINGS = {
     "frames_used": ("Frames used: frames that a pixel rests on", "", 1, 1.0),
-    "confidence": ("Confidence: mean trust in the samples of the frames around", "", 2, 1.0),
-    "residual_over_noise": ("Misfit: difference from the input over its noise; 1 is what should be left", "", 2, 1.0),
+    "confidence": ("Confidence: mean weight of the samples of neighbouring frames", "", 2, 1.0),
+    "residual_over_noise": ("Residual: difference from the input over its noise; 1 is what should be left", "", 2, 1.0),
     "noise_sigma": ("Noise and misregistration: standard deviation", "of 255", 2, 255.0),
     "psf_sigma_px": ("Blur: standard deviation", "input px", 2, 1.0),
 }
 _MORE_IS_BETTER = {"frames_used", "confidence"}
 _PAIR_TITLES = {
-    "lr_psnr": "Agreement with the input: the output as stored, recorded again",
+    "lr_psnr": "Agreement with the input: the output as stored, degraded again",
     "psnr": "PSNR against the reference",
     "ssim": "SSIM against the reference",
 }

@@ -68,7 +68,7 @@ def check_range(name: str, limits: Range, least: float, most: float) -> None:
     """Raise `UsageError` unless ``least`` ≤ first ≤ second ≤ ``most``."""
     low, high = limits
     if not least <= low <= high <= most:
-        raise UsageError(f"{name} = {list(limits)}: wanted two rising numbers from {least:g} to {most:g}")
+        raise UsageError(f"{name} = {list(limits)}: allowed are two rising numbers from {least:g} to {most:g}")
 
 
 def check_probability(name: str, probability: float) -> None:

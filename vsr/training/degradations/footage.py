@@ -33,7 +33,7 @@ class FootageBlur(Step):
     is_linear: ClassVar[bool] = True
 
     footage: tuple[str, ...] = ()
-    """Folders of video whose blur is wanted; none: those that are trained on."""
+    """Folders of video whose blur is estimated; none: those that are trained on."""
     vary: float = 0.1
     """The width is multiplied by 1 ± this."""
     probability: float = 1.0
@@ -46,7 +46,7 @@ class FootageBlur(Step):
         check_probability("footage-blur.vary", self.vary)
         check_probability("footage-blur.probability", self.probability)
         if any(not 0 <= sigma <= 4 for sigma in self.sigmas):
-            raise UsageError(f"footage-blur.sigmas = {list(self.sigmas)}: wanted numbers from 0 to 4")
+            raise UsageError(f"footage-blur.sigmas = {list(self.sigmas)}: allowed are numbers from 0 to 4")
 
     def measured(self, shots: Sequence[Tensor]) -> FootageBlur:
         """The same with the widths of these shots; see `measure_footage`."""
@@ -77,6 +77,6 @@ def measure_footage(shots: Sequence[Tensor]) -> tuple[float, ...]:
     if not found:
         raise InputError(
             f"the blur of the footage cannot be estimated from {len(shots)} shots: it needs video of {_LEAST_FRAMES} "
-            "frames or more a shot, with edges; give widths by hand (footage-blur: {sigmas: [0.5]}) or use gaussian-blur"
+            "frames or more a shot, with edges; give widths (footage-blur: {sigmas: [0.5]}) or use gaussian-blur"
         )
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Networks that are given several frames: windows, memory that starts anew, where the result lies, how much is held."""
+"""Networks that are given several frames: windows, memory that is reset, where the result lies, how much is held."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_chunk_is_one_sequence_with_what_lies_around_it(both_ways: Path, count
 
 
 def test_chunks_count_from_a_segments_first_frame(both_ways: Path) -> None:
-    """More halo than is wanted changes nothing; frames are held no longer than their chunk needs them."""
+    """More halo than is needed changes nothing; frames are held no longer than their chunk needs them."""
     frames = _gray(2 * CHUNK_FRAMES + 20)
     restorer = _prepared(both_ways).open(GEOMETRY)
     whole = {frame.ordinal: frame.planes[0] for frame in restorer.restore(frames)}

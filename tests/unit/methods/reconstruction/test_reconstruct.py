@@ -169,8 +169,8 @@ def test_the_previous_picture_is_carried_on_by_the_motion() -> None:
     previous = _hr((2, 3))  # what the picture shows at p, the previous one shows at p - shift
     start = carried(previous, _motion((-2.0, -3.0)), _frame(), _imaging())
     assert _rms(start.picture, _hr()) < 0.25 * _rms(_imaging().enlarged(_frame()), _hr())
-    assert start.belief is not None
-    assert start.belief[8:-8, 8:-8].median() > 0.8
+    assert start.weight is not None
+    assert start.weight[8:-8, 8:-8].median() > 0.8
 
 
 def test_a_carried_picture_takes_on_the_brightness() -> None:
@@ -182,8 +182,8 @@ def test_where_the_motion_leads_nowhere_nothing_is_carried() -> None:
     lost = FlowPair(torch.zeros(2, SIDE, SIDE), torch.full((2, SIDE, SIDE), 3.0))
     start = carried(_hr(), lost, _frame(), _imaging())
     assert torch.allclose(start.picture, _imaging().enlarged(_frame()), atol=1e-6)
-    assert start.belief is not None
-    assert start.belief.max() < 1e-6
+    assert start.weight is not None
+    assert start.weight.max() < 1e-6
 
 
 def test_where_the_previous_picture_does_not_fit_the_frame_is_interpolated() -> None:
@@ -201,11 +201,11 @@ def test_what_earlier_frames_showed_helps_where_it_is_believed() -> None:
     luma = _frame() + 4 / 255 * torch.randn(SIDE, SIDE, generator=torch.Generator().manual_seed(4))
     options = HuberBtvOptions(radius=1, alpha=0.6, outer_iterations=1, cg_iterations=8)
     solve = partial(find_solver("huber-btv"), options=options)
-    belief = torch.zeros_like(hr)
-    belief[:, SIDE:] = 1.0
+    weight = torch.zeros_like(hr)
+    weight[:, SIDE:] = 1.0
     without, half = (
         reconstruct(luma, [], Start(hr, part), imaging, solve, rounds=6, unrefined_rounds=0).picture
-        for part in (None, belief)
+        for part in (None, weight)
     )
     left, right = slice(0, SIDE - 8), slice(SIDE + 8, 2 * SIDE)
     assert _rms(half[:, right], hr[:, right]) < 0.95 * _rms(without[:, right], hr[:, right])

@@ -81,6 +81,6 @@ def test_constants_from_zero_and_the_worst_by_name() -> None:
     ticks = [e.text for e in ET.fromstring(drawn.svg).iter("text") if e.get("class") == "tick"]
     assert (ticks[0], ticks[-1]) == ("0.0", "0.6")
     residual = Line("output", [0, 3], [1.0, 5.0], is_step=True)
-    worst = chart("Misfit", "", [residual], duration=4, decimals=1, low_is_good=True)
+    worst = chart("Residual", "", [residual], duration=4, decimals=1, low_is_good=True)
     assert worst is not None
     assert worst.summary == "output: mean 2.0, greatest 5.0 at 0:00:03.000"
