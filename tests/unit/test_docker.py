@@ -5,9 +5,11 @@ What a step of the Dockerfile names must exist, and what it runs must be there w
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -20,6 +22,8 @@ from typing import Any
 import click
 import pytest
 import yaml
+
+from vsr.studio.guard import HEALTH
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -132,6 +136,20 @@ def test_images_run_as_nobody_in_particular(target: str) -> None:
     assert copy == f"--from=packages-{target} /opt/vsr /opt/vsr"
 
 
+def test_the_default_command_is_a_studio_whose_health_is_watched() -> None:
+    runtime = STAGES["runtime"]
+    [command], [exposed], [health] = (runtime.of(what) for what in ("CMD", "EXPOSE", "HEALTHCHECK"))
+    words = json.loads(command)
+    assert words[:2] == ["vsr", "studio"]
+    _check_vsr(words)
+    assert words[words.index("--port") + 1] == exposed
+    check = json.loads(health[health.index("[") :])
+    assert check[:2] == ["python", "-c"]
+    assert f"http://127.0.0.1:{exposed}{HEALTH}" in check[2]
+    compile(check[2], "HEALTHCHECK", "exec")
+    assert COMPOSE["services"]["worker"]["healthcheck"] == {"disable": True}  # no studio runs in it
+
+
 def test_every_install_is_pinned_and_leaves_no_cache() -> None:
     installs = [words for stage in STAGES.values() for words in _commands(stage) if words[:2] == ["pip", "install"]]
     assert len(installs) == 6
@@ -173,6 +191,21 @@ def test_the_build_tool_is_pinned() -> None:
     assert ["python", "-m", "hatchling", "build", "--target", "wheel", "--directory", "/dist"] in _commands(
         STAGES["wheel"]
     )
+
+
+def test_the_wheel_is_built_from_what_the_stage_copies(tmp_path: Path) -> None:
+    """Its steps, run here: the build finds all that it needs."""
+    source = tmp_path / "src"
+    source.mkdir()
+    for text in STAGES["wheel"].of("COPY"):
+        *names, target = text.split()
+        for name in names:
+            place = source / target if (ROOT / name).is_dir() else source / target / name
+            (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, place)
+    [words] = [words for words in _commands(STAGES["wheel"]) if words[:3] == ["python", "-m", "hatchling"]]
+    here = [str(tmp_path / "dist") if word == "/dist" else word for word in words[1:]]
+    subprocess.run([sys.executable, *here], cwd=source, check=True, capture_output=True)
+    assert [path.suffix for path in (tmp_path / "dist").iterdir()] == [".whl"]
 
 
 def test_versions_agree() -> None:
@@ -258,7 +291,7 @@ def _check_vsr(words: list[str]) -> None:
     group = typer.main.get_command(app)
     command = group.commands[words[1]]  # type: ignore[attr-defined]
     command.make_context(words[1], words[2:], resilient_parsing=True)
-    known = {option for parameter in command.params for option in parameter.opts}
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert {word for word in words[2:] if word.startswith("-")} <= known
 
 

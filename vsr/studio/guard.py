@@ -18,10 +18,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["MOST_BODY_BYTES", "Guard"]
+__all__ = ["HEALTH", "MOST_BODY_BYTES", "Guard"]
 
 MOST_BODY_BYTES = 64 << 10
 """Of a request that is no upload."""
+
+HEALTH = "/health"
+"""Answers without the key that the server runs, and nothing more."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SAFE = ("GET", "HEAD")
@@ -67,6 +70,8 @@ class Guard:
         host = headers.getlist("host")
         if len(host) != 1 or not self._is_ours(host[0]):
             return _refused("this address is not the studio's")
+        if scope["path"] == HEALTH and method in _SAFE:
+            return PlainTextResponse("ok\n")
         is_landing = method == "GET" and scope["path"] == "/"
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if not is_landing and site not in (None, "same-origin", "none"):

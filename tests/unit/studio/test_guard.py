@@ -53,6 +53,13 @@ def _ask(
     return int(heard[0]["status"]), found
 
 
+def test_whether_it_runs_is_no_secret() -> None:
+    assert _ask({"host": HOME}, path="/health")[0] == 200
+    assert _ask({"host": HOME}, path="/health", method="POST")[0] == 403
+    assert _ask({"host": "evil.example:8484"}, path="/health")[0] == 403
+    assert _ask({"host": HOME}, path="/health/../api/jobs")[0] == 403
+
+
 def test_the_page_itself_is_let_through() -> None:
     assert _ask(USUAL)[0] == 200
     assert _ask({**USUAL, "sec-fetch-site": "same-origin"})[0] == 200
