@@ -232,7 +232,7 @@ def _used(given: Seen, damage: Mapping[str, Any]) -> tuple[list[int], list[str]]
     """The times that the record gives to the decoded ones, and what is wrong with them."""
     words: list[str] = []
     offsets = {one["ordinal"]: one["offset"] for one in damage["timelines"]}
-    repaired = {one["ordinal"]: one for one in damage["mended"]}
+    repaired = {one["ordinal"]: one for one in damage["repaired"]}
     used, moved, offset = [], [], 0
     for n, frame in enumerate(given.frames):
         offset = offsets.get(n, offset)

@@ -19,7 +19,7 @@ from itertools import pairwise
 from statistics import median_low
 from typing import Literal
 
-__all__ = ["LOOKAHEAD", "MendKind", "Timestamp", "TimestampMender", "frame_ticks", "mend_timestamps"]
+__all__ = ["LOOKAHEAD", "RepairKind", "Timestamp", "TimestampRepairer", "frame_ticks", "repair_timestamps"]
 
 LOOKAHEAD = 20
 """Frames that are looked at after one with an irregular time; no codec reorders by more than 16."""
@@ -30,7 +30,7 @@ _FIRST = 3  # steps that tell more than a header: its average counts gaps
 _HIGHEST_RATE = 480  # frames a second; headers that claim more tell a clock
 _CONTINUOUS = 8  # frame lengths from one time to the next at most, where both are said to be on one clock
 
-MendKind = Literal["", "missing", "repeated", "outlier", "sorted"]
+RepairKind = Literal["", "missing", "repeated", "outlier", "sorted"]
 """What was wrong with one frame's time; empty where nothing was."""
 
 
@@ -42,7 +42,7 @@ class Timestamp:
     """As the decoder gave it; None where it gave none."""
     used: int
     """Later than that of the frame before."""
-    kind: MendKind = ""
+    kind: RepairKind = ""
     """Why ``used`` is not ``decoded + offset``, if it is not."""
     offset: int = 0
     """Ticks by which this frame's timeline was moved, so that it follows the one before."""
@@ -63,8 +63,8 @@ class _Path:
         return self.changed, self.roughness
 
 
-class TimestampMender:
-    """Mends the times of one stream, given in the order of its frames.
+class TimestampRepairer:
+    """Repairs the times of one stream, given in the order of its frames.
 
     ``step`` is the usual length of a frame in ticks, above 0, until the frames themselves tell it. A step forward of
     more than ``max_gap`` ticks is a jump of the clock if ``is_jump(before, after)`` agrees, given the decoded times on
@@ -116,7 +116,7 @@ class TimestampMender:
     def _use(self, used: int, *, is_sorted: bool) -> Timestamp:
         """Give the oldest waiting frame its time."""
         decoded = self._pending.popleft()
-        kind: MendKind = ""
+        kind: RepairKind = ""
         if decoded is None:
             kind = "missing"
         elif used != decoded + self._offset:
@@ -279,14 +279,14 @@ def frame_ticks(time_base: Fraction, *rates: Fraction | None) -> Fraction:
     return 1 / rate / time_base
 
 
-def mend_timestamps(
+def repair_timestamps(
     decoded: Iterable[int | None],
     step: Fraction | int,
     *,
     max_gap: int | None = None,
     is_jump: Callable[[int, int], bool] = lambda before, after: True,
 ) -> list[Timestamp]:
-    """The times of a whole stream; see `TimestampMender`."""
-    mender = TimestampMender(step, max_gap=max_gap, is_jump=is_jump)
-    times = [resolved for time in decoded for resolved in mender.push(time)]
-    return times + mender.finish()
+    """The times of a whole stream; see `TimestampRepairer`."""
+    repairer = TimestampRepairer(step, max_gap=max_gap, is_jump=is_jump)
+    times = [resolved for time in decoded for resolved in repairer.push(time)]
+    return times + repairer.finish()

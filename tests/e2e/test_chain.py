@@ -215,5 +215,5 @@ def test_damage_is_told_apart(run: Runs) -> None:
     _, manifest = run("damaged_ts", "mp4", deinterlace="off")
     damage = manifest["damage"]
     kinds = ("missing_times", "repeated_times", "outlying_times", "sorted_times")
-    assert damage["mended_times"] == sum(damage[name] for name in kinds)
+    assert damage["repaired_times"] == sum(damage[name] for name in kinds)
     assert damage["repeated_frames"] >= 0

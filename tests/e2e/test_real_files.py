@@ -80,7 +80,7 @@ def test_a_real_file(path: Path, tmp_path: Path) -> None:
 
     # every frame, at its time
     assert len(after.video.pts) == len(times) == manifest["times"]["num_frames"]
-    if not manifest["damage"]["mended_times"] and not manifest["damage"]["timelines"]:
+    if not manifest["damage"]["repaired_times"] and not manifest["damage"]["timelines"]:
         tick = after.video.time_base
         shift = Fraction(manifest["times"]["shift_seconds"]) - Fraction(manifest["times"]["container_shift_seconds"])
         expected = [rescale(pts - round(shift / base), base, tick) for pts, base in times if pts is not None]

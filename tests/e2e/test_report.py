@@ -302,7 +302,10 @@ def test_other_commands_outputs_are_refused_by_name(clips: Clips, tmp_path: Path
 def test_a_manifest_of_another_version_or_file(run: Upscaled, tmp_path: Path) -> None:
     output, manifest = run("plain", end=6)
     record = output.with_name("out.mp4.vsr.json")
-    for change, words in (({"format": 1}, "is not a manifest of format 2"), ({}, "was changed after it was written")):
+    for change, words in (
+        ({"format": 1}, "is not a manifest of format 2 to 3"),
+        ({}, "was changed after it was written"),
+    ):
         changed = {**manifest, **change}
         changed["seconds"] = 1.0
         if change:

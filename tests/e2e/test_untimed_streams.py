@@ -53,7 +53,7 @@ def test_the_codecs_own_rate(suffix: str, rate: str, tmp_path: Path) -> None:
     assert outcome.manifest is not None
     [words] = [text for text in outcome.manifest["assumptions"] if "frames a second" in text]
     assert words.startswith(f"{Fraction(rate)} frames a second, as the ")
-    assert outcome.manifest["damage"]["mended_times"] == 0
+    assert outcome.manifest["damage"]["repaired_times"] == 0
 
 
 @pytest.mark.parametrize("suffix", TELL_NO_RATE)

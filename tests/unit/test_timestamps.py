@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsr.timestamps import LOOKAHEAD, Timestamp, TimestampMender, frame_ticks, mend_timestamps
+from vsr.timestamps import LOOKAHEAD, Timestamp, TimestampRepairer, frame_ticks, repair_timestamps
 
 STEP = 40
 REGULAR = [STEP * n for n in range(60)]
@@ -30,7 +30,7 @@ def _kinds(times: list[Timestamp]) -> dict[int, str]:
     st.none() | st.integers(100, 10_000),
 )
 def test_times_always_rise_and_none_is_lost(decoded: list[int | None], step: int | Fraction, gap: int | None) -> None:
-    times = mend_timestamps(decoded, step, max_gap=gap)
+    times = repair_timestamps(decoded, step, max_gap=gap)
     assert [time.decoded for time in times] == decoded
     assert all(before < after for before, after in pairwise(_used(times)))
     for time in times:  # what is not said to be repaired is the decoder's time, moved with its timeline
@@ -39,7 +39,7 @@ def test_times_always_rise_and_none_is_lost(decoded: list[int | None], step: int
 
 @given(st.lists(st.integers(-(10**9), 10**9), unique=True, max_size=100), st.sampled_from([1, 40, 90_000]))
 def test_times_that_rise_are_never_touched(decoded: list[int], step: int) -> None:
-    times = mend_timestamps(sorted(decoded), step)
+    times = repair_timestamps(sorted(decoded), step)
     assert _used(times) == sorted(decoded)
     assert not _kinds(times)
 
@@ -52,7 +52,7 @@ def test_frames_out_of_order_are_sorted_exactly(rng: random.Random, count: int, 
         group = [step * (len(decoded) + n) for n in range(rng.randint(1, 9))]
         rng.shuffle(group)
         decoded += group
-    times = mend_timestamps(decoded, step)
+    times = repair_timestamps(decoded, step)
     assert _used(times) == sorted(decoded)
     assert set(_kinds(times).values()) <= {"sorted"}
     assert set(_kinds(times)) == {n for n, time in enumerate(decoded) if time != step * n}
@@ -62,7 +62,7 @@ def test_frames_out_of_order_are_sorted_exactly(rng: random.Random, count: int, 
 def test_one_outlier_changes_one_frame(place: int, off: int) -> None:
     decoded = list(REGULAR)
     decoded[place] += off
-    times = mend_timestamps(decoded, STEP)
+    times = repair_timestamps(decoded, STEP)
     rises = all(before < after for before, after in pairwise(decoded))  # the last one late, the first one early
     assert _used(times) == (decoded if rises else REGULAR)
     assert _kinds(times) == ({} if rises else {place: "outlier"})
@@ -73,7 +73,7 @@ def test_a_few_outliers_in_a_row_are_no_timeline(count: int, place: int, off: in
     decoded = list(REGULAR)
     for n in range(place, place + count):
         decoded[n] += off
-    times = mend_timestamps(decoded, STEP)
+    times = repair_timestamps(decoded, STEP)
     assert _used(times) == REGULAR
     assert set(_kinds(times)) == set(range(place, place + count))
 
@@ -86,7 +86,7 @@ def test_a_lasting_jump_is_joined_at_a_frames_length(before: int, after: int, ju
     decoded = first + [start + STEP * n for n in range(after)]
     if is_third:
         decoded += [start - 10**7 + STEP * n for n in range(30)]
-    times = mend_timestamps(decoded, STEP)
+    times = repair_timestamps(decoded, STEP)
     requested = [STEP * n for n in range(len(decoded))]
     if after >= 8 or not is_third:
         assert _used(times) == requested
@@ -98,7 +98,7 @@ def test_a_short_first_timeline_is_no_outlier(before: int, after: int, jump: int
     """Though fewer frames would change if it followed the longer one: the whole of both may lie in the window."""
     start = min(jump, STEP * (before - after))  # frames that go on past the old clock are joined as well
     decoded = [STEP * n for n in range(before)] + [start + STEP * n for n in range(after)]
-    times = mend_timestamps(decoded, STEP)
+    times = repair_timestamps(decoded, STEP)
     assert _used(times) == [STEP * n for n in range(before + after)]
 
 
@@ -109,7 +109,7 @@ def test_a_short_first_timeline_is_no_outlier(before: int, after: int, jump: int
 def test_what_begins_as_a_timeline_keeps_its_place(steps: list[int], following: list[int | None]) -> None:
     """Nothing that comes after eight frames or more on one clock moves them before their start."""
     first = [STEP * n for n in accumulate(steps)]
-    times = mend_timestamps([*first, *following], STEP)
+    times = repair_timestamps([*first, *following], STEP)
     if any(time.kind == "sorted" for time in times):
         return  # they were as even in another order
     assert times[0].used == first[0]
@@ -117,7 +117,7 @@ def test_what_begins_as_a_timeline_keeps_its_place(steps: list[int], following: 
 
 
 def test_a_recording_joined_to_itself() -> None:
-    times = mend_timestamps(REGULAR + REGULAR, STEP)
+    times = repair_timestamps(REGULAR + REGULAR, STEP)
     assert _used(times) == [STEP * n for n in range(120)]
     assert {time.offset for time in times} == {0, 60 * STEP}
 
@@ -125,23 +125,23 @@ def test_a_recording_joined_to_itself() -> None:
 def test_a_jump_back_that_overlaps_the_old_timeline() -> None:
     """The new clock soon passes the times of the old one: still a clock of its own."""
     again = [time - 25 * STEP for time in REGULAR]
-    times = mend_timestamps(REGULAR + [60 * STEP + time for time in again], STEP)
+    times = repair_timestamps(REGULAR + [60 * STEP + time for time in again], STEP)
     assert _used(times) == [STEP * n for n in range(120)]
 
 
 def test_a_gap_is_a_gap_unless_the_clock_is_known_to_jump() -> None:
     decoded = REGULAR + [time + 10**6 for time in REGULAR]
-    assert _used(mend_timestamps(decoded, STEP)) == decoded
+    assert _used(repair_timestamps(decoded, STEP)) == decoded
     asked: list[tuple[int, int]] = []
 
     def is_jump(before: int, after: int) -> bool:
         asked.append((before, after))
         return True
 
-    times = mend_timestamps(decoded, STEP, max_gap=10_000, is_jump=is_jump)
+    times = repair_timestamps(decoded, STEP, max_gap=10_000, is_jump=is_jump)
     assert _used(times) == [STEP * n for n in range(120)]
     assert asked == [(REGULAR[-1], 10**6)]
-    assert _used(mend_timestamps(decoded, STEP, max_gap=10_000, is_jump=lambda before, after: False)) == decoded
+    assert _used(repair_timestamps(decoded, STEP, max_gap=10_000, is_jump=lambda before, after: False)) == decoded
 
 
 @pytest.mark.parametrize(
@@ -163,18 +163,18 @@ def test_a_gap_is_a_gap_unless_the_clock_is_known_to_jump() -> None:
 def test_each_fault_by_itself(
     decoded: list[int | None], step: int, requested: list[int], kinds: dict[int, str]
 ) -> None:
-    times = mend_timestamps(decoded, step)
+    times = repair_timestamps(decoded, step)
     assert _used(times) == requested
     assert _kinds(times) == kinds
 
 
 def test_regular_times_settle_at_once_and_others_within_the_window() -> None:
-    mender = TimestampMender(STEP)
-    first = [len(mender.push(time)) for time in REGULAR[: LOOKAHEAD + 5]]
+    repairer = TimestampRepairer(STEP)
+    first = [len(repairer.push(time)) for time in REGULAR[: LOOKAHEAD + 5]]
     assert sum(first) == LOOKAHEAD + 5  # the first frame of all waits for a window, then each comes at once
     assert first[-1] == 1
-    assert mender.push(10**6) == []
-    waiting = [len(mender.push(10**6 + STEP * n)) for n in range(1, LOOKAHEAD + 1)]
+    assert repairer.push(10**6) == []
+    waiting = [len(repairer.push(10**6 + STEP * n)) for n in range(1, LOOKAHEAD + 1)]
     assert waiting[:-1] == [0] * (LOOKAHEAD - 1)
     assert waiting[-1] == LOOKAHEAD + 1
 
@@ -184,7 +184,7 @@ def test_frames_tell_their_step_themselves(step: int) -> None:
     """Headers that claim another rate do no harm once there are frames."""
     decoded: list[int | None] = [*REGULAR, *REGULAR]  # joined
     decoded[30], decoded[80] = None, 10**6
-    times = mend_timestamps(decoded, step)
+    times = repair_timestamps(decoded, step)
     assert _used(times) == [STEP * n for n in range(120)]
 
 
@@ -197,4 +197,4 @@ def test_a_rate_that_is_a_clock_is_no_rate() -> None:
 
 def test_a_frame_lasts_some_time() -> None:
     with pytest.raises(ValueError, match="cannot last 0 ticks"):
-        TimestampMender(0)
+        TimestampRepairer(0)

@@ -102,7 +102,7 @@ def _run(app: typer.Typer) -> int:
             fail(f"no more can be written: {error.strerror}")
             return MachineError.exit_code
         if isinstance(error, PermissionError) and error.filename is not None and not debug:
-            fail(f"{error.filename}: cannot be reached ({error.strerror}); mend its permissions, or name another")
+            fail(f"{error.filename}: cannot be reached ({error.strerror}); fix its permissions, or name another")
             return MachineError.exit_code
         if isinstance(error.__cause__, KeyboardInterrupt):  # as it comes out of a class that is being made
             _stop()

@@ -88,7 +88,7 @@ def _result_line(outcome: Outcome) -> str:
     note += "".join(f"\n  assumed: {text}" for text in outcome.manifest["assumptions"])
     combed = outcome.manifest["interlaced_frames"] if outcome.manifest["deinterlace"] == "off" else 0
     if combed:
-        note += f"\n  {combed} interlaced frames left as they are (--deinterlace frame would mend them)"
+        note += f"\n  {combed} interlaced frames left as they are (--deinterlace frame would deinterlace them)"
     if times.get("off_rate"):
         note += f"\n  {times['off_rate']} pictures off the constant rate, which is all that y4m holds"
     if outcome.was_done:

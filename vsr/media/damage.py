@@ -9,13 +9,13 @@ from typing import Any
 
 from vsr.timestamps import Timestamp
 
-__all__ = ["Damage", "LeadCounter", "MendedTime", "Timeline", "describe_damage", "describe_times"]
+__all__ = ["Damage", "LeadCounter", "RepairedTime", "Timeline", "describe_damage", "describe_times"]
 
 _MAX_EVENTS = 100
 
 
 @dataclass(frozen=True)
-class MendedTime:
+class RepairedTime:
     """A frame whose own time could not be used."""
 
     ordinal: int
@@ -42,7 +42,7 @@ class Timeline:
 
 @dataclass
 class Damage:
-    """What a linear decode had to conceal, skip or mend."""
+    """What a linear decode had to conceal, skip or repair."""
 
     decode_errors: int = 0
     """Packets the decoder refused."""
@@ -56,7 +56,7 @@ class Damage:
     """Packets after a change of the stream that give no picture, for the same reason."""
     empty_packets: int = 0
     """Samples without data: the frame before goes on; no damage."""
-    mended_times: int = 0
+    repaired_times: int = 0
     """Frames whose own time could not be used; of these:"""
     missing_times: int = 0
     """… so many had none,"""
@@ -70,8 +70,8 @@ class Damage:
     """Frames with the very samples of the frame before; no damage, but nothing new either."""
     timelines: list[Timeline] = field(default_factory=list)
     """Where the clock jumps for good, and what follows was joined to what comes before."""
-    mended: list[MendedTime] = field(default_factory=list)
-    """Each of the ``mended_times``."""
+    repaired: list[RepairedTime] = field(default_factory=list)
+    """Each of the ``repaired_times``."""
     events: list[str] = field(default_factory=list)
     """The first hundred things that happened, in words."""
 
@@ -80,14 +80,14 @@ class Damage:
         if len(self.events) < _MAX_EVENTS:
             self.events.append(text)
 
-    def mend(self, ordinal: int, time: Timestamp) -> None:
+    def repair(self, ordinal: int, time: Timestamp) -> None:
         """Record that a frame's time was repaired."""
-        self.mended_times += 1
+        self.repaired_times += 1
         self.missing_times += time.kind == "missing"
         self.repeated_times += time.kind == "repeated"
         self.outlying_times += time.kind == "outlier"
         self.sorted_times += time.kind == "sorted"
-        self.mended.append(MendedTime(ordinal, time.kind, time.decoded, time.used))
+        self.repaired.append(RepairedTime(ordinal, time.kind, time.decoded, time.used))
         self.note(f"frame {ordinal}: time {time.decoded} became {time.used} ({time.kind})")
 
     def join(self, timeline: Timeline) -> None:

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from vsr.media.damage import Damage, Timeline
 from vsr.media.detach import FrameCopier
-from vsr.timestamps import Timestamp, TimestampMender, frame_ticks
+from vsr.timestamps import Timestamp, TimestampRepairer, frame_ticks
 
 __all__ = ["timed"]
 
@@ -40,11 +40,11 @@ def timed(
         return
     max_gap = int(_MAX_GAP_SECONDS / time_base) if container.format.flags & _TS_DISCONT else None
     step = frame_ticks(time_base, stream.average_rate, stream.base_rate)
-    yield from _repair(frames, TimestampMender(step, max_gap=max_gap, is_jump=is_jump), damage)
+    yield from _repair(frames, TimestampRepairer(step, max_gap=max_gap, is_jump=is_jump), damage)
 
 
 def _repair(
-    frames: Iterable[av.VideoFrame], mender: TimestampMender, damage: Damage
+    frames: Iterable[av.VideoFrame], repairer: TimestampRepairer, damage: Damage
 ) -> Iterator[tuple[Timestamp, av.VideoFrame]]:
     """``frames`` with times that rise; repairs are counted in ``damage``.
 
@@ -61,10 +61,10 @@ def _repair(
 
     for frame in frames:
         waiting.append(frame)
-        yield from resolved(mender.push(frame.pts))
+        yield from resolved(repairer.push(frame.pts))
         if waiting:
             waiting[-1] = copier.copy(frame)
-    yield from resolved(mender.finish())
+    yield from resolved(repairer.finish())
 
 
 class _MendingLog:
@@ -78,7 +78,7 @@ class _MendingLog:
 
     def add(self, time: Timestamp) -> None:
         if time.kind:
-            self._damage.mend(self._ordinal, time)
+            self._damage.repair(self._ordinal, time)
         on_clock = time.used - time.offset  # what the decoder gave, or would have given
         if time.offset != self._offset:
             assert self._latest is not None

@@ -110,7 +110,7 @@ class Timing:
                 raise ValueError("times must rise")
             return timing
         except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-            raise InputError(f"{path}: is not a timing file of vsr ({error}); mend or remove it") from error
+            raise InputError(f"{path}: is not a timing file of vsr ({error}); fix or remove it") from error
 
 
 def is_numbered(path: Path) -> bool:

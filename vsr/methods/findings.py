@@ -13,8 +13,8 @@ for methods that are suited to the source, its estimates (`vsr.networks.source`)
 
 for conditioned networks, their conditions, the same for a whole shot:
 
-- ``told_blur_px``: blur ahead of bicubic shrinking, in input pixels;
-- ``told_noise_codes``: noise, in codes of 255;
+- ``condition_blur_px``: blur ahead of bicubic shrinking, in input pixels;
+- ``condition_noise_codes``: noise, in codes of 255;
 
 for the pass ``deflicker``:
 
@@ -42,7 +42,7 @@ and besides, for multi-frame reconstruction:
 - ``confidence``: mean confidence in the samples of the frames around it, 0…1, 0 where there are none;
 - ``sample_spread_px``: how far neighbours' samples lie from the frame's own grid, in input pixels;
 - ``psf_sigma_px``: the blur assumed, in input pixels;
-- ``evenly_weighed``: 1 where the shot's frames were found too aliased or sharpened to lead, else 0;
+- ``evenly_weighted``: 1 where the shot's frames were found too aliased or sharpened to lead, else 0;
 - ``guess_weight``: weight, for the shot, of what a frame alone lets expect, as a sample's confidence.
 """
 
@@ -162,8 +162,8 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
     if "stabilize_shift_px" in found:
         share = 100 * found["stabilize_filled_share"]
         lines.append(f"frames were moved by {found['stabilize_shift_px']:.2f} px; {share:.2f} % was filled at borders")
-    if "told_blur_px" in found:
-        blur_px, noise_codes = found["told_blur_px"], found["told_noise_codes"]
+    if "condition_blur_px" in found:
+        blur_px, noise_codes = found["condition_blur_px"], found["condition_noise_codes"]
         lines.append(f"the network was conditioned on blur {blur_px:.2f} px, noise {noise_codes:.1f} of 255")
     if "training_loss" in found:
         lines.append(f"a network was trained on each shot; its error there is {found['training_loss']:.1f} of 255")
@@ -179,6 +179,6 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
         lines.append("hardly any neighbouring frame could be registered: most frames were restored on their own")
     elif found["sample_spread_px"] < _STILL_PX:
         lines.append("the camera stands still: neighbouring frames bring no new samples, only less noise")
-    if found.get("evenly_weighed", 0.0) > _MOSTLY:
+    if found.get("evenly_weighted", 0.0) > _MOSTLY:
         lines.append("single frames are aliased or sharpened: all frames of a window were weighed alike")
     return lines

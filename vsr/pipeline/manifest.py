@@ -19,6 +19,7 @@ from vsr.pipeline.assemble import Assembled, image_folder
 from vsr.pipeline.job import Job
 from vsr.pipeline.objects import is_url, read_object
 from vsr.pipeline.provenance import sentence
+from vsr.pipeline.renamed_keys import OLDEST_FORMAT, rename_keys
 from vsr.pipeline.seal import read_sealed, record_pieces, seal
 from vsr.pipeline.sidecar import (
     SegmentResult,
@@ -34,16 +35,16 @@ from vsr.pipeline.source import SourceSummary
 __all__ = [
     "FORMAT",
     "OutputFiles",
-    "check_format",
     "describe_run",
     "find_manifest",
     "load_manifest",
     "manifest_path",
     "output_files",
+    "with_current_keys",
     "write_manifest",
 ]
 
-FORMAT = 2
+FORMAT = 3
 """Version of the manifest's layout."""
 
 
@@ -205,7 +206,7 @@ def find_manifest(output: str | Path) -> dict[str, Any]:
     text = read_object(f"{output}.vsr.json")
     if text is None:
         raise VerificationError(f"{output}: has no manifest")
-    return dict(json.loads(text))
+    return rename_keys(json.loads(text))
 
 
 def load_manifest(output: Path) -> dict[str, Any]:
@@ -214,13 +215,15 @@ def load_manifest(output: Path) -> dict[str, Any]:
     if not path.is_file():
         raise VerificationError(f"{output}: has no manifest ({path.name} is missing)")
     manifest, problem = read_sealed(path)
-    check_format(manifest, path)
+    manifest = with_current_keys(manifest, path)
     if problem:
         raise VerificationError(f"{path}: {problem}")
     return manifest
 
 
-def check_format(manifest: Mapping[str, Any], path: Path) -> None:
-    """Refuse manifests of another version, and records of other things. Raises `VerificationError`."""
-    if manifest.get("format") != FORMAT or "segments" not in manifest:
-        raise VerificationError(f"{path}: is not a manifest of format {FORMAT}; use the vsr that wrote it")
+def with_current_keys(manifest: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """``manifest`` with the keys of `FORMAT`. Raises `VerificationError` for other formats and other records."""
+    if manifest.get("format") not in range(OLDEST_FORMAT, FORMAT + 1) or "segments" not in manifest:
+        formats = f"{OLDEST_FORMAT} to {FORMAT}"
+        raise VerificationError(f"{path}: is not a manifest of format {formats}; use the vsr that wrote it")
+    return rename_keys(manifest)

@@ -36,7 +36,7 @@ def store_plan(work: WorkFolder, planned: PlannedSegment) -> str:
     data = {
         "segment": dataclasses.asdict(planned.segment),
         "records": _rows(planned.records),
-        "survey": _rows(planned.calibration),
+        "calibration": _rows(planned.calibration),
         "next_pts": planned.next_pts,
     }
     try:
@@ -58,5 +58,5 @@ def load_plan(work: WorkFolder, name: str) -> PlannedSegment:
         work.forget(name)
     except (OSError, ValueError) as error:
         raise MachineError(f"cannot read {name} in {work}: {error}") from error
-    records, calibration = (tuple(_record(row) for row in data[part]) for part in ("records", "survey"))
+    records, calibration = (tuple(_record(row) for row in data[part]) for part in ("records", "calibration"))
     return PlannedSegment(Segment(**data["segment"]), records, calibration, data["next_pts"])

@@ -13,7 +13,7 @@ from typing import Any
 
 from vsr.media.inspect import video_times
 from vsr.timeline import rescale
-from vsr.timestamps import LOOKAHEAD, frame_ticks, mend_timestamps
+from vsr.timestamps import LOOKAHEAD, frame_ticks, repair_timestamps
 
 __all__ = ["describe_wrong_rule", "describe_wrong_times"]
 
@@ -28,14 +28,14 @@ def describe_wrong_rule(used: Sequence[int], manifest: Mapping[str, Any]) -> str
         length = 1 / Fraction(video["untimed_rate"]) / tick
         wrong = [n for n in range(1, len(used)) if not _is_length(used[n] - used[n - 1], length)]
         return f"frame {wrong[0]} does not follow at the rate of the stream" if wrong else ""
-    if "mended" not in damage:  # of a version that moved each to the next free tick
-        count = damage["mended_times"]
+    if "repaired" not in damage:  # of a version that moved each to the next free tick
+        count = damage["repaired_times"]
         return (
             f"{count} times were repaired by the rule of an earlier version; restore the input again" if count else ""
         )
     rates = (Fraction(rate) if rate else None for rate in (video["average_rate"], video["base_rate"]))
     jumps = [(one["before"], one["after"]) for one in damage["timelines"] if one["after"] > one["before"]]
-    found = mend_timestamps(
+    found = repair_timestamps(
         _describe_decoding(used, damage),
         frame_ticks(tick, *rates),
         max_gap=min((after - before - 1 for before, after in jumps), default=None),
@@ -82,7 +82,7 @@ def _describe_decoding(used: Sequence[int], damage: Mapping[str, Any]) -> list[i
     for ordinal, time in enumerate(used):
         offset = starts.get(ordinal, offset)
         decoded.append(time - offset)
-    for one in damage["mended"]:
+    for one in damage["repaired"]:
         if one["ordinal"] < len(decoded):
             decoded[one["ordinal"]] = one["decoded"]
     return decoded

@@ -161,7 +161,7 @@ def segment_key(job: Job, planned: PlannedSegment) -> str:
     content = {
         **_deciding(job),
         "segment": canonical(planned.segment) | {"index": None},
-        "survey": _of_calibration(planned),
+        "calibration": _of_calibration(planned),
         "frames": [[r.pts, r.fingerprint, r.interlaced, r.fields] for r in planned.records],
         "look": planned.records[0].look,
         "next": planned.next_pts if job.pictures_per_frame > 1 else None,
@@ -171,7 +171,7 @@ def segment_key(job: Job, planned: PlannedSegment) -> str:
 
 def adaptation_key(job: Job, planned: PlannedSegment) -> str:
     """The digest of everything that decides what the method learns of the shot of ``planned`` (64 hex digits)."""
-    content = {**_deciding(job), "survey": _of_calibration(planned), "look": planned.records[0].look}
+    content = {**_deciding(job), "calibration": _of_calibration(planned), "look": planned.records[0].look}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -243,7 +243,7 @@ class SourcePass:
 
     def _refuse_damage(self) -> None:
         damage = self._damage
-        if self._job.settings.strict and (damage.total or damage.mended_times or damage.timelines):
+        if self._job.settings.strict and (damage.total or damage.repaired_times or damage.timelines):
             raise DamageError(
                 f"{self._job.info.path}: {', '.join(damage.words)} (first: {damage.events[0]}); "
                 "without --strict it is repaired and counted"

@@ -16,7 +16,7 @@ from vsr.media.images import is_numbered
 from vsr.media.inspect import digest_streams, video_times
 from vsr.media.reading import probe
 from vsr.pipeline.chain import checksum_decoded, checksum_paths, output_checksums
-from vsr.pipeline.manifest import check_format, manifest_path, output_files
+from vsr.pipeline.manifest import manifest_path, output_files, with_current_keys
 from vsr.pipeline.recorded_times import describe_wrong_rule, describe_wrong_times
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import canonical, file_digest
@@ -51,7 +51,7 @@ def verify_output(output: Path, source: Path | None = None) -> list[Check]:
     manifest, problem = read_sealed(path)
     if problem:
         return [Check("record", False, f"{path.name} {problem}")]
-    check_format(manifest, path)
+    manifest = with_current_keys(manifest, path)
     checks = [Check("record", True, "its own digest"), _files(output, manifest)]
     if checks[-1].passed and not is_numbered(output):
         checks += [_streams(output, manifest), _frames(output, manifest)]

@@ -22,8 +22,8 @@ from vsr.timeline import format_seconds
 
 __all__ = ["FORMAT", "KIND", "make_record"]
 
-FORMAT = 1
-"""Version of the record's layout."""
+FORMAT = 2
+"""Version of the record's layout; 1 has another name for ``prediction_residuals``, which nothing reads."""
 KIND = "still"
 """What tells it from other records."""
 
@@ -150,7 +150,7 @@ def _describe_found(made: Made) -> dict[str, Any]:
         "psf_by_gradients_px": None if found.psf_by_gradients_px is None else _round(found.psf_by_gradients_px),
         "regularization": _round(fused.imaging.regularization),
         "regularization_from": found.strength_from,
-        "prediction_misfits": found.tried,
+        "prediction_residuals": found.tried,
         "noise_sigma": _round(fused.sigma),
         "frames_used": len(fused.views),
         "frames_a_pixel": _round(frames),

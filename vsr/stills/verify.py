@@ -45,7 +45,7 @@ def verify_still(
     record, problem = read_sealed(path)
     if problem:
         return [Check("record", False, f"{path.name} {problem}")]
-    if record.get("format") != FORMAT or not is_still(record):
+    if record.get("format") not in (1, FORMAT) or not is_still(record):
         raise VerificationError(f"{path}: is not a still's record of format {FORMAT}; use the vsr that wrote it")
     lacking = [name for name in _NEEDED if not _holds(record, name)]
     if lacking:

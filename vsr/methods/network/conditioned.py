@@ -72,7 +72,7 @@ class Conditions:
 
     def findings(self) -> dict[str, float]:
         """By name, for `VideoFrame.findings`."""
-        return {"told_blur_px": self.blur_px, "told_noise_codes": self.noise_codes}
+        return {"condition_blur_px": self.blur_px, "condition_noise_codes": self.noise_codes}
 
     def stacked(self, network: Network, pictures: Tensor) -> Tensor:
         """What ``network`` is given for ``pictures`` ``(B, C, H, W)``."""

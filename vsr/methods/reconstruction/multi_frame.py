@@ -319,7 +319,7 @@ class _Shot:
             "confidence": made.confidence,
             "sample_spread_px": made.sample_spread_px,
             "psf_sigma_px": self._psf_sigma_px,
-            "evenly_weighed": float(self._weighing.is_even),
+            "evenly_weighted": float(self._weighing.is_even),
             "guess_weight": self._weighing.guess_weight,
             **source_findings(self._source),
         }

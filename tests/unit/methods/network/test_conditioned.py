@@ -39,16 +39,16 @@ def _restored(geometry: Geometry, **options: Any) -> VideoFrame:
 def test_what_is_given_is_told_and_changes_the_picture() -> None:
     geometry = Geometry(40, 36, 80, 72)
     one, other = (_restored(geometry, blur_sigma_px=0.5, noise_codes=noise) for noise in (0.0, 60.0))
-    assert (one.findings["told_blur_px"], one.findings["told_noise_codes"]) == (0.5, 0.0)
-    assert other.findings["told_noise_codes"] == 60.0
+    assert (one.findings["condition_blur_px"], one.findings["condition_noise_codes"]) == (0.5, 0.0)
+    assert other.findings["condition_noise_codes"] == 60.0
     assert not torch.equal(one.planes[0], other.planes[0])
 
 
 def test_what_is_left_open_is_estimated_and_cut_off_at_what_the_network_knows() -> None:
     """White noise from black to white: more than any network knows."""
     found = _restored(Geometry(64, 48, 128, 96), blur_sigma_px=0.25).findings
-    assert found["told_blur_px"] == 0.25
-    assert found["told_noise_codes"] == min(75.0, found["source_noise_codes"]) > 0
+    assert found["condition_blur_px"] == 0.25
+    assert found["condition_noise_codes"] == min(75.0, found["source_noise_codes"]) > 0
 
 
 def test_frames_are_learnt_from_only_where_something_is_open() -> None:
@@ -62,7 +62,7 @@ def test_frames_are_learnt_from_only_where_something_is_open() -> None:
 
 def test_small_frames_tell_nothing() -> None:
     found = _restored(Geometry(20, 16, 40, 32)).findings
-    assert (found["told_blur_px"], found["told_noise_codes"]) == (0.0, 0.0)
+    assert (found["condition_blur_px"], found["condition_noise_codes"]) == (0.0, 0.0)
     assert "source_blur_px" not in found
 
 

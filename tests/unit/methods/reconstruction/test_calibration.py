@@ -170,7 +170,7 @@ def test_the_weighing_is_the_shots_and_is_told() -> None:
     frames = _frames(_aliased())
     restorer = _restorer(96, 96, quality="draft")
     adaptations = (NOT_ADAPTED, restorer.adapt(frames))
-    weighted = [next(restorer.restore(frames, learnt)).findings["evenly_weighed"] for learnt in adaptations]
+    weighted = [next(restorer.restore(frames, learnt)).findings["evenly_weighted"] for learnt in adaptations]
     assert weighted == [0.0, 1.0]
 
 

@@ -78,7 +78,7 @@ def test_each_fault_is_mended_by_its_own_rule(
     found = {name: damage[name] for name in ("outlying_times", "sorted_times", "missing_times", "repeated_times")}
     found["timelines"] = len(damage["timelines"])
     assert {name: number for name, number in found.items() if number} == {kind: count}
-    assert damage["mended_times"] == len(damage["mended"]) == (count if kind != "timelines" else 0)
+    assert damage["repaired_times"] == len(damage["repaired"]) == (count if kind != "timelines" else 0)
     assert damage["events"]
 
     done = call("upscale", source, "-o", tmp_path / "strict.mp4", "--scale", 1, "--method", "lanczos", "--strict")
@@ -101,7 +101,7 @@ def test_packed_b_frames_of_xvid(tmp_path: Path) -> None:
     manifest = _restore(source, tmp_path / "out.mp4")
     assert _moved(read_plain(tmp_path / "out.mp4").video) == [MS * n for n in range(len(decoded))]
     wrong = sum(time != decoded[0] + n for n, time in enumerate(decoded))
-    assert manifest["damage"]["sorted_times"] == manifest["damage"]["mended_times"] == wrong
+    assert manifest["damage"]["sorted_times"] == manifest["damage"]["repaired_times"] == wrong
 
 
 def test_what_is_right_stays(tmp_path: Path, call: Call) -> None:
@@ -110,7 +110,7 @@ def test_what_is_right_stays(tmp_path: Path, call: Call) -> None:
     source = _timed(tmp_path / "in.mkv", times)
     manifest = _restore(source, tmp_path / "out.mp4", strict=True)
     assert _moved(read_plain(tmp_path / "out.mp4").video) == times
-    assert not manifest["damage"]["mended_times"]
+    assert not manifest["damage"]["repaired_times"]
 
 
 def _broadcast(path: Path, seed: int, offset: int = 0) -> Path:
@@ -199,7 +199,7 @@ def _change(output: Path, change: Callable[[dict[str, Any], Path], None]) -> Non
 
 
 def _as_before_least_change(manifest: dict[str, Any], sums: Path) -> None:
-    del manifest["damage"]["mended"]
+    del manifest["damage"]["repaired"]
 
 
 def _by_another_rule(manifest: dict[str, Any], sums: Path) -> None:
@@ -211,7 +211,7 @@ def _by_another_rule(manifest: dict[str, Any], sums: Path) -> None:
     assert fields[2].strip() == "800"
     rows[20] = ",".join([*fields[:1], f"{761:>11}", f"{761:>11}", *fields[3:]])
     sums.write_text("\n".join([*head, *rows]) + "\n")
-    manifest["damage"]["mended"][0]["used"] = 761
+    manifest["damage"]["repaired"][0]["used"] = 761
 
 
 def test_verify_judges_by_the_rule(tmp_path: Path, call: Call) -> None:
