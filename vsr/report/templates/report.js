@@ -188,10 +188,10 @@
   });
 
   viewer.querySelector(".zoom").addEventListener("click", (event) => {
-    const wanted = event.target.dataset.zoom;
-    if (wanted === "in") zoomBy(1);
-    if (wanted === "out") zoomBy(-1);
-    if (wanted === "reset") zoomTo(1);
+    const action = event.target.dataset.zoom;
+    if (action === "in") zoomBy(1);
+    if (action === "out") zoomBy(-1);
+    if (action === "reset") zoomTo(1);
   });
   for (const mode of modes) mode.addEventListener("change", () => setMode(mode.value));
   for (const select of sides) select.addEventListener("change", () => choose(select));
