@@ -46,21 +46,21 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 class Report:
-    """One line for each reel, and one now and then while nothing is settled."""
+    """One line for each reel, and one now and then while none is done."""
 
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
 
     def progress(self, progress: vsr.Progress) -> None:
         """Hears of every picture; says little."""
-        if progress.stage == "restoring" and time.monotonic() - self._told > LINE_SECONDS:
-            self._told = time.monotonic()
+        if progress.stage == "restoring" and time.monotonic() - self._reported > LINE_SECONDS:
+            self._reported = time.monotonic()
             total = f" of {progress.frames_total}" if progress.frames_total else ""
             say(f"{_name(progress.path)}: {progress.frames_done}{total} frames, {progress.fps:.1f} a second")
 
     def outcome(self, outcome: vsr.Outcome) -> None:
         """Hears of every reel once."""
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
         say(f"{_name(outcome.input)}: {describe(outcome)}")
 
 

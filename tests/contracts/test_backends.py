@@ -147,7 +147,7 @@ class _Doubled(nn.Module):
 
 
 @pytest.mark.parametrize("backend", OTHERS)
-def test_a_network_that_it_cannot_take_is_told_in_a_line(backend: Backend) -> None:
+def test_a_network_that_it_cannot_take_is_refused_in_a_line(backend: Backend) -> None:
     with pytest.raises(ModelError, match="sorted: cannot be written as ONNX") as raised:
         choose_precision(Network("sorted", _Sorted(), 1, "RGB", 0), "auto", CPU, backend)
     assert "\n" not in str(raised.value)

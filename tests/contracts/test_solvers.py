@@ -155,7 +155,7 @@ def test_saturated_pictures(name: str) -> None:
 
 @pytest.mark.parametrize("name", SOLVERS)
 @pytest.mark.parametrize("confidence", ["none", "first frame only", "left half only"])
-def test_little_trust(name: str, confidence: str) -> None:
+def test_little_confidence(name: str, confidence: str) -> None:
     observed = _observed(name)
     sample_weights = torch.zeros_like(observed.frames)
     if confidence == "first frame only":

@@ -211,7 +211,7 @@ def test_evidence_refuses_on_the_command_line(call: Any, clips: Clips, tmp_path:
     assert "half precision" in done.err
 
 
-def test_damage_is_told_apart(run: Runs) -> None:
+def test_damage_is_counted_by_kind(run: Runs) -> None:
     _, manifest = run("damaged_ts", "mp4", deinterlace="off")
     damage = manifest["damage"]
     kinds = ("missing_times", "repeated_times", "outlying_times", "sorted_times")

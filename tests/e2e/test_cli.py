@@ -369,7 +369,7 @@ def test_closed_pipe_is_no_error(clips: Callable[[str], Path]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["presets", "--keys"], ["--version"]])
-def test_full_output_is_told_in_one_line(arguments: list[str]) -> None:
+def test_full_output_is_reported_in_one_line(arguments: list[str]) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full")

@@ -170,7 +170,7 @@ def test_files(clips: Clips, blurred: Path) -> None:
     assert (rows[0]["temporal_psnr_b"], rows[1]["psnr_a"], rows[3]["seconds"]) == ("", "inf", "0.120000")
 
 
-def test_of_several_that_cannot_be_read_the_first_is_told(clips: Clips, tmp_path: Path) -> None:
+def test_of_several_that_cannot_be_read_the_first_is_named(clips: Clips, tmp_path: Path) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"no video" * 100_000)  # takes longer to refuse than what is missing
     gone = tmp_path / "gone.mp4"

@@ -85,7 +85,7 @@ def test_exported_frames_stills_and_sizes_mean_what_is_shown(call: Call, tmp_pat
     assert "96x48" in call("probe", source).out
 
 
-def test_a_crop_that_leaves_nothing_is_not_believed(tmp_path: Path, quick: dict[str, Any]) -> None:
+def test_a_crop_that_leaves_nothing_is_ignored(tmp_path: Path, quick: dict[str, Any]) -> None:
     source = _source(tmp_path, "mp4", clap(2, 2, 0, 0))
     [outcome] = vsr.upscale(source, tmp_path / "out.mkv", settings=quick | LOSSLESS)
     assert {(f.width, f.height) for f in first_pictures(tmp_path / "out.mkv")} == {(96, 64)}

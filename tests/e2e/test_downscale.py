@@ -154,7 +154,7 @@ def test_what_does_not_match_is_enlarged_where_it_is_asked_for(call: Call, clips
     assert any("does not say which pair" in said for said in _manifest(target)["assumptions"])
 
 
-def test_another_method_is_told_of_the_pair(call: Call, clips: Clips, tmp_path: Path) -> None:
+def test_another_method_is_warned_of_the_pair(call: Call, clips: Clips, tmp_path: Path) -> None:
     small = _marked(call, clips, tmp_path)
     done = call("upscale", small, "-o", tmp_path / "out.mp4", "--method", "lanczos", "--dry-run")
     assert "made small by duo x2" in done.out

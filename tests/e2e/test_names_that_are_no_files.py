@@ -47,7 +47,7 @@ def test_a_device_is_not_replaced(clips: Callable[[str], Path], tmp_path: Path, 
     assert "is a device, which must not be replaced" in refused.one_line()
 
 
-def test_a_fifo_as_input_is_told_how_it_is_read(tmp_path: Path, call: Callable[..., Run]) -> None:
+def test_a_fifo_as_input_is_refused_with_a_hint(tmp_path: Path, call: Callable[..., Run]) -> None:
     os.mkfifo(tmp_path / "in.y4m")
     refused = call("probe", tmp_path / "in.y4m")
     assert refused.code == 3

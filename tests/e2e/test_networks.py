@@ -131,7 +131,7 @@ def test_consistent_results_agree_with_the_input(clips: Clips, tmp_path: Path) -
     assert outcome.manifest["method"]["findings"]["lr_psnr_db"] == pytest.approx(found[True], abs=3)
 
 
-def test_other_weights_make_segments_anew_and_the_same_ones_reuse_them(clips: Clips, tmp_path: Path) -> None:
+def test_other_weights_make_new_segments_and_the_same_ones_reuse_them(clips: Clips, tmp_path: Path) -> None:
     """Resume: the key holds the weights' digest, not their place."""
     weights, moved = tmp_path / "weights.safetensors", tmp_path / "elsewhere.safetensors"
     shutil.copy(small_network("RGB"), weights)

@@ -163,7 +163,7 @@ def test_two_workers_learn_as_one_does(config: Callable[..., Path], pictures: Pa
     assert sum(event.step == 12 for event in events) == 2
 
 
-def test_an_error_of_a_worker_is_told_as_it_is(call: Call, config: Callable[..., Path], tmp_path: Path) -> None:
+def test_an_error_of_a_worker_is_reported_as_it_is(call: Call, config: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = call("train", config(), "--data", tmp_path / "empty", "--out", tmp_path / "o", "--workers", 2, "-q")
     assert done.code == 3

@@ -71,7 +71,7 @@ def test_the_last_frame_of_a_part_lasts_as_long_as_the_one_before(
     assert _seconds_shown(run(_lasting(tmp_path / "still.mp4", 5), **span)[0]) == 2
 
 
-def test_a_last_frame_of_a_tick_is_not_believed(run: Any, tmp_path: Path) -> None:
+def test_a_last_frame_of_a_tick_is_corrected(run: Any, tmp_path: Path) -> None:
     tick = ("-bf", "0", "-bsf:v", "setts=duration=1", "-video_track_timescale", "90000")
     source = encode(tmp_path / "tick.mp4", scene(3), *X264, *tick, rate="1", times="N/TB")
     assert _seconds_shown(source) < Fraction(21, 10)

@@ -289,7 +289,7 @@ def test_a_read_only_output_folder(clips: Clips, tmp_path: Path) -> None:
         vsr.upscale(clips("plain"), folder / "out.mp4", settings=_SETTINGS)
 
 
-def test_a_read_only_output_folder_as_told_by_the_system(
+def test_a_read_only_output_folder_as_reported_by_the_system(
     clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same for root, whose write permission is asked and denied."""

@@ -151,7 +151,7 @@ class _Hog:
         return True
 
 
-def test_a_cluster_without_room_is_told(
+def test_a_cluster_without_room_is_reported(
     many: Path, tmp_path: Path, two_nodes: tuple[Cluster, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else has all cores: that is said once, and the run goes on when there is room."""

@@ -265,7 +265,7 @@ class HeldFrames:
         self._frames: dict[int, av.VideoFrame] = {}
         self._bytes = 0
         self._change = threading.Condition()
-        self._is_wanted = self._is_closed = False
+        self._is_requested = self._is_closed = False
         self._copier = FrameCopier()
 
     def hold(self, frames: Iterator[tuple[FrameRecord, av.VideoFrame]]) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
@@ -273,7 +273,7 @@ class HeldFrames:
         for record, frame in frames:
             kept = self._copier.copy(frame)
             with self._change:
-                self._change.wait_for(lambda: self._bytes < self._most_bytes or self._is_wanted or self._is_closed)
+                self._change.wait_for(lambda: self._bytes < self._most_bytes or self._is_requested or self._is_closed)
                 self._frames[record.ordinal] = kept
                 self._bytes += _size(kept)
             yield record, frame
@@ -281,11 +281,11 @@ class HeldFrames:
     def want_more(self, is_requested: bool) -> None:
         """Whether the reader waits for the scan, which then must not wait for the reader."""
         with self._change:
-            self._is_wanted = is_requested
+            self._is_requested = is_requested
             self._change.notify_all()
 
     def forget_before(self, ordinal: int, spared: Collection[int] = ()) -> None:
-        """Nobody wants frames before ``ordinal`` any more, but for those that are ``spared``."""
+        """Drop frames before ``ordinal``, except those in ``spared``."""
         with self._change:
             for old in [number for number in self._frames if number < ordinal and number not in spared]:
                 self._bytes -= _size(self._frames.pop(old))

@@ -43,7 +43,7 @@ def test_other_versions_are_refused_by_name(tmp_path: Path, name: str) -> None:
     checks.close()
 
 
-def test_another_ray_or_python_is_told_with_both_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_ray_or_python_is_refused_with_both_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error is Ray's own, as its client raises it."""
 
     def refuse(**options: object) -> None:
@@ -60,7 +60,7 @@ def test_another_ray_or_python_is_told_with_both_versions(monkeypatch: pytest.Mo
         assert version in text
 
 
-def test_a_ray_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ray_that_does_not_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**options: object) -> None:
         raise Exception("The current node timed out during startup. This could happen because some")
 
@@ -86,7 +86,7 @@ def test_every_folder_that_is_read_or_written_must_be_seen(tmp_path: Path) -> No
     kept.close()
 
 
-def test_two_classes_of_device_are_told_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_two_classes_of_device_are_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     checks = _checks((tmp_path / "a.mp4", tmp_path / "out.mp4"))
     for kind in ("cpu", "cuda H100", "cpu", "cuda H100"):
         checks.check(WorkerInfo("w", "n", kind, software_versions()))

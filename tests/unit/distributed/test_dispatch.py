@@ -239,7 +239,7 @@ def test_tasks_go_to_their_kind_of_device_alone() -> None:
         assert {worker.partition("/")[0] for worker in pool.where[number]} == {"big"}
 
 
-def test_work_whose_kind_of_device_has_gone_is_told_of() -> None:
+def test_work_whose_kind_of_device_has_gone_is_reported() -> None:
     pool = SimulatedPool([*_workers(1, "cpu"), WorkerInfo("", "big", "cuda")], replaces=False)
     load = Listed([Job(0, ("crashes",)), Job(1)], {0: "cuda", 1: "cuda"})
     _run(pool, load)

@@ -124,7 +124,7 @@ def test_scales_that_a_network_lacks(pictures: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "near"), [("bicubc", "'bicubic'"), ("multi-frame", "'multiframe'"), ("vdrs", "'vdsr'")]
 )
-def test_the_nearest_name_is_told(name: str, near: str) -> None:
+def test_the_nearest_name_is_suggested(name: str, near: str) -> None:
     with pytest.raises(vsr.UsageError, match=near):
         open_method(name, 2, CPU, {})
 

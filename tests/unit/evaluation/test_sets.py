@@ -48,7 +48,7 @@ def test_a_single_file_is_a_set(tmp_path: Path) -> None:
     assert [item.name for item in found.items] == ["a"]
 
 
-def test_sets_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_sets_of_one_name_are_distinguished(tmp_path: Path) -> None:
     folders = [_touch(tmp_path / name / "HR", "a.png") for name in ("x", "y")]
     assert [found.name for found in find_sets(folders)] == [str(folder) for folder in folders]
 

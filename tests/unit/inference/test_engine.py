@@ -127,7 +127,7 @@ class _Greedy(nn.Module):
         raise AssertionError("the machine gave 4 PiB")
 
 
-def test_memory_that_gives_out_is_told_in_a_line() -> None:
+def test_memory_that_gives_out_is_reported_in_a_line() -> None:
     engine = Engine(Network("greedy", _Greedy(), 2, "RGB", 1), EngineOptions(FLOAT32, Load(6, 3)), CPU)
     with pytest.raises(MachineError, match="greedy: a tile of 8x8: not enough memory; give smaller tiles") as raised:
         engine.whole(_picture(1, 3, 8, 8))

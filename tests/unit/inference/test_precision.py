@@ -76,7 +76,7 @@ def test_overflow_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_precision(network, "float16", CPU)
 
 
-def test_what_is_asked_for_is_taken_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_requested_precision_is_taken_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     _has(monkeypatch)
     found = choose_precision(_strong(), "bfloat16", CPU)
     assert found.name == "bfloat16"
@@ -133,7 +133,7 @@ def test_a_network_of_another_scale_than_it_says_is_refused() -> None:
         choose_precision(Network("wrong", _Wrong(), 2, "RGB", 1), "auto", CPU)
 
 
-def test_a_network_that_fails_is_told_in_a_line() -> None:
+def test_a_network_that_fails_is_reported_in_a_line() -> None:
     with pytest.raises(ModelError, match="fails on a 48x48 picture") as raised:
         choose_precision(Network("failing", _Failing(), 1, "RGB", 1), "auto", CPU)
     assert "\n" not in str(raised.value)

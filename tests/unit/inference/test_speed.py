@@ -44,7 +44,7 @@ def test_it_is_measured_once_a_machine(measured: list[str], tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": "b"}', "{"])
-def test_a_damaged_store_is_made_anew(measured: list[str], tmp_path: Path, content: str) -> None:
+def test_a_damaged_store_is_replaced(measured: list[str], tmp_path: Path, content: str) -> None:
     (tmp_path / "vsr").mkdir()
     (tmp_path / "vsr" / "speed.json").write_text(content, encoding="utf-8")
     assert is_slow_here("float16", CPU)

@@ -200,7 +200,7 @@ def test_an_undamaged_file_has_no_damage(probed: Probed) -> None:
         assert damage == Damage(), name
 
 
-def test_repeated_and_missing_times_are_mended_to_rising_ones(clips: Callable[[str], Path], tmp_path: Path) -> None:
+def test_repeated_and_missing_times_are_repaired_to_rising_ones(clips: Callable[[str], Path], tmp_path: Path) -> None:
     """Raw H.264 in a transport stream joined to itself: the clock jumps back."""
     twice = tmp_path / "twice.ts"
     data = clips("open_gop_ts").read_bytes()

@@ -12,7 +12,7 @@ from vsr.media import ffmpeg
 
 
 @pytest.fixture(autouse=True)
-def _anew() -> Iterator[None]:
+def _fresh() -> Iterator[None]:
     """What is remembered of the program is asked for again, and by what comes after the test, too."""
     remembered = (ffmpeg.ffmpeg_path, ffmpeg.ffmpeg_version)
     for function in remembered:

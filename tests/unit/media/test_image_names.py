@@ -46,7 +46,7 @@ def test_a_pattern_takes_its_own_number(tmp_path: Path) -> None:
         (("1.png", "01.png"), "number 1 stands twice"),
     ],
 )
-def test_the_last_number_where_none_can_be_told(tmp_path: Path, names: tuple[str, ...], problem: str) -> None:
+def test_the_last_number_where_none_is_clear(tmp_path: Path, names: tuple[str, ...], problem: str) -> None:
     with pytest.raises(InputError, match=problem):
         find_images(_touched(tmp_path, *names))
 

@@ -83,7 +83,7 @@ def test_noise_is_left_out_of_it() -> None:
     assert found.input_noise_sigma == pytest.approx(10 / 255, rel=0.01)
 
 
-def test_noise_is_told_once_a_shot() -> None:
+def test_noise_is_estimated_once_a_shot() -> None:
     generator = torch.Generator().manual_seed(5)
     clean = _hr()[:108, :144]
     frames = [_frame((clean + 9 * torch.randn(clean.shape, generator=generator)).clamp(1, 254)) for _ in range(3)]
@@ -159,7 +159,7 @@ def test_the_degradation_assumed_is_the_methods() -> None:
         (31.0, 29.3, "compare the two"),
     ],
 )
-def test_it_is_told_in_words(lr_psnr_db: float, times: float, says: str) -> None:
+def test_it_is_described_in_words(lr_psnr_db: float, times: float, says: str) -> None:
     [line] = describe_findings({"lr_psnr_db": lr_psnr_db, "residual_over_noise": times, "input_noise_sigma": 0.001})
     assert says in line
     assert f"LR-PSNR {lr_psnr_db:.1f} dB, {times:.1f} times the input's noise" in line

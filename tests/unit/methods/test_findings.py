@@ -77,12 +77,12 @@ def test_the_first_sentence_gives_the_numbers() -> None:
     assert "0.40 px" in lines[0]
 
 
-def test_a_still_camera_is_told() -> None:
+def test_a_still_camera_is_described() -> None:
     lines = describe_findings(mean_findings([(1, FOUND | {"sample_spread_px": 0.01})]))
     assert "stands still" in lines[1]
 
 
-def test_frames_restored_on_their_own_are_told_whatever_the_camera_did() -> None:
+def test_frames_restored_on_their_own_are_described_whatever_the_camera_did() -> None:
     lines = describe_findings(mean_findings([(1, FOUND | {"frames_used": 1.1, "sample_spread_px": 0.0})]))
     assert len(lines) == 2
     assert "on their own" in lines[1]

@@ -21,7 +21,7 @@ def _hr() -> Tensor:
 
 
 @pytest.mark.parametrize("name", ["BI", "BD", "camera"])
-def test_it_reaches_what_is_wanted(name: str) -> None:
+def test_it_reaches_the_requested_residual(name: str) -> None:
     recording = Recording(SIZE, SMALL, name, SCALE)
     hr = _hr()
     recorded = recording.A(hr)

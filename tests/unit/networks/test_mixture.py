@@ -175,7 +175,7 @@ def test_adapted_weights_are_the_weighted_sum(network: Network) -> None:
     assert (made.digest, made.mixture) == (network.digest, network.mixture)
 
 
-def test_known_compression_stands_in_for_what_is_told(network: Network) -> None:
+def test_known_compression_replaces_the_estimate(network: Network) -> None:
     """Also when it is none; blur and noise stay as the pictures tell them."""
     mixture, estimate = _mixture(network), estimated_source(network, [_luma(1)])
     estimates = estimates_of(statistics_of_shot([255 * _luma(1)]), mixture.source)

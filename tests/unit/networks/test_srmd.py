@@ -18,14 +18,14 @@ from vsr.networks.srmd import SRMD
 DATA = Path(os.environ.get("VSR_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
-def test_noise_is_told_over_255_and_the_kernel_by_15_numbers() -> None:
+def test_conditions_are_noise_over_255_and_15_numbers_for_the_kernel() -> None:
     conditions = SRMD(2, width=4, depth=2).conditions(0.5, 51.0)
     assert conditions.shape == (16,)
     assert float(conditions[15]) == pytest.approx(0.2)
     assert SRMD(2, most_noise_codes=0, width=4, depth=2).conditions(0.5, 0.0).tolist() == conditions[:15].tolist()
 
 
-def test_blur_is_told_in_pixels_of_the_large_picture() -> None:
+def test_blur_is_in_pixels_of_the_hr_image() -> None:
     of_two, of_four = (SRMD(scale, most_noise_codes=0, width=4, depth=2) for scale in (2, 4))
     assert torch.equal(of_two.conditions(1.0, 0.0), of_four.conditions(0.5, 0.0))
     assert not torch.equal(of_two.conditions(0.0, 0.0), of_two.conditions(0.2, 0.0))

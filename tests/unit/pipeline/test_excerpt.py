@@ -118,7 +118,7 @@ def test_of_a_long_video_the_liveliest_place_is_looked_at(
     assert len(found.core) == 6
 
 
-def test_pictures_begin_where_they_are_wanted(tmp_path: Path) -> None:
+def test_frames_begin_where_requested(tmp_path: Path) -> None:
     from vsr.media.images import probe_images
 
     folder = tmp_path / "pictures"

@@ -50,7 +50,7 @@ def test_an_estimate_drifts_to_a_new_pace() -> None:
 
 
 @given(st.floats(0.01, 50), st.integers(2, 200))
-def test_a_steady_pace_is_told_as_it_is(seconds: float, count: int) -> None:
+def test_a_steady_pace_is_estimated_as_it_is(seconds: float, count: int) -> None:
     clock = _Clock()
     pace = Pace(clock)
     for number in range(1, count + 1):

@@ -61,7 +61,7 @@ def test_other_processes_find_the_copy(objects: ObjectStore, bucket: str) -> Non
     assert objects.requests("GET", mark) == [f"/{bucket}/reel.mp4"]
 
 
-def test_a_new_version_is_read_anew_and_an_old_one_refused(objects: ObjectStore, bucket: str) -> None:
+def test_a_new_version_is_read_again_and_an_old_one_refused(objects: ObjectStore, bucket: str) -> None:
     url = _put(objects, bucket, "reel.mp4", "old")
     facts = find_object(url)
     assert facts is not None

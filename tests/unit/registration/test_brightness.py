@@ -37,7 +37,7 @@ def test_gain_is_bounded(gain: float, expected: float) -> None:
     assert float(match_brightness(reference, other, torch.ones_like(other)).gain) == pytest.approx(expected)
 
 
-def test_pixels_without_trust_have_no_say() -> None:
+def test_pixels_without_confidence_have_no_weight() -> None:
     other, confidence = _picture(), torch.ones(40, 40)
     reference = 0.9 * other + 0.05
     reference[:25], confidence[:25] = 1 - other[:25], 0

@@ -67,7 +67,7 @@ def test_blur_is_found(sigma: float) -> None:
     assert 0.92 * sigma < found < 1.15 * sigma
 
 
-def test_blur_cannot_be_told_of_nothing() -> None:
+def test_blur_cannot_be_estimated_of_nothing() -> None:
     observed = _observe(1.0, _shifts())
     flat = replace(observed, frames=torch.full_like(observed.frames, 0.5))
     assert estimate_psf(flat, torch.full((SIZE, SIZE), 0.5)) is None

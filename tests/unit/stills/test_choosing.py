@@ -44,7 +44,7 @@ def test_a_direction_without_anything_does_not_count() -> None:
     assert sharpnesses([(0.0, 0.0), None]) == [1.0, 0.0]
 
 
-def test_noise_is_told_and_is_no_sharpness() -> None:
+def test_noise_is_measured_and_is_no_sharpness() -> None:
     noise = 0.03 * torch.randn(48, 64, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     assert frame_noise(_scene() + noise) == pytest.approx(0.03, rel=0.25)
     clean, noisy = slopes(_scene(), BOX), slopes(_scene() + noise, BOX)

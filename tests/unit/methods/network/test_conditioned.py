@@ -36,7 +36,7 @@ def _restored(geometry: Geometry, **options: Any) -> VideoFrame:
     return next(restore_shot(_prepare(geometry, **options), geometry, [frame]))
 
 
-def test_what_is_given_is_told_and_changes_the_picture() -> None:
+def test_given_conditions_are_recorded_and_change_the_image() -> None:
     geometry = Geometry(40, 36, 80, 72)
     one, other = (_restored(geometry, blur_sigma_px=0.5, noise_codes=noise) for noise in (0.0, 60.0))
     assert (one.findings["condition_blur_px"], one.findings["condition_noise_codes"]) == (0.5, 0.0)
@@ -66,7 +66,7 @@ def test_small_frames_tell_nothing() -> None:
     assert "source_blur_px" not in found
 
 
-def test_later_passes_are_told_of_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_passes_get_neither(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[int, float, float]] = []
     conditions = SRMD.conditions
 

@@ -69,7 +69,7 @@ def _by_hand(path: Path, frames: list[VideoFrame], start: int = 0) -> dict[int, 
     return results
 
 
-def test_memory_starts_anew_a_warm_up_ahead_of_its_chain() -> None:
+def test_memory_is_reset_a_warm_up_ahead_of_its_chain() -> None:
     """The first chain is one go from the shot's start; the second one of those frames from its warm-up on."""
     path = small_network("recurrent", strength=0.5)
     frames = _gray(CHAIN_FRAMES + 6)

@@ -166,7 +166,7 @@ def test_frames_that_show_their_own_grid_do_not_lead() -> None:
     assert choose_weighing(usual, None) is ANCHORED
 
 
-def test_the_weighing_is_the_shots_and_is_told() -> None:
+def test_the_weighing_is_the_shots_and_is_a_finding() -> None:
     frames = _frames(_aliased())
     restorer = _restorer(96, 96, quality="draft")
     adaptations = (NOT_ADAPTED, restorer.adapt(frames))
@@ -185,7 +185,7 @@ def test_flat_or_unrelated_frames_choose_nothing() -> None:
     assert choose_weighing([torch.rand(SIDE, SIDE, generator=noise) for _ in range(9)], None) is ANCHORED
 
 
-def test_untold_blur_leaves_the_restorer_as_it_is() -> None:
+def test_unknown_blur_leaves_the_restorer_as_it_is() -> None:
     restorer = _restorer()
     assert PreparedMultiFrame(MultiFrameOptions(), "cpu").capabilities.adapt_frames == CALIBRATION_FRAMES
     assert restorer.adapt([]) == NOT_ADAPTED

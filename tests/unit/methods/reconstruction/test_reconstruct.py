@@ -195,7 +195,7 @@ def test_where_the_previous_picture_does_not_fit_the_frame_is_interpolated() -> 
     assert _rms(got[:, SIDE + 8 :], plain[:, SIDE + 8 :]) < 0.1 * _rms(previous[:, SIDE + 8 :], plain[:, SIDE + 8 :])
 
 
-def test_what_earlier_frames_showed_helps_where_it_is_believed() -> None:
+def test_what_earlier_frames_showed_helps_where_it_has_weight() -> None:
     """A noisy frame alone, and the ground truth as the start: the solver keeps to it only where its weight is high."""
     imaging, hr = _imaging(), _hr()
     luma = _frame() + 4 / 255 * torch.randn(SIDE, SIDE, generator=torch.Generator().manual_seed(4))
@@ -237,7 +237,7 @@ def test_the_guess_gives_way_to_samples_that_lie_between() -> None:
     assert _rms(led, _hr()) < 0.82 * _rms(guess, _hr())
 
 
-def test_what_moves_before_a_camera_that_stands_still_is_told_apart() -> None:
+def test_what_moves_before_a_still_camera_is_separated() -> None:
     """Left half of the neighbours still, right half of them half a sample on."""
     moved = _motion((1, 1)).forward
     moved[:, :, : SIDE // 2] = 0

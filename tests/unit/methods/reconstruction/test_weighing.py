@@ -31,7 +31,7 @@ def test_recorded_frames_alone_lead_where_nothing_was_compressed(weighing: Weigh
 
 @WAYS
 @given(first=ERRORS, second=ERRORS)
-def test_the_more_was_changed_the_less_frames_are_believed(weighing: Weighing, first: float, second: float) -> None:
+def test_the_more_was_changed_the_less_weight_frames_have(weighing: Weighing, first: float, second: float) -> None:
     less, more = sorted((first, second))
     for leading in LEADS:
         before, after = (suited(weighing, _source(error), DETAIL, leading) for error in (less, more))

@@ -89,7 +89,7 @@ def test_motion_over_several_frames_follows_the_steps() -> None:
     assert (pair.forward[0] - (1 + ramp)).abs().max() > 0.1
 
 
-def test_a_step_that_cannot_be_told_ends_the_path() -> None:
+def test_a_step_that_cannot_be_estimated_ends_the_path() -> None:
     def register(first: Tensor, second: Tensor) -> FlowPair | None:
         return None if float(first[0, 0]) == 1 else _difference(first, second)
 
