@@ -7,22 +7,27 @@ frame as vsr finds it at run time. So a step of training costs the second networ
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from shots import CODED_FRAMES, Luma, Shots, degrade
 from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
+from vsr.errors import UsageError
 from vsr.methods.network.frame import ADAPT_FRAMES
 from vsr.networks import Network, with_weights_for
 from vsr.networks.lite import Lite
 from vsr.networks.mixture import Mixture
 from vsr.registration import register_previous
 
-__all__ = ["NUM_FRAMES", "SIDE_PX", "Batch", "Item", "make_item", "stack"]
+__all__ = ["NUM_FRAMES", "SIDE_PX", "Batch", "Item", "keep_item", "make_item", "stack"]
 
 NUM_FRAMES = CODED_FRAMES
 SIDE_PX = 80  # of what is kept of a small frame
@@ -105,6 +110,28 @@ def make_item(shots: Shots, base: Network, rng: np.random.Generator) -> Item:
         warped=torch.stack([motion.warped[window] for motion in known]).half(),
         shares=_shares(base.mixture, estimates),
     )
+
+
+def keep_item(path: Path, recipe: Mapping[str, str], make: Callable[[], Item]) -> Item:
+    """The item of ``path``, made if it is not there. Its tensors stay in the file and are read as they are needed.
+
+    Raises `UsageError` where the file was made by another ``recipe``.
+    """
+    if not path.exists():
+        tensors = asdict(item := make())
+        unfinished = path.with_suffix(".tmp")
+        save_file(
+            {name: one for name, one in tensors.items() if name != "kind"}, unfinished, {"kind": item.kind, **recipe}
+        )
+        os.replace(unfinished, path)
+    try:
+        with safe_open(path, "pt") as file:
+            kind = (known := dict(file.metadata() or {})).pop("kind", "")
+            if known != recipe:
+                raise UsageError(f"{path}: was made of other data or by other settings; choose another --items")
+            return Item(kind=kind, **{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no dict)
+    except (SafetensorError, TypeError) as error:
+        raise UsageError(f"{path}: is no sequence of this program ({error}); choose another --items") from error
 
 
 def _shares(mixture: Mixture | None, estimates: Tensor | None) -> Tensor:

@@ -26,14 +26,14 @@ from vsr.media.suffixes import VIDEO_SUFFIXES
 from vsr.observation import resample
 from vsr.observation.blur import GaussianBlur
 
-__all__ = ["CODED_FRAMES", "DEGRADATIONS", "SMALL_PX", "Luma", "Shots", "degrade"]
+__all__ = ["CODED_FRAMES", "DEGRADATIONS", "LEAST_PX", "SMALL_PX", "Luma", "Shots", "degrade"]
 
 Luma = NDArray[np.uint8]
 
 CODED_FRAMES = 16
 """Frames of a shot that go through an encoder together; those that are learnt from lie anywhere in its groups."""
-SMALL_PX = 112
-"""Side of a small frame, or less."""
+SMALL_PX, LEAST_PX = 112, 56
+"""Side of a small frame, at most and at least."""
 
 _CLIP_FRAMES = 100  # from a clip's start
 _CLIP_SHARE = 0.62
@@ -99,10 +99,11 @@ class Shots:
                 shot = _cut(self._clip(self.clips[rng.integers(len(self.clips))]), rng, scale)
             else:
                 shot = self._moved(rng, scale)
-            if min(shot.shape[1:]) >= scale * 64:
+            if min(shot.shape[1:]) >= scale * LEAST_PX:
                 break
         else:
-            raise InputError(f"pictures and clips are too small: each needs {64 * scale}x{64 * scale} pixels")
+            side = LEAST_PX * scale
+            raise InputError(f"images and clips are too small: each needs {side}x{side} pixels")
         for axis in (1, 2):
             shot = np.flip(shot, axis) if rng.random() < 0.5 else shot
         shot = shot.transpose(0, 2, 1) if rng.random() < 0.5 else shot

@@ -6,7 +6,8 @@
 Sequences are made first (`shots.py`, `sequences.py`): degraded as a whole, enlarged by `lite`, registered as vsr does
 it. Then the second network learns, several frames at a time, through what it carries from frame to frame; it begins as
 nothing, so the result begins as that of `lite`. Weights and a model card beside them are left. With ``--steps`` in
-place of ``--minutes`` a seed gives the same bytes again. Each sequence takes 8 MB of memory.
+place of ``--minutes`` a seed gives the same bytes again. Each sequence takes 8 to 12 MB of memory; with ``--items`` it
+is kept in a file there instead, and found again by the next run.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from card import Figures, table, write_card
-from sequences import NUM_FRAMES, Batch, Item, make_item, stack
-from shots import DEGRADATIONS, Shots
+from sequences import NUM_FRAMES, Batch, Item, keep_item, make_item, stack
+from shots import DEGRADATIONS, LEAST_PX, Shots
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -64,6 +66,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--force", action="store_true", help="write over what is there")
     parser.add_argument("--sequences", type=int, default=230, help="to learn from (default: %(default)s)")
     parser.add_argument("--held-sequences", type=int, default=36, help="for the figures (default: %(default)s)")
+    parser.add_argument("--items", type=Path, metavar="FOLDER", help="where sequences are kept, and found again")
     parser.add_argument("--minutes", type=float, default=90.0, help="of training (default: %(default)s)")
     parser.add_argument("--steps", type=int, help="of training, in place of minutes")
     parser.add_argument("--patch", type=int, default=48, help="side in small pixels (default: %(default)s)")
@@ -77,8 +80,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--sequences, --held-sequences, --batch, --threads: at least 1; --seed: at least 0")
     if min(given.minutes, given.rate) <= 0 or (given.steps is not None and given.steps < 1):
         parser.error("--minutes, --rate: more than 0; --steps: at least 1")
-    if not 16 <= given.patch <= 64 or not 2 <= given.frames <= NUM_FRAMES:
-        parser.error(f"--patch: 16 to 64; --frames: 2 to {NUM_FRAMES}")
+    if not 16 <= given.patch <= LEAST_PX or not 2 <= given.frames <= NUM_FRAMES:
+        parser.error(f"--patch: 16 to {LEAST_PX}; --frames: 2 to {NUM_FRAMES}")
     return given
 
 
@@ -269,12 +272,14 @@ def run(given: argparse.Namespace) -> None:
             raise UsageError(f"{one}: is there already; choose another --out, or --force to write over it")
     if given.out.suffix != ".safetensors" or not given.out.parent.is_dir():
         raise UsageError(f"{given.out}: name a .safetensors file in a folder that is there")
+    if given.items is not None and not given.items.is_dir():
+        raise UsageError(f"{given.items}: is no folder; make it first")
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
     base = read_base(given)
     shots, held = Shots.found_in(given.pictures, given.clips).split(given.hold_back)
-    items = _made(shots, base, given.sequences, _rng(given, _ITEMS))
-    held_items = _made(held, base, given.held_sequences, _rng(given, _HELD))
+    items = make_items(given, shots, base, _ITEMS, given.sequences)
+    held_items = make_items(given, held, base, _HELD, given.held_sequences)
     learning = Learning(new_network(base), 1 if base.mixture is None else len(base.mixture.usual))
     averaged, step = train(learning, items, given)
     learning.take(averaged)
@@ -301,17 +306,28 @@ def run(given: argparse.Namespace) -> None:
     print(f"{table(figures, name)}\n{given.out}\n{given.out.with_suffix('.md')}")
 
 
-def _made(shots: Shots, base: Network, count: int, rng: np.random.Generator) -> list[Item]:
+def make_items(given: argparse.Namespace, shots: Shots, base: Network, stream: int, count: int) -> list[Item]:
+    """``count`` sequences, each by its own random numbers; those that are kept are not made again."""
+    recipe = {
+        "base": base.digest,
+        "data": json.dumps([path.name for path in [*shots.pictures, *shots.clips]]),
+        "degradations": json.dumps(DEGRADATIONS),
+        "stream": f"{given.seed}, {given.scale}, {stream}",
+    }
     items = []
-    for number in range(1, count + 1):
-        items.append(make_item(shots, base, rng))
-        if number % 50 == 0:
-            print(f"{number} of {count} sequences", flush=True)
+    for number in range(count):
+        make = partial(make_item, shots, base, _rng(given, stream, number))
+        if given.items is None:
+            items.append(make())
+        else:
+            items.append(keep_item(given.items / f"{('train', 'held')[stream]}-{number:05d}.safetensors", recipe, make))
+        if (number + 1) % 50 == 0:
+            print(f"{number + 1} of {count} sequences", flush=True)
     return items
 
 
-def _rng(given: argparse.Namespace, stream: int) -> np.random.Generator:
-    return np.random.default_rng([given.seed, given.scale, stream])
+def _rng(given: argparse.Namespace, *stream: int) -> np.random.Generator:
+    return np.random.default_rng([given.seed, given.scale, *stream])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

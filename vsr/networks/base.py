@@ -132,9 +132,14 @@ class WindowUpscaler(Upscaler):
 
     ``forward`` takes ``2·radius_frames + 1`` frames stacked on the channels, oldest first: ``(B, (2r+1)·C, H, W)``. Set
     ``radius_frames`` and ``in_channels``.
+
+    Where ``is_aligned`` is set, frames are luma, enlarged by cubics and moved onto the one in the middle
+    (`vsr.registration.register_previous`) ahead; the pixels of each lie as ``pixel_unshuffle`` lays them:
+    ``(B, (2r+1)·scale², H, W)``.
     """
 
     family: ClassVar[Family] = "window"
+    is_aligned: ClassVar[bool] = False
 
 
 class RecurrentUpscaler(Upscaler):

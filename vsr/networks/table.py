@@ -44,6 +44,7 @@ from vsr.networks import (
     rnan,
     rrn,
     san,
+    sofvsr,
     sparse,
     srcnn,
     srdensenet,
@@ -54,6 +55,7 @@ from vsr.networks import (
     vdsr,
     vespcn,
     video,
+    vsrnet,
     wavelet_srnet,
 )
 from vsr.networks.base import NetworkSpec
@@ -101,7 +103,9 @@ _MODULES = (
     csnln,
     meta_sr,
     liif,
+    vsrnet,
     vespcn,
+    sofvsr,
     frvsr,
     rlsp,
     rrn,

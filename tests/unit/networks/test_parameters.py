@@ -85,6 +85,8 @@ PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     ("srfbn", 3, learnt, 2_832e3, 1_000),
     ("srfbn", 4, learnt, 3_631e3, 1_000),
     ("srfbn-s", 4, learnt, 483e3, 1_000),
+    ("sof-vsr", 4, learnt, 1.05e6, 10_000),  # TIP 2020, table 3
+    ("vsrnet", 4, everything, 283_363, 1),  # the authors' net, ``conv_gt`` too
     ("vespcn-5l-e3", 2, everything, 17_164, 1),  # the checkpoint
     ("basicvsr", 4, learnt, 6.3e6, 100_000),  # CVPR 2021, table 2; with SPyNet
     ("frvsr", 4, learnt, 2.589e6, 1_000),  # TecoGAN-PyTorch's comparison

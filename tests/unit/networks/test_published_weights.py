@@ -46,6 +46,7 @@ PUBLISHED: list[tuple[str, str, tuple[int, ...], int, bool]] = [
     ("SRResNet_leftthomas/netG_epoch_2_100.pth", "srresnet", (2,), 586_379, True),
     ("SRResNet_leftthomas/netG_epoch_4_100.pth", "srresnet", (4,), 734_092, True),
     ("VESPCN_HighVoltageRocknRoll/vespcn_x2.safetensors", "vespcn-5l-e3", (2,), 17_164, False),
+    *((f"VSRnet/u{s}_SRnet_train_iter_200000.caffemodel", "vsrnet", (), 283_363, False) for s in (2, 3, 4)),
     ("RLSP/rlsp_7-48_x4.safetensors", "rlsp-7-48", (4,), 163_216, False),
     ("RLSP/rlsp_7-64_x4.safetensors", "rlsp-7-64", (4,), 282_128, False),
     ("MobileRRN/rrn_16_x4.safetensors", "mobile-rrn-16", (4,), 35_664, False),
@@ -80,7 +81,7 @@ def _scene(channels: int) -> torch.Tensor:
 def test_published_weights(name: str, network: str, scales: tuple[int, ...], numbers: int, generative: bool) -> None:
     path = _file(name)
     assert available_scales(path) == scales
-    for scale in scales:
+    for scale in scales or NETWORKS[network].scales:  # the file may not say
         loaded = load_network(path, scale)
         assert (loaded.name, loaded.num_parameters, loaded.is_generative) == (network, numbers, generative)
         assert loaded.colour == (NETWORKS[network].colour if network in NETWORKS else "RGB")

@@ -1,14 +1,17 @@
-"""Memory of recurrent networks moved along with what frames show (`RecurrentUpscaler.is_aligned`)."""
+"""What networks are given of other frames, moved to where the frame at hand shows it (their ``is_aligned``)."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle
 
-from vsr.registration import PreviousFrame, pixel_positions, sample_bicubic, sample_bilinear
+from vsr.observation import resample
+from vsr.registration import PreviousFrame, pixel_positions, register_previous, sample_bicubic, sample_bilinear
 
-__all__ = ["aligned_input", "moved"]
+__all__ = ["aligned_input", "aligned_window", "moved"]
 
 
 def moved(given: Tensor, motion: PreviousFrame, scale: int, num_pixels: int) -> Tensor:
@@ -35,3 +38,17 @@ def aligned_input(
         return torch.cat([luma, luma, nothing])
     before = [motion.warped[None], motion.confidence[None]]
     return torch.cat([luma, *before, moved(given, motion, scale, num_pixels)])
+
+
+def aligned_window(lumas: Sequence[Tensor], scale: int) -> Tensor:
+    """An odd number of frames ``(1, h, w)`` as `WindowUpscaler` describes them, ``(N·scale², h, w)``.
+
+    Frames too small to be registered stay where they are.
+    """
+    height, width = lumas[0].shape[-2:]
+    large = [resample(luma[None], (scale * height, scale * width), kernel="bicubic")[0, 0] for luma in lumas]
+    middle, moved_ones = large[len(large) // 2], []
+    for luma in large:
+        motion = None if luma is middle else register_previous(luma, middle)
+        moved_ones.append(luma if motion is None else motion.warped)
+    return pixel_unshuffle(torch.stack(moved_ones)[:, None], scale).flatten(0, 1)

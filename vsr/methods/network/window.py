@@ -10,6 +10,8 @@ import torch
 from vsr.frames import VideoFrame
 from vsr.inference import Engine
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
+from vsr.methods.network.alignment import aligned_window
+from vsr.methods.network.model import Model
 from vsr.methods.network.several_frames import (
     PreparedSeveralFrames,
     Seen,
@@ -18,12 +20,17 @@ from vsr.methods.network.several_frames import (
     resolve,
     windows,
 )
+from vsr.networks import WindowUpscaler
 
 __all__ = ["PreparedWindowed", "Windowed", "prepare_window_network"]
 
 
 class Windowed(SeveralFrames):
     """Enlarge each frame by what it and its neighbours show. At the ends of a shot frames are repeated."""
+
+    def __init__(self, geometry: Geometry, options: SeveralFramesOptions, device: torch.device, model: Model) -> None:
+        super().__init__(geometry, options, device, model)
+        self._is_aligned = isinstance(self.module, WindowUpscaler) and self.module.is_aligned
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
@@ -35,7 +42,9 @@ class Windowed(SeveralFrames):
 
     def _enlarge(self, window: tuple[Seen, ...], engine: Engine) -> tuple[torch.Tensor, ...]:
         writer = self.writer(window[self.radius_frames].frame)
-        for band in engine.bands(torch.cat([seen.picture for seen in window])[None]):
+        pictures = [seen.picture for seen in window]
+        stacked = aligned_window(pictures, self.scale) if self._is_aligned else torch.cat(pictures)
+        for band in engine.bands(stacked[None]):
             writer.push(band[0])
         return writer.planes()
 
