@@ -19,7 +19,7 @@ from vsr.pipeline.storage import make_locked, remove_if_left
 __all__ = ["ClusterChecks"]
 
 _log = logging.getLogger(__name__)
-_MUST_AGREE = ("vsr", "python", "torch", "av", "opencv-python", "numpy")
+_MUST_AGREE = ("vsr", "python", "torch", "av", "opencv-python", "numpy", "numba")
 
 
 class ClusterChecks:

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 
 from vsr.observation.operator import LinearOperator
-from vsr.observation.sampling import NormalEquations, PointSampler
+from vsr.observation.sampling import (
+    SAMPLE_COUPLINGS,
+    PointSampler,
+    add_up_samples,
+    lie_inside,
+    read_samples,
+    read_with_slopes,
+)
 from vsr.observation.stencil import Stencil
 
 __all__ = ["ObservationModel", "grid_positions"]
@@ -102,7 +109,7 @@ class ObservationModel:
     @cached_property
     def inside(self) -> Tensor:
         """``(K, h, w)`` bool: samples within the image."""
-        return torch.stack([sampler.inside for sampler in self._samplers]).reshape(self.rows.shape)
+        return lie_inside(self.rows, self.cols, self.size_yx)
 
     def A(self, picture: Tensor) -> Tensor:  # noqa: N802
         """The samples of every frame, ``(K, h, w)``, of an image ``(H, W)``."""
@@ -110,13 +117,11 @@ class ObservationModel:
 
     def read(self, blurred: Tensor) -> Tensor:
         """The samples of every frame, ``(K, h, w)``, of an image ``(H, W)`` that is blurred already."""
-        return torch.stack([sampler.A(blurred) for sampler in self._samplers]).reshape(self.rows.shape)
+        return read_samples(blurred, self.rows, self.cols)
 
     def read_with_slopes(self, blurred: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`read`, and its derivatives along rows and columns, per pixel; ``(K, h, w)`` each."""
-        parts = zip(*(sampler.with_slopes(blurred) for sampler in self._samplers), strict=True)
-        value, along_rows, along_cols = (torch.stack(part).reshape(self.rows.shape) for part in parts)
-        return value, along_rows, along_cols
+        return read_with_slopes(blurred, self.rows, self.cols)
 
     def A_adjoint(self, samples: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: samples ``(K, h, w)`` spread onto an image ``(H, W)``."""
@@ -127,10 +132,8 @@ class ObservationModel:
 
     def normal_equations(self, weights: Tensor, values: Tensor) -> tuple[Stencil, Tensor]:
         """``sum S_k^T W_k S_k`` and ``sum S_k^T W_k y_k``, before blurring; all frames ``(K, h, w)``, weights ≥ 0."""
-        total = NormalEquations(self.size_yx, values.dtype, values.device)
-        for sampler, weight, value in zip(self._samplers, weights, values, strict=True):
-            total.add(sampler, weight.reshape(-1), value.reshape(-1))
-        return total.matrix(), total.right_side()
+        centre, *couplings, right_side = add_up_samples(self.rows, self.cols, weights, values, self.size_yx)
+        return Stencil(centre, dict(zip(SAMPLE_COUPLINGS, couplings, strict=True))), right_side
 
     def moved(self, rows_px: Tensor, cols_px: Tensor) -> ObservationModel:
         """The model with every sample moved, by ``(K, h, w)`` pixels of the sought image."""

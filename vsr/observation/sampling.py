@@ -12,9 +12,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vsr.kernels import kernel
 from vsr.observation.stencil import Stencil
 
-__all__ = ["NormalEquations", "PointSampler"]
+__all__ = [
+    "SAMPLE_COUPLINGS",
+    "NormalEquations",
+    "PointSampler",
+    "add_up_samples",
+    "lie_inside",
+    "read_samples",
+    "read_with_slopes",
+]
+
+SAMPLE_COUPLINGS = ((0, 1), (1, 0), (1, 1), (1, -1))
+"""Neighbours that samples join: those of one 2×2 block, as offsets of `Stencil`."""
 
 _PRODUCTS = 9
 _AT_BORDER_PX = 0.01  # outside by no more counts as at the border: positions are rounded
@@ -50,6 +62,12 @@ class _Sums:
         return total.clone() if self._is_ordered else total.to(self._dtype).div_(self._step)
 
 
+def lie_inside(rows: Tensor, cols: Tensor, size_yx: tuple[int, int]) -> Tensor:
+    """Whether places, any shape, lie within the rectangle of pixel centres of an image, or as good as at its border."""
+    below, beyond = -_AT_BORDER_PX, _AT_BORDER_PX - 1
+    return (rows >= below) & (rows <= size_yx[0] + beyond) & (cols >= below) & (cols <= size_yx[1] + beyond)
+
+
 class PointSampler:
     """Bilinear reading of an ``(H, W)`` image at ``N`` points.
 
@@ -63,8 +81,7 @@ class PointSampler:
         if min(height, width) < 2:
             raise ValueError(f"bilinear reading needs at least 2x2 pixels, got {height}x{width}")
         self._size = size_yx
-        below, beyond = -_AT_BORDER_PX, _AT_BORDER_PX - 1
-        self.inside = (rows >= below) & (rows <= height + beyond) & (cols >= below) & (cols <= width + beyond)
+        self.inside = lie_inside(rows, cols, size_yx)
         """``(N,)`` bool: points within the image."""
         rows, cols = rows.clamp(0, height - 1), cols.clamp(0, width - 1)
         top, left = rows.floor().clamp(max=height - 2), cols.floor().clamp(max=width - 2)
@@ -162,3 +179,42 @@ def _combine(sums: list[list[Tensor]]) -> Stencil:
     down_left = torch.zeros_like(down_right)
     down_left[:, 1:] = down_right[:, :-1]
     return Stencil(centre, {(0, 1): right, (1, 0): down, (1, 1): down_right, (1, -1): down_left})
+
+
+def _samplers(rows: Tensor, cols: Tensor, size_yx: tuple[int, int]) -> list[PointSampler]:
+    places = zip(rows, cols, strict=True)
+    return [PointSampler(row.reshape(-1), col.reshape(-1), size_yx) for row, col in places]
+
+
+def _size(image: Tensor) -> tuple[int, int]:
+    return int(image.shape[0]), int(image.shape[1])
+
+
+@kernel("vsr.kernels.reading")
+def read_samples(image: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """`PointSampler.A` for several frames: ``image`` ``(H, W)`` read at ``(K, h, w)`` finite places, ``(K, h, w)``."""
+    samplers = _samplers(rows, cols, _size(image))
+    return torch.stack([sampler.A(image) for sampler in samplers]).reshape(rows.shape)
+
+
+@kernel("vsr.kernels.reading")
+def read_with_slopes(image: Tensor, rows: Tensor, cols: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`PointSampler.with_slopes` for several frames; ``(K, h, w)`` each."""
+    parts = zip(*(sampler.with_slopes(image) for sampler in _samplers(rows, cols, _size(image))), strict=True)
+    value, along_rows, along_cols = (torch.stack(part).reshape(rows.shape) for part in parts)
+    return value, along_rows, along_cols
+
+
+@kernel("vsr.kernels.equations")
+def add_up_samples(
+    rows: Tensor, cols: Tensor, weights: Tensor, values: Tensor, size_yx: tuple[int, int]
+) -> tuple[Tensor, ...]:
+    """`NormalEquations` of frames ``(K, h, w)``: the matrix's diagonal, its couplings, and the right side, ``(H, W)``.
+
+    Couplings are to the right, down, down to the right and down to the left.
+    """
+    total = NormalEquations(size_yx, values.dtype, values.device)
+    for sampler, weight, value in zip(_samplers(rows, cols, size_yx), weights, values, strict=True):
+        total.add(sampler, weight.reshape(-1), value.reshape(-1))
+    matrix = total.matrix()
+    return matrix.centre, *(matrix.couplings[offset] for offset in SAMPLE_COUPLINGS), total.right_side()

@@ -25,6 +25,7 @@ from typing import Any
 
 from vsr.errors import Interrupted
 from vsr.inference import device_class
+from vsr.kernels import compiler_version
 from vsr.media.packets import PacketTable
 from vsr.pipeline.job import Job
 from vsr.pipeline.scan import PlannedSegment
@@ -127,6 +128,7 @@ def software_versions() -> dict[str, str]:
     names = ("torch", "opencv-python", "av", "numpy", "imageio-ffmpeg", "spandrel")
     found = {"vsr": version("vsr"), "python": platform.python_version()}
     found |= {name: version(name) for name in names}
+    found["numba"] = compiler_version()
     return found | {name: ".".join(map(str, numbers)) for name, numbers in ffmpegs.items()}
 
 

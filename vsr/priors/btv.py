@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vsr.kernels import kernel
 from vsr.observation.stencil import Stencil
 
-__all__ = ["BilateralTV"]
+__all__ = ["BilateralTV", "bilateral_maps"]
 
 Offset = tuple[int, int]
 
@@ -92,21 +93,46 @@ class BilateralTV:
         ``knee`` (same unit as ``x``) are smoothed as squares, those above are kept as edges (Huber's function).
         ``edge_weights`` gives each difference a weight by its size ``|x - S^m S^l x|``, at least ``knee``.
         """
-        centre = torch.zeros_like(x)
-        couplings: dict[Offset, Tensor] = {}
-        for offset, weight in self.offsets(_size(x)):
-            here, there = _overlap(x, offset)
-            size = (there - here).abs_().clamp_(min=knee)
-            pull = (weight * strength) / size
-            if edge_weights is not None:
-                pull = pull * edge_weights(size)
-            low, high = _overlap(centre, offset)
-            low += pull
-            high += pull
-            coupling = torch.zeros_like(x)
-            _overlap(coupling, offset)[0].copy_(pull).neg_()
-            couplings[offset] = coupling
-        return Stencil(centre, couplings)
+        shifts = list(self.offsets(_size(x)))
+        offsets = tuple(offset for offset, _ in shifts)
+        pulls = tuple(float(weight * strength) for _, weight in shifts)
+        if edge_weights is None:
+            centre, *couplings = bilateral_maps(x, offsets, pulls, float(knee))
+        else:
+            centre, *couplings = _maps(x, offsets, pulls, float(knee), edge_weights)
+        return Stencil(centre, dict(zip(offsets, couplings, strict=True)))
+
+
+@kernel("vsr.kernels.equations")
+def bilateral_maps(x: Tensor, offsets: tuple[Offset, ...], pulls: tuple[float, ...], knee: float) -> tuple[Tensor, ...]:
+    """The matrix of `BilateralTV.majorizer` at ``x`` ``(H, W)``: its diagonal, and a coupling for each of ``offsets``.
+
+    ``pulls``: weights of the squared differences between neighbours, times those differences.
+    """
+    return _maps(x, offsets, pulls, knee, None)
+
+
+def _maps(
+    x: Tensor,
+    offsets: tuple[Offset, ...],
+    pulls: tuple[float, ...],
+    knee: float,
+    edge_weights: Callable[[Tensor], Tensor] | None,
+) -> tuple[Tensor, ...]:
+    centre, couplings = torch.zeros_like(x), []
+    for offset, weight in zip(offsets, pulls, strict=True):
+        here, there = _overlap(x, offset)
+        size = (there - here).abs_().clamp_(min=knee)
+        pull = weight / size
+        if edge_weights is not None:
+            pull = pull * edge_weights(size)
+        low, high = _overlap(centre, offset)
+        low += pull
+        high += pull
+        coupling = torch.zeros_like(x)
+        _overlap(coupling, offset)[0].copy_(pull).neg_()
+        couplings.append(coupling)
+    return centre, *couplings
 
 
 def _size(x: Tensor) -> tuple[int, int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vsr.kernels import kernel
 from vsr.registration.flow import FlowPair, pixel_positions, sample_bicubic
 
-__all__ = ["compose_flows", "compose_pairs", "invert_flow", "warp_to"]
+__all__ = ["compose_flows", "compose_pairs", "invert_flow", "join_flows", "warp_to"]
 
 _INVERSION_STEPS = 20
 
@@ -30,6 +31,12 @@ def compose_flows(first: Tensor, second: Tensor) -> Tensor:
     """
     if first.ndim != 3 or first.shape[0] != 2 or first.shape != second.shape:
         raise ValueError(f"flows must be (2, H, W) and of one size, got {tuple(first.shape)}, {tuple(second.shape)}")
+    return join_flows(first, second)
+
+
+@kernel("vsr.kernels.reading")
+def join_flows(first: Tensor, second: Tensor) -> Tensor:
+    """`compose_flows`, unchecked."""
     return first + _read(second, *pixel_positions(first))
 
 

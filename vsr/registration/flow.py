@@ -14,12 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vsr.kernels import kernel
+
 __all__ = [
     "MIN_FLOW_SIZE",
     "FlowPair",
     "consistency_error",
     "flow_pair",
     "pixel_positions",
+    "round_trip_error",
     "sample_bicubic",
     "sample_bilinear",
 ]
@@ -125,9 +128,15 @@ def consistency_error(pair: FlowPair) -> Tensor:
 
     Infinite where the content has left the image.
     """
-    rows, cols = pixel_positions(pair.forward)
+    return round_trip_error(pair.forward, pair.backward)
+
+
+@kernel("vsr.kernels.reading")
+def round_trip_error(forward: Tensor, backward: Tensor) -> Tensor:
+    """`consistency_error` of the two flows of a pair."""
+    rows, cols = pixel_positions(forward)
     height, width = rows.shape
-    back = sample_bilinear(pair.backward, rows, cols)
-    miss = torch.hypot(*(pair.forward + back))
+    back = sample_bilinear(backward, rows, cols)
+    miss = torch.hypot(*(forward + back))
     inside = (rows > -0.5) & (rows < height - 0.5) & (cols > -0.5) & (cols < width - 0.5)
     return torch.where(inside, miss, torch.full_like(miss, torch.inf))

@@ -20,26 +20,32 @@ from vsr.registration.transform import MotionModel
 
 __all__ = ["global_then_dense"]
 
-_NEIGHBOURHOOD_PX = 6.0  # standard deviation of the window in which two motions are compared; wider than aliasing
+_WINDOW = GaussianBlur(6.0, 6.0)  # in which two motions are compared; wider than aliasing
 _WORTH, _SURE = 1.5, 2.2  # times by which dense flow must lower the squared residual: to count at all, to count alone
 _ROUNDING = 1e-6  # squared residual that means nothing, 0…1
 
 
-def _square_residual(a: Tensor, b: Tensor, flow: Tensor, inside: Tensor) -> Tensor:
-    """Local mean, ``(H, W)``, of the squared difference when ``flow`` lays ``b`` on ``a``."""
-    expected = smooth_spline(a[None])[0]
-    moved = read_spline(b[None], *pixel_positions(flow))[0]
-    residual = expected - match_brightness(expected, moved, inside).apply(moved)
-    blur = GaussianBlur(_NEIGHBOURHOOD_PX, _NEIGHBOURHOOD_PX)
-    return blur.A(inside * residual * residual) / blur.A(inside).clamp(min=1e-3)
+class _Fit:
+    """How well motions lay an image ``b`` on an image ``a``, where the camera's motion stays in ``b``."""
+
+    def __init__(self, a: Tensor, b: Tensor, camera: Tensor) -> None:
+        rows, cols = pixel_positions(camera)
+        height, width = a.shape
+        inside = (rows >= 0) & (rows <= height - 1) & (cols >= 0) & (cols <= width - 1)
+        self._expected, self._b, self._inside = smooth_spline(a[None])[0], b, inside.to(a.dtype)
+        self._area = _WINDOW.A(self._inside).clamp(min=1e-3)
+
+    def square_residual(self, flow: Tensor) -> Tensor:
+        """Local mean, ``(H, W)``, of the squared difference when ``flow`` lays ``b`` on ``a``."""
+        moved = read_spline(self._b[None], *pixel_positions(flow))[0]
+        residual = self._expected - match_brightness(self._expected, moved, self._inside).apply(moved)
+        return _WINDOW.A(self._inside * residual * residual) / self._area
 
 
 def _choose(a: Tensor, b: Tensor, camera: Tensor, dense: Tensor, reluctance: float) -> Tensor:
     """``camera``, or ``dense`` where that is clearly better; between the two where it is not so clear."""
-    rows, cols = pixel_positions(camera)
-    height, width = a.shape
-    inside = ((rows >= 0) & (rows <= height - 1) & (cols >= 0) & (cols <= width - 1)).to(a.dtype)
-    ratio = (_square_residual(a, b, camera, inside) + _ROUNDING) / (_square_residual(a, b, dense, inside) + _ROUNDING)
+    fit = _Fit(a, b, camera)
+    ratio = (fit.square_residual(camera) + _ROUNDING) / (fit.square_residual(dense) + _ROUNDING)
     return torch.lerp(camera, dense, ((ratio / reluctance - _WORTH) / (_SURE - _WORTH)).clamp(0, 1))
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vsr.kernels import kernel
 from vsr.observation import neighbourhood_mean
 
-__all__ = ["refining_steps"]
+__all__ = ["refining_steps", "solve_neighbourhoods"]
 
 _WINDOW = 7  # samples a side that share a displacement
 _DAMPING = 8.0  # times the variance of noise: flat neighbourhoods stay where they are
@@ -26,14 +27,22 @@ def refining_steps(
     samples, per pixel; displacements are in that pixel and no larger than ``limit_px``. ``weights`` ≥ 0 says
     the confidence of samples; ``sigma`` is the noise, 0…1.
     """
+    damping = _DAMPING * sigma * sigma / _WINDOW**2
+    return solve_neighbourhoods(residual, slopes_yx, weights, damping, limit_px, _WINDOW)
+
+
+@kernel("vsr.kernels.weighing")
+def solve_neighbourhoods(
+    residual: Tensor, slopes_yx: tuple[Tensor, Tensor], weights: Tensor, damping: float, limit_px: float, window: int
+) -> tuple[Tensor, Tensor]:
+    """`refining_steps` with neighbourhoods of ``window`` samples a side, and ``damping`` of squared slopes."""
     slope_y, slope_x = slopes_yx
     weighted_y, weighted_x = weights * slope_y, weights * slope_x
-    damping = _DAMPING * sigma * sigma / _WINDOW**2
-    yy = neighbourhood_mean(weighted_y * slope_y, _WINDOW) + damping
-    yx = neighbourhood_mean(weighted_y * slope_x, _WINDOW)
-    xx = neighbourhood_mean(weighted_x * slope_x, _WINDOW) + damping
-    ry = neighbourhood_mean(weighted_y * residual, _WINDOW)
-    rx = neighbourhood_mean(weighted_x * residual, _WINDOW)
+    yy = neighbourhood_mean(weighted_y * slope_y, window) + damping
+    yx = neighbourhood_mean(weighted_y * slope_x, window)
+    xx = neighbourhood_mean(weighted_x * slope_x, window) + damping
+    ry = neighbourhood_mean(weighted_y * residual, window)
+    rx = neighbourhood_mean(weighted_x * residual, window)
     determinant = (yy * xx - yx * yx).clamp_(min=torch.finfo(yy.dtype).tiny)
     rows = ((xx * ry - yx * rx) / determinant).clamp_(-limit_px, limit_px)
     cols = ((yy * rx - yx * ry) / determinant).clamp_(-limit_px, limit_px)

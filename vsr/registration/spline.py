@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vsr.kernels import kernel
+
 __all__ = ["read_spline", "smooth_spline"]
 
 
@@ -25,6 +27,7 @@ def _pairs(position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return first - 1 + w1 / (1 - share), first + 1 + w3 / share, share
 
 
+@kernel("vsr.kernels.reading")
 def read_spline(pictures: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     """``(C, H, W)`` images at ``(h, w)`` positions in pixel indices, ``(C, h, w)``; float, same device.
 

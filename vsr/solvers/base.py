@@ -40,6 +40,8 @@ class Observations:
     """``(H, W)``: what the image is expected to be, say from earlier frames; None: nothing is expected."""
     expected_weight: Tensor | None = None
     """``(H, W)``: how strongly, as a sample's confidence; goes with ``expected``."""
+    start_residual: Tensor | None = None
+    """`residual` of the image that solving starts from, ``(K, h, w)``, where it is known; None: to be computed."""
     half: bool = False
     """Whether equations may be solved in half precision (bfloat16). Samples, places and weights stay as they are."""
 
@@ -68,7 +70,7 @@ class Observations:
     def strip(self, first: int, last: int) -> Observations:
         """What concerns image rows ``first`` to ``last`` (exclusive)."""
         model, part = self.model.strip(first, last)
-        confidence = None if self.confidence is None else self.confidence[:, part]
+        confidence, residual = (None if t is None else t[:, part] for t in (self.confidence, self.start_residual))
         expected, weight = (None if t is None else t[first:last] for t in (self.expected, self.expected_weight))
         return replace(
             self,
@@ -77,6 +79,7 @@ class Observations:
             confidence=confidence,
             expected=expected,
             expected_weight=weight,
+            start_residual=residual,
         )
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from vsr.kernels import kernel
 from vsr.priors import BilateralTV
 from vsr.solvers.base import Observations
 from vsr.solvers.reweighted import weighted_least_squares
 
-__all__ = ["HuberBtvOptions", "robust_weights", "solve_huber_btv"]
+__all__ = ["HuberBtvOptions", "solve_huber_btv", "weigh_samples"]
 
 _CLEAN_STRENGTH = 3e-5  # of the prior where nothing but rounding disturbs, shared out over its shifts
 _NOISE_STRENGTH = 20.0  # added, times the variance of noise and misregistration
@@ -41,31 +42,32 @@ class HuberBtvOptions:
     """Conjugate-gradient steps for each set of weights."""
 
 
-def robust_weights(residual: Tensor, sigma: float, huber: float, defect: float) -> Tensor:
-    """Weights of samples by their residual, same shape: 1 while it is small, Huber's from ``huber`` sigmas on.
+@kernel("vsr.kernels.weighing")
+def weigh_samples(residual: Tensor, confidence: Tensor, sigma: float, huber: float, defect: float) -> Tensor:
+    """``confidence`` in samples, lowered by their residual, same shape: unchanged up to ``huber`` sigmas, then Huber's.
 
-    From ``defect`` times as far they fall with the third power: there lie defects and wrong motion, not noise.
+    From ``defect`` times as far weights fall with the third power: there lie defects and wrong motion, not noise.
     """
     magnitude = residual.abs().clamp_(min=_TINY)
     bounded = (huber * sigma / magnitude).clamp_(max=1.0)
-    return bounded.mul_((defect * huber * sigma / magnitude).clamp_(max=1.0).square_())
+    return confidence * bounded.mul_((defect * huber * sigma / magnitude).clamp_(max=1.0).square_())
 
 
 def solve_huber_btv(observed: Observations, start: Tensor, options: HuberBtvOptions) -> Tensor:
     """Minimise ``sum_k rho(y_k - A_k x) + lambda BTV(x)``, ``(H, W)`` like ``start``.
 
     With sigma the noise, given or found from the residual each round: rho is Huber's function with its bound at
-    ``huber`` sigmas, redescending from ``defect`` times that on (`robust_weights`); lambda is a small constant plus a
+    ``huber`` sigmas, redescending from ``defect`` times that on (`weigh_samples`); lambda is a small constant plus a
     multiple of sigma², as the maximum a posteriori estimate asks. Iteratively re-weighted least squares
     with conjugate gradients; the scheme of Köhler et al. 2016 with Farsiu's prior. Cost per step and pixel:
     two blurs, 9 + 1 + 4 r (r + 1) multiplications, whatever the number of frames. float32 or float64.
     """
     prior = BilateralTV(options.radius, options.alpha)
-    x, sample_weights = start, observed.sample_weights()
+    x, sample_weights, known = start, observed.sample_weights(), observed.start_residual
     for _ in range(options.outer_iterations):
-        residual = observed.residual(x)
+        residual, known = observed.residual(x) if known is None else known, None
         sigma = max(options.least_sigma, observed.sigma(residual))
-        weights = sample_weights * robust_weights(residual, sigma, options.huber, options.defect)
+        weights = weigh_samples(residual, sample_weights, sigma, options.huber, options.defect)
         strength = options.regularization * (_CLEAN_STRENGTH + _NOISE_STRENGTH * sigma * sigma)
         penalty = prior.majorizer(x, strength / prior.total_weight, options.knee * sigma)
         x = weighted_least_squares(observed, weights, penalty, x, options.cg_iterations)

@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from vsr.kernels import kernel
+from vsr.observation.blur import SymmetricBlur, Taps
 from vsr.observation.operator import LinearOperator
 from vsr.observation.stencil import Stencil
 from vsr.solvers.base import Observations
 from vsr.solvers.krylov import conjugate_gradients
 
-__all__ = ["weighted_least_squares"]
+__all__ = ["solve_normal_equations", "weighted_least_squares"]
 
 
 def weighted_least_squares(observed: Observations, weights: Tensor, prior: Stencil, x: Tensor, steps: int) -> Tensor:
@@ -37,11 +39,45 @@ def weighted_least_squares(observed: Observations, weights: Tensor, prior: Stenc
         prior = replace(prior, centre=prior.centre + observed.expected_weight)
         right = right + observed.expected_weight * observed.expected
 
-    matrix = _NormalMatrix(blur, samples, prior)
     if not observed.half:
-        return conjugate_gradients(matrix.apply, right, x, steps)
+        return _solve(blur, samples, prior, right, x, steps)
+    matrix = _NormalMatrix(blur, samples, prior)
     residual = (right - matrix.apply(x)).to(torch.bfloat16)
     return x + conjugate_gradients(matrix.half().apply, residual, torch.zeros_like(residual), steps).to(x.dtype)
+
+
+def _solve(blur: LinearOperator, samples: Stencil, prior: Stencil, right: Tensor, x: Tensor, steps: int) -> Tensor:
+    if not isinstance(blur, SymmetricBlur) or max(len(blur.taps_y), len(blur.taps_x)) > min(x.shape):
+        return conjugate_gradients(_NormalMatrix(blur, samples, prior).apply, right, x, steps)
+    matrices = [(tuple(one.couplings), (one.centre, *one.couplings.values())) for one in (samples, prior)]
+    (samples_offsets, samples_maps), (prior_offsets, prior_maps) = matrices
+    return solve_normal_equations(
+        (blur.taps_y, blur.taps_x), samples_maps, samples_offsets, prior_maps, prior_offsets, right, x, steps
+    )
+
+
+@kernel("vsr.kernels.equations")
+def solve_normal_equations(
+    taps: tuple[Taps, Taps],
+    samples: tuple[Tensor, ...],
+    samples_offsets: tuple[tuple[int, int], ...],
+    prior: tuple[Tensor, ...],
+    prior_offsets: tuple[tuple[int, int], ...],
+    right: Tensor,
+    x: Tensor,
+    steps: int,
+) -> Tensor:
+    """`conjugate_gradients` from ``x`` ``(H, W)`` for the module's equation, of which ``right`` is the right side.
+
+    B is the `SymmetricBlur` of ``taps`` down and across. The two stencils are given as diagonal and couplings, with the
+    couplings' offsets; those of ``samples`` reach one row at most.
+    """
+    blur, offsets = SymmetricBlur(*taps), (samples_offsets, prior_offsets)
+    stencils = [
+        Stencil(maps[0], dict(zip(keys, maps[1:], strict=True)))
+        for maps, keys in zip((samples, prior), offsets, strict=True)
+    ]
+    return conjugate_gradients(_NormalMatrix(blur, *stencils).apply, right, x, steps)
 
 
 @dataclass(frozen=True)

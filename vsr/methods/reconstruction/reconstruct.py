@@ -7,6 +7,7 @@ given weight only the frame's own samples count: one frame is sharpened, nothing
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,7 +29,7 @@ from vsr.registration import FlowPair, consistency_error, match_brightness, pixe
 from vsr.registration.refine import refining_steps
 from vsr.solvers.base import Observations, residual_sigma
 from vsr.solvers.confidence import RESIDUAL_BLUR, residual_confidence
-from vsr.solvers.huber_btv import HuberBtvOptions, solve_huber_btv
+from vsr.solvers.huber_btv import HuberBtvOptions, solve_huber_btv, weigh_samples
 
 __all__ = ["Imaging", "Neighbour", "Reconstruction", "Start", "carried", "observe", "reconstruct", "video_solver"]
 
@@ -37,6 +38,7 @@ _MOTION_STEP_PX = 0.5  # change of motion between neighbouring samples at which 
 _MOST_RESIDUAL = 0.03  # of a neighbour laid on the frame, 0…1; more is another scene, not noise
 _ABOVE_USUAL = 2.0  # times the usual residual that a frame may have and still be used
 _REFINED_PX = 0.5  # of a frame's pixel: the farthest that refinement moves a sample at a time
+_REFINING_HUBER = 2.0  # standard deviations of residual beyond which a sample moves its neighbourhood no harder
 _STRIP_PIXELS = 1 << 21  # larger images are solved in strips of about this many pixels
 _MARGIN_ROWS = 32  # shared with the next strip and thrown away: then strips differ no more at seams than elsewhere
 _CARRIED_TOLERANCE = 1.0  # standard deviations of residual at which a carried estimate is given up
@@ -113,7 +115,7 @@ class Reconstruction:
 
 def _soften(residual: Tensor) -> Tensor:
     """Residuals ``(K, h, w)`` without what is finer than wrong motion leaves."""
-    return torch.stack([RESIDUAL_BLUR.A(frame) for frame in residual])
+    return RESIDUAL_BLUR.A(residual)
 
 
 def _levels(soft_residual: Tensor) -> Tensor:
@@ -159,7 +161,7 @@ def _refine(
 ) -> ObservationModel:
     """``model`` with neighbours' samples (all but the first frame's) moved to where they fit better."""
     limit = _REFINED_PX * max(model.scale_yx)
-    bounded = weights[1:] * (2 * sigma / residual[1:].abs().clamp_(min=1e-9)).clamp_(max=1.0)
+    bounded = weigh_samples(residual[1:], weights[1:], sigma, _REFINING_HUBER, math.inf)
     rows, cols = refining_steps(residual[1:], (slopes_yx[0][1:], slopes_yx[1][1:]), bounded, sigma, limit)
     still = torch.zeros_like(rows[:1])
     return model.moved(torch.cat([still, rows]), torch.cat([still, cols]))
@@ -315,7 +317,7 @@ def reconstruct(
         sigma = residual_sigma(residual, confidence)
         observed = replace(observed, model=model, confidence=confidence, noise_sigma=sigma)
         expected, weight = expectations.at(sigma)
-        observed = replace(observed, expected=expected, expected_weight=weight)
+        observed = replace(observed, expected=expected, expected_weight=weight, start_residual=residual)
         x = _in_strips(observed, x, solve)
     mean_confidence = float(confidence[1:].mean()) if neighbours else 0.0
     used = 1.0 + len(neighbours) * mean_confidence

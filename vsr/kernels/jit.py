@@ -1,0 +1,57 @@
+"""How loops are compiled: strict arithmetic, no threads of their own, without Python's lock, kept for the next run.
+
+Compiled loops are kept in ``$XDG_CACHE_HOME/vsr/kernels`` (``NUMBA_CACHE_DIR`` overrides it), in a folder for each
+state of the sources here, as numba looks at the file of a loop and not at those of loops within. Its entries are by
+processor. Where nothing can be written every process compiles anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["Array", "array", "jit"]
+
+Array = NDArray[np.float32]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _cache_folder() -> str:
+    """Where compiled loops are kept; empty where that cannot be written."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    kept = os.environ.get("NUMBA_CACHE_DIR")
+    base = Path(kept) if kept else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vsr" / "kernels"
+    folder = base / digest[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return ""
+    return str(folder) if os.access(folder, os.W_OK) else ""
+
+
+_CACHE = _cache_folder()
+
+
+def jit(function: F) -> F:
+    """``function`` compiled at its first call, or read from the cache."""
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE
+    try:
+        compiled: F = numba.njit(nogil=True, fastmath=False, error_model="numpy", cache=bool(_CACHE))(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    return compiled
+
+
+def array(tensor: Tensor) -> Array:
+    """``tensor`` as loops take it, its values where they are if they lie side by side."""
+    values: Array = tensor.detach().contiguous().numpy()
+    return values
