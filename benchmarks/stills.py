@@ -1,16 +1,18 @@
 """How good stills are and how long they take. Prints Markdown.
 
-    python benchmarks/stills.py [plate] [times] [gallery] [--seeds N] [--folder DIR]
+    python benchmarks/stills.py [plate] [sharpened] [times] [gallery] [--seeds N] [--folder DIR]
 
 ``plate``: 30 hand-held frames of a rendered plate, noise 8/255, H.264: the still against the best single frame.
-``times``: seconds of one core for a region and a whole picture, and for making them again. ``gallery``: plates, and the
-classic sequences where they are (``VSR_MDSP`` names their folder), each beside one frame enlarged by bicubic
-interpolation, in ``--folder``.
+``sharpened``: plates and faces of many bit rates against the frame and the unsharp mask that come closest to the ground
+truth, and whether the still says so. ``times``: seconds of one core for a region and a whole picture, and for making
+them again. ``gallery``: plates, and the classic sequences where they are (``VSR_MDSP`` names their folder), each beside
+one frame enlarged by bicubic interpolation, in ``--folder``.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 import tempfile
@@ -24,12 +26,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from plates import SCALE, PlateClip, film, psnr_db
+from plates import FACE, SCALE, PlateClip, film, psnr_db
 from videos import encode
 
 Floats = NDArray[np.float64]
 
 CRFS = (20, 23, 28)
+_RATES = ((6.0, 20), (6.0, 27), (6.0, 34), (1.5, 18), (3.0, 23), (10.0, 30))  # noise in codes of 255, and CRF
+_AMOUNTS, _MASK_PX = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), 0.63  # of unsharp masks; the radius in pixels of the video
 _X264 = ("-c:v", "libx264", "-preset", "medium", "-threads", "1")
 _MDSP = Path(os.environ.get("VSR_MDSP", Path(__file__).resolve().parents[2] / "shared" / "data" / "mdsp"))
 _SEQUENCES = {
@@ -102,6 +106,45 @@ def plates(folder: Path, seeds: int) -> None:
                 flush=True,
             )
         print(f"| {crf} | all | | | {np.mean(gains):+.2f}, least {min(gains):+.2f} | | | |", flush=True)
+
+
+def best_sharpened(clip: PlateClip, frames: list[NDArray[np.uint8]]) -> float:
+    """PSNR of the frame and the strength of an unsharp mask that come closest to what that frame saw."""
+    from scipy import ndimage
+
+    x, y, width, height = (SCALE * value for value in clip.roi)
+    found = []
+    for frame, truth in zip(frames, clip.truths, strict=True):
+        picture = Image.fromarray(frame.astype(np.float32).mean(2), mode="F")
+        size = (picture.width * SCALE, picture.height * SCALE)
+        large = np.asarray(picture.resize(size, Image.Resampling.BICUBIC), np.float64)
+        detail = large - ndimage.gaussian_filter(large, _MASK_PX * SCALE)
+        for amount in _AMOUNTS:
+            sharp = np.clip(large + amount * detail, 0, 255)[y : y + height, x : x + width]
+            found.append(psnr_db(sharp, truth))
+    return max(found)
+
+
+def sharpened(folder: Path, seeds: int) -> None:
+    """Stills against sharpened frames; ADR 94 takes its figures from here."""
+    import vsr
+
+    print(f"\n### Against the best sharpened frame, 16 frames, x{SCALE}, H.264\n")
+    print("| subject | camera | noise | CRF | seed | bits a pixel | sharpened | still | gain | warned |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for seed, is_face, is_fixed, (noise, crf) in itertools.product(range(seeds), (False, True), (False, True), _RATES):
+        text = FACE if is_face else _TEXTS[seed % len(_TEXTS)]
+        clip = film(16, text=text, noise=noise, seed=seed + 10 * is_face, is_fixed=is_fixed)
+        path = encode(folder / "sharpened.mp4", np.stack(clip.frames), *_X264, "-crf", str(crf))
+        made = vsr.still(path, folder / "sharpened.png", at=0, roi=clip.roi, evidence=False, overwrite=True)
+        single, still = best_sharpened(clip, decoded(path)), psnr_db(of_still(made.output).mean(2), clip.truths[0])
+        warned = any("sharpened" in text for text in made.record["warnings"])
+        print(
+            f"| {'face' if is_face else 'plate'} | {'fixed' if is_fixed else 'moves'} | {noise:g} | {crf} | {seed} "
+            f"| {made.record['found']['bits_a_pixel']:.3f} | {single:.2f} | {still:.2f} | {still - single:+.2f} "
+            f"| {'yes' if warned else 'no'} |",
+            flush=True,
+        )
 
 
 def times(folder: Path) -> None:
@@ -179,7 +222,7 @@ def gallery(folder: Path) -> None:
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["plate", "times"], help="plate, times, gallery")
+    parser.add_argument("what", nargs="*", default=["plate", "times"], help="plate, sharpened, times, gallery")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--folder", type=Path, help="where pictures go; a temporary folder by default")
     arguments = parser.parse_args()
@@ -188,6 +231,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if "plate" in arguments.what:
             plates(folder, arguments.seeds)
+        if "sharpened" in arguments.what:
+            sharpened(folder, arguments.seeds)
         if "times" in arguments.what:
             times(folder)
         if "gallery" in arguments.what:

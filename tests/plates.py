@@ -13,13 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PLATE", "SCALE", "PlateClip", "film", "film_passing", "psnr_db"]
+__all__ = ["FACE", "PLATE", "SCALE", "PlateClip", "film", "film_passing", "psnr_db"]
 
 Floats = NDArray[np.float64]
 
 SCALE = 4
 """HR pixels per pixel of a frame."""
 PLATE = "KV 58 HTN"
+FACE = ""
+"""In place of a plate's text: a face is filmed."""
 _FRAME_HW = (96, 144)
 _PLATE_HW = (12, 46)  # in frame pixels
 _MARGIN = 64  # HR pixels around what the frame sees
@@ -65,9 +67,17 @@ def _plate(text: str) -> Floats:
     return drawn
 
 
-def _scene(text: str) -> Floats:
-    """The wall with the plate in the middle."""
-    wall, plate = _wall(), _plate(text)
+def _face() -> Floats:
+    """A face, gray 0…255, 30 x 36 frame pixels."""
+    from skimage import color, data
+
+    gray: Floats = 255 * color.rgb2gray(data.astronaut())
+    return gray[36:180, 164:284]
+
+
+def _scene(subject: Floats) -> Floats:
+    """The wall with the plate or face in the middle."""
+    wall, plate = _wall(), subject
     top, left = ((n - m) // 2 for n, m in zip(wall.shape, plate.shape, strict=True))
     wall[top : top + plate.shape[0], left : left + plate.shape[1]] = plate
     return wall
@@ -126,20 +136,25 @@ def film(
     tremor_px: float = 0.8,
     tilt: float = 1.5e-4,
     blurred: Sequence[int] = (),
+    is_fixed: bool = False,
 ) -> PlateClip:
-    """``count`` frames of the plate with Gaussian noise of ``noise`` code values; ``blurred`` ones were shaken."""
+    """``count`` frames of the plate with Gaussian noise of ``noise`` code values; ``blurred`` ones were shaken.
+
+    ``is_fixed``: the camera stands, and all poses are the first.
+    """
     from scipy import ndimage
 
     rng = np.random.default_rng(seed)
-    scene = _scene(text)
+    subject = _plate(text) if text != FACE else _face()
+    scene = _scene(subject)
     seen = _through_lens(scene)
     sharp, lens, shaken = (
         ndimage.spline_filter(picture, order=5, mode="mirror")
         for picture in (scene, seen, ndimage.uniform_filter1d(seen, 5 * SCALE, axis=1))
     )
-    poses = _poses(count, rng, tremor_px, tilt)
+    poses = [np.eye(3)] * count if is_fixed else _poses(count, rng, tremor_px, tilt)
     height, width = _FRAME_HW
-    roi_h, roi_w = (n + 6 for n in _PLATE_HW)
+    roi_h, roi_w = (n // SCALE + 6 for n in subject.shape)
     left, top = (width - roi_w) // 2, (height - roi_h) // 2
     y, x = np.mgrid[:height, :width].astype(np.float64)
     fine_y, fine_x = ((np.mgrid[: roi_h * SCALE, : roi_w * SCALE] + 0.5) / SCALE - 0.5).astype(np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from plates import SCALE, PlateClip, film, film_passing, psnr_db
+from plates import FACE, SCALE, PlateClip, film, film_passing, psnr_db
 from videos import encode, scene
 
 import vsr
@@ -286,3 +286,15 @@ def test_the_command_line(call: Any, clips: Callable[[str], Path], tmp_path: Pat
     assert call("verify", output, "--recompute").code == 0
     result = call(*arguments, "--overwrite", "--json")
     assert json.loads(result.out)["reference"]["ordinal"] == 12
+
+
+@pytest.mark.slow
+def test_frames_of_few_bits_are_warned_of(made: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """At this rate a still is worse than one sharpened frame (`benchmarks/stills.py sharpened`)."""
+    assert made[1]["warnings"] == []
+    assert made[1]["found"]["bits_a_pixel"] > 0.5
+    clip = film(10, text=FACE, noise=6.0, seed=12)
+    path = encode(tmp_path / "in.mp4", np.stack(clip.frames), *X264[:-3], "34", *X264[-2:])
+    record = vsr.still(path, tmp_path / "out.png", at=5, roi=clip.roi, scale=2, **GIVEN).record
+    assert any("no more than one sharpened frame" in warning for warning in record["warnings"])
+    assert record["found"]["bits_a_pixel"] < 0.05

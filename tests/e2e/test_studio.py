@@ -195,6 +195,7 @@ def test_a_still_and_a_comparison_are_made(running: Studio) -> None:
     for what in ("support", "confidence"):
         assert running.get(f"/jobs/{still['id']}/maps/{what}.png").body.startswith(b"\x89PNG")
     assert running.get(f"/jobs/{still['id']}/maps/..png").status == 422
+    assert b"Still report" in running.get(f"/jobs/{still['id']}/page").body
     assert running.wait_for(trial["id"], "done")["has_page"]
     assert b"bicubic" in running.get(f"/jobs/{trial['id']}/page").body
     assert running.get(f"/api/jobs/{trial['id']}/record").status == 422

@@ -11,7 +11,7 @@ __all__ = ["report"]
 
 
 def report(
-    output: Annotated[Path, typer.Argument(help="An output of vsr upscale, with its .vsr.json beside it.")],
+    output: Annotated[Path, typer.Argument(help="An output of vsr upscale or still, with its .vsr.json beside it.")],
     page: Annotated[
         Path | None, typer.Option("-o", "--output", help="The page.  [default: OUTPUT.report.html beside it]")
     ] = None,

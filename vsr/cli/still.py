@@ -40,6 +40,7 @@ def still(
         int | None,
         typer.Option(metavar="N", help="Video stream, by its number in vsr probe.  [default: the best]"),
     ] = None,
+    report_: Annotated[bool, typer.Option("--report", help="Make OUTPUT.report.html at the end.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
@@ -70,12 +71,13 @@ def still(
             overwrite=overwrite,
             on_step=on_step,
         )
+        page = api.make_report(made.output, on_step=lambda stage, count: on_step(stage, None)) if report_ else None
     if json_lines:
         return
     if json_:
         print(json.dumps(made.record, indent=1))
     else:
-        _print_summary(made)
+        _print_summary(made, page)
 
 
 def _reasons(reasons: list[str]) -> str:
@@ -86,7 +88,7 @@ def _reasons(reasons: list[str]) -> str:
     return "; ".join(f"{count} ({kind})" for kind, count in kinds.most_common())
 
 
-def _print_summary(made: Still) -> None:
+def _print_summary(made: Still, page: Path | None) -> None:
     from vsr.cli.console import print_table
 
     record = made.record
@@ -108,7 +110,9 @@ def _print_summary(made: Still) -> None:
             f"LR-PSNR {quality['reference_lr_psnr_db']:.1f} dB with its own frame, {quality['lr_psnr_db']:.1f} dB "
             f"with all used (residual {quality['residual_over_noise']:.2f} of the noise)",
         ),
+        *(("WARNING", text) for text in record["warnings"]),
         *(("note", text) for text in record["notes"]),
         ("record", f"{made.output.name}.vsr.json; check it: vsr verify {made.output} --recompute"),
+        *([("report", str(page))] if page else []),
     ]
     print_table(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,7 @@ from vsr.errors import Interrupted
 from vsr.media.demuxing import demux
 from vsr.media.safe_open import open_input
 
-__all__ = ["PartSample", "StreamDigest", "count_shown_packets", "digest_streams", "video_times"]
+__all__ = ["PartSample", "StreamDigest", "count_shown_packets", "digest_streams", "packet_sizes", "video_times"]
 
 _MOST_FAILURES = 16
 _PCM = re.compile(r"pcm_[suf](8|16|24|32|64)(?:le|be)?|pcm_(?:alaw|mulaw)")
@@ -147,6 +147,13 @@ def count_shown_packets(path: Path, index: int) -> tuple[int, Fraction | None]:
         shown = [packet.pts for packet in demux(container, stream) if packet.size and not packet.is_discard]
         times = [pts for pts in shown if pts is not None]
         return len(shown), min(times) * (stream.time_base or Fraction(1)) if times else None
+
+
+def packet_sizes(path: Path, index: int, times: Collection[int]) -> list[int]:
+    """Bytes of the packets of stream ``index`` that are shown at ``times`` (ticks), in file order."""
+    with open_input(path) as container:
+        stream = container.streams[index]
+        return [p.size for p in container.demux(stream) if p.size and p.pts is not None and p.pts in times]
 
 
 def video_times(path: Path) -> tuple[NDArray[np.int64], Fraction]:

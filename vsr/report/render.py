@@ -27,7 +27,9 @@ def _environment() -> Environment:
 
 
 def _part(name: str) -> str:
-    return (resources.files("vsr.report") / "templates" / name).read_text(encoding="utf-8")
+    """A file's text; a page that needs no script of its own has none."""
+    place = resources.files("vsr.report") / "templates" / name
+    return place.read_text(encoding="utf-8") if place.is_file() else ""
 
 
 def _digest(text: str) -> str:

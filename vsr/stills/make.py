@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
+from vsr.media.inspect import packet_sizes
 from vsr.media.looks import with_look
 from vsr.media.probe import MAX_PIXELS, MediaInfo
 from vsr.registration import MotionModel, StillCamera, stands_still
@@ -51,8 +53,12 @@ class Made:
     quality: Agreement
     still: StillCamera
     """Whether the frames sampled the region at the same places, so that they bring no new detail."""
+    bits_a_pixel: float | None
+    """Of the file for a pixel of the usual frame used; None where no file tells."""
+    warnings: tuple[str, ...]
+    """Why it is not to be relied on, in words; empty for most."""
     notes: tuple[str, ...]
-    """What the user should know, in words."""
+    """What else the user should know."""
 
 
 def candidates_of(options: StillOptions) -> int:
@@ -127,6 +133,7 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
     found = stages.studied(chosen)
     fused = stages.finished(chosen, found.imaging)
     still, quality = _stillness(fused, region), agreement(fused, region)
+    bits_a_pixel = _bits_a_pixel(info, window, fused)
     return Made(
         region=region,
         window=window,
@@ -137,7 +144,9 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
         support=find_support(fused),
         quality=quality,
         still=still,
-        notes=(*window.notes, *doubts(fused, quality), *notes_of(info.video, window, candidates, still)),
+        bits_a_pixel=bits_a_pixel,
+        warnings=tuple(doubts(fused, quality, bits_a_pixel, info.video.codec)),
+        notes=(*window.notes, *notes_of(info.video, window, candidates, still)),
     )
 
 
@@ -166,6 +175,14 @@ def _repeats(window: Window) -> list[int | None]:
         first = known.setdefault(grabbed.md5, grabbed.record.ordinal)
         found.append(None if number == window.reference or first == grabbed.record.ordinal else first)
     return found
+
+
+def _bits_a_pixel(info: MediaInfo, window: Window, fused: Fused) -> float | None:
+    """The median over the frames used, most of which a codec predicts from others."""
+    records = [window.frames[view.number].record for view in fused.views]
+    times = {record.decoded_pts for record in records if record.decoded_pts is not None}
+    sizes = [] if info.images else packet_sizes(info.path, info.video.index, times)
+    return 8 * median(sizes) / (records[0].width * records[0].height) if len(sizes) > 1 else None
 
 
 def _stillness(fused: Fused, region: Box) -> StillCamera:

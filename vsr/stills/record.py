@@ -79,6 +79,7 @@ def make_record(
                 options, made.found, made.fused, deinterlaced=deinterlaced, num_frames=len(made.fused.views)
             )
         ],
+        "warnings": list(made.warnings),
         "notes": list(made.notes),
         "assumptions": list(info.video.assumptions),
         "output": output,
@@ -155,5 +156,6 @@ def _describe_found(made: Made) -> dict[str, Any]:
         "frames_used": len(fused.views),
         "frames_a_pixel": _round(frames),
         "stands_still": made.still.still,
+        "bits_a_pixel": None if made.bits_a_pixel is None else _round(made.bits_a_pixel),
         "supported_scale": _round(supported_scale(fused.imaging.psf_sigma_px, fused.sigma, frames)),
     }

@@ -168,6 +168,8 @@ class StillChoice(Choice):
     frames: int = Field(30, ge=1, le=250)
     scale: float = Field(4.0, ge=1, le=8)
     motion: Literal["auto", "translation", "affine", "homography"] = "auto"
+    report: bool = True
+    """Whether a page about the still is made, too."""
 
     def _usual(self, path: Path) -> Path:
         return path.with_name(f"{path.stem}-still-{self.at.replace(':', '-')}.png")
@@ -179,7 +181,8 @@ class StillChoice(Choice):
         words += ["--scale", f"{self.scale:g}", "--motion", self.motion]
         given = {"--roi": self.roi, "--fps": self.fps}
         words += [word for name, value in given.items() if value is not None for word in (name, value)]
-        return Order("still", tuple(words), path, output, None)
+        page = page_path(output) if self.report else None
+        return Order("still", (*words, *(["--report"] if self.report else [])), path, output, page)
 
 
 class TryChoice(_Sized):

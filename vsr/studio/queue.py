@@ -327,7 +327,8 @@ class Queue:
             ray = [] if self._ray is None else ["--ray", self._ray]
             return [*order.words, *ray, "--json-lines", "--preview", str(self.store.newest(job))]
         if job.kind == "still" and job.started is not None and _is_still_of(order.output, order.input, job.started):
-            return None
+            has_page = order.page is None or order.page.exists()
+            return None if has_page else ["report", str(order.output)]
         return [*order.words, "--json-lines"]
 
     def _has_made(self, job: Job, order: Order) -> bool:

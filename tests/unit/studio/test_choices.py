@@ -142,7 +142,8 @@ def test_stills_and_trials_are_commands_too(root: Root) -> None:
     still = parse_choice(StillChoice, {"input": "clip.mkv", "at": "12", "roi": "1,2,30,40"}).settled(root).order(root)
     assert still.output == root.folder / "clip-still-12.png"
     assert shlex.split(command_of(still.words))[:2] == ["vsr", "still"]
-    assert still.words[-2:] == ("--roi", "1,2,30,40")
+    assert still.words[-3:] == ("--roi", "1,2,30,40", "--report")
+    assert still.page == root.folder / "clip-still-12.png.report.html"
     said = {"input": "clip.mkv", "at": "12", "methods": ("lite", "real")}
     trial = parse_choice(TryChoice, said).settled(root).order(root)
     assert trial.words[:4] == ("try", str(root.folder / "clip.mkv"), "-o", str(root.folder / "clip.try.html"))

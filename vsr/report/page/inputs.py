@@ -18,10 +18,7 @@ from vsr.timeline import parse_rate
 
 __all__ = ["FoundInput", "find_input", "read_restored_manifest"]
 
-_OTHERS = {
-    "still": "a still picture, with its maps and its record beside it; vsr verify {name} --recompute proves it",
-    "frames": "frames as they were recorded, with nothing to compare; vsr verify {name} checks them",
-}
+_OTHERS = {"frames": "frames as they were recorded, with nothing to compare; vsr verify {name} checks them"}
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,17 @@ def read_restored_manifest(output: Path) -> dict[str, Any]:
     if path.is_file():
         words = _OTHERS.get(str(read_sealed(path)[0].get("kind")))
         if words is not None:
-            raise UsageError(f"{output}: is {words.format(name=output)}; vsr report shows outputs of vsr upscale")
+            raise UsageError(f"{output}: is {words.format(name=output)}; vsr report shows outputs of upscale and still")
     return load_manifest(output)
 
 
-def find_input(output: Path, manifest: Mapping[str, Any]) -> FoundInput:
-    """The input of ``output``. Raises `VerificationError` where the output is missing or another file."""
-    _check_output(output, manifest)
+def find_input(output: Path, manifest: Mapping[str, Any], *, check_output: bool = True) -> FoundInput:
+    """The input of ``output``. Raises `VerificationError` where the output is missing or another file.
+
+    Without ``check_output`` the output is not looked at.
+    """
+    if check_output:
+        _check_output(output, manifest)
     place, recorded = Path(manifest["input"]["path"]), manifest["input"]["sha256"]
     if "://" in str(manifest["input"]["path"]):
         return FoundInput(None, (f"the input is not shown: {manifest['input']['path']} is not on this machine",))

@@ -297,6 +297,18 @@ function describe(found, job) {
     ["detail", `recorded for about ${found.found.supported_scale.toFixed(1)}×`],
     ...found.notes.map((note) => ["note", note]),
   ]);
+  const warnings = (found.warnings ?? []).map((text) => make("p", { class: "warning", textContent: `Warning: ${text}` }));
+  const compare = make("button", { type: "button", textContent: "Compare with its frame", onclick: async () => {
+    const [before, after] = [at("player-pictures").querySelector("canvas"), await picture(`/jobs/${job.id}/output?show`)];
+    at("player").close();
+    if (video?.name !== job.input) await open(job.input);
+    await seek(found.reference.ordinal);
+    const { width, height } = found.output;
+    stage.preview = { before, after, width, height, isPart: true, note: `${job.output}: frame ${found.reference.ordinal} enlarged, and the still` };
+    enableModes(true);
+    setMode("compare");
+  } });
+  compare.hidden = !at("player-pictures").querySelector("canvas"); // the video has gone
   const table = make("table", {}, make("caption", { textContent: "Frames" }), make("thead", {}, make("tr", {}, ...["frame", "time", "used", "why not"].map((name) => make("th", { scope: "col", textContent: name })))),
     make("tbody", {}, ...found.frames.map((one) => make("tr", {}, ...[one.ordinal, one.time, one.used ? "yes" : "no", one.reason].map((text) => make("td", { textContent: String(text ?? "") }))))));
   const follow = make("button", { type: "button", textContent: "Show the followed region on the video", onclick: async () => {
@@ -306,7 +318,7 @@ function describe(found, job) {
     stage.setRegion(null);
     await seek(found.reference.ordinal);
   } });
-  at("player-record").replaceChildren(list, follow, make("details", {}, make("summary", { textContent: "Every frame" }), table));
+  at("player-record").replaceChildren(...warnings, list, compare, follow, make("details", {}, make("summary", { textContent: "Every frame" }), table));
 }
 
 // Where the region of a still was seen in a frame: its corners, moved as the record says.

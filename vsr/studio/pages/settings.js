@@ -100,6 +100,7 @@ export class Settings extends EventTarget {
     return {
       input: this.video.name, fps: this.video.fps, output: at("still-output").value.trim() || null, at: String(this.frame), roi: this.roi,
       frames: Number(at("still-frames").value), scale: Number(at("still-scale").value), motion: at("still-motion").value,
+      report: at("still-report").checked,
     };
   }
 
