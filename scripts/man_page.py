@@ -30,9 +30,14 @@ def write_page() -> str:
         lines += _text(each.command.help)
         lines += [".PP", *_usage(each), *_options(each)]
     lines += [".SH EXIT STATUS", *_item("0", "Done."), *_item("1", "Something unexpected: a bug.")]
-    for error in sorted(VsrError.__subclasses__(), key=lambda error: error.exit_code):
+    for error in sorted(_kinds_of_error(), key=lambda error: error.exit_code):
         lines += _item(str(error.exit_code), (error.__doc__ or "").partition("\n")[0])
     return "\n".join(lines) + "\n"
+
+
+def _kinds_of_error() -> list[type[VsrError]]:
+    """Those of `vsr.errors`, one for each exit code; other modules, once loaded, have more."""
+    return [error for error in VsrError.__subclasses__() if error.__module__ == VsrError.__module__]
 
 
 def _commands(group: Any) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -9,11 +10,13 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from recipes import PIPELINES, QUICK, Recipe, run_alone
 
 import vsr
@@ -61,14 +64,17 @@ def test_no_cluster(recipe: Recipe, reels: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     """A Ray head of our own, as `ray start --head` makes it; its ports."""
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        ports = {"gcs": one.getsockname()[1], "dashboard": two.getsockname()[1]}
+    with contextlib.ExitStack() as held:
+        names = ("gcs", "dashboard", "metrics")
+        listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
+        ports = {name: one.getsockname()[1] for name, one in zip(names, listeners, strict=True)}
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", uuid.uuid4().hex)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     place = Path("/tmp") / f"vsr-test-{uuid.uuid4().hex[:8]}"  # sockets have short names
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={ports['gcs']}"]
     command += [f"--dashboard-port={ports['dashboard']}", "--num-cpus=2", f"--temp-dir={place}"]
+    command += [f"--metrics-export-port={ports['metrics']}"]
     command += ["--node-ip-address=127.0.0.1", "--object-store-memory=100000000"]
     with (tmp_path / "head.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
@@ -108,6 +114,50 @@ def test_as_a_job_of_a_cluster(head: dict[str, int], reels: Path, tmp_path: Path
         assert "2 of 2 reels are restored" in done.stdout
     for name in ("plain", "cfr"):
         assert all(check.passed for check in vsr.verify(tmp_path / "masters" / f"{name}.mov"))
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+@pytest.mark.skipif(not _has_jobs(), reason="needs the extra cluster")
+def test_prometheus_can_read_how_a_run_goes(head: dict[str, int], reels: Path, tmp_path: Path) -> None:
+    """The node of the driver exports what it counts, as Ray does: some seconds late, with ``ray_`` before the names."""
+    address = f"127.0.0.1:{head['gcs']}"
+    program = (
+        "import sys, vsr;"
+        "settings = {'method': 'lanczos', 'segment_frames': 16};"
+        "[one] = vsr.upscale(sys.argv[1], sys.argv[2], ray=sys.argv[3], settings=settings);"
+        "print(one.manifest['times']['num_frames'], flush=True); sys.stdin.read()"
+    )
+    output = tmp_path / "out.mkv"
+    words = [sys.executable, "-c", program, str(reels / "plain.mp4"), str(output), address]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None
+        assert driver.stdin is not None
+        try:
+            num_frames = int(driver.stdout.readline())
+            found = _await_metrics(head["metrics"], "ray_vsr_output_bytes_total")
+        finally:
+            driver.stdin.close()
+    assert found["ray_vsr_frames_total"] == num_frames
+    assert found["ray_vsr_segments_total"] == found["ray_vsr_frame_seconds_count"] > 1
+    assert found["ray_vsr_output_bytes_total"] == output.stat().st_size
+    assert found["ray_vsr_files_total"] == 1
+    assert found["ray_vsr_segments_waiting"] == found["ray_vsr_files_open"] == 0
+
+
+def _await_metrics(port: int, name: str) -> dict[str, float]:
+    """What is exported, once ``name`` is."""
+    deadline = time.monotonic() + 60
+    while True:
+        found: dict[str, float] = {}
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            for family in text_string_to_metric_families(answer.read().decode()):
+                for sample in family.samples:
+                    found[sample.name] = found.get(sample.name, 0.0) + sample.value
+        if name in found:
+            return found
+        assert time.monotonic() < deadline, sorted(each for each in found if "vsr" in each)
+        time.sleep(1)
 
 
 @pytest.mark.slow

@@ -6,11 +6,14 @@ import shlex
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from studio_server import Studio, studio
 from videos import X264, encode, scene
 
@@ -183,6 +186,42 @@ def test_a_job_is_the_command_that_is_shown(running: Studio) -> None:
     assert (part.status, len(part.body)) == (206, 10)
     assert part.headers["content-disposition"].startswith("attachment")
     assert running.post("/api/jobs", {"kind": "upscale", "choice": choice}).status == 400  # it is there already
+
+
+def test_prometheus_can_read_how_it_goes(running: Studio) -> None:
+    before = _scrape(running)
+    choice = {"input": "clip.mp4", "method": "lanczos", "codec": "ffv1", "report": False}
+    job = running.add(**choice, output="counted.mkv")
+    running.wait_for(job["id"], "done")
+    running.post("/api/previews", {"choice": choice, "frame": 3})
+    assert running.post("/api/previews", {"choice": choice, "frame": 9999}).status == 400
+    rise = Counter(_scrape(running))
+    rise.subtract(before)
+    assert rise["vsr_frames_total"] == 60
+    assert rise["vsr_segments_total"] == 2
+    assert rise["vsr_output_bytes_total"] == (running.folder / "counted.mkv").stat().st_size
+    assert rise["vsr_job_seconds_total"] > 0.1
+    assert rise["vsr_preview_seconds_total"] > 0
+    assert rise["vsr_runs_total", "kind", "upscale", "state", "done"] == 1
+    assert rise["vsr_jobs", "state", "done"] == 1
+    assert rise["vsr_previews_total", "outcome", "made"] == rise["vsr_previews_total", "outcome", "failed"] == 1
+    assert before["process_resident_memory_bytes"] > 50e6
+    assert running.ask("GET", "/metrics", headers={"Cookie": None}).status == 403
+
+
+def _scrape(running: Studio) -> dict[Any, float]:
+    """The values by name, and by their labels where they have some, as Prometheus itself would read them."""
+    headers = {"Cookie": None, "Authorization": f"Bearer {running.token}"}
+    answer = running.ask("GET", "/metrics", headers=headers)
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    found = {}
+    for family in text_string_to_metric_families(answer.body.decode()):
+        assert family.documentation
+        for sample in family.samples:
+            labels = [text for label in sorted(sample.labels.items()) for text in label]
+            found[(sample.name, *labels) if labels else sample.name] = sample.value
+    return found
 
 
 def test_a_still_and_a_comparison_are_made(running: Studio) -> None:

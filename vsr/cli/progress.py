@@ -218,6 +218,7 @@ class _Json(_Telling):
             input=str(progress.path),
             frames_done=progress.frames_done,
             frames_reused=progress.frames_reused,
+            segments_done=progress.segments_done,
             frames_total=progress.frames_total,
             total_is_exact=progress.total_is_exact,
             fps=round(progress.fps, 3),

@@ -33,6 +33,9 @@ def studio(
         float, typer.Option("--upload-gb", min=0, metavar="N", help="Largest upload, in GB; 0 takes none.")
     ] = 16,
     ray: Cluster = None,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Answer /metrics without the key, for Prometheus: counts and times alone.")
+    ] = False,
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in a browser, where there is a screen.")
     ] = True,
@@ -71,6 +74,7 @@ def studio(
         names=tuple(names or ()),
         upload_bytes=int(upload_gb * 1e9),
         ray=ray,
+        opens_metrics=metrics,
         on_address=announce,
     )
 

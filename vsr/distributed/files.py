@@ -7,7 +7,7 @@ import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from vsr.distributed.dispatch import Failure, Task, WorkerInfo
 from vsr.distributed.work import Beat, Found, Passed, Prepare, Prepared, Receipt, Restore, Scan, Shared
@@ -236,6 +236,21 @@ class Files:
     def _pass_on_progress(self) -> None:
         while not self._stages.empty():
             self._on_progress(self._stages.get())
+
+    @property
+    def num_waiting(self) -> int:
+        """Segments that are known and wait for a worker."""
+        return sum(map(len, self._ready.values()))
+
+    @property
+    def num_open(self) -> int:
+        """Inputs that are not finished."""
+        return self._open
+
+    def subject(self, task: Task) -> Literal["file", "segment"] | None:
+        """What a task is about; None once it is settled."""
+        about = self._about.get(task)
+        return None if about is None else "segment" if isinstance(about, _Segment) else "file"
 
     def is_finished(self) -> bool:
         """See `vsr.distributed.dispatch.Workload`."""

@@ -24,6 +24,7 @@ from vsr.distributed.checks import ClusterChecks
 from vsr.distributed.dispatch import Dispatcher, Event, Host, Limits, Work, WorkerInfo
 from vsr.distributed.files import Files
 from vsr.distributed.interrupts import gentle_interrupts
+from vsr.distributed.metrics import Measured, counted
 from vsr.distributed.room import check_room, gpus_each, shortage
 from vsr.distributed.work import VideoHost
 
@@ -347,11 +348,11 @@ class RayExecutor:
                 check=checks.check,
                 gather_seconds=_GATHER_SECONDS if self._address is not None else 0.0,
             )
-            files = Files(requests, lambda job: _Shared(ray.put(job)), on_progress, on_outcome)
+            files = Files(requests, lambda job: _Shared(ray.put(job)), on_progress, counted(on_outcome))
             limits = Limits(settings.attempts, settings.stall_seconds)
             try:
                 with gentle_interrupts(_tell_stopping) as is_stopping:
-                    Dispatcher(pool, files, limits).run(is_stopping)
+                    Dispatcher(pool, Measured(files), limits).run(is_stopping)
             finally:
                 pool.close()
                 files.close()

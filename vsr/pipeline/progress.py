@@ -41,6 +41,8 @@ class Progress:
     """Of the images finished, those that an earlier run has made."""
     plan: tuple[str, ...] = ()
     """What is being made, in two lines."""
+    segments_done: int = 0
+    """Segments that this run itself has finished."""
 
 
 OnProgress = Callable[[Progress], None]
@@ -114,6 +116,7 @@ class Meter:
     exact: bool = False
     finished: int = 0
     reused: int = 0
+    segments: int = 0
     running: dict[int, int] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
 
@@ -136,6 +139,8 @@ class Meter:
         self.finished += num_pictures
         if reused:
             self.reused += num_pictures
+        else:
+            self.segments += 1
         self.tell("restoring")
 
     def lost(self, index: int) -> None:
@@ -149,5 +154,5 @@ class Meter:
         total = None if self.total is None else max(self.total, done)
         eta = self.pace.remaining(total - done) if total is not None else None
         path, fps = self.job.source_url or self.job.info.path, self.pace.per_second
-        plan = _brief(self.job)
-        self.report(Progress(stage, path, done, total, self.exact, fps, eta, self.job.dropped, self.reused, plan))
+        known = (self.job.dropped, self.reused, _brief(self.job), self.segments)
+        self.report(Progress(stage, path, done, total, self.exact, fps, eta, *known))

@@ -28,8 +28,9 @@ from vsr.stills.boxes import Box as Region
 from vsr.stills.write import MAPS, map_path, record_path
 from vsr.studio.choices import CHOICES, Choice, Order, UpscaleChoice, parse_choice
 from vsr.studio.facts import choices_facts, describe_plan, frame_facts, index_facts, job_facts, video_facts
-from vsr.studio.guard import MOST_BODY_BYTES, Guard
+from vsr.studio.guard import METRICS, MOST_BODY_BYTES, Guard
 from vsr.studio.jobs import Job
+from vsr.studio.metrics import expose
 from vsr.studio.places import Root, read_own
 from vsr.studio.preview import Previewer, Superseded, png
 from vsr.studio.queue import Action, Queue, command_of
@@ -156,7 +157,13 @@ class Studio:
             raise UsageError("frame: must be a number")
         roi = said.get("roi")
         region = None if roi is None else Region.parse(_text(roi))
-        key, made = await run_in_threadpool(self._restore, choice, ordinal, region)
+        try:
+            key, made = await run_in_threadpool(self._restore, choice, ordinal, region)
+        except VsrError as error:
+            self.queue.tally.previews["superseded" if isinstance(error, Superseded) else "failed"] += 1
+            raise
+        self.queue.tally.previews["made"] += 1
+        self.queue.tally.preview_seconds += made.seconds
         return JSONResponse(
             {
                 "id": key,
@@ -245,7 +252,13 @@ class Studio:
             request.stream(),
             most_bytes=self.upload_bytes,
         )
+        self.queue.tally.upload_bytes += place.stat().st_size
         return JSONResponse({"name": self.root.name_of(place)}, 201)
+
+    async def metrics(self, request: Request) -> Response:
+        """What Prometheus gets."""
+        text, kind = expose(self.queue.tally, self.queue.jobs())
+        return Response(text, headers={"content-type": kind})
 
     def _facts(self, job: Job) -> dict[str, Any]:
         return job_facts(job, self.queue.order_of(job), self.queue.store.newest(job))
@@ -283,7 +296,9 @@ class Studio:
         return FileResponse(path, **options)
 
 
-def make_app(studio: Studio, *, token: str, host: str, port: int, names: tuple[str, ...] = ()) -> Starlette:
+def make_app(
+    studio: Studio, *, token: str, host: str, port: int, names: tuple[str, ...] = (), opens_metrics: bool = False
+) -> Starlette:
     """The application, guarded."""
     routes = [
         Route("/", studio.page),
@@ -306,11 +321,12 @@ def make_app(studio: Studio, *, token: str, host: str, port: int, names: tuple[s
         Route("/jobs/{id}/output", studio.job_output),
         Route("/jobs/{id}/maps/{what}.png", studio.still_map),
         Route("/api/jobs/{id}/{action}", studio.act, methods=["POST"]),
+        Route(METRICS, studio.metrics),
         Route("/api/uploads/{name}", studio.upload, methods=["PUT"]),
     ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, token=token, host=host, port=port, names=names)],
+        middleware=[Middleware(Guard, token=token, host=host, port=port, names=names, opens_metrics=opens_metrics)],
         exception_handlers={VsrError: _refuse, HTTPException: _refuse_plainly},
         lifespan=studio.running,
     )

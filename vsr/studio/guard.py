@@ -18,13 +18,16 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["HEALTH", "MOST_BODY_BYTES", "Guard"]
+__all__ = ["HEALTH", "METRICS", "MOST_BODY_BYTES", "Guard"]
 
 MOST_BODY_BYTES = 64 << 10
 """Of a request that is no upload."""
 
 HEALTH = "/health"
 """Answers without the key that the server runs, and nothing more."""
+
+METRICS = "/metrics"
+"""Takes the key in the header ``Authorization: Bearer``, too, as Prometheus sends it."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SAFE = ("GET", "HEAD")
@@ -45,8 +48,14 @@ _HEADERS = {
 class Guard:
     """Lets through what the page itself asks, and adds the headers that keep its answers to it."""
 
-    def __init__(self, app: ASGIApp, *, token: str, host: str, port: int, names: Sequence[str] = ()) -> None:
-        """``names``: hosts besides the usual ones, by which a proxy (with TLS or without) or a container is reached."""
+    def __init__(
+        self, app: ASGIApp, *, token: str, host: str, port: int, names: Sequence[str] = (), opens_metrics: bool = False
+    ) -> None:
+        """``names``: hosts besides the usual ones, by which a proxy (with TLS or without) or a container is reached.
+
+        ``opens_metrics``: whether `METRICS` needs no key.
+        """
+        self._opens_metrics = opens_metrics
         self._app, self._token, self._port = app, token, port
         self._is_local, self._host = host in _LOOPBACK, host.lower()
         self._names = frozenset(name.lower() for name in names)
@@ -80,6 +89,10 @@ class Guard:
             return _refused("asked for by another page")
         if is_landing and (given := parse_qs(scope["query_string"].decode("latin-1")).get("token")):
             return self._welcome(given[0])
+        if scope["path"] == METRICS and method in _SAFE:
+            scheme, _, key = headers.get("authorization", "").partition(" ")
+            if self._opens_metrics or (scheme.lower() == "bearer" and self._is_token(key)):
+                return None
         if not self._holds_token(headers.get("cookie", "")):
             return _refused("open the address that vsr studio printed; it holds the key to this page")
         length = headers.get("content-length", "0")
@@ -108,7 +121,7 @@ class Guard:
         return (f"http://{host}", f"https://{host}") if is_named else (f"http://{host}",)
 
     def _welcome(self, given: str) -> Response:
-        if not hmac.compare_digest(given.encode(), self._token.encode()):
+        if not self._is_token(given):
             return _refused("this key is of another run of vsr studio; use the address that the newest one printed")
         answer = RedirectResponse("/", 303)
         answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
@@ -120,7 +133,10 @@ class Guard:
         except CookieError:
             return False
         held = jar.get(self._cookie)
-        return held is not None and hmac.compare_digest(held.value.encode(), self._token.encode())
+        return held is not None and self._is_token(held.value)
+
+    def _is_token(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self._token.encode())
 
 
 def _is_address(name: str) -> bool:

@@ -28,6 +28,7 @@ from vsr.pipeline.run import work_folder
 from vsr.stills.write import record_path
 from vsr.studio.choices import CHOICES, Choice, Order, UpscaleChoice, parse_choice
 from vsr.studio.jobs import Goal, Job, JobStore, State, now
+from vsr.studio.metrics import Tally
 from vsr.studio.places import Root
 
 __all__ = ["Action", "Queue", "command_of"]
@@ -49,6 +50,7 @@ class Queue:
 
     def __init__(self, root: Root, *, ray: str | None = None) -> None:
         self._root, self._ray = root, ray
+        self.tally = Tally()
         self.store = JobStore(root.state)
         self._orders: dict[str, Order] = {}
         self._jobs: dict[str, Job] = {job.id: job for job in self.store.load() if self._is_sound(job)}
@@ -274,6 +276,7 @@ class Queue:
             return
         self._set(replace(job, state="running", started=job.started or now(), error=None, progress=None))
         self._running, began = job.id, time.monotonic()
+        self.tally.begin()
         complaints: deque[str] = deque(maxlen=_KEPT_LINES)
         code = 1
         try:
@@ -304,6 +307,7 @@ class Queue:
     def _conclude(self, key: str, code: int, complaints: Sequence[str], seconds: float) -> None:
         job = self._jobs[key]
         job = replace(job, seconds=round(job.seconds + seconds, 3))
+        self.tally.seconds += seconds
         if code == 0:
             job = replace(job, state="done", goal=None, finished=now())
         elif job.goal is not None or self._closing.is_set():
@@ -312,6 +316,10 @@ class Queue:
             said = next((line for line in reversed(complaints) if line.startswith("vsr: ")), None)
             why = said.removeprefix("vsr: ") if said else f"the run ended with code {code} and gave no reason"
             job = replace(job, state="failed", finished=now(), error=why)
+        self.tally.ended[job.kind, job.state] += 1
+        if job.state == "done":
+            with contextlib.suppress(OSError):  # a folder's is that of no file
+                self.tally.output_bytes += self.order_of(job).output.stat().st_size
         self._note(job)
 
     def _left(self, job: Job) -> list[str] | None:
@@ -355,6 +363,7 @@ class Queue:
             if isinstance(event, dict) and event.get("event") in ("progress", "step"):
                 # in memory alone: the work folder knows how far a run is, the file only what is to be run
                 self._jobs[key] = replace(self._jobs[key], progress=event)
+                self.tally.hear(event)
                 self.version += 1
 
     async def _end(self, process: asyncio.subprocess.Process, number: signal.Signals) -> None:

@@ -35,12 +35,14 @@ def serve(
     names: tuple[str, ...] = (),
     upload_bytes: int = 0,
     ray: str | None = None,
+    opens_metrics: bool = False,
     on_address: Callable[[str], None] = lambda address: None,
 ) -> None:
     """Serve the studio of ``folder`` until it is interrupted.
 
     ``port``: None takes the usual one, or one near it that is free; 0 any. ``names``: hosts that the page may be
-    opened by, besides this machine's. ``on_address`` gets the address with its key once it can be opened.
+    opened by, besides this machine's. ``opens_metrics``: whether /metrics needs no key. ``on_address`` gets the address
+    with its key once it can be opened.
 
     Raises `InputError` for what is no folder, `MachineError` where another studio has it or the port is taken.
     """
@@ -49,7 +51,7 @@ def serve(
         number = listener.getsockname()[1]
         token = secrets.token_urlsafe(32)
         studio = Studio(root, upload_bytes=upload_bytes, ray=ray)
-        app = make_app(studio, token=token, host=host, port=number, names=names)
+        app = make_app(studio, token=token, host=host, port=number, names=names, opens_metrics=opens_metrics)
         config = uvicorn.Config(
             app,
             log_level="warning",

@@ -60,6 +60,20 @@ def test_whether_it_runs_is_no_secret() -> None:
     assert _ask({"host": HOME}, path="/health/../api/jobs")[0] == 403
 
 
+def test_metrics_take_the_key_as_prometheus_sends_it_or_none_where_that_is_said() -> None:
+    def answer(headers: dict[str, str], **options: Any) -> int:
+        return _ask({"host": HOME, **headers}, path="/metrics", **options)[0]
+
+    assert answer({}) == answer({"authorization": "Bearer guess"}) == answer({"authorization": TOKEN}) == 403
+    assert answer({"authorization": f"Bearer {TOKEN}"}) == answer({"cookie": COOKIE}) == 200
+    assert answer({}, opens_metrics=True) == 200
+    assert answer({}, opens_metrics=True, method="POST") == 403
+    assert answer({"origin": "http://evil.example"}, opens_metrics=True) == 403
+    assert answer({"host": "evil.example:8484"}, opens_metrics=True) == 403
+    assert _ask({"host": HOME, "authorization": f"Bearer {TOKEN}"})[0] == 403  # of the rest it opens nothing
+    assert _ask({"host": HOME}, opens_metrics=True)[0] == 403
+
+
 def test_the_page_itself_is_let_through() -> None:
     assert _ask(USUAL)[0] == 200
     assert _ask({**USUAL, "sec-fetch-site": "same-origin"})[0] == 200
