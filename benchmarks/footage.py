@@ -2,11 +2,13 @@
 
     python benchmarks/footage.py [--cells N | --all] [--part tune|test|all] [--methods NAME ...] [--only crf23,clean]
         [--scale 2] [--frames N] [--crop WxH|whole] [--csv FILE] [--lpips [FILE]] [--vmaf] [--jobs N] [--data FOLDER]
+        [--into FILE]
 
 FOLDER (VSR_TEST_DATA) holds ``clips/*.mkv``, ``images/DIV2K_half`` and ``images/Set14``. A method is what ``vsr upscale
 --method`` takes, with settings after a colon: ``multiframe:quality=best,radius_frames=2``, or ``multiframe:best``. With
 --csv rows are written as they come, and what is there already is not measured again (another version of vsr: another
-file). See docs/evaluation.md.
+file). --into puts the tables between their marks in a Markdown file, as docs/benchmarks.md has them. See
+docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from footage.cells import SCALES, Cell, all_cells, choose
 from footage.recording import TREATMENTS
 from footage.scores import Judge, Method, parse_method
 from footage.sources import find_sources
-from footage.tables import Results, Row, append_rows, read_rows, report
+from footage.tables import Results, Row, append_rows, read_rows, report, write_into
 
 from vsr.errors import UsageError, VsrError
 from vsr.evaluation.perceptual import find_perceptual
@@ -158,12 +160,26 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--csv", type=Path, help="Rows are added to it; what it has is not measured again.")
     parser.add_argument("--lpips", type=Path, nargs="?", const=Path(), help="Measure LPIPS, with these weights.")
     parser.add_argument("--vmaf", action="store_true", help="Measure VMAF.")
+    parser.add_argument("--into", type=Path, metavar="FILE", help="Also put the tables into this Markdown file.")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="Cells at a time, one process each.")
     parser.add_argument("--data", type=Path, default=DATA)
     given = parser.parse_args(words)
+    if given.into and not given.into.is_file():
+        parser.error(f"--into {given.into}: no such file")
     if given.frames < 2 or given.cells < 1 or given.jobs < 1:
         parser.error("--frames takes 2 or more, --cells and --jobs 1 or more")
     return given
+
+
+def command_of(given: argparse.Namespace, methods: Sequence[Method]) -> str:
+    """The command that makes the same tables, without what is a matter of the machine."""
+    crop = "x".join(map(str, given.crop)) if given.crop else "whole"
+    words = [f"--part {given.part}", f"--scale {' '.join(map(str, given.scale))}"]
+    words += ["--all" if given.all else f"--cells {given.cells}", f"--frames {given.frames} --crop {crop}"]
+    words += [f"--only {','.join(given.only)}"] if len(given.only) < len(TREATMENTS) else []
+    words += [f"--methods {' '.join(method.label for method in methods)}"]
+    words += [flag for flag, is_set in (("--lpips", given.lpips is not None), ("--vmaf", given.vmaf)) if is_set]
+    return f"python benchmarks/footage.py {' '.join(words)}"
 
 
 def main() -> int:
@@ -186,6 +202,12 @@ def main() -> int:
             rows.append(row)
             if given.csv:
                 append_rows(given.csv, [row])
+        requested = {cell.name for cell in chosen}
+        labels = [method.label for method in methods]
+        shown = [row for row in rows if row.asked == plan.asked and row.cell in requested and row.method in labels]
+        results = Results(shown, labels)
+        if given.into:
+            write_into(given.into, results, command_of(given, methods))
     except VsrError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -193,10 +215,7 @@ def main() -> int:
         kept = f"; the same command goes on with what is in {given.csv}" if given.csv else ""
         print(f"interrupted{kept}", file=sys.stderr)
         return 6
-    requested = {cell.name for cell in chosen}
-    labels = [method.label for method in methods]
-    shown = [row for row in rows if row.asked == plan.asked and row.cell in requested and row.method in labels]
-    print(report(Results(shown, labels)))
+    print(report(results))
     return 0
 
 

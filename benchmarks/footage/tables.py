@@ -162,7 +162,13 @@ def groups_table(results: Results) -> str:
 def methods_table(results: Results) -> str:
     """Every method: means of all figures, in how many cells it harms, and time over that of bicubic."""
     head = ["method", "cells", "PSNR", "SSIM", "temporal PSNR", "LPIPS", "VMAF", "grid ratio"]
-    head += [f"grid over bicubic + {GRID_SLACK}", "below bicubic", f"below lanczos − {HARM_DB}", "time over bicubic"]
+    head += [
+        f"grid over bicubic + {GRID_SLACK}",
+        "below bicubic",
+        f"below lanczos − {HARM_DB}",
+        "CPU s a frame",
+        "over bicubic",
+    ]
     return _table(head, [_method_line(results, method) for method in results.methods])
 
 
@@ -187,15 +193,34 @@ def _method_line(results: Results, method: str) -> list[str]:
         count("bicubic", lambda row, base: row.grid_ratio > base.grid_ratio + GRID_SLACK),
         count("bicubic", lambda row, base: row.psnr_y < base.psnr_y),
         count("lanczos", lambda row, base: row.psnr_y < base.psnr_y - HARM_DB),
+        _shown(_mean(row.seconds for row in rows), 4),
         _shown(math.fsum(row.seconds for row in rows) / base_seconds if base_seconds else None, 1),
     ]
 
 
+def _tables(results: Results) -> str:
+    return f"{groups_table(results)}\n\n{methods_table(results)}"
+
+
 def report(results: Results) -> str:
     """All tables, a heading for each scale."""
-    parts = []
+    parts = [(scale, results.at_scale(scale)) for scale in SCALES]
+    return "\n\n".join(f"### ×{scale}\n\n{_tables(own)}" for scale, own in parts if own.by_cell)
+
+
+def write_into(path: Path, results: Results, command: str) -> None:
+    """Put the tables of each scale, and the ``command`` that makes them, between its marks in a Markdown file.
+
+    Those of ×2: ``<!-- footage x2 -->`` and ``<!-- /footage x2 -->``. Raises `InputError` where they are missing.
+    """
+    text = path.read_text(encoding="utf-8")
     for scale in SCALES:
         own = results.at_scale(scale)
         if own.by_cell:
-            parts += [f"### ×{scale}", groups_table(own), methods_table(own)]
-    return "\n\n".join(parts)
+            begin, end = f"<!-- footage x{scale} -->\n", f"<!-- /footage x{scale} -->"
+            before, begin, rest = text.partition(begin)
+            _, end, after = rest.partition(end)
+            if not end:
+                raise InputError(f"{path}: no <!-- footage x{scale} --> followed by <!-- /footage x{scale} -->")
+            text = f"{before}{begin}`{command}`\n\n{_tables(own)}\n{end}{after}"
+    path.write_text(text, encoding="utf-8")

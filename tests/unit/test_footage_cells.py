@@ -212,6 +212,14 @@ def test_scores_and_rows_come_back_from_a_file(tmp_path: Path) -> None:
     assert tables.read_rows(path) == [dataclasses.replace(row, lpips=0.1, vmaf=90.0) for row in rows]
     text = tables.report(tables.Results(rows, ["bicubic", "lanczos"]))
     assert f"| clean | 1 | {rows[0].psnr_y:.2f} | {rows[1].psnr_y:.2f} |" in text
+    page = tmp_path / "page.md"
+    page.write_text("# Before\n<!-- footage x2 -->\nold\n<!-- /footage x2 -->\nAfter\n<!-- footage x3 -->\nkept\n")
+    tables.write_into(page, tables.Results(rows, ["bicubic", "lanczos"]), "the command")
+    assert page.read_text().startswith("# Before\n<!-- footage x2 -->\n`the command`\n\n| PSNR of Y, dB |")
+    assert page.read_text().endswith("|\n<!-- /footage x2 -->\nAfter\n<!-- footage x3 -->\nkept\n")
+    larger = tables.Results([dataclasses.replace(row, scale=3) for row in rows], ["bicubic", "lanczos"])
+    with pytest.raises(InputError, match="/footage x3"):
+        tables.write_into(page, larger, "the command")
     path.write_text("cell,method\n")
     with pytest.raises(InputError, match="name another file"):
         tables.read_rows(path)

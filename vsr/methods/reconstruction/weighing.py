@@ -58,7 +58,7 @@ Leading = Literal["interpolation", "frame", "frames"]
 _CLEAN_CODES, _COMPRESSED_CODES = 1.0, 3.5  # error of compression up to which, and from which, frames are weighed so
 _LEAST_DETAIL_CODES = 1.0  # reckoned with at least: rounding and noise alone look like some
 _LEADS: Mapping[Leading, tuple[float, float]] = MappingProxyType(
-    {"interpolation": (0.1, 0.5), "frame": (0.5, 1.0), "frames": (1.0, 2.0)}
+    {"interpolation": (0.1, 0.5), "frame": (0.5, 1.0), "frames": (1.0, 4.0)}
 )  # weight of the guess where nothing was compressed; added to it, by the doubt
 _CLEAN_OWN_CONFIDENCE_LED = 2.0  # confidence in a frame's own samples where a network leads and nothing was compressed
 _COMPRESSED_OWN_CONFIDENCE = 1.0
@@ -71,14 +71,15 @@ def suited(weighing: Weighing, source: Source | None, detail_codes: float, leadi
     larger its error, the more what a frame alone lets expect counts, and the less a frame's own samples lead. What
     samples can bring is the finer detail the shot has, so the error is judged by that: ``detail_codes``, as
     `vsr.methods.reconstruction.calibration.fine_detail` finds it. Where a network is
-    ``leading``, its image counts anyway.
+    ``leading``, its image counts anyway, and noise is an error as well: networks leave it out, interpolation does not.
     """
     error = 0.0 if source is None else source.compression_codes
+    noise = 0.0 if source is None or leading == "interpolation" else source.noise_codes
     share = min(1.0, max(0.0, (error - _CLEAN_CODES) / (_COMPRESSED_CODES - _CLEAN_CODES)))
     own_confidence = weighing.own_confidence
     clean = own_confidence if leading == "interpolation" else min(_CLEAN_OWN_CONFIDENCE_LED, own_confidence)
     own = clean ** (1 - share) * _COMPRESSED_OWN_CONFIDENCE**share
-    doubt = (error / max(_LEAST_DETAIL_CODES, detail_codes)) ** 2
+    doubt = (error**2 + noise**2) / max(_LEAST_DETAIL_CODES, detail_codes) ** 2
     base, slope = _LEADS[leading]
     return replace(weighing, own_confidence=own, guess_weight=base + slope * doubt)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import get_args
 
 import pytest
@@ -17,8 +18,8 @@ ERRORS = st.floats(0, 40)
 DETAIL = 6.0  # codes of 255, as photographs have it
 
 
-def _source(compression_codes: float) -> Source:
-    return Source(blur_px=0.1, noise_codes=0.5, compression_codes=compression_codes)
+def _source(compression_codes: float, noise_codes: float = 0.5) -> Source:
+    return Source(blur_px=0.1, noise_codes=noise_codes, compression_codes=compression_codes)
 
 
 @WAYS
@@ -52,6 +53,18 @@ def test_a_network_leads_anyway(weighing: Weighing) -> None:
 def test_an_error_counts_by_the_detail_there_is(leading: Leading) -> None:
     smooth, fine, finest = (suited(ANCHORED, _source(4.0), codes, leading).guess_weight for codes in (2.0, 8.0, 32.0))
     assert smooth > 2 * fine > 2 * finest
+
+
+@given(noise=ERRORS, error=ERRORS)
+def test_noise_counts_like_compression_where_a_network_leads(noise: float, error: float) -> None:
+    for leading in ("frame", "frames"):
+        noisy, compressed = (
+            suited(ANCHORED, _source(error, noise), DETAIL, leading),
+            _source(math.hypot(error, noise), 0.0),
+        )
+        assert noisy.guess_weight == pytest.approx(suited(ANCHORED, compressed, DETAIL, leading).guess_weight)
+    noisy, still = (suited(ANCHORED, _source(error, codes), DETAIL, "interpolation") for codes in (noise, 0.0))
+    assert noisy == still, "interpolation has all of the frame's noise"
 
 
 @pytest.mark.parametrize("leading", LEADS)
