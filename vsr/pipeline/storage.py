@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import fcntl
 import functools
 import hashlib
 import os
@@ -20,6 +19,8 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import ReadWriteLock, Timeout, lock_descriptor
 
 from vsr.errors import InputError, MachineError, VsrError
 from vsr.pipeline.objects import (
@@ -65,26 +66,6 @@ def _tag(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@contextlib.contextmanager
-def _lock_file(path: Path) -> Iterator[int]:
-    """A descriptor of ``path`` to lock; whatever lock is on it ends with the context."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _lock_now(descriptor: int) -> bool:
-    """Lock it alone, if nobody has it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def local_place(url: str) -> Path:
     """Where this process puts together what goes to ``url``; the folder is there."""
     folder, name = split_url(url)
@@ -115,7 +96,7 @@ def make_locked(path: Path) -> int:
     unlocked = path.with_name(f".new{path.name}.tmp")
     descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT, 0o600)
     with contextlib.suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock_descriptor(descriptor)
     os.replace(unlocked, path)  # nobody sees it unlocked
     return descriptor
 
@@ -125,7 +106,7 @@ def remove_if_left(path: Path, folder: Path | None = None) -> None:
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDWR)
         try:
-            if _lock_now(descriptor):
+            if lock_descriptor(descriptor, blocking=False):
                 if folder is not None:
                     shutil.rmtree(folder, ignore_errors=True)
                 path.unlink(missing_ok=True)
@@ -137,6 +118,11 @@ def _leave(process: int, folder: Path) -> None:
     if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)
         folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
+
+
+def _lock_of(folder: Path) -> ReadWriteLock:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return ReadWriteLock(folder.with_suffix(".lock"), is_singleton=False)
 
 
 @contextlib.contextmanager
@@ -152,16 +138,17 @@ def stage(source: str, version: str | None = None) -> Iterator[Path]:
         version = facts.version if facts is not None else ""
     folder = staging_root() / "in" / _tag(f"{source} {version}")
     copy = folder / split_url(source)[1]
-    with _lock_file(folder.with_suffix(".lock")) as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        while not copy.exists():
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the others wait; one of them may have been quicker
+    lock = _lock_of(folder)
+    while True:
+        with lock.read_lock():
+            if copy.exists():
+                folder.touch()
+                with describe_by_url(copy, source):
+                    yield copy
+                return
+        with lock.write_lock():  # the others wait; one of them may have been quicker
             if not copy.exists():
                 _copy_here(source, version, copy)
-            fcntl.flock(lock, fcntl.LOCK_SH)  # not in one step: it may have been removed in between
-        folder.touch()
-        with describe_by_url(copy, source):
-            yield copy
 
 
 @contextlib.contextmanager
@@ -205,10 +192,9 @@ def _make_room(folder: Path, url: str, size_bytes: int) -> None:
     for other in others:
         if count < _KEPT_COPIES and shutil.disk_usage(folder).free > size_bytes:
             break
-        with _lock_file(other.with_suffix(".lock")) as lock:
-            if _lock_now(lock):
-                shutil.rmtree(other, ignore_errors=True)
-                count -= 1
+        with contextlib.suppress(Timeout), _lock_of(other).write_lock(blocking=False):
+            shutil.rmtree(other, ignore_errors=True)
+            count -= 1
     free = shutil.disk_usage(folder).free
     if free <= size_bytes:
         raise MachineError(

@@ -21,7 +21,7 @@ from vsr.training.losses import ADVERSARIAL, LossNeeds, WeightedLosses, parse_lo
 from vsr.training.muon import Muon, is_for_muon
 from vsr.training.samples import Batch
 from vsr.training.schedule import rate_at
-from vsr.training.together import average_gradients
+from vsr.training.collectives import average_gradients
 
 __all__ = ["Learner", "StepResult"]
 

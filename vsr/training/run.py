@@ -23,7 +23,7 @@ from vsr.training.records import Event, Figures, TrainingOutcome, TrainingProgre
 from vsr.training.samples import Batch, Patches
 from vsr.training.setup import Setup, prepare
 from vsr.training.stopwatch import Stopwatch
-from vsr.training.together import average
+from vsr.training.collectives import average
 from vsr.training.validation import Validation
 
 __all__ = ["Request", "train_share"]

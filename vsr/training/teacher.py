@@ -22,7 +22,7 @@ from vsr.networks import Colour, load_network
 from vsr.networks.files import read_safetensors, write_safetensors
 from vsr.training.degradations import Chain
 from vsr.training.pairs import degraded, luma
-from vsr.training.together import wait_for_all
+from vsr.training.collectives import wait_for_all
 
 __all__ = ["Teacher"]
 
