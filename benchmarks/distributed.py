@@ -77,7 +77,7 @@ class Sleeps:
         """See `vsr.distributed.dispatch.Workload`."""
         self.items += 1
 
-    def retried(self, task: Task) -> None:
+    def retry(self, task: Task) -> None:
         """See `vsr.distributed.dispatch.Workload`."""
         self.retries += 1
 

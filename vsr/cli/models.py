@@ -53,7 +53,7 @@ def list_models(
     from vsr.networks.spandrel_table import SPANDREL
 
     installed = find_installed_weights()
-    chosen = _chosen(family, paper)
+    chosen = _choose(family, paper)
     if json_:
         content = {
             "networks": [_row(row) for row in chosen],
@@ -168,7 +168,7 @@ def _group(row: NetworkSpec) -> str:
     return row.framework if row.family == "frame" else row.family
 
 
-def _chosen(family: str, paper: str) -> list[NetworkSpec]:
+def _choose(family: str, paper: str) -> list[NetworkSpec]:
     """Networks of a kind whose titles have a word. Raises `UsageError` where there are none."""
     from vsr.errors import UsageError, nearest
     from vsr.networks import NETWORKS

@@ -116,7 +116,7 @@ class Workload(Protocol):
         """A running task has yielded something."""
         ...
 
-    def retried(self, task: Task) -> None:
+    def retry(self, task: Task) -> None:
         """What a task had done so far is gone; it will be tried again."""
         ...
 
@@ -248,9 +248,9 @@ class Dispatcher:
         if event.what != "lost":
             self._idle[event.worker] = worker
         if event.what != "done":
-            self._failed(worker, running, event.value, is_loss=event.what == "lost")
+            self._fail(worker, running, event.value, is_loss=event.what == "lost")
 
-    def _failed(self, worker: WorkerInfo, running: _Running, error: Exception, *, is_loss: bool) -> None:
+    def _fail(self, worker: WorkerInfo, running: _Running, error: Exception, *, is_loss: bool) -> None:
         task = running.task
         _log.info("an attempt failed on %s: %s", worker.node, error)
         if is_loss and not running.has_started and task.unstarted < _UNSTARTED_TRIES:
@@ -258,7 +258,7 @@ class Dispatcher:
         else:
             task.failures.append(Failure(worker, error, is_loss))
         if len(task.failures) < self._limits.attempts and not task.is_final(error):
-            self._workload.retried(task)
+            self._workload.retry(task)
             self._again.append(task)
         else:
             self._workload.failed(task)
@@ -272,7 +272,7 @@ class Dispatcher:
                 self._pool.end(worker.id)
                 error = TimeoutError(f"no progress for {limit:g} s")
                 running.has_started = True
-                self._failed(worker, running, error, is_loss=True)
+                self._fail(worker, running, error, is_loss=True)
 
 
 def _node(worker: WorkerInfo) -> str:

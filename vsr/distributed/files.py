@@ -190,7 +190,7 @@ class Files:
             run.meter.segment(item.index, item.num_pictures, item.reused)
             self._close_if_complete(segment.file)
 
-    def retried(self, task: Task) -> None:
+    def retry(self, task: Task) -> None:
         """See `vsr.distributed.dispatch.Workload`."""
         about = self._about.get(task)
         if isinstance(about, _Segment) and about.file.run is not None:

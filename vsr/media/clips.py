@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vsr.errors import InputError
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.convert import OutputFormat, quantise
-from vsr.media.cropping import cropped
+from vsr.media.cropping import crop_frames
 from vsr.media.demuxing import frames_of
 from vsr.media.layouts import LAYOUTS
 from vsr.media.planes import frame_from_planes, frame_layout, planes_of
@@ -82,7 +82,7 @@ def read_rgb(path: Path) -> Iterator[NDArray[np.uint8]]:
     info = probe_media(path)
     target = OutputFormat(LAYOUTS["gbrp"], _SRGB)
     with open_input(path) as container:
-        for number, frame in enumerate(cropped(_decode(path, container), info.video.crop)):
+        for number, frame in enumerate(crop_frames(_decode(path, container), info.video.crop)):
             planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
             picture = VideoFrame(planes, frame_layout(frame), info.video.color, number, number, Fraction(1))
             yield np.stack([np.asarray(plane, np.uint8) for plane in quantise(picture, target)], axis=-1)

@@ -15,7 +15,7 @@ import av
 
 from vsr.media.filtering import FrameFilter
 
-__all__ = ["Crop", "cropped", "find_crop"]
+__all__ = ["Crop", "crop_frames", "find_crop"]
 
 _IN_LOG = re.compile(r"Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)", re.IGNORECASE)
 
@@ -46,7 +46,7 @@ def find_crop(description: str) -> Crop | None:
     return Crop(*sides)
 
 
-def cropped(frames: Iterator[av.VideoFrame], crop: Crop | None) -> Iterator[av.VideoFrame]:
+def crop_frames(frames: Iterator[av.VideoFrame], crop: Crop | None) -> Iterator[av.VideoFrame]:
     """The visible part of each of ``frames``. One too small for the crop, as may come in mid-stream, stays whole."""
     if crop is None:
         yield from frames

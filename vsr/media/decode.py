@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from vsr.errors import InputError
 from vsr.media.color import UNTAGGED, ColorTags
 from vsr.media.combing import Fields
-from vsr.media.cropping import Crop, cropped
+from vsr.media.cropping import Crop, crop_frames
 from vsr.media.damage import Damage, LeadCounter
 from vsr.media.demuxing import demux, open_for
 from vsr.media.frame_times import timed
@@ -211,7 +211,7 @@ def decode_once(
     """
     watch = HeaderWatch()
     watch.follow(stream)
-    frames = cropped(_flag(decode_packets(container, stream, damage, watch, on_stranger), damage), crop)
+    frames = crop_frames(_flag(decode_packets(container, stream, damage, watch, on_stranger), damage), crop)
     times = timed(frames, container, stream, damage, untimed_rate=untimed_rate, is_jump=lambda before, after: True)
     yield from _name(times, watch, damage)
 
@@ -252,7 +252,7 @@ def _from_start(
     with container:
         if watch is not None:
             watch.follow(stream)
-        frames = cropped(_flag(decode_packets(container, stream, damage, watch), damage), track.crop)
+        frames = crop_frames(_flag(decode_packets(container, stream, damage, watch), damage), track.crop)
         # broadcasts have one clock for all streams, which is reset now and then; elsewhere a gap is meant
         jumps = ClockJumps(track.path, track.stream_index)
         yield from timed(frames, container, stream, damage, untimed_rate=track.untimed_rate, is_jump=jumps.is_jump)

@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vsr.errors import InputError
-from vsr.media.cropping import cropped
+from vsr.media.cropping import crop_frames
 from vsr.media.decode import FrameRecord, VideoTrack, decode_packets
 from vsr.media.detach import FrameCopier
 from vsr.media.planes import fingerprint, planes_of
@@ -118,14 +118,14 @@ class FrameReader:
             container.seek(pts, stream=stream, backward=True, any_frame=False)
         except av.error.FFmpegError:
             return
-        self._frames = cropped(decode_packets(container, stream), self._track.crop)
+        self._frames = crop_frames(decode_packets(container, stream), self._track.crop)
         for frame in self._frames:
             yield None, frame
 
     def _from_start(self) -> Iterator[tuple[int | None, av.VideoFrame]]:
         self.close()
         container, stream = self._open()
-        self._frames = cropped(decode_packets(container, stream), self._track.crop)
+        self._frames = crop_frames(decode_packets(container, stream), self._track.crop)
         yield from enumerate(self._frames)
 
     def _open(self) -> tuple[InputContainer, VideoStream]:

@@ -26,7 +26,7 @@ from vsr.media.decode import FrameRecord
 from vsr.media.demuxing import demux
 from vsr.media.safe_open import open_input
 
-__all__ = ["Checksum", "ChecksumFile", "Checksums", "FrameHasher", "hashed", "packet_checksums", "raw_bytes"]
+__all__ = ["Checksum", "ChecksumFile", "Checksums", "FrameHasher", "hash_frames", "packet_checksums", "raw_bytes"]
 
 _QUEUE_FRAMES = 3  # raw pictures that wait for their checksum
 _MD5_BYTES = 16
@@ -200,7 +200,7 @@ def raw_bytes(frame: av.VideoFrame) -> bytes:
     return bytes(_encode(_raw_encoder(frame), frame))
 
 
-def hashed(
+def hash_frames(
     frames: Iterable[tuple[FrameRecord, av.VideoFrame]], hasher: FrameHasher
 ) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
     """``frames`` as they are, each one pushed to ``hasher`` on its way."""

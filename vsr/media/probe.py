@@ -17,7 +17,7 @@ from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.color import UNTAGGED, ColorTags, chroma_location, color_from_tags, color_tags, complete_color
 from vsr.media.combing import Fields, judge_fields
-from vsr.media.cropping import Crop, cropped, find_crop
+from vsr.media.cropping import Crop, crop_frames, find_crop
 from vsr.media.demuxing import demux
 from vsr.media.dpx import DpxHeader
 from vsr.media.exr import ExrHeader
@@ -270,7 +270,7 @@ def _video_info(
         crop_words = f"{coded.width}x{coded.height} cropped as the container says: {crop}"
     elif crop is not None:
         crop, crop_words = None, f"not cropped: of {coded.width}x{coded.height} nothing would stay ({crop})"
-    frames = list(cropped(iter(frames), crop))
+    frames = list(crop_frames(iter(frames), crop))
     head = frames[0]
     context = stream.codec_context
     layout = frame_layout(head)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vsr.errors import InputError
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.convert import OutputFormat, quantise
-from vsr.media.cropping import Crop, cropped
+from vsr.media.cropping import Crop, crop_frames
 from vsr.media.demuxing import frames_of
 from vsr.media.layouts import LAYOUTS
 from vsr.media.planes import frame_layout, planes_of
@@ -78,7 +78,7 @@ def _run_of(
     frames: list[av.VideoFrame] = []
     try:
         container.seek(place, stream=stream)
-        for number, frame in enumerate(cropped(frames_of(container, stream), crop)):
+        for number, frame in enumerate(crop_frames(frames_of(container, stream), crop)):
             if number < _MOST_SKIPPED and (frame.pts is None or frame.pts < place):
                 continue
             frames.append(frame)

@@ -132,7 +132,7 @@ class Consistency:
         ]
         return {"noise": torch.tensor([sorted(values)[len(values) // 2] for values in estimated], dtype=torch.float64)}
 
-    def adapted(self, adaptation: Adaptation) -> Consistency:
+    def with_adaptation(self, adaptation: Adaptation) -> Consistency:
         """The comparison for the shot that `adapt` saw."""
         noise = adaptation.get("noise")
         return self if noise is None else replace(self, shot_noise=tuple(noise.tolist()))
@@ -194,7 +194,7 @@ def watched(
     geometry: Geometry,
 ) -> Iterator[VideoFrame]:
     """What ``restorer`` makes of ``frames``, some with how well they agree with the input among their findings."""
-    consistency = consistency_of(geometry, prepared.options).adapted(adaptation)
+    consistency = consistency_of(geometry, prepared.options).with_adaptation(adaptation)
     if not consistency.applies or prepared.capabilities.measures_agreement:
         yield from restorer.restore(frames, adaptation)
         return

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import KeepsFloat32, enlarge
-from vsr.networks.patches import PATCH, chunks, overlapped, patch_context_px, patch_features
+from vsr.networks.patches import PATCH, chunks, overlap_add, patch_context_px, patch_features
 from vsr.networks.spec import network_spec
 
 __all__ = ["ANR", "SPECS", "APlus", "Anchored", "dictionary_scale", "neighbourhood_regressors", "recognise_anchored"]
@@ -68,7 +68,7 @@ class Anchored(KeepsFloat32, Upscaler):
             nearest = (some @ anchors.T).abs().argmax(1)
             return (maps[nearest] @ some[:, :, None])[..., 0]
 
-        return enlarged + overlapped(chunks(features, details), pictures, self.scale)
+        return enlarged + overlap_add(chunks(features, details), pictures, self.scale)
 
 
 class ANR(Anchored):

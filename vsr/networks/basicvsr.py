@@ -65,11 +65,11 @@ class BasicVSR(SequenceUpscaler):
             if number:
                 features = flow_warp(features, self.spynet(frame, frames[number - 1]))
             features = self.forward_trunk(frame, features)
-            results.append(self._enlarged(frame, later[number], features))
+            results.append(self._enlarge(frame, later[number], features))
             later[number] = nothing  # long shots: it is not held longer than needed
         return torch.cat(results, 1)
 
-    def _enlarged(self, frame: Tensor, later: Tensor, earlier: Tensor) -> Tensor:
+    def _enlarge(self, frame: Tensor, later: Tensor, earlier: Tensor) -> Tensor:
         features = leaky_relu(self.fusion(torch.cat([later, earlier], 1)), _SLOPE)
         features = leaky_relu(pixel_shuffle(self.upconv1(features), 2), _SLOPE)
         features = leaky_relu(pixel_shuffle(self.upconv2(features), 2), _SLOPE)

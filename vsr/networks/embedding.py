@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vsr.networks.anchored import dictionary_scale
 from vsr.networks.base import Found, Shapes, Upscaler
 from vsr.networks.blocks import KeepsFloat32, enlarge
-from vsr.networks.patches import PATCH, chunks, overlapped, patch_context_px, patch_features
+from vsr.networks.patches import PATCH, chunks, overlap_add, patch_context_px, patch_features
 from vsr.networks.spec import network_spec
 
 __all__ = ["SPECS", "NeighbourEmbedding", "embedding_weights", "recognise_embedding"]
@@ -65,7 +65,7 @@ class NeighbourEmbedding(KeepsFloat32, Upscaler):
             mixed: Tensor = (weights[:, None] @ details[near])[:, 0]
             return length * mixed
 
-        return enlarged + overlapped(chunks(features, embedded), pictures, self.scale)
+        return enlarged + overlap_add(chunks(features, embedded), pictures, self.scale)
 
 
 def recognise_embedding(shapes: Shapes) -> Found | None:

@@ -183,7 +183,7 @@ class IRN(RescalingUpscaler):
             state = operation.undone(state)
         return state
 
-    def analysed(self, pictures: Tensor) -> Tensor:
+    def analyse(self, pictures: Tensor) -> Tensor:
         """``(B, 3, scale·H, scale·W)`` → ``(B, 3·scale², H, W)``, the inverse of `forward`."""
         state = pictures
         for operation in self.operations:
@@ -192,7 +192,7 @@ class IRN(RescalingUpscaler):
 
     def downscale(self, pictures: Tensor) -> Tensor:
         """``(B, 3, scale·H, scale·W)`` in 0…1 → ``(B, 3, H, W)``, unrounded."""
-        return self.analysed(pictures)[:, :_COLOURS]
+        return self.analyse(pictures)[:, :_COLOURS]
 
 
 def irn(scale: int) -> IRN:

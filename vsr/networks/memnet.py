@@ -63,9 +63,9 @@ class MemNet(Upscaler):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        return self.supervised(pictures)[-1]
+        return self.all_outputs(pictures)[-1]
 
-    def supervised(self, pictures: Tensor) -> list[Tensor]:
+    def all_outputs(self, pictures: Tensor) -> list[Tensor]:
         """The output of each block, and last their weighted mean: training compares each with the ground truth."""
         base = enlarge(pictures, self.scale)
         memory = [self.entry(base.to(self.shares.dtype))]

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from vsr.networks.footprint import INPUT
 
-__all__ = ["PATCH", "chunks", "differences", "overlapped", "patch_context_px", "patch_features"]
+__all__ = ["PATCH", "chunks", "differences", "overlap_add", "patch_context_px", "patch_features"]
 
 PATCH = 3
 """Side of a patch in pixels of the small image."""
@@ -32,7 +32,7 @@ def _read(pictures: Tensor, before: int, after: int, down: bool) -> Tensor:
     return padded.narrow(axis, before + after, size) - padded.narrow(axis, 0, size)
 
 
-def _curved(pictures: Tensor, step: int, down: bool) -> Tensor:
+def _quantise_curve(pictures: Tensor, step: int, down: bool) -> Tensor:
     padding = (0, 0, step, step) if down else (step, step, 0, 0)
     padded = functional.pad(pictures, padding, mode="replicate")
     axis, size = (-2, pictures.shape[-2]) if down else (-1, pictures.shape[-1])
@@ -49,8 +49,8 @@ def differences(enlarged: Tensor, scale: int) -> Tensor:
         [
             _read(enlarged, scale - after, after, down=False),
             _read(enlarged, scale - after, after, down=True),
-            _curved(enlarged, scale, down=False),
-            _curved(enlarged, scale, down=True),
+            _quantise_curve(enlarged, scale, down=False),
+            _quantise_curve(enlarged, scale, down=True),
         ],
         1,
     )
@@ -73,7 +73,7 @@ def _covering(size: int, scale: int, like: Tensor) -> Tensor:
     return count.to(like.dtype).repeat_interleave(scale)
 
 
-def overlapped(patches: Tensor, pictures: Tensor, scale: int) -> Tensor:
+def overlap_add(patches: Tensor, pictures: Tensor, scale: int) -> Tensor:
     """``(B·h·w, 9S²)``, one patch a pixel of ``pictures`` ``(B, 1, h, w)`` → their means ``(B, 1, S·h, S·w)``."""
     count, _, height, width = pictures.shape
     columns = patches.reshape(count, height * width, -1).transpose(1, 2)

@@ -100,33 +100,33 @@ class Rescale(RescalingUpscaler):
         small, z = self.in_ycc(given[:, :_COLOURS]), given[:, _COLOURS:]
         left = self._read(small)
         left = left + z if z.shape[1] else left
-        mean = small - self._written(left)
-        bands = torch.cat([2 * mean, left + self._predicted(mean)], 1)
+        mean = small - self._write(left)
+        bands = torch.cat([2 * mean, left + self._predict(mean)], 1)
         return self.in_rgb(from_bands(bands, self.haar.value))
 
-    def analysed(self, pictures: Tensor) -> Tensor:
+    def analyse(self, pictures: Tensor) -> Tensor:
         """``(B, 3, 2·H, 2·W)`` → ``(B, 12, H, W)``, the small image and z: the inverse of `forward`."""
-        small, left = self._halved(pictures)
+        small, left = self._halve(pictures)
         return torch.cat([self.in_rgb(small), left - self._read(small)], 1)
 
     def downscale(self, pictures: Tensor) -> Tensor:
         """``(B, 3, 2·H, 2·W)`` in 0…1 → ``(B, 3, H, W)``, unrounded."""
-        return self.in_rgb(self._halved(pictures)[0])
+        return self.in_rgb(self._halve(pictures)[0])
 
-    def _halved(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def _halve(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """The small image, in YCbCr, and the residual of the predicted differences."""
         bands = to_bands(self.in_ycc(pictures), self.haar.value)
         mean = bands[:, :_COLOURS] / 2
-        left = bands[:, _COLOURS:] - self._predicted(mean)
-        return mean + self._written(left), left
+        left = bands[:, _COLOURS:] - self._predict(mean)
+        return mean + self._write(left), left
 
-    def _predicted(self, mean: Tensor) -> Tensor:
+    def _predict(self, mean: Tensor) -> Tensor:
         """All differences, ``(B, 9, H, W)``, each of all colours in turn; those of colours are taken for 0."""
         of_luma: Tensor = self.predict(mean[:, :1])
         nothing = torch.zeros_like(of_luma)
         return torch.stack([of_luma, nothing, nothing], 2).flatten(1, 2)
 
-    def _written(self, left: Tensor) -> Tensor:
+    def _write(self, left: Tensor) -> Tensor:
         written: Tensor = self.write(_LEFT * left)
         return written / _FINE
 

@@ -89,14 +89,14 @@ def sparse_codes(signals: Tensor, atoms: Tensor, weight: float) -> tuple[Tensor,
     return places, _soft(left + given - given.detach(), weight)  # the sum differs by nothing but its gradient
 
 
-def _filtered(pictures: Tensor, taps: tuple[float, ...], down: bool) -> Tensor:
+def _filter(pictures: Tensor, taps: tuple[float, ...], down: bool) -> Tensor:
     reach = len(taps) // 2
     kernel = pictures.new_tensor(taps).reshape((1, 1, -1, 1) if down else (1, 1, 1, -1))
     padding = (0, 0, reach, reach) if down else (reach, reach, 0, 0)
     return functional.conv2d(functional.pad(pictures, padding, mode="replicate"), kernel)
 
 
-def _resized(pictures: Tensor, size_yx: tuple[int, int]) -> Tensor:
+def _resize(pictures: Tensor, size_yx: tuple[int, int]) -> Tensor:
     """Antialiased bicubic interpolation, as `vsr.observation.resample`, through which gradients pass."""
     for axis, size in zip((-2, -1), size_yx, strict=True):
         given = pictures.shape[axis]
@@ -119,8 +119,8 @@ def _brought_back(made: Tensor, pictures: Tensor) -> Tensor:
     """``made`` ``(B, 1, S·H, S·W)`` after some rounds of back-projection towards ``pictures`` ``(B, 1, H, W)``."""
     small, large = (tuple(int(side) for side in one.shape[-2:]) for one in (pictures, made))
     for _ in range(_ROUNDS_BACK):
-        lacking = pictures - _resized(made, (small[0], small[1]))
-        made = made + _spread(_resized(lacking, (large[0], large[1])))
+        lacking = pictures - _resize(made, (small[0], small[1]))
+        made = made + _spread(_resize(lacking, (large[0], large[1])))
     return made
 
 
@@ -143,14 +143,14 @@ class ScSR(KeepsFloat32, Upscaler):
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
         enlarged = enlarge(pictures, self.scale) * 255
         framed = functional.pad(enlarged, (_SIDE - 1,) * 4, mode="replicate")
-        maps = [_filtered(framed, taps, down) for taps in (_FIRST, _SECOND) for down in (False, True)]
+        maps = [_filter(framed, taps, down) for taps in (_FIRST, _SECOND) for down in (False, True)]
         columns: Tensor = self.patches(functional.unfold(torch.cat(maps, 1), _SIDE))
         plain = functional.unfold(framed, _SIDE)
         count, _, places = columns.shape
         signals = columns.transpose(1, 2).reshape(count * places, -1)
         shown = plain.transpose(1, 2).reshape(count * places, -1)
         parts = [
-            self._made(signals[start : start + _CHUNK], shown[start : start + _CHUNK])
+            self._make(signals[start : start + _CHUNK], shown[start : start + _CHUNK])
             for start in range(0, len(signals), _CHUNK)
         ]
         patches = torch.cat(parts).reshape(count, places, -1).transpose(1, 2)
@@ -159,7 +159,7 @@ class ScSR(KeepsFloat32, Upscaler):
         made = summed[..., inner:-inner, inner:-inner] / (255 * _SIDE * _SIDE)
         return _brought_back(made, pictures)
 
-    def _made(self, signals: Tensor, shown: Tensor) -> Tensor:
+    def _make(self, signals: Tensor, shown: Tensor) -> Tensor:
         """Patches ``(N, 25)`` with detail, for features ``(N, 100)`` and interpolated patches ``(N, 25)``."""
         atoms = self.atoms.reshape(len(self.atoms), -1).to(signals.dtype)
         details = self.details.reshape(len(self.details), -1).to(signals.dtype)

@@ -24,7 +24,7 @@ from vsr.media.picture_text import with_text
 from vsr.media.timelines import StreamMove, stream_moves
 from vsr.media.y4m import count_off_rate, header, write_y4m
 from vsr.pipeline.checks import check_copied, check_cover, check_times
-from vsr.pipeline.headers import first_timecode, headed
+from vsr.pipeline.headers import add_header, first_timecode
 from vsr.pipeline.job import Job
 from vsr.pipeline.progress import Stage
 from vsr.pipeline.provenance import label, picture_text
@@ -309,7 +309,7 @@ def _write_images(
                 data = file.read(packet.size)
                 if len(data) != packet.size:
                     raise VerificationError(f"{segment.path.name} is shorter than its sidecar says")
-                text = headed(job, words, result.start + place // job.pictures_per_frame)
+                text = add_header(job, words, result.start + place // job.pictures_per_frame)
                 (partial / (job.output.name % number)).write_bytes(with_text(data, text))
                 number += 1
     pts = _times(ordered)

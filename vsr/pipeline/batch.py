@@ -40,7 +40,7 @@ def is_done(request: Request) -> Outcome | None:
     """The outcome of an earlier run that made just this from this input as it still is; None where there is none."""
     try:
         manifest = find_manifest(request.output)
-        request = _followed(request, manifest)
+        request = _follow(request, manifest)
         source = Path(request.source)
         written = datetime.fromisoformat(manifest["written"]).timestamp() + 1  # it is in whole seconds
         started = datetime.fromisoformat(manifest["begun"]).timestamp() if "begun" in manifest else written
@@ -62,7 +62,7 @@ def is_done(request: Request) -> Outcome | None:
     return Outcome(request.source, request.output, manifest, was_done=True) if same else None
 
 
-def _followed(request: Request, manifest: Mapping[str, Any]) -> Request:
+def _follow(request: Request, manifest: Mapping[str, Any]) -> Request:
     """``request`` with the method that the source's mark chose, where it did; see `follow_mark`."""
     pair = manifest["method"].get("pair")
     if pair is None:

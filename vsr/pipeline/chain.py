@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.media.damage import Damage
-from vsr.media.framemd5 import Checksum, ChecksumFile, Checksums, FrameHasher, hashed, packet_checksums
+from vsr.media.framemd5 import Checksum, ChecksumFile, Checksums, FrameHasher, hash_frames, packet_checksums
 from vsr.media.images import TIMING_FILE, Timing, find_images, is_numbered
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe_output, scan
@@ -58,7 +58,7 @@ def output_checksums(output: Path, what: str) -> ChecksumFile:
 def checksum_decoded(info: MediaInfo, threads: int, most: int | None = None) -> ChecksumFile:
     """The checksums of the frames of a decode from the start, the first ``most`` of them. Raises `InputError`."""
     with FrameHasher() as hasher:
-        for _ in itertools.islice(hashed(scan(info, threads, Damage()), hasher), most):
+        for _ in itertools.islice(hash_frames(scan(info, threads, Damage()), hasher), most):
             pass
         return _file_of(info, hasher.rows())
 

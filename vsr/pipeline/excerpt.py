@@ -137,7 +137,7 @@ def find_excerpt(
     began = time.perf_counter()
     shots, looks = _look(window, cut_threshold)
     seconds = (time.perf_counter() - began) / len(looks)
-    shot, start = _choose(shots, looks, needs, num_frames) if at is None else _located(info, shots, at)
+    shot, start = _choose(shots, looks, needs, num_frames) if at is None else _locate(info, shots, at)
     records = shot.records
     stop = min(start + num_frames, records[-1].ordinal + 1)
     context = needs.halo_frames + DEINTERLACE_CONTEXT
@@ -151,7 +151,7 @@ def find_excerpt(
         start=start,
         stop=stop,
         calibration=calibration,
-        frames=_kept(window, requested),
+        frames=_keep(window, requested),
         from_start=window.is_from_start,
         knows_shot=shot.begins,
         is_in_step=shot.begins and (start - first) % needs.chain_frames == 0,
@@ -272,7 +272,7 @@ def _look(window: _Window, cut_threshold: float) -> tuple[list[_Shot], list[_Loo
     return [_Shot(tuple(records), window.is_from_start or first > 0) for first, records in shots.items()], looks
 
 
-def _located(info: MediaInfo, shots: Iterable[_Shot], at: int | Fraction) -> tuple[_Shot, int]:
+def _locate(info: MediaInfo, shots: Iterable[_Shot], at: int | Fraction) -> tuple[_Shot, int]:
     for shot in shots:
         for record in shot.records:
             if _is_at(info, record, at):
@@ -298,7 +298,7 @@ def _choose(shots: Sequence[_Shot], looks: Sequence[_Look], needs: Needs, num_fr
     return chosen
 
 
-def _kept(window: _Window, requested: set[int]) -> dict[int, av.VideoFrame]:
+def _keep(window: _Window, requested: set[int]) -> dict[int, av.VideoFrame]:
     """Copies of the frames with these ordinals, by a second decode of the window."""
     copier, kept = FrameCopier(), dict[int, av.VideoFrame]()
     last = max(requested)

@@ -10,10 +10,10 @@ from vsr.media.icc import keep_profile
 from vsr.media.picture_text import PictureText
 from vsr.pipeline.job import Job, goes_with_frames
 
-__all__ = ["first_timecode", "headed"]
+__all__ = ["add_header", "first_timecode"]
 
 
-def headed(job: Job, words: PictureText, ordinal: int) -> PictureText:
+def add_header(job: Job, words: PictureText, ordinal: int) -> PictureText:
     """``words`` for an image made from frame ``ordinal`` of the source, with the headers that it takes over."""
     profile = keep_profile(job.video.icc, job.encoder.codec.name, job.encoder.layout.family)
     return dataclasses.replace(words, profile=profile, header=_header(job, ordinal))

@@ -39,7 +39,8 @@ class Layer:
 def list_presets() -> dict[str, str]:
     """Names of the presets that ship with vsr, with the first line of each (its summary)."""
     return {
-        name.removesuffix(".yaml"): text.partition("\n")[0].lstrip("# ") for name, text in sorted(_shipped().items())
+        name.removesuffix(".yaml"): text.partition("\n")[0].lstrip("# ")
+        for name, text in sorted(_load_shipped().items())
     }
 
 
@@ -49,7 +50,7 @@ def configs_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
 
 
-def _shipped() -> dict[str, str]:
+def _load_shipped() -> dict[str, str]:
     return {place.name: place.read_text(encoding="utf-8") for place in configs_folder().glob("*.yaml")}
 
 
@@ -82,7 +83,7 @@ def _parent(child: str, parent: Any, layer: Layer) -> str:
 
 
 def _read(name: str) -> Layer:
-    shipped = _shipped()
+    shipped = _load_shipped()
     if f"{name}.yaml" in shipped:
         text, place = shipped[f"{name}.yaml"], f"preset {name}"
     elif Path(name).suffix in (".yaml", ".yml"):

@@ -27,7 +27,7 @@ def rename_keys(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """``manifest``, of any format from `OLDEST_FORMAT` on, with today's keys; parts that it lacks are left out."""
     new = dict(manifest)
     if "damage" in new:
-        new["damage"] = _renamed(new["damage"])
+        new["damage"] = _rename(new["damage"])
     if "method" in new:
         new["method"] = _in_parts(new["method"])
     if "segments" in new:
@@ -36,8 +36,8 @@ def rename_keys(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in_parts(part: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _renamed(value) if key in ("findings", "curves") else value for key, value in part.items()}
+    return {key: _rename(value) if key in ("findings", "curves") else value for key, value in part.items()}
 
 
-def _renamed(part: Mapping[str, Any]) -> dict[str, Any]:
+def _rename(part: Mapping[str, Any]) -> dict[str, Any]:
     return {_RENAMED.get(key, key): value for key, value in part.items()}

@@ -237,7 +237,7 @@ def resolve_settings(
     spelt = share_out(layers, takers, [*Settings.model_fields], named=None if is_lenient else said)
     values["passes"] = [_choice(one, by_name[one.name].values) for one in passes]
     sections = {taker.name: dict(taker.values) for taker in takers}
-    return Resolved(_validated(values), options_of(main.options_type, main.values), sections, spelt)
+    return Resolved(_validate(values), options_of(main.options_type, main.values), sections, spelt)
 
 
 def _pipeline_values(layers: Sequence[Layer]) -> dict[str, Any]:
@@ -283,7 +283,7 @@ def _choice(requested: PassRequest, section: Mapping[str, Any]) -> PassChoice:
     return PassChoice(name=row.name, place=requested.place or row.place, options=dataclasses.asdict(options))
 
 
-def _validated(core: Mapping[str, Any]) -> Settings:
+def _validate(core: Mapping[str, Any]) -> Settings:
     for key in ("crf", "height", "scale"):
         if isinstance(core.get(key), float) and not math.isfinite(core[key]):
             raise UsageError(f"{key} must be a finite number, got {core[key]}")

@@ -19,7 +19,7 @@ import av
 from vsr.errors import DamageError, InputError, UsageError
 from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord
-from vsr.media.framemd5 import Checksums, FrameHasher, hashed
+from vsr.media.framemd5 import Checksums, FrameHasher, hash_frames
 from vsr.media.gaps import StepMeter
 from vsr.media.inspect import PartSample, StreamDigest, digest_streams
 from vsr.media.looks import Changes
@@ -140,7 +140,7 @@ class SourcePass:
             time_base=job.video.time_base,
         )
         read = self._piped or partial(scan, job.info)
-        frames = hashed(read(job.settings.decoder_threads, self._damage), self._hasher)
+        frames = hash_frames(read(job.settings.decoder_threads, self._damage), self._hasher)
         steps = StepMeter(job.encoder.time_base, None if job.span else round(job.shift / job.encoder.time_base))
         for planned in plan_segments(frames, rules):
             self._refuse_damage()

@@ -144,10 +144,10 @@ class MethodTrial:
         return VideoFrame(planes, encoder.layout, encoder.color, number, self.pts[number], encoder.time_base)
 
 
-def _planned(job: Job, excerpt: Excerpt) -> PlannedSegment:
+def _plan(job: Job, excerpt: Excerpt) -> PlannedSegment:
     needs = job.prepared.capabilities
-    halo, survey = (in_source_frames(job, number) for number in (needs.halo_frames, needs.adapt_frames))
-    segment, learnt_from = excerpt.planned(halo, survey)
+    halo, adapt_frames = (in_source_frames(job, number) for number in (needs.halo_frames, needs.adapt_frames))
+    segment, learnt_from = excerpt.planned(halo, adapt_frames)
     return PlannedSegment(segment, excerpt.records, learnt_from)
 
 
@@ -157,7 +157,7 @@ def weight_of_part(job: Job, excerpt: Excerpt, part: Part | None) -> float:
         return 1.0
     with tempfile.TemporaryDirectory(prefix="vsr-try-") as folder:
         worker = SegmentWorker(job, WorkFolder(Path(folder)), excerpt.reader())
-        core = [one for one in worker.pictures(_planned(job, excerpt)) if not one.is_halo][:_WEIGHED_FRAMES]
+        core = [one for one in worker.pictures(_plan(job, excerpt)) if not one.is_halo][:_WEIGHED_FRAMES]
         whole, small = (
             sum(_encoded_sizes(job.encoder, [(one.pts, quantise(one, job.target)) for one in pictures], Path(folder)))
             for pictures in (core, [cut(one, part.shown) for one in core])
@@ -174,7 +174,7 @@ def try_method(
     ``part_weight``: see `weight_of_part`.
     """
     needs = job.prepared.capabilities
-    planned = _planned(job, excerpt)
+    planned = _plan(job, excerpt)
     segment = planned.segment
     whole = job.geometry(excerpt.records[0].look)
     with tempfile.TemporaryDirectory(prefix="vsr-try-") as folder:

@@ -45,7 +45,7 @@ def register_previous(previous: Tensor, current: Tensor) -> PreviousFrame | None
         return None
     confidence = 1 / (1 + consistency_error(pair).square())
     moved = sample_bicubic(previous[None], *pixel_positions(pair.forward))[0]
-    rests = _blurred((previous - current).abs()) <= _REST_MAY_EXCEED * _blurred((moved - current).abs()) + _REST_CODES
+    rests = _blur((previous - current).abs()) <= _REST_MAY_EXCEED * _blur((moved - current).abs()) + _REST_CODES
     return PreviousFrame(
         flow=torch.where(rests, torch.zeros_like(pair.forward), pair.forward),
         confidence=torch.where(rests, torch.ones_like(confidence), confidence),
@@ -53,5 +53,5 @@ def register_previous(previous: Tensor, current: Tensor) -> PreviousFrame | None
     )
 
 
-def _blurred(difference: Tensor) -> Tensor:
+def _blur(difference: Tensor) -> Tensor:
     return avg_pool2d(difference[None, None], _BLOCK_PX, 1, _BLOCK_PX // 2, count_include_pad=False)[0, 0]

@@ -20,7 +20,7 @@ from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord
 from vsr.media.encode import encode_picture
 from vsr.media.ffmpeg import ffmpeg_version
-from vsr.media.framemd5 import FrameHasher, hashed
+from vsr.media.framemd5 import FrameHasher, hash_frames
 from vsr.media.images import TIMING_FILE, Timing
 from vsr.media.looks import Changes, color_of
 from vsr.media.picture_text import with_text
@@ -28,7 +28,7 @@ from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import scan
 from vsr.pipeline.assemble import image_folder, partial_path
 from vsr.pipeline.chain import write_checksums
-from vsr.pipeline.headers import first_timecode, headed
+from vsr.pipeline.headers import add_header, first_timecode
 from vsr.pipeline.job import Job, Span
 from vsr.pipeline.manifest import FORMAT, manifest_path, output_files
 from vsr.pipeline.provenance import picture_text
@@ -124,7 +124,7 @@ def _write(job: Job, folder: Path, damage: Damage, hasher: FrameHasher) -> Itera
     words = picture_text("frames", "interpolation", job.info.metadata)
     words = dataclasses.replace(words, comment=f"{_conversion(job)}; no model took part, no generative one either")
     number = _FIRST_NUMBER
-    for record, frame in hashed(scan(job.info, job.settings.decoder_threads, damage), hasher):
+    for record, frame in hash_frames(scan(job.info, job.settings.decoder_threads, damage), hasher):
         if start is not None and _is_before(job, record, start):
             continue
         if stop is not None and not _is_before(job, record, stop):
@@ -133,7 +133,7 @@ def _write(job: Job, folder: Path, damage: Damage, hasher: FrameHasher) -> Itera
         color = color_of(job.video, record.look)
         picture = VideoFrame(planes, frame_layout(frame), color, record.ordinal, record.pts, job.video.time_base)
         spec = dataclasses.replace(job.encoder, width=record.width, height=record.height)
-        data = with_text(encode_picture(quantise(picture, job.target), spec), headed(job, words, record.ordinal))
+        data = with_text(encode_picture(quantise(picture, job.target), spec), add_header(job, words, record.ordinal))
         (folder / (job.output.name % number)).write_bytes(data)
         number += 1
         yield record

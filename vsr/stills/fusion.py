@@ -175,7 +175,7 @@ class _Rounds:
             yield (number + 1) / len(self.parts)
         self._learn(statistics)
         if move:
-            moved = sums.improved([view.motion for view in self.views])
+            moved = sums.improve([view.motion for view in self.views])
             back = torch.linalg.inv(moved[self.reference])  # the reference stays where it is, whatever the others say
             self.views = [
                 replace(view, motion=normalise(motion @ back)) for view, motion in zip(self.views, moved, strict=True)

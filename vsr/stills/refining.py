@@ -96,7 +96,7 @@ class MotionSums:
             self.matrices[number] += (weighted @ columns.T).double()
             self.rights[number] += (weighted @ residual[number].reshape(-1)).double()
 
-    def improved(self, motions: Sequence[Tensor]) -> list[Tensor]:
+    def improve(self, motions: Sequence[Tensor]) -> list[Tensor]:
         """The frames' motions after one step, where it is determined and not too long."""
         return [self._step(number, motion) for number, motion in enumerate(motions)]
 

@@ -85,7 +85,7 @@ class Stages:
             chosen.views, self.reference, self.region, options.scale, options.psf_sigma_px, options.regularization
         )
         if options.regularization is None and _rests_on_one(chosen) > _LONELY:
-            return found.smoothed("usual at least: parts of the region rest on a single frame")
+            return found.smooth("usual at least: parts of the region rest on a single frame")
         return found
 
     def finished(self, chosen: Fused, imaging: Imaging) -> Fused:

@@ -67,7 +67,7 @@ class Study:
     tried: dict[str, float] = field(default_factory=dict)
     """Residual of left-out frames in standard deviations, by ``blur/strength``."""
 
-    def smoothed(self, why: str) -> Study:
+    def smooth(self, why: str) -> Study:
         """The same with a prior of the usual strength at least."""
         usual = _STRENGTHS[_USUAL_STRENGTH]
         if self.imaging.regularization >= usual:

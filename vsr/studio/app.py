@@ -141,11 +141,11 @@ class Studio:
     async def plan(self, request: Request) -> Response:
         """What a choice would do, and the command for it."""
         said = await _body(request)
-        choice = await run_in_threadpool(_choice(said).settled, self.root, self.queue.taken())
+        choice = await run_in_threadpool(_choice(said).resolve, self.root, self.queue.taken())
         order = choice.order(self.root)
         facts: dict[str, Any] = {"command": command_of(order.words), "output": self.root.name_of(order.output)}
         if isinstance(choice, UpscaleChoice):
-            facts |= describe_plan(await run_in_threadpool(self._planned, choice, order.input, order.output))
+            facts |= describe_plan(await run_in_threadpool(self._plan, choice, order.input, order.output))
         return JSONResponse(facts)
 
     async def preview(self, request: Request) -> Response:
@@ -192,11 +192,11 @@ class Studio:
     async def add(self, request: Request) -> Response:
         """Put a job into the queue; what could not be run is refused now."""
         said = await _body(request)
-        choice = await run_in_threadpool(_choice(said).settled, self.root, self.queue.taken())
+        choice = await run_in_threadpool(_choice(said).resolve, self.root, self.queue.taken())
         if isinstance(choice, UpscaleChoice):
             order = choice.order(self.root)
-            await run_in_threadpool(self._planned, choice, order.input, order.output)
-        choice = choice.settled(self.root, self.queue.taken())  # another may have come meanwhile
+            await run_in_threadpool(self._plan, choice, order.input, order.output)
+        choice = choice.resolve(self.root, self.queue.taken())  # another may have come meanwhile
         return JSONResponse(self._facts(self.queue.add(said["kind"], choice)), 201)
 
     async def act(self, request: Request) -> Response:
@@ -219,14 +219,14 @@ class Studio:
 
     async def job_page(self, request: Request) -> Response:
         """The page that a finished job has made."""
-        page = self._made(request).page
+        page = self._make(request).page
         if page is None:
             raise InputError("this job has made no page")
         return self._file(page, headers={"content-security-policy": _OF_OTHERS}, media_type="text/html")
 
     async def job_output(self, request: Request) -> Response:
         """What a finished job has made, to be shown (``?show``) or kept."""
-        output = self._made(request).output
+        output = self._make(request).output
         kind = _STILL_SUFFIXES.get(output.suffix.lower(), "video/mp4" if output.suffix == ".mp4" else None)
         if "show" in request.query_params and kind is not None:
             return self._file(output, media_type=kind)
@@ -234,14 +234,14 @@ class Studio:
 
     async def record(self, request: Request) -> Response:
         """The record of a still."""
-        return self._file(record_path(self._made(request, "still").output), media_type="application/json")
+        return self._file(record_path(self._make(request, "still").output), media_type="application/json")
 
     async def still_map(self, request: Request) -> Response:
         """A map of a still: how many frames support each pixel, or how well they agree."""
         what = request.path_params["what"]
         if what not in MAPS:
             raise InputError("stills have no such map")
-        return self._file(map_path(self._made(request, "still").output, what), media_type="image/png")
+        return self._file(map_path(self._make(request, "still").output, what), media_type="image/png")
 
     async def upload(self, request: Request) -> Response:
         """Take a file, in pieces as they come; it has its name once it is whole."""
@@ -263,7 +263,7 @@ class Studio:
     def _facts(self, job: Job) -> dict[str, Any]:
         return job_facts(job, self.queue.order_of(job), self.queue.store.newest(job))
 
-    def _made(self, request: Request, kind: str | None = None) -> Order:
+    def _make(self, request: Request, kind: str | None = None) -> Order:
         """What a finished job, of that kind, has made. Raises `InputError` for one that has not."""
         job = self.queue.get(request.path_params["id"])
         if job.state != "done" or kind not in (None, job.kind):
@@ -273,7 +273,7 @@ class Studio:
     def _video(self, request: Request) -> Video:
         return self.sources.get(request.path_params["id"])
 
-    def _planned(self, choice: UpscaleChoice, path: Path, output: Path) -> Plan:
+    def _plan(self, choice: UpscaleChoice, path: Path, output: Path) -> Plan:
         return plan(
             path,
             output,
@@ -285,7 +285,7 @@ class Studio:
 
     def _restore(self, choice: UpscaleChoice, ordinal: int, region: Region | None) -> tuple[str, Any]:
         video = self.sources.open(choice.input, choice.fps)
-        job = self._planned(choice, *choice.places(self.root))
+        job = self._plan(choice, *choice.places(self.root))
         box = None if region is None else Box(region.y, region.x, region.height, region.width)
         return self.previewer.make(video, job, ordinal, box)
 

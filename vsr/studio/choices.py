@@ -64,14 +64,14 @@ class Choice(BaseModel, ABC):
     def _usual(self, path: Path) -> Path:
         """What an output of ``path`` is called where nobody says."""
 
-    def settled(self, root: Root, taken: frozenset[Path] = frozenset()) -> Self:
+    def resolve(self, root: Root, taken: frozenset[Path] = frozenset()) -> Self:
         """The same with an output that is free; ``taken`` are those of others. Raises `UsageError`, `InputError`."""
         root.source(self.input)
         target = self._target(root, root.find(self.input), taken)
         return self.model_copy(update={"output": root.name_of(target)})
 
     def _places(self, root: Root) -> tuple[Path, Path]:
-        assert self.output is not None, "settled"
+        assert self.output is not None, "resolved"
         return root.source(self.input), root.place(self.output)
 
     def _target(self, root: Root, path: Path, taken: frozenset[Path]) -> Path:

@@ -145,13 +145,13 @@ def job_facts(job: Job, order: Order, newest: Path) -> dict[str, Any]:
         "error": job.error,
         "progress": job.progress,
         "command": command_of(order.words),
-        "newest": _changed(newest),
+        "newest": _describe_changes(newest),
         "has_output": job.state == "done" and order.output.is_file(),
         "has_page": job.state == "done" and order.page is not None and order.page.is_file(),
     }
 
 
-def _changed(path: Path) -> str | None:
+def _describe_changes(path: Path) -> str | None:
     """When a file was changed last; None where there is none."""
     try:
         return str(path.stat().st_mtime_ns)

@@ -78,15 +78,15 @@ class Guard:
         headers, method = Headers(scope=scope), scope["method"]
         host = headers.getlist("host")
         if len(host) != 1 or not self._is_ours(host[0]):
-            return _refused("this address is not the studio's")
+            return _refuse("this address is not the studio's")
         if scope["path"] == HEALTH and method in _SAFE:
             return PlainTextResponse("ok\n")
         is_landing = method == "GET" and scope["path"] == "/"
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if not is_landing and site not in (None, "same-origin", "none"):
-            return _refused("asked for by another page")
+            return _refuse("asked for by another page")
         if (origin is not None or method not in _SAFE) and origin not in self._origins(host[0]):
-            return _refused("asked for by another page")
+            return _refuse("asked for by another page")
         if is_landing and (given := parse_qs(scope["query_string"].decode("latin-1")).get("token")):
             return self._welcome(given[0])
         if scope["path"] == METRICS and method in _SAFE:
@@ -94,7 +94,7 @@ class Guard:
             if self._opens_metrics or (scheme.lower() == "bearer" and self._is_token(key)):
                 return None
         if not self._holds_token(headers.get("cookie", "")):
-            return _refused("open the address that vsr studio printed; it holds the key to this page")
+            return _refuse("open the address that vsr studio printed; it holds the key to this page")
         length = headers.get("content-length", "0")
         if method not in (*_SAFE, "PUT") and not (length.isdecimal() and int(length) <= MOST_BODY_BYTES):
             return PlainTextResponse("too much", 413)
@@ -122,7 +122,7 @@ class Guard:
 
     def _welcome(self, given: str) -> Response:
         if not self._is_token(given):
-            return _refused("this key is of another run of vsr studio; use the address that the newest one printed")
+            return _refuse("this key is of another run of vsr studio; use the address that the newest one printed")
         answer = RedirectResponse("/", 303)
         answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
         return answer
@@ -148,7 +148,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _refused(why: str) -> Response:
+def _refuse(why: str) -> Response:
     return PlainTextResponse(f"vsr studio: {why}\n", 403)
 
 

@@ -78,7 +78,7 @@ def plan_frame(video: Video, job: Job, ordinal: int, on_step: OnStep = lambda wo
     Waits until the video is known so far. Raises `UsageError` for a frame that is not known.
     """
     needs, each = job.prepared.capabilities, job.pictures_per_frame
-    halo, survey = (in_source_frames(job, count) for count in (needs.halo_frames, needs.adapt_frames))
+    halo, calibration = (in_source_frames(job, count) for count in (needs.halo_frames, needs.adapt_frames))
     chain = math.lcm(needs.chain_frames, each) // each
     context = halo + DEINTERLACE_CONTEXT
     while not video.wait_for(ordinal + 1):
@@ -87,7 +87,7 @@ def plan_frame(video: Video, job: Job, ordinal: int, on_step: OnStep = lambda wo
     span = job.span if _is_in(video, ordinal, job.span) else Span()
     first = begin + _count_before(video, range(begin, ordinal), span.start)
     start = first + (ordinal - first) // chain * chain
-    needed = max(start + chain + context, begin + survey) + 1
+    needed = max(start + chain + context, begin + calibration) + 1
     while not video.wait_for(needed):
         on_step(f"reading the video up to frame {needed}")
         if video.shot_of(ordinal).is_whole:
@@ -103,7 +103,7 @@ def plan_frame(video: Video, job: Job, ordinal: int, on_step: OnStep = lambda wo
     return PlannedSegment(
         Segment(0, start, stop, max(begin, start - halo), min(shot.stop, stop + halo)),
         video.records(low, high),
-        video.records(begin, min(begin + survey, shot.stop)),
+        video.records(begin, min(begin + calibration, shot.stop)),
         following[0].pts if following else None,
     )
 
@@ -208,7 +208,7 @@ class Previewer:
         if pixels is None:
             raise UsageError(f"the method leaves frame {ordinal} out")
         after = upright(shown(_picture(job, pixels, ordinal, pts)), video.info.video.display)
-        before = _enlarged(video, job, ordinal, part)
+        before = _enlarge(video, job, ordinal, part)
         is_alike = (job.settings.cut_threshold, job.settings.decoder_threads) == (
             video.cut_threshold,
             video.decoder_threads,
@@ -245,7 +245,7 @@ def _picture(job: Job, pixels: Pixels, ordinal: int, pts: int) -> VideoFrame:
     return VideoFrame(planes, encoder.layout, encoder.color, ordinal, pts, encoder.time_base)
 
 
-def _enlarged(video: Video, job: Job, ordinal: int, part: Part | None) -> Picture:
+def _enlarge(video: Video, job: Job, ordinal: int, part: Part | None) -> Picture:
     """The decoded frame at the output's size, where the output has it; upright."""
     display = video.info.video.display
     frame = video.coded_picture(ordinal)

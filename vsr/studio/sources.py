@@ -198,7 +198,7 @@ class Video:
             time_base=self.info.video.time_base,
         )
         try:
-            for planned in plan_segments(self._seen(), rules):
+            for planned in plan_segments(self._scan(), rules):
                 first = planned.calibration[0].ordinal
                 with self._known:
                     if not self._starts or self._starts[-1] != first:
@@ -215,7 +215,7 @@ class Video:
                 self._is_complete = not self._is_closed
                 self._known.notify_all()
 
-    def _seen(self) -> Iterator[tuple[FrameRecord, Frame]]:
+    def _scan(self) -> Iterator[tuple[FrameRecord, Frame]]:
         for record, frame in scan(self.info, self.decoder_threads, self._damage):
             if self._is_closed:
                 return

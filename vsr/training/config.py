@@ -171,9 +171,9 @@ def make_config(values: Mapping[str, Any], place: str) -> TrainingConfig:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "network"
-        given = "" if first["type"] == "missing" else f" = {_shown(first.get('input'), where, values)!r}"
+        given = "" if first["type"] == "missing" else f" = {_show(first.get('input'), where, values)!r}"
         raise UsageError(f"{place}: {where}{given}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
-def _shown(given: Any, where: str, values: Mapping[str, Any]) -> Any:
+def _show(given: Any, where: str, values: Mapping[str, Any]) -> Any:
     return values.get(where) if isinstance(given, Mapping) else given

@@ -94,15 +94,15 @@ def fit_dictionary(
         raise UsageError(f"scale {scale} cannot be fitted; allowed are 2, 3 and 4")
     chosen, tell = options or DictionaryOptions(), on_step or (lambda text: None)
     lumas = _lumas(data, scale) if data or dictionary is None or kind == "aplus" else []
-    base = _learnt(lumas, scale, chosen, tell) if dictionary is None else _taken_over(dictionary, scale)
+    base = _learn(lumas, scale, chosen, tell) if dictionary is None else _taken_over(dictionary, scale)
     if kind == "ne-lle":
         return {"components": base["components"], "atoms": base["anchors"], "details": base["details"]}
     if kind == "anr":
         return base
     tell(f"sampling patches for {len(base['anchors'])} anchors")
-    sizes = [_resized(luma, factor) for factor in _PYRAMID for luma in lumas]
-    samples = _sampled(sizes, base["components"], scale, chosen.most_anchored_samples, chosen.seed + 1)
-    regressors = _anchored(samples, base["anchors"], chosen.neighbours, tell)
+    sizes = [_resize(luma, factor) for factor in _PYRAMID for luma in lumas]
+    samples = _sample(sizes, base["components"], scale, chosen.most_anchored_samples, chosen.seed + 1)
+    regressors = _fit_anchors(samples, base["anchors"], chosen.neighbours, tell)
     return {"components": base["components"], "anchors": base["anchors"], "regressors": regressors}
 
 
@@ -136,7 +136,7 @@ def _lumas(data: Sequence[Path], scale: int) -> list[Tensor]:
     return lumas
 
 
-def _resized(luma: Tensor, factor: float) -> Tensor:
+def _resize(luma: Tensor, factor: float) -> Tensor:
     if factor == 1:
         return luma
     height, width = (max(1, round(side * factor)) for side in luma.shape[-2:])
@@ -178,7 +178,7 @@ def _components(lumas: Sequence[Tensor], scale: int) -> Tensor:
     return components
 
 
-def _sampled(lumas: Sequence[Tensor], components: Tensor, scale: int, most: int, seed: int) -> _Samples:
+def _sample(lumas: Sequence[Tensor], components: Tensor, scale: int, most: int, seed: int) -> _Samples:
     """Patches of all ``lumas``, or as many as ``most``, drawn by ``seed``, evenly from all."""
     generator = torch.Generator().manual_seed(seed)
     patches = sum(
@@ -197,10 +197,10 @@ def _sampled(lumas: Sequence[Tensor], components: Tensor, scale: int, most: int,
     return _Samples(torch.cat(features), torch.cat(details))
 
 
-def _learnt(lumas: Sequence[Tensor], scale: int, options: DictionaryOptions, tell: OnFitting) -> dict[str, Tensor]:
+def _learn(lumas: Sequence[Tensor], scale: int, options: DictionaryOptions, tell: OnFitting) -> dict[str, Tensor]:
     """A dictionary, as ANR's tensors."""
     components = _components(lumas, scale)
-    samples = _sampled(lumas, components, scale, options.most_samples, options.seed)
+    samples = _sample(lumas, components, scale, options.most_samples, options.seed)
     count = len(samples.features)
     if count < options.num_atoms:
         raise InputError(
@@ -229,7 +229,7 @@ def _details(details: Tensor, places: Tensor, codes: Tensor, num_atoms: int) -> 
     return solution.float()
 
 
-def _anchored(samples: _Samples, anchors: Tensor, neighbours: int, tell: OnFitting) -> Tensor:
+def _fit_anchors(samples: _Samples, anchors: Tensor, neighbours: int, tell: OnFitting) -> Tensor:
     """Maps ``(K, n, d)``: ridge regression over the ``neighbours`` samples nearest to each anchor."""
     length = samples.features.norm(dim=1, keepdim=True).clamp(min=_TINY)
     low, high = samples.features / length, samples.details / length

@@ -47,10 +47,10 @@ def build_in_training(name: str, scale: int, start: Start | None = None) -> nn.M
     """A network with random weights in the form that is trained; where that is one of its own, as wide as ``start``."""
     if name not in IN_TRAINING:
         return NETWORKS[name].build(scale)
-    return IN_TRAINING[name](_built(name, scale, {} if start is None else start.tensors))
+    return IN_TRAINING[name](_build(name, scale, {} if start is None else start.tensors))
 
 
-def _built(name: str, scale: int, state: Mapping[str, Tensor]) -> Upscaler:
+def _build(name: str, scale: int, state: Mapping[str, Tensor]) -> Upscaler:
     """The form that is run, for a state dict of any width and depth if it also has another form."""
     row = NETWORKS[name]
     found = row.recognise({key: tuple(value.shape) for key, value in state.items()}) if state else None
@@ -67,7 +67,7 @@ def reparameterise(name: str, module: nn.Module) -> dict[str, Tensor]:
 
 def runnable(name: str, scale: int, state: Mapping[str, Tensor]) -> Network:
     """An inference state dict as a network that is ready to run."""
-    row, module = NETWORKS[name], _built(name, scale, state)
+    row, module = NETWORKS[name], _build(name, scale, state)
     module.load_state_dict(dict(state))
     module.finish_loading()
     module.eval().requires_grad_(False)

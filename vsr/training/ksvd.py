@@ -25,12 +25,12 @@ def pursue(samples: Tensor, atoms: Tensor, sparsity: int) -> tuple[Tensor, Tenso
     ``atoms`` are ``(K, d)`` of length 1. Each step takes the atom that the remainder looks most like, then all
     coefficients are fitted again.
     """
-    parts = [_pursued(samples[start : start + _CHUNK], atoms, sparsity) for start in range(0, len(samples), _CHUNK)]
+    parts = [_pursue(samples[start : start + _CHUNK], atoms, sparsity) for start in range(0, len(samples), _CHUNK)]
     places, codes = zip(*parts, strict=True)
     return torch.cat(places), torch.cat(codes)
 
 
-def _pursued(samples: Tensor, atoms: Tensor, sparsity: int) -> tuple[Tensor, Tensor]:
+def _pursue(samples: Tensor, atoms: Tensor, sparsity: int) -> tuple[Tensor, Tensor]:
     left = samples
     places = torch.empty(len(samples), 0, dtype=torch.int64)
     codes = samples.new_empty(len(samples), 0)
@@ -61,11 +61,11 @@ def learn_dictionary(samples: Tensor, num_atoms: int, *, sparsity: int = 3, roun
     atoms = normalize(torch.where(flat, torch.randn(atoms.shape, generator=generator), atoms))
     for _ in range(rounds):
         places, codes = pursue(samples, atoms, sparsity)
-        atoms = _updated(samples, atoms, places, codes)
+        atoms = _update(samples, atoms, places, codes)
     return atoms
 
 
-def _updated(samples: Tensor, atoms: Tensor, places: Tensor, codes: Tensor) -> Tensor:
+def _update(samples: Tensor, atoms: Tensor, places: Tensor, codes: Tensor) -> Tensor:
     """One round of K-SVD over all atoms, each seeing what those before it became."""
     atoms = atoms.clone()
     left = samples - torch.cat(

@@ -14,6 +14,7 @@ from torch.optim import Adam, Optimizer
 
 from vsr.errors import ModelError
 from vsr.networks import NETWORKS, Network
+from vsr.training.collectives import average_gradients
 from vsr.training.config import TrainingConfig
 from vsr.training.discriminator import Discriminator
 from vsr.training.forms import Start, begin_with, build_in_training, reparameterise, runnable
@@ -21,7 +22,6 @@ from vsr.training.losses import ADVERSARIAL, LossNeeds, WeightedLosses, parse_lo
 from vsr.training.muon import Muon, is_for_muon
 from vsr.training.samples import Batch
 from vsr.training.schedule import rate_at
-from vsr.training.collectives import average_gradients
 
 __all__ = ["Learner", "StepResult"]
 
@@ -165,7 +165,7 @@ class Learner:
                 )
             for name, optimiser in self._all_optimisers():
                 whole = optimiser.state_dict()
-                whole["state"] = _nested(tensors, name, optimiser)
+                whole["state"] = _nest(tensors, name, optimiser)
                 optimiser.load_state_dict(whole)
         except (RuntimeError, KeyError, ValueError) as error:
             raise ModelError(f"the checkpoint does not fit this run ({' '.join(str(error).split())[:200]})") from error
@@ -182,7 +182,7 @@ def _optimisers(weights: Sequence[Tensor], config: TrainingConfig) -> Iterator[t
         yield "adam", Adam(others, config.learning_rate, betas=config.betas, fused=True)
 
 
-def _nested(tensors: Mapping[str, Tensor], name: str, optimiser: Optimizer) -> dict[int, dict[str, Tensor]]:
+def _nest(tensors: Mapping[str, Tensor], name: str, optimiser: Optimizer) -> dict[int, dict[str, Tensor]]:
     """``name/3/exp_avg`` → ``{3: {"exp_avg": …}}``, laid out as the weights are: Adam's fused step counts on it."""
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     found: dict[int, dict[str, Tensor]] = {}

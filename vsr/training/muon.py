@@ -31,7 +31,7 @@ def is_for_muon(weights: Tensor) -> bool:
     return weights.ndim >= 2 and min(len(weights), weights[0].numel()) >= _LEAST_SIDE
 
 
-def _orthogonalised(matrices: Tensor) -> Tensor:
+def _orthogonalise(matrices: Tensor) -> Tensor:
     """About the nearest orthogonal matrix to each of ``(N, rows, columns)``, at the latter's own precision."""
     is_tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if is_tall else matrices
@@ -68,7 +68,7 @@ class Muon(Optimizer):
                 ahead = weights.grad.add(kept, alpha=group["momentum"]).reshape(len(weights), -1)
                 alike[(ahead.shape[0], ahead.shape[1])].append((weights, ahead))
             for shape, members in alike.items():
-                changes = _orthogonalised(torch.stack([ahead for _, ahead in members]))
+                changes = _orthogonalise(torch.stack([ahead for _, ahead in members]))
                 length = group["lr"] * _ADAMS_STEP * max(shape) ** 0.5
                 for (weights, _), change in zip(members, changes, strict=True):
                     weights.add_(change.reshape(weights.shape), alpha=-length)

@@ -14,6 +14,7 @@ from torch import Tensor
 from vsr.errors import ModelError, UsageError
 from vsr.training.batches import Share, batches
 from vsr.training.checkpoint import Saved, load_checkpoint, save_checkpoint
+from vsr.training.collectives import average
 from vsr.training.config import TrainingConfig
 from vsr.training.folder import claim, locked, read_record
 from vsr.training.keeping import Keeper
@@ -23,7 +24,6 @@ from vsr.training.records import Event, Figures, TrainingOutcome, TrainingProgre
 from vsr.training.samples import Batch, Patches
 from vsr.training.setup import Setup, prepare
 from vsr.training.stopwatch import Stopwatch
-from vsr.training.collectives import average
 from vsr.training.validation import Validation
 
 __all__ = ["Request", "train_share"]

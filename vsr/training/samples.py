@@ -67,7 +67,7 @@ def _generator(*parts: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
 
 
-def _turned(picture: Tensor, turn: int) -> Tensor:
+def _turn(picture: Tensor, turn: int) -> Tensor:
     """One of the eight symmetries of the square, over the last two axes."""
     flipped = picture.flip(-1) if turn >= 4 else picture
     return torch.rot90(flipped, turn % 4, (-2, -1)) if turn % 4 else flipped
@@ -85,7 +85,7 @@ class Patches:
         self._clips, self.plan, self._taught = clips, plan, taught
         self._small: list[Tensor] = []
         if plan.whole_first:
-            self._small = [self._degraded(clip[:1], _generator(plan.seed))[0].contiguous() for clip in clips]
+            self._small = [self._degrade(clip[:1], _generator(plan.seed))[0].contiguous() for clip in clips]
         self._regions: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def at(self, step: int, first: int, count: int) -> Batch:
@@ -95,7 +95,7 @@ class Patches:
         small, true = (torch.stack(parts) for parts in zip(*pairs, strict=True))
         return Batch(small / 255, true / 255)
 
-    def _degraded(self, rgb: Tensor, generator: torch.Generator) -> Tensor:
+    def _degrade(self, rgb: Tensor, generator: torch.Generator) -> Tensor:
         return degraded(rgb, self.plan.chain, self.plan.colour, generator)
 
     def _from_whole(self, step: int, index: int) -> tuple[Tensor, Tensor]:
@@ -125,9 +125,9 @@ class Patches:
         turn = choose(8, generator) if self.plan.augment else 0
         window = (slice(scale * y, scale * (y + patch)), slice(scale * x, scale * (x + patch)))
         given = small[..., y : y + patch, x : x + patch]
-        return self._stretched(_turned(given, turn), _turned(requested(window), turn), generator)
+        return self._stretch(_turn(given, turn), _turn(requested(window), turn), generator)
 
-    def _stretched(self, small: Tensor, true: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _stretch(self, small: Tensor, true: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Both with another contrast; unclipped, so that one stays what the other was made of."""
         least, most = self.plan.contrast
         if least == most == 1:
@@ -149,9 +149,9 @@ class Patches:
         clip = self._clips[choose(len(self._clips), generator)]
         frames = self._moving(clip, generator)
         turn = choose(8, generator) if plan.augment else 0
-        frames = _turned(frames.movedim(-1, -3), turn).movedim(-3, -1)
+        frames = _turn(frames.movedim(-1, -3), turn).movedim(-3, -1)
         shown = choose(len(frames), generator)
-        small = self._degraded(frames, generator)[shown]
+        small = self._degrade(frames, generator)[shown]
         true = as_colour(frames[shown], plan.colour)
         height, width = small.shape[-2:]
         top, left = (min(_MARGIN_PX, (side - plan.patch_px) // 2) for side in (height, width))

@@ -77,14 +77,14 @@ def prepare(config: TrainingConfig, before: Mapping[str, Any] | None) -> Setup:
     teacher = _teacher(config, chain, device, half)
     asked = any(isinstance(step, FootageBlur) and not step.sigmas and not step.footage for step in chain.steps)
     num_frames = max(chain.num_frames, _FOOTAGE_FRAMES if asked else 1)
-    sources = read_sources([Path(one) for one in config.data], _requested(config, num_frames))
+    sources = read_sources([Path(one) for one in config.data], _request(config, num_frames))
     chain, measured = _with_footage(chain, config, sources)
     threads = config.threads or (int(before["threads"]) if before and "threads" in before else torch.get_num_threads())
     plan = _plan(config, chain)
     return Setup(config, device, half, threads, sources, plan, start, teacher, measured)
 
 
-def _requested(config: TrainingConfig, num_frames: int) -> Requested:
+def _request(config: TrainingConfig, num_frames: int) -> Requested:
     return Requested(
         scale=config.scale,
         patch_px=config.patch_px,
@@ -152,7 +152,7 @@ def _with_footage(
             continue
         shots = sources.shots
         if step.footage:
-            shots = read_sources([Path(one) for one in step.footage], _requested(config, _FOOTAGE_FRAMES)).shots
+            shots = read_sources([Path(one) for one in step.footage], _request(config, _FOOTAGE_FRAMES)).shots
         new = step.measured(shots)
         chain, found["footage-blur.sigmas"] = chain.with_step(step, new), new.sigmas
     return chain, found

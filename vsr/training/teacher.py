@@ -20,9 +20,9 @@ from vsr.evaluation.base import PictureMethod
 from vsr.evaluation.networks import network_method
 from vsr.networks import Colour, load_network
 from vsr.networks.files import read_safetensors, write_safetensors
+from vsr.training.collectives import wait_for_all
 from vsr.training.degradations import Chain
 from vsr.training.pairs import degraded, luma
-from vsr.training.collectives import wait_for_all
 
 __all__ = ["Teacher"]
 
@@ -64,10 +64,10 @@ class Teacher:
 
     def picture(self, rgb: Tensor, chain: Chain) -> Tensor:
         """From ``(H, W, 3)`` uint8, downscaled by ``chain``: ``(C, H, W)`` float16 in 0…255, unclipped."""
-        made = [self._made(method, rgb, chain) for method in self._methods]
+        made = [self._make(method, rgb, chain) for method in self._methods]
         return torch.stack(made).mean(0).half()
 
-    def _made(self, method: PictureMethod, rgb: Tensor, chain: Chain) -> Tensor:
+    def _make(self, method: PictureMethod, rgb: Tensor, chain: Chain) -> Tensor:
         small = degraded(rgb[None], chain, method.colour, torch.Generator())[0]
         made = method.enlarge(small.double())
         return luma(made) if self._colour == "Y" and method.colour == "RGB" else made

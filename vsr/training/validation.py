@@ -49,9 +49,9 @@ class Validation:
         hr = hr_from(read_picture(item.path), self._scale)
         if min(hr.shape[-2:]) < smallest_side(self._scale):
             raise InputError(f"{item.path}: too small to be measured at x{self._scale}")
-        return _Case(name, hr, self._given(hr))
+        return _Case(name, hr, self._degrade(hr))
 
-    def _given(self, hr: Tensor) -> Tensor:
+    def _degrade(self, hr: Tensor) -> Tensor:
         if not self._chain.is_random:
             return downscale_hr(hr, self._scale, self._colour)
         rgb = hr.float().expand(3, -1, -1)
@@ -82,7 +82,7 @@ class Validation:
         shown = {}
         for case in self._cases[:count]:
             plain = resample(case.given, _times(case.given, self._scale), kernel="bicubic")
-            columns = [_shown(part) for part in (plain, enlarge(case.given), case.hr)]
+            columns = [_show(part) for part in (plain, enlarge(case.given), case.hr)]
             shown[case.name.replace("/", "-")] = np.concatenate(columns, axis=1)
         return shown
 
@@ -91,6 +91,6 @@ def _times(given: Tensor, scale: int) -> tuple[int, int]:
     return int(given.shape[-2]) * scale, int(given.shape[-1]) * scale
 
 
-def _shown(picture: Tensor) -> NDArray[np.uint8]:
+def _show(picture: Tensor) -> NDArray[np.uint8]:
     luma = picture[0] if picture.shape[0] == 1 else luma_bt601(picture)
     return np.asarray(eight_bits(luma).byte().numpy(), np.uint8)

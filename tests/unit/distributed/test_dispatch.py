@@ -120,7 +120,7 @@ class Listed:
     def item(self, task: Task, item: Any) -> None:
         self.items.append(item)
 
-    def retried(self, task: Task) -> None:
+    def retry(self, task: Task) -> None:
         assert isinstance(task.work, Job)
         self.lost.append(task.work.name)
 

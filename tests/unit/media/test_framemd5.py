@@ -11,7 +11,7 @@ import pytest
 from vsr.errors import InputError
 from vsr.media.damage import Damage
 from vsr.media.ffmpeg import run_ffmpeg
-from vsr.media.framemd5 import Checksum, ChecksumFile, Checksums, FrameHasher, hashed, packet_checksums
+from vsr.media.framemd5 import Checksum, ChecksumFile, Checksums, FrameHasher, hash_frames, packet_checksums
 from vsr.media.reading import probe, scan
 
 Clips = Callable[[str], Path]
@@ -30,7 +30,7 @@ def _lines(text: str) -> list[str]:
 def _ours(path: Path) -> ChecksumFile:
     info = probe(path)
     with FrameHasher() as hasher:
-        for _ in hashed(scan(info, 1, Damage()), hasher):
+        for _ in hash_frames(scan(info, 1, Damage()), hasher):
             pass
         video, rows = info.video, hasher.rows()
     return ChecksumFile(video.time_base, "rawvideo", video.width, video.height, video.sample_aspect_ratio, rows)

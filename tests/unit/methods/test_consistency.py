@@ -89,7 +89,7 @@ def test_noise_is_estimated_once_a_shot() -> None:
     frames = [_frame((clean + 9 * torch.randn(clean.shape, generator=generator)).clamp(1, 254)) for _ in range(3)]
     geometry = Geometry(144, 108, 288, 216)
     consistency = Consistency(geometry, "BI")
-    resolved = consistency.adapted(consistency.adapt(frames))
+    resolved = consistency.with_adaptation(consistency.adapt(frames))
     assert resolved.shot_noise is not None
     assert resolved.shot_noise[0] == pytest.approx(9, rel=0.2)
     flat = _frame(torch.full((108, 144), 77.0))
@@ -97,7 +97,7 @@ def test_noise_is_estimated_once_a_shot() -> None:
     found = resolved.measure(flat, enlarged)
     assert found.input_noise_sigma == pytest.approx(9 / 255, rel=0.2), "though this frame shows none"
     given = Consistency(geometry, "BI", noise_sigma=3.0)
-    assert given.adapted(given.adapt(frames)) is given
+    assert given.with_adaptation(given.adapt(frames)) is given
 
 
 def test_chroma_is_brought_to_agree_where_it_sits_and_alpha_is_left() -> None:

@@ -15,7 +15,7 @@ from vsr.errors import ModelError
 from vsr.networks import load_network
 from vsr.networks.anchored import ANR, neighbourhood_regressors
 from vsr.networks.embedding import NeighbourEmbedding, embedding_weights
-from vsr.networks.patches import PATCH, differences, overlapped, patch_features
+from vsr.networks.patches import PATCH, differences, overlap_add, patch_features
 from vsr.networks.sparse import ScSR, sparse_codes
 
 
@@ -39,7 +39,7 @@ def test_overlapping_patches_of_a_picture_are_the_picture() -> None:
         picture = _rand(2, 1, scale * height, scale * width)
         framed = functional.pad(picture, (scale,) * 4)
         patches = functional.unfold(framed, PATCH * scale, stride=scale).transpose(1, 2).reshape(2 * height * width, -1)
-        torch.testing.assert_close(overlapped(patches, torch.empty(2, 1, height, width), scale), picture)
+        torch.testing.assert_close(overlap_add(patches, torch.empty(2, 1, height, width), scale), picture)
 
 
 def test_features_are_products_with_the_components() -> None:

@@ -28,13 +28,13 @@ def _picture(height: int, width: int) -> Tensor:
 @pytest.mark.parametrize(("scale", "blocks", "distils"), CASES)
 def test_both_ways_undo_each_other(scale: int, blocks: tuple[int, ...], distils: bool) -> None:
     module, large = _made(scale, blocks, distils), _picture(3 * scale, 5 * scale)
-    split = module.analysed(large)
+    split = module.analyse(large)
     assert split.shape == (2, 3 * scale * scale, 3, 5)
     assert module.noise_channels == 3 * scale * scale - 3
     assert torch.equal(module.downscale(large), split[:, :3])
     torch.testing.assert_close(module(split), large, rtol=0, atol=1e-10)
     given = torch.randn(2, 3 * scale * scale, 4, 3, dtype=torch.float64)
-    torch.testing.assert_close(module.analysed(module(given)), given, rtol=0, atol=1e-8)
+    torch.testing.assert_close(module.analyse(module(given)), given, rtol=0, atol=1e-8)
 
 
 def test_without_blocks_it_is_haars_transform() -> None:
@@ -42,7 +42,7 @@ def test_without_blocks_it_is_haars_transform() -> None:
     module, large = IRN(2, blocks=(0,)).double(), _picture(6, 8)
     a, b, c, d = (large.numpy()[..., row::2, column::2] for row in (0, 1) for column in (0, 1))
     expected = np.concatenate([(a + b + c + d) / 4, (a - b + c - d) / 4, (a + b - c - d) / 4, (a - b - c + d) / 4], 1)
-    np.testing.assert_allclose(module.analysed(large).detach().numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(module.analyse(large).detach().numpy(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(("scale", "blocks", "distils"), CASES[:3])

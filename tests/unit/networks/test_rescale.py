@@ -20,10 +20,10 @@ def _picture(height: int = 18, width: int = 26) -> Tensor:
 
 def test_both_ways_undo_each_other() -> None:
     module, large = _made(), _picture()
-    split = module.analysed(large)
+    split = module.analyse(large)
     assert split.shape == (2, 12, 9, 13)
     torch.testing.assert_close(module(split), large, rtol=0, atol=1e-5)
-    torch.testing.assert_close(module.analysed(module(split)), split, rtol=0, atol=1e-5)
+    torch.testing.assert_close(module.analyse(module(split)), split, rtol=0, atol=1e-5)
     assert torch.equal(module.downscale(large), split[:, :3])
 
 

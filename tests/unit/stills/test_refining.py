@@ -39,7 +39,7 @@ def test_a_wrong_motion_comes_back(model: MotionModel) -> None:
         predicted, along_rows, along_cols = observed.read_with_slopes(blur.A(picture))
         residual = recorded - predicted
         sums.add(canvas, observed, residual, (along_rows, along_cols), model_right.inside.double(), 0.01)
-        [motion] = sums.improved([motion])
+        [motion] = sums.improve([motion])
     corners = REGION.corners()
     for found, true in zip(
         move_points(motion, corners[0], corners[1]), move_points(right, corners[0], corners[1]), strict=True

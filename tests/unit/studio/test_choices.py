@@ -47,7 +47,7 @@ def test_the_command_has_the_settings_of_the_preview(
     root: Root, said: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choice = parse_choice(UpscaleChoice, {"input": "-odd name.mp4", **said})
-    order = choice.settled(root).order(root)
+    order = choice.resolve(root).order(root)
     heard: dict[str, Any] = {}
 
     def hear(inputs: list[str], output: str, **options: Any) -> list[Any]:
@@ -69,16 +69,16 @@ def test_the_command_has_the_settings_of_the_preview(
 
 def test_outputs_lie_beside_the_input_and_never_over_anything(root: Root) -> None:
     choice = parse_choice(UpscaleChoice, {"input": "clip.mkv", "scale": 2})
-    first = choice.settled(root)
+    first = choice.resolve(root)
     assert first.output == "clip-2x.mp4"
     place = first.order(root).output
     assert place == root.folder / "clip-2x.mp4"
-    assert choice.settled(root, frozenset([place])).output == "clip-2x-2.mp4"
+    assert choice.resolve(root, frozenset([place])).output == "clip-2x-2.mp4"
     place.write_bytes(b"there")
-    assert choice.settled(root).output == "clip-2x-2.mp4"
+    assert choice.resolve(root).output == "clip-2x-2.mp4"
     for output in ("clip.mkv", "clip-2x.mp4", "../out.mkv", ".vsr-studio/x.mkv", "none/x.mkv", "/tmp/x.mkv"):
         with pytest.raises(UsageError):
-            parse_choice(UpscaleChoice, {"input": "clip.mkv", "output": output}).settled(root)
+            parse_choice(UpscaleChoice, {"input": "clip.mkv", "output": output}).resolve(root)
 
 
 @pytest.mark.parametrize(
@@ -96,16 +96,16 @@ def test_outputs_lie_beside_the_input_and_never_over_anything(root: Root) -> Non
 )
 def test_files_outside_are_not_read_through_settings(root: Root, said: dict[str, Any]) -> None:
     with pytest.raises((UsageError, InputError)):
-        parse_choice(UpscaleChoice, {"input": "clip.mkv", **said}).settled(root).order(root)
+        parse_choice(UpscaleChoice, {"input": "clip.mkv", **said}).resolve(root).order(root)
 
 
 def test_weights_of_trials_and_blends_are_files_of_the_folder(root: Root) -> None:
     blend = parse_choice(UpscaleChoice, {"input": "clip.mkv", "method": "lite:own.safetensors@0.3"})
     assert blend.settings(root)["method"] == f"lite:{root.folder / 'own.safetensors'}@0.3"
-    trial = parse_choice(TryChoice, {"input": "clip.mkv", "methods": ["lite", "own.safetensors"]}).settled(root)
+    trial = parse_choice(TryChoice, {"input": "clip.mkv", "methods": ["lite", "own.safetensors"]}).resolve(root)
     assert trial.order(root).words[-2:] == ("lite", str(root.folder / "own.safetensors"))
     with pytest.raises(UsageError, match="no name of anything"):
-        parse_choice(TryChoice, {"input": "clip.mkv", "methods": ["link.pth"]}).settled(root).order(root)
+        parse_choice(TryChoice, {"input": "clip.mkv", "methods": ["link.pth"]}).resolve(root).order(root)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_weights_of_trials_and_blends_are_files_of_the_folder(root: Root) -> Non
 )
 def test_pictures_that_lead_out_are_no_input_of_any_job(root: Root, kind: Any, said: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="lead out"):
-        parse_choice(kind, {"input": "frames", "fps": "24", **said}).settled(root)
+        parse_choice(kind, {"input": "frames", "fps": "24", **said}).resolve(root)
     with pytest.raises(UsageError, match="lead out"):
         parse_choice(kind, {"input": "frames", "output": "out.mkv", "fps": "24", **said}).order(root)
 
@@ -139,12 +139,12 @@ def test_no_option_is_smuggled_in(kind: Any, said: dict[str, Any]) -> None:
 
 
 def test_stills_and_trials_are_commands_too(root: Root) -> None:
-    still = parse_choice(StillChoice, {"input": "clip.mkv", "at": "12", "roi": "1,2,30,40"}).settled(root).order(root)
+    still = parse_choice(StillChoice, {"input": "clip.mkv", "at": "12", "roi": "1,2,30,40"}).resolve(root).order(root)
     assert still.output == root.folder / "clip-still-12.png"
     assert shlex.split(command_of(still.words))[:2] == ["vsr", "still"]
     assert still.words[-3:] == ("--roi", "1,2,30,40", "--report")
     assert still.page == root.folder / "clip-still-12.png.report.html"
     said = {"input": "clip.mkv", "at": "12", "methods": ("lite", "real")}
-    trial = parse_choice(TryChoice, said).settled(root).order(root)
+    trial = parse_choice(TryChoice, said).resolve(root).order(root)
     assert trial.words[:4] == ("try", str(root.folder / "clip.mkv"), "-o", str(root.folder / "clip.try.html"))
     assert trial.words[4:] == ("--at", "12", "--methods", "lite", "real")

@@ -101,7 +101,7 @@ def _queue(tmp_path: Path, *names: str) -> tuple[Queue, list[str]]:
     keys = []
     for name in names:
         choice = parse_choice(UpscaleChoice, {"input": "clip.mp4", "output": name})
-        keys.append(queue.add("upscale", choice.settled(root, queue.taken())).id)
+        keys.append(queue.add("upscale", choice.resolve(root, queue.taken())).id)
     return queue, keys
 
 
@@ -144,7 +144,7 @@ def test_two_jobs_never_make_one_file(tmp_path: Path) -> None:
         queue, _ = _queue(tmp_path, "a.mp4")
         choice = parse_choice(UpscaleChoice, {"input": "clip.mp4", "output": "a.mp4"})
         with pytest.raises(UsageError, match="another job in the queue makes it"):
-            choice.settled(Root(tmp_path), queue.taken())
+            choice.resolve(Root(tmp_path), queue.taken())
 
     asyncio.run(act())
 

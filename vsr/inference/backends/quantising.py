@@ -52,7 +52,7 @@ def quantise(graph: bytes, inputs: Iterable[Tensor], measure: Measure) -> bytes:
     model = onnx.load_from_string(graph)
     weights = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
     inner = _inner_convolutions(model.graph, weights)
-    joined = _joined(model.graph, {str(node.input[0]) for node in inner.values()})
+    joined = _join(model.graph, {str(node.input[0]) for node in inner.values()})
     alone = {str(node.input[0]) for node in inner.values()} - joined.keys()
     ranges = dict(measure(graph, sorted(alone.union(*joined.values())), inputs))
     for names in joined.values():
@@ -76,7 +76,7 @@ def quantise(graph: bytes, inputs: Iterable[Tensor], measure: Measure) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _joined(graph: Any, names: Collection[str]) -> dict[str, list[str]]:
+def _join(graph: Any, names: Collection[str]) -> dict[str, list[str]]:
     """Those of ``names`` that are put together of other tensors, with these: they are rounded, by one scale."""
     return {
         node.output[0]: list(node.input) for node in graph.node if node.op_type == "Concat" and node.output[0] in names
@@ -85,8 +85,8 @@ def _joined(graph: Any, names: Collection[str]) -> dict[str, list[str]]:
 
 def _inner_convolutions(graph: Any, weights: Mapping[str, Values]) -> dict[int, Any]:
     """Convolutions by constant weights with another convolution before and one behind them, by number of the node."""
-    before = _reached(graph.node)
-    behind = _reached(list(reversed(graph.node)), backwards=True)
+    before = _reach(graph.node)
+    behind = _reach(list(reversed(graph.node)), backwards=True)
     return {
         number: node
         for number, node in enumerate(graph.node)
@@ -94,7 +94,7 @@ def _inner_convolutions(graph: Any, weights: Mapping[str, Values]) -> dict[int, 
     }
 
 
-def _reached(nodes: Sequence[Any], *, backwards: bool = False) -> set[str]:
+def _reach(nodes: Sequence[Any], *, backwards: bool = False) -> set[str]:
     """Tensors that a convolution leads to; ``backwards``: those that lead to one."""
     reached: set[str] = set()
     for node in nodes:

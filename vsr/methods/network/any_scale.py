@@ -108,9 +108,9 @@ class AnyScale(PerFrame):
             return iter([pictures])
         engine, module = self._halves
         size_yx = (self._geometry.height, self._geometry.width)
-        return self._rendered(module, engine.bands(pictures), size_yx)
+        return self._render(module, engine.bands(pictures), size_yx)
 
-    def _rendered(
+    def _render(
         self, module: AnyScaleUpscaler, features: Iterator[Tensor], size_yx: tuple[int, int]
     ) -> Iterator[Tensor]:
         with torch.inference_mode():

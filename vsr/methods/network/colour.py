@@ -27,15 +27,15 @@ _STRIP_SAMPLES = 1 << 18  # of a plane: what is made of a strip stays in cache
 _BLACK, _SPAN = 16 / 255, 219 / 255  # of luma in 8-bit video, over 255
 
 
-def _seen(light: Tensor) -> Tensor:
+def _encode_srgb(light: Tensor) -> Tensor:
     """Linear light as sRGB codes it, which is what networks were trained on."""
     size = light.abs()
     curve = (1 + _SHIFT) * size.clamp(min=_TOE) ** (1 / _GAMMA) - _SHIFT
     return torch.copysign(torch.where(size <= _TOE, _TOE_SLOPE * size, curve), light)
 
 
-def _light(seen: Tensor) -> Tensor:
-    """The inverse of `_seen`."""
+def _decode_srgb(seen: Tensor) -> Tensor:
+    """The inverse of `_encode_srgb`."""
     size = seen.abs()
     curve = ((size + _SHIFT) / (1 + _SHIFT)).clamp(min=0) ** _GAMMA
     return torch.copysign(torch.where(size <= _TOE * _TOE_SLOPE, size / _TOE_SLOPE, curve), seen)
@@ -48,14 +48,14 @@ def _decode(frame: VideoFrame, plane: int, device: torch.device) -> Tensor:
     if not frame.layout.is_float:
         return unit
     unit = torch.nan_to_num(unit)
-    return compress_highlights(_seen(unit) if frame.color.transfer == _LINEAR else unit)
+    return compress_highlights(_encode_srgb(unit) if frame.color.transfer == _LINEAR else unit)
 
 
 def _encode(unit: Tensor, frame: VideoFrame, plane: int) -> Tensor:
     """The inverse of `_decode`, for a part of a plane of any size."""
     if frame.layout.is_float:
         unit = expand_highlights(unit)
-        return _light(unit) if frame.color.transfer == _LINEAR else unit
+        return _decode_srgb(unit) if frame.color.transfer == _LINEAR else unit
     offset, span = code_range(frame.layout, frame.color.full_range, frame.layout.is_chroma(plane))
     return unit * span + offset
 

@@ -190,7 +190,7 @@ class PerFrame:
         for band in self._bands(batch, pictures, adaptation):
             for writer, part in zip(writers, band, strict=False):
                 writer.push(part)
-        consistency = self._consistency.adapted(adaptation)
+        consistency = self._consistency.with_adaptation(adaptation)
         findings = self._findings(adaptation)
         while writers:
             frame = batch[len(batch) - len(writers)]

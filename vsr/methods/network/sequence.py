@@ -38,7 +38,7 @@ class InChunks(SeveralFrames):
             if not self.enlarges:
                 yield from (replace(seen.frame, planes=self.shrunk(seen.frame)) for seen in requested)
             elif requested:  # what follows a segment's last chunk is halo
-                yield from self._enlarged(chunk, first, requested, engine)
+                yield from self._enlarge(chunk, first, requested, engine)
 
     def _chunks(self, stream: Iterator[Seen]) -> Iterator[tuple[Sequence[Seen], int]]:
         """Chunks with what lies around them, and the place in them of the first requested frame."""
@@ -59,7 +59,7 @@ class InChunks(SeveralFrames):
             yield tuple(around), first
             first = _advance(around, first)
 
-    def _enlarged(
+    def _enlarge(
         self, chunk: Sequence[Seen], first: int, requested: Sequence[Seen], engine: Engine
     ) -> Iterator[VideoFrame]:
         writers = [self.writer(seen.frame) for seen in requested]

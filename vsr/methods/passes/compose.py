@@ -262,10 +262,10 @@ class Composition:
             end = _rounded_up(begin, length)
             while head[-1][0] < end + halo - 1 and (more := next(source, None)) is not None:
                 head.append(more)
-            made = self._run(number, _marked(head, begin - halo, begin, lambda: end), adaptation)
+            made = self._run(number, _mark(head, begin - halo, begin, lambda: end), adaptation)
             yield from enumerate(made if is_last else map(_between, made), begin)
             begin = end
-        made = self._run(number, _marked(chain(head, source), begin - halo, begin, stop), adaptation)
+        made = self._run(number, _mark(chain(head, source), begin - halo, begin, stop), adaptation)
         yield from enumerate(made if is_last else map(_between, made), begin)
 
     def _run(self, number: int, frames: Iterator[VideoFrame], adaptation: Adaptation) -> Iterator[VideoFrame]:
@@ -288,7 +288,7 @@ class Composition:
             yield frame if earlier is None else replace(frame, findings={**earlier, **frame.findings})
 
 
-def _marked(placed: Iterable[_Placed], first: int, start: int, stop: Callable[[], int | None]) -> Iterator[VideoFrame]:
+def _mark(placed: Iterable[_Placed], first: int, start: int, stop: Callable[[], int | None]) -> Iterator[VideoFrame]:
     """Frames from place ``first`` on, those before ``start`` and from ``stop()`` on as context."""
     for place, frame in placed:
         if place >= first:

@@ -199,7 +199,7 @@ class _Window:
         level = max(level, _BLACK)
         behind = self._changes[max(0, place - self._radius) : place]
         ahead = self._changes[place : place + self._radius]
-        seen = [*reversed(_chained(map(_reversed, reversed(behind)))), _SAME, *_chained(ahead)]
+        seen = [*reversed(_chain(map(_reverse, reversed(behind)))), _SAME, *_chain(ahead)]
         gains = torch.tensor([one.gain for one in seen], dtype=torch.float64)
         offsets = torch.tensor([one.offset for one in seen], dtype=torch.float64)
         levels = (gains * level + offsets).clamp(min=_LEAST_LEVEL * level)
@@ -211,7 +211,7 @@ class _Window:
         )
 
 
-def _chained(changes: Iterable[_Change]) -> list[_Change]:
+def _chain(changes: Iterable[_Change]) -> list[_Change]:
     """From one frame to each of those that follow, of the changes from each to the next."""
     total, chained = _SAME, []
     for one in changes:
@@ -220,7 +220,7 @@ def _chained(changes: Iterable[_Change]) -> list[_Change]:
     return chained
 
 
-def _reversed(change: _Change) -> _Change:
+def _reverse(change: _Change) -> _Change:
     return _Change(1 / change.gain, -change.local, -change.offset / change.gain)
 
 
@@ -245,11 +245,11 @@ class Deflicker:
             window.push(frame, float(cells.mean()), change)
             last = cells
             for ready, correction in window.ready(is_over=False):
-                yield self._corrected(ready, correction)
+                yield self._correct(ready, correction)
         for ready, correction in window.ready(is_over=True):
-            yield self._corrected(ready, correction)
+            yield self._correct(ready, correction)
 
-    def _corrected(self, frame: VideoFrame, correction: _Change) -> VideoFrame:
+    def _correct(self, frame: VideoFrame, correction: _Change) -> VideoFrame:
         share, layout = self._options.strength, frame.layout
         gain, added = correction.gain**share, share * correction.offset
         planes = []

@@ -109,7 +109,7 @@ class _Window:
         """Frames whose neighbours are all there, repaired."""
         while self._next < self._count and (is_over or self._next + _HALO < self._count):
             if not self._frames[self._next].is_halo:
-                yield self._repaired(self._next)
+                yield self._repair(self._next)
             self._next += 1
             self._forget(self._next - _HALO)
 
@@ -185,7 +185,7 @@ class _Window:
             self._spots[number] = None if sides is None else self._find(self._lumas[number], sides, STRICT)
         return self._spots[number]
 
-    def _repaired(self, number: int) -> VideoFrame:
+    def _repair(self, number: int) -> VideoFrame:
         frame, spots, sides = self._frames[number], self._spots_of(number), self._sides(number, is_last=True)
         labels, num_spots = torch.zeros(frame.height, frame.width, dtype=torch.int32), 0
         if spots is not None:
@@ -201,10 +201,10 @@ class _Window:
             "dust_spots": float(num_spots),
         }
         if self._options.show == "mask":
-            return replace(frame, planes=_shown(frame, labels), findings=findings)
+            return replace(frame, planes=_show(frame, labels), findings=findings)
         planes = tuple(plane.float() for plane in frame.planes)
         if sides is not None and bool(labels.any()):
-            planes = tuple(_filled(frame, at, labels, sides) for at in range(len(planes)))
+            planes = tuple(_fill(frame, at, labels, sides) for at in range(len(planes)))
         return replace(frame, planes=planes, findings=findings)
 
 
@@ -220,7 +220,7 @@ def _is_alpha(frame: VideoFrame, number: int) -> bool:
     return frame.layout.has_alpha and number == frame.layout.num_planes - 1
 
 
-def _filled(frame: VideoFrame, number: int, labels: Tensor, sides: tuple[_Side, _Side]) -> Tensor:
+def _fill(frame: VideoFrame, number: int, labels: Tensor, sides: tuple[_Side, _Side]) -> Tensor:
     """A plane of ``frame`` whose spots are filled from both sides, without a step at their edges."""
     plane = frame.planes[number].float()
     if _is_alpha(frame, number):
@@ -234,7 +234,7 @@ def _filled(frame: VideoFrame, number: int, labels: Tensor, sides: tuple[_Side, 
     return torch.where(spots.to(plane.device) > 0, fill.to(plane.device), plane)
 
 
-def _shown(frame: VideoFrame, labels: Tensor) -> tuple[Tensor, ...]:
+def _show(frame: VideoFrame, labels: Tensor) -> tuple[Tensor, ...]:
     """The mask as planes: white on black."""
     planes = []
     for number, plane in enumerate(frame.planes):

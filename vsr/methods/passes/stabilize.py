@@ -84,7 +84,7 @@ def _regression_weights(steps: Tensor, radius: int) -> Tensor:
     return weights
 
 
-def _moved(matrix: Tensor, points: Tensor) -> Tensor:
+def _move(matrix: Tensor, points: Tensor) -> Tensor:
     """``(N, 2)`` points, column first, moved."""
     lifted = torch.cat([points, torch.ones_like(points[:, :1])], 1) @ matrix.T
     return lifted[:, :2] / lifted[:, 2:]
@@ -138,7 +138,7 @@ class _Window:
         radius = self._options.radius_frames
         while self._next < self._count and (is_over or self._next + radius < self._count):
             if not self._frames[self._next].is_halo:
-                yield self._steadied(self._next)
+                yield self._steady(self._next)
             self._next += 1
             self._frames.pop(self._next - radius - 1, None)
             self._motions.pop(self._next - radius - 1, None)
@@ -164,7 +164,7 @@ class _Window:
             return torch.eye(3, dtype=torch.float64), 0.0
         distances = sorted(paths)
         weights = _regression_weights(torch.tensor(distances, dtype=torch.float64), self._options.radius_frames)
-        places = torch.stack([_moved(paths[distance], corners) for distance in distances])
+        places = torch.stack([_move(paths[distance], corners) for distance in distances])
         shifts = torch.einsum("t,tcx->cx", weights, places) - corners
         if self._options.model == "translation":
             shifts = shifts.mean(0).expand(4, 2)
@@ -182,7 +182,7 @@ class _Window:
             matrix[axis, 2] = most * (size - 1) / size
         return matrix
 
-    def _steadied(self, number: int) -> VideoFrame:
+    def _steady(self, number: int) -> VideoFrame:
         frame, paths = self._frames[number], self._paths(number)
         size_yx = (frame.height, frame.width)
         back, length = self._correction(size_yx, paths)

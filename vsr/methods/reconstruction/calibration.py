@@ -105,7 +105,7 @@ def choose_weighing(lumas: Sequence[Tensor], psf_sigma_px: float | None) -> Weig
 def calibrate_shot(lumas: Sequence[Tensor], known_psf_px: float | None = None) -> tuple[float | None, Weighing]:
     """What `find_psf` finds, unless the blur is known, and `choose_weighing`; partly side by side."""
     parts = _trial_parts(lumas)
-    with ThreadPoolExecutor(1, thread_name_prefix="survey") as pool:
+    with ThreadPoolExecutor(1, thread_name_prefix="calibration") as pool:
         motions = pool.submit(_motions_to_middle, parts)
         found = find_psf(lumas) if known_psf_px is None else None
         return found, _try(parts, motions.result(), found if known_psf_px is None else known_psf_px)

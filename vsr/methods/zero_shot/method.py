@@ -121,7 +121,7 @@ class ZeroShot:
             if frame.is_halo:
                 continue
             if "kernel" in adaptation:
-                yield replace(frame, planes=self._enlarged(frame, adaptation), findings=self._findings(adaptation))
+                yield replace(frame, planes=self._enlarge(frame, adaptation), findings=self._findings(adaptation))
             else:
                 planes = tuple(
                     resample_plane(frame, number, self._geometry, "bicubic", self._device)
@@ -129,7 +129,7 @@ class ZeroShot:
                 )
                 yield replace(frame, planes=planes, findings={"training_steps": 0.0})
 
-    def _enlarged(self, frame: VideoFrame, adaptation: Adaptation) -> tuple[Tensor, ...]:
+    def _enlarge(self, frame: VideoFrame, adaptation: Adaptation) -> tuple[Tensor, ...]:
         given = network_input(frame, "Y", self._device)[None]
         with torch.inference_mode():
             made = self._network(adaptation).whole(given)

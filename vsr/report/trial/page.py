@@ -87,14 +87,14 @@ class Subject:
         frame = self.excerpt.frames[self.excerpt.start + number]
         planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
         picture = VideoFrame(planes, frame_layout(frame), self.info.video.color, 0, 0, Fraction(1))
-        return self._seen(shown(picture if self.part is None else cut(picture, self.part.shown)))
+        return self._turn_upright(shown(picture if self.part is None else cut(picture, self.part.shown)))
 
     def result(self, method: str, number: int) -> Picture:
         """What a method made of it."""
         trial = self.methods[method]
-        return self._seen(shown(trial.picture(number * trial.job.pictures_per_frame)))
+        return self._turn_upright(shown(trial.picture(number * trial.job.pictures_per_frame)))
 
-    def _seen(self, picture: Picture) -> Picture:
+    def _turn_upright(self, picture: Picture) -> Picture:
         return upright(picture, self.info.video.display)
 
     def count(self, method: str) -> int:
@@ -109,7 +109,7 @@ def trial_page(subject: Subject, *, with_video: bool, most_bytes: int) -> str:
     names = [INPUT, *subject.methods]
     numbers = _spread(min(map(subject.count, subject.methods)), _SHOWN_FRAMES)
     pictures = {
-        name: {n: _fitted(subject.source(n) if name == INPUT else subject.result(name, n)) for n in numbers}
+        name: {n: _fit(subject.source(n) if name == INPUT else subject.result(name, n)) for n in numbers}
         for name in names
     }
     clip, sheet = _sheet(subject, int(room * _SHEET_SHARE)) if with_video else (b"", None)
@@ -148,7 +148,7 @@ def _spread(count: int, requested: int) -> list[int]:
     return [0] if most == 1 else [round(place * (count - 1) / (most - 1)) for place in range(most)]
 
 
-def _fitted(picture: Picture) -> Picture:
+def _fit(picture: Picture) -> Picture:
     height, width = picture.shape[:2]
     factor = min(1.0, _LARGEST[0] / width, _LARGEST[1] / height)
     return resized(picture, max(1, round(height * factor)), max(1, round(width * factor)))

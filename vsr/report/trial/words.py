@@ -100,23 +100,23 @@ def sameness(excerpt: Excerpt, part: Part | None, methods: Mapping[str, MethodTr
     if part is None:
         exact = alone if not several or not excerpt.is_in_step else [*alone, *several]
         if exact and excerpt.knows_shot:
-            lines.append(f"{_listed(exact)}: the same bytes as in a run over the whole video.")
+            lines.append(f"{_list(exact)}: the same bytes as in a run over the whole video.")
     elif alone and excerpt.knows_shot and part.is_on_grid:
         lines.append(
-            f"{_listed(alone)}: the same as in a run, but for a code value here and there where a network's sums round "
+            f"{_list(alone)}: the same as in a run, but for a code value here and there where a network's sums round "
             "otherwise; the region is restored with a margin around it."
         )
     elif not part.is_on_grid:
         lines.append("At this factor the region lies on another grid than whole frames do, by a fraction of a pixel.")
     if several and part is not None:
         lines.append(
-            f"{_listed(several)}: motion was looked for in the region alone, so that a run over whole frames differs "
+            f"{_list(several)}: motion was looked for in the region alone, so that a run over whole frames differs "
             "in places. --roi all tries whole frames."
         )
     elif several and excerpt.knows_shot and not excerpt.is_in_step:
-        lines.append(f"{_listed(several)}: the same bytes as in a run that starts at this frame (--start).")
+        lines.append(f"{_list(several)}: the same bytes as in a run that starts at this frame (--start).")
     return lines
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

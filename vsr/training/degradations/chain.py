@@ -111,10 +111,10 @@ def _parse(item: Any, scale: int) -> Step:
     known = [*DEGRADATIONS, _SHUFFLED]
     if name not in DEGRADATIONS:
         raise UsageError(f"degradations: unknown {name!r}{nearest(str(name), known)}; known: {', '.join(known)}")
-    return _made(str(name), options or {}, scale)
+    return _make(str(name), options or {}, scale)
 
 
-def _made(name: str, options: Any, scale: int) -> Step:
+def _make(name: str, options: Any, scale: int) -> Step:
     kind = DEGRADATIONS[name]
     fields = [field.name for field in dataclasses.fields(kind)]
     settable = [field for field in fields if field != _BY_RUN]

@@ -80,10 +80,10 @@ class Content(nn.Module):
         """See `vsr.training.losses.image.Loss`; sides of at least 16."""
         if min(made.shape[-2:]) < _LEAST_SIDE:
             raise ValueError(f"Content needs at least {_LEAST_SIDE} pixels a side, got {tuple(made.shape[-2:])}")
-        difference: Tensor = self._seen(made) - self._seen(true.detach())
+        difference: Tensor = self._compute_features(made) - self._compute_features(true.detach())
         return difference.square().mean()
 
-    def _seen(self, pictures: Tensor) -> Tensor:
+    def _compute_features(self, pictures: Tensor) -> Tensor:
         rgb = pictures.expand(-1, 3, -1, -1)
         features: Tensor = self.features((rgb - self.mean) / self.std)
         return features
