@@ -129,6 +129,8 @@ def _lock_of(folder: Path) -> ReadWriteLock:
 def stage(source: str, version: str | None = None) -> Iterator[Path]:
     """This machine's copy of an object, which stays as long as the context lasts. It is read at most once.
 
+    The context must end in the thread in which it began.
+
     ``version`` as from `find_object`; None: whatever is there now. Errors raised inside are `describe_by_url`. Raises
     `InputError` where there is no such object or not of this version any more, `MachineError` where it cannot be
     copied.
