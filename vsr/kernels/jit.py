@@ -2,7 +2,7 @@
 
 Compiled loops are kept in ``$XDG_CACHE_HOME/vsr/kernels`` (``NUMBA_CACHE_DIR`` overrides it), in a folder for each
 state of the sources here, as numba looks at the file of a loop and not at those of loops within. Its entries are by
-processor. Where nothing can be written every process compiles anew.
+processor. Where nothing can be written every process compiles again.
 """
 
 from __future__ import annotations
