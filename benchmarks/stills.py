@@ -4,7 +4,7 @@
 
 ``plate``: 30 hand-held frames of a rendered plate, noise 8/255, H.264: the still against the best single frame.
 ``sharpened``: plates and faces of many bit rates against the frame and the unsharp mask that come closest to the ground
-truth, and whether the still says so. ``times``: seconds of one core for a region and a whole picture, and for making
+ground truth, and whether the still says so. ``times``: seconds of one core for a region and a whole picture, and for making
 them again. ``gallery``: plates, and the classic sequences where they are (``VSR_MDSP`` names their folder), each beside
 one frame enlarged by bicubic interpolation, in ``--folder``.
 """
@@ -114,14 +114,14 @@ def best_sharpened(clip: PlateClip, frames: list[NDArray[np.uint8]]) -> float:
 
     x, y, width, height = (SCALE * value for value in clip.roi)
     found = []
-    for frame, truth in zip(frames, clip.truths, strict=True):
+    for frame, hr in zip(frames, clip.hr_regions, strict=True):
         picture = Image.fromarray(frame.astype(np.float32).mean(2), mode="F")
         size = (picture.width * SCALE, picture.height * SCALE)
         large = np.asarray(picture.resize(size, Image.Resampling.BICUBIC), np.float64)
         detail = large - ndimage.gaussian_filter(large, _MASK_PX * SCALE)
         for amount in _AMOUNTS:
             sharp = np.clip(large + amount * detail, 0, 255)[y : y + height, x : x + width]
-            found.append(psnr_db(sharp, truth))
+            found.append(psnr_db(sharp, hr))
     return max(found)
 
 
@@ -137,7 +137,7 @@ def sharpened(folder: Path, seeds: int) -> None:
         clip = film(16, text=text, noise=noise, seed=seed + 10 * is_face, is_fixed=is_fixed)
         path = encode(folder / "sharpened.mp4", np.stack(clip.frames), *_X264, "-crf", str(crf))
         made = vsr.still(path, folder / "sharpened.png", at=0, roi=clip.roi, evidence=False, overwrite=True)
-        single, still = best_sharpened(clip, decoded(path)), psnr_db(of_still(made.output).mean(2), clip.truths[0])
+        single, still = best_sharpened(clip, decoded(path)), psnr_db(of_still(made.output).mean(2), clip.hr_regions[0])
         warned = any("sharpened" in text for text in made.record["warnings"])
         print(
             f"| {'face' if is_face else 'plate'} | {'fixed' if is_fixed else 'moves'} | {noise:g} | {crf} | {seed} "

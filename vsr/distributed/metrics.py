@@ -84,9 +84,9 @@ class Measured:
             self._frames.inc(frames - making.frames)
             making.frames = frames
 
-    def retried(self, task: Task) -> None:
+    def retry(self, task: Task) -> None:
         """See `vsr.distributed.dispatch.Workload`."""
-        self._files.retried(task)
+        self._files.retry(task)
         self._retries.inc()
         if task in self._making:
             self._making[task].began = None

@@ -37,7 +37,7 @@ from vsr.report.still.pictures import (
 __all__ = ["make_still_page"]
 
 OnStep = Callable[[str, int], None]
-"""Told the stage, and how many frames were looked at."""
+"""Called with the stage and the number of frames looked at."""
 
 _MOST_GLANCES = 48  # frames that are shown; the table has all
 _GLANCE_PX, _WHOLE_PX = 260, 1000  # longer sides of pictures
