@@ -4,9 +4,9 @@
 
 ``plate``: 30 hand-held frames of a rendered plate, noise 8/255, H.264: the still against the best single frame.
 ``sharpened``: plates and faces of many bit rates against the frame and the unsharp mask that come closest to the ground
-ground truth, and whether the still says so. ``times``: seconds of one core for a region and a whole picture, and for making
-them again. ``gallery``: plates, and the classic sequences where they are (``VSR_MDSP`` names their folder), each beside
-one frame enlarged by bicubic interpolation, in ``--folder``.
+ground truth, and whether the still says so. ``times``: seconds of one core for a region and a whole picture, and for
+making them again. ``gallery``: plates, and the classic sequences where they are (``VSR_MDSP`` names their folder), each
+beside one frame enlarged by bicubic interpolation, in ``--folder``.
 """
 
 from __future__ import annotations

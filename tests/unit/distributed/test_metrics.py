@@ -53,7 +53,7 @@ class _Files:
         if isinstance(item, Receipt):
             self.subjects.pop(task, None)
 
-    def retried(self, task: Task) -> None:
+    def retry(self, task: Task) -> None:
         pass
 
     def failed(self, task: Task) -> None:
@@ -84,7 +84,7 @@ def test_a_frame_that_is_made_again_counts_once(counts: Counts) -> None:
     for pictures in (0, 4, 7):
         measured.item(task, Beat(pictures))
     clock.now = 100.0
-    measured.retried(task)
+    measured.retry(task)
     measured.item(task, Beat(0))
     measured.item(task, Beat(5))
     clock.now = 104.0
