@@ -1,6 +1,6 @@
 """Noise that is counted, not drawn: each number follows from the seed and from where it belongs, and from nothing else.
 
-Networks that sample need the same noise for a pixel whoever makes the frame, in whichever tile, segment or process. So
+Networks that sample need the same noise for a pixel in every tile, segment and process. So
 the numbers come from a generator without state: a block cipher's rounds over a counter (Salmon, Moraes, Dror, Shaw,
 "Parallel random numbers: as easy as 1, 2, 3", SC 2011: Philox4x32-10), and from uniform to normal by Box and Muller.
 Only sums, products, quotients and square roots of float64 are used, each rounded alike on all devices; the logarithm

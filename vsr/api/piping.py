@@ -62,7 +62,7 @@ def pipe(
         on_plan: called with the plan before any image is made.
         preview: a PNG that shows the newest frames.
 
-    Raises a `vsr.errors.VsrError`, and BrokenPipeError where nobody reads ``stdout`` any more.
+    Raises a `vsr.errors.VsrError`, and BrokenPipeError where the reader of ``stdout`` has gone.
     """
     request = _request(source, output, container, manifest, preset, start, end, overwrite, work_dir, preview, settings)
     reads, writes = str(source) == PIPE, str(output) == PIPE
@@ -118,7 +118,7 @@ def _request(
         if resolved.evidence:
             raise UsageError("--evidence decodes the finished output again, which a pipe does not allow; name a file")
         target = Path(f"standard output.{container}")
-        if container == "y4m":  # whoever wants images alone is not asked whether the sound may stay behind
+        if container == "y4m":  # y4m holds images alone, so dropping the sound needs no consent
             resolved = resolved.model_copy(update={"drop_streams": True})
     elif container is not None:
         raise UsageError(f"--container {container} is for -o -; the extension of {output} says its container")

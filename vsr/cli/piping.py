@@ -89,7 +89,7 @@ def run(
         except VsrError as error:
             report.failure(error)
             raise
-        except BrokenPipeError:  # whoever read it has seen enough
+        except BrokenPipeError:  # the reader has seen enough
             return 0
         report.outcome(outcome)
     return 0

@@ -249,7 +249,7 @@ def run_all(
     options: dict[str, Any],
     makes_reports: bool = False,
 ) -> int:
-    """Run `vsr.upscale` with these ``options`` under the eyes of whoever watches; gives the highest exit code."""
+    """Run `vsr.upscale` with these ``options`` with progress shown; returns the highest exit code."""
     from vsr import api
     from vsr.cli.progress import reporter
     from vsr.errors import VsrError

@@ -46,7 +46,7 @@ def choose_executor(
 
 
 def count_workers(settings: Settings, jobs: Iterable[Job]) -> int:
-    """How many workers of this machine a run gets where nobody says; see `choose_executor`."""
+    """Default number of workers on this machine; see `choose_executor`."""
     return _num_gpus(settings) or _useful_workers(settings, jobs)
 
 

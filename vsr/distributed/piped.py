@@ -82,7 +82,7 @@ def restore_piped(
 ) -> dict[str, Any]:
     """Carry out ``request``; its manifest. ``on_plan`` hears of the plan before any image is made.
 
-    Raises a `vsr.errors.VsrError`, and BrokenPipeError where nobody reads the output any more.
+    Raises a `vsr.errors.VsrError`, and BrokenPipeError where the reader of the output has gone.
     """
     try:
         with ExitStack() as stack:

@@ -58,7 +58,7 @@ def holds(container: str, stream: StreamInfo) -> bool:
 
 
 def _holds_data(container: str, stream: StreamInfo) -> bool:
-    """FFmpeg writes any other data into MP4 under GoPro's name, and into MOV without any: nobody could read those."""
+    """FFmpeg writes any other data into MP4 under GoPro's name, and into MOV without any: unreadable in both."""
     if stream.codec == "timecode":
         return container == "mov"
     return container in ("mp4", "mov") and stream.tag == "gpmd"

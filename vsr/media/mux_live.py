@@ -143,7 +143,7 @@ class LiveMux:
         try:
             while data := made.read1(_CHUNK_BYTES):  # type: ignore[attr-defined]
                 self._write(data)
-        except BaseException as error:  # handed to whoever adds the next segment
+        except BaseException as error:  # raised where the next segment is added
             self._failure = error
             assert self._process is not None
             self._process.kill()

@@ -44,7 +44,7 @@ _BOXES = frozenset((b"ftyp", b"styp", b"wide", b"free", b"skip", b"pnot", b"uuid
 
 
 class PipedVideo:
-    """A video from ``pipe``; it is closed by whoever opened it. Call `close` to end a reading that waits for more."""
+    """A video from ``pipe``; its opener closes it. Call `close` to end a reading that waits for more."""
 
     def __init__(self, pipe: BinaryIO, fps: Fraction | None = None, video_stream: int | None = None) -> None:
         """Reads as much as it takes to know the video; ``fps`` and ``video_stream`` as for `probe_media`.
@@ -255,7 +255,7 @@ def _descriptor_of(pipe: BinaryIO) -> int | None:
 
 
 class HeldFrames:
-    """Frames of a scan, kept until nobody wants them again: a `vsr.media.reading.Reader` of what is read once.
+    """Frames of a scan, kept until no longer needed: a `vsr.media.reading.Reader` of a source that is read once.
 
     The scan waits while much is held, unless the reader waits for the scan.
     """

@@ -176,7 +176,7 @@ def is_resource_fork(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(len(_RESOURCE_FORK_MARK)) == _RESOURCE_FORK_MARK
-    except OSError:  # whoever opens it in earnest says why it cannot be read
+    except OSError:  # opening it later says why it cannot be read
         return False
 
 

@@ -36,7 +36,7 @@ class StreamInfo:
     id: int = 0
     """The container's own number of the stream (MP4's track, the PID of a transport stream); 0: none."""
     has_decoder: bool = True
-    """Whether FFmpeg could decode it; of other sound and pictures nobody knows which containers take them."""
+    """Whether FFmpeg could decode it; which containers take other sound and images is unknown."""
     size: str = ""
     """Of video, coded, ``WxH``."""
     program: str = ""

@@ -196,7 +196,7 @@ def _adaptor_of(name: str) -> Adaptor:
     try:
         return ADAPTORS[network_family(name)]
     except ModelError:
-        return ADAPTORS["frame"]  # whoever loads the weights says what is wrong with them
+        return ADAPTORS["frame"]  # loading the weights says what is wrong with them
 
 
 def absolute_method(name: str) -> str:

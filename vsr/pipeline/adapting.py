@@ -1,4 +1,4 @@
-"""What a method learns of a shot, kept beside the segments: learnt once, whoever makes the shot's segments and when."""
+"""What a method learns of a shot, stored beside the segments: learnt once for all workers and runs."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ OnOutcome = Callable[[Outcome], None]
 
 
 class Executor(Protocol):
-    """Restores files, on this machine or others. What comes out is the same, byte for byte, whoever does it."""
+    """Restores files, on this machine or others. Every executor gives the same bytes."""
 
     def run(self, requests: Sequence[Request], on_progress: OnProgress, on_outcome: OnOutcome) -> None:
         """Carry out every request, in any order; ``on_outcome`` hears of each once, as soon as it is settled.

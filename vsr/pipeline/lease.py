@@ -102,7 +102,7 @@ class Lease:
     def _take_object(self) -> None:
         held = self._read()
         if held is not None:
-            # Whoever wrote it on this machine has ended: we have the lock that was his.
+            # Its writer on this machine has ended: we hold its lock.
             if held.get("machine") != _name_of(self.staging) and not self._is_void(held):
                 raise self._busy(f"{held.get('host')}; if that one was killed, try again in {self.seconds:g} s")
             remove_object(self._url)

@@ -25,7 +25,7 @@ class Overlap(Generic[T]):
 
     An exception of the producer is raised here, in its place. Use it as a context manager: leaving it stops the
     producer at its next item, closes it in its own thread and waits for that, whether or not anything was read.
-    The thread begins on entry, or at the first item, so that an interrupt finds none that nobody would stop.
+    The thread begins on entry, or at the first item, so that an interrupt leaves no thread running.
     """
 
     def __init__(self, items: Iterable[T], depth: int, name: str) -> None:

@@ -44,7 +44,7 @@ class PipeWriter:
         self.num_bytes = 0
 
     def write(self, data: bytes | memoryview) -> None:
-        """Write all of ``data``. Raises BrokenPipeError where nobody reads any more, or `MachineError`."""
+        """Write all of ``data``. Raises BrokenPipeError where the reader has gone, or `MachineError`."""
         rest = memoryview(data)
         try:
             while rest:

@@ -1,4 +1,4 @@
-"""A planned segment on its way to whoever makes it: a small file in the work folder, so that nobody holds them all."""
+"""A planned segment on its way to a worker: a small file in the work folder, so that no process holds them all."""
 
 from __future__ import annotations
 

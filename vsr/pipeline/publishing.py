@@ -1,4 +1,4 @@
-"""A finished output gets its name: at once, over nothing that nobody meant to lose, and known again after a kill."""
+"""A finished output gets its name: atomically, overwriting nothing by accident, and recognised after a kill."""
 
 from __future__ import annotations
 

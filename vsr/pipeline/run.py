@@ -179,7 +179,7 @@ class FileRun:
     """One file from the first segment to the output.
 
     A run that was stopped at any point goes on where it was: finished segments are kept in the work folder until
-    the output is complete. Whoever makes the segments calls `open`, then `finish` or `abandon`.
+    the output is complete. The executor calls `open`, then `finish` or `abandon`.
     """
 
     def __init__(self, job: Job, *, work_base: Path | None, overwrite: bool, on_progress: OnProgress) -> None:
@@ -269,7 +269,7 @@ class FileRun:
         return manifest
 
     def _put_into_store(self, job: Job, url: str) -> None:
-        """The output first, the manifest last, and neither over what nobody gave up."""
+        """The output first, the manifest last; neither overwrites without permission."""
         for place in (url, find_kept_url(url)) if job.kept else (url,):
             if not self._overwrite and find_object(place) is not None:
                 raise created_concurrently(place)

@@ -140,7 +140,7 @@ def _running(takers: Sequence[Taker]) -> str:
 
 
 def _check_section(layer: Layer, section: str, values: Mapping[Any, Any]) -> None:
-    """Refuse a section that no method is called, and keys that nobody of that name has."""
+    """Refuse a section that no method is called, and keys that no method of that name has."""
     keys = _keys_of(section)
     if keys is None:
         names = f"{', '.join(SECTIONS)}, and weights by name"

@@ -1,6 +1,6 @@
 """Where files are: paths that every machine sees, or URLs of an object store with copies on each machine.
 
-A source named by a URL is staged: read once on each machine, whoever asks there, and kept for the next. What is made
+A source named by a URL is staged: read once on each machine for all its processes, and kept. What is made
 for a URL is made in a folder of the process that makes it and put into the store whole. Stores have no rename; what
 makes a segment count is its sidecar, which is put last.
 """
@@ -97,7 +97,7 @@ def make_locked(path: Path) -> int:
     descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT, 0o600)
     with contextlib.suppress(OSError):
         lock_descriptor(descriptor)
-    os.replace(unlocked, path)  # nobody sees it unlocked
+    os.replace(unlocked, path)  # never visible unlocked
     return descriptor
 
 
@@ -188,7 +188,7 @@ def _refuse_other(url: str, found: str, requested: str) -> None:
 
 
 def _make_room(folder: Path, url: str, size_bytes: int) -> None:
-    """Remove copies that nobody uses, those not asked for longest first, until there are few and there is room."""
+    """Remove unused copies, least recently used first, until there are few and there is room."""
     others = sorted((one for one in folder.parent.iterdir() if one.is_dir() and one != folder), key=_read_last_asked)
     count = len(others)
     for other in others:
@@ -236,7 +236,7 @@ class WorkFolder:
         return self.folder.exists() if self.folder is not None else bool(list_objects(str(self.url)))
 
     def make(self) -> None:
-        """Make the folder; whoever has the right to it does so once. Raises `MachineError`."""
+        """Make the folder; the holder of its lease does so once. Raises `MachineError`."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -278,7 +278,7 @@ class WorkFolder:
                 (self.path / name).unlink(missing_ok=True)
 
     def clear_attempts(self) -> None:
-        """Remove what stopped runs left half-written; call it under the lease, when nobody is writing."""
+        """Remove what stopped runs left half-written; call it under the lease, when no one is writing."""
         if self.url is not None:
             shutil.rmtree(self.path, ignore_errors=True)  # what counts is in the store
             remove_objects(self.url, list_objects(self.url, "plan-*"))

@@ -31,7 +31,7 @@ def is_export(record: Mapping[str, Any]) -> bool:
 
 def export_again(output: Path, source: Path | None, on_progress: OnProgress) -> Check:
     """Export the frames of ``output`` again, from ``source`` or from where its record says, and compare the files."""
-    del on_progress  # nobody waits long
+    del on_progress  # it is quick
     manifest = load_manifest(output)
     path = source or Path(manifest["input"]["path"])
     if not is_there(path):

@@ -62,7 +62,7 @@ class Choice(BaseModel, ABC):
 
     @abstractmethod
     def _usual(self, path: Path) -> Path:
-        """What an output of ``path`` is called where nobody says."""
+        """Default name of an output of ``path``."""
 
     def resolve(self, root: Root, taken: frozenset[Path] = frozenset()) -> Self:
         """The same with an output that is free; ``taken`` are those of others. Raises `UsageError`, `InputError`."""

@@ -147,7 +147,7 @@ class Root:
                 return Entry(self.name_of(path), "video", place.stat().st_size)
             return Entry(self.name_of(path), "pictures" if is_image_sequence(path) else "folder", None)
         except OSError:
-            return None  # nobody may look at it, or it has just gone
+            return None  # not readable, or just removed
 
     def _real(self, name: str) -> Path:
         parts = name.split("/")
@@ -166,7 +166,7 @@ class Root:
 def make_own_folder(path: Path) -> None:
     """A folder that this user alone can look into. Raises `MachineError` where that cannot be.
 
-    One that is there must be ours: whoever writes into it says what the studio runs.
+    One that is there must be ours: writing into it decides what the studio runs.
     """
     try:
         path.mkdir(mode=0o700, exist_ok=True)

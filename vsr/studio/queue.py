@@ -232,7 +232,7 @@ class Queue:
             await asyncio.to_thread(self._clear_work, job)
 
     def _clear_work(self, job: Job) -> None:
-        """Remove the finished segments of a job that nobody wants any more."""
+        """Remove the finished segments of a job that is given up."""
         try:
             choice = parse_choice(UpscaleChoice, job.choice)
             order = choice.order(self._root)

@@ -207,7 +207,7 @@ class Video:
                     self._known.notify_all()
         except VsrError as error:
             self._error = error
-        except Exception as error:  # of a thread, which nobody hears; the page shows it
+        except Exception as error:  # of a thread, where it would be lost; the page shows it
             _log.exception("reading %s", self.info.path)
             self._error = InputError(f"{self.info.path.name}: cannot be read on ({error})")
         finally:

@@ -22,7 +22,7 @@ _LOCK = ".lock"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Nobody else trains into this folder meanwhile; it is made if need be. `WorkFolderBusy` if somebody does."""
+    """Hold the folder against other training runs; it is made if missing. Raises `WorkFolderBusy` if one holds it."""
     from filelock import FileLock, Timeout
 
     try:

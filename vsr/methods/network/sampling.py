@@ -1,7 +1,7 @@
 """Restoration by a network that is given noise: one of the many images that would look the same small.
 
 The noise of a frame follows from the seed and the frame's number (`vsr.randomness`), so the same command makes the same
-video, however it is cut into tiles and segments and whoever makes them; another seed makes another one.
+video, however it is cut into tiles and segments; another seed makes another one.
 """
 
 from __future__ import annotations
