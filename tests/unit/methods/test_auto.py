@@ -130,9 +130,9 @@ def test_it_says_that_a_network_took_part() -> None:
 
 @pytest.mark.parametrize(
     ("size", "name"),
-    [((65, 49), "video"), ((128, 96), "video"), ((130, 97), "video"), ((160, 120), "lite"), ((256, 192), "lite")],
+    [((65, 49), "video"), ((128, 96), "video"), ((130, 97), "video"), ((160, 120), "lite"), ((256, 192), "video")],
 )
-def test_a_network_that_remembers_leads_as_far_as_it_enlarges(size: tuple[int, int], name: str) -> None:
+def test_a_network_that_remembers_leads_where_it_enlarges(size: tuple[int, int], name: str) -> None:
     geometry = Geometry(64, 48, *size)
     assert leading_network(geometry) == name
     prepared = prepare_auto(geometry, AutoOptions(), "cpu")
