@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
             Panel("vsr", after[middle]),
             Panel("ground truth", hr),
         ]
-        rows.append(side_by_side(panels, crop_hw=(96, 152), zoom=2, columns=3))
+        rows.append(side_by_side(panels, crop_hw=(72, 152), zoom=2, columns=3))
     IMAGE.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(IMAGE), cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
 

@@ -224,6 +224,23 @@ def _scrape(running: Studio) -> dict[Any, float]:
     return found
 
 
+@pytest.mark.nightly
+def test_memory_is_flat_over_a_thousand_previews(running: Studio) -> None:
+    """Each of another region or frame, so that none is known already: to keep them all would take tens of MB."""
+    server = psutil.Process(running.process.pid)
+    at: dict[int, tuple[int, int, int]] = {}
+    for number in range(1000):
+        region = f"{number % 16},{number // 16 % 16},64,40" if number % 2 else None
+        asked = {"choice": {"input": "clip.mp4", "method": "lanczos"}, "frame": number * 7 % 60, "roi": region}
+        made = running.post("/api/previews", asked)
+        assert made.status == 200, made.body
+        assert running.get(f"/api/previews/{made.json['id']}/after.png").body.startswith(b"\x89PNG")
+        if number in (299, 999):
+            at[number] = (server.memory_info().rss, server.num_threads(), server.num_fds())
+    assert at[999][0] - at[299][0] < 20e6
+    assert all(last <= first + 4 for first, last in zip(at[299][1:], at[999][1:], strict=True))  # threads, files
+
+
 def test_a_still_and_a_comparison_are_made(running: Studio) -> None:
     still = running.add("still", input="clip.mp4", at="12", roi="16,16,48,32", frames=6, scale=2)
     trial = running.add("try", input="clip.mp4", at="12", methods=["bicubic"])
