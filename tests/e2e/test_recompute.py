@@ -169,4 +169,4 @@ def test_a_still_of_pictures(source: Path, tmp_path: Path) -> None:
     Image.fromarray(picture).save(victim)
     failed = {check.what: check.detail for check in vsr.verify(tmp_path / "out.png") if not check.passed}
     assert list(failed) == ["input"]
-    assert "1 of the 6 frames looked at differ: 4" in failed["input"]
+    assert "1 of the 6 frames looked at differ: 5" in failed["input"]

@@ -12,6 +12,7 @@ from typing import Any
 from vsr.api.arguments import PathLike, is_folder, place_of, position_of
 from vsr.api.finding import find_inputs, names_several
 from vsr.api.inputs import Naming, pair_inputs, refuse_collisions
+from vsr.api.one_frame import span_of
 from vsr.distributed.choose import choose_executor
 from vsr.errors import UsageError, VsrError
 from vsr.pipeline.batch import Skipped, is_done, write_batch
@@ -37,6 +38,7 @@ def upscale(
     preset: str = "default",
     start: str | int | Fraction | None = None,
     end: str | int | Fraction | None = None,
+    at: str | int | Fraction | None = None,
     overwrite: bool = False,
     work_dir: PathLike | None = None,
     on_progress: OnProgress | None = None,
@@ -60,6 +62,8 @@ def upscale(
         preset: name of a shipped preset, or a YAML file.
         start: where the requested part begins: a frame number (``120``) or a time (``"1:02.5"``, ``"62.5s"``).
         end: where it ends, exclusive; given like ``start``.
+        at: one frame instead, by its number or the time at which it is shown; the output may then be one image
+            (``frame.png``).
         overwrite: replace an output that exists.
         work_dir: where unfinished work is kept; by default beside the output.
         on_progress: called from this thread while work goes on.
@@ -95,10 +99,13 @@ def upscale(
     pairs = pair_inputs(found, given, output, Naming.of(resolved), make_folder=True)
     if on_skipped is not None and found.skipped:
         on_skipped(found.skipped)
-    span = Span(position_of(start), position_of(end))
     base = _work_base(work_dir)
     several = is_batch(inputs, output, pairs)
-    requests = [Request(source, target, resolved, options, span, overwrite, base) for source, target in pairs]
+    spans = [span_of(source, resolved, start=start, end=end, at=at) for source, _ in pairs]
+    requests = [
+        Request(source, target, resolved, options, span, overwrite, base)
+        for (source, target), span in zip(pairs, spans, strict=True)
+    ]
     if resolved.split:
         requests = [part for request in requests for part in _parts(request)]
         refuse_collisions([request.source for request in requests], [request.output for request in requests])
@@ -151,6 +158,7 @@ def plan(
     preset: str = "default",
     start: str | int | Fraction | None = None,
     end: str | int | Fraction | None = None,
+    at: str | int | Fraction | None = None,
     passes: Sequence[str | Mapping[str, Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Job:
@@ -162,7 +170,8 @@ def plan(
     Raises `UsageError` for what cannot be, `InputError` for what is no video.
     """
     settings = _with_passes(settings, passes)
-    return _request(path, output, preset, Span(position_of(start), position_of(end)), settings).plan()
+    span = span_of(path, load_settings(preset, settings)[0], start=start, end=end, at=at)
+    return _request(path, output, preset, span, settings).plan()
 
 
 def _with_passes(

@@ -104,6 +104,9 @@ def upscale(
     set_: Set = None,
     start: Annotated[str | None, typer.Option(help="First frame (120) or time (62.5s, 1:02.5).")] = None,
     end: Annotated[str | None, typer.Option(help="Frame or time to stop before.")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="One frame alone, by time or number; -o may be one picture.")
+    ] = None,
     codec: Annotated[
         str | None,
         typer.Option(
@@ -205,6 +208,7 @@ def upscale(
                 "--ray": ray,
                 "--recursive": recursive,
                 "--workers": workers not in (None, "1", "auto"),
+                "--at": at,
             },
         )
         return piping.run(
@@ -228,12 +232,12 @@ def upscale(
     if dry_run:
         return show_plans(
             inputs, output, preset, start, end, settings, overwrite, work_dir, recursive,
-            workers=parse_workers(workers), estimates=not quiet,
+            workers=parse_workers(workers), estimates=not quiet, at=at,
         )  # fmt: skip
     return run_all(
         inputs, output, quiet=quiet, json_lines=json_lines, makes_reports=report_,
         options={
-            "preset": preset, "start": start, "end": end, "overwrite": overwrite, "work_dir": work_dir,
+            "preset": preset, "start": start, "end": end, "at": at, "overwrite": overwrite, "work_dir": work_dir,
             "workers": parse_workers(workers), "ray": ray, "preview": _preview(preview), "recursive": recursive,
             "settings": settings,
         },
@@ -326,6 +330,7 @@ def show_plans(
     *,
     workers: int | None,
     estimates: bool,
+    at: str | None = None,
 ) -> int:
     """Print the plan of each input, and what an earlier run has left of it to do."""
     from vsr import api
@@ -343,7 +348,7 @@ def show_plans(
         fail(describe_skipped(found.skipped))
     leaves_finished = api.is_batch(inputs, output, pairs) and not overwrite
     for number, (source, target) in enumerate(pairs):
-        job = api.plan(source, target, preset=preset, start=start, end=end, settings=settings)
+        job = api.plan(source, target, preset=preset, start=start, end=end, at=at, settings=settings)
         done = None
         if leaves_finished:
             done = api.done_before(source, target, preset=preset, start=start, end=end, settings=settings)

@@ -42,6 +42,8 @@ __all__ = [
     "find_images",
     "is_image_sequence",
     "is_numbered",
+    "is_single_image",
+    "place_of",
     "probe_images",
     "read_picture",
     "scan_images",
@@ -116,6 +118,16 @@ class Timing:
 def is_numbered(path: Path) -> bool:
     """Whether a name stands for numbered pictures: ``%06d.png`` and the like."""
     return bool(_NUMBER.search(path.name)) and path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def place_of(output: Path) -> Path:
+    """What gets its name when ``output`` is whole: the folder of numbered images, else the file."""
+    return output.parent if is_numbered(output) else output
+
+
+def is_single_image(path: Path) -> bool:
+    """Whether a name stands for one image, ``frame.png`` and the like, not for numbered ones."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_numbered(path)
 
 
 def is_image_sequence(path: Path) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vsr.errors import MachineError, VerificationError
 from vsr.media.codecs import choose_fourcc
-from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing
+from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing, is_numbered, place_of
 from vsr.media.immersive import Immersive
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.mux import SegmentFile, copy_streams, mux, sync_file
@@ -37,7 +37,7 @@ from vsr.pipeline.tags import copy_languages, video_tags
 if TYPE_CHECKING:
     from vsr.pipeline.source import SourceSummary
 
-__all__ = ["Assembled", "assemble", "image_folder", "mux_job", "partial_path"]
+__all__ = ["Assembled", "assemble", "mux_job", "partial_path"]
 
 _WITH_DELAYS = ("gif", "apng")  # demuxers of animations: each frame says how long it lasts, nothing says when all ends
 _WITH_DURATIONS = ("mov", "matroska", *_WITH_DELAYS)  # demuxers of containers in which each frame has its own
@@ -64,15 +64,10 @@ class Assembled:
     """Images that lay off the constant rate, which is all that the container holds of their times."""
 
 
-def image_folder(job: Job) -> Path:
-    """The folder that an image-sequence job writes."""
-    return job.output.parent
-
-
 def partial_path(job: Job) -> Path:
     """Where the output grows before it gets its name: beside it, so that the rename is atomic."""
-    if job.encoder.codec.kind == "images":
-        folder = image_folder(job)
+    if is_numbered(job.output):
+        folder = place_of(job.output)
         return folder.with_name(f".{folder.name}.vsr-partial")
     return job.output.with_name(f".{job.output.stem}.vsr-partial{job.output.suffix}")
 
@@ -97,15 +92,17 @@ def assemble(
     remove(partial)
     try:
         on_stage("assembling")
-        if job.encoder.codec.kind == "images":
+        if is_numbered(job.output):
             assembled = _write_images(job, work, ordered, partial, source)
+        elif job.encoder.codec.kind == "images":
+            assembled = _write_image(job, work, ordered, partial)
         elif job.container == "y4m":
             assembled = _write_y4m(job, work, ordered, partial, on_stage)
         else:
             assembled = _write_video(job, work, ordered, partial, source, on_stage)
         if partial.is_file():
             sync_file(partial)
-        place = image_folder(job) if job.encoder.codec.kind == "images" else job.output
+        place = place_of(job.output)
         may_replace = overwrite or is_output_of(work, place)
         note_output(work, partial)
         publish(partial, place, replace=may_replace)
@@ -291,6 +288,17 @@ def _write_y4m(
     off_rate = count_off_rate(pts, job.encoder.time_base, job.encoder.frame_rate)
     start = int(pts[0]) * job.encoder.time_base
     return Assembled(len(pts), start, Fraction(0), not off_rate, streams, None, off_rate)
+
+
+def _write_image(job: Job, work: WorkFolder, ordered: Sequence[SegmentResult], partial: Path) -> Assembled:
+    """One image alone, without times or streams beside it."""
+    pts = _times(ordered)
+    if len(pts) != 1:
+        raise VerificationError(f"{job.output}: {len(pts)} pictures were made for one file")
+    [segment] = _segment_files(work, ordered)
+    words = picture_text(job.title, job.evidence, job.info.metadata, job.made_by)
+    partial.write_bytes(with_text(segment.path.read_bytes(), add_header(job, words, ordered[0].start)))
+    return Assembled(1, Fraction(0), Fraction(0), True, (), None)
 
 
 def _write_images(

@@ -14,7 +14,7 @@ from typing import Any
 
 from vsr.media.damage import Damage
 from vsr.media.framemd5 import Checksum, ChecksumFile, Checksums, FrameHasher, hash_frames, packet_checksums
-from vsr.media.images import TIMING_FILE, Timing, find_images, is_numbered
+from vsr.media.images import TIMING_FILE, Timing, find_images, is_numbered, is_single_image, place_of
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe_output, scan
 from vsr.pipeline.job import Job
@@ -29,7 +29,7 @@ PACKETS = "packets"
 
 def checksum_paths(output: Path) -> tuple[Path, Path]:
     """Where the checksums of the input's and of the output's frames are."""
-    place = output.parent if is_numbered(output) else output
+    place = place_of(output)
     return place.with_name(f"{place.name}.input.framemd5"), place.with_name(f"{place.name}.framemd5")
 
 
@@ -52,7 +52,8 @@ def output_checksums(output: Path, what: str) -> ChecksumFile:
     """The checksums of an output as it is, of its `PACKETS` or its `DECODED` frames."""
     if what == DECODED:
         return checksum_decoded(probe_output(output), 1)
-    return _picture_checksums(output) if is_numbered(output) else packet_checksums(output)
+    is_image = is_numbered(output) or is_single_image(output)
+    return _picture_checksums(output) if is_image else packet_checksums(output)
 
 
 def checksum_decoded(info: MediaInfo, threads: int, most: int | None = None) -> ChecksumFile:
@@ -69,11 +70,16 @@ def _file_of(info: MediaInfo, rows: Checksums) -> ChecksumFile:
 
 
 def _picture_checksums(output: Path) -> ChecksumFile:
-    """Of the files of an image sequence, each a packet."""
-    timing = Timing.from_file(output.parent / TIMING_FILE)
+    """Of the files of an image sequence, each a packet, or of one image alone, which has no time."""
     video = probe_output(output).video
+    if is_single_image(output):
+        paths, tick, aspect = [output], video.time_base, video.sample_aspect_ratio
+        times: tuple[int, ...] = (0,)
+    else:
+        timing = Timing.from_file(output.parent / TIMING_FILE)
+        paths, times, tick, aspect = find_images(output), timing.pts, timing.time_base, timing.sample_aspect_ratio
     rows = Checksums()
-    for path, pts in zip(find_images(output), timing.pts, strict=False):
+    for path, pts in zip(paths, times, strict=False):
         data = path.read_bytes()
         rows.append(Checksum(pts, pts, 1, len(data), hashlib.md5(data).digest()))
-    return ChecksumFile(timing.time_base, video.codec, video.width, video.height, timing.sample_aspect_ratio, rows)
+    return ChecksumFile(tick, video.codec, video.width, video.height, aspect, rows)

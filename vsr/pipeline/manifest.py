@@ -15,7 +15,7 @@ from vsr.media.images import is_numbered
 from vsr.media.inspect import StreamDigest
 from vsr.methods.consistency import assumed_degradation
 from vsr.methods.findings import mean_findings
-from vsr.pipeline.assemble import Assembled, image_folder
+from vsr.pipeline.assemble import Assembled
 from vsr.pipeline.job import Job
 from vsr.pipeline.objects import is_url, read_object
 from vsr.pipeline.provenance import sentence
@@ -78,8 +78,7 @@ def write_manifest(
     seconds: float,
 ) -> dict[str, Any]:
     """Write ``OUTPUT.vsr.json`` and return what it says; the input was read after ``started``."""
-    images = job.encoder.codec.kind == "images"
-    root = image_folder(job) if images else job.output.parent
+    root = job.output.parent
     files = OutputFiles(
         path=job.output_url or str(job.output),
         size_bytes=sum(path.stat().st_size for path in output_files(job.output)),

@@ -14,8 +14,8 @@ from typing import Any
 
 from vsr.errors import MachineError, UsageError, WorkFolderBusy
 from vsr.media.ffmpeg import ffmpeg_version
-from vsr.media.images import is_numbered
-from vsr.pipeline.assemble import assemble, image_folder, partial_path
+from vsr.media.images import is_numbered, is_single_image, place_of
+from vsr.pipeline.assemble import assemble, partial_path
 from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
 from vsr.pipeline.kept import check_kept, find_kept_url, keep_packets, remove_former
@@ -53,17 +53,15 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
             raise UsageError(f"{job.output_url} exists; give --overwrite to replace it")
         check_kept(job, overwrite, work)
         return
-    if images and not is_numbered(job.output):
-        raise UsageError(
-            f"{job.output}: an image sequence needs a number in its name, for example "
-            f"{job.output.stem}/%06d{job.output.suffix}"
-        )
+    images = is_numbered(job.output)
+    if is_single_image(job.output):
+        _check_single(job)
     if images:
         try:
             job.output.name % 1
         except (TypeError, ValueError) as error:
             raise UsageError(f"{job.output.name}: is no numbered name; write it like %06d.png") from error
-    place = image_folder(job) if images else job.output
+    place = place_of(job.output)
     folder = place.parent
     if not folder.is_dir():
         raise MachineError(f"output folder {folder} does not exist; make it first")
@@ -83,6 +81,20 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
     if not images and place.is_dir():
         raise UsageError(f"output {place} is a folder; name a file, or end it with / to fill it")
     check_kept(job, overwrite, work)
+
+
+def _check_single(job: Job) -> None:
+    """One image can be named where one is made. Raises `UsageError`."""
+    start, stop = job.span.start, job.span.stop
+    one_of_many = isinstance(start, int) and isinstance(stop, int) and stop == start + 1
+    is_one = job.num_frames_from_header == 1 or is_single_image(job.info.path)
+    if not (one_of_many or (not job.span and is_one)):
+        raise UsageError(
+            f"{job.output}: is one picture, and the video has more; name the frame (--at 12.5s), or give all of them "
+            f"numbers: {job.output.stem}/%06d{job.output.suffix}"
+        )
+    if job.pictures_per_frame > 1:
+        raise UsageError(f"{job.output}: two pictures are made of the frame; give --deinterlace frame to have one")
 
 
 def _check_length(job: Job, folder: Path) -> None:
@@ -115,7 +127,7 @@ def _check_folder(job: Job, place: Path) -> None:
 
 def work_folder(job: Job, base: Path | None) -> WorkFolder:
     """Where segments are kept until the output is whole: beside it, or a folder of its own in ``base``."""
-    return _work_folder(image_folder(job) if job.encoder.codec.kind == "images" else job.output, job.output_url, base)
+    return _work_folder(place_of(job.output), job.output_url, base)
 
 
 def _work_folder(place: Path, url: str | None, base: Path | None) -> WorkFolder:
@@ -135,7 +147,7 @@ def clear_left(request: Request, manifest: Mapping[str, Any]) -> None:
     """
     url = str(request.output) if is_url(request.output) else None
     output = Path(split_url(url)[1] if url is not None else os.path.abspath(request.output))
-    work = _work_folder(output.parent if is_numbered(output) else output, url, request.work_base)
+    work = _work_folder(place_of(output), url, request.work_base)
     try:
         if not work.is_there():
             return

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vsr.errors import UsageError
 from vsr.media.containers import holders, holds
-from vsr.media.images import is_numbered
+from vsr.media.images import is_single_image, place_of
 from vsr.media.probe import MediaInfo
 from vsr.media.streams import StreamInfo
 from vsr.pipeline.settings import Settings
@@ -61,7 +61,7 @@ class StreamPlan:
 
 def find_kept_path(output: Path) -> Path:
     """Where the packets are kept that ``output`` cannot hold."""
-    place = output.parent if is_numbered(output) else output
+    place = place_of(output)
     return place.with_name(f"{place.name}.data.zip")
 
 
@@ -71,6 +71,9 @@ def plan_streams(info: MediaInfo, output: Path, container: str, settings: Settin
     Raises `UsageError` where something would be lost unasked.
     """
     copied, lost, dropped = [], [], []
+    if is_single_image(output):
+        others = [stream for stream in info.streams if stream.index != info.video.index]
+        return StreamPlan((), (), tuple(f"{stream}: one picture has no place for it" for stream in others))
     for stream in info.streams:
         if stream.index == info.video.index:
             continue

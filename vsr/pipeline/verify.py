@@ -12,7 +12,7 @@ from typing import Any
 from vsr.errors import InputError, VerificationError
 from vsr.media.damage import describe_times
 from vsr.media.framemd5 import ChecksumFile
-from vsr.media.images import is_numbered
+from vsr.media.images import is_numbered, is_single_image
 from vsr.media.inspect import digest_streams, video_times
 from vsr.media.reading import probe
 from vsr.pipeline.chain import checksum_decoded, checksum_paths, output_checksums
@@ -53,7 +53,7 @@ def verify_output(output: Path, source: Path | None = None) -> list[Check]:
         return [Check("record", False, f"{path.name} {problem}")]
     manifest = with_current_keys(manifest, path)
     checks = [Check("record", True, "its own digest"), _files(output, manifest)]
-    if checks[-1].passed and not is_numbered(output):
+    if checks[-1].passed and not _is_images(output):
         checks += [_streams(output, manifest), _frames(output, manifest)]
     return [
         *checks,
@@ -62,6 +62,10 @@ def verify_output(output: Path, source: Path | None = None) -> list[Check]:
         *_check_kept(output, manifest),
         _input(output, manifest, source),
     ]
+
+
+def _is_images(output: Path) -> bool:
+    return is_numbered(output) or is_single_image(output)
 
 
 def _files(output: Path, manifest: dict[str, Any]) -> Check:
@@ -133,7 +137,7 @@ def _times(output: Path, manifest: Mapping[str, Any]) -> list[Check]:
         return []
     used = [row.pts for row in ChecksumFile.read(path).rows]
     wrong = describe_wrong_rule(used, manifest)
-    if not wrong and not is_numbered(output):
+    if not wrong and not _is_images(output):
         wrong = describe_wrong_times(output, used, manifest)
     repaired = "; ".join(describe_times(manifest["damage"])) or "as the input gives them"
     return [Check("times", not wrong, wrong or repaired)]

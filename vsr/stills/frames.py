@@ -21,12 +21,12 @@ from vsr.media.decode import FrameRecord
 from vsr.media.encode import encode_picture
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.framemd5 import FrameHasher, hash_frames
-from vsr.media.images import TIMING_FILE, Timing
+from vsr.media.images import TIMING_FILE, Timing, place_of
 from vsr.media.looks import Changes, color_of
 from vsr.media.picture_text import with_text
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import scan
-from vsr.pipeline.assemble import image_folder, partial_path
+from vsr.pipeline.assemble import partial_path
 from vsr.pipeline.chain import write_checksums
 from vsr.pipeline.headers import add_header, first_timecode
 from vsr.pipeline.job import Job, Span
@@ -50,7 +50,6 @@ from vsr.timeline import format_seconds
 __all__ = ["Exported", "export_frames"]
 
 _AS_THEY_ARE = {"method": "bicubic", "scale": 1, "deinterlace": "off", "drop_streams": True}
-_FIRST_NUMBER = 1  # of the images
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,8 @@ def export_frames(
 ) -> Exported:
     """Write the frames of ``span`` to ``output``, a pattern such as ``frames/%06d.png``, without any restoration.
 
+    Each image's number is that of its frame in the video, from 0.
+
     Each keeps all that was decoded: layouts that images cannot hold are widened (to RGB with the stream's own
     matrix, at 16 bits for 8), which the manifest names. Interlaced frames keep both fields. Raises a `VsrError`; then
     the folder's name is as before.
@@ -92,7 +93,7 @@ def export_frames(
             if not written:
                 raise InputError(f"{path}: no frame lies between --start and --end")
             (partial / TIMING_FILE).write_text(_timing(job, written).to_json(), encoding="utf-8")
-            publish(partial, image_folder(job), replace=overwrite)
+            publish(partial, place_of(job.output), replace=overwrite)
         except OSError as error:
             raise MachineError(f"cannot write {output}: {error.strerror or error}") from error
         finally:
@@ -123,7 +124,6 @@ def _write(job: Job, folder: Path, damage: Damage, hasher: FrameHasher) -> Itera
     start, stop = job.span.start, job.span.stop
     words = picture_text("frames", "interpolation", job.info.metadata)
     words = dataclasses.replace(words, comment=f"{_conversion(job)}; no model took part, no generative one either")
-    number = _FIRST_NUMBER
     for record, frame in hash_frames(scan(job.info, job.settings.decoder_threads, damage), hasher):
         if start is not None and _is_before(job, record, start):
             continue
@@ -134,8 +134,7 @@ def _write(job: Job, folder: Path, damage: Damage, hasher: FrameHasher) -> Itera
         picture = VideoFrame(planes, frame_layout(frame), color, record.ordinal, record.pts, job.video.time_base)
         spec = dataclasses.replace(job.encoder, width=record.width, height=record.height)
         data = with_text(encode_picture(quantise(picture, job.target), spec), add_header(job, words, record.ordinal))
-        (folder / (job.output.name % number)).write_bytes(data)
-        number += 1
+        (folder / (job.output.name % record.ordinal)).write_bytes(data)
         yield record
 
 
@@ -191,7 +190,7 @@ def _manifest(job: Job, records: list[FrameRecord], damage: Damage, checksums: M
             "generative": False,
             "says": f"{_conversion(job)}; no generative model took part",
         },
-        "frames": [_name(job, number, record) for number, record in enumerate(records, _FIRST_NUMBER)],
+        "frames": [_name(job, record) for record in records],
         "changes": {"count": changes.count, "first": canonical(changes.changes)},
         "settings": {
             "fps": job.settings.fps,
@@ -207,10 +206,10 @@ def _manifest(job: Job, records: list[FrameRecord], damage: Damage, checksums: M
     }
 
 
-def _name(job: Job, number: int, record: FrameRecord) -> dict[str, Any]:
+def _name(job: Job, record: FrameRecord) -> dict[str, Any]:
     seconds = record.pts * job.video.time_base - job.info.start
     return {
-        "file": job.output.name % number,
+        "file": job.output.name % record.ordinal,
         "ordinal": record.ordinal,
         "pts": record.pts,
         "time": format_seconds(seconds),
