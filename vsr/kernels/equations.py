@@ -14,10 +14,14 @@ from vsr.kernels.reading import clamped, is_within
 
 __all__ = ["add_up_samples", "bilateral_maps", "solve_normal_equations"]
 
-_ONE = np.float32(1)
+_NONE, _ONE = np.float32(0), np.float32(1)
 _TINY = 1e-30
 
 Offsets = tuple[tuple[int, int], ...]
+Matrix = tuple[Array, Array, NDArray[np.int64]]
+"""Diagonal ``(H, W)``, couplings ``(n, H, W)`` and their offsets ``(n, 2)``."""
+
+Rings = tuple[Array, Array, Array, Array]
 
 
 @jit
@@ -102,12 +106,13 @@ def _add_three_pairs(taps: Array, a: Array, b: Array, c: Array, d: Array, e: Arr
 def _blur_row(row: Array, taps: Array, padded: Array, result: Array) -> None:
     """``row`` ``(W,)`` blurred, mirrored at its ends; ``taps`` to one side, in threes behind the middle one."""
     width, radius = row.size, taps.size - 1
-    padded[radius : radius + width] = row
+    inner = padded[radius : radius + width]
+    for i in range(width):
+        inner[i] = row[i]
+        result[i] = taps[0] * row[i]
     for k in range(min(radius, width)):
         padded[radius - 1 - k] = row[k]
         padded[radius + width + k] = row[width - 1 - k]
-    for i in range(width):
-        result[i] = taps[0] * row[i]
     for k in range(1, radius, 3):
         left, right = radius - k, radius + k
         _add_three_pairs(
@@ -176,29 +181,23 @@ def _add_product(
 def _multiply(
     taps_y: Array,
     taps_x: Array,
-    samples: tuple[Array, Array, NDArray[np.int64]],
-    prior: tuple[Array, Array, NDArray[np.int64]],
+    samples: Matrix,
+    prior: Matrix,
     direction: Array,
     residual: Array,
     share: np.float32,
     product: Array,
+    rings: Rings,
 ) -> float:
     """``direction`` becomes ``residual + share · direction``, ``product`` the matrix times that; their inner product.
 
-    One pass over the images: rows of what lies between are kept as long as they are needed, in rings.
+    One pass over the images: rows of what lies between are kept in ``rings`` as long as they are needed.
     """
     height, width = direction.shape
-    radius, reach = taps_y.size - 1, 0
-    while radius and taps_y[radius] == 0:
-        radius -= 1
-    for dy in prior[2][:, 0]:
-        reach = max(reach, dy)
-    lag = max(radius, reach)
-    across = np.empty((2 * radius + 2, width), np.float32)
-    blurred = np.empty((3, width), np.float32)
-    weighted = np.empty((lag + radius + 2, width), np.float32)
-    padded, row = np.empty(width + 2 * taps_x.size, np.float32), np.empty(width, np.float32)
-    sums = np.zeros(width, np.float64)
+    across, blurred, weighted, lines = rings
+    radius = (across.shape[0] - 2) // 2
+    lag = weighted.shape[0] - radius - 2
+    padded, row, sums = lines[0], lines[1, :width], np.zeros(width, np.float64)
     for step in range(height + radius + 1 + lag):
         if step < height:
             here, rest = direction[step], residual[step]
@@ -210,7 +209,8 @@ def _multiply(
             _blur_down(across, y, height, taps_y, radius, blurred[y % 3])
         y -= 1
         if 0 <= y < height:
-            row[:] = np.float32(0)
+            for i in range(width):
+                row[i] = _NONE
             _add_product(samples[0], samples[1], samples[2], blurred, y, height, row)
             _blur_row(row, taps_x, padded, weighted[y % weighted.shape[0]])
         y -= lag
@@ -220,45 +220,38 @@ def _multiply(
             _add_product(prior[0], prior[1], prior[2], direction, y, height, target)
             for i in range(width):
                 sums[i] += np.float64(here[i] * target[i])
-    return float(sums.sum())
+    return _total(sums)
 
 
 @jit
-def _advance(residual: Array, product: Array, step: np.float32) -> float:
-    """Take ``step`` times ``product`` off ``residual``; the square of what is left."""
+def _total(sums: NDArray[np.float64]) -> float:
+    total = 0.0
+    for i in range(sums.size):
+        total += sums[i]
+    return total
+
+
+@jit
+def _advance(x: Array, direction: Array, residual: Array, product: Array, step: np.float32) -> float:
+    """Go ``step`` along ``direction``, which the matrix makes ``product``; the square of the ``residual`` left."""
     height, width = residual.shape
     sums = np.zeros(width, np.float64)
     for y in range(height):
-        rest, image = residual[y], product[y]
+        here, along, rest, image = x[y], direction[y], residual[y], product[y]
+        for i in range(width):
+            here[i] += step * along[i]
         for i in range(width):
             rest[i] -= step * image[i]
             sums[i] += np.float64(rest[i] * rest[i])
-    return float(sums.sum())
+    return _total(sums)
 
 
-@jit
-def _solve(
-    taps_y: Array,
-    taps_x: Array,
-    samples: tuple[Array, Array, NDArray[np.int64]],
-    prior: tuple[Array, Array, NDArray[np.int64]],
-    right: Array,
-    x: Array,
-    steps: int,
-) -> None:
-    residual, direction, product = right.copy(), np.zeros_like(x), np.empty_like(x)
-    _multiply(taps_y, taps_x, samples, prior, direction, x, np.float32(0), product)
-    square, share = _advance(residual, product, np.float32(1)), np.float32(0)
-    for _ in range(steps):
-        along = _multiply(taps_y, taps_x, samples, prior, direction, residual, share, product)
-        step = np.float32(square / (along + _TINY))
-        for y in range(x.shape[0]):
-            here, way = x[y], direction[y]
-            for i in range(x.shape[1]):
-                here[i] += step * way[i]
-        new_square = _advance(residual, product, step)
-        share = np.float32(new_square / (square + _TINY))
-        square = new_square
+def _make_rings(radius: int, reach: int, taps_x: Array, width: int) -> Rings:
+    """Room for the rows that `_multiply` needs at a time: blurs reach ``radius`` rows, the prior ``reach``."""
+    lag = max(radius, reach)
+    rows = (2 * radius + 2, 3, lag + radius + 2)
+    across, blurred, weighted = (np.empty((count, width), np.float32) for count in rows)
+    return across, blurred, weighted, np.empty((2, width + 2 * taps_x.size), np.float32)
 
 
 def _table(offsets: Offsets) -> NDArray[np.int64]:
@@ -291,5 +284,17 @@ def solve_normal_equations(
     taps_y, taps_x = (np.array([*one, *[0.0] * (-(len(one) - 1) % 3)], dtype=np.float32) for one in taps)
     matrix = array(samples[0]), _stacked(samples[1:], x), _table(samples_offsets)
     smoothing = array(prior[0]), _stacked(prior[1:], x), _table(prior_offsets)
-    _solve(taps_y, taps_x, matrix, smoothing, array(right), array(result), steps)
+    rings = _make_rings(len(taps[0]) - 1, max((dy for dy, _ in prior_offsets), default=0), taps_x, x.shape[1])
+    image, residual, start = array(result), array(right).copy(), array(x).copy()
+    direction, product, none = np.zeros_like(image), np.empty_like(image), np.float32(0)
+
+    def multiply(towards: Array, share: np.float32) -> float:
+        return _multiply(taps_y, taps_x, matrix, smoothing, direction, towards, share, product, rings)
+
+    multiply(start, none)
+    square, share = _advance(start, direction, residual, product, np.float32(1)), none
+    for _ in range(steps):
+        along = multiply(residual, share)
+        new_square = _advance(image, direction, residual, product, np.float32(square / (along + _TINY)))
+        square, share = new_square, np.float32(new_square / (square + _TINY))
     return result

@@ -71,10 +71,12 @@ def _average_row(sums: Array, radius: int, padded: Array, result: Array) -> None
     width, share = result.size, _ONE / np.float32((2 * radius + 1) ** 2)
     for i in range(width):
         padded[radius + i] = np.float32(sums[i])
-    padded[:radius] = padded[radius]
-    padded[radius + width :] = padded[radius + width - 1]
-    result[:] = np.float32(0)
+        result[i] = np.float32(sums[i])
+    for k in range(radius):
+        padded[k], padded[radius + width + k] = padded[radius], padded[radius + width - 1]
     for k in range(2 * radius + 1):
+        if k == radius:
+            continue
         shifted = padded[k : k + width]
         for i in range(width):
             result[i] += shifted[i]
@@ -112,7 +114,9 @@ def _refine(
     means, padded = np.empty((5, width), np.float32), np.empty(width + 2 * radius, np.float32)
     sums = np.empty((5, width), np.float64)
     for k in range(count):
-        sums[:] = 0
+        for p in range(5):
+            for i in range(width):
+                sums[p, i] = 0.0
         for y in range(-radius, height + radius):
             entering, leaving = min(max(y, 0), height - 1), max(y - 2 * radius - 1, 0)
             if y == -radius or 0 < y < height:

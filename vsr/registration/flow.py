@@ -7,7 +7,10 @@ processor; its result depends on OpenCV's thread count, which the caller fixes f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +21,7 @@ from vsr.kernels import kernel
 
 __all__ = [
     "MIN_FLOW_SIZE",
+    "Detail",
     "FlowPair",
     "consistency_error",
     "flow_pair",
@@ -30,10 +34,13 @@ __all__ = [
 MIN_FLOW_SIZE = 24
 """Shortest image side, in pixels, for which motion is estimated."""
 
-_PATCH_STRIDE = 3
-_GRADIENT_STEPS = 12
-_REFINEMENT_STEPS = 5
 _GRADIENT_CONSTANCY = 20.0  # weight of slopes that stay the same; OpenCV's default is 10
+
+Detail = Literal["coarse", "medium", "fine"]
+"""How closely to look: down to half resolution; to full resolution; the same with more steps."""
+
+_FULL_RESOLUTION: Mapping[Detail, tuple[int, int, int]] = MappingProxyType({"medium": (4, 8, 5), "fine": (3, 12, 5)})
+"""Distance of patches in pixels, steps for each patch, and steps for all of them together."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +60,16 @@ class FlowPair:
         return FlowPair(self.backward, self.forward)
 
 
-def _dis(first: NDArray[np.uint8], second: NDArray[np.uint8], fine: bool) -> NDArray[np.float32]:
+def _dis(first: NDArray[np.uint8], second: NDArray[np.uint8], detail: Detail) -> NDArray[np.float32]:
     import cv2
 
     engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    if fine:
+    if detail != "coarse":
+        stride_px, patch_steps, refinement_steps = _FULL_RESOLUTION[detail]
         engine.setFinestScale(0)
-        engine.setPatchStride(_PATCH_STRIDE)
-        engine.setGradientDescentIterations(_GRADIENT_STEPS)
-        engine.setVariationalRefinementIterations(_REFINEMENT_STEPS)
+        engine.setPatchStride(stride_px)
+        engine.setGradientDescentIterations(patch_steps)
+        engine.setVariationalRefinementIterations(refinement_steps)
         engine.setVariationalRefinementGamma(_GRADIENT_CONSTANCY)
     flow: NDArray[np.float32] = np.asarray(engine.calc(first, second, None), dtype=np.float32)
     return flow
@@ -78,16 +86,16 @@ def _equalise(a: Tensor, b: Tensor) -> Tensor:
     return (b - b.mean()) * gain + a.mean()
 
 
-def flow_pair(a: Tensor, b: Tensor, *, fine: bool = True) -> FlowPair | None:
+def flow_pair(a: Tensor, b: Tensor, *, detail: Detail = "fine") -> FlowPair | None:
     """Motion between two ``(H, W)`` float32 images in 0…1, or None if they are too small to tell.
 
-    Depends on the two images alone. The result is on their device. Without ``fine`` it is three times as fast
-    and errs by about 0.1 pixels instead of 0.02.
+    Depends on the two images alone. The result is on their device. ``coarse`` is four times as fast as ``fine`` and
+    errs by about 0.1 pixels instead of 0.02; ``medium`` is twice as fast.
     """
     if min(a.shape) < MIN_FLOW_SIZE:
         return None
     first, second = _gray8(a), _gray8(_equalise(a, b))
-    flows = [_dis(first, second, fine), _dis(second, first, fine)]
+    flows = [_dis(first, second, detail), _dis(second, first, detail)]
     forward, backward = (torch.from_numpy(f).permute(2, 0, 1).flip(0).contiguous().to(a.device) for f in flows)
     if not bool(torch.isfinite(forward).all() & torch.isfinite(backward).all()):
         return None

@@ -13,7 +13,7 @@ from torch import Tensor
 from vsr.observation import GaussianBlur
 from vsr.registration.brightness import match_brightness
 from vsr.registration.compose import compose_flows, warp_to
-from vsr.registration.flow import FlowPair, flow_pair, pixel_positions
+from vsr.registration.flow import Detail, FlowPair, flow_pair, pixel_positions
 from vsr.registration.parametric import register
 from vsr.registration.spline import read_spline, smooth_spline
 from vsr.registration.transform import MotionModel
@@ -50,11 +50,12 @@ def _choose(a: Tensor, b: Tensor, camera: Tensor, dense: Tensor, reluctance: flo
 
 
 def global_then_dense(
-    a: Tensor, b: Tensor, model: MotionModel = "affine", *, fine: bool = True, reluctance: float = 1.0
+    a: Tensor, b: Tensor, model: MotionModel = "affine", *, detail: Detail = "medium", reluctance: float = 1.0
 ) -> FlowPair | None:
     """Motion between two ``(H, W)`` float32 images in 0…1 as `flow_pair` gives it, but exact where the camera moves.
 
-    ``model`` is what the camera may do; ``fine`` as in `flow_pair`; ``reluctance``, from 1 on, is how many times the
+    ``model`` is what the camera may do; ``detail`` as in `flow_pair`, where the camera's motion leaves
+    little to find; ``reluctance``, from 1 on, is how many times the
     usual gain dense flow must bring to be used, for images whose aliasing it would follow. On noisy photographs moved
     by 2 degrees and 40 pixels the median error falls from about 0.2 pixels to under 0.01; where parts move on their
     own, it is about that of `flow_pair`. Takes two to five times as long. Where no camera motion can be found this is
@@ -62,10 +63,10 @@ def global_then_dense(
     """
     camera = register(a, b, model)
     if not camera.converged:
-        return flow_pair(a, b, fine=fine)
+        return flow_pair(a, b, detail=detail)
     size = (int(a.shape[0]), int(a.shape[1]))
     forth, back = camera.flow(size), camera.inverse().flow(size)
-    rest = flow_pair(a, warp_to(b, forth), fine=fine)
+    rest = flow_pair(a, warp_to(b, forth), detail=detail)
     if rest is None:
         return None
     return FlowPair(

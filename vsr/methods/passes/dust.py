@@ -125,7 +125,7 @@ class _Window:
         key = (number, is_last)
         if key not in self._motions:
             first, second = (self._picture(at, is_last=is_last)[0] for at in (number, number + 1))
-            self._motions[key] = flow_pair(first, second, fine=is_last)
+            self._motions[key] = flow_pair(first, second, detail="fine" if is_last else "coarse")
         return self._motions[key]
 
     def _picture(self, number: int, *, is_last: bool) -> tuple[Tensor, Tensor]:

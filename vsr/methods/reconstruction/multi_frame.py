@@ -269,7 +269,7 @@ class _Shot:
     def _register(self, first: Tensor, second: Tensor) -> FlowPair | None:
         if self._level.motion == "global-then-dense":
             return global_then_dense(first, second, reluctance=self._weighing.dense_reluctance)
-        return flow_pair(first, second, fine=self._level.motion == "fine")
+        return flow_pair(first, second, detail=self._level.motion)
 
     def _warm_up(self, window: Window, number: int) -> _Made | None:
         """The image before frame ``number``, from the few frames before it alone.
