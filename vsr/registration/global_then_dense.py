@@ -54,12 +54,11 @@ def global_then_dense(
 ) -> FlowPair | None:
     """Motion between two ``(H, W)`` float32 images in 0…1 as `flow_pair` gives it, but exact where the camera moves.
 
-    ``model`` is what the camera may do; ``detail`` as in `flow_pair`, where the camera's motion leaves
-    little to find; ``reluctance``, from 1 on, is how many times the
-    usual gain dense flow must bring to be used, for images whose aliasing it would follow. On noisy photographs moved
-    by 2 degrees and 40 pixels the median error falls from about 0.2 pixels to under 0.01; where parts move on their
-    own, it is about that of `flow_pair`. Takes two to five times as long. Where no camera motion can be found this is
-    `flow_pair`. None if the images are too small to tell.
+    ``model`` is what the camera may do; ``detail`` as in `flow_pair`, where the camera's motion leaves little to find;
+    ``reluctance``, from 1 on, is how many times the usual gain dense flow must bring to be used, for images whose
+    aliasing it would follow. On noisy photographs moved by 2 degrees and 40 pixels the median error falls from about
+    0.2 pixels to under 0.01; where parts move on their own, it is about that of `flow_pair`. Takes two to five times as
+    long. Where no camera motion can be found this is `flow_pair`. None if the images are too small to tell.
     """
     camera = register(a, b, model)
     if not camera.converged:
