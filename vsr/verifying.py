@@ -8,6 +8,7 @@ from vsr.distributed.recompute import recompute as make_again
 from vsr.errors import InputError, UsageError, VerificationError
 from vsr.media.images import is_numbered
 from vsr.media.reading import is_there
+from vsr.pipeline.beside import output_place
 from vsr.pipeline.chain import checksum_paths
 from vsr.pipeline.manifest import manifest_path
 from vsr.pipeline.objects import download, find_object, is_url, join_url, split_url
@@ -75,7 +76,7 @@ def _verify_here(
 
 def _output_of(record: Path) -> Path:
     """The output that a record lies beside: a file, or the numbered images of a folder."""
-    output = record.with_name(record.name.removesuffix(_RECORD))
+    output = output_place(record, _RECORD)
     if not output.is_dir():
         return output
     said = read_sealed(record)[0].get("output")

@@ -217,3 +217,25 @@ def test_damage_is_counted_by_kind(run: Runs) -> None:
     kinds = ("missing_times", "repeated_times", "outlying_times", "sorted_times")
     assert damage["repaired_times"] == sum(damage[name] for name in kinds)
     assert damage["repeated_frames"] >= 0
+
+
+def test_sidecars_in_a_hidden_folder_are_found(call: Any, clips: Any, tmp_path: Path) -> None:
+    output, hidden = tmp_path / "out.mp4", tmp_path / ".vsr"
+    command = ("upscale", clips("plain"), "-o", output, "--method", "bicubic", "--scale", 1, "--end", 4)
+    assert call(*command, "--sidecars", "folder").code == 0
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["out.mp4"]
+    names = {"out.mp4.vsr.json", "out.mp4.framemd5", "out.mp4.input.framemd5"}
+    assert {path.name for path in hidden.iterdir()} == names
+    assert all(check.passed for check in vsr.verify(output, recompute=True))
+    assert all(check.passed for check in vsr.verify(hidden / "out.mp4.vsr.json"))
+    assert vsr.make_report(output).is_file()
+    again = call(*command, "--sidecars", "folder", "--overwrite")
+    assert again.code == 0, again.err
+    assert {path.name for path in hidden.iterdir()} == names
+    with (hidden / "out.mp4.framemd5").open("a") as file:
+        file.write("#\n")
+    assert [check.what for check in vsr.verify(output) if not check.passed] == ["output checksums"]
+    pictures = tmp_path / "f" / "%03d.png"
+    vsr.upscale(clips("plain"), pictures, end=2, settings={"method": "bicubic", "scale": 1, "sidecars": "folder"})
+    assert (hidden / "f.vsr.json").is_file()
+    assert all(check.passed for check in vsr.verify(pictures))

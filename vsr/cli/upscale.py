@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -148,6 +148,10 @@ def upscale(
     keep_data: Annotated[
         bool, typer.Option("--keep-data", help="Keep packets that the container cannot hold in OUTPUT.data.zip.")
     ] = False,
+    sidecars: Annotated[
+        Literal["beside", "folder"] | None,
+        typer.Option(help="Where record and checksums go: beside the output, or into the hidden folder .vsr."),
+    ] = None,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Stop at damage, at times to be repaired, and at streams nothing can hold."),
@@ -192,7 +196,7 @@ def upscale(
             "method": method, "codec": codec,
             "crf": crf, "speed": speed, "pix_fmt": pix_fmt, "deinterlace": deinterlace, "fps": fps,
             "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
-            "keep_data": keep_data or None,
+            "keep_data": keep_data or None, "sidecars": sidecars,
             "strict": strict or None, "consistent": consistent or None, "evidence": evidence or None,
             "split": split or None, "square_pixels": square_pixels or None, "video_stream": video_stream,
             "passes": passes or None, "seed": seed, "samples": samples, "temperature": temperature,

@@ -14,9 +14,10 @@ from typing import Any
 
 from vsr.media.damage import Damage
 from vsr.media.framemd5 import Checksum, ChecksumFile, Checksums, FrameHasher, hash_frames, packet_checksums
-from vsr.media.images import TIMING_FILE, Timing, find_images, is_numbered, is_single_image, place_of
+from vsr.media.images import TIMING_FILE, Timing, find_images, is_numbered, is_single_image
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe_output, scan
+from vsr.pipeline.beside import find_beside
 from vsr.pipeline.job import Job
 from vsr.pipeline.sidecar import write_atomically
 
@@ -29,8 +30,7 @@ PACKETS = "packets"
 
 def checksum_paths(output: Path) -> tuple[Path, Path]:
     """Where the checksums of the input's and of the output's frames are."""
-    place = place_of(output)
-    return place.with_name(f"{place.name}.input.framemd5"), place.with_name(f"{place.name}.framemd5")
+    return find_beside(output, ".input.framemd5"), find_beside(output, ".framemd5")
 
 
 def write_checksums(job: Job, source: Checksums) -> dict[str, Any]:

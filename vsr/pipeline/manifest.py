@@ -16,6 +16,7 @@ from vsr.media.inspect import StreamDigest
 from vsr.methods.consistency import assumed_degradation
 from vsr.methods.findings import mean_findings
 from vsr.pipeline.assemble import Assembled
+from vsr.pipeline.beside import find_beside
 from vsr.pipeline.job import Job
 from vsr.pipeline.objects import is_url, read_object
 from vsr.pipeline.provenance import sentence
@@ -49,10 +50,8 @@ FORMAT = 3
 
 
 def manifest_path(output: Path) -> Path:
-    """Where the manifest of ``output`` is: beside the file, or beside an image sequence's folder."""
-    if is_numbered(output):
-        return output.parent.with_name(f"{output.parent.name}.vsr.json")
-    return output.with_name(f"{output.name}.vsr.json")
+    """Where the manifest of ``output`` is: beside the file or an image sequence's folder, or in the hidden folder."""
+    return find_beside(output, ".vsr.json")
 
 
 def output_files(output: Path) -> list[Path]:

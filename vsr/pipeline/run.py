@@ -16,6 +16,7 @@ from vsr.errors import MachineError, UsageError, WorkFolderBusy
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.images import is_numbered, is_single_image, place_of
 from vsr.pipeline.assemble import assemble, partial_path
+from vsr.pipeline.beside import hide
 from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
 from vsr.pipeline.kept import check_kept, find_kept_url, keep_packets, remove_former
@@ -45,6 +46,8 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
     ffmpeg_version()  # without it the output cannot be put together, which is done last
     images = job.encoder.codec.kind == "images"
     if job.output_url is not None:
+        if job.settings.sidecars == "folder":
+            raise UsageError(f"{job.output_url}: object stores hide nothing; leave out --sidecars folder")
         if images:
             raise UsageError(f"{job.output_url}: image sequences go to a folder, not to an object store")
         if job.source_url is not None and is_same_object(job.source_url, job.output_url):
@@ -263,6 +266,8 @@ class FileRun:
                     started=self._begun,
                     seconds=seconds,
                 )
+                if job.settings.sidecars == "folder":
+                    hide([manifest_path(job.output), *checksum_paths(job.output), find_kept_path(job.output)])
             except OSError as error:
                 beside = error.filename2 or error.filename or "what lies beside it"
                 raise MachineError(

@@ -103,6 +103,8 @@ class Settings(BaseModel):
     """Refuse methods that learned or invent, and half precision; decode the output again for its frames' checksums."""
     drop_streams: bool = False
     """Leave out streams that the output container cannot hold, instead of refusing."""
+    sidecars: Literal["beside", "folder"] = "beside"
+    """Where manifest, checksums and kept packets go: beside the output, or in the hidden folder .vsr there."""
     keep_data: bool = False
     """Keep the packets of streams that the output cannot hold in OUTPUT.data.zip beside it, instead of refusing."""
     num_cpus: float = Field(1.0, gt=0, le=256)

@@ -49,7 +49,7 @@ __all__ = [
 
 _BLOCK_BYTES = 1 << 22
 _NOT_DECIDING = (
-    *("drop_streams", "keep_data", "strict", "evidence", "device", "segment_frames", "cut_threshold"),
+    *("sidecars", "drop_streams", "keep_data", "strict", "evidence", "device", "segment_frames", "cut_threshold"),
     *("num_cpus", "num_gpus", "attempts", "stall_seconds"),
     "method",  # what it is made of counts, not what it is called or where its weights are kept
 )

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from vsr.errors import UsageError
 from vsr.media.containers import holders, holds
-from vsr.media.images import is_single_image, place_of
+from vsr.media.images import is_single_image
 from vsr.media.probe import MediaInfo
 from vsr.media.streams import StreamInfo
+from vsr.pipeline.beside import find_beside
 from vsr.pipeline.settings import Settings
 
 __all__ = [
@@ -61,8 +62,7 @@ class StreamPlan:
 
 def find_kept_path(output: Path) -> Path:
     """Where the packets are kept that ``output`` cannot hold."""
-    place = place_of(output)
-    return place.with_name(f"{place.name}.data.zip")
+    return find_beside(output, ".data.zip")
 
 
 def plan_streams(info: MediaInfo, output: Path, container: str, settings: Settings, *, from_start: bool) -> StreamPlan:

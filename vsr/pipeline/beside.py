@@ -1,0 +1,37 @@
+"""Where the files about an output are: beside it, or in one hidden folder there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from vsr.media.images import place_of
+
+__all__ = ["HIDDEN", "find_beside", "hide", "output_place"]
+
+HIDDEN = ".vsr"
+"""Name of the folder."""
+
+
+def find_beside(output: Path, suffix: str) -> Path:
+    """The file about ``output`` whose name ends so: where it is, or beside the output where it is in neither place."""
+    plain = place_of(output)
+    plain = plain.with_name(f"{plain.name}{suffix}")
+    hidden = plain.parent / HIDDEN / plain.name
+    return hidden if hidden.is_file() and not plain.exists() else plain
+
+
+def hide(paths: Iterable[Path]) -> None:
+    """Move those of ``paths`` that are there into the hidden folder beside them. Raises OSError."""
+    for path in paths:
+        if path.is_file() and path.parent.name != HIDDEN:
+            folder = path.parent / HIDDEN
+            folder.mkdir(exist_ok=True)
+            os.replace(path, folder / path.name)
+
+
+def output_place(record: Path, suffix: str) -> Path:
+    """What the file ``record``, whose name ends so, is about."""
+    folder = record.parent.parent if record.parent.name == HIDDEN else record.parent
+    return folder / record.name.removesuffix(suffix)
