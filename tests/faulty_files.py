@@ -132,7 +132,7 @@ def _header_alone(path: Path, rng: random.Random, another: Another) -> Path:
 
 
 def _text(path: Path, rng: random.Random, another: Another) -> Path:
-    path.write_text("This is no video, whatever its name says.\n" * 20)
+    path.write_text("This is not a video, whatever its name says.\n" * 20)
     return path
 
 

@@ -70,7 +70,7 @@ def parse_position(text: str) -> int | Fraction:
     if frame := _FRAME.fullmatch(raw):
         return int(frame[1])
     if (time := _TIME.fullmatch(raw)) is None:
-        raise UsageError(f"{text!r} is no position; give a frame number (120) or a time (62.5s, 1:02.5)")
+        raise UsageError(f"{text!r} is not a position; give a frame number (120) or a time (62.5s, 1:02.5)")
     seconds = Fraction(0)
     for part in time[1].split(":"):
         seconds = seconds * 60 + Fraction(part)
@@ -89,7 +89,7 @@ def parse_rate(text: str) -> Fraction:
     """Frames a second: ``"24"``, ``"29.97"`` or ``"30000/1001"``. Raises `UsageError` for anything else, and for 0."""
     rate = _quotient(_RATE.fullmatch(text.strip()))
     if not rate:
-        raise UsageError(f"fps {text!r} is no frame rate; give it like 24, 29.97 or 30000/1001")
+        raise UsageError(f"fps {text!r} is not a frame rate; give it like 24, 29.97 or 30000/1001")
     return rate
 
 

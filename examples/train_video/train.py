@@ -273,7 +273,7 @@ def run(given: argparse.Namespace) -> None:
     if given.out.suffix != ".safetensors" or not given.out.parent.is_dir():
         raise UsageError(f"{given.out}: name a .safetensors file in a folder that is there")
     if given.items is not None and not given.items.is_dir():
-        raise UsageError(f"{given.items}: is no folder; make it first")
+        raise UsageError(f"{given.items}: is not a folder; make it first")
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
     base = read_base(given)

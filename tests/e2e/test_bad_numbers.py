@@ -40,4 +40,4 @@ def test_one_line(call: Callable[..., Run], clips: Callable[[str], Path], pictur
     done = call(*(names.get(word, word.replace("OUT", output)) for word in line.split()))
     assert done.code == 2
     said = done.one_line()
-    assert any(words in said for words in ("is no position", "is no frame rate", "neither a number of seconds"))
+    assert any(words in said for words in ("is not a position", "is not a frame rate", "neither a number of seconds"))

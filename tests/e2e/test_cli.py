@@ -148,7 +148,7 @@ BAD_CALLS: list[tuple[list[str], int, str]] = [
     (["--device", "tpu"], 2, "device"),
     (["--device", "cuda:97"], 2, "is not here"),
     (["--start", "5", "--end", "3"], 2, "--end"),
-    (["--start", "yesterday"], 2, "no position"),
+    (["--start", "yesterday"], 2, "not a position"),
     (["--start", "100000"], 3, "no frame"),
     (["--bogus"], 2, "--bogus"),
 ]

@@ -171,7 +171,7 @@ def test_another_method_is_warned_of_the_pair(call: Call, clips: Clips, tmp_path
         (["--scale", "two"], 2, "not a number"),
         (["--method", "lite"], 2, "lite only enlarges"),
         (["--method", "duoo"], 2, "no method 'duoo'"),
-        (["--set", "size=10x10"], 2, "size is no setting of downscaling"),
+        (["--set", "size=10x10"], 2, "size is not a setting of downscaling"),
         (["--evidence"], 2, "No such option"),
     ],
     ids=str,

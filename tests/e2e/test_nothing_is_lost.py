@@ -88,7 +88,7 @@ def test_a_preview_replaces_previews_alone(call: Call, clips: Clips, tmp_path: P
     before = picture.read_bytes()
     done = call("upscale", clips("plain"), "-o", tmp_path / "a.mp4", *QUICK, "--preview", picture)
     assert done.code == 2
-    assert "exists and is no preview" in done.one_line()
+    assert "exists and is not a preview" in done.one_line()
     assert picture.read_bytes() == before
     for name in ("a", "b"):
         done = call("upscale", clips("plain"), "-o", tmp_path / f"{name}.mp4", *QUICK, "--preview", preview)
@@ -150,7 +150,7 @@ def test_tables_and_pages_do_not_replace_videos_or_pictures(call: Call, clips: C
         ((*evaluate, pictures, "-o", picture), "is what is read"),
         ((*evaluate, picture, "--resume", victim), "holds no results"),
         ((*evaluate, picture, "-o", pictures), "is a folder"),
-        (("report", tmp_path / "larger.mp4", "--max-mb", "inf", "-q"), "is no size"),
+        (("report", tmp_path / "larger.mp4", "--max-mb", "inf", "-q"), "is not a size"),
         (("models", "convert", "lite", tmp_path / f"{'n' * 480}.safetensors", "--scale", 2), "cannot be a name"),
         (("still", pictures, "-o", picture, "--at", 1, "--overwrite", "-q"), "one of the input's pictures"),
         (("still", pictures, "-o", pictures / "000004.png", "--at", 1, "-q"), "one of the input's pictures"),

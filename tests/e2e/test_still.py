@@ -238,9 +238,9 @@ def test_bad_input_is_one_line(call: Any, clips: Callable[[str], Path], tmp_path
     cases = [
         (("--at", "9:00"), "past the end", 2),
         (("--at", "30"), "past the end", 2),
-        (("--at", "soon"), "is no position", 2),
+        (("--at", "soon"), "is not a position", 2),
         (("--at", "3", "--roi", "90,60,20,20"), "leaves the picture", 2),
-        (("--at", "3", "--roi", "1,2,3"), "is no region", 2),
+        (("--at", "3", "--roi", "1,2,3"), "is not a region", 2),
         (("--at", "3", "--roi", "1,2,4,40"), "too small", 2),
         (("--at", "3", "--scale", "40"), "scale is 40", 2),
         (("--at", "3", "--frames", "0"), "frames is 0", 2),

@@ -140,7 +140,7 @@ def test_awkward_videos_are_tried(clips: Callable[[str], Path], tmp_path: Path, 
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        (("--roi", "1,2,3"), 2, "is no region"),
+        (("--roi", "1,2,3"), 2, "is not a region"),
         (("--roi", "100,0,100,20"), 2, "reaches from 100 to 200"),
         (("--at", "500"), 2, "lies after the last frame"),
         (("--methods", "lancos"), 2, "no method 'lancos'"),

@@ -104,7 +104,7 @@ def test_what_is_no_video_is_refused_with_those_that_are(
     output = ["-o", str(tmp_path / "out.mkv")] if command == ["upscale"] else []
     ran = call(*command, str(cameras), *output, "--video-stream", number)
     assert ran.code == 2
-    assert f"stream {number} is no video; its video streams: 0 (64x48), 2 (96x64), 3 (48x32)" in ran.one_line()
+    assert f"stream {number} is not a video; its video streams: 0 (64x48), 2 (96x64), 3 (48x32)" in ran.one_line()
     assert not (tmp_path / "out.mkv").exists()
 
 

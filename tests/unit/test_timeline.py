@@ -94,7 +94,7 @@ def test_positions(text: str, expected: int | Fraction) -> None:
     ],
 )
 def test_what_is_no_position_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="no position"):
+    with pytest.raises(UsageError, match="not a position"):
         parse_position(text)
 
 
@@ -114,7 +114,7 @@ def test_rates(text: str, rate: Fraction) -> None:
 
 @pytest.mark.parametrize("text", ["", "abc", "0", "0.0", "1/0", "0/1", "-24", "1e99999999", "1_0", "inf", "9" * 10])
 def test_what_is_no_rate_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="no frame rate"):
+    with pytest.raises(UsageError, match="not a frame rate"):
         parse_rate(text)
 
 

@@ -80,7 +80,7 @@ def test_a_few_outliers_in_a_row_are_no_timeline(count: int, place: int, off: in
 
 @given(st.integers(20, 60), st.integers(2, 60), st.integers(-(10**6), -1), st.booleans())
 def test_a_lasting_jump_is_joined_at_a_frames_length(before: int, after: int, jump: int, is_third: bool) -> None:
-    """Whatever the clock says afterwards, as long as it is no continuation of the one before."""
+    """Whatever the clock says afterwards, as long as it is not a continuation of the one before."""
     first = [STEP * n for n in range(before)]
     start = min(jump, -STEP * after - 1)  # does not reach the old timeline again
     decoded = first + [start + STEP * n for n in range(after)]

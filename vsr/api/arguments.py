@@ -21,7 +21,7 @@ def place_of(place: PathLike) -> PathLike:
 
 
 def is_plain_folder(path: PathLike) -> bool:
-    """Whether it is a folder of this machine that is no image sequence."""
+    """Whether it is a folder of this machine that is not an image sequence."""
     return is_folder(path) and not is_image_sequence(Path(path))
 
 

@@ -44,7 +44,7 @@ def compare(
         fps: rate of images that do not tell theirs.
         on_pair: called from this thread with the number of pairs measured so far.
 
-    Raises `UsageError` where shapes do not fit or hardly any times agree, `InputError` for what is no video. For
+    Raises `UsageError` where shapes do not fit or hardly any times agree, `InputError` for what is not a video. For
     example::
 
         print(vsr.compare("clip.mp4", "clip-2x.mp4").curve("lr_psnr").mean)

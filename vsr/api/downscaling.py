@@ -29,7 +29,7 @@ def downscaling_settings(
     given = dict(settings or {})
     for key in ("scale", "size", "height", "to", "method"):
         if key in given:
-            raise UsageError(f"{key} is no setting of downscaling: give scale, how many times smaller, and method")
+            raise UsageError(f"{key} is not a setting of downscaling: give scale, how many times smaller, and method")
     if not 1 < scale <= _MOST:
         raise UsageError(f"scale {scale:g} makes nothing smaller; allowed are numbers above 1, to {_MOST}")
     find_method(method)  # refuses what is neither a name nor a file

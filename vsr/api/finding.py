@@ -47,7 +47,7 @@ def expand_inputs(places: Sequence[PathLike], recursive: bool = False) -> list[P
 
 
 def find_inputs(places: Sequence[PathLike], *, recursive: bool = False, output: PathLike | None = None) -> FoundInputs:
-    """What `expand_inputs` gives with where it was found and what was left out; ``output`` is no folder of inputs."""
+    """What `expand_inputs` finds, where, and what was left out; ``output`` is not a folder of inputs."""
     found: list[tuple[PathLike, Path]] = []
     skipped: list[Skipped] = []
     for place in places:
@@ -100,7 +100,7 @@ def _objects(place: str, recursive: bool, skipped: list[Skipped]) -> list[PathLi
 
 
 def _reason(path: Path, opened: Path | None) -> str:
-    """Why a file of a folder is no input; ``opened`` is where it can be read."""
+    """Why a file of a folder is not an input; ``opened`` is where it can be read."""
     if opened is not None and is_resource_fork(opened):
         return _RESOURCE_FORK
     return _HIDDEN if path.name.startswith(".") else _OTHER

@@ -25,7 +25,7 @@ def probe(path: PathLike, *, fps: str | Fraction | None = None, video_stream: in
 
     ``fps`` is the rate of images that come without ``timing.json``; ``video_stream`` the number, in the file, of the
     video stream that is meant, where it holds several. Raises `InputError`, with the reason, for
-    what is no video.
+    what is not a video.
     """
     return probe_source(Path(path), rate_of(fps), video_stream)
 

@@ -68,7 +68,7 @@ def try_methods(
     Returns:
         Where the page is, and what was measured. ``trial.run_seconds("auto")`` estimates a run over the whole video.
 
-    Raises `InputError` for what is no video, `UsageError` for what cannot be tried.
+    Raises `InputError` for what is not a video, `UsageError` for what cannot be tried.
     """
     if is_url(path):
         raise UsageError(f"{path}: needs a local file; copy it first")

@@ -77,7 +77,7 @@ def upscale(
         preview: a PNG that shows the newest frames before and after, replaced every few seconds while the work goes on;
             a folder for one PNG of each output; True for ``OUTPUT.preview.png`` beside it.
         recursive: look for videos in sub-folders, too; their outputs lie in sub-folders of the same names.
-        on_skipped: called once, before any work, with what folders and lists hold that is no input.
+        on_skipped: called once, before any work, with what folders and lists hold that is not an input.
         passes: passes before and after the method instead of the preset's, for example
             ``["deflicker", {"deflicker": {"place": "after"}}]``; alone with ``scale`` 1.
         settings: keys on top of the preset, for example ``{"scale": 2, "method": "lanczos"}``, with a section for each
@@ -167,7 +167,7 @@ def plan(
     ``settings`` are keys of a preset (``scale``, ``method``, ``codec`` …; ``vsr presets --keys`` lists them) and go
     on top of ``preset``; ``passes`` as for `upscale`.
 
-    Raises `UsageError` for what cannot be, `InputError` for what is no video.
+    Raises `UsageError` for what cannot be, `InputError` for what is not a video.
     """
     settings = _with_passes(settings, passes)
     span = span_of(path, load_settings(preset, settings)[0], start=start, end=end, at=at)

@@ -40,7 +40,7 @@ class Reporter(Protocol):
         ...
 
     def skipped(self, skipped: Sequence[Skipped]) -> None:
-        """Called once, with what folders and lists hold that is no input, where there is anything."""
+        """Called once, with what folders and lists hold that is not an input, where there is anything."""
         ...
 
     def notes(self, notes: Sequence[str]) -> None:

@@ -40,5 +40,5 @@ def _bytes(megabytes: float) -> int:
     from vsr.errors import UsageError
 
     if not math.isfinite(megabytes):
-        raise UsageError(f"--max-mb {megabytes} is no size")
+        raise UsageError(f"--max-mb {megabytes} is not a size")
     return int(megabytes * 1e6)

@@ -36,7 +36,7 @@ def is_within(row: np.float32, col: np.float32, last_row: np.float32, last_col: 
 
 @jit
 def clamped(value: np.float32, last: np.float32) -> np.float32:
-    """``value`` in 0…``last``; 0 where it is no number."""
+    """``value`` in 0…``last``; 0 where it is not a number."""
     value = value if value > _NONE else _NONE
     return value if value < last else last
 

@@ -77,7 +77,7 @@ def rgb_frame(picture: NDArray[np.uint8], number: int, fps: Fraction) -> VideoFr
 def read_rgb(path: Path) -> Iterator[NDArray[np.uint8]]:
     """The frames of a video as ``(H, W, 3)`` uint8 RGB, converted with its own matrix, range and siting.
 
-    Raises `InputError` for what is no video, and where it is damaged.
+    Raises `InputError` for what is not a video, and where it is damaged.
     """
     info = probe_media(path)
     target = OutputFormat(LAYOUTS["gbrp"], _SRGB)

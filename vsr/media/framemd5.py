@@ -123,7 +123,7 @@ class ChecksumFile:
                 Fraction(head["tb 0"]), head["codec_id 0"], width, height, _ratio(head.get("sar 0", "0/1")), rows
             )
         except (OSError, ValueError, KeyError, ZeroDivisionError) as error:
-            raise InputError(f"{path}: is no file of frame checksums ({error})") from error
+            raise InputError(f"{path}: is not a file of frame checksums ({error})") from error
 
 
 def _ratio(text: str) -> Fraction:

@@ -208,7 +208,7 @@ def _decode_one(path: Path) -> av.VideoFrame:
 def read_picture(path: Path) -> tuple[NDArray[np.generic], ...]:
     """The samples of one picture file, ``(H, W)`` arrays in the order of `vsr.frames`; raises `InputError`."""
     if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise InputError(f"{path}: is no picture of a known kind: {', '.join(IMAGE_SUFFIXES)}")
+        raise InputError(f"{path}: is not a picture of a known kind: {', '.join(IMAGE_SUFFIXES)}")
     return planes_of(_decode_one(path))
 
 

@@ -98,7 +98,7 @@ class _Ended:
 def _run(segments: Sequence[SegmentFile], job: MuxJob, target: Path, *options: str) -> _Ended:
     time_base = job.encoder.time_base
     rebase = job.shift / time_base
-    # a shift that is no whole number of ticks cannot be exact for the video: it is rounded once, here
+    # a shift that is not a whole number of ticks cannot be exact for the video: it is rounded once, here
     ticks = round(rebase)
     pts = np.concatenate([segment.packets.pts for segment in segments]) - ticks
     times = close_gaps(pts, dts := decode_times(pts))

@@ -72,7 +72,7 @@ def decode_times(presentation: NDArray[np.int64]) -> NDArray[np.int64]:
     ordered = np.sort(presentation)
     delay = max(0, int((np.arange(len(ordered)) - np.searchsorted(ordered, presentation)).max()))
     step = ordered[1] - ordered[0] if delay else 0
-    if step > LONGEST_STEP // (delay + 1):  # a gap, which is no frame's length
+    if step > LONGEST_STEP // (delay + 1):  # a gap, which is not a frame's length
         step = np.diff(ordered).min()
     early = ordered[0] - np.arange(delay, 0, -1) * step
     return np.concatenate([early, ordered[: len(ordered) - delay]]).astype(np.int64)

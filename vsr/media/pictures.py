@@ -31,7 +31,9 @@ def read_picture(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     picture = _decode(path, data) if data.size else None
     if picture is None:
-        raise InputError(f"{path}: is no picture that can be read ({', '.join(sorted(PICTURE_SUFFIXES))}), or damaged")
+        raise InputError(
+            f"{path}: is not a picture that can be read ({', '.join(sorted(PICTURE_SUFFIXES))}), or damaged"
+        )
     if picture.dtype not in (np.uint8, np.uint16):
         raise InputError(f"{path}: holds {picture.dtype} samples; pictures of 8 or 16 bits are read")
     if picture.ndim == 2:

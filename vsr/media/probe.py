@@ -230,7 +230,7 @@ def _choose(path: Path, videos: list[VideoStream], number: int) -> VideoStream:
         if stream.index == number:
             return stream
     known = ", ".join(f"{s.index} ({_size(s)})" for s in videos)
-    raise UsageError(f"{path}: stream {number} is no video; its video streams: {known} (see `vsr probe`)")
+    raise UsageError(f"{path}: stream {number} is not a video; its video streams: {known} (see `vsr probe`)")
 
 
 def _size(stream: VideoStream) -> str:

@@ -229,7 +229,7 @@ def open_pipe(pipe: Readable, name: Path) -> InputContainer:
     try:
         return av.open(pipe, "r", options=_fences(), metadata_errors="replace")
     except (av.error.FFmpegError, ValueError, OSError) as error:
-        raise InputError(f"{name}: is no video that can be read from a pipe ({_reason(error)})") from error
+        raise InputError(f"{name}: is not a video that can be read from a pipe ({_reason(error)})") from error
 
 
 def describe_streams(path: Path, *, deep: bool = False) -> dict[int, str]:

@@ -36,7 +36,7 @@ def read_shots(path: Path, num_shots: int, num_frames: int, rng: np.random.Gener
 
     Each is ``(num_frames, H, W, 3)`` uint8 RGB, in the video's own matrix and range. Runs across a
     cut, and places that were taken before, are left out. Raises `InputError`
-    for what is no video, or where no run could be read.
+    for what is not a video, or where no run could be read.
     """
     info = probe_media(path)
     shots: list[NDArray[np.uint8]] = []

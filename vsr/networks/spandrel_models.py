@@ -71,7 +71,7 @@ class _Compact(SpandrelUpscaler):
 
 
 def spandrel_upscaler(tensors: Mapping[str, Tensor], source: str) -> SpandrelUpscaler | None:
-    """The network that spandrel sees in these weights, None if it knows none; `ModelError` for what is no upscaler."""
+    """The network that spandrel sees in these weights, None if it knows none; `ModelError` if it is not an upscaler."""
     try:
         import spandrel
     except ImportError as error:

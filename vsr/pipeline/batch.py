@@ -29,7 +29,7 @@ BATCH_FILE = "batch.json"
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something in a folder or a list of inputs that is no input."""
+    """Something in a folder or a list of inputs that is not an input."""
 
     path: str
     """A path, or a URL."""

@@ -68,7 +68,7 @@ def _open_store(url: str, *, is_folder: bool = False) -> tuple[Any, str]:
 
     scheme = url.partition("://")[0].lower()
     if scheme not in _STORES:
-        raise UsageError(f"{url}: {scheme}:// is no object store; give a path, or one of {', '.join(_STORES)}")
+        raise UsageError(f"{url}: {scheme}:// is not an object store; give a path, or one of {', '.join(_STORES)}")
     try:
         store, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except ImportError as error:

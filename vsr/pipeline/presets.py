@@ -57,7 +57,7 @@ def _load_shipped() -> dict[str, str]:
 def read_preset(name: str) -> list[Layer]:
     """The preset called ``name``, or in that file, behind those that it extends.
 
-    Raises `UsageError` for what is not there or is no preset.
+    Raises `UsageError` for what is not there or is not a preset.
     """
     layers: list[Layer] = []
     seen: list[str] = []

@@ -21,7 +21,7 @@ def preview_places(outputs: Sequence[str | Path], requested: str | Path | bool) 
     """The preview of each output, absolute, so that workers elsewhere mean the same file.
 
     ``requested`` as in `vsr.api.upscale`. Makes the folder where one is named. Raises `UsageError` for what is neither
-    a PNG nor a folder or would replace an image that is no preview, `MachineError` where nothing can be written.
+    a PNG nor a folder or would replace an image that is not a preview, `MachineError` where nothing can be written.
     """
     places = _places(outputs, requested)
     for place in places:
@@ -70,7 +70,7 @@ def _check_free(place: Path) -> None:
     except OSError as error:
         raise MachineError(f"preview {place}: {error.strerror or error}") from error
     if is_taken:
-        raise UsageError(f"preview {place} exists and is no preview of an earlier run; name another file")
+        raise UsageError(f"preview {place} exists and is not a preview of an earlier run; name another file")
 
 
 def _check(folder: Path) -> None:

@@ -63,7 +63,7 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
         try:
             job.output.name % 1
         except (TypeError, ValueError) as error:
-            raise UsageError(f"{job.output.name}: is no numbered name; write it like %06d.png") from error
+            raise UsageError(f"{job.output.name}: is not a numbered name; write it like %06d.png") from error
     place = place_of(job.output)
     folder = place.parent
     if not folder.is_dir():

@@ -41,7 +41,7 @@ def seal(record: dict[str, Any]) -> None:
 def read_sealed(path: Path) -> tuple[dict[str, Any], str]:
     """The record at ``path``, and what is wrong with its seal: empty where nothing is.
 
-    Raises `VerificationError` where it cannot be read, or is no record at all.
+    Raises `VerificationError` where it cannot be read, or is not a record at all.
     """
     try:
         data = path.read_bytes()

@@ -41,7 +41,7 @@ def find_lost_tags(
 ) -> list[str]:
     """Tags of streams and chapters that go, in words.
 
-    ``shift`` is taken off all times; ``is_whole`` says that the output is no part of the source.
+    ``shift`` is taken off all times; ``is_whole`` says that the output is not a part of the source.
     """
     lost = []
     for stream in info.streams:

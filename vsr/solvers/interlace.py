@@ -60,7 +60,7 @@ def solve_interlace(observed: Observations, start: Tensor, options: InterlaceOpt
     part of a pixel, as unshifted frames do at even scales, what they change in ``start`` is moved by that, exactly for
     band-limited images but at borders. Pixels without a sample of any confidence keep the value of ``start``. Samples
     are weighted by confidence; the blur is not undone. ValueError where frames lie off the common grid by more than
-    ``tolerance_px`` or the scale is no whole number. No iterations. Cost: a sort of the samples. float32 or float64.
+    ``tolerance_px`` or the scale is not a whole number. No iterations. Cost: a sort of the samples. float32 or float64.
     """
     model = observed.model
     offset_y, offset_x = _whole_steps(model, options.tolerance_px)

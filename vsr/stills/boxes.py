@@ -40,7 +40,9 @@ class Box:
         """``X,Y,W,H``; raises `UsageError` for anything else."""
         found = _ROI.fullmatch(text.replace(" ", ""))
         if found is None:
-            raise UsageError(f"{text!r} is no region; give X,Y,W,H in pixels of the frame, for example 640,360,120,40")
+            raise UsageError(
+                f"{text!r} is not a region; give X,Y,W,H in pixels of the frame, for example 640,360,120,40"
+            )
         return cls(*(int(part) for part in found.groups()))
 
     @property

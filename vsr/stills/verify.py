@@ -49,7 +49,7 @@ def verify_still(
         raise VerificationError(f"{path}: is not a still's record of format {FORMAT}; use the vsr that wrote it")
     lacking = [name for name in _NEEDED if not _holds(record, name)]
     if lacking:
-        raise VerificationError(f"{path}: does not say {', '.join(lacking)}; it is no record of this version of vsr")
+        raise VerificationError(f"{path}: does not say {', '.join(lacking)}; it is not a record of this version of vsr")
     source = source or Path(record["input"]["path"])
     own_input = _input(record, source)
     checks = [Check("record", True, "its own digest"), _files(output, record), own_input]

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["HEALTH", "METRICS", "MOST_BODY_BYTES", "Guard"]
 
 MOST_BODY_BYTES = 64 << 10
-"""Of a request that is no upload."""
+"""Of a request that is not an upload."""
 
 HEALTH = "/health"
 """Answers without the key that the server runs, and nothing more."""

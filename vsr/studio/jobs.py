@@ -81,13 +81,13 @@ class JobStore:
         make_own_folder(self.folder)
 
     def load(self) -> list[Job]:
-        """All jobs. What is no job, which only others can have put there, is left aside and logged."""
+        """All jobs. What is not a job, which only others can have put there, is left aside and logged."""
         jobs = []
         for path in sorted(self.folder.glob("*.json")):
             try:
                 job = _parse(path.stem, read_own(path))
             except (OSError, ValueError, RecursionError) as error:
-                _log.warning("%s is no job of this version and is left as it is (%s)", path, error)
+                _log.warning("%s is not a job of this version and is left as it is (%s)", path, error)
                 continue
             jobs.append(job.stopped() if job.state in ("running", "pausing") else job)  # its studio was killed
         return jobs

@@ -54,7 +54,7 @@ class Root:
         except (OSError, RuntimeError) as error:
             raise InputError(f"{folder}: there is no such folder") from error
         if not self.folder.is_dir():
-            raise InputError(f"{folder}: is no folder; name the one that your videos are in")
+            raise InputError(f"{folder}: is not a folder; name the one that your videos are in")
         self.state = self.folder / _STATE
         make_own_folder(self.state)
 
@@ -126,7 +126,7 @@ class Root:
         """What can be opened in the folder of that name. Raises `UsageError`, `InputError`."""
         folder = self.find(name) if name else self.folder
         if not folder.is_dir():
-            raise InputError(f"{name}: is no folder")
+            raise InputError(f"{name}: is not a folder")
         try:
             with os.scandir(folder) as places:
                 found = [entry for place in places if (entry := self._entry(place)) is not None]

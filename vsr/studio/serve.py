@@ -44,7 +44,7 @@ def serve(
     opened by, besides this machine's. ``opens_metrics``: whether /metrics needs no key. ``on_address`` gets the address
     with its key once it can be opened.
 
-    Raises `InputError` for what is no folder, `MachineError` where another studio has it or the port is taken.
+    Raises `InputError` for what is not a folder, `MachineError` where another studio has it or the port is taken.
     """
     root = Root(folder)
     with _alone(root), _listening(host, port) as listener:

@@ -66,7 +66,7 @@ def load_checkpoint(folder: Path) -> Saved | None:
         seconds = {str(key): float(value) for key, value in record["seconds"].items()}
         return Saved(int(record["step"]), seconds, tuple(map(float, record["losses"])), tensors)
     except (KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"{path}: is no checkpoint of a training run; choose another folder with --out") from error
+        raise ModelError(f"{path}: is not a checkpoint of a training run; choose another folder with --out") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -204,8 +204,8 @@ def _learn(lumas: Sequence[Tensor], scale: int, options: DictionaryOptions, tell
     count = len(samples.features)
     if count < options.num_atoms:
         raise InputError(
-            f"the pictures have {count} patches, fewer than the {options.num_atoms} requested atoms; give more "
-            "pictures or ask for fewer atoms"
+            f"the pictures have {count} patches, fewer than the {options.num_atoms} atoms requested; give "
+            "more pictures or ask for fewer atoms"
         )
     tell(f"learning {options.num_atoms} atoms of {components.shape[0]} numbers from {count} patches")
     atoms = learn_dictionary(

@@ -51,7 +51,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         return dict(record)
     except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"{path}: is no record of a training run; choose another --out") from error
+        raise UsageError(f"{path}: is not a record of a training run; choose another --out") from error
 
 
 def claim(folder: Path, config: TrainingConfig, facts: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:

@@ -52,7 +52,7 @@ def test_half_precision_takes_and_gives_float32(precision: str) -> None:
 
 
 class _InBlocks(nn.Module):
-    """Refuses what is no multiple of 8 or under 16."""
+    """Refuses what is not a multiple of 8 or under 16."""
 
     def forward(self, pictures: Tensor) -> Tensor:
         assert all(side % 8 == 0 and side >= 16 for side in pictures.shape[-2:])

@@ -86,5 +86,5 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.framemd5"
     path.write_text(text, encoding="ascii")
-    with pytest.raises(InputError, match="no file of frame checksums"):
+    with pytest.raises(InputError, match="not a file of frame checksums"):
         ChecksumFile.read(path)

@@ -302,7 +302,7 @@ def test_blend(share: float, tmp_path: Path) -> None:
 
 
 def test_names_without_folders(tmp_path: Path) -> None:
-    """For model cards, which say nothing of the machine; a file with a colon in its name is no blend."""
+    """For model cards, which say nothing of the machine; a file with a colon in its name is not a blend."""
     plain = _save(tmp_path / "a:b@0.5", {})
     cases = {"lite": "lite", "/x/y/a.pth": "a.pth", "/x/a.pth:y/b.pth@0.3": "a.pth:b.pth@0.3", str(plain): "a:b@0.5"}
     assert {given: without_folders(given) for given in cases} == cases

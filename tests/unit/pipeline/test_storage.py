@@ -111,8 +111,8 @@ def test_no_room_is_said_before_anything_is_copied(
 
 def test_errors_inside_name_the_url(objects: ObjectStore, bucket: str) -> None:
     url = _put(objects, bucket, "reel.mp4", "x")
-    with pytest.raises(InputError, match=f"^{url}: is no video$"), stage(url) as copy:
-        raise InputError(f"{copy}: is no video")
+    with pytest.raises(InputError, match=f"^{url}: is not a video$"), stage(url) as copy:
+        raise InputError(f"{copy}: is not a video")
 
 
 def test_what_is_not_there(objects: ObjectStore, bucket: str) -> None:

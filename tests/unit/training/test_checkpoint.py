@@ -75,7 +75,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_a_record_that_is_a_list_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("[1, 2]")
-    with pytest.raises(UsageError, match="is no record of a training run"):
+    with pytest.raises(UsageError, match="is not a record of a training run"):
         read_record(tmp_path)
 
 

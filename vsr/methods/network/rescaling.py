@@ -98,7 +98,7 @@ class Rescaling(Sampling):
             yield replace(frame, planes=writer.planes(), layout=layout)
 
     def _small(self, picture: Tensor) -> Tensor:
-        """``(C, H, W)`` of the output's size made as small as the input; what is no whole scale is resampled ahead."""
+        """``(C, H, W)`` of the output's size, downscaled to the input; a fractional scale is resampled first."""
         factor = 1
         for scale in self._passes:
             factor *= scale

@@ -63,7 +63,7 @@ def blurred_bicubic_kernel(scale: int, sigma_px: float) -> Tensor:
 def read_kernel(path: Path, scale: int) -> Tensor:
     """A kernel from a text file: a row of numbers a line, in pixels of the large image. Brought to the sum 1.
 
-    Raises `InputError` where it is no square of numbers, or of a side that does not suit ``scale``.
+    Raises `InputError` where it is not a square of numbers, or of a side that does not suit ``scale``.
     """
     try:
         with warnings.catch_warnings():

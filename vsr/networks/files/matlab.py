@@ -52,7 +52,7 @@ class _Damaged(Exception):
 
 
 class _Unreadable(Exception):
-    """What is no plain data, without the file's name."""
+    """What is not plain data, without the file's name."""
 
 
 class _Reader:

@@ -25,7 +25,7 @@ _WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", 
 _PREFIXES = ("module.", "_orig_mod.")
 """What `torch.nn.DataParallel` and `torch.compile` put in front of every name."""
 
-_MAX_EXPANSION = 4  # torch stores tensors uncompressed; an archive that grows more than this is no checkpoint
+_MAX_EXPANSION = 4  # torch stores tensors uncompressed; an archive that grows more than this is not a checkpoint
 
 
 def _check_archive(path: Path) -> None:

@@ -34,8 +34,8 @@ def compare(
     small again and compared with the smaller one (LR-PSNR); if its manifest says that it was made from that one, also
     in the way that its method assumes. Against a reference the smaller one is enlarged by bicubic.
     ``fps`` is the rate of images that do not tell theirs. Raises `UsageError` for videos that cannot be compared
-    (other shapes, hardly any common times), `InputError` for what is no video, `MachineError` where VMAF is requested
-    and is not here.
+    (other shapes, hardly any common times), `InputError` for what is not a video, `MachineError` where VMAF is
+    requested and is not here.
     """
     paths = [first, second, *([reference] if reference is not None else [])]
     infos = _probe_all(paths, fps)

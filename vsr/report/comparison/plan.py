@@ -55,7 +55,7 @@ class Requested:
     degradation: str | None = None
     """How the smaller video is taken to have come about: LR-PSNR by that row of `vsr.observation.DEGRADATIONS`, too."""
     one_shape: bool = True
-    """Refuse videos of which one is no enlargement of the other; else they are paired, and not measured as pairs."""
+    """Refuse videos unless one is an enlargement of the other; else they are paired, and not measured as pairs."""
 
     def __post_init__(self) -> None:
         if self.every < 1:
