@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -134,21 +135,54 @@ class _Terminal:
         os.close(self.end)
 
 
-@pytest.mark.slow
-def test_tab_in_bash(tmp_path: Path) -> None:
-    """Tab at a real prompt, then the line is shown and not run."""
+SHELLS = {
+    "bash": (["bash", "--norc", "--noprofile", "-i"], ""),
+    "zsh": (["zsh", "-f", "-i"], "autoload -U compinit; compinit -u; "),
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with the program, scripts for the shells, and a video to name."""
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "vsr"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vsr "$@"\n')
     program.chmod(0o755)
     (tmp_path / "my-holiday.mp4").touch()
-    script = get_completion_script(prog_name="vsr", complete_var="_VSR_COMPLETE", shell="bash")
-    (tmp_path / "completion.sh").write_text(script)
-    shell = _Terminal(["bash", "--norc", "--noprofile", "-i"], tmp_path)
+    for shell in ("bash", "zsh", "fish"):
+        script = get_completion_script(prog_name="vsr", complete_var="_VSR_COMPLETE", shell=shell)
+        (tmp_path / f"completion.{shell}").write_text(script)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", SHELLS)
+def test_tab_at_a_prompt(shell: str, place: Path) -> None:
+    """Commands, names of files, presets and methods, one after the other in one line."""
+    words, first = SHELLS[shell]
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    terminal = _Terminal(words, place)
     try:
-        shell.type(". ./completion.sh; PS1='> '\n")
-        shell.read_until("\r\n> ")
-        shell.type("vsr upsc\tmy-h\t--preset vh\t--method multi\t")
-        assert shell.read_until("frame ") == "vsr upscale my-holiday.mp4 --preset vhs --method multiframe "
+        terminal.type(f"{first}. ./completion.{shell}; PS1='pro''mpt> '\n")
+        terminal.read_until("prompt> ")
+        terminal.type("vsr upsc\tmy-h\t--preset vh\t--method multi\t")
+        shown = terminal.read_until("frame ").replace(" \x08", "")  # zsh takes back the space that it has put
+        assert "vsr upscale my-holiday.mp4 --preset vhs --method multiframe " in shown
     finally:
-        shell.close()
+        terminal.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_offers_the_same(place: Path) -> None:
+    asked = "; ".join(f"complete -C 'vsr upscale {end}'" for end in ("--preset vh", "--to 4", "my-"))
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f"source completion.fish; {asked}"],
+        cwd=place,
+        env={**os.environ, "PATH": f"{place}/bin:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == ["vhs", "4k", "my-holiday.mp4"]
