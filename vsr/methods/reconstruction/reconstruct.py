@@ -267,8 +267,10 @@ def _expectations(
     """``guess`` counts as often as samples repeat one another; where nothing is expected that is not looked at."""
     if guess is None or not weighing.guess_weight:
         return _Expectations(None, None, start, weighing)
-    pixels = imaging.scale_yx[0] * imaging.scale_yx[1]
-    weight = weighing.guess_weight * _USUAL_PIXELS / pixels * _repetition(observed, imaging)
+    share = _USUAL_PIXELS / (imaging.scale_yx[0] * imaging.scale_yx[1])
+    if not weighing.shares_guess:
+        share = max(1.0, share)
+    weight = weighing.guess_weight * share * _repetition(observed, imaging)
     return _Expectations(guess, weight, start, weighing)
 
 

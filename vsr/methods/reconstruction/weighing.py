@@ -29,6 +29,8 @@ class Weighing:
     repeat one another, less where they lie between one another (`vsr.methods.reconstruction.reconstruct`)."""
     defect: float
     """Times Huber's bound beyond which a sample counts as a defect; see `vsr.solvers.huber_btv`."""
+    shares_guess: bool = True
+    """Whether the pixels of one sample share the weight of the guess beyond ×2, or each has all of it."""
     is_even: bool = False
     """Whether single frames of the shot were found not to be relied on."""
 
@@ -72,6 +74,7 @@ def suited(weighing: Weighing, source: Source | None, detail_codes: float, leadi
     samples can bring is the finer detail the shot has, so the error is judged by that: ``detail_codes``, as
     `vsr.methods.reconstruction.calibration.fine_detail` finds it. Where a network is
     ``leading``, its image counts anyway, and noise is an error as well: networks leave it out, interpolation does not.
+    One that remembers has used earlier frames' samples, so that its image weighs the same for each pixel at any scale.
     """
     error = 0.0 if source is None else source.compression_codes
     noise = 0.0 if source is None or leading == "interpolation" else source.noise_codes
@@ -81,7 +84,8 @@ def suited(weighing: Weighing, source: Source | None, detail_codes: float, leadi
     own = clean ** (1 - share) * _COMPRESSED_OWN_CONFIDENCE**share
     doubt = (error**2 + noise**2) / max(_LEAST_DETAIL_CODES, detail_codes) ** 2
     base, slope = _LEADS[leading]
-    return replace(weighing, own_confidence=own, guess_weight=base + slope * doubt)
+    shares = leading != "frames"
+    return replace(weighing, own_confidence=own, guess_weight=base + slope * doubt, shares_guess=shares)
 
 
 Quality = Literal["draft", "standard", "best"]

@@ -254,12 +254,14 @@ def test_a_frame_alone_neither_repeats_nor_adds() -> None:
     assert (module._repetition(observed, _imaging()) == 1).all()
 
 
+@pytest.mark.parametrize("shares", [True, False])
 @pytest.mark.parametrize("scale", [2, 4])
-def test_the_pixels_of_a_sample_share_the_weight_of_the_guess(scale: int) -> None:
+def test_the_pixels_of_a_sample_share_the_weight_of_the_guess(scale: int, shares: bool) -> None:
     size = (scale * SIDE, scale * SIDE)
     imaging = Imaging(size, (float(scale), float(scale)), reading_blur(None, (scale, scale)), 0.0)
     observed, _ = observe(_frame(), [], imaging)
-    guess, weighing = torch.zeros(size), replace(ANCHORED, carried_weight=0.0, guess_weight=0.5)
+    weighing = replace(ANCHORED, carried_weight=0.0, guess_weight=0.5, shares_guess=shares)
+    guess = torch.zeros(size)
     _, weight = module._expectations(guess, Start(guess), weighing, observed, imaging).at(0.01)
     assert weight is not None
-    assert float(weight.sum()) == pytest.approx(0.5 * 4 * SIDE * SIDE)
+    assert float(weight.sum()) == pytest.approx(0.5 * (4 if shares else scale**2) * SIDE * SIDE)

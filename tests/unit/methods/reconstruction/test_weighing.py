@@ -47,6 +47,7 @@ def test_a_network_leads_anyway(weighing: Weighing) -> None:
     assert clean.guess_weight > 0
     assert clean.own_confidence == 2.0
     assert clean.is_even == weighing.is_even
+    assert not clean.shares_guess
 
 
 @pytest.mark.parametrize("leading", LEADS)
