@@ -20,9 +20,19 @@ from vsr.pipeline.settings import Settings
 __all__ = ["choose_container", "plan_encoder"]
 
 
+_WHOLE_ANIMATIONS = ("gif", "webp")  # extensions of what is encoded as a whole
+_ANIMATIONS = ("gif", "apng", "webp")
+
+
 def choose_container(output: Path) -> str:
     """The container that the extension of ``output`` names; raises `UsageError` where none has it."""
     extension = output.suffix.lower().lstrip(".")
+    if extension in _WHOLE_ANIMATIONS:
+        palette = ' -vf "split[a][b];[a]palettegen[p];[b][p]paletteuse"' if extension == "gif" else " -loop 0"
+        raise UsageError(
+            f"output {output.name!r}: a .{extension} is made at once, not in segments; write {output.stem}.mp4, and "
+            f"then: ffmpeg -i {output.stem}.mp4{palette} {output.name}"
+        )
     if extension not in CONTAINERS:
         raise UsageError(
             f"output {output.name!r}: unknown container {output.suffix!r}; "
@@ -37,6 +47,7 @@ def plan_encoder(info: MediaInfo, container: str, settings: Settings) -> tuple[E
     Raises `UsageError` for what the codec cannot hold.
     """
     video = info.video
+    settings = _for_animation(video, container, settings)
     codec = _codec(info, container, settings)
     is_sideways = video.display.is_sideways and codec.kind == "video"  # images have no place for a rotation
     width, height = _output_size(video, settings, is_sideways=is_sideways)
@@ -66,6 +77,14 @@ def plan_encoder(info: MediaInfo, container: str, settings: Settings) -> tuple[E
         lossless=settings.lossless,
     )
     return encoder, (*assumptions, *unused)
+
+
+def _for_animation(video: VideoInfo, container: str, settings: Settings) -> Settings:
+    """An animation's RGB and alpha become what players of MP4 and MOV show, where no format is named."""
+    plays = settings.codec in (None, "h264", "hevc", "av1") and container in ("mp4", "mov")
+    if video.codec not in _ANIMATIONS or settings.pix_fmt is not None or not plays:
+        return settings
+    return settings.model_copy(update={"pix_fmt": "yuv420p"})
 
 
 def _output_size(video: VideoInfo, settings: Settings, *, is_sideways: bool) -> tuple[int, int]:
