@@ -122,6 +122,12 @@ def test_differences_are_measured(copy: tuple[Path, Path], by: int, elsewhere: b
     assert last.passed is passes
     assert f"plate.png: largest difference {by} code value" in last.detail
     assert ("sparc VIS" in last.detail) is elsewhere
+    words = {
+        (1, True): "nothing to worry about",
+        (2, True): "do not take it for the recorded",
+        (1, False): "find out why",
+    }
+    assert words[by, elsewhere] in last.detail
 
 
 def test_flipped_bits_are_named(copy: tuple[Path, Path]) -> None:

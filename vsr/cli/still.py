@@ -107,8 +107,9 @@ def _print_summary(made: Still, page: Path | None) -> None:
         ),
         (
             "agrees",
-            f"LR-PSNR {quality['reference_lr_psnr_db']:.1f} dB with its own frame, {quality['lr_psnr_db']:.1f} dB "
-            f"with all used (residual {quality['residual_over_noise']:.2f} of the noise)",
+            f"degraded again, with its own frame to {quality['reference_lr_psnr_db']:.1f} dB (LR-PSNR), with all to "
+            f"{quality['lr_psnr_db']:.1f} dB: {quality['residual_over_noise']:.1f} times the noise; "
+            "1 is noise alone",
         ),
         *(("WARNING", text) for text in record["warnings"]),
         *(("note", text) for text in record["notes"]),

@@ -14,7 +14,7 @@ from vsr.errors import Interrupted, MachineError, UsageError, VerificationError,
 from vsr.media.images import is_numbered
 from vsr.media.reading import is_there
 from vsr.methods import METHODS
-from vsr.pipeline.differences import between_videos, describe_elsewhere
+from vsr.pipeline.differences import between_videos, describe_elsewhere, meaning
 from vsr.pipeline.job import Span
 from vsr.pipeline.manifest import load_manifest
 from vsr.pipeline.objects import is_url
@@ -103,4 +103,5 @@ def _compare(output: Path, manifest: Mapping[str, Any], again: Path, made: Mappi
         return Check(_WHAT, True, f"identical bytes, {len(found)} file(s)")
     difference = between_videos(output, again)
     elsewhere = describe_elsewhere(manifest, made["device"], made["versions"])
-    return Check(_WHAT, bool(elsewhere) and difference.is_rounding, f"{difference}{elsewhere}")
+    means = meaning(is_rounding=difference.is_rounding, elsewhere=elsewhere)
+    return Check(_WHAT, bool(elsewhere) and difference.is_rounding, f"{difference}{elsewhere}{means}")

@@ -15,7 +15,7 @@ from vsr.media.damage import Damage
 from vsr.media.planes import planes_of
 from vsr.media.reading import probe_output, scan
 
-__all__ = ["Difference", "between_planes", "between_videos", "describe_elsewhere"]
+__all__ = ["Difference", "between_planes", "between_videos", "describe_elsewhere", "meaning"]
 
 Planes = Sequence[NDArray[np.generic]]
 
@@ -83,3 +83,14 @@ def describe_elsewhere(record: Mapping[str, Any], device: str, versions: Mapping
         if name in versions and versions[name] != said
     ]
     return f" (made on another kind of machine: {'; '.join(differences)})" if differences else ""
+
+
+def meaning(*, is_rounding: bool, elsewhere: str) -> str:
+    """What it means that an output made again differs, and whether to worry; ``elsewhere`` as `describe_elsewhere`."""
+    if is_rounding and elsewhere:
+        return "; that is rounding, as expected there: nothing to worry about"
+    if is_rounding:
+        return "; that is no more than rounding, but the same processor and programs make the same bytes: find out why"
+    if elsewhere:
+        return "; that is more than rounding: do not take it for the recorded result before it is made again there"
+    return "; that is more than rounding: this output is not what its record says was made"

@@ -11,7 +11,7 @@ from typing import Any
 
 from vsr.errors import MachineError, VsrError
 from vsr.media.reading import is_there
-from vsr.pipeline.differences import between_videos, describe_elsewhere
+from vsr.pipeline.differences import between_videos, describe_elsewhere, meaning
 from vsr.pipeline.job import Span
 from vsr.pipeline.manifest import load_manifest
 from vsr.pipeline.progress import OnProgress
@@ -50,7 +50,9 @@ def export_again(output: Path, source: Path | None, on_progress: OnProgress) -> 
         if found == recorded:
             return Check(_WHAT, True, f"identical bytes, {len(found)} files")
         elsewhere = describe_elsewhere(manifest, device_class("cpu"), software_versions())
-        return Check(_WHAT, False, f"other bytes; {between_videos(output, again)}{elsewhere}")
+        difference = between_videos(output, again)
+        means = meaning(is_rounding=difference.is_rounding, elsewhere=elsewhere)
+        return Check(_WHAT, False, f"other bytes; {difference}{elsewhere}{means}")
     except VsrError as error:
         return Check(_WHAT, False, f"not made: {error}")
     finally:

@@ -12,7 +12,7 @@ from vsr.media.damage import Damage
 from vsr.media.grabbing import grab_frames
 from vsr.media.images import read_picture
 from vsr.media.reading import is_there
-from vsr.pipeline.differences import between_planes, describe_elsewhere
+from vsr.pipeline.differences import between_planes, describe_elsewhere, meaning
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import device_class, file_digest, software_versions
 from vsr.pipeline.verify import Check
@@ -142,5 +142,5 @@ def _reproduce(output: Path, record: Mapping[str, Any], made: StillFiles) -> Che
         difference = between_planes(read_picture(path), planes)
         words.append(f"{name}: {difference}")
         rounding &= difference.is_rounding
-    detail = f"{'; '.join(words)}{elsewhere}"
+    detail = f"{'; '.join(words)}{elsewhere}{meaning(is_rounding=rounding, elsewhere=elsewhere)}"
     return Check(what, rounding and bool(elsewhere), detail)
