@@ -202,7 +202,7 @@ def places_of(region: Box) -> list[Box]:
     ]
 
 
-def _believable(psf_px: float) -> float:
+def _clamp_psf(psf_px: float) -> float:
     """A blur within what cameras have."""
     return round(min(_MOST_PX, max(_LEAST_PX, psf_px)), 4)
 
@@ -212,7 +212,7 @@ def _by_gradients(looked: _LeftOut) -> float | None:
     found = estimate_psf(Observations(samples, model, model.inside.to(samples.dtype)), looked.start)
     if found is None:
         return None
-    return _believable(found / max(model.scale_yx))
+    return _clamp_psf(found / max(model.scale_yx))
 
 
 def _score(looked: _LeftOut, psf_px: float | None, strength: float | None) -> Study:
@@ -295,13 +295,13 @@ def _vertex(looked: _LeftOut, place: Pair, fixed: int | None) -> float:
     """The blur at the lowest point of a parabola through the best residuals of three neighbouring blurs."""
     blur, strength = place
     if not 0 < blur < len(_BLURS) - 1:
-        return _believable(_BLURS[blur])
+        return _clamp_psf(_BLURS[blur])
     left, middle, right = (
         looked.score((n, _best_strength(looked, n, strength, fixed))) for n in (blur - 1, blur, blur + 1)
     )
     bend = left - 2 * middle + right
     shift = 0.5 * (left - right) / bend if bend > 1e-12 else 0.0
-    return _believable(_BLURS[blur] + min(0.5, max(-0.5, shift)) * (_BLURS[1] - _BLURS[0]))
+    return _clamp_psf(_BLURS[blur] + min(0.5, max(-0.5, shift)) * (_BLURS[1] - _BLURS[0]))
 
 
 def _best_prior(places: Sequence[_LeftOut], psf_px: float) -> tuple[float, dict[str, float]]:
