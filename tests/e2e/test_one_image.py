@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from page_reader import read_page
 from PIL import Image
 from program import Run
 from videos import scene
@@ -33,6 +35,10 @@ def test_it_is_the_frame_of_a_whole_run(clips: Clips, tmp_path: Path, at: str | 
     record = json.loads((tmp_path / "one.png.vsr.json").read_text())
     assert record["span"] == {"start": number, "stop": number + 1}
     assert not list(tmp_path.glob(".*")), "nothing is left"
+    page = read_page(vsr.make_report(tmp_path / "one.png"))
+    agrees = re.search(r"agrees with the input to ([0-9.]+) dB", page.text)
+    assert agrees is not None
+    assert float(agrees[1]) > 38, "another frame would agree less"
 
 
 def test_sound_is_left_out_and_named(call: Call, clips: Clips, tmp_path: Path) -> None:

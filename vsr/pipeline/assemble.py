@@ -298,7 +298,8 @@ def _write_image(job: Job, work: WorkFolder, ordered: Sequence[SegmentResult], p
     [segment] = _segment_files(work, ordered)
     words = picture_text(job.title, job.evidence, job.info.metadata, job.made_by)
     partial.write_bytes(with_text(segment.path.read_bytes(), add_header(job, words, ordered[0].start)))
-    return Assembled(1, Fraction(0), Fraction(0), True, (), None)
+    shift = int(pts[0]) * job.encoder.time_base  # it has no time of its own: its frame's is all of it
+    return Assembled(1, shift, Fraction(0), True, (), None)
 
 
 def _write_images(
