@@ -53,8 +53,7 @@ def _prior(size: Size) -> Arguments:
 
 
 def _equations(size: Size) -> Arguments:
-    size = (size[0] + 8, size[1] + 8)
-    blur = GaussianBlur(1.0, 0.6)
+    blur = GaussianBlur(1.0, 0.6) if min(size) > 4 else GaussianBlur(0.3, 0.25)
     *samples, right = add_up_samples.reference(*_places(size, 9), _random(9, 5, 7), _random(9, 5, 7), size)
     prior = KERNELS["bilateral_maps"].reference(*_prior(size))
     taps = (blur.taps_y, blur.taps_x)

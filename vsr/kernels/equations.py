@@ -251,7 +251,8 @@ def _make_rings(radius: int, reach: int, taps_x: Array, width: int) -> Rings:
     lag = max(radius, reach)
     rows = (2 * radius + 2, 3, lag + radius + 2)
     across, blurred, weighted = (np.empty((count, width), np.float32) for count in rows)
-    return across, blurred, weighted, np.empty((2, width + 2 * taps_x.size), np.float32)
+    lines = np.zeros((2, width + 2 * taps_x.size), np.float32)  # taps of 0 may read what no row reaches
+    return across, blurred, weighted, lines
 
 
 def _table(offsets: Offsets) -> NDArray[np.int64]:
