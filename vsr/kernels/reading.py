@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -102,7 +100,7 @@ def _spline(t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float
 
 
 @jit
-def _row_of_four(flat: Array, start: int, b: tuple[np.float32, np.float32, np.float32, np.float32]) -> np.float32:
+def _row_of_four(flat: Array, start: np.int64, b: tuple[np.float32, np.float32, np.float32, np.float32]) -> np.float32:
     n = np.uintp(start)
     first, second = b[0] * flat[n] + b[1] * flat[n + np.uintp(1)], b[2] * flat[n + np.uintp(2)]
     return np.float32(first + (second + b[3] * flat[n + np.uintp(3)]))
@@ -121,15 +119,15 @@ def _read_spline(padded: Array, size_yx: tuple[int, int], places: tuple[Array, A
             continue
         row = clamped(row + _TWO, np.float32(height + 3)) - _TWO
         col = clamped(col + _TWO, np.float32(width + 3)) - _TWO
-        y, x = math.floor(row), math.floor(col)
+        y, x = np.int32(row + _TWO) - 2, np.int32(col + _TWO) - 2  # floor
         down, right = row - np.float32(y), col - np.float32(x)
         a, b = _spline(down), _spline(right)
-        start = (y + _FRAME - 1) * across + x + _FRAME - 1
+        start = np.int64((y + _FRAME - 1) * across + x + _FRAME - 1)
         for c in range(padded.shape[0]):
             one = padded[c]
-            values[c, n] = (a[0] * _row_of_four(one, start, b) + a[1] * _row_of_four(one, start + across, b)) + (
-                a[2] * _row_of_four(one, start + 2 * across, b) + a[3] * _row_of_four(one, start + 3 * across, b)
-            )
+            upper = a[0] * _row_of_four(one, start, b) + a[1] * _row_of_four(one, start + across, b)
+            lower = a[2] * _row_of_four(one, start + 2 * across, b) + a[3] * _row_of_four(one, start + 3 * across, b)
+            values[c, n] = upper + lower
 
 
 def read_spline(pictures: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
