@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -159,6 +161,25 @@ def test_samples_spread_over_nothing_and_places_that_are_no_numbers() -> None:
     places = torch.tensor([[float("nan"), float("inf"), -1e30, 1.0]])
     values = KERNELS["read_spline"].compiled(torch.ones(1, 4, 5), places, torch.ones(1, 4))
     assert values.isfinite().tolist() == [[[False, False, False, True]]]
+
+
+@pytest.mark.parametrize("name", ["add_up_samples", "read_samples", "read_with_slopes"])
+@pytest.mark.parametrize("size", [(1, 5), (5, 1)])
+def test_images_without_a_block_of_four_pixels_are_refused(name: str, size: Size) -> None:
+    for form in (KERNELS[name].reference, KERNELS[name].compiled):
+        with pytest.raises(ValueError, match="2x2"):
+            form(*_arguments(name, size))
+
+
+def test_what_is_compiled_is_kept_by_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vsr.kernels import jit
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    own = jit._cache_folder()
+    assert jit._cache_folder() == own
+    codegen = SimpleNamespace(magic_tuple=lambda: ("x86_64", "older", ""))
+    monkeypatch.setattr(jit, "cpu_target", SimpleNamespace(target_context=SimpleNamespace(codegen=lambda: codegen)))
+    assert len({own, jit._cache_folder(), str(tmp_path)}) == 3
 
 
 def test_only_float32_on_processors_without_gradients_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsr.kernels.jit import Array, array, jit
-from vsr.kernels.reading import clamped, is_within
+from vsr.kernels.reading import check_size, clamped, is_within
 
 __all__ = ["add_up_samples", "bilateral_maps", "solve_normal_equations"]
 
@@ -61,6 +61,7 @@ def add_up_samples(
     rows: Tensor, cols: Tensor, weights: Tensor, values: Tensor, size_yx: tuple[int, int]
 ) -> tuple[Tensor, ...]:
     """See `vsr.observation.sampling.add_up_samples`."""
+    check_size(size_yx)
     sums = torch.zeros((6, *size_yx))
     places = array(rows).reshape(-1), array(cols).reshape(-1)
     _add_up(*places, array(weights).reshape(-1), array(values).reshape(-1), size_yx, array(sums).reshape(6, -1))

@@ -1,8 +1,9 @@
 """How loops are compiled: strict arithmetic, no threads of their own, without Python's lock, kept for the next run.
 
 Compiled loops are kept in ``$XDG_CACHE_HOME/vsr/kernels`` (``NUMBA_CACHE_DIR`` overrides it), in a folder for each
-state of the sources here, as numba looks at the file of a loop and not at those of loops within. Its entries are by
-processor. Where nothing can be written every process compiles again.
+state of the sources here, as numba looks at the file of a loop and not at those of loops within, and for each kind of
+processor: machines that share a home write numba's index at the same time, and one could run what was compiled for the
+other. Where nothing can be written every process compiles again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
+from numba.core.registry import cpu_target
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,14 +28,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _cache_folder() -> str:
     """Where compiled loops are kept; empty where that cannot be written."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    sources = [source.read_bytes() for source in sorted(Path(__file__).parent.glob("*.py"))]
+    processor = repr(cpu_target.target_context.codegen().magic_tuple()).encode()
+    digest = hashlib.sha256(b"".join([*sources, processor])).hexdigest()
     kept = os.environ.get("NUMBA_CACHE_DIR")
-    base = Path(kept) if kept else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vsr" / "kernels"
-    folder = base / digest[:16]
     try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = (Path(kept) if kept else cache / "vsr" / "kernels") / digest[:16]
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: there is no home
         return ""
     return str(folder) if os.access(folder, os.W_OK) else ""
 

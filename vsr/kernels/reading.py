@@ -9,6 +9,7 @@ from torch import Tensor
 from vsr.kernels.jit import Array, array, jit
 
 __all__ = [
+    "check_size",
     "clamped",
     "is_within",
     "join_flows",
@@ -23,6 +24,12 @@ _NONE, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 _TWO = np.float32(2)
 _FRAME = 4  # pixels repeated around an image
 _FAR = np.float32(1e8)  # positions beyond are no indices
+
+
+def check_size(size_yx: tuple[int, ...]) -> None:
+    """Refuse images without a 2×2 block, outside of which loops would read and write. Raises ValueError."""
+    if min(size_yx) < 2:
+        raise ValueError(f"bilinear reading needs at least 2x2 pixels, got {'x'.join(map(str, size_yx))}")
 
 
 @jit
@@ -77,6 +84,7 @@ def _read_with_slopes(
 
 def read_samples(image: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     """See `vsr.observation.sampling.read_samples`."""
+    check_size(image.shape)
     values = torch.empty_like(rows, memory_format=torch.contiguous_format)
     _read(array(image), array(rows).reshape(-1), array(cols).reshape(-1), array(values).reshape(-1))
     return values
@@ -84,6 +92,7 @@ def read_samples(image: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
 
 def read_with_slopes(image: Tensor, rows: Tensor, cols: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """See `vsr.observation.sampling.read_with_slopes`."""
+    check_size(image.shape)
     results = torch.empty((3, *rows.shape), dtype=rows.dtype)
     values, along_rows, along_cols = array(results).reshape(3, -1)
     _read_with_slopes(array(image), array(rows).reshape(-1), array(cols).reshape(-1), values, along_rows, along_cols)
