@@ -232,7 +232,12 @@ def test_sidecars_in_a_hidden_folder_are_found(call: Any, clips: Any, tmp_path: 
     again = call(*command, "--sidecars", "folder", "--overwrite")
     assert again.code == 0, again.err
     assert {path.name for path in hidden.iterdir()} == names
-    with (hidden / "out.mp4.framemd5").open("a") as file:
+    assert call(*command, "--overwrite").code == 0
+    assert names < {path.name for path in tmp_path.iterdir()}
+    assert not list(hidden.iterdir())
+    settings = {"method": "bicubic", "scale": 1, "sidecars": "folder"}
+    assert vsr.api.done_before(clips("plain"), output, end=4, settings=settings) is not None  # the same frames
+    with (tmp_path / "out.mp4.framemd5").open("a") as file:
         file.write("#\n")
     assert [check.what for check in vsr.verify(output) if not check.passed] == ["output checksums"]
     pictures = tmp_path / "f" / "%03d.png"

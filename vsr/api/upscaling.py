@@ -9,10 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vsr.api.arguments import PathLike, is_folder, place_of, position_of
+from vsr.api.arguments import PathLike, is_folder, place_of
 from vsr.api.finding import find_inputs, names_several
 from vsr.api.inputs import Naming, pair_inputs, refuse_collisions
-from vsr.api.one_frame import span_of
+from vsr.api.one_frame import Place, span_of
 from vsr.distributed.choose import choose_executor
 from vsr.errors import UsageError, VsrError
 from vsr.pipeline.batch import Skipped, is_done, write_batch
@@ -221,10 +221,12 @@ def done_before(
     preset: str = "default",
     start: str | int | Fraction | None = None,
     end: str | int | Fraction | None = None,
+    at: Place = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Outcome | None:
     """The outcome of an earlier run that made just this, as a batch would find it; None where it would be made."""
-    return is_done(_request(path, output, preset, Span(position_of(start), position_of(end)), settings))
+    request = _request(path, output, preset, Span(), settings)
+    return is_done(replace(request, span=span_of(path, request.settings, start=start, end=end, at=at)))
 
 
 def _request(path: PathLike, output: PathLike, preset: str, span: Span, settings: Mapping[str, Any] | None) -> Request:

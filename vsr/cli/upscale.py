@@ -355,7 +355,7 @@ def show_plans(
         job = api.plan(source, target, preset=preset, start=start, end=end, at=at, settings=settings)
         done = None
         if leaves_finished:
-            done = api.done_before(source, target, preset=preset, start=start, end=end, settings=settings)
+            done = api.done_before(source, target, preset=preset, start=start, end=end, at=at, settings=settings)
         if done is None and (job.output_url is not None or Path(target).parent.is_dir()):
             api.check_plan(job, overwrite, work_dir)
         if number:

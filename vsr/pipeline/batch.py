@@ -45,7 +45,7 @@ def is_done(request: Request) -> Outcome | None:
         written = datetime.fromisoformat(manifest["written"]).timestamp() + 1  # it is in whole seconds
         started = datetime.fromisoformat(manifest["begun"]).timestamp() if "begun" in manifest else written
         requested = json.loads(json.dumps([_settings(request), canonical(request.options), canonical(request.span)]))
-        settings = {"passes": []} | manifest["settings"]  # older ones know none
+        settings = {"passes": []} | manifest["settings"] | {"sidecars": request.settings.sidecars}  # older know neither
         settings = settings if _wants_rate(request) else settings | {"fps": None}
         same = [settings, manifest["method"]["options"], manifest["span"]] == requested
         same = same and _is_output_as_made(request.output, manifest["output"], written)

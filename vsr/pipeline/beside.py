@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vsr.media.images import place_of
 
-__all__ = ["HIDDEN", "find_beside", "hide", "output_place"]
+__all__ = ["HIDDEN", "arrange", "find_beside", "output_place"]
 
 HIDDEN = ".vsr"
 """Name of the folder."""
@@ -22,11 +22,12 @@ def find_beside(output: Path, suffix: str) -> Path:
     return hidden if hidden.is_file() and not plain.exists() else plain
 
 
-def hide(paths: Iterable[Path]) -> None:
-    """Move those of ``paths`` that are there into the hidden folder beside them. Raises OSError."""
+def arrange(output: Path, paths: Iterable[Path], *, hidden: bool) -> None:
+    """Move those of ``paths``, about ``output``, that are there into the hidden folder or beside it. Raises OSError."""
+    plain = place_of(output).parent
+    folder = plain / HIDDEN if hidden else plain
     for path in paths:
-        if path.is_file() and path.parent.name != HIDDEN:
-            folder = path.parent / HIDDEN
+        if path.is_file() and path.parent != folder:
             folder.mkdir(exist_ok=True)
             os.replace(path, folder / path.name)
 

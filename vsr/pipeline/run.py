@@ -16,7 +16,7 @@ from vsr.errors import MachineError, UsageError, WorkFolderBusy
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.images import is_numbered, is_single_image, place_of
 from vsr.pipeline.assemble import assemble, partial_path
-from vsr.pipeline.beside import hide
+from vsr.pipeline.beside import arrange
 from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
 from vsr.pipeline.kept import check_kept, find_kept_url, keep_packets, remove_former
@@ -266,8 +266,8 @@ class FileRun:
                     started=self._begun,
                     seconds=seconds,
                 )
-                if job.settings.sidecars == "folder":
-                    hide([manifest_path(job.output), *checksum_paths(job.output), find_kept_path(job.output)])
+                about = [manifest_path(job.output), *checksum_paths(job.output), find_kept_path(job.output)]
+                arrange(job.output, about, hidden=job.settings.sidecars == "folder")
             except OSError as error:
                 beside = error.filename2 or error.filename or "what lies beside it"
                 raise MachineError(
