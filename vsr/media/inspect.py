@@ -153,7 +153,7 @@ def packet_sizes(path: Path, index: int, times: Collection[int]) -> list[int]:
     """Bytes of the packets of stream ``index`` that are shown at ``times`` (ticks), in file order."""
     with open_input(path) as container:
         stream = container.streams[index]
-        return [p.size for p in container.demux(stream) if p.size and p.pts is not None and p.pts in times]
+        return [p.size for p in demux(container, stream) if p.size and p.pts is not None and p.pts in times]
 
 
 def video_times(path: Path) -> tuple[NDArray[np.int64], Fraction]:
