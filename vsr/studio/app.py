@@ -219,14 +219,14 @@ class Studio:
 
     async def job_page(self, request: Request) -> Response:
         """The page that a finished job has made."""
-        page = self._make(request).page
+        page = self._find_finished(request).page
         if page is None:
             raise InputError("this job has made no page")
         return self._file(page, headers={"content-security-policy": _OF_OTHERS}, media_type="text/html")
 
     async def job_output(self, request: Request) -> Response:
         """What a finished job has made, to be shown (``?show``) or kept."""
-        output = self._make(request).output
+        output = self._find_finished(request).output
         kind = _STILL_SUFFIXES.get(output.suffix.lower(), "video/mp4" if output.suffix == ".mp4" else None)
         if "show" in request.query_params and kind is not None:
             return self._file(output, media_type=kind)
@@ -234,14 +234,14 @@ class Studio:
 
     async def record(self, request: Request) -> Response:
         """The record of a still."""
-        return self._file(record_path(self._make(request, "still").output), media_type="application/json")
+        return self._file(record_path(self._find_finished(request, "still").output), media_type="application/json")
 
     async def still_map(self, request: Request) -> Response:
         """A map of a still: how many frames support each pixel, or how well they agree."""
         what = request.path_params["what"]
         if what not in MAPS:
             raise InputError("stills have no such map")
-        return self._file(map_path(self._make(request, "still").output, what), media_type="image/png")
+        return self._file(map_path(self._find_finished(request, "still").output, what), media_type="image/png")
 
     async def upload(self, request: Request) -> Response:
         """Take a file, in pieces as they come; it has its name once it is whole."""
@@ -263,7 +263,7 @@ class Studio:
     def _facts(self, job: Job) -> dict[str, Any]:
         return job_facts(job, self.queue.order_of(job), self.queue.store.newest(job))
 
-    def _make(self, request: Request, kind: str | None = None) -> Order:
+    def _find_finished(self, request: Request, kind: str | None = None) -> Order:
         """What a finished job, of that kind, has made. Raises `InputError` for one that has not."""
         job = self.queue.get(request.path_params["id"])
         if job.state != "done" or kind not in (None, job.kind):

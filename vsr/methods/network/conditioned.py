@@ -76,13 +76,13 @@ class Conditions:
 
     def stacked(self, network: Network, pictures: Tensor) -> Tensor:
         """What ``network`` is given for ``pictures`` ``(B, C, H, W)``."""
-        return _add_conditions(network).stacked(pictures, self.blur_px, self.noise_codes)
+        return _module_of(network).stacked(pictures, self.blur_px, self.noise_codes)
 
 
 _NOTHING = Conditions()
 
 
-def _add_conditions(network: Network) -> ConditionedUpscaler:
+def _module_of(network: Network) -> ConditionedUpscaler:
     assert isinstance(network.module, ConditionedUpscaler), "the table's family and the module's are one"
     return network.module
 
@@ -96,7 +96,7 @@ def resolve_conditions(
     The one is taken for the other, which errs by at most the area's own blur (0.29 px), towards too little sharpening.
     Raises `UsageError` where something was given that the network does not know.
     """
-    module, source = _add_conditions(network), source_in(adaptation)
+    module, source = _module_of(network), source_in(adaptation)
     name = network.source or network.name
     if options.blur_sigma_px is not None and options.blur_sigma_px > module.most_blur_px:
         raise UsageError(

@@ -61,7 +61,7 @@ class Recurrent(SeveralFrames):
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
-        stream, first = self._requests(frames)
+        stream, first = self._drop_unneeded(frames)
         engine, before = self.engine(adaptation), None
         findings = source_findings(source_in(adaptation))
         memory: _Memory | None = None
@@ -82,10 +82,10 @@ class Recurrent(SeveralFrames):
             if number % CHAIN_FRAMES == 0:
                 memory, warming = warming, None
             if warming is not None:
-                self._step(engine, self._give(pictures, motion, warming), warming)
+                self._step(engine, self._stack_input(pictures, motion, warming), warming)
             if memory is not None:
                 writer = self.writer(frame)
-                self._step(engine, self._give(pictures, motion, memory), memory, writer)
+                self._step(engine, self._stack_input(pictures, motion, memory), memory, writer)
                 yield replace(frame, planes=writer.planes(), findings=findings)
 
     def enlarge(self, frame: VideoFrame, adaptation: Adaptation) -> VideoFrame:
@@ -94,10 +94,10 @@ class Recurrent(SeveralFrames):
         writer = self.writer(frame)
         pictures = torch.cat([seen.picture] * (2 * self.radius_frames + 1))
         memory = _Memory()
-        self._step(self.engine(adaptation), self._give(pictures, None, memory), memory, writer)
+        self._step(self.engine(adaptation), self._stack_input(pictures, None, memory), memory, writer)
         return replace(frame, planes=writer.planes())
 
-    def _requests(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
+    def _drop_unneeded(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
         """``frames`` from the first that has an influence on, and how many there are ahead of those to restore."""
         source = iter(frames)
         ahead: deque[VideoFrame] = deque(maxlen=WARM_UP_FRAMES + self.radius_frames)
@@ -112,7 +112,7 @@ class Recurrent(SeveralFrames):
             return None
         return register_previous(before[0], pictures[0])
 
-    def _give(self, pictures: Tensor, motion: PreviousFrame | None, memory: _Memory) -> Tensor:
+    def _stack_input(self, pictures: Tensor, motion: PreviousFrame | None, memory: _Memory) -> Tensor:
         """What the network is given of ``pictures`` ``(C, h, w)`` and ``memory``."""
         if self.is_aligned:
             return aligned_input(pictures, motion, memory.given, self.num_channels, self.scale, self.pixel_channels)
