@@ -29,6 +29,7 @@ from vsr.networks import (
     rnan,
     san,
     srdensenet,
+    srflow,
     table,
     wavelet_srnet,
 )
@@ -54,6 +55,9 @@ REDUCED: dict[str, Callable[[int], Upscaler]] = {
     "red30": partial(rednet.REDNet, width=8),
     "mwcnn": partial(mwcnn.MWCNN, widths=(8, 12, 12)),
     "meta-rdn": partial(meta_sr.meta_rdn, growth=4, width=8),
+    "srflow": partial(srflow.SRFlow, width=8, growth=4, blocks=4, steps=2),
+    "srflow-da": partial(srflow.SRFlow, variant="srflow-da", width=8, growth=4, blocks=4, steps=2),
+    "ncsr": partial(srflow.SRFlow, variant="ncsr", width=8, growth=4, blocks=4, steps=2),
     "wavelet-srnet": partial(wavelet_srnet.WaveletSRNet, width=8, inner=8),
 }
 """Narrower forms of networks that are large or slow; all but their count is tried on these. Depth, which decides the

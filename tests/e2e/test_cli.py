@@ -179,7 +179,7 @@ def test_bad_outputs(call: Callable[..., Run], clips: Callable[[str], Path], tmp
     for output, code, words in (
         (tmp_path / "no" / "out.mp4", 5, "does not exist"),
         (tmp_path / "out.xyz", 2, "unknown container"),
-        (tmp_path / "out.png", 2, "number in its name"),
+        (tmp_path / "out.png", 2, "name the frame (--at 12.5s), or give all of them numbers"),
         (taken, 2, "--overwrite"),
     ):
         done = call("upscale", source, "-o", output, "--method", "lanczos")

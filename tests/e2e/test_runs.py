@@ -131,7 +131,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("out.mp4", {"codec": "av1", "speed": None, "size": "9000x20"}, "larger than av1 can hold"),
     ("out.mp4", {"device": "cuda:99"}, "is not here"),
     ("out.mov", {"codec": "prores", "speed": None, "lossless": True}, "no lossless mode"),
-    ("out.png", {"speed": None}, "needs a number in its name"),
+    ("out.png", {"speed": None}, "is one picture, and the video has more"),
     ("%d%d/a%s.png", {"speed": None}, "%06d.png"),
     ("out.mp4", {"codec": "nonsense"}, "unknown codec"),
     ("out.mp4", {"pix_fmt": "yuv420p14le"}, "does not hold yuv420p14le"),

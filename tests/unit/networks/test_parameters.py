@@ -35,6 +35,11 @@ def everything(module: nn.Module) -> int:
     return sum(value.numel() for value in module.parameters())
 
 
+def of_flow(module: nn.Module) -> int:
+    """Without the encoder."""
+    return sum(value.numel() for name, value in module.named_parameters() if name.startswith("flowUpsamplerNet."))
+
+
 PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     # row, scale, way of counting, published number, its last digit
     ("srcnn-9-1-5", 3, weights_only, 8_032, 1),  # TPAMI 2016, table 1
@@ -77,6 +82,9 @@ PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     ("irn", 2, learnt, 1.66e6, 10_000),
     ("irn", 4, learnt, 4.35e6, 10_000),
     ("firn", 4, everything, 320_880, 1),  # the checkpoint
+    ("srflow", 4, learnt, 39.5e6, 100_000),
+    ("srflow", 4, of_flow, 22.8e6, 100_000),
+    ("srflow-da", 4, of_flow, 8.7e6, 100_000),
     ("lapsrn", 4, everything, 814_242, 1),  # the checkpoint
     ("lapsrn", 4, weights_only, 812e3, 1_000),
     ("ms-lapsrn", 4, weights_only, 222e3, 1_000),

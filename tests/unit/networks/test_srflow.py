@@ -1,0 +1,131 @@
+"""SRFlow, SRFlow-DA and NCSR: undone exactly, log-determinants against autograd, names as in the authors' code."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from vsr.networks import NETWORKS
+from vsr.networks.base import Shapes
+from vsr.networks.flows import Coupling, FlowStep, Split
+from vsr.networks.srflow import SRFlow, Variant
+
+CASES: list[tuple[Variant, int]] = [
+    ("srflow", 4),
+    ("srflow", 8),
+    ("srflow-da", 4),
+    ("srflow-da", 8),
+    ("ncsr", 4),
+    ("ncsr", 8),
+]
+
+
+def _network(variant: Variant, scale: int, steps: int = 2) -> SRFlow:
+    """A small one whose layers all do something."""
+    torch.manual_seed(5)
+    network = SRFlow(scale, variant=variant, width=4, growth=2, blocks=4, steps=steps).eval().requires_grad_(False)
+    for parameter in network.flowUpsamplerNet.parameters():
+        parameter.add_(torch.randn_like(parameter), alpha=0.02)
+    return network.double()
+
+
+def _given(network: SRFlow, height: int, width: int) -> tuple[Tensor, Tensor]:
+    small = torch.rand(2, 3, height, width, dtype=torch.float64)
+    return small, torch.randn(2, network.noise_channels, height, width, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("variant", "scale"), CASES)
+def test_it_is_undone(variant: Variant, scale: int) -> None:
+    network = _network(variant, scale)
+    small, noise = _given(network, 4, 6)
+    made = network(torch.cat([small, noise], 1))
+    found, log_determinant = network.encode(made, small)
+    assert log_determinant.shape == (2,)
+    torch.testing.assert_close(found, noise, rtol=0, atol=1e-6)
+    picture = torch.rand(2, 3, 4 * scale, 6 * scale, dtype=torch.float64)
+    found, _ = network.encode(picture, small)
+    torch.testing.assert_close(network(torch.cat([small, found], 1)), picture, rtol=0, atol=1e-6)
+    assert float((made - network(torch.cat([small, 0 * noise], 1))).std()) > 0.01, "noise decides"
+    assert float((made - network(torch.cat([1 - small, noise], 1))).std()) > 1e-4, "and the small image"
+
+
+@pytest.mark.parametrize(("variant", "scale"), [("srflow", 4), ("srflow-da", 4), ("srflow-da", 8), ("ncsr", 4)])
+def test_log_determinant_is_that_of_the_jacobian(variant: Variant, scale: int) -> None:
+    network = _network(variant, scale)
+    side = network.multiple
+    small = torch.rand(1, 3, side, side, dtype=torch.float64)
+    picture = torch.rand(1, 3, side * scale, side * scale, dtype=torch.float64)
+    _, log_determinant = network.encode(picture, small)
+    jacobian = torch.autograd.functional.jacobian(lambda large: network.encode(large, small)[0].flatten(), picture)
+    expected = torch.linalg.slogdet(jacobian.reshape(picture.numel(), picture.numel()))[1]
+    torch.testing.assert_close(log_determinant, expected[None], rtol=1e-9, atol=1e-9)
+
+
+def test_layers_alone() -> None:
+    """A step and a split against autograd, without a network around them."""
+    torch.manual_seed(1)
+    coupling = Coupling(6, 3, "plain", has_noise_layer=True, uses_noise_layer=True)
+    step, split = FlowStep(6, coupling).double(), Split(6).double()
+    for parameter in [*step.parameters(), *split.parameters()]:
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    features, state = torch.rand(1, 3, 2, 3).double(), torch.randn(1, 6, 2, 3).double()
+
+    def encode(given: Tensor) -> tuple[Tensor, Tensor]:
+        made, of_step = step.encode(given, features)
+        passed, noise, of_split = split.encode(made)
+        return torch.cat([passed, noise], 1), of_step + of_split
+
+    made, log_determinant = encode(state)
+    jacobian = torch.autograd.functional.jacobian(lambda given: encode(given)[0].flatten(), state).reshape(36, 36)
+    torch.testing.assert_close(log_determinant, torch.linalg.slogdet(jacobian)[1][None])
+    torch.testing.assert_close(step.decode(split.decode(made[:, :3], made[:, 3:]), features), state)
+
+
+def test_noise_at_the_end_of_a_batch_changes_nothing_else() -> None:
+    network = _network("srflow", 4)
+    small, noise = _given(network, 4, 4)
+    other = noise.clone()
+    other[1] = 0
+    made, changed = network(torch.cat([small, noise], 1)), network(torch.cat([small, other], 1))
+    torch.testing.assert_close(made[0], changed[0])
+    assert not torch.allclose(made[1], changed[1])
+
+
+def test_flow_stays_in_float32() -> None:
+    network = _network("srflow", 4).float().half()
+    assert network.RRDB.conv_first.weight.dtype == torch.float16
+    assert {parameter.dtype for parameter in network.flowUpsamplerNet.parameters()} == {torch.float32}
+
+
+def _shapes(name: str, scale: int) -> Shapes:
+    with torch.device("meta"):
+        state = NETWORKS[name].build(scale).state_dict()
+    return {key: tuple(value.shape) for key, value in state.items()}
+
+
+def test_names_of_the_authors() -> None:
+    """By hand from their code: layers are numbered through, squeezing included."""
+    layers = "flowUpsamplerNet.layers."
+    srflow = {
+        "RRDB.RRDB_trunk.22.RDB3.conv5.weight": (64, 192, 3, 3),
+        "RRDB.HRconv.bias": (64,),
+        f"{layers}1.actnorm.logs": (1, 12, 1, 1),
+        f"{layers}2.invconv.weight": (12, 12),
+        f"{layers}3.affine.fAffine.0.weight": (64, 326, 3, 3),
+        f"{layers}3.affine.fAffine.0.actnorm.bias": (1, 64, 1, 1),
+        f"{layers}3.affine.fAffine.2.weight": (64, 64, 1, 1),
+        f"{layers}18.affine.fFeatures.4.logs": (24, 1, 1),
+        f"{layers}19.conv.weight": (12, 6, 3, 3),
+        f"{layers}57.affine.fAffine.0.weight": (64, 368, 3, 3),
+        "flowUpsamplerNet.f.0.weight": (96, 320, 3, 3),
+    }
+    assert srflow.items() <= _shapes("srflow", 4).items()
+    deep = {
+        f"{layers}3.affine.fAffine.8.bias": (64,),
+        f"{layers}9.conv.logs": (12, 1, 1),
+        f"{layers}18.affine.fFeatures.10.weight": (48, 64, 3, 3),
+    }
+    assert deep.items() <= _shapes("srflow-da", 4).items()
+    assert _shapes("ncsr", 4)[f"{layers}3.affine.fAffine_std.0.weight"] == (64, 9, 3, 3)
+    assert not any("fAffine_std" in name for name in _shapes("srflow", 8))
