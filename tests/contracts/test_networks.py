@@ -31,6 +31,7 @@ from vsr.networks import (
     srdensenet,
     srflow,
     table,
+    usrnet,
     wavelet_srnet,
 )
 from vsr.networks.recognition import recognise
@@ -58,6 +59,7 @@ REDUCED: dict[str, Callable[[int], Upscaler]] = {
     "srflow": partial(srflow.SRFlow, width=8, growth=4, blocks=4, steps=2),
     "srflow-da": partial(srflow.SRFlow, variant="srflow-da", width=8, growth=4, blocks=4, steps=2),
     "ncsr": partial(srflow.SRFlow, variant="ncsr", width=8, growth=4, blocks=4, steps=2),
+    "usrnet": partial(usrnet.USRNet, steps=2, widths=(8, 8, 8, 8), hidden=8),
     "wavelet-srnet": partial(wavelet_srnet.WaveletSRNet, width=8, inner=8),
 }
 """Narrower forms of networks that are large or slow; all but their count is tried on these. Depth, which decides the

@@ -202,6 +202,15 @@ class ConditionedUpscaler(Upscaler):
     """Standard deviation of the strongest blur that it knows, in pixels of the image that it is given."""
     most_noise_codes: float
     """Standard deviation of the strongest noise that it knows, in codes of 255; 0: it takes images without."""
+    takes_kernels: ClassVar[bool] = False
+    """Whether it restores from any kernel (`set_kernel`), not from Gaussians alone."""
+
+    def set_kernel(self, kernel: Tensor) -> None:
+        """From now on assume ``kernel`` ``(n, n)``, one of `vsr.observation.block_kernels`, not bicubic shrinking.
+
+        Conditions then say nothing of the blur: 0. Networks whose ``takes_kernels`` is false have no such method.
+        """
+        raise NotImplementedError
 
     def conditions(self, blur_px: float, noise_codes: float) -> Tensor:
         """The numbers, ``(K,)`` float32 on the CPU, for a Gaussian blur ahead of bicubic shrinking and white noise.

@@ -53,6 +53,7 @@ from vsr.networks import (
     srmd,
     srresnet,
     swrn,
+    usrnet,
     vdsr,
     vespcn,
     video,
@@ -118,6 +119,7 @@ _MODULES = (
     irn,
     rescale,
     srmd,
+    usrnet,
 )
 """In the order of lists: by framework, then by year; families that are given more than a frame last."""
 

@@ -53,6 +53,7 @@ PUBLISHED: list[tuple[str, str, tuple[int, ...], int, bool]] = [
     ("MobileRRN/rrn_32_x4.safetensors", "mobile-rrn-32", (4,), 126_576, False),
     ("SWRN/swrn_x4.safetensors", "swrn", (4,), 43_472, False),
     ("BasicVSR/BasicVSR_Vimeo90K_BIx4.fp16.safetensors", "basicvsr", (4,), 6_291_311, False),
+    ("USRNet_tiny/usrnet_tiny.safetensors", "usrnet-tiny", (2, 3, 4), 590_332, False),
     ("RealESRGAN/RealESRGAN_General_x4_v3.pth", "RealESRGAN Compact", (4,), 1_213_296, True),
     ("RealESRGAN/realesr-animevideov3.pth", "RealESRGAN Compact", (4,), 621_424, True),
 ]

@@ -2,13 +2,16 @@
 
 Conditions are the same for a whole shot: given by the user, else estimated from the shot's first frames
 (`vsr.methods.source`). Where several networks run one after another, the first takes blur and noise away, so the
-others get none.
+others get none. Some networks take a whole kernel instead of a Gaussian's width; the user gives it as a file.
 """
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,9 +22,10 @@ from vsr.frames import VideoFrame
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
 from vsr.methods.network.colour import network_input
 from vsr.methods.network.frame import ADAPT_FRAMES, PerFrame, PerFrameOptions, PreparedPerFrame, prepare_network
-from vsr.methods.network.model import Model, open_part
+from vsr.methods.network.model import Model, ModelPart, open_part
 from vsr.methods.source import estimate_source, estimator_digest, source_in
 from vsr.networks import ConditionedUpscaler, Network
+from vsr.observation.block_kernels import read_kernel
 
 __all__ = [
     "Conditioned",
@@ -43,6 +47,8 @@ class ConditionedOptions(PerFrameOptions):
     """Blur ahead of bicubic shrinking, standard deviation in input pixels, as given to the network; None: estimated."""
     noise_codes: float | None = None
     """Noise of the input, standard deviation in codes of 255, as given to the network; None: estimated."""
+    kernel: str = "auto"
+    """How samples came about: auto (Gaussian blur, then bicubic shrinking), or a file of a kernel's weights."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,6 +56,10 @@ class ConditionedOptions(PerFrameOptions):
             raise UsageError(f"blur_sigma_px is {self.blur_sigma_px}; allowed are 0 (none) to {_MOST_BLUR_PX:g}")
         if self.noise_codes is not None and not 0.0 <= self.noise_codes <= _MOST_NOISE_CODES:
             raise UsageError(f"noise_codes is {self.noise_codes}; allowed are 0 (none) to {_MOST_NOISE_CODES:g}")
+        if self.kernel != "auto" and self.blur_sigma_px is not None:
+            raise UsageError("a kernel's file says how blurred the input is; leave blur_sigma_px out")
+        if self.kernel != "auto" and self.self_ensemble:
+            raise UsageError("self_ensemble turns the image, but not the kernel; leave one of them out")
         if self.consistent and self.blur_sigma_px != 0:
             raise UsageError(
                 "consistent brings results back to an input that was not blurred; set blur_sigma_px=0 with it"
@@ -58,7 +68,7 @@ class ConditionedOptions(PerFrameOptions):
     @property
     def estimates(self) -> bool:
         """Whether something is left to the shot's first frames."""
-        return self.blur_sigma_px is None or self.noise_codes is None
+        return self.noise_codes is None or (self.kernel == "auto" and self.blur_sigma_px is None)
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,7 @@ def resolve_conditions(
         raise UsageError(f"{name}: knows {known}; noise_codes is {options.noise_codes:g}")
     blur, noise = (0.0, 0.0) if source is None else (source.blur_px, source.noise_codes)
     blur = blur if options.blur_sigma_px is None else options.blur_sigma_px
+    blur = blur if options.kernel == "auto" else 0.0
     noise = noise if options.noise_codes is None else options.noise_codes
     return Conditions(min(blur, module.most_blur_px), min(noise, module.most_noise_codes))
 
@@ -114,9 +125,16 @@ def resolve_conditions(
 class Conditioned(PerFrame):
     """Enlarge each frame by networks conditioned on its blur and noise."""
 
-    def __init__(self, geometry: Geometry, options: ConditionedOptions, device: torch.device, model: Model) -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        options: ConditionedOptions,
+        device: torch.device,
+        model: Model,
+        kernel: Tensor | None = None,
+    ) -> None:
         super().__init__(geometry, options, device, model)
-        self._given = options
+        self._given, self._kernel = options, kernel
 
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
         """What `PerFrame` learns, and ``source``: estimates of blur and noise, unless frames are too small to tell."""
@@ -126,6 +144,14 @@ class Conditioned(PerFrame):
         lumas = (network_input(frame, "Y", self._device)[0] for frame in frames)
         estimates = estimate_source(lumas, self._given.compression_codes)
         return learnt if estimates is None else {**learnt, "source": estimates}
+
+    def _network(self, part: ModelPart, adaptation: Adaptation) -> Network:
+        network = super()._network(part, adaptation)
+        if self._kernel is None:
+            return network
+        own = replace(network, module=copy.deepcopy(network.module))
+        _add_conditions(own).set_kernel(self._kernel)
+        return own
 
     def _conditions(self, adaptation: Adaptation) -> Conditions:
         return resolve_conditions(open_part(self._model, self._model.parts[0]), self._given, adaptation)
@@ -140,7 +166,10 @@ class Conditioned(PerFrame):
         return self._enlarge(pictures, adaptation, stacked)
 
     def _findings(self, adaptation: Adaptation) -> dict[str, float]:
-        return {**super()._findings(adaptation), **self._conditions(adaptation).findings()}
+        found = {**super()._findings(adaptation), **self._conditions(adaptation).findings()}
+        if self._kernel is not None:
+            del found["condition_blur_px"]  # the kernel says it
+        return found
 
 
 @dataclass(frozen=True)
@@ -148,6 +177,8 @@ class PreparedConditioned(PreparedPerFrame):
     """Networks that see one frame and its conditions."""
 
     options: ConditionedOptions
+    kernel: tuple[tuple[float, ...], ...] | None = None
+    """Of the user's file."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -156,8 +187,9 @@ class PreparedConditioned(PreparedPerFrame):
         return replace(own, adapt_frames=ADAPT_FRAMES) if self.options.estimates else own
 
     def key(self) -> Mapping[str, Any]:
-        """The networks, and what estimates the source."""
-        return {**super().key(), "estimator": self._estimator()}
+        """The networks, the kernel, and what estimates the source."""
+        digest = None if self.kernel is None else hashlib.sha256(repr(self.kernel).encode()).hexdigest()
+        return {**super().key(), "kernel": digest, "estimator": self._estimator()}
 
     def describe(self) -> Mapping[str, Any]:
         """The networks, and what estimates the source."""
@@ -169,20 +201,39 @@ class PreparedConditioned(PreparedPerFrame):
     def plan_rows(self) -> list[tuple[str, str]]:
         """Passes, networks and their conditions."""
         given = {"blur": self.options.blur_sigma_px, "noise": self.options.noise_codes}
-        words = [
+        if self.kernel is not None:
+            del given["blur"]
+        words = [] if self.kernel is None else [f"kernel of {self.options.kernel}"]
+        words += [
             f"{name} {'estimated for each shot' if value is None else f'{value:g}'}" for name, value in given.items()
         ]
         return [*super().plan_rows(), ("conditions", ", ".join(words))]
 
     def open(self, geometry: Geometry) -> Conditioned:
         """See `Prepared`."""
-        return Conditioned(geometry, self.options, self.torch_device, self.model)
+        kernel = None if self.kernel is None else torch.tensor(self.kernel)
+        return Conditioned(geometry, self.options, self.torch_device, self.model, kernel)
 
 
 def prepare_conditioned_network(
     name: str, geometry: Geometry, options: ConditionedOptions, device: str
 ) -> PreparedConditioned:
-    """As `prepare_network`. Raises `UsageError` for a blur or noise that the network does not know."""
+    """As `prepare_network`. Raises `UsageError` for a blur, noise or kernel that the network does not know."""
     model = prepare_network(name, geometry, options, device).model
-    resolve_conditions(open_part(model, model.parts[0]), options)
-    return PreparedConditioned(options, device, model)
+    network = open_part(model, model.parts[0])
+    resolve_conditions(network, options)
+    return PreparedConditioned(options, device, model, _read_kernel(network, model, options))
+
+
+def _read_kernel(network: Network, model: Model, options: ConditionedOptions) -> tuple[tuple[float, ...], ...] | None:
+    """The user's kernel in rows. Raises `UsageError` where the network takes none, `InputError` for a bad file."""
+    if options.kernel == "auto":
+        return None
+    name = network.source or network.name
+    if not _add_conditions(network).takes_kernels:
+        raise UsageError(f"{name}: knows Gaussian blur alone; give blur_sigma_px instead of kernel")
+    if len(model.passes) > 1:
+        steps = ", then ".join(f"x{scale}" for scale in model.passes)
+        raise UsageError(f"{name}: a kernel is for one pass, and this magnification takes {steps}")
+    rows = read_kernel(Path(options.kernel).expanduser(), network.scale).tolist()
+    return tuple(tuple(row) for row in rows)

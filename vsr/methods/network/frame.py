@@ -33,6 +33,7 @@ from vsr.methods.network.colour import PlaneWriter, network_input
 from vsr.methods.network.model import (
     ComputeOptions,
     Model,
+    ModelPart,
     PreparedNetworks,
     magnification,
     open_part,
@@ -40,7 +41,7 @@ from vsr.methods.network.model import (
     resolve_model,
 )
 from vsr.methods.source import source_in
-from vsr.networks import with_weights_for
+from vsr.networks import Network, with_weights_for
 from vsr.networks.mixture import Mixture
 from vsr.observation import degradation_at
 
@@ -148,9 +149,12 @@ class PerFrame:
                 batch_frames(self._geometry.width, self._geometry.height, self._device),
                 part.runtime,
             )
-            network = with_weights_for(open_part(self._model, part), adaptation.get("source"))
-            self._engines[scale] = Engine(network, options, self._device)
+            self._engines[scale] = Engine(self._network(part, adaptation), options, self._device)
         return self._engines[scale]
+
+    def _network(self, part: ModelPart, adaptation: Adaptation) -> Network:
+        """The network of ``part`` with the weights that suit the shot."""
+        return with_weights_for(open_part(self._model, part), adaptation.get("source"))
 
     def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
         """What the networks make of ``pictures``, ``(B, C, H, W)``, those of ``batch`` first; from top to bottom."""

@@ -27,10 +27,10 @@ from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, 
 from vsr.methods.network.colour import PlaneWriter, network_input
 from vsr.methods.network.model import magnification, plan_passes
 from vsr.methods.source import estimate_source, estimator_digest, source_in
-from vsr.methods.zero_shot.kernels import blurred_bicubic_kernel, degrade, read_kernel
 from vsr.methods.zero_shot.training import LEAST_SIDE_PX, ShotNetwork, train_on_frames
 from vsr.networks import Network
 from vsr.networks.blocks import enlarge
+from vsr.observation.block_kernels import blurred_bicubic_kernel, degrade, read_kernel
 
 __all__ = ["PreparedZeroShot", "ZeroShot", "ZeroShotOptions", "prepare_zero_shot"]
 
@@ -49,7 +49,7 @@ class ZeroShotOptions:
     training_frames: int = 16
     """First frames of a shot that are trained on."""
     kernel: str = "auto"
-    """How samples came about: auto (Gaussian blur, then bicubic shrinking), or a text file of a kernel's weights."""
+    """How samples came about: auto (Gaussian blur, then bicubic shrinking), or a file of a kernel's weights."""
     blur_sigma_px: float | None = None
     """Blur ahead of bicubic shrinking, standard deviation in input pixels, as given to the network; None: estimated."""
     noise_codes: float | None = None

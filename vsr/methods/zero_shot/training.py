@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vsr.inference.probe import exact_convolutions
-from vsr.methods.zero_shot.kernels import degrade
 from vsr.networks import Upscaler
 from vsr.networks.blocks import enlarge, weights_dtype
 from vsr.networks.footprint import INPUT
+from vsr.observation.block_kernels import degrade
 
 __all__ = ["LEAST_SIDE_PX", "ShotNetwork", "train_on_frames"]
 
@@ -75,7 +75,7 @@ def train_on_frames(
     """Weights of a `ShotNetwork` on the CPU, and its mean loss at the end, in codes of 255.
 
     ``lumas`` are frames ``(h, w)`` in 0…1 of at least `LEAST_SIDE_PX`; ``kernel`` ``(n, n)`` is how the recording
-    made samples (`vsr.methods.zero_shot.kernels`); sons get noise of ``noise_codes`` of 255. Equal frames give equal
+    made samples (`vsr.observation.block_kernels`); sons get noise of ``noise_codes`` of 255. Equal frames give equal
     weights.
     """
     device = lumas[0].device

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from small_networks import small_network
 from torch import Tensor
 
-from vsr.errors import UsageError
+from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import Geometry, restore_shot
 from vsr.methods.network.conditioned import ConditionedOptions, PreparedConditioned, prepare_conditioned_network
 from vsr.networks.srmd import SRMD
+from vsr.networks.usrnet import USRNet
+from vsr.observation.block_kernels import gaussian_kernel
 
 RGB = PixelLayout("gbrp", "rgb", 8)
 
@@ -104,12 +109,59 @@ def test_tiles_do_not_show() -> None:
         ({"noise_codes": 80.0}, "knows noise up to 75 of 255; noise_codes is 80"),
         ({"noise_codes": -1.0}, "noise_codes is -1.0; allowed are 0"),
         ({"blur_sigma_px": float("nan")}, "blur_sigma_px is nan; allowed are 0"),
+        ({"kernel": "k.txt"}, "knows Gaussian blur alone; give blur_sigma_px"),
+        ({"kernel": "k.txt", "blur_sigma_px": 0.5}, "leave blur_sigma_px out"),
+        ({"kernel": "k.txt", "self_ensemble": True}, "turns the image, but not the kernel"),
         ({"consistent": True}, "set blur_sigma_px=0"),
     ],
 )
 def test_what_the_network_does_not_know_is_refused(options: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         _prepare(Geometry(40, 36, 80, 72), **options)
+
+
+@pytest.fixture
+def unfolding(tmp_path: Path) -> str:
+    """A small USRNet with random weights."""
+    torch.manual_seed(4)
+    module = USRNet(2, steps=2, widths=(4, 4, 4, 4), hidden=4)
+    save_file(module.state_dict(), tmp_path / "unfolding.safetensors")
+    return str(tmp_path / "unfolding.safetensors")
+
+
+def test_a_kernel_of_a_file_is_given_to_the_network(unfolding: str, tmp_path: Path) -> None:
+    """As rows of numbers and as a NumPy file alike; its content is part of the key."""
+    geometry, kernels = Geometry(24, 20, 48, 40), [gaussian_kernel(2, 1.4, 0.6, angle).numpy() for angle in (30, 120)]
+    np.savetxt(tmp_path / "one.txt", kernels[0])
+    for name, kernel in zip(("one.npy", "other.npy"), kernels, strict=True):
+        np.save(tmp_path / name, kernel)
+    prepared = [
+        prepare_conditioned_network(
+            unfolding, geometry, ConditionedOptions(kernel=str(tmp_path / name), noise_codes=0.0), "cpu"
+        )
+        for name in ("one.txt", "one.npy", "other.npy")
+    ]
+    assert prepared[0].capabilities.adapt_frames == 0
+    assert prepared[1].key() != prepared[2].key()
+    results = [next(restore_shot(each, geometry, [_frame(24, 20)])) for each in prepared]
+    assert torch.equal(results[0].planes[0], results[1].planes[0])
+    assert not torch.equal(results[1].planes[0], results[2].planes[0])
+    assert "condition_blur_px" not in results[0].findings
+
+
+def test_kernels_that_are_none_are_refused(unfolding: str, tmp_path: Path) -> None:
+    options = ConditionedOptions(kernel=str(tmp_path / "k.npy"))
+    np.save(tmp_path / "k.npy", np.ones((3, 3)))
+    with pytest.raises(InputError, match="for x2 the side is even"):
+        prepare_conditioned_network(unfolding, Geometry(24, 20, 48, 40), options, "cpu")
+    np.save(tmp_path / "k.npy", np.ones((3, 3, 3)))
+    with pytest.raises(InputError, match="holds 3 dimensions"):
+        prepare_conditioned_network(unfolding, Geometry(24, 20, 48, 40), options, "cpu")
+    (tmp_path / "k.npy").write_bytes(b"none")
+    with pytest.raises(InputError, match="cannot be read"):
+        prepare_conditioned_network(unfolding, Geometry(24, 20, 48, 40), options, "cpu")
+    with pytest.raises(UsageError, match="a kernel is for one pass, and this magnification takes x2, then x4"):
+        prepare_conditioned_network(unfolding, Geometry(24, 20, 192, 160), options, "cpu")
 
 
 def test_prepared_for_a_gpu_counts_batches() -> None:

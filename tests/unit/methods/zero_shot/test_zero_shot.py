@@ -15,10 +15,10 @@ from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.layouts import LAYOUTS
 from vsr.methods import Geometry, find_method, restore_shot
-from vsr.methods.zero_shot.kernels import blurred_bicubic_kernel, degrade, gaussian_kernel, read_kernel
 from vsr.methods.zero_shot.method import ZeroShotOptions
 from vsr.metrics import psnr, shrink_bicubic
 from vsr.networks.blocks import enlarge
+from vsr.observation.block_kernels import blurred_bicubic_kernel, degrade, gaussian_kernel, read_kernel
 
 
 def _picture(side: int = 160) -> Tensor:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -61,16 +63,14 @@ def blurred_bicubic_kernel(scale: int, sigma_px: float) -> Tensor:
 
 
 def read_kernel(path: Path, scale: int) -> Tensor:
-    """A kernel from a text file: a row of numbers a line, in pixels of the large image. Brought to the sum 1.
+    """A kernel from a text file, a row of numbers a line, or a NumPy file (``.npy``), in pixels of the large image.
 
-    Raises `InputError` where it is not a square of numbers, or of a side that does not suit ``scale``.
+    Brought to the sum 1. Raises `InputError` where it is not a square of numbers, or of a side that does not suit
+    ``scale``.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an empty file; it is refused below
-            values = np.loadtxt(path, dtype=np.float64, delimiter=None, ndmin=2)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as rows of numbers ({error})") from error
+    values = _read_array(path)
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
+        raise InputError(f"{path}: holds {values.ndim} dimensions of {values.dtype}; a kernel is a square of numbers")
     height, width = values.shape
     if height != width or not 1 <= height <= _MOST_SIDE:
         raise InputError(f"{path}: has {height} rows of {width} numbers; a kernel is a square of at most {_MOST_SIDE}")
@@ -82,9 +82,20 @@ def read_kernel(path: Path, scale: int) -> Tensor:
         )
     if not np.isfinite(values).all() or values.sum() <= 0:
         raise InputError(f"{path}: a kernel has finite weights with a positive sum")
-    kernel = torch.from_numpy(values / values.sum()).float()
+    kernel = torch.from_numpy((values / values.sum()).astype(np.float32))
     rim = max(0, (scale - height) // 2)
     return functional.pad(kernel, (rim,) * 4)
+
+
+def _read_array(path: Path) -> NDArray[Any]:
+    try:
+        if path.suffix.lower() == ".npy":
+            return np.asarray(np.load(path, allow_pickle=False))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an empty file; its shape is refused
+            return np.loadtxt(path, dtype=np.float64, delimiter=None, ndmin=2)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read as rows of numbers ({error})") from error
 
 
 def degrade(pictures: Tensor, kernel: Tensor, scale: int) -> Tensor:
