@@ -150,7 +150,7 @@ class Conditioned(PerFrame):
         if self._kernel is None:
             return network
         own = replace(network, module=copy.deepcopy(network.module))
-        _add_conditions(own).set_kernel(self._kernel)
+        _module_of(own).set_kernel(self._kernel)
         return own
 
     def _conditions(self, adaptation: Adaptation) -> Conditions:
@@ -230,7 +230,7 @@ def _read_kernel(network: Network, model: Model, options: ConditionedOptions) ->
     if options.kernel == "auto":
         return None
     name = network.source or network.name
-    if not _add_conditions(network).takes_kernels:
+    if not _module_of(network).takes_kernels:
         raise UsageError(f"{name}: knows Gaussian blur alone; give blur_sigma_px instead of kernel")
     if len(model.passes) > 1:
         steps = ", then ".join(f"x{scale}" for scale in model.passes)
