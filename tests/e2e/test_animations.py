@@ -37,15 +37,15 @@ def test_in_without_options(call: Call, tmp_path: Path, name: str, options: dict
     assert times == pytest.approx([0.08 * n for n in range(5)], abs=0.002)
 
 
-@pytest.mark.parametrize("name", ["out.gif", "out.webp"])
+@pytest.mark.parametrize("name", ["out.gif", "out 2.webp"])
 def test_out_by_the_command_that_is_named(call: Call, tmp_path: Path, name: str) -> None:
     source = _animation(tmp_path / "in.gif")
     refused = call("upscale", source, "-o", tmp_path / name, "--method", "bicubic")
     assert refused.code == 2
     command = re.search(r"and then: ffmpeg (.*)$", refused.one_line())
     assert command is not None
-    vsr.upscale(source, tmp_path / "out.mp4", settings={"method": "bicubic"})
-    words = [str(tmp_path / word) if word.startswith("out.") else word for word in shlex.split(command[1])]
+    vsr.upscale(source, (tmp_path / name).with_suffix(".mp4"), settings={"method": "bicubic"})
+    words = [str(tmp_path / word) if word.startswith("out") else word for word in shlex.split(command[1])]
     run_ffmpeg(["-y", *words])
     with Image.open(tmp_path / name) as made:
         assert (made.size, made.n_frames) == ((130, 98), 5)

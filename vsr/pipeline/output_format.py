@@ -5,6 +5,7 @@ Follows from the source, the output's name and the settings; refuses what the co
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -29,9 +30,10 @@ def choose_container(output: Path) -> str:
     extension = output.suffix.lower().lstrip(".")
     if extension in _WHOLE_ANIMATIONS:
         palette = ' -vf "split[a][b];[a]palettegen[p];[b][p]paletteuse"' if extension == "gif" else " -loop 0"
+        made, name = shlex.quote(f"{output.stem}.mp4"), shlex.quote(output.name)
         raise UsageError(
-            f"output {output.name!r}: a .{extension} is made at once, not in segments; write {output.stem}.mp4, and "
-            f"then: ffmpeg -i {output.stem}.mp4{palette} {output.name}"
+            f"output {output.name!r}: a .{extension} is made at once, not in segments; write {made}, and then: "
+            f"ffmpeg -i {made}{palette} {name}"
         )
     if extension not in CONTAINERS:
         raise UsageError(
