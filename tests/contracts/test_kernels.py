@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -180,6 +181,22 @@ def test_what_is_compiled_is_kept_by_processor(tmp_path: Path, monkeypatch: pyte
     codegen = SimpleNamespace(magic_tuple=lambda: ("x86_64", "older", ""))
     monkeypatch.setattr(jit, "cpu_target", SimpleNamespace(target_context=SimpleNamespace(codegen=lambda: codegen)))
     assert len({own, jit._cache_folder(), str(tmp_path)}) == 3
+
+
+@pytest.mark.parametrize("size", [(9, 11), (40, 33), (7, 4)])
+@pytest.mark.parametrize("num_zeros", [0, 1, 2, 3])
+def test_what_memory_held_before_does_not_matter(num_zeros: int, size: Size, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows and places that taps of 0 reach may not be filled; what lies there must not be NaN."""
+    (taps_y, taps_x), *rest = _arguments("solve_normal_equations", size)
+    taps = tuple((*one, *[0.0] * num_zeros) for one in (taps_y, taps_x))
+    solve = KERNELS["solve_normal_equations"]
+    clean = solve.compiled((taps_y, taps_x), *rest)
+
+    def poisoned(shape: Any, dtype: Any = np.float64) -> Any:
+        return np.full(shape, np.nan, dtype)
+
+    monkeypatch.setattr(np, "empty", poisoned)
+    assert torch.equal(solve.compiled(taps, *rest), clean)
 
 
 def test_only_float32_on_processors_without_gradients_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
