@@ -58,3 +58,20 @@ def test_it_is_sealed_as_it_was_written(old: tuple[Path, dict[str, Any]]) -> Non
     record = manifest_path(output)
     record.write_text(record.read_text().replace('"mended_times": ', '"mended_times": 1'))
     assert [check.what for check in vsr.verify(output) if not check.passed] == ["record"]
+
+
+def test_exported_frames_that_are_numbered_from_1_are_made_again(clips: Callable[[str], Path], tmp_path: Path) -> None:
+    output = tmp_path / "f" / "%06d.png"
+    record = vsr.export_frames(clips("plain"), output, start=3, end=6).manifest | {"format": 2}
+    names = {f"{number + 2:06d}.png": f"{number:06d}.png" for number in (1, 2, 3)}
+    for new, old_name in names.items():
+        (output.parent / new).rename(output.parent / old_name)
+    record["output"]["files"] = {names.get(name, name): one for name, one in record["output"]["files"].items()}
+    seal(record)
+    manifest_path(output).write_text("".join(record_pieces(record)))
+    assert all(check.passed for check in vsr.verify(output, recompute=True))
+    record["output"]["files"]["000001.png"] = record["output"]["files"]["000002.png"]
+    (output.parent / "000001.png").write_bytes((output.parent / "000002.png").read_bytes())
+    seal(record)
+    manifest_path(output).write_text("".join(record_pieces(record)))
+    assert "made again" in [check.what for check in vsr.verify(output, recompute=True) if not check.passed]
