@@ -30,6 +30,7 @@ from vsr.distributed.work import VideoHost
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read on import
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_worker_niceness", "5")  # Ray's 15 gets 3 % of a core beside one other busy program
 
 import ray
 import ray.exceptions
