@@ -119,7 +119,7 @@ def keep_item(path: Path, recipe: Mapping[str, str], make: Callable[[], Item]) -
     """
     if not path.exists():
         tensors = asdict(item := make())
-        unfinished = path.with_suffix(".tmp")
+        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
         save_file(
             {name: one for name, one in tensors.items() if name != "kind"}, unfinished, {"kind": item.kind, **recipe}
         )

@@ -32,6 +32,7 @@ from shots import DEGRADATIONS, LEAST_PX, Shots
 from torch import Tensor, nn
 from torch.func import functional_call
 
+import vsr
 from vsr.errors import ModelError, UsageError, VsrError
 from vsr.methods.network.alignment import moved
 from vsr.networks import Network, load_network
@@ -310,7 +311,8 @@ def make_items(given: argparse.Namespace, shots: Shots, base: Network, stream: i
     """``count`` sequences, each by its own random numbers; those that are kept are not made again."""
     recipe = {
         "base": base.digest,
-        "data": json.dumps([path.name for path in [*shots.pictures, *shots.clips]]),
+        "data": json.dumps([(path.name, path.stat().st_size) for path in [*shots.pictures, *shots.clips]]),
+        "vsr": vsr.__version__,
         "degradations": json.dumps(DEGRADATIONS),
         "stream": f"{given.seed}, {given.scale}, {stream}",
     }

@@ -7,6 +7,7 @@ inputs alone.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +22,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import vsr.methods  # noqa: F401  (makes every kernel)
+from vsr.errors import MachineError
 from vsr.kernels import KERNELS
+from vsr.kernels.base import Kernel
 from vsr.observation.blur import GaussianBlur
 from vsr.observation.sampling import SAMPLE_COUPLINGS, add_up_samples
 from vsr.priors import BilateralTV
@@ -210,3 +213,18 @@ def test_only_float32_on_processors_without_gradients_is_compiled(monkeypatch: p
     monkeypatch.setattr("vsr.kernels.base.compiler_version", lambda: "none")
     kernel(image.detach(), places, places)
     assert used == ["compiled", "torch", "torch", "torch"]
+
+
+def test_a_numba_that_cannot_be_imported_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel: Kernel[..., Any] = Kernel.__new__(Kernel)
+    kernel.name, kernel._module = "read_samples", "vsr.kernels.missing"
+    with pytest.raises(MachineError, match=r"numba \S+ is installed but cannot be imported .*uninstall it"):
+        _ = kernel.compiled
+
+
+def test_nothing_is_kept_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vsr.kernels import jit
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    assert jit._cache_folder() == ""

@@ -67,6 +67,8 @@ def test_what_makes_more_than_one_is_refused(clips: Clips, tmp_path: Path) -> No
         vsr.upscale(source, output, start=1, at=3, settings=QUICK)
     with pytest.raises(UsageError, match="is past the end of"):
         vsr.upscale(source, output, at="99s", settings=QUICK)
+    with pytest.raises(UsageError, match="for several name the number of the frame"):
+        vsr.upscale([source, source], f"{tmp_path}/", at="0.2s", settings=QUICK)
     assert not list(tmp_path.iterdir())
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vsr.api.arguments import PathLike, is_folder, place_of
+from vsr.api.arguments import PathLike, is_folder, place_of, position_of
 from vsr.api.finding import find_inputs, names_several
 from vsr.api.inputs import Naming, pair_inputs, refuse_collisions
 from vsr.api.one_frame import Place, span_of
@@ -101,6 +101,8 @@ def upscale(
         on_skipped(found.skipped)
     base = _work_base(work_dir)
     several = is_batch(inputs, output, pairs)
+    if several and at is not None and not isinstance(position_of(at), int):
+        raise UsageError("--at: a time is looked up in one video; for several name the number of the frame")
     spans = [span_of(source, resolved, start=start, end=end, at=at) for source, _ in pairs]
     requests = [
         Request(source, target, resolved, options, span, overwrite, base)

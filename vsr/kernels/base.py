@@ -11,6 +11,8 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from vsr.errors import MachineError
+
 __all__ = ["KERNELS", "Kernel", "compiler_version", "kernel"]
 
 P = ParamSpec("P")
@@ -51,8 +53,14 @@ class Kernel(Generic[P, R]):
 
     @functools.cached_property
     def compiled(self) -> Callable[P, R]:
-        """The same as one loop; ImportError without numba."""
-        form: Callable[P, R] = getattr(import_module(self._module), self.name)
+        """The same as one loop. Raises `MachineError` where numba cannot be imported."""
+        try:
+            form: Callable[P, R] = getattr(import_module(self._module), self.name)
+        except ImportError as error:
+            raise MachineError(
+                f"numba {compiler_version()} is installed but cannot be imported ({error}); install the version that "
+                "vsr's constraints name, or uninstall it to run without compiled loops"
+            ) from error
         return form
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:

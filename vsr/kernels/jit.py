@@ -3,13 +3,14 @@
 Compiled loops are kept in ``$XDG_CACHE_HOME/vsr/kernels`` (``NUMBA_CACHE_DIR`` overrides it), in a folder for each
 state of the sources here, as numba looks at the file of a loop and not at those of loops within, and for each kind of
 processor: machines that share a home write numba's index at the same time, and one could run what was compiled for the
-other. Where nothing can be written every process compiles again.
+other. Where nothing can be written, or the disk is all but full, every process compiles again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ from torch import Tensor
 __all__ = ["Array", "array", "jit"]
 
 Array = NDArray[np.float32]
+_LEAST_FREE_BYTES = 64 << 20  # numba lets a write that fails end the run
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -36,9 +38,10 @@ def _cache_folder() -> str:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         folder = (Path(kept) if kept else cache / "vsr" / "kernels") / digest[:16]
         folder.mkdir(parents=True, exist_ok=True)
+        has_room = shutil.disk_usage(folder).free > _LEAST_FREE_BYTES
     except (OSError, RuntimeError):  # RuntimeError: there is no home
         return ""
-    return str(folder) if os.access(folder, os.W_OK) else ""
+    return str(folder) if has_room and os.access(folder, os.W_OK) else ""
 
 
 _CACHE = _cache_folder()
