@@ -68,7 +68,7 @@ def test_what_makes_more_than_one_is_refused(clips: Clips, tmp_path: Path) -> No
     with pytest.raises(UsageError, match="is past the end of"):
         vsr.upscale(source, output, at="99s", settings=QUICK)
     with pytest.raises(UsageError, match="for several name the number of the frame"):
-        vsr.upscale([source, source], f"{tmp_path}/", at="0.2s", settings=QUICK)
+        vsr.upscale([source, clips("cfr")], f"{tmp_path}/", at="0.2s", settings=QUICK)
     assert not list(tmp_path.iterdir())
 
 
