@@ -167,15 +167,17 @@ def test_a_still_is_compared_with_its_frame(window: Browser, running: Studio) ->
     choice = {"at": "12", "roi": "16,16,48,32", "frames": 6, "scale": 2}
     job = running.add("still", input=NAME, output="still.png", **choice)
     running.wait_for(job["id"], "done")
-    window.wait("[...document.querySelectorAll('.links a')].some((a) => a.textContent === 'Report')")
-    window.value("[...document.querySelectorAll('.links button')].find((b) => b.textContent === 'Look at it').click()")
+    look = "[...document.querySelectorAll('.links button')].find((b) => b.textContent === 'Look at it')"
+    window.wait(f"{look} !== undefined")  # other jobs have links as well
+    assert window.value(f"[...{look}.parentElement.children].some((link) => link.textContent === 'Report')")
+    window.value(f"{look}.click()")
     window.wait("document.querySelectorAll('#player-pictures figure').length === 4")
     assert "used" in _text(window, "player-record")
     warned = window.value("document.querySelectorAll('#player-record .warning').length")
     assert warned == len(running.get(f"/api/jobs/{job['id']}/record").json["warnings"])
-    window.value(
-        "[...document.querySelectorAll('#player-record button')].find((b) => /Compare/.test(b.textContent)).click()"
-    )
+    compare = "[...document.querySelectorAll('#player-record button')].find((b) => /Compare/.test(b.textContent))"
+    window.wait(f"{compare} !== undefined")
+    window.value(f"{compare}.click()")
     window.wait("document.querySelector('input[name=mode][value=compare]').checked")
     window.wait("document.getElementById('view-note').textContent.includes('still.png')")
     assert window.value("!document.getElementById('player').open")
