@@ -28,6 +28,7 @@ from vsr.networks import (
     rednet,
     rnan,
     san,
+    sr3,
     srdensenet,
     srflow,
     table,
@@ -60,6 +61,7 @@ REDUCED: dict[str, Callable[[int], Upscaler]] = {
     "srflow-da": partial(srflow.SRFlow, variant="srflow-da", width=8, growth=4, blocks=4, steps=2),
     "ncsr": partial(srflow.SRFlow, variant="ncsr", width=8, growth=4, blocks=4, steps=2),
     "usrnet": partial(usrnet.USRNet, steps=2, widths=(8, 8, 8, 8), hidden=8),
+    "sr3": partial(sr3.SR3, width=8, widths=(1, 2, 2), blocks=1, attention=(1,), levels=4),
     "wavelet-srnet": partial(wavelet_srnet.WaveletSRNet, width=8, inner=8),
 }
 """Narrower forms of networks that are large or slow; all but their count is tried on these. Depth, which decides the

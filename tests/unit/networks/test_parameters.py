@@ -85,6 +85,7 @@ PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     ("srflow", 4, learnt, 39.5e6, 100_000),
     ("srflow", 4, of_flow, 22.8e6, 100_000),
     ("srflow-da", 4, of_flow, 8.7e6, 100_000),
+    ("sr3", 8, learnt, 97_807_491, 1),  # as Janspiry's code logs it
     ("lapsrn", 4, everything, 814_242, 1),  # the checkpoint
     ("lapsrn", 4, weights_only, 812e3, 1_000),
     ("ms-lapsrn", 4, weights_only, 222e3, 1_000),
