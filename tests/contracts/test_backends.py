@@ -188,7 +188,7 @@ def test_eight_bits_cost_little(backend: Backend) -> None:
 @_VNNI
 @pytest.mark.parametrize("backend", [row for row in OTHERS if "int8" in row.values[0].devices["cpu"]])  # type: ignore[attr-defined]
 def test_eight_bits_are_for_networks_that_take_any_size(backend: Backend) -> None:
-    with pytest.raises(ModelError, match=r"works on sizes of pictures, or on whole ones; use precision=auto"):
+    with pytest.raises(ModelError, match=r"works on sizes of images, or on whole ones; use precision=auto"):
         choose_precision(_network("Y"), "int8", CPU, backend)
 
 

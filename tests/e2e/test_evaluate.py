@@ -130,7 +130,7 @@ def _errors(pictures: Path) -> dict[str, tuple[list[Any], int, str]]:
     (pictures.parent / "empty").mkdir()
     return {
         "missing": (["--method", "bicubic", "--scale", 2, "--data", pictures / "no"], 3, "no such folder"),
-        "empty": (["--method", "bicubic", "--scale", 2, "--data", pictures.parent / "empty"], 3, "holds no picture"),
+        "empty": (["--method", "bicubic", "--scale", 2, "--data", pictures.parent / "empty"], 3, "holds no image"),
         "unknown": (["--method", "bicubc", "--scale", 2, *data], 2, "did you mean 'bicubic'"),
         "no weights": (["--method", pictures / "no.pth", "--scale", 2, *data], 4, "no.pth"),
         "no clips": (["--method", "multiframe", "--scale", 2, *data], 2, "needs clips"),

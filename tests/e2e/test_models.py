@@ -198,7 +198,7 @@ def test_convert_to_onnx_of_one_size(call: Call, tmp_path: Path) -> None:
     weights, output = small_network("Y"), tmp_path / "a.onnx"
     refused = call("models", "convert", weights, output, "--scale", "2")
     assert refused.code == 2
-    assert "one size of pictures alone; give it: --size 640x360" in refused.one_line()
+    assert "one size of images alone; give it: --size 640x360" in refused.one_line()
     done = call("models", "convert", weights, output, "--scale", "2", "--size", "32x20")
     assert done.code == 0, done.err
     assert "1x1x20x32" in done.out

@@ -204,7 +204,7 @@ def _harmed(folder: Path, name: str) -> Path:
     ("name", "words"),
     [
         ("nan", "NaN or infinite"),
-        ("huge", "not finite for an ordinary picture"),
+        ("huge", "not finite for an ordinary image"),
         ("other", "no network known"),
         ("cut", ""),
     ],

@@ -167,7 +167,7 @@ def test_an_error_of_a_worker_is_reported_as_it_is(call: Call, config: Callable[
     (tmp_path / "empty").mkdir()
     done = call("train", config(), "--data", tmp_path / "empty", "--out", tmp_path / "o", "--workers", 2, "-q")
     assert done.code == 3
-    assert "holds no picture" in done.one_line()
+    assert "holds no image" in done.one_line()
 
 
 def test_fitting_to_a_video_alone(
@@ -254,7 +254,7 @@ def test_errors_are_one_line(call: Call, config: Callable[..., Path], pictures: 
     other = vsr.train(path, tmp_path / "used", data=pictures)
     cases: dict[str, tuple[list[Any], int, str]] = {
         "no data": ([path], 2, "--data"),
-        "empty": ([path, "--data", tmp_path / "empty"], 3, "holds no picture"),
+        "empty": ([path, "--data", tmp_path / "empty"], 3, "holds no image"),
         "broken": ([path, "--data", tmp_path / "broken"], 3, "a.png"),
         "mixed": ([path, "--data", tmp_path / "mixed"], 3, "separate them"),
         "missing": ([path, "--data", tmp_path / "nowhere"], 3, "no such folder"),
@@ -271,7 +271,7 @@ def test_errors_are_one_line(call: Call, config: Callable[..., Path], pictures: 
         "recipe": (["lit-x2", *data], 2, "did you mean 'lite-x2'"),
         "shares": ([path, *data, "--workers", 3], 2, "cannot be shared evenly"),
         "device": ([path, *data, "--set", "device=cuda:77"], 2, "is not here"),
-        "validation": ([path, *data, "--set", f"validate_on={tmp_path / 'empty'}"], 3, "holds no picture"),
+        "validation": ([path, *data, "--set", f"validate_on={tmp_path / 'empty'}"], 3, "holds no image"),
     }
     for name, (arguments, code, message) in cases.items():
         done = call("train", *arguments, "--out", tmp_path / f"out-{name}".replace(" ", "-"), "-q")

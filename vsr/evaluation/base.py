@@ -17,7 +17,7 @@ __all__ = ["ClipMethod", "Enlarge", "Method", "PictureMethod"]
 class Enlarge(Protocol):
     """Enlarges an image."""
 
-    def __call__(self, picture: Tensor, ordinal: int = 0, /) -> Tensor:
+    def __call__(self, image: Tensor, ordinal: int = 0, /) -> Tensor:
         """``(C, h, w)`` float64 in 0…255 → ``(C, scale·h, scale·w)``, unrounded, on the CPU; C is 1 for Y, 3 for RGB.
 
         ``ordinal`` is that of the frame in its clip.

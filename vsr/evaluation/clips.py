@@ -44,21 +44,21 @@ def _pairs(item: Item, method: Method, max_frames: int | None) -> Iterator[_Pair
     """The frames of a clip, small and large. Raises `InputError` where the two files do not fit each other."""
     scale = method.scale
     if isinstance(method, PictureMethod) and method.make_small is not None:
-        for picture in islice(read_rgb(item.path), max_frames):
-            hr = _hr(item, picture, scale)
+        for image in islice(read_rgb(item.path), max_frames):
+            hr = _hr(item, image, scale)
             yield _Pair(hr, given_to(method, hr))
         return
     given = item.recorded.get(scale)
     if given is None:
-        for picture in islice(read_rgb(item.path), max_frames):
-            hr = _hr(item, picture, scale)
+        for image in islice(read_rgb(item.path), max_frames):
+            hr = _hr(item, image, scale)
             yield _Pair(hr, downscale_hr(hr, scale, "RGB"))
         return
     path = given[0]
-    for picture, small in islice(zip_longest(read_rgb(item.path), read_rgb(path)), max_frames):
-        if picture is None or small is None:
-            raise InputError(f"{path}: has {'more' if picture is None else 'fewer'} frames than {item.path.name}")
-        hr = _hr(item, picture, scale)
+    for image, small in islice(zip_longest(read_rgb(item.path), read_rgb(path)), max_frames):
+        if image is None or small is None:
+            raise InputError(f"{path}: has {'more' if image is None else 'fewer'} frames than {item.path.name}")
+        hr = _hr(item, image, scale)
         expected = (hr.shape[1] // scale, hr.shape[2] // scale)
         if small.shape[:2] != expected:
             sizes = f"{small.shape[1]}x{small.shape[0]}, not {expected[1]}x{expected[0]}"
@@ -66,11 +66,11 @@ def _pairs(item: Item, method: Method, max_frames: int | None) -> Iterator[_Pair
         yield _Pair(hr, torch.from_numpy(small.astype(np.float64)).permute(2, 0, 1).contiguous())
 
 
-def _hr(item: Item, picture: NDArray[np.uint8], scale: int) -> Tensor:
-    height, width = picture.shape[:2]
+def _hr(item: Item, image: NDArray[np.uint8], scale: int) -> Tensor:
+    height, width = image.shape[:2]
     if min(height, width) < smallest_side(scale):
         raise InputError(f"{item.path}: frames of {width}x{height} are too small for x{scale}")
-    return hr_from(picture, scale)
+    return hr_from(image, scale)
 
 
 def _select_given(method: Method, pair: _Pair) -> Tensor:

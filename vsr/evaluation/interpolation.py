@@ -13,9 +13,9 @@ from vsr.observation import Kernel, resample
 __all__ = ["interpolation_method"]
 
 
-def _enlarge(picture: Tensor, ordinal: int = 0, /, *, kernel: Kernel, scale: int, device: torch.device) -> Tensor:
-    size = (picture.shape[-2] * scale, picture.shape[-1] * scale)
-    return resample(picture.to(device), size, kernel=kernel).cpu()
+def _enlarge(image: Tensor, ordinal: int = 0, /, *, kernel: Kernel, scale: int, device: torch.device) -> Tensor:
+    size = (image.shape[-2] * scale, image.shape[-1] * scale)
+    return resample(image.to(device), size, kernel=kernel).cpu()
 
 
 def interpolation_method(kernel: Kernel, scale: int, device: torch.device) -> PictureMethod:

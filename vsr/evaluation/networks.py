@@ -56,27 +56,27 @@ class _OnPictures:
             self._opened = geometry, prepared, prepared.open(geometry)
         return self._opened[1:]
 
-    def _frame(self, picture: Tensor, ordinal: int = 0) -> VideoFrame:
+    def _frame(self, image: Tensor, ordinal: int = 0) -> VideoFrame:
         """Luma as video codes it, or RGB, in 8 bits that need not be whole."""
-        is_luma = len(picture) == 1
-        planes = tuple(plane.to(self._device, torch.float32) for plane in picture)
+        is_luma = len(image) == 1
+        planes = tuple(plane.to(self._device, torch.float32) for plane in image)
         layout = LAYOUTS["gray" if is_luma else "gbrp"]
         return VideoFrame(planes, layout, ColorSpec(full_range=not is_luma), ordinal, 0, Fraction(1))
 
-    def enlarge(self, picture: Tensor, ordinal: int = 0, /) -> Tensor:
+    def enlarge(self, image: Tensor, ordinal: int = 0, /) -> Tensor:
         """``(C, h, w)`` in 0…255 → ``(C, scale·h, scale·w)`` float64; ``ordinal`` is that of the frame in its clip."""
-        prepared, restorer = self._open(int(picture.shape[-1]), int(picture.shape[-2]))
-        frame = self._frame(picture, ordinal)
+        prepared, restorer = self._open(int(image.shape[-1]), int(image.shape[-2]))
+        frame = self._frame(image, ordinal)
         adaptation = restorer.adapt([frame]) if prepared.capabilities.adapt_frames else NOT_ADAPTED
         [restored] = restorer.restore([frame], adaptation)
         return torch.stack(restored.planes).cpu().double()
 
-    def downscale(self, picture: Tensor) -> Tensor:
+    def downscale(self, image: Tensor) -> Tensor:
         """``(C, scale·h, scale·w)`` in 0…255 → ``(C, h, w)`` float64, unrounded."""
         scale = self._network.scale
-        _, restorer = self._open(int(picture.shape[-1]) // scale, int(picture.shape[-2]) // scale)
+        _, restorer = self._open(int(image.shape[-1]) // scale, int(image.shape[-2]) // scale)
         assert isinstance(restorer, Rescaling), "the table's family and the method's are one"
-        [small] = restorer.downscale([self._frame(picture)])
+        [small] = restorer.downscale([self._frame(image)])
         return torch.stack(small.planes).cpu().double()
 
 
@@ -95,8 +95,8 @@ def network_method(name: str, network: Network, device: torch.device, settings: 
     Raises `UsageError` for options that cannot be, `ModelError` for weights that give no numbers.
     """
     options = _options(name, network.family, settings)
-    pictures = _OnPictures(network, options, device)
-    [part] = pictures.prepare(_USUAL_SIDE, _USUAL_SIDE).model.parts
+    images = _OnPictures(network, options, device)
+    [part] = images.prepare(_USUAL_SIDE, _USUAL_SIDE).model.parts
     extras = ["self-ensemble"] * options.self_ensemble + ["consistent"] * options.consistent
     precision = part.precision.name
     described = [network.name, f"{network.num_parameters:,} parameters", network.colour, precision, *extras]
@@ -107,6 +107,6 @@ def network_method(name: str, network: Network, device: torch.device, settings: 
         digest=f"{network.name}:{network.digest}:{resolved}",
         scale=network.scale,
         colour=network.colour,
-        enlarge=pictures.enlarge,
-        make_small=pictures.downscale if network.family == "rescaling" else None,
+        enlarge=images.enlarge,
+        make_small=images.downscale if network.family == "rescaling" else None,
     )

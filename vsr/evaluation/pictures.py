@@ -29,14 +29,14 @@ def score_picture(item: Item, method: PictureMethod, perceptual: Perceptual | No
 
     Raises `InputError` where it cannot be read or is too small.
     """
-    picture = read_picture(item.path)
-    scale, (height, width) = method.scale, picture.shape[:2]
+    image = read_picture(item.path)
+    scale, (height, width) = method.scale, image.shape[:2]
     if min(height, width) < smallest_side(scale):
         raise InputError(
             f"{item.path}: {width}x{height} pixels are too few for x{scale}, where {scale} are left out on every side; "
             f"both sides need at least {smallest_side(scale)}"
         )
-    hr = hr_from(picture, scale)
+    hr = hr_from(image, scale)
     given = given_to(method, hr)
     began = time.perf_counter()
     result = method.enlarge(given)

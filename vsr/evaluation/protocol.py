@@ -45,9 +45,9 @@ PROTOCOL_VERSION = 2
 PROTOCOL: Mapping[str, str] = MappingProxyType(
     {
         "version": str(PROTOCOL_VERSION),
-        "small picture": "antialiased bicubic (MATLAB imresize): unrounded luma for Y methods, 8-bit RGB for others",
-        "matched pairs": "a network that makes small pictures is given its own, rounded to 8 bits, in the file's place",
-        "luma": "BT.601, 16 to 235 (MATLAB rgb2ycbcr), of 8-bit results; single-channel pictures as they are",
+        "small image": "antialiased bicubic (MATLAB imresize): unrounded luma for Y methods, 8-bit RGB for others",
+        "matched pairs": "a network that makes small images is given its own, rounded to 8 bits, in the file's place",
+        "luma": "BT.601, 16 to 235 (MATLAB rgb2ycbcr), of 8-bit results; single-channel images as they are",
         "true luma": "rounded to 8 bits for results in luma, of the 8-bit RGB ground truth for results in RGB",
         "border": "as many pixels as the scale are left out on every side, for psnr_y and ssim_y",
         "ssim": "11x11 Gaussian window, sigma 1.5, whole windows",
@@ -65,25 +65,25 @@ def smallest_side(scale: int) -> int:
     return -(-(_SSIM_WINDOW + 2 * scale) // scale) * scale
 
 
-def hr_from(picture: NDArray[np.uint8] | NDArray[np.uint16], scale: int) -> Tensor:
+def hr_from(image: NDArray[np.uint8] | NDArray[np.uint16], scale: int) -> Tensor:
     """``(H, W)`` grey or ``(H, W, 3)`` RGB as ground truth: ``(1 or 3, H', W')`` float64 in 0…255.
 
     Sides are cut to multiples of ``scale``; 16-bit images keep their finer steps.
     """
-    height, width = (side - side % scale for side in picture.shape[:2])
-    planes = torch.from_numpy(picture[:height, :width].astype(np.float64))
+    height, width = (side - side % scale for side in image.shape[:2])
+    planes = torch.from_numpy(image[:height, :width].astype(np.float64))
     planes = planes[None] if planes.dim() == 2 else planes.permute(2, 0, 1).contiguous()
-    return planes / 257 if picture.dtype == np.uint16 else planes
+    return planes / 257 if image.dtype == np.uint16 else planes
 
 
-def eight_bits(picture: Tensor) -> Tensor:
+def eight_bits(image: Tensor) -> Tensor:
     """Rounded and clipped to 0…255, float64."""
-    return picture.double().round().clamp(0, 255)
+    return image.double().round().clamp(0, 255)
 
 
-def _luma(picture: Tensor) -> Tensor:
+def _luma(image: Tensor) -> Tensor:
     """``(1 or 3, H, W)`` → ``(1, H, W)`` unrounded."""
-    return picture if picture.shape[0] == 1 else luma_bt601(picture)[None]
+    return image if image.shape[0] == 1 else luma_bt601(image)[None]
 
 
 def downscale_hr(hr: Tensor, scale: int, colour: Colour) -> Tensor:
@@ -94,9 +94,9 @@ def downscale_hr(hr: Tensor, scale: int, colour: Colour) -> Tensor:
     return eight_bits(shrink_bicubic(hr, size)).expand(3, -1, -1)
 
 
-def in_colour(picture: Tensor, colour: Colour) -> Tensor:
+def in_colour(image: Tensor, colour: Colour) -> Tensor:
     """``(1 or 3, H, W)`` in the channels of methods of ``colour``: unrounded luma, or RGB."""
-    return _luma(picture) if colour == "Y" else picture.expand(3, -1, -1)
+    return _luma(image) if colour == "Y" else image.expand(3, -1, -1)
 
 
 def as_given(recorded: Tensor, colour: Colour) -> Tensor:

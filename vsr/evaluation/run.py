@@ -99,7 +99,7 @@ def _tasks(
             tasks += [_Task(method, one) for one in sets]
             if isinstance(method, ClipMethod) and stills:
                 raise UsageError(
-                    f"{method.name} restores frames from each other and needs clips; {stills[0]} holds pictures"
+                    f"{method.name} restores frames from each other and needs clips; {stills[0]} holds images"
                 )
     return tasks
 

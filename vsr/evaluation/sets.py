@@ -56,7 +56,7 @@ class DataSet:
 def find_sets(paths: Sequence[Path]) -> list[DataSet]:
     """The sets that ``paths`` name. Raises `InputError` where one is missing, empty or mixed, `UsageError` for none."""
     if not paths:
-        raise UsageError("no data given; name a folder of pictures or clips with --data")
+        raise UsageError("no data given; name a folder of images or clips with --data")
     if repeated := [path for path, count in Counter(path.resolve() for path in paths).items() if count > 1]:
         raise UsageError(f"{repeated[0]} is named twice")
     names = Counter(_name(path) for path in paths)
@@ -73,17 +73,17 @@ def _find_set(path: Path, name: str) -> DataSet:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     if not path.exists():
-        raise InputError(f"{path}: no such folder or file; --data takes folders of pictures or of video clips")
-    pictures = [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]
+        raise InputError(f"{path}: no such folder or file; --data takes folders of images or of video clips")
+    images = [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]
     clips = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
-    if pictures and clips:
-        raise InputError(f"{path}: holds pictures ({pictures[0].name}) and videos ({clips[0].name}); separate them")
-    if pictures:
-        return DataSet(name, "pictures", tuple(Item(file.stem, file, _digest(file)) for file in pictures))
+    if images and clips:
+        raise InputError(f"{path}: holds images ({images[0].name}) and videos ({clips[0].name}); separate them")
+    if images:
+        return DataSet(name, "pictures", tuple(Item(file.stem, file, _digest(file)) for file in images))
     if clips:
         return DataSet(name, "clips", tuple(_clip_items(path, clips)))
     known = ", ".join(sorted(PICTURE_SUFFIXES))
-    raise InputError(f"{path}: {'holds' if path.is_dir() else 'is'} no picture ({known}) and no video")
+    raise InputError(f"{path}: {'holds' if path.is_dir() else 'is'} no image ({known}) and no video")
 
 
 def _clip_items(path: Path, clips: Sequence[Path]) -> list[Item]:

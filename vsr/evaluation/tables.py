@@ -24,7 +24,7 @@ _COLUMNS = {
     "lr_psnr": ("LR-PSNR", 2),
     "temporal_psnr_y": ("temporal PSNR-Y", 2),
     "lpips": ("LPIPS", 4),
-    "seconds": ("s / picture", 3),
+    "seconds": ("s / image", 3),
 }
 _LEFT = (0, 2)  # columns of text
 _DIGITS = 6  # of CSV and JSON

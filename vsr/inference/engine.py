@@ -67,10 +67,10 @@ def ensemble(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     Timofte, Rothe, Van Gool, "Seven ways to improve example-based single image super resolution", CVPR 2016.
     """
 
-    def averaged(picture: Tensor) -> Tensor:
+    def averaged(image: Tensor) -> Tensor:
         total: Tensor | None = None
         for number in range(8):
-            turned = torch.rot90(picture, number % 4, (-2, -1))
+            turned = torch.rot90(image, number % 4, (-2, -1))
             result = run(turned.flip(-1) if number >= 4 else turned)
             result = torch.rot90(result.flip(-1) if number >= 4 else result, -(number % 4), (-2, -1))
             total = result.clone() if total is None else total.add_(result)
@@ -123,28 +123,28 @@ class Engine:
             self._plans[height, width] = tiles_of(self._network, self._options, (height, width), self._device)
         return self._plans[height, width]
 
-    def bands(self, pictures: Tensor) -> Iterator[Tensor]:
+    def bands(self, images: Tensor) -> Iterator[Tensor]:
         """Bands ``(B, C, h, scale·W)`` float32, from top to bottom, of the network's result for ``(B, C, H, W)``.
 
         Images smaller than the network's least size, or of sides that are no multiples of what it wants, have their
         border repeated to the right and below; what comes of that is cut off again. Values are not clipped. Raises
         `MachineError` where memory gives out.
         """
-        height, width = (int(side) for side in pictures.shape[-2:])
+        height, width = (int(side) for side in images.shape[-2:])
         full_h, full_w = (_pad_side(side, self._network) for side in (height, width))
         if (full_h, full_w) != (height, width):
-            pictures = pad(pictures, (0, full_w - width, 0, full_h - height), mode="replicate")
+            images = pad(images, (0, full_w - width, 0, full_h - height), mode="replicate")
         plan, left = self._plan(height, width), height * self.scale
         run = ensemble(self._run) if self._options.self_ensemble else self._run
-        for band in run_tiles(pictures, run, self.scale, plan.rows, plan.columns):
+        for band in run_tiles(images, run, self.scale, plan.rows, plan.columns):
             requested = band[..., : min(left, band.shape[-2]), : width * self.scale]
             if requested.shape[-2]:
                 yield requested
             left -= int(requested.shape[-2])
 
-    def whole(self, pictures: Tensor) -> Tensor:
+    def whole(self, images: Tensor) -> Tensor:
         """The bands put together."""
-        return torch.cat(list(self.bands(pictures)), -2)
+        return torch.cat(list(self.bands(images)), -2)
 
     def _run(self, window: Tensor) -> Tensor:
         tall, wide = window.shape[-2:]

@@ -62,7 +62,7 @@ def write_onnx(
     _check_size(network, size_yx)
     exported = export_onnx(network, size_yx or _fit(network, _EXAMPLE_YX), may_be_free=size_yx is None)
     if size_yx is None and exported.size_yx is not None:
-        raise UsageError(f"{name_or_path}: can be written for one size of pictures alone; give it: --size 640x360")
+        raise UsageError(f"{name_or_path}: can be written for one size of images alone; give it: --size 640x360")
     graph = exported.with_notes(_notes(network))
     tried = [size_yx] if size_yx else [_fit(network, _EXAMPLE_YX), _fit(network, _OTHER_YX)]
     difference = max(_difference(network, graph, size) for size in tried)

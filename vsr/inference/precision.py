@@ -96,9 +96,7 @@ def choose_precision(
 
     reference = run_probe(network, TORCH.compile(network, "float32", device), device)
     if not bool(torch.isfinite(reference).all()):
-        raise ModelError(
-            f"{source}: gives numbers that are not finite for an ordinary picture; the weights are no good"
-        )
+        raise ModelError(f"{source}: gives numbers that are not finite for an ordinary image; the weights are no good")
     if backend is not TORCH and _psnr_db(network, compute("float32"), reference) < SAME_DB:
         raise ModelError(f"{source}: backend={backend.name} computes something else than torch; use backend=torch")
     if requested == "float32":

@@ -50,9 +50,9 @@ def make_input(network: Network, side: int, *, seed: int = _SEED) -> Tensor:
     """
     if isinstance(network.module, ConditionedUpscaler):
         return network.module.stacked(probe_picture(network.out_channels, side, seed=seed), 0.0, 0.0)
-    picture = probe_picture(network.in_channels - network.noise_channels, side, seed=seed)
+    image = probe_picture(network.in_channels - network.noise_channels, side, seed=seed)
     noise = NoiseField(_SEED, 0).window(network.noise_channels, 0, 0, side, side)
-    return torch.cat([picture, noise[None]], 1)
+    return torch.cat([image, noise[None]], 1)
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def run_probe(network: Network, run: Callable[[Tensor], Tensor], device: torch.d
         with torch.no_grad(), memory_errors(name), exact_convolutions():
             result = run(given).float().cpu()
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        raise ModelError(f"{name}: the network fails on a {side}x{side} picture: {_line(error)}") from error
+        raise ModelError(f"{name}: the network fails on a {side}x{side} image: {_line(error)}") from error
     expected = (1, network.out_channels, side * network.module_scale, side * network.module_scale)
     if tuple(result.shape) != expected:
         raise ModelError(f"{name}: gives {tuple(result.shape)} for {tuple(given.shape)}, expected {expected}")

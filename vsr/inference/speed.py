@@ -35,12 +35,12 @@ _LOGGER = logging.getLogger(__name__)
 def _seconds(dtype: torch.dtype) -> float:
     """Processor time of a 3×3 convolution of 64 channels, the least of some."""
     layer = nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1).to(dtype).to(memory_format=torch.channels_last)
-    picture = torch.zeros(1, _CHANNELS, _SIDE, _SIDE, dtype=dtype).to(memory_format=torch.channels_last)
+    image = torch.zeros(1, _CHANNELS, _SIDE, _SIDE, dtype=dtype).to(memory_format=torch.channels_last)
     spent = []
     with torch.inference_mode():
         for _ in range(1 + _RUNS):
             began = time.process_time()
-            layer(picture)
+            layer(image)
             spent.append(time.process_time() - began)
     return max(min(spent[1:]), 1e-6)
 

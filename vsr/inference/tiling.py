@@ -92,7 +92,7 @@ def _lay(target: Tensor, part: Tensor, place: int, faded: int, dim: int) -> None
 
 
 def run_tiles(
-    picture: Tensor, run: Callable[[Tensor], Tensor], scale: int, rows: Sequence[Span], columns: Sequence[Span]
+    image: Tensor, run: Callable[[Tensor], Tensor], scale: int, rows: Sequence[Span], columns: Sequence[Span]
 ) -> Iterator[Tensor]:
     """Bands ``(B, C, h, scale·W)`` from top to bottom of what ``run`` makes of ``picture`` ``(B, C, H, W)``.
 
@@ -100,7 +100,7 @@ def run_tiles(
     """
     waiting: Tensor | None = None  # last rows of the band before, which this one fades into
     for number, row in enumerate(rows):
-        band = _band(picture, run, scale, row, columns)
+        band = _band(image, run, scale, row, columns)
         faded = row.fade_px * scale
         if waiting is not None and faded:
             first = band[..., :faded, :].clone()
@@ -113,12 +113,12 @@ def run_tiles(
         del band  # it may be large, and the next one is made before this name is used again
 
 
-def _band(picture: Tensor, run: Callable[[Tensor], Tensor], scale: int, row: Span, columns: Sequence[Span]) -> Tensor:
+def _band(image: Tensor, run: Callable[[Tensor], Tensor], scale: int, row: Span, columns: Sequence[Span]) -> Tensor:
     """The used rows of a row of tiles, put together."""
     band: Tensor | None = None
     top, height = (row.first - row.start) * scale, (row.last - row.first) * scale
     for column in columns:
-        result = run(picture[..., row.start : row.stop, column.start : column.stop])
+        result = run(image[..., row.start : row.stop, column.start : column.stop])
         left, width = (column.first - column.start) * scale, (column.last - column.first) * scale
         part = result[..., top : top + height, left : left + width]
         if len(columns) == 1:

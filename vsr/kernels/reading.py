@@ -139,10 +139,10 @@ def _read_spline(padded: Array, size_yx: tuple[int, int], places: tuple[Array, A
             values[c, n] = upper + lower
 
 
-def read_spline(pictures: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+def read_spline(images: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     """See `vsr.registration.spline.read_spline`."""
-    count, height, width = pictures.shape
-    padded = torch.nn.functional.pad(pictures[None], (_FRAME,) * 4, mode="replicate")
+    count, height, width = images.shape
+    padded = torch.nn.functional.pad(images[None], (_FRAME,) * 4, mode="replicate")
     values = torch.empty((count, *rows.shape), dtype=rows.dtype)
     places = array(rows).reshape(-1), array(cols).reshape(-1)
     flat, results = array(padded).reshape(count, -1), array(values).reshape(count, -1)

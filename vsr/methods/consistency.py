@@ -75,15 +75,15 @@ def _noise_sigma(plane: Tensor, layout: PixelLayout, given: float | None, estima
     return max(math.hypot(own, step / math.sqrt(12)), _LEAST_SHARE * layout.peak)
 
 
-def _project(picture: Tensor, recorded: Tensor, operator: Recording, target_rms: float, peak: float | None) -> Tensor:
+def _project(image: Tensor, recorded: Tensor, operator: Recording, target_rms: float, peak: float | None) -> Tensor:
     """`project`, to what can be stored: cutting at 0 and ``peak`` and projecting take turns (None: nothing is cut)."""
     if peak is None:
-        return project(picture, recorded, operator, target_rms)
+        return project(image, recorded, operator, target_rms)
     for _ in range(_TURNS):
-        picture = project(picture.clamp(0, peak), recorded, operator, target_rms).clamp(0, peak)
-        if rms(recorded - operator.A(picture)) <= _ENOUGH * target_rms:
+        image = project(image.clamp(0, peak), recorded, operator, target_rms).clamp(0, peak)
+        if rms(recorded - operator.A(image)) <= _ENOUGH * target_rms:
             break
-    return picture
+    return image
 
 
 @dataclass
@@ -241,7 +241,7 @@ def project(start: Tensor, recorded: Tensor, operator: LinearOperator, target_rm
     Equal to ``start`` where that holds already. ``recorded`` is ``(h, w)``, in the unit and type of ``start``, float32
     or float64. The last step is shortened so that noise is not fitted: ``target_rms`` is what comes out, not less.
     """
-    picture, missing = start, recorded - operator.A(start)
+    image, missing = start, recorded - operator.A(start)
     before = _dot(missing, missing)
     requested = target_rms**2 * recorded.numel()
     direction: Tensor | None = None
@@ -256,13 +256,13 @@ def project(start: Tensor, recorded: Tensor, operator: LinearOperator, target_rm
             break
         step, seen = before / length, operator.A(direction)
         share = _share(missing, seen, step, requested)
-        picture = picture.add(direction, alpha=share * step)
+        image = image.add(direction, alpha=share * step)
         missing = missing.sub(seen, alpha=share * step)
         after = _dot(missing, missing)
         shrink, before = after / before, after
         if share < 1:
             break
-    return picture
+    return image
 
 
 def _share(missing: Tensor, seen: Tensor, step: float, requested: float) -> float:

@@ -37,7 +37,7 @@ def check_size(frame: VideoFrame, geometry: Geometry) -> None:
     if (frame.width, frame.height) != (geometry.width, geometry.height):
         raise InputError(
             f"frame {frame.ordinal} is {frame.width}x{frame.height}, not {geometry.width}x{geometry.height}: "
-            "the picture size changes within the stream; split the file there"
+            "the image size changes within the stream; split the file there"
         )
 
 

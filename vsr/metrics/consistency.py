@@ -15,9 +15,9 @@ Degrade = Callable[[Tensor, tuple[int, int]], Tensor]
 """Makes of an image ``(..., H, W)`` what would be recorded of it at a size ``(h, w)``, in the same units."""
 
 
-def shrink_bicubic(picture: Tensor, size_yx: tuple[int, int]) -> Tensor:
+def shrink_bicubic(image: Tensor, size_yx: tuple[int, int]) -> Tensor:
     """``(..., H, W)`` → ``(..., *size_yx)`` float64 by antialiased bicubic (MATLAB's ``imresize``), unrounded."""
-    return resample(picture.double(), size_yx, kernel="bicubic")
+    return resample(image.double(), size_yx, kernel="bicubic")
 
 
 def lr_psnr(

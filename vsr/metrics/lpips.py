@@ -84,12 +84,12 @@ class Lpips:
     def __call__(self, first: Tensor, second: Tensor) -> float:
         """Distance of two ``(3, H, W)`` RGB images in 0…255; 0 for equal ones, larger for more different ones."""
         if first.shape != second.shape or first.dim() != 3 or first.shape[0] != 3:
-            raise ValueError(f"need two (3, H, W) pictures of one shape: {tuple(first.shape)}, {tuple(second.shape)}")
+            raise ValueError(f"need two (3, H, W) images of one shape: {tuple(first.shape)}, {tuple(second.shape)}")
         if min(first.shape[1:]) < self.smallest_side:
             raise ValueError(f"LPIPS needs sides of {self.smallest_side} at least, got {tuple(first.shape[1:])}")
-        pictures = torch.stack([first, second]).to(self._device, torch.float32) / 127.5 - 1
-        shift, scale = (pictures.new_tensor(values).view(1, 3, 1, 1) for values in (_SHIFT, _SCALE))
-        features, distance = (pictures - shift) / scale, 0.0
+        images = torch.stack([first, second]).to(self._device, torch.float32) / 127.5 - 1
+        shift, scale = (images.new_tensor(values).view(1, 3, 1, 1) for values in (_SHIFT, _SCALE))
+        features, distance = (images - shift) / scale, 0.0
         for stage in range(len(self._backbone.stages)):
             features = self._stage(features, stage)
             norm = features.square().sum(1, keepdim=True).sqrt()

@@ -17,12 +17,12 @@ def luma_bt601(rgb: Tensor) -> Tensor:
     return 16.0 + weighted / 255.0
 
 
-def cropped(picture: Tensor, crop: int) -> Tensor:
+def cropped(image: Tensor, crop: int) -> Tensor:
     """``(..., H, W)`` without ``crop`` pixels on every side; raises `ValueError` if nothing is left."""
-    height, width = picture.shape[-2:]
+    height, width = image.shape[-2:]
     if crop < 0 or 2 * crop >= min(height, width):
         raise ValueError(f"cannot crop {crop} pixels from every side of {height}x{width}")
-    return picture[..., crop : height - crop, crop : width - crop]
+    return image[..., crop : height - crop, crop : width - crop]
 
 
 def psnr(first: Tensor, second: Tensor, *, peak: float = 255.0, crop: int = 0) -> float:

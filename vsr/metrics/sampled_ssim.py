@@ -74,9 +74,9 @@ class SampledSsim:
         """SSIM of two contiguous images of one type; ``number`` is the frame's, which places the grid."""
         height, width = self._size
         if first.shape != self._size or second.shape != self._size:
-            raise ValueError(f"pictures must be {width}x{height}: {first.shape}, {second.shape}")
+            raise ValueError(f"images must be {width}x{height}: {first.shape}, {second.shape}")
         offset = number * _PHASE_STEP % self._offsets
-        first_rows, second_rows = (self._row_windows(picture, offset) for picture in (first, second))
+        first_rows, second_rows = (self._row_windows(image, offset) for image in (first, second))
         for start in range(0, self._num_rows, self._group):
             rows = slice(start, start + self._group)
             self._average_down(first_rows[rows], second_rows[rows], self._columns[:, rows])
@@ -84,10 +84,10 @@ class SampledSsim:
         values = self._ssim(*means.view(4, self._num_rows, -1).unbind())
         return float(values.mean(dtype=torch.float64))
 
-    def _row_windows(self, picture: NDArray[Any], offset: int) -> Tensor:
+    def _row_windows(self, image: NDArray[Any], offset: int) -> Tensor:
         """A view ``(rows, 11, W)`` of the rows that windows start at, from ``offset`` on."""
         width = self._size[1]
-        plain = picture if picture.dtype != np.uint16 else picture.astype(np.int32)  # torch hardly knows uint16
+        plain = image if image.dtype != np.uint16 else image.astype(np.int32)  # torch hardly knows uint16
         shape, strides = (self._num_rows, _WINDOW, width), (self.grid[0] * width, width, 1)
         return torch.from_numpy(plain).as_strided(shape, strides, offset * width)
 

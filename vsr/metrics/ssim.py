@@ -14,12 +14,12 @@ _WINDOW, _SIGMA = 11, 1.5
 _K1, _K2 = 0.01, 0.03
 
 
-def _local_mean(picture: Tensor) -> Tensor:
+def _local_mean(image: Tensor) -> Tensor:
     """Gaussian-weighted means of all whole 11×11 windows, ``(N, 1, H, W)`` → ``(N, 1, H - 10, W - 10)``."""
-    distance = torch.arange(_WINDOW, dtype=torch.float64, device=picture.device) - _WINDOW // 2
+    distance = torch.arange(_WINDOW, dtype=torch.float64, device=image.device) - _WINDOW // 2
     weights = torch.exp(-0.5 * (distance / _SIGMA) ** 2)
     weights = weights / weights.sum()
-    return conv2d(conv2d(picture, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
+    return conv2d(conv2d(image, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
 
 
 def ssim(first: Tensor, second: Tensor, *, peak: float = 255.0, crop: int = 0) -> float:
@@ -29,7 +29,7 @@ def ssim(first: Tensor, second: Tensor, *, peak: float = 255.0, crop: int = 0) -
     must be at least 11×11.
     """
     if first.shape != second.shape or first.dim() != 2:
-        raise ValueError(f"need two (H, W) pictures of one shape: {tuple(first.shape)}, {tuple(second.shape)}")
+        raise ValueError(f"need two (H, W) images of one shape: {tuple(first.shape)}, {tuple(second.shape)}")
     x, y = (cropped(p, crop).to(torch.float64)[None, None] for p in (first, second))
     if min(x.shape[-2:]) < _WINDOW:
         raise ValueError(f"SSIM needs at least {_WINDOW}x{_WINDOW} pixels, got {x.shape[-2]}x{x.shape[-1]}")

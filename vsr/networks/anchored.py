@@ -58,9 +58,9 @@ class Anchored(KeepsFloat32, Upscaler):
         """``(K, 9·scale², d)``: what makes detail of features, for each anchor."""
         raise NotImplementedError
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        enlarged = enlarge(pictures, self.scale)
+        enlarged = enlarge(images, self.scale)
         features = patch_features(enlarged, self.components.to(enlarged.dtype), self.scale)
         anchors, maps = self.anchors.to(enlarged.dtype), self.maps().to(enlarged.dtype)
 
@@ -68,7 +68,7 @@ class Anchored(KeepsFloat32, Upscaler):
             nearest = (some @ anchors.T).abs().argmax(1)
             return (maps[nearest] @ some[:, :, None])[..., 0]
 
-        return enlarged + overlap_add(chunks(features, details), pictures, self.scale)
+        return enlarged + overlap_add(chunks(features, details), images, self.scale)
 
 
 class ANR(Anchored):

@@ -98,7 +98,7 @@ class AnyScaleUpscaler(Upscaler):
     margin_px: int
     """Rows and columns of features around its own that a pixel is made of."""
 
-    def features(self, pictures: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` in 0…1 → ``(B, feature_channels, H, W)`` in the type of the weights."""
         raise NotImplementedError
 
@@ -109,11 +109,11 @@ class AnyScaleUpscaler(Upscaler):
         """
         raise NotImplementedError
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` in 0…1 → ``(B, C, scale·H, scale·W)``."""
-        height, width = (int(side) for side in pictures.shape[-2:])
+        height, width = (int(side) for side in images.shape[-2:])
         grid = Grid.whole((height, width), (self.scale * height, self.scale * width))
-        return self.render(self.features(pictures), grid).to(pictures.dtype)
+        return self.render(self.features(images), grid).to(images.dtype)
 
 
 class SamplingUpscaler(Upscaler):
@@ -185,7 +185,7 @@ class RescalingUpscaler(Upscaler):
     downscale_context_px: int | None
     """Small pixels away from its own place that a small pixel still depends on; None: the whole image."""
 
-    def downscale(self, pictures: Tensor) -> Tensor:
+    def downscale(self, images: Tensor) -> Tensor:
         """``(B, C, scale·H, scale·W)`` in about 0…1 → ``(B, C, H, W)``, unrounded, types as ``forward``."""
         raise NotImplementedError
 
@@ -220,11 +220,11 @@ class ConditionedUpscaler(Upscaler):
         """
         raise NotImplementedError
 
-    def stacked(self, pictures: Tensor, blur_px: float, noise_codes: float) -> Tensor:
+    def stacked(self, images: Tensor, blur_px: float, noise_codes: float) -> Tensor:
         """What ``forward`` takes: ``pictures`` ``(B, C, H, W)`` and `conditions` as constant channels behind them."""
-        maps = self.conditions(blur_px, noise_codes).to(pictures.device, pictures.dtype)
-        count, _, height, width = pictures.shape
-        return torch.cat([pictures, maps[:, None, None].expand(count, -1, height, width)], 1)
+        maps = self.conditions(blur_px, noise_codes).to(images.device, images.dtype)
+        count, _, height, width = images.shape
+        return torch.cat([images, maps[:, None, None].expand(count, -1, height, width)], 1)
 
 
 @dataclass(frozen=True)

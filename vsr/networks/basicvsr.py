@@ -31,8 +31,8 @@ class _Trunk(nn.Module):
             nn.Sequential(*(PairBlock(width) for _ in range(blocks))),
         )
 
-    def forward(self, picture: Tensor, features: Tensor) -> Tensor:
-        result: Tensor = self.main(torch.cat([picture.to(features.dtype), features], 1))
+    def forward(self, image: Tensor, features: Tensor) -> Tensor:
+        result: Tensor = self.main(torch.cat([image.to(features.dtype), features], 1))
         return result
 
 

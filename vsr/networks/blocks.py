@@ -33,10 +33,10 @@ DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 """Mean of red, green and blue over DIV2K, which networks trained on it subtract."""
 
 
-def enlarge(pictures: Tensor, scale: int) -> Tensor:
+def enlarge(images: Tensor, scale: int) -> Tensor:
     """Bicubic enlargement as MATLAB's ``imresize``, ``(B, C, H, W)`` → ``(B, C, scale·H, scale·W)``, in float32."""
-    height, width = pictures.shape[-2:]
-    return resample(pictures, (scale * height, scale * width), kernel="bicubic")
+    height, width = images.shape[-2:]
+    return resample(images, (scale * height, scale * width), kernel="bicubic")
 
 
 def weights_dtype(module: nn.Module) -> torch.dtype:
@@ -106,11 +106,11 @@ class ShiftedUpscaler(Upscaler):
         """``(B, 3, H, W)`` in the type of the weights → ``(B, 3, scale·H, scale·W)``."""
         raise NotImplementedError
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``."""
-        shifted: Tensor = self.sub_mean(pictures * self._value_range)
+        shifted: Tensor = self.sub_mean(images * self._value_range)
         result = self.enlarged(shifted.to(_learnt_dtype(self)))
-        restored: Tensor = self.add_mean(result.to(pictures.dtype))
+        restored: Tensor = self.add_mean(result.to(images.dtype))
         return restored / self._value_range
 
 

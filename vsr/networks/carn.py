@@ -25,8 +25,8 @@ class _Shift(nn.Module):
         super().__init__()
         self.shifter = MeanShift(1 if sign > 0 else -1, 1.0)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        shifted: Tensor = self.shifter(pictures)
+    def forward(self, images: Tensor) -> Tensor:
+        shifted: Tensor = self.shifter(images)
         return shifted
 
 
@@ -126,12 +126,12 @@ class CARN(_Cascade, Upscaler):
         self._which = "up" if scales is None else f"up{scale}"
         self.exit = nn.Conv2d(width, 3, 3, padding=1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``."""
-        shifted: Tensor = self.sub_mean(pictures)
+        shifted: Tensor = self.sub_mean(images)
         features = self._cascade(self.entry(shifted.to(self.entry.weight.dtype)), [self.b1, self.b2, self.b3])
         result: Tensor = self.exit(self.upsample[self._which](features))
-        restored: Tensor = self.add_mean(result.to(pictures.dtype))
+        restored: Tensor = self.add_mean(result.to(images.dtype))
         return restored
 
 

@@ -38,13 +38,13 @@ class CNF(Upscaler):
         self.members = nn.ModuleList(_member(width, depth) for depth in depths)
         self.fusion = nn.ModuleList(nn.Conv2d(1, 1, 3, padding=1) for _ in depths)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        base = enlarge(pictures, self.scale)
+        base = enlarge(images, self.scale)
         result = base
         for member, fuse in zip(self.members, self.fusion, strict=True):
             residual: Tensor = fuse(member(base.to(weights_dtype(self))))
-            result = result + residual.to(pictures.dtype)
+            result = result + residual.to(images.dtype)
         return result
 
 

@@ -104,9 +104,9 @@ class DBPN(Upscaler):
                 self.add_module(f"down{stage}", _Down(width, scale, stage))
         self.output_conv = _Output(stages * width)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``."""
-        features = self.feat1(self.feat0(pictures.to(self.output_conv.conv.weight.dtype)))
+        features = self.feat1(self.feat0(images.to(self.output_conv.conv.weight.dtype)))
         high: Tensor = self.get_submodule("up1")(features)
         low: Tensor = self.get_submodule("down1")(high)
         high = torch.cat((self.get_submodule("up2")(low), high), 1)
@@ -115,7 +115,7 @@ class DBPN(Upscaler):
             low = torch.cat((low_next, low), 1)
             high = torch.cat((self.get_submodule(f"up{stage + 1}")(low), high), 1)
         result: Tensor = self.output_conv(high)
-        return result.to(pictures.dtype)
+        return result.to(images.dtype)
 
 
 def _context(scale: int, stages: int) -> int:

@@ -25,7 +25,7 @@ class _Downscaling(nn.Module):
 def downscaling_network(network: Network) -> Network:
     """What makes the small image for ``network``, of the family ``rescaling``; its scale is 1."""
     module = network.module
-    assert isinstance(module, RescalingUpscaler), f"{network.name} makes no small pictures"
+    assert isinstance(module, RescalingUpscaler), f"{network.name} makes no small images"
     return Network(
         name=network.name,
         module=_Downscaling(module),

@@ -37,16 +37,16 @@ class DRCN(Upscaler):
         self.ensemble = nn.Parameter(torch.full((recursions,), 1 / recursions))
         self.relu = nn.ReLU(inplace=True)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``: Σ w_d · (interpolated + reconstruction of step d)."""
-        enlarged = enlarge(pictures, self.scale)
+        enlarged = enlarge(images, self.scale)
         features = self.relu(self.embedding1(enlarged.to(self.inference.weight.dtype)))
         features = self.relu(self.embedding2(features))
         result = torch.zeros_like(enlarged)
-        for weight in self.ensemble.to(pictures.dtype):
+        for weight in self.ensemble.to(images.dtype):
             features = self.relu(self.inference(features))
             residual: Tensor = self.reconstruction2(self.relu(self.reconstruction1(features)))
-            result = result + weight * (enlarged + residual.to(pictures.dtype))
+            result = result + weight * (enlarged + residual.to(images.dtype))
         return result
 
 

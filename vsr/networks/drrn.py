@@ -36,15 +36,15 @@ class DRRN(Upscaler):
         self.output = _conv(width, 1)
         self.relu = nn.ReLU()
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        enlarged = enlarge(pictures, self.scale)
+        enlarged = enlarge(images, self.scale)
         identity = self.relu(self.input(self.relu(enlarged.to(self.input.weight.dtype))))
         features = identity
         for _ in range(self.units):
             features = self.conv2(self.relu(self.conv1(self.relu(features)))) + identity
         residual: Tensor = self.output(self.relu(features))
-        return enlarged + residual.to(pictures.dtype)
+        return enlarged + residual.to(images.dtype)
 
 
 def recognise_drrn(shapes: Shapes) -> Found | None:

@@ -38,9 +38,9 @@ class DSRN(Upscaler):
         self.down = nn.Conv2d(width, width, *shape)
         self.exit = nn.Conv2d(width, 1, 3, padding=1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        small = relu(self.entry(pictures.to(self.entry.weight.dtype)))
+        small = relu(self.entry(images.to(self.entry.weight.dtype)))
         large = relu(self.up(small))
         results = []
         for _ in range(_STEPS):
@@ -48,7 +48,7 @@ class DSRN(Upscaler):
             large = relu(self.large(large) + self.up(small))
             results.append(self.exit(large))
         residual = torch.stack(results).mean(0)
-        return enlarge(pictures, self.scale) + residual.to(pictures.dtype)
+        return enlarge(images, self.scale) + residual.to(images.dtype)
 
 
 def _context(scale: int) -> int:

@@ -41,15 +41,15 @@ class DWSR(Upscaler):
         self._depth = depth
         self.haar = Constant(_haar)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
         kernels = self.haar.value
-        bands = to_bands(enlarge(pictures, self.scale), kernels)
+        bands = to_bands(enlarge(images, self.scale), kernels)
         features = bands.to(weights_dtype(self))
         for number in range(self._depth):
             features = self.get_submodule(f"{_LAYER}{number}")(features)
             features = torch.relu(features) if number < self._depth - 1 else features
-        return from_bands(bands + features.to(pictures.dtype), kernels)
+        return from_bands(bands + features.to(images.dtype), kernels)
 
 
 def _haar() -> Tensor:
@@ -57,8 +57,8 @@ def _haar() -> Tensor:
 
 
 def _context(scale: int, depth: int, size: int) -> int:
-    picture = INPUT.enlarged(scale, 2).in_periods(scale % 2 + 1)
-    return picture.strided(2, 2, 0).conv(size).conv(3, times=depth - 1).deconv(2, 2, 0).context_px
+    image = INPUT.enlarged(scale, 2).in_periods(scale % 2 + 1)
+    return image.strided(2, 2, 0).conv(size).conv(3, times=depth - 1).deconv(2, 2, 0).context_px
 
 
 def recognise_dwsr(shapes: Shapes) -> Found | None:

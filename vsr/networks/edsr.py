@@ -46,12 +46,12 @@ class EDSR(Upscaler):
         """Files of other programs may be for 0…1; their mean shifts tell."""
         self._value_range = self.add_mean.value_range
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``."""
-        shifted: Tensor = self.sub_mean(pictures * self._value_range)
+        shifted: Tensor = self.sub_mean(images * self._value_range)
         features = self.head(shifted.to(weights_dtype(self.head)))
         result: Tensor = self.tail(self.body(features) + features)
-        restored: Tensor = self.add_mean(result.to(pictures.dtype))
+        restored: Tensor = self.add_mean(result.to(images.dtype))
         return restored / self._value_range
 
 

@@ -51,9 +51,9 @@ class NeighbourEmbedding(KeepsFloat32, Upscaler):
         self.atoms = nn.Parameter(atoms / atoms.norm(dim=1, keepdim=True))
         self.details = nn.Parameter(torch.randn(num_atoms, side * side) / side)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        enlarged = enlarge(pictures, self.scale)
+        enlarged = enlarge(images, self.scale)
         features = patch_features(enlarged, self.components.to(enlarged.dtype), self.scale)
         atoms, details = self.atoms.to(enlarged.dtype), self.details.to(enlarged.dtype)
 
@@ -65,7 +65,7 @@ class NeighbourEmbedding(KeepsFloat32, Upscaler):
             mixed: Tensor = (weights[:, None] @ details[near])[:, 0]
             return length * mixed
 
-        return enlarged + overlap_add(chunks(features, embedded), pictures, self.scale)
+        return enlarged + overlap_add(chunks(features, embedded), images, self.scale)
 
 
 def recognise_embedding(shapes: Shapes) -> Found | None:

@@ -47,11 +47,11 @@ def _kernels(scale: int) -> Tensor:
     return (taps[:, None, :, None] * taps[None, :, None, :]).reshape(scale * scale, 1, 4, 4)
 
 
-def _shifted_bicubic(pictures: Tensor, kernels: Tensor, scale: int) -> Tensor:
+def _shifted_bicubic(images: Tensor, kernels: Tensor, scale: int) -> Tensor:
     """``(B, C, H, W)`` → ``(B, C, scale·H, scale·W)``; the border repeats."""
-    weights = kernels.to(pictures.dtype).repeat(pictures.shape[1], 1, 1, 1)
-    around = pad(pictures, (1, 2, 1, 2), mode="replicate")
-    return pixel_shuffle(conv2d(around, weights, groups=pictures.shape[1]), scale)
+    weights = kernels.to(images.dtype).repeat(images.shape[1], 1, 1, 1)
+    around = pad(images, (1, 2, 1, 2), mode="replicate")
+    return pixel_shuffle(conv2d(around, weights, groups=images.shape[1]), scale)
 
 
 class EnhanceNet(Upscaler):
@@ -73,11 +73,11 @@ class EnhanceNet(Upscaler):
         self.mean, self.cubic = Constant(_mean), Constant(partial(_kernels, scale))
         self.generator = nn.ModuleDict({_name(number): layer for number, layer in enumerate(layers)})
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``."""
         layers = list(self.generator.values())
         head = layers.pop(0)
-        shifted = pictures - self.mean.value.to(pictures.dtype)
+        shifted = images - self.mean.value.to(images.dtype)
         features = relu(head(shifted.to(weights_dtype(self))))
         for _ in range(self._blocks):
             first, second = layers.pop(0), layers.pop(0)
@@ -86,7 +86,7 @@ class EnhanceNet(Upscaler):
             features = relu(layers.pop(0)(interpolate(features, scale_factor=2.0, mode="nearest")))
         features = relu(layers.pop(0)(features))
         residual: Tensor = layers.pop(0)(features)
-        return _shifted_bicubic(pictures, self.cubic.value, self.scale) + residual.to(pictures.dtype)
+        return _shifted_bicubic(images, self.cubic.value, self.scale) + residual.to(images.dtype)
 
 
 def _name(number: int) -> str:

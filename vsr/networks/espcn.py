@@ -29,10 +29,10 @@ class ESPCN(Upscaler):
         )
         self.last_part = nn.Sequential(nn.Conv2d(widths[1], scale * scale, 3, padding=1), nn.PixelShuffle(scale))
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        enlarged: Tensor = self.last_part(self.first_part(pictures.to(weights_dtype(self))))
-        return enlarged.to(pictures.dtype)
+        enlarged: Tensor = self.last_part(self.first_part(images.to(weights_dtype(self))))
+        return enlarged.to(images.dtype)
 
 
 def recognise_espcn(shapes: Shapes) -> Found | None:

@@ -30,11 +30,11 @@ class FSRCNN(Upscaler):
         self.mid_part = nn.Sequential(*middle)
         self.last_part = nn.ConvTranspose2d(width, 1, 9, stride=scale, padding=4, output_padding=scale - 1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        features = self.mid_part(self.first_part(pictures.to(self.last_part.weight.dtype)))
+        features = self.mid_part(self.first_part(images.to(self.last_part.weight.dtype)))
         enlarged: Tensor = self.last_part(features)
-        return enlarged.to(pictures.dtype)
+        return enlarged.to(images.dtype)
 
 
 def recognise_fsrcnn(shapes: Shapes) -> Found | None:

@@ -58,14 +58,14 @@ class IDN(Upscaler):
         long = self._layers(rest, *(f"conv{number}_{layer}" for layer in (4, 5, 6)))
         return self._layers(long + torch.cat((features, kept), 1), f"down{number - 2}")
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        features = self._layers(pictures.to(self.conv1.weight.dtype), "conv1", "conv2")
+        features = self._layers(images.to(self.conv1.weight.dtype), "conv1", "conv2")
         for number in self._numbers:
             features = self._block(features, number)
-        base = enlarge(pictures, self.scale)
+        base = enlarge(images, self.scale)
         residual: Tensor = self.upsample(features)[..., : base.shape[-2], : base.shape[-1]]
-        return base + residual.to(pictures.dtype)
+        return base + residual.to(images.dtype)
 
 
 def _cut(scale: int) -> int:

@@ -183,16 +183,16 @@ class IRN(RescalingUpscaler):
             state = operation.undone(state)
         return state
 
-    def analyse(self, pictures: Tensor) -> Tensor:
+    def analyse(self, images: Tensor) -> Tensor:
         """``(B, 3, scale·H, scale·W)`` → ``(B, 3·scale², H, W)``, the inverse of `forward`."""
-        state = pictures
+        state = images
         for operation in self.operations:
             state = operation(state)
         return state
 
-    def downscale(self, pictures: Tensor) -> Tensor:
+    def downscale(self, images: Tensor) -> Tensor:
         """``(B, 3, scale·H, scale·W)`` in 0…1 → ``(B, 3, H, W)``, unrounded."""
-        return self.analyse(pictures)[:, :_COLOURS]
+        return self.analyse(images)[:, :_COLOURS]
 
 
 def irn(scale: int) -> IRN:

@@ -71,23 +71,23 @@ class LapSRN(Upscaler):
         depth = depth or (5 if scale == 8 else 10)
         self.conv_input = nn.Conv2d(1, width, 3, padding=1, bias=bias)
         self.relu = nn.LeakyReLU(_SLOPE, inplace=True)
-        picture, features = INPUT, INPUT.conv(3)
+        image, features = INPUT, INPUT.conv(3)
         for level in self._levels:
             self.add_module(f"convt_I{level}", ImageDeconv())
             self.add_module(f"convt_R{level}", nn.Conv2d(width, 1, 3, padding=1, bias=bias))
             self.add_module(f"convt_F{level}", nn.Sequential(_Level(width, depth, up_size, bias)))
             features = deconv_footprint(features.conv(3, times=depth), up_size)
-            picture = picture.deconv(4, 2, 1).join(features.conv(3))
-        self.context_px = picture.context_px
+            image = image.deconv(4, 2, 1).join(features.conv(3))
+        self.context_px = image.context_px
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        features = self.relu(self.conv_input(pictures.to(self.conv_input.weight.dtype)))
-        result = pictures
+        features = self.relu(self.conv_input(images.to(self.conv_input.weight.dtype)))
+        result = images
         for level in self._levels:
             features = self.get_submodule(f"convt_F{level}")(features)
             residual: Tensor = self.get_submodule(f"convt_R{level}")(features)
-            result = self.get_submodule(f"convt_I{level}")(result) + residual.to(pictures.dtype)
+            result = self.get_submodule(f"convt_I{level}")(result) + residual.to(images.dtype)
         return result
 
 

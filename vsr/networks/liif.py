@@ -39,8 +39,8 @@ class _Encoder(nn.Module):
         body = [ResidualBlock(width) for _ in range(blocks)]
         self.body = nn.Sequential(*body, nn.Conv2d(width, width, 3, padding=1))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        features: Tensor = self.head(pictures)
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.head(images)
         result: Tensor = self.body(features)
         return result + features
 
@@ -66,9 +66,9 @@ class LIIF(AnyScaleUpscaler):
         self.encoder = _Encoder(blocks, width)
         self.imnet = _Perceptron(9 * width + 4, hidden, depth)
 
-    def features(self, pictures: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
         """See `AnyScaleUpscaler`."""
-        result: Tensor = self.encoder((2 * pictures - 1).to(weights_dtype(self.encoder.head)))
+        result: Tensor = self.encoder((2 * images - 1).to(weights_dtype(self.encoder.head)))
         return result
 
     def render(self, features: Tensor, grid: Grid) -> Tensor:

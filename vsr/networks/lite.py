@@ -45,14 +45,14 @@ class _Chain(Upscaler):
         self.fuse = nn.Conv2d((1 + len(body) // _STAGE) * width, width, 1)
         self.tail = nn.Conv2d(width, scale * scale, 3, padding=1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        detail: Tensor = self.tail(self.features(pictures))
-        return pixel_shuffle(detail.to(pictures.dtype) + pictures, self.scale)
+        detail: Tensor = self.tail(self.features(images))
+        return pixel_shuffle(detail.to(images.dtype) + images, self.scale)
 
-    def features(self, pictures: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` → ``(B, width, H, W)`` in the type of the weights: what the last layer is given."""
-        features = leaky_relu(self.head(pictures.to(weights_dtype(self))), _SLOPE, inplace=True)
+        features = leaky_relu(self.head(images.to(weights_dtype(self))), _SLOPE, inplace=True)
         first, *others = self.fuse.weight.chunk(1 + len(self.body) // _STAGE, dim=1)
         fused = conv2d(features, first, self.fuse.bias)
         for number, conv in enumerate(self.body, 1):
@@ -68,9 +68,9 @@ class Lite(_Chain):
     def __init__(self, scale: int, *, width: int = _WIDTH, depth: int = _DEPTH) -> None:
         super().__init__(scale, width, [nn.Conv2d(width, width, 3, padding=1) for _ in range(depth)])
 
-    def quantisable(self, pictures: Tensor) -> nn.Module:
+    def quantisable(self, images: Tensor) -> nn.Module:
         """One that computes the same, with features of about one range on ``pictures`` ``(B, 1, H, W)``, for 8 bits."""
-        return _SideBySide(self, pictures)
+        return _SideBySide(self, images)
 
 
 class _SideBySide(nn.Module):
@@ -80,11 +80,11 @@ class _SideBySide(nn.Module):
     weights behind it are multiplied. (Nagel et al., ICCV 2019.)
     """
 
-    def __init__(self, lite: Lite, pictures: Tensor) -> None:
+    def __init__(self, lite: Lite, images: Tensor) -> None:
         super().__init__()
         self.lite = copy.deepcopy(lite)
         layers, width = [self.lite.head, *self.lite.body], self.lite.head.out_channels
-        reached = [features.abs().amax((0, 2, 3)).clamp_min(_LEAST_REACHED) for features in self._chain(pictures)]
+        reached = [features.abs().amax((0, 2, 3)).clamp_min(_LEAST_REACHED) for features in self._chain(images)]
         for number, most in enumerate(reached):
             # half way to one range for all channels: weights have one scale for all channels that they take
             factor = most.max() * (most / most.max()).clamp_min(_LEAST_SHARE).sqrt()
@@ -97,17 +97,17 @@ class _SideBySide(nn.Module):
                 start = number // _STAGE * width
                 self.lite.fuse.weight.data[:, start : start + width].mul_(factor[:, None, None])
 
-    def _chain(self, pictures: Tensor) -> list[Tensor]:
+    def _chain(self, images: Tensor) -> list[Tensor]:
         """What each layer but the last two gives."""
-        chain = [leaky_relu(self.lite.head(pictures), _SLOPE)]
+        chain = [leaky_relu(self.lite.head(images), _SLOPE)]
         for conv in self.lite.body:
             chain.append(leaky_relu(conv(chain[-1]), _SLOPE))
         return chain
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """As `Lite`, in float32."""
-        detail: Tensor = self.lite.tail(self.lite.fuse(torch.cat(self._chain(pictures)[::_STAGE], 1)))
-        return pixel_shuffle(detail + pictures, self.lite.scale)
+        detail: Tensor = self.lite.tail(self.lite.fuse(torch.cat(self._chain(images)[::_STAGE], 1)))
+        return pixel_shuffle(detail + images, self.lite.scale)
 
 
 class LiteInTraining(_Chain):

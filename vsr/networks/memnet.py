@@ -61,19 +61,19 @@ class MemNet(Upscaler):
         self.exit = _Layer(width, 1)
         self.shares = nn.Parameter(torch.full((blocks,), 1 / blocks))
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        return self.all_outputs(pictures)[-1]
+        return self.all_outputs(images)[-1]
 
-    def all_outputs(self, pictures: Tensor) -> list[Tensor]:
+    def all_outputs(self, images: Tensor) -> list[Tensor]:
         """The output of each block, and last their weighted mean: training compares each with the ground truth."""
-        base = enlarge(pictures, self.scale)
+        base = enlarge(images, self.scale)
         memory = [self.entry(base.to(self.shares.dtype))]
         results = []
         for block in self.memory_blocks:
             memory.append(block(memory, self._units))
-            results.append(base + self.exit(memory[-1]).to(pictures.dtype))
-        shares = self.shares.to(pictures.dtype)
+            results.append(base + self.exit(memory[-1]).to(images.dtype))
+        shares = self.shares.to(images.dtype)
         mean = sum(share * result for share, result in zip(shares, results, strict=True))
         assert isinstance(mean, Tensor)
         return [*results, mean]

@@ -36,8 +36,8 @@ class _EDSRBody(nn.Module):
         body = [ResidualBlock(width) for _ in range(blocks)]
         self.body = nn.Sequential(*body, nn.Conv2d(width, width, 3, padding=1))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        features: Tensor = self.head(pictures)
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.head(images)
         result: Tensor = self.body(features)
         return result + features
 
@@ -56,9 +56,9 @@ class MetaSR(AnyScaleUpscaler):
         self.body = body
         self.P2W = nn.Sequential(nn.Linear(3, hidden), nn.ReLU(), nn.Linear(hidden, 3 * width * _PLACES))
 
-    def features(self, pictures: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
         """See `AnyScaleUpscaler`."""
-        result: Tensor = self.body((_RANGE * pictures).to(weights_dtype(self.body)))
+        result: Tensor = self.body((_RANGE * images).to(weights_dtype(self.body)))
         return result
 
     def render(self, features: Tensor, grid: Grid) -> Tensor:

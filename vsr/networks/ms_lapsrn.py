@@ -48,11 +48,11 @@ class MSLapSRN(Upscaler):
         self.context_px = self._context()
 
     def _context(self) -> int:
-        picture, features = INPUT, INPUT.conv(3)
+        image, features = INPUT, INPUT.conv(3)
         for _ in range(self._levels):
             features = deconv_footprint(features.conv(3, times=self._depth * self._num_recursions), 3)
-            picture = picture.deconv(4, 2, 1).join(features.conv(3))
-        return picture.context_px
+            image = image.deconv(4, 2, 1).join(features.conv(3))
+        return image.context_px
 
     def _level(self, source: Tensor) -> Tensor:
         features = source
@@ -63,14 +63,14 @@ class MSLapSRN(Upscaler):
         enlarged: Tensor = self.upconv(functional.leaky_relu(features, _SLOPE))
         return enlarged
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        features = self.input_conv(pictures.to(self.input_conv.weight.dtype))
-        result = pictures
+        features = self.input_conv(images.to(self.input_conv.weight.dtype))
+        result = images
         for _ in range(self._levels):
             features = self._level(features)
             residual: Tensor = self.residual_conv(features)
-            result = self.img_up(result) + residual.to(pictures.dtype)
+            result = self.img_up(result) + residual.to(images.dtype)
         return result
 
 

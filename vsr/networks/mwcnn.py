@@ -51,9 +51,9 @@ class MWCNN(Upscaler):
             self.expanding.append(nn.Sequential(*back, *last))
             inputs = width
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        base, haar = enlarge(pictures, self.scale), self.haar.value
+        base, haar = enlarge(images, self.scale), self.haar.value
         features = base.to(next(self.contracting.parameters()).dtype)
         kept: list[Tensor] = []
         for level in self.contracting:
@@ -62,7 +62,7 @@ class MWCNN(Upscaler):
         features = features.new_zeros(())
         for level in reversed(self.expanding):
             features = from_bands(level(features + kept.pop()), haar)
-        return base + features.to(pictures.dtype)
+        return base + features.to(images.dtype)
 
 
 def _context(scale: int, levels: int, multiple: int) -> int:

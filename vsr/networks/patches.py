@@ -24,19 +24,19 @@ PATCH = 3
 _CHUNK = 4096  # patches that are looked up at once: bounds memory
 
 
-def _read(pictures: Tensor, before: int, after: int, down: bool) -> Tensor:
+def _read(images: Tensor, before: int, after: int, down: bool) -> Tensor:
     """Differences of samples ``after`` ahead and ``before`` behind, across or down; borders are repeated."""
     padding = (0, 0, before, after) if down else (before, after, 0, 0)
-    padded = functional.pad(pictures, padding, mode="replicate")
-    axis, size = (-2, pictures.shape[-2]) if down else (-1, pictures.shape[-1])
+    padded = functional.pad(images, padding, mode="replicate")
+    axis, size = (-2, images.shape[-2]) if down else (-1, images.shape[-1])
     return padded.narrow(axis, before + after, size) - padded.narrow(axis, 0, size)
 
 
-def _quantise_curve(pictures: Tensor, step: int, down: bool) -> Tensor:
+def _quantise_curve(images: Tensor, step: int, down: bool) -> Tensor:
     padding = (0, 0, step, step) if down else (step, step, 0, 0)
-    padded = functional.pad(pictures, padding, mode="replicate")
-    axis, size = (-2, pictures.shape[-2]) if down else (-1, pictures.shape[-1])
-    return (padded.narrow(axis, 2 * step, size) + padded.narrow(axis, 0, size)) / 2 - pictures
+    padded = functional.pad(images, padding, mode="replicate")
+    axis, size = (-2, images.shape[-2]) if down else (-1, images.shape[-1])
+    return (padded.narrow(axis, 2 * step, size) + padded.narrow(axis, 0, size)) / 2 - images
 
 
 def differences(enlarged: Tensor, scale: int) -> Tensor:
@@ -73,9 +73,9 @@ def _covering(size: int, scale: int, like: Tensor) -> Tensor:
     return count.to(like.dtype).repeat_interleave(scale)
 
 
-def overlap_add(patches: Tensor, pictures: Tensor, scale: int) -> Tensor:
+def overlap_add(patches: Tensor, images: Tensor, scale: int) -> Tensor:
     """``(B·h·w, 9S²)``, one patch a pixel of ``pictures`` ``(B, 1, h, w)`` → their means ``(B, 1, S·h, S·w)``."""
-    count, _, height, width = pictures.shape
+    count, _, height, width = images.shape
     columns = patches.reshape(count, height * width, -1).transpose(1, 2)
     framed = functional.fold(columns, ((height + 2) * scale, (width + 2) * scale), PATCH * scale, stride=scale)
     summed = framed[..., scale:-scale, scale:-scale]

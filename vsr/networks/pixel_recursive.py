@@ -49,8 +49,8 @@ class PixelRecursive(KeepsFloat32, SamplingUpscaler):
 
         Noise of 0 is the middle of each distribution.
         """
-        pictures, noise = given[:, :_COLOURS].float(), given[:, _COLOURS:].float()
-        logits = self.conditioning(pictures)
+        images, noise = given[:, :_COLOURS].float(), given[:, _COLOURS:].float()
+        logits = self.conditioning(images)
         drawn_at = torch.special.ndtr(torch.pixel_shuffle(noise, self.scale))  # noise as numbers from 0 to 1
         batch, _, height, width = drawn_at.shape
         logits = logits.reshape(batch, _COLOURS, self._levels, height, width)

@@ -64,13 +64,13 @@ class Plain(Upscaler):
         if kind == "dilated":
             self.register_buffer("dilations", torch.tensor([_dilation(kind, number) for number in range(depth)]))
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        features = relu(self.plain_entry(pictures.to(self.plain_entry.weight.dtype)))
+        features = relu(self.plain_entry(images.to(self.plain_entry.weight.dtype)))
         for layer in self.layers:
             features = layer(features)
         residual = pixel_shuffle(self.plain_exit(features), self.scale)
-        return enlarge(pictures, self.scale) + residual.to(pictures.dtype)
+        return enlarge(images, self.scale) + residual.to(images.dtype)
 
 
 def recognise_plain(shapes: Shapes) -> Found | None:

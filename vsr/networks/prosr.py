@@ -126,16 +126,16 @@ class ProSR(Upscaler):
         self.add_module(f"reconst_{len(self._levels)}", _Wrapped(width, 3))
         self.context_px = footprint.conv(3).join(INPUT.enlarged(scale, 2)).context_px
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``."""
-        shifted: Tensor = self.sub_mean(pictures)
+        shifted: Tensor = self.sub_mean(images)
         features = self.init_conv_1(shifted.to(weights_dtype(self.init_conv_1)))
         for level in self._levels:
             for block in self.get_submodule(f"pyramid_residual_{level}").children():
                 features = block(features)
             features = self.get_submodule(f"pyramid_residual_{level}_residual_upsampler")(features)
         residual: Tensor = self.get_submodule(f"reconst_{len(self._levels)}")(features)
-        return enlarge(pictures, self.scale) + residual.to(pictures.dtype) / _RANGE
+        return enlarge(images, self.scale) + residual.to(images.dtype) / _RANGE
 
 
 def prosr_small(scale: int) -> ProSR:

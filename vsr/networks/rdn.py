@@ -60,9 +60,9 @@ class RDNBody(nn.Module):
         self.RDBs = nn.ModuleList(_DenseBlock(width, growth, layers) for _ in range(blocks))
         self.GFF = nn.Sequential(nn.Conv2d(blocks * width, width, 1), nn.Conv2d(width, width, 3, padding=1))
 
-    def body(self, pictures: Tensor) -> Tensor:
+    def body(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in the type of the weights → ``(B, width, H, W)``."""
-        shallow = self.SFENet1(pictures)
+        shallow = self.SFENet1(images)
         features = self.SFENet2(shallow)
         fused = []
         for block in self.RDBs:
@@ -71,9 +71,9 @@ class RDNBody(nn.Module):
         result: Tensor = self.GFF(torch.cat(fused, 1)) + shallow
         return result
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """See `body`."""
-        return self.body(pictures)
+        return self.body(images)
 
 
 class RDN(RDNBody, Upscaler):
@@ -98,10 +98,10 @@ class RDN(RDNBody, Upscaler):
         self.context_px = footprint.conv(3).context_px
         self.UPNet = _upsampler(scale, width, growth)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``."""
-        result: Tensor = self.UPNet(self.body((pictures * self._value_range).to(self.SFENet1.weight.dtype)))
-        return result.to(pictures.dtype) / self._value_range
+        result: Tensor = self.UPNet(self.body((images * self._value_range).to(self.SFENet1.weight.dtype)))
+        return result.to(images.dtype) / self._value_range
 
 
 _OTHER_NAMES = (

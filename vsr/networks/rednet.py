@@ -31,9 +31,9 @@ class REDNet(Upscaler):
             nn.ConvTranspose2d(width, width if number < depth - 1 else 1, 3, padding=1) for number in range(depth)
         )
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        base = enlarge(pictures, self.scale)
+        base = enlarge(images, self.scale)
         features = base.to(next(self.encoder.parameters()).dtype)
         kept: list[Tensor] = []
         for number, layer in enumerate(self.encoder):
@@ -48,7 +48,7 @@ class REDNet(Upscaler):
             if (last - number) % 2 == 0:
                 features = features + kept.pop()
             features = relu(features)
-        return base + features.to(pictures.dtype)
+        return base + features.to(images.dtype)
 
 
 def recognise_rednet(shapes: Shapes) -> Found | None:

@@ -104,18 +104,18 @@ class Rescale(RescalingUpscaler):
         bands = torch.cat([2 * mean, left + self._predict(mean)], 1)
         return self.in_rgb(from_bands(bands, self.haar.value))
 
-    def analyse(self, pictures: Tensor) -> Tensor:
+    def analyse(self, images: Tensor) -> Tensor:
         """``(B, 3, 2·H, 2·W)`` → ``(B, 12, H, W)``, the small image and z: the inverse of `forward`."""
-        small, left = self._halve(pictures)
+        small, left = self._halve(images)
         return torch.cat([self.in_rgb(small), left - self._read(small)], 1)
 
-    def downscale(self, pictures: Tensor) -> Tensor:
+    def downscale(self, images: Tensor) -> Tensor:
         """``(B, 3, 2·H, 2·W)`` in 0…1 → ``(B, 3, H, W)``, unrounded."""
-        return self.in_rgb(self._halve(pictures)[0])
+        return self.in_rgb(self._halve(images)[0])
 
-    def _halve(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def _halve(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The small image, in YCbCr, and the residual of the predicted differences."""
-        bands = to_bands(self.in_ycc(pictures), self.haar.value)
+        bands = to_bands(self.in_ycc(images), self.haar.value)
         mean = bands[:, :_COLOURS] / 2
         left = bands[:, _COLOURS:] - self._predict(mean)
         return mean + self._write(left), left

@@ -47,27 +47,27 @@ class SpandrelUpscaler(Upscaler):
         self.multiple = max(1, descriptor.size_requirements.multiple_of, unshuffled)
         self.min_size = max(1, descriptor.size_requirements.minimum)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` in 0…1 → ``(B, C, scale·H, scale·W)``."""
         dtype = weights_dtype(self.model)
-        copied = pictures.to(dtype, copy=True)  # RCAN works on its input in place
-        given = torch.split(copied, 1 if self._one_by_one else max(1, len(pictures)))
+        copied = images.to(dtype, copy=True)  # RCAN works on its input in place
+        given = torch.split(copied, 1 if self._one_by_one else max(1, len(images)))
         # some of these networks make masks in float32 on the way; autocast lets them meet half-precision weights
-        with torch.autocast(pictures.device.type, dtype, enabled=dtype in (torch.float16, torch.bfloat16)):
+        with torch.autocast(images.device.type, dtype, enabled=dtype in (torch.float16, torch.bfloat16)):
             enlarged = torch.cat([self._run(self.model, part) for part in given])
-        return enlarged.to(pictures.dtype)
+        return enlarged.to(images.dtype)
 
 
 class _Compact(SpandrelUpscaler):
     """Real-ESRGAN compact, its sum with the repeated input kept in float32."""
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         model: Any = self.model
-        features = pictures.to(model.body[0].weight.dtype)
+        features = images.to(model.body[0].weight.dtype)
         for layer in model.body:
             features = layer(features)
-        residual: Tensor = model.upsampler(features).to(pictures.dtype)
-        return residual + nn.functional.interpolate(pictures, scale_factor=float(self.scale), mode="nearest")
+        residual: Tensor = model.upsampler(features).to(images.dtype)
+        return residual + nn.functional.interpolate(images, scale_factor=float(self.scale), mode="nearest")
 
 
 def spandrel_upscaler(tensors: Mapping[str, Tensor], source: str) -> SpandrelUpscaler | None:
@@ -87,7 +87,7 @@ def spandrel_upscaler(tensors: Mapping[str, Tensor], source: str) -> SpandrelUps
         ) from error
     name = descriptor.architecture.name
     if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.purpose == "FaceSR":
-        raise ModelError(f"{source}: {name} does not enlarge plain pictures ({descriptor.purpose})")
+        raise ModelError(f"{source}: {name} does not enlarge plain images ({descriptor.purpose})")
     if descriptor.input_channels != descriptor.output_channels or descriptor.input_channels not in (1, 3):
         channels = f"{descriptor.input_channels} to {descriptor.output_channels}"
         raise ModelError(f"{source}: {name} maps {channels} channels; expected 3 (RGB) or 1 (Y)")

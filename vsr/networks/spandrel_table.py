@@ -63,7 +63,7 @@ def _table(rows: Iterable[SpandrelSpec]) -> Mapping[str, SpandrelSpec]:
 
 SPANDREL: Mapping[str, SpandrelSpec] = _table(
     [
-        SpandrelSpec("RCAN", "Zhang et al., ECCV 2018: RCAN, channel attention over the whole picture"),
+        SpandrelSpec("RCAN", "Zhang et al., ECCV 2018: RCAN, channel attention over the whole image"),
         SpandrelSpec("ESRGAN", "Wang et al., ECCVW 2018: ESRGAN, RRDB", is_generative=True, context_px=_esrgan_context),
         SpandrelSpec(
             "Compact", "Wang et al., ICCVW 2021: Real-ESRGAN compact", is_generative=True, context_px=_compact_context

@@ -89,37 +89,37 @@ def sparse_codes(signals: Tensor, atoms: Tensor, weight: float) -> tuple[Tensor,
     return places, _soft(left + given - given.detach(), weight)  # the sum differs by nothing but its gradient
 
 
-def _filter(pictures: Tensor, taps: tuple[float, ...], down: bool) -> Tensor:
+def _filter(images: Tensor, taps: tuple[float, ...], down: bool) -> Tensor:
     reach = len(taps) // 2
-    kernel = pictures.new_tensor(taps).reshape((1, 1, -1, 1) if down else (1, 1, 1, -1))
+    kernel = images.new_tensor(taps).reshape((1, 1, -1, 1) if down else (1, 1, 1, -1))
     padding = (0, 0, reach, reach) if down else (reach, reach, 0, 0)
-    return functional.conv2d(functional.pad(pictures, padding, mode="replicate"), kernel)
+    return functional.conv2d(functional.pad(images, padding, mode="replicate"), kernel)
 
 
-def _resize(pictures: Tensor, size_yx: tuple[int, int]) -> Tensor:
+def _resize(images: Tensor, size_yx: tuple[int, int]) -> Tensor:
     """Antialiased bicubic interpolation, as `vsr.observation.resample`, through which gradients pass."""
     for axis, size in zip((-2, -1), size_yx, strict=True):
-        given = pictures.shape[axis]
+        given = images.shape[axis]
         places, weights = axis_taps(given, size, "bicubic", size / given, 0.0)
-        weights = weights.to(pictures.device, pictures.dtype)
+        weights = weights.to(images.device, images.dtype)
         weights = weights[..., None] if axis == -2 else weights
-        taps = zip(places.to(pictures.device), weights, strict=True)
-        pictures = sum((pictures.index_select(axis, place) * weight for place, weight in taps), pictures.new_zeros(()))
-    return pictures
+        taps = zip(places.to(images.device), weights, strict=True)
+        images = sum((images.index_select(axis, place) * weight for place, weight in taps), images.new_zeros(()))
+    return images
 
 
-def _spread(pictures: Tensor) -> Tensor:
-    place = torch.arange(_SIDE, dtype=pictures.dtype, device=pictures.device) - _SIDE // 2
+def _spread(images: Tensor) -> Tensor:
+    place = torch.arange(_SIDE, dtype=images.dtype, device=images.device) - _SIDE // 2
     bell = torch.exp(-place.square() / _BACK_SIGMA**2)  # a Gaussian's square
     kernel = bell[:, None] * bell / bell.sum().square()
-    return functional.conv2d(pictures, kernel[None, None], padding=_SIDE // 2)
+    return functional.conv2d(images, kernel[None, None], padding=_SIDE // 2)
 
 
-def _brought_back(made: Tensor, pictures: Tensor) -> Tensor:
+def _brought_back(made: Tensor, images: Tensor) -> Tensor:
     """``made`` ``(B, 1, S·H, S·W)`` after some rounds of back-projection towards ``pictures`` ``(B, 1, H, W)``."""
-    small, large = (tuple(int(side) for side in one.shape[-2:]) for one in (pictures, made))
+    small, large = (tuple(int(side) for side in one.shape[-2:]) for one in (images, made))
     for _ in range(_ROUNDS_BACK):
-        lacking = pictures - _resize(made, (small[0], small[1]))
+        lacking = images - _resize(made, (small[0], small[1]))
         made = made + _spread(_resize(lacking, (large[0], large[1])))
     return made
 
@@ -139,9 +139,9 @@ class ScSR(KeepsFloat32, Upscaler):
         self.details = nn.Parameter(torch.randn(num_atoms, _SIDE, _SIDE))
         self.patches = nn.Identity()  # tells whoever watches the layers what is held
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        enlarged = enlarge(pictures, self.scale) * 255
+        enlarged = enlarge(images, self.scale) * 255
         framed = functional.pad(enlarged, (_SIDE - 1,) * 4, mode="replicate")
         maps = [_filter(framed, taps, down) for taps in (_FIRST, _SECOND) for down in (False, True)]
         columns: Tensor = self.patches(functional.unfold(torch.cat(maps, 1), _SIDE))
@@ -157,7 +157,7 @@ class ScSR(KeepsFloat32, Upscaler):
         summed = functional.fold(patches, framed.shape[-2:], _SIDE)
         inner = _SIDE - 1
         made = summed[..., inner:-inner, inner:-inner] / (255 * _SIDE * _SIDE)
-        return _brought_back(made, pictures)
+        return _brought_back(made, images)
 
     def _make(self, signals: Tensor, shown: Tensor) -> Tensor:
         """Patches ``(N, 25)`` with detail, for features ``(N, 100)`` and interpolated patches ``(N, 25)``."""

@@ -23,19 +23,19 @@ _WIDTHS = (8, 32, 64, 32, 16, 2)
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
-def flow_warp(pictures: Tensor, flow: Tensor, *, padding_mode: str = "zeros") -> Tensor:
+def flow_warp(images: Tensor, flow: Tensor, *, padding_mode: str = "zeros") -> Tensor:
     """``pictures`` ``(B, C, H, W)`` read bilinearly at each pixel's place plus ``flow`` ``(B, 2, H, W)``.
 
     In float32, whatever the types are: in half precision places far from the corner are a quarter of a pixel apart. The
     result has the type of ``pictures``. ``padding_mode`` is that of `torch.nn.functional.grid_sample`.
     """
-    height, width = pictures.shape[-2:]
+    height, width = images.shape[-2:]
     flow = flow.to(torch.promote_types(flow.dtype, torch.float32))
     columns = torch.arange(width, dtype=flow.dtype, device=flow.device) + flow[:, 0]
     rows = torch.arange(height, dtype=flow.dtype, device=flow.device)[:, None] + flow[:, 1]
     grid = torch.stack([2 * columns / max(width - 1, 1) - 1, 2 * rows / max(height - 1, 1) - 1], dim=-1)
-    read = grid_sample(pictures.to(grid.dtype), grid, mode="bilinear", padding_mode=padding_mode, align_corners=True)
-    return read.to(pictures.dtype)
+    read = grid_sample(images.to(grid.dtype), grid, mode="bilinear", padding_mode=padding_mode, align_corners=True)
+    return read.to(images.dtype)
 
 
 class _Level(nn.Module):
@@ -82,9 +82,9 @@ class SPyNet(nn.Module):
         flow = interpolate(flow, (height, width), mode="bilinear")
         return flow * flow.new_tensor([width / wide, height / tall]).view(1, 2, 1, 1)
 
-    def _pyramid(self, pictures: Tensor) -> list[Tensor]:
+    def _pyramid(self, images: Tensor) -> list[Tensor]:
         """From the smallest to the largest."""
-        levels = [(pictures - self.mean.to(pictures.dtype)) / self.std.to(pictures.dtype)]
+        levels = [(images - self.mean.to(images.dtype)) / self.std.to(images.dtype)]
         for _ in range(_LEVELS - 1):
             levels.insert(0, avg_pool2d(levels[0], 2))
         return levels

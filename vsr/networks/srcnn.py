@@ -36,12 +36,12 @@ class SRCNN(Upscaler):
         self.conv3 = _conv(widths[1], 1, 5)
         self.relu = nn.ReLU(inplace=True)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        enlarged = enlarge(pictures, self.scale).to(self.conv1.weight.dtype)
+        enlarged = enlarge(images, self.scale).to(self.conv1.weight.dtype)
         features = self.relu(self.conv2(self.relu(self.conv1(enlarged))))
         result: Tensor = self.conv3(features)
-        return result.to(pictures.dtype)
+        return result.to(images.dtype)
 
 
 def recognise_srcnn(shapes: Shapes) -> Found | None:

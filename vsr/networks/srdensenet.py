@@ -56,16 +56,16 @@ class SRDenseNet(Upscaler):
         )
         self.reconstruction = nn.Conv2d(bottleneck, 1, 3, padding=1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        found = [relu(self.entry(pictures.to(self.entry.weight.dtype)))]
+        found = [relu(self.entry(images.to(self.entry.weight.dtype)))]
         for block in self.dense:
             found.append(block(found[-1]))
         features = relu(self.bottleneck(torch.cat(found, 1)))
         for doubling in self.doublings:
             features = relu(doubling(features))
         result: Tensor = self.reconstruction(features)
-        return result.to(pictures.dtype)
+        return result.to(images.dtype)
 
 
 def recognise_srdensenet(shapes: Shapes) -> Found | None:

@@ -79,16 +79,16 @@ class SRFBN(Upscaler):
         """Files of other programs may be for 0…1; their mean shifts tell."""
         self._value_range = self.add_mean.value_range
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``."""
-        shifted: Tensor = self.sub_mean(pictures * self._value_range)
+        shifted: Tensor = self.sub_mean(images * self._value_range)
         base = functional.interpolate(shifted, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
         features = self.feat_in(self.conv_in(shifted.to(weights_dtype(self.conv_in))))
         hidden = features
         for _ in range(_STEPS):
             hidden = self.block(features, hidden)
         residual: Tensor = self.conv_out(self.out(hidden))
-        restored: Tensor = self.add_mean(base + residual.to(pictures.dtype))
+        restored: Tensor = self.add_mean(base + residual.to(images.dtype))
         return restored / self._value_range
 
 

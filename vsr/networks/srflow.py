@@ -87,9 +87,9 @@ class _Encoder(nn.Module):
         self.HRconv = nn.Conv2d(width, width, 3, padding=1)
         self.conv_last = nn.Conv2d(width, _COLOURS, 3, padding=1)
 
-    def forward(self, pictures: Tensor, sizes: list[tuple[int, int]]) -> list[Tensor]:
+    def forward(self, images: Tensor, sizes: list[tuple[int, int]]) -> list[Tensor]:
         """``(B, 3, H, W)`` → features at ``sizes``, halves of one another, largest first: ``(B, 5·width, …)``."""
-        features: Tensor = self.conv_first(pictures)
+        features: Tensor = self.conv_first(images)
         within = []
         for number, block in enumerate(self.RRDB_trunk):
             features = block(features)
@@ -99,7 +99,7 @@ class _Encoder(nn.Module):
         by_size = {sizes[-1]: interpolate(features, sizes[-1], mode="bilinear", align_corners=False)}
         by_size[height, width] = features
         while (height, width) != sizes[0]:
-            number = doublings(2 * height // int(pictures.shape[-2]))
+            number = doublings(2 * height // int(images.shape[-2]))
             doubled = getattr(self, f"upconv{number}")(interpolate(features, scale_factor=2))
             features = leaky_relu(doubled, _SLOPE)
             height, width = 2 * height, 2 * width
@@ -129,10 +129,10 @@ class _Flow(KeepsFloat32):
         self.layers = nn.ModuleList(layers)
         self.f = nn.Sequential(nn.Conv2d(features, _UNUSED, 3, padding=1))
 
-    def encode(self, pictures: Tensor, features: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+    def encode(self, images: Tensor, features: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         """``(B, 3, H, W)`` → noise of each split, and the state at the end; the log-determinant, ``(B,)``."""
-        state, noises, level = pictures, [], -1
-        log_determinant = pictures.new_zeros(len(pictures))
+        state, noises, level = images, [], -1
+        log_determinant = images.new_zeros(len(images))
         for layer in self.layers:
             added: Tensor | float = 0.0
             if isinstance(layer, FlowStep):
@@ -221,14 +221,14 @@ class SRFlow(SamplingUpscaler):
         noises = [_unfolded(part, power) for part, (_, power) in zip(parts, folds, strict=True)]
         return self.flowUpsamplerNet.decode(noises, self._features(small))
 
-    def encode(self, pictures: Tensor, small: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, images: Tensor, small: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, 3, scale·H, scale·W)`` and its small image ``(B, 3, H, W)`` → noise and log-determinant.
 
         The noise, ``(B, 3·scale², H, W)``, is what `forward` makes ``pictures`` of. The log-determinant, ``(B,)``, is
         the logarithm of the absolute value of the determinant of its Jacobian; with the log-density of the noise as
         standard normal it adds up to the logarithm of the likelihood of ``pictures``.
         """
-        noises, log_determinant = self.flowUpsamplerNet.encode(pictures, self._features(small))
+        noises, log_determinant = self.flowUpsamplerNet.encode(images, self._features(small))
         folded = [_folded(noise, power) for noise, (_, power) in zip(noises, self._folds(), strict=True)]
         return torch.cat(folded, 1), log_determinant
 

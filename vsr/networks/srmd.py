@@ -77,10 +77,10 @@ class SRMD(ConditionedUpscaler):
         kernel = _coefficients(blur_px * self.scale)
         return torch.cat([kernel, torch.tensor([noise_codes / 255])]) if self.most_noise_codes else kernel
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 19, H, W)``, for SRMDNF 18: RGB in 0…1 and `conditions` → ``(B, 3, scale·H, scale·W)``."""
-        enlarged: Tensor = self.model(pictures.to(weights_dtype(self)))
-        return enlarged.to(pictures.dtype)
+        enlarged: Tensor = self.model(images.to(weights_dtype(self)))
+        return enlarged.to(images.dtype)
 
 
 def _coefficients(sigma_px: float) -> Tensor:

@@ -66,14 +66,14 @@ class SRResNet(Upscaler):
             footprint = footprint.conv(3).shuffle(2)
         self.context_px = footprint.conv(9).context_px
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)`` in 0…1."""
-        first = self.block1(pictures.to(weights_dtype(self)))
+        first = self.block1(images.to(weights_dtype(self)))
         features = first
         for index in range(2, self._num_blocks + 3):
             features = self.get_submodule(f"block{index}")(features)
         result: Tensor = self.get_submodule(f"block{self._num_blocks + 3}")(first + features)
-        return (torch.tanh(result.to(pictures.dtype)) + 1) / 2
+        return (torch.tanh(result.to(images.dtype)) + 1) / 2
 
 
 def recognise_srresnet(shapes: Shapes) -> Found | None:

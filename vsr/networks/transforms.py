@@ -33,11 +33,11 @@ def block_kernels(size: int = 2) -> Tensor:
     return (kernels if size != 2 else kernels.sign() / 2).reshape(size * size, 1, size, size)
 
 
-def to_bands(pictures: Tensor, kernels: Tensor) -> Tensor:
+def to_bands(images: Tensor, kernels: Tensor) -> Tensor:
     """``(B, C, size·H, size·W)`` → ``(B, size²·C, H, W)``: the first band of all channels, then the second, …"""
-    channels, bands, size = pictures.shape[1], kernels.shape[0], kernels.shape[-1]
-    weights = kernels.to(pictures.dtype).repeat(channels, 1, 1, 1)
-    split = conv2d(pictures, weights, stride=size, groups=channels)
+    channels, bands, size = images.shape[1], kernels.shape[0], kernels.shape[-1]
+    weights = kernels.to(images.dtype).repeat(channels, 1, 1, 1)
+    split = conv2d(images, weights, stride=size, groups=channels)
     height, width = split.shape[-2:]
     return (
         split.reshape(-1, channels, bands, height, width).transpose(1, 2).reshape(-1, bands * channels, height, width)

@@ -66,16 +66,16 @@ def data_step(image: Tensor, small: Tensor, transfer: Tensor, strength: Tensor, 
     return closest
 
 
-def _close_borders(pictures: Tensor) -> Tensor:
+def _close_borders(images: Tensor) -> Tensor:
     """Margins on all sides through which each border goes over into the opposite one."""
-    share = (torch.arange(2 * _MARGIN_PX, dtype=pictures.dtype, device=pictures.device) + 1) / (2 * _MARGIN_PX + 1)
+    share = (torch.arange(2 * _MARGIN_PX, dtype=images.dtype, device=images.device) + 1) / (2 * _MARGIN_PX + 1)
     for axis in (-2, -1):
         share_of_axis = share[:, None] if axis == -2 else share
-        first, last = pictures.narrow(axis, 0, 1), pictures.narrow(axis, pictures.shape[axis] - 1, 1)
+        first, last = images.narrow(axis, 0, 1), images.narrow(axis, images.shape[axis] - 1, 1)
         bridge = last + (first - last) * share_of_axis
         after, before = bridge.tensor_split(2, axis)
-        pictures = torch.cat([before, pictures, after], axis)
-    return pictures
+        images = torch.cat([before, images, after], axis)
+    return images
 
 
 class _Block(nn.Module):
@@ -177,22 +177,22 @@ class USRNet(ConditionedUpscaler):
         """Both standard deviations, the noise over 255."""
         return torch.tensor([blur_px, noise_codes / 255])
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 5, H, W)``: RGB in 0…1 and `conditions` → ``(B, 3, scale·H, scale·W)``."""
-        image = _close_borders(pictures[:, :_COLOURS])
-        blur, noise = pictures[:, _COLOURS : _COLOURS + 1, :1, :1], pictures[:, _COLOURS + 1 :, :1, :1]
+        image = _close_borders(images[:, :_COLOURS])
+        blur, noise = images[:, _COLOURS : _COLOURS + 1, :1, :1], images[:, _COLOURS + 1 :, :1, :1]
         height, width = image.shape[-2:]
         transfer = self._transfer((self.scale * height, self.scale * width), blur)
         small, dtype = torch.fft.fft2(image), weights_dtype(self)
         given = torch.cat([noise, torch.full_like(noise, self.scale)], 1)
-        strengths = self.h(given.to(dtype)).to(pictures.dtype) + _LEAST
+        strengths = self.h(given.to(dtype)).to(images.dtype) + _LEAST
         result = functional.interpolate(image, scale_factor=self.scale, mode="nearest")
         for step in range(self.steps):
             agreement = strengths[:, step : step + 1]
             prior = strengths[:, self.steps + step : self.steps + step + 1]
             result = data_step(result, small, transfer, agreement, self.scale)
             with_strength = torch.cat([result, prior.expand(-1, 1, *result.shape[-2:])], 1)
-            result = self.p(with_strength.to(dtype)).to(pictures.dtype)
+            result = self.p(with_strength.to(dtype)).to(images.dtype)
         rim = self.scale * _MARGIN_PX
         return result[..., rim:-rim, rim:-rim]
 

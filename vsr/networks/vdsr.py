@@ -40,12 +40,12 @@ class VDSR(Upscaler):
         self.output = nn.Conv2d(width, 1, 3, padding=1, bias=bias)
         self.relu = nn.ReLU(inplace=True)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        enlarged = enlarge(pictures, self.scale)
+        enlarged = enlarge(images, self.scale)
         features = self.relu(self.input(enlarged.to(self.input.weight.dtype)))
         residual: Tensor = self.output(self.residual_layer(features))
-        return enlarged + residual.to(pictures.dtype)
+        return enlarged + residual.to(images.dtype)
 
 
 def recognise_vdsr(shapes: Shapes) -> Found | None:

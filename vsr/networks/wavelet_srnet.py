@@ -46,10 +46,10 @@ class WaveletSRNet(Upscaler):
         )
         self.bands = nn.ModuleList(_predictor(width, inner) for _ in range(scale * scale))
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``."""
-        features = self.embedding(pictures.to(weights_dtype(self.embedding)))
-        split = torch.cat([predict(features) for predict in self.bands], 1).to(pictures.dtype)
+        features = self.embedding(images.to(weights_dtype(self.embedding)))
+        split = torch.cat([predict(features) for predict in self.bands], 1).to(images.dtype)
         for _ in range(self._levels):
             split = from_bands(split, self.haar.value)
         return split

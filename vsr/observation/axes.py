@@ -48,23 +48,23 @@ def _on(axis: AxisMap, transposed: bool, device: torch.device, dtype: torch.dtyp
     return used.indices.to(device), used.weights.to(device, dtype).unsqueeze(-1)
 
 
-def _along_rows(picture: Tensor, axis: AxisMap, transposed: bool) -> Tensor:
-    return _resample_rows(picture.contiguous(), _on(axis, transposed, picture.device, picture.dtype))
+def _along_rows(image: Tensor, axis: AxisMap, transposed: bool) -> Tensor:
+    return _resample_rows(image.contiguous(), _on(axis, transposed, image.device, image.dtype))
 
 
-def apply_axis(picture: Tensor, axis: AxisMap, dim: int) -> Tensor:
+def apply_axis(image: Tensor, axis: AxisMap, dim: int) -> Tensor:
     """``(..., H, W)`` with ``axis`` applied along ``dim``, -2 or -1; contiguous."""
     if dim == -2:
-        return _along_rows(picture, axis, False)
-    return _along_rows(picture.transpose(-1, -2), axis, False).transpose(-1, -2).contiguous()
+        return _along_rows(image, axis, False)
+    return _along_rows(image.transpose(-1, -2), axis, False).transpose(-1, -2).contiguous()
 
 
-def apply_axes(picture: Tensor, down: AxisMap, across: AxisMap) -> Tensor:
+def apply_axes(image: Tensor, down: AxisMap, across: AxisMap) -> Tensor:
     """``(..., H, W)`` with ``down`` applied to its columns, then ``across`` to its rows; contiguous."""
-    return apply_axis(apply_axis(picture, down, -2), across, -1)
+    return apply_axis(apply_axis(image, down, -2), across, -1)
 
 
-def apply_axes_adjoint(picture: Tensor, down: AxisMap, across: AxisMap) -> Tensor:
+def apply_axes_adjoint(image: Tensor, down: AxisMap, across: AxisMap) -> Tensor:
     """The transpose of `apply_axes`."""
-    wide = _along_rows(picture.transpose(-1, -2), across, True).transpose(-1, -2)
+    wide = _along_rows(image.transpose(-1, -2), across, True).transpose(-1, -2)
     return _along_rows(wide, down, True)

@@ -54,10 +54,10 @@ class BandedAxes:
         height, width = int(down.indices.shape[1]), int(across.indices.shape[1])
         self._lower, self._small = torch.empty(height, across.in_size), torch.empty(height, width)
 
-    def __call__(self, picture: Tensor) -> Tensor:
+    def __call__(self, image: Tensor) -> Tensor:
         """Both axes applied to ``picture``; the result holds until the next call."""
         for block in self._down:
-            torch.mm(block.weights, picture[block.samples], out=self._lower[block.results])
+            torch.mm(block.weights, image[block.samples], out=self._lower[block.results])
         for block in self._across:
             self._small[:, block.results] = torch.mm(self._lower[:, block.samples], block.weights.T)
         return self._small

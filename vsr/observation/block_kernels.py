@@ -98,8 +98,8 @@ def _read_array(path: Path) -> NDArray[Any]:
         raise InputError(f"{path}: cannot be read as rows of numbers ({error})") from error
 
 
-def degrade(pictures: Tensor, kernel: Tensor, scale: int) -> Tensor:
+def degrade(images: Tensor, kernel: Tensor, scale: int) -> Tensor:
     """``(B, 1, S·h, S·w)`` → ``(B, 1, h, w)``: the means that ``kernel`` takes; borders are repeated."""
     rim = (kernel.shape[0] - scale) // 2
-    framed = functional.pad(pictures, (rim,) * 4, mode="replicate")
-    return functional.conv2d(framed, kernel.to(pictures.device, pictures.dtype)[None, None], stride=scale)
+    framed = functional.pad(images, (rim,) * 4, mode="replicate")
+    return functional.conv2d(framed, kernel.to(images.device, images.dtype)[None, None], stride=scale)

@@ -48,36 +48,36 @@ def _reading_bicubic_taps(scale: float) -> Taps:
     return tuple(float(weight) for weight in sharpened)
 
 
-def _blur_along(picture: Tensor, taps: Taps, dim: int) -> Tensor:
-    radius, size = len(taps) - 1, picture.shape[dim]
+def _blur_along(image: Tensor, taps: Taps, dim: int) -> Tensor:
+    radius, size = len(taps) - 1, image.shape[dim]
     if radius == 0:
-        return picture
-    padded = mirror(picture, radius, dim)
-    result = picture * taps[0]
+        return image
+    padded = mirror(image, radius, dim)
+    result = image * taps[0]
     for k, weight in enumerate(taps[1:], 1):
         result.add_(padded.narrow(dim, radius - k, size), alpha=weight)
         result.add_(padded.narrow(dim, radius + k, size), alpha=weight)
     return result
 
 
-def _filter_by_opencv(picture: Tensor, taps_y: Taps, taps_x: Taps) -> Tensor | None:
+def _filter_by_opencv(image: Tensor, taps_y: Taps, taps_x: Taps) -> Tensor | None:
     """The blur of a float32 or float64 image by OpenCV, 4 to 7 times as fast as torch; None without OpenCV."""
     try:
         import cv2
         import numpy as np
     except ImportError:
         return None
-    source = picture.contiguous().numpy()
+    source = image.contiguous().numpy()
     across, down = (np.array([*taps[:0:-1], *taps], dtype=source.dtype) for taps in (taps_x, taps_y))
-    result = torch.empty_like(picture, memory_format=torch.contiguous_format)
+    result = torch.empty_like(image, memory_format=torch.contiguous_format)
     for one, target in zip(_singly(source), _singly(result.numpy()), strict=True):
         cv2.sepFilter2D(one, -1, across, down, dst=target, borderType=cv2.BORDER_REFLECT)
     return result
 
 
-def _singly(pictures: NDArray[Any]) -> NDArray[Any]:
+def _singly(images: NDArray[Any]) -> NDArray[Any]:
     """``(..., H, W)`` as ``(N, H, W)``."""
-    return pictures.reshape(-1, *pictures.shape[-2:])
+    return images.reshape(-1, *images.shape[-2:])
 
 
 class SymmetricBlur:
@@ -93,19 +93,19 @@ class SymmetricBlur:
                 raise ValueError(f"taps must be finite numbers, got {taps}")
         self.taps_y, self.taps_x = taps_y, taps_x
 
-    def A(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """The blurred image; same shape, dtype and device."""
         widest = max(len(self.taps_y), len(self.taps_x))
-        plain = picture.dtype in (torch.float32, torch.float64) and picture.device.type == "cpu"
-        if plain and 1 < widest <= min(picture.shape[-2:]):
-            filtered = _filter_by_opencv(picture, self.taps_y, self.taps_x)
+        plain = image.dtype in (torch.float32, torch.float64) and image.device.type == "cpu"
+        if plain and 1 < widest <= min(image.shape[-2:]):
+            filtered = _filter_by_opencv(image, self.taps_y, self.taps_x)
             if filtered is not None:
                 return filtered
-        return _blur_along(_blur_along(picture, self.taps_y, -2), self.taps_x, -1)
+        return _blur_along(_blur_along(image, self.taps_y, -2), self.taps_x, -1)
 
-    def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """Equal to `A`."""
-        return self.A(picture)
+        return self.A(image)
 
 
 class GaussianBlur(SymmetricBlur):

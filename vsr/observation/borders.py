@@ -8,14 +8,14 @@ from torch import Tensor
 __all__ = ["fold_mirrored", "mirror"]
 
 
-def mirror(picture: Tensor, radius: int, dim: int) -> Tensor:
+def mirror(image: Tensor, radius: int, dim: int) -> Tensor:
     """``picture`` with ``radius`` more samples at both ends of ``dim``, mirrored about the edge.
 
     An image shorter than the radius is mirrored again and again.
     """
-    size = picture.shape[dim]
-    index = torch.remainder(torch.arange(-radius, size + radius, device=picture.device), 2 * size)
-    return picture.index_select(dim, torch.minimum(index, 2 * size - 1 - index))
+    size = image.shape[dim]
+    index = torch.remainder(torch.arange(-radius, size + radius, device=image.device), 2 * size)
+    return image.index_select(dim, torch.minimum(index, 2 * size - 1 - index))
 
 
 def fold_mirrored(padded: Tensor, radius: int, dim: int) -> Tensor:

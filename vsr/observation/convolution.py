@@ -55,16 +55,16 @@ class _Pass:
         self._radius_y, self._radius_x = kernel.shape[0] // 2, kernel.shape[1] // 2
         self._forward, self._backward = _taps(kernel.flip(0, 1)), _taps(kernel)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        height, width = picture.shape[-2:]
+    def forward(self, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
         for radius, dim in ((self._radius_y, -2), (self._radius_x, -1)):
-            picture = mirror(picture, radius, dim) if radius else picture
-        return _sum_shifted(picture, self._forward, (height, width))
+            image = mirror(image, radius, dim) if radius else image
+        return _sum_shifted(image, self._forward, (height, width))
 
-    def backward(self, picture: Tensor) -> Tensor:
+    def backward(self, image: Tensor) -> Tensor:
         y, x = self._radius_y, self._radius_x
-        size = picture.shape[-2] + 2 * y, picture.shape[-1] + 2 * x
-        result = _sum_shifted(pad(picture, (2 * x, 2 * x, 2 * y, 2 * y)), self._backward, size)
+        size = image.shape[-2] + 2 * y, image.shape[-1] + 2 * x
+        result = _sum_shifted(pad(image, (2 * x, 2 * x, 2 * y, 2 * y)), self._backward, size)
         for radius, dim in ((x, -1), (y, -2)):
             result = fold_mirrored(result, radius, dim) if radius else result
         return result
@@ -100,19 +100,19 @@ class KernelBlur:
         """Whether the kernel is a column times a row and runs as such."""
         self._passes = tuple(_Pass(factor.to(torch.float64)) for factor in factors)
 
-    def A(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """The blurred image; same shape, dtype and device."""
-        check_picture(picture)
+        check_picture(image)
         for one in self._passes:
-            picture = one.forward(picture)
-        return picture
+            image = one.forward(image)
+        return image
 
-    def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: convolution with the kernel turned by 180 degrees, its border folded back."""
-        check_picture(picture)
+        check_picture(image)
         for one in reversed(self._passes):
-            picture = one.backward(picture)
-        return picture
+            image = one.backward(image)
+        return image
 
 
 class VaryingBlur:
@@ -147,18 +147,18 @@ class VaryingBlur:
         numbers = torch.arange(len(kernels), device=index.device)[:, None, None]
         return cls(kernels, (numbers == index).to(dtype))
 
-    def A(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """The blurred image; same shape, dtype and device."""
-        check_picture(picture, self._size)
-        result = torch.zeros_like(picture)
-        for weight, blur in zip(self._weights.to(picture.dtype), self._blurs, strict=True):
-            result.addcmul_(weight, blur.A(picture))
+        check_picture(image, self._size)
+        result = torch.zeros_like(image)
+        for weight, blur in zip(self._weights.to(image.dtype), self._blurs, strict=True):
+            result.addcmul_(weight, blur.A(image))
         return result
 
-    def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``Σ_i kernels[i]ᵀ (weights[i] · y)``."""
-        check_picture(picture, self._size)
-        result = torch.zeros_like(picture)
-        for weight, blur in zip(self._weights.to(picture.dtype), self._blurs, strict=True):
-            result.add_(blur.A_adjoint(weight * picture))
+        check_picture(image, self._size)
+        result = torch.zeros_like(image)
+        for weight, blur in zip(self._weights.to(image.dtype), self._blurs, strict=True):
+            result.add_(blur.A_adjoint(weight * image))
         return result

@@ -76,15 +76,15 @@ class Decimation:
             _sample_axis(*axis) for axis in zip(size_yx, self.out_size_yx, scales, offset_yx, strict=True)
         )
 
-    def A(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """The samples, ``(..., h, w)``, of an image ``(..., H, W)``."""
-        check_picture(picture, self._size)
-        return apply_axes(picture, self._down, self._across)
+        check_picture(image, self._size)
+        return apply_axes(image, self._down, self._across)
 
-    def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``(..., h, w)`` spread onto ``(..., H, W)``, zeros between."""
-        check_picture(picture, self.out_size_yx)
-        return apply_axes_adjoint(picture, self._down, self._across)
+        check_picture(image, self.out_size_yx)
+        return apply_axes_adjoint(image, self._down, self._across)
 
 
 class Antialiased:
@@ -113,12 +113,12 @@ class Antialiased:
             for n_in, n_out, scale in zip(size_in, size_out, self._scale, strict=True)
         )
 
-    def A(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """The resampled image, ``(..., *size_out)``; the very values of `resample`."""
-        check_picture(picture, self._size)
-        return resample(picture, self.out_size_yx, kernel=self._kernel, scale_yx=self._scale)
+        check_picture(image, self._size)
+        return resample(image, self.out_size_yx, kernel=self._kernel, scale_yx=self._scale)
 
-    def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``(..., *size_out)`` to ``(..., *size_in)``."""
-        check_picture(picture, self.out_size_yx)
-        return apply_axes_adjoint(picture, self._down, self._across)
+        check_picture(image, self.out_size_yx)
+        return apply_axes_adjoint(image, self._down, self._across)

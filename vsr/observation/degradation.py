@@ -101,10 +101,10 @@ def degradation_operator(size_yx: tuple[int, int], name: str, scale: float | Fra
     )
 
 
-def simulate(picture: Tensor, name: str, scale: float | Fraction) -> Tensor:
+def simulate(image: Tensor, name: str, scale: float | Fraction) -> Tensor:
     """``picture`` ``(..., H, W)``, float32 or float64 in any units, degraded by ``name`` of `DEGRADATIONS`.
 
     No noise, no rounding, no clipping. Sizes that are no multiple of the scale round up; the literature crops
     them first.
     """
-    return degradation_operator((int(picture.shape[-2]), int(picture.shape[-1])), name, scale).A(picture)
+    return degradation_operator((int(image.shape[-2]), int(image.shape[-1])), name, scale).A(image)

@@ -111,9 +111,9 @@ class ObservationModel:
         """``(K, h, w)`` bool: samples within the image."""
         return lie_inside(self.rows, self.cols, self.size_yx)
 
-    def A(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """The samples of every frame, ``(K, h, w)``, of an image ``(H, W)``."""
-        return self.read(self.blur.A(picture))
+        return self.read(self.blur.A(image))
 
     def read(self, blurred: Tensor) -> Tensor:
         """The samples of every frame, ``(K, h, w)``, of an image ``(H, W)`` that is blurred already."""

@@ -17,11 +17,11 @@ class LinearOperator(Protocol):
     In float64, ``⟨A u, v⟩ = ⟨u, A_adjoint v⟩`` to 1e-10 relative, whatever the size and at the borders too.
     """
 
-    def A(self, picture: Tensor, /) -> Tensor:  # noqa: N802
+    def A(self, image: Tensor, /) -> Tensor:  # noqa: N802
         """The operator times ``picture``."""
         ...
 
-    def A_adjoint(self, picture: Tensor, /) -> Tensor:  # noqa: N802
+    def A_adjoint(self, image: Tensor, /) -> Tensor:  # noqa: N802
         """The transposed operator times ``picture``."""
         ...
 
@@ -37,29 +37,29 @@ class Composed:
             raise ValueError("nothing to compose: give at least one operator")
         self._operators = operators
 
-    def A(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """All operators, last to first."""
         for operator in reversed(self._operators):
-            picture = operator.A(picture)
-        return picture
+            image = operator.A(image)
+        return image
 
-    def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """All adjoints, first to last."""
         for operator in self._operators:
-            picture = operator.A_adjoint(picture)
-        return picture
+            image = operator.A_adjoint(image)
+        return image
 
 
-def check_picture(picture: Tensor, shape: tuple[int, ...] | None = None) -> None:
+def check_picture(image: Tensor, shape: tuple[int, ...] | None = None) -> None:
     """Raise ValueError unless ``picture`` is float32 or float64 and its last sizes are ``shape``.
 
     Without ``shape`` any image of two or more dimensions that holds a pixel will do.
     """
-    if picture.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"operators work on float32 and float64 pictures, got {picture.dtype}")
-    found = tuple(picture.shape)
+    if image.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"operators work on float32 and float64 images, got {image.dtype}")
+    found = tuple(image.shape)
     if shape is None:
         if len(found) < 2 or min(found[-2:]) < 1:
-            raise ValueError(f"expected a picture (..., H, W) of at least one pixel, got {found}")
+            raise ValueError(f"expected an image (..., H, W) of at least one pixel, got {found}")
     elif len(found) < len(shape) or found[len(found) - len(shape) :] != shape:
         raise ValueError(f"expected (..., {', '.join(map(str, shape))}), got {found}")

@@ -77,17 +77,17 @@ class Recording:
             for many, few, scale, siting in zip(size_yx, recorded_yx, scale_yx, siting_yx, strict=True)
         )
 
-    def A(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """What would be recorded of ``picture`` ``(..., H, W)``: ``(..., h, w)``."""
-        check_picture(picture, self._size)
-        return apply_axes(picture, self._down, self._across)
+        check_picture(image, self._size)
+        return apply_axes(image, self._down, self._across)
 
-    def of_stored(self, picture: Tensor, peak: float) -> Tensor:
+    def of_stored(self, image: Tensor, peak: float) -> Tensor:
         """`A` of ``picture`` as it is stored, cut to 0…``peak``; without a cut copy of all of it."""
-        check_picture(picture, self._size)
-        width = int(picture.shape[-1])
+        check_picture(image, self._size)
+        width = int(image.shape[-1])
         strips = [
-            apply_axis(picture[..., first : first + _STRIP_COLUMNS].clamp(0, peak), self._down, -2)
+            apply_axis(image[..., first : first + _STRIP_COLUMNS].clamp(0, peak), self._down, -2)
             for first in range(0, width, _STRIP_COLUMNS)
         ]
         return apply_axis(torch.cat(strips, -1), self._across, -1)
@@ -96,7 +96,7 @@ class Recording:
         """`A` of ``(H, W)`` float32 images in a fraction of the time, up to rounding; for measuring many frames."""
         return BandedAxes(self._down, self._across)
 
-    def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``(..., h, w)`` to ``(..., H, W)``."""
-        check_picture(picture, self._recorded)
-        return apply_axes_adjoint(picture, self._down, self._across)
+        check_picture(image, self._recorded)
+        return apply_axes_adjoint(image, self._down, self._across)

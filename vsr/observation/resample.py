@@ -82,23 +82,23 @@ def _device_taps(
     return indices.to(device), weights.to(device, dtype).unsqueeze(-1)
 
 
-def _resample_rows(picture: Tensor, taps: tuple[Tensor, Tensor]) -> Tensor:
+def _resample_rows(image: Tensor, taps: tuple[Tensor, Tensor]) -> Tensor:
     """Weighted sums of whole rows, ``(..., H, W)`` → ``(..., out, W)``; no atomics, so equal bytes every run.
 
     On CPUs it goes strip by strip, so that a strip stays in cache for all its taps; values do not change.
     """
     indices, weights = taps
     num_rows = indices.shape[1]
-    result = picture.new_empty((*picture.shape[:-2], num_rows, picture.shape[-1]))
+    result = image.new_empty((*image.shape[:-2], num_rows, image.shape[-1]))
     strip = num_rows
-    if picture.device.type == "cpu":
+    if image.device.type == "cpu":
         strip = max(8, _STRIP_SAMPLES // max(1, result.numel() // num_rows))
     for start in range(0, num_rows, strip):
         rows = slice(start, start + strip)
         target = result[..., rows, :]
-        torch.mul(picture.index_select(-2, indices[0, rows]), weights[0, rows], out=target)
+        torch.mul(image.index_select(-2, indices[0, rows]), weights[0, rows], out=target)
         for index, weight in zip(indices[1:, rows], weights[1:, rows], strict=True):
-            target.addcmul_(picture.index_select(-2, index), weight)
+            target.addcmul_(image.index_select(-2, index), weight)
     return result
 
 
@@ -129,9 +129,9 @@ def resample(
     scale_y, scale_x = scale_yx or (out_h / in_h, out_w / in_w)
     if min(scale_y, scale_x) <= 0:
         raise ValueError(f"scales must be positive, got {scale_y} x {scale_x}")
-    picture = plane if plane.dtype == torch.float64 else plane.to(torch.float32)
-    device, dtype = picture.device, picture.dtype
+    image = plane if plane.dtype == torch.float64 else plane.to(torch.float32)
+    device, dtype = image.device, image.dtype
     across = _device_taps(in_w, out_w, kernel, scale_x, offset_yx[1], shift_yx[1], device, dtype)
     down = _device_taps(in_h, out_h, kernel, scale_y, offset_yx[0], shift_yx[0], device, dtype)
-    wide = _resample_rows(picture.transpose(-1, -2).contiguous(), across)
+    wide = _resample_rows(image.transpose(-1, -2).contiguous(), across)
     return _resample_rows(wide.transpose(-1, -2).contiguous(), down)

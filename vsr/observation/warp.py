@@ -96,10 +96,10 @@ class Warp:
         self._sums = OrderedSums(self._cells[found])
         self._order = found[self._sums.order]
 
-    def A(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """``picture`` ``(..., H, W)`` at the positions, ``(..., h, w)``."""
-        check_picture(picture, self._size)
-        flat = self._with_margin(picture.reshape(-1, *self._size))
+        check_picture(image, self._size)
+        flat = self._with_margin(image.reshape(-1, *self._size))
         result = flat.new_zeros((flat.shape[0], self._cells.numel()))
         weights_y, weights_x = self._weights_y.to(flat.dtype), self._weights_x.to(flat.dtype)
         for i, weight_y in enumerate(weights_y):
@@ -107,13 +107,13 @@ class Warp:
             for j, weight_x in enumerate(weights_x):
                 row.addcmul_(_from(flat, i * self._padded[1] + j).index_select(-1, self._cells), weight_x)
             result.addcmul_(row, weight_y)
-        return result.reshape(*picture.shape[:-2], *self._out_shape)
+        return result.reshape(*image.shape[:-2], *self._out_shape)
 
-    def A_adjoint(self, picture: Tensor) -> Tensor:  # noqa: N802
+    def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``(..., h, w)`` values spread onto an image ``(..., H, W)``."""
-        check_picture(picture, self._out_shape)
-        leading = picture.shape[: picture.ndim - len(self._out_shape)]
-        values = picture.reshape(-1, self._cells.numel()).index_select(-1, self._order)
+        check_picture(image, self._out_shape)
+        leading = image.shape[: image.ndim - len(self._out_shape)]
+        values = image.reshape(-1, self._cells.numel()).index_select(-1, self._order)
         weights_y, weights_x = (
             weights.to(values.dtype).index_select(-1, self._order) for weights in (self._weights_y, self._weights_x)
         )
@@ -126,12 +126,12 @@ class Warp:
                 target.index_copy_(-1, cells, target.index_select(-1, cells) + self._sums.fold(row * weight_x))
         return self._fold_margin(spread.reshape(-1, *self._padded)).reshape(*leading, *self._size)
 
-    def _with_margin(self, pictures: Tensor) -> Tensor:
+    def _with_margin(self, images: Tensor) -> Tensor:
         """``(B, H, W)`` with its border pixels repeated, flat."""
         for dim, size in ((-2, self._size[0]), (-1, self._size[1])):
-            index = torch.arange(-self._margin, size + self._margin, device=pictures.device).clamp(0, size - 1)
-            pictures = pictures.index_select(dim, index)
-        return pictures.reshape(pictures.shape[0], -1)
+            index = torch.arange(-self._margin, size + self._margin, device=images.device).clamp(0, size - 1)
+            images = images.index_select(dim, index)
+        return images.reshape(images.shape[0], -1)
 
     def _fold_margin(self, padded: Tensor) -> Tensor:
         """The transpose of `_with_margin`."""
@@ -198,7 +198,7 @@ class Warp:
         size = out_size_yx or size_yx
         middle = m[2][0] * (size[1] - 1) / 2 + m[2][1] * (size[0] - 1) / 2 + m[2][2]
         if middle == 0:
-            raise ValueError("this homography has its horizon in the middle of the picture")
+            raise ValueError("this homography has its horizon in the middle of the image")
         sign = math.copysign(1.0, middle)
         y, x = _grid(size, device)
         cols, rows, factor = (sign * (line[0] * x + line[1] * y + line[2]) for line in m)

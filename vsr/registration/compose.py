@@ -60,11 +60,11 @@ def invert_flow(flow: Tensor) -> Tensor:
     return inverse
 
 
-def warp_to(picture: Tensor, flow: Tensor) -> Tensor:
+def warp_to(image: Tensor, flow: Tensor) -> Tensor:
     """``picture`` ``b`` as ``a`` sees it: read where the motion ``a → b``, ``(2, H, W)``, leads.
 
     ``(h, w)`` or ``(C, h, w)`` in, ``(H, W)`` or ``(C, H, W)`` out; bicubic, the border repeated.
     """
-    pictures = picture if picture.ndim == 3 else picture[None]
-    moved = sample_bicubic(pictures, *pixel_positions(flow))
-    return moved if picture.ndim == 3 else moved[0]
+    images = image if image.ndim == 3 else image[None]
+    moved = sample_bicubic(images, *pixel_positions(flow))
+    return moved if image.ndim == 3 else moved[0]

@@ -75,8 +75,8 @@ def _dis(first: NDArray[np.uint8], second: NDArray[np.uint8], detail: Detail) ->
     return flow
 
 
-def _gray8(picture: Tensor) -> NDArray[np.uint8]:
-    gray = (picture * 255.0).round_().clamp_(0, 255).to(torch.uint8)
+def _gray8(image: Tensor) -> NDArray[np.uint8]:
+    gray = (image * 255.0).round_().clamp_(0, 255).to(torch.uint8)
     return np.ascontiguousarray(gray.cpu().numpy())
 
 
@@ -115,19 +115,19 @@ def _grid(rows: Tensor, cols: Tensor, size_yx: tuple[int, int]) -> Tensor:
     return torch.stack([(2 * cols + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)[None]
 
 
-def sample_bicubic(pictures: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+def sample_bicubic(images: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     """``(C, H, W)`` images read at ``(h, w)`` positions in pixel indices; clamped at borders."""
-    size = (int(pictures.shape[-2]), int(pictures.shape[-1]))
+    size = (int(images.shape[-2]), int(images.shape[-1]))
     return torch.nn.functional.grid_sample(
-        pictures[None], _grid(rows, cols, size), mode="bicubic", padding_mode="border", align_corners=False
+        images[None], _grid(rows, cols, size), mode="bicubic", padding_mode="border", align_corners=False
     )[0]
 
 
-def sample_bilinear(pictures: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+def sample_bilinear(images: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     """As `sample_bicubic`, between the four nearest samples."""
-    size = (int(pictures.shape[-2]), int(pictures.shape[-1]))
+    size = (int(images.shape[-2]), int(images.shape[-1]))
     return torch.nn.functional.grid_sample(
-        pictures[None], _grid(rows, cols, size), mode="bilinear", padding_mode="border", align_corners=False
+        images[None], _grid(rows, cols, size), mode="bilinear", padding_mode="border", align_corners=False
     )[0]
 
 

@@ -84,20 +84,20 @@ class Comparison:
     sigma: float
 
 
-def _gradients(picture: Tensor, pixels_per_unit: float) -> Tensor:
+def _gradients(image: Tensor, pixels_per_unit: float) -> Tensor:
     """Central differences along x and y, ``(2, h, w)``, per unit; 0 at the border."""
-    gradients = picture.new_zeros(2, *picture.shape)
-    torch.sub(picture[:, 2:], picture[:, :-2], out=gradients[0, :, 1:-1])
-    torch.sub(picture[2:], picture[:-2], out=gradients[1, 1:-1])
+    gradients = image.new_zeros(2, *image.shape)
+    torch.sub(image[:, 2:], image[:, :-2], out=gradients[0, :, 1:-1])
+    torch.sub(image[2:], image[:-2], out=gradients[1, 1:-1])
     return gradients.mul_(pixels_per_unit / 2)
 
 
-def pyramid(picture: Tensor, weights: Tensor | None) -> list[Tensor]:
+def pyramid(image: Tensor, weights: Tensor | None) -> list[Tensor]:
     """``(2, h, w)`` of image and weights, finest first, each level the means of 2×2 pixels of the one before.
 
     Outliers are replaced and have weight 0. float64 stays, everything else becomes float32.
     """
-    filled, good = without_impulses(picture.to(torch.promote_types(picture.dtype, torch.float32)))
+    filled, good = without_impulses(image.to(torch.promote_types(image.dtype, torch.float32)))
     levels = [torch.stack([filled, good if weights is None else good * weights.to(good)])]
     while min(levels[-1].shape[1:]) // 2 >= _COARSEST:
         levels.append(avg_pool2d(levels[-1][None], 2)[0])
@@ -109,7 +109,7 @@ def template(pictures_by_level: Sequence[Tensor]) -> list[Level]:
     height, width = pictures_by_level[0].shape[1:]
     half = max(height, width) / 2
     levels = []
-    for number, pictures in enumerate(pictures_by_level):
+    for number, images in enumerate(pictures_by_level):
         stride = 2.0**number
         shift = (stride - 1) / 2
         to_unit = torch.tensor(
@@ -120,13 +120,13 @@ def template(pictures_by_level: Sequence[Tensor]) -> list[Level]:
             ],
             dtype=torch.float64,
         )
-        rows, cols = (torch.arange(n, device=pictures.device, dtype=pictures.dtype) for n in pictures.shape[1:])
+        rows, cols = (torch.arange(n, device=images.device, dtype=images.dtype) for n in images.shape[1:])
         y, x = torch.meshgrid(
             rows * float(to_unit[1, 1]) + float(to_unit[1, 2]),
             cols * float(to_unit[0, 0]) + float(to_unit[0, 2]),
             indexing="ij",
         )
-        smooth, weights = smooth_spline(pictures)
+        smooth, weights = smooth_spline(images)
         weights = weights * _within(torch.stack(torch.meshgrid(rows, cols, indexing="ij")))
         places = torch.stack([x, y, torch.ones_like(x)])
         levels.append(Level(smooth, weights, _gradients(smooth, half / stride), places, to_unit))

@@ -17,18 +17,18 @@ def _sorted3(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.minimum(low, middle), torch.maximum(low, middle), highest
 
 
-def without_impulses(picture: Tensor) -> tuple[Tensor, Tensor]:
+def without_impulses(image: Tensor) -> tuple[Tensor, Tensor]:
     """``(filled, good)`` of an ``(H, W)`` image in 0…1: impulses replaced, and 1.0 where nothing was, else 0.0.
 
     An impulse is the highest of its 3×3 neighbourhood and exceeds the second highest by more than a third of the
     range from there to the second lowest; or the same downwards. The median replaces it. The border is repeated.
     """
-    padded = torch.nn.functional.pad(picture[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    padded = torch.nn.functional.pad(image[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
     columns = _sorted3(padded[:-2], padded[1:-1], padded[2:])
     low, middle, high = (_sorted3(c[:, :-2], c[:, 1:-1], c[:, 2:]) for c in columns)
     median = _sorted3(low[2], middle[1], high[0])[1]
     second_low = torch.minimum(low[1], middle[0])
     second_high = torch.maximum(high[1], middle[2])
-    step = torch.maximum(picture - second_high, second_low - picture)
+    step = torch.maximum(image - second_high, second_low - image)
     impulse = step > _LEAST_STEP + _STEP_SHARE * (second_high - second_low)
-    return torch.where(impulse, median, picture), (~impulse).to(picture.dtype)
+    return torch.where(impulse, median, image), (~impulse).to(image.dtype)

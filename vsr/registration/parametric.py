@@ -60,7 +60,7 @@ def _correlation(level: Level, comparison: Comparison) -> float:
 def _check_overlap(comparison: Comparison) -> None:
     overlap = float((comparison.weights > 0).to(torch.float32).mean())
     if overlap < _LEAST_OVERLAP:
-        raise _Failed(f"only {overlap:.0%} of the picture could be compared; at least {_LEAST_OVERLAP:.0%} are needed")
+        raise _Failed(f"only {overlap:.0%} of the image could be compared; at least {_LEAST_OVERLAP:.0%} are needed")
 
 
 class _Acceleration:
@@ -96,7 +96,7 @@ def _descend(
         _check_overlap(comparison)
         better = improve(level, comparison, estimate, model)
         if better is None:
-            raise _Failed("the pictures have too little texture to tell the motion")
+            raise _Failed("the images have too little texture to tell the motion")
         reached, now_px = better
         estimate = acceleration.further(estimate, reached, shrinks=until_px < now_px < length_px)
         length_px = now_px
@@ -149,55 +149,55 @@ def _fit(
     return _descend(levels[0], others[0], estimate, model, most_steps=_FINE_STEPS, until_px=_FINE_PX)
 
 
-def _check_picture(name: str, picture: Tensor) -> None:
-    height, width = picture.shape
+def _check_picture(name: str, image: Tensor) -> None:
+    height, width = image.shape
     if min(height, width) < MIN_REGISTER_SIZE:
-        raise _Failed(f"pictures of {width}x{height} pixels are too small; each side needs {MIN_REGISTER_SIZE}")
-    if not bool(torch.isfinite(picture).all()):
+        raise _Failed(f"images of {width}x{height} pixels are too small; each side needs {MIN_REGISTER_SIZE}")
+    if not bool(torch.isfinite(image).all()):
         raise _Failed(f"{name} has values that are not finite")
-    if float(picture.to(torch.float32).std()) < _FLAT:
+    if float(image.to(torch.float32).std()) < _FLAT:
         raise _Failed(f"{name} has too little texture: it is flat")
 
 
 class _Reference:
     """Image ``a``, prepared for any number of images ``b``."""
 
-    def __init__(self, picture: Tensor, model: MotionModel, weights: Tensor | None) -> None:
+    def __init__(self, image: Tensor, model: MotionModel, weights: Tensor | None) -> None:
         self.model = model
         self.failure = ""
         try:
-            _check_picture("the reference", picture)
+            _check_picture("the reference", image)
         except _Failed as error:
             self.failure = str(error)
             return
-        pictures = pyramid(picture, weights)
-        self.picture = pictures[0][0]
-        self.skipped = sum(p[0].numel() > _ENOUGH_PIXELS for p in pictures)
-        self.full = template(pictures)
+        images = pyramid(image, weights)
+        self.image = images[0][0]
+        self.skipped = sum(p[0].numel() > _ENOUGH_PIXELS for p in images)
+        self.full = template(images)
         self.levels = self.full[self.skipped :]
 
-    def motion_to(self, picture: Tensor, initial: Registration | None) -> Registration:
+    def motion_to(self, image: Tensor, initial: Registration | None) -> Registration:
         """``picture`` registered; where that is impossible, the reason."""
         try:
             if self.failure:
                 raise _Failed(self.failure)
-            _check_picture("the picture", picture)
-            return self._motion_to(picture, initial)
+            _check_picture("the image", image)
+            return self._motion_to(image, initial)
         except _Failed as error:
-            nowhere = torch.eye(3, dtype=torch.float64, device=picture.device)
+            nowhere = torch.eye(3, dtype=torch.float64, device=image.device)
             return Registration(nowhere, self.model, False, 0.0, math.inf, math.inf, str(error))
 
-    def _motion_to(self, picture: Tensor, initial: Registration | None) -> Registration:
-        pictures = pyramid(picture, None)
-        motions = _motions(self.picture, pictures[0][0], self.full[0], initial)
-        estimate, comparison, length_px = _fit(self.levels, pictures[self.skipped :], self.model, motions)
+    def _motion_to(self, image: Tensor, initial: Registration | None) -> Registration:
+        images = pyramid(image, None)
+        motions = _motions(self.image, images[0][0], self.full[0], initial)
+        estimate, comparison, length_px = _fit(self.levels, images[self.skipped :], self.model, motions)
         finest = self.levels[0]
         correlation = _correlation(finest, comparison)
         if not correlation >= _LEAST_CORRELATION:
-            raise _Failed(f"the pictures do not match: their correlation after alignment is {correlation:.2f}")
+            raise _Failed(f"the images do not match: their correlation after alignment is {correlation:.2f}")
         share, deviation_px = observability(finest, comparison, estimate, self.model)
         if share < max(_LEAST_SHARE, _CHANCE_SHARE / math.sqrt(finest.smooth.numel())):
-            raise _Failed("the pictures share too little texture to tell the motion in every direction")
+            raise _Failed("the images share too little texture to tell the motion in every direction")
         if deviation_px > _WORST_DEVIATION_PX:
             raise _Failed(f"too little texture for the noise: the motion is uncertain by {deviation_px:.1f} pixels")
         if length_px > max(_CONVERGED_PX, deviation_px):
@@ -206,7 +206,7 @@ class _Reference:
         to_unit = self.full[0].to_unit
         matrix = torch.linalg.inv(to_unit) @ estimate.motion @ to_unit
         return Registration(
-            matrix=(matrix / matrix[2, 2]).to(picture.device),
+            matrix=(matrix / matrix[2, 2]).to(image.device),
             model=self.model,
             converged=True,
             correlation=correlation,
@@ -258,8 +258,8 @@ def register(
 def _check_arguments(reference: Tensor, others: Tensor, weights: Tensor | None) -> None:
     size = tuple(reference.shape)
     if reference.ndim != 2 or tuple(others.shape[1:]) != size:
-        raise ValueError(f"pictures must be (H, W) and of one size, got {size} and {tuple(others.shape[1:])}")
+        raise ValueError(f"images must be (H, W) and of one size, got {size} and {tuple(others.shape[1:])}")
     if weights is not None and tuple(weights.shape) != size:
         raise ValueError(f"weights must have the reference's size {size}, got {tuple(weights.shape)}")
     if not (reference.is_floating_point() and others.is_floating_point()):
-        raise ValueError(f"pictures must be floating-point in 0…1, got {reference.dtype} and {others.dtype}")
+        raise ValueError(f"images must be floating-point in 0…1, got {reference.dtype} and {others.dtype}")

@@ -36,15 +36,15 @@ class Translation:
     """1 − (second highest peak / highest peak), 0…1: about 0 for unrelated images, above 0.5 for a clear shift."""
 
 
-def _taper(picture: Tensor) -> Tensor:
+def _taper(image: Tensor) -> Tensor:
     """Mean removed, and faded out to the borders, whose mutual jump would look like an unmoved edge."""
     for dim in (-2, -1):
-        size = picture.shape[dim]
-        steps = torch.arange(size, device=picture.device, dtype=picture.dtype)
+        size = image.shape[dim]
+        steps = torch.arange(size, device=image.device, dtype=image.dtype)
         window = torch.sin((steps + 0.5) * (math.pi / size)) ** 2
         window = window[:, None] if dim == -2 else window
-        picture = (picture - (picture * window).mean() / window.mean()) * window
-    return picture
+        image = (image - (image * window).mean() / window.mean()) * window
+    return image
 
 
 def _cross_power(a: Tensor, b: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ def phase_correlation(a: Tensor, b: Tensor) -> Translation:
     finite, or with a side under `MIN_PHASE_SIZE` give no shift and confidence 0.
     """
     if a.shape != b.shape or a.ndim != 2:
-        raise ValueError(f"pictures must be (H, W) and of one size, got {tuple(a.shape)} and {tuple(b.shape)}")
+        raise ValueError(f"images must be (H, W) and of one size, got {tuple(a.shape)} and {tuple(b.shape)}")
     nothing = Translation((0.0, 0.0), 0.0)
     if min(a.shape) < MIN_PHASE_SIZE:
         return nothing

@@ -55,7 +55,7 @@ SOLVERS: Mapping[str, SolverSpec[Any]] = table_of(
         SolverSpec("l2", "least squares with Tikhonov's prior; not robust", "any", L2Options, solve_l2),
         SolverSpec(
             "irwsr",
-            "iteratively re-weighted super-resolution, weights found from the pictures (Köhler et al. 2016)",
+            "iteratively re-weighted super-resolution, weights found from the images (Köhler et al. 2016)",
             "any",
             IrwsrOptions,
             solve_irwsr,
@@ -76,7 +76,7 @@ SOLVERS: Mapping[str, SolverSpec[Any]] = table_of(
         ),
         SolverSpec(
             "bayesian",
-            "noise of each frame, picture, and if asked for blur and motion found in turn (Liu and Sun 2014)",
+            "noise of each frame, image, and if asked for blur and motion found in turn (Liu and Sun 2014)",
             "any",
             BayesianOptions,
             solve_bayesian,

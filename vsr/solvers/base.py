@@ -122,7 +122,7 @@ class SolverSpec(Generic[OptionsT]):
     def __call__(self, observed: Observations, start: Tensor, options: Any = None) -> Tensor:
         """Solve with ``options``, by default the solver's own defaults; ValueError where the motion does not fit."""
         if tuple(start.shape) != observed.model.size_yx:
-            raise ValueError(f"start is {tuple(start.shape)}, the sought picture {observed.model.size_yx}")
+            raise ValueError(f"start is {tuple(start.shape)}, the sought image {observed.model.size_yx}")
         if not _lies_within(start, -math.inf):
             raise ValueError("start holds NaN or infinity")
         if self.requires != "any" and observed.model.shifts_yx is None:

@@ -66,11 +66,11 @@ def _window_mean(values: Tensor, whole: bool) -> Tensor:
     return avg_pool2d(values[:, None], size, stride=1, padding=size // 2, count_include_pad=False)[:, 0]
 
 
-def _slope(picture: Tensor, dim: int) -> Tensor:
+def _slope(image: Tensor, dim: int) -> Tensor:
     """Central differences along an axis, 0 at its ends."""
-    slope, inner = torch.zeros_like(picture), picture.shape[dim] - 2
+    slope, inner = torch.zeros_like(image), image.shape[dim] - 2
     if inner > 0:
-        slope.narrow(dim, 1, inner).copy_((picture.narrow(dim, 2, inner) - picture.narrow(dim, 0, inner)) / 2)
+        slope.narrow(dim, 1, inner).copy_((image.narrow(dim, 2, inner) - image.narrow(dim, 0, inner)) / 2)
     return slope
 
 

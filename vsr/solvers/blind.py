@@ -34,15 +34,15 @@ _FLAT = 1e-12
 _FUSION = HuberBtvOptions(radius=1)
 
 
-def gradient_moments(picture: Tensor) -> tuple[Tensor, Tensor]:
+def gradient_moments(image: Tensor) -> tuple[Tensor, Tensor]:
     """``(widths, moments)`` in float64: mean fourth power of the gradient of ``picture`` ``(H, W)`` at each width.
 
     The image is taken for periodic; the border that this mixes up is left out.
     """
-    spectrum = torch.fft.rfft2(picture.double())
-    height, width = picture.shape
-    waves_y = torch.fft.fftfreq(height, dtype=torch.float64, device=picture.device)[:, None]
-    waves_x = torch.fft.rfftfreq(width, dtype=torch.float64, device=picture.device)
+    spectrum = torch.fft.rfft2(image.double())
+    height, width = image.shape
+    waves_y = torch.fft.fftfreq(height, dtype=torch.float64, device=image.device)[:, None]
+    waves_x = torch.fft.rfftfreq(width, dtype=torch.float64, device=image.device)
     border = math.ceil(_BORDER_WIDTHS * _WIDTHS[1])
     ratio = (_WIDTHS[1] / _WIDTHS[0]) ** (1 / (_NUM_WIDTHS - 1))
     widths = [_WIDTHS[0] * ratio**number for number in range(_NUM_WIDTHS)]
@@ -52,7 +52,7 @@ def gradient_moments(picture: Tensor) -> tuple[Tensor, Tensor]:
         slopes = [torch.fft.irfft2(seen * (2j * math.pi * waves), s=(height, width)) for waves in (waves_y, waves_x)]
         inside = [slope[border:-border, border:-border] for slope in slopes]
         moments.append((inside[0].square() + inside[1].square()).pow(_POWER / 2).mean())
-    return torch.tensor(widths, dtype=torch.float64, device=picture.device), torch.stack(moments)
+    return torch.tensor(widths, dtype=torch.float64, device=image.device), torch.stack(moments)
 
 
 def _blur_variance(widths: Tensor, moments: Tensor, most: float) -> float:

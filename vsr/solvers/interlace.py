@@ -39,17 +39,17 @@ def _whole_steps(model: ObservationModel, tolerance_px: float) -> tuple[float, f
     return offsets[0], offsets[1]
 
 
-def _shift(picture: Tensor, shift_yx: tuple[float, float]) -> Tensor:
+def _shift(image: Tensor, shift_yx: tuple[float, float]) -> Tensor:
     """``picture`` ``(H, W)``, mirrored at its edges, read at ``p + shift``; exact for band-limited images."""
     for dim, shift in zip((0, 1), shift_yx, strict=True):
         if shift != 0.0:
-            size = picture.shape[dim]
-            waves = torch.fft.fftfreq(2 * size, dtype=picture.dtype, device=picture.device)
+            size = image.shape[dim]
+            waves = torch.fft.fftfreq(2 * size, dtype=image.dtype, device=image.device)
             phases = torch.polar(torch.ones_like(waves), 2 * math.pi * shift * waves)
-            mirrored = torch.cat([picture, picture.flip(dim)], dim)
+            mirrored = torch.cat([image, image.flip(dim)], dim)
             spectrum = torch.fft.fft(mirrored, dim=dim) * (phases[:, None] if dim == 0 else phases)
-            picture = torch.fft.ifft(spectrum, dim=dim).real.narrow(dim, 0, size)
-    return picture
+            image = torch.fft.ifft(spectrum, dim=dim).real.narrow(dim, 0, size)
+    return image
 
 
 def solve_interlace(observed: Observations, start: Tensor, options: InterlaceOptions) -> Tensor:

@@ -73,7 +73,7 @@ class _Frequencies:
         frame_size = (int(model.rows.shape[1]), int(model.rows.shape[2]))
         if model.size_yx != (scale[0] * frame_size[0], scale[1] * frame_size[1]):
             raise ValueError(
-                "taking frequencies apart needs a picture that is a whole multiple of its frames; "
+                "taking frequencies apart needs an image that is a whole multiple of its frames; "
                 f"{model.size_yx} is not of {frame_size}"
             )
         self._scale = (scale[0], scale[1])
@@ -102,8 +102,8 @@ class _Frequencies:
         ridge = torch.diag_embed((strength * self._ridge).to(self._normal.dtype))
         factor = torch.linalg.cholesky(self._normal + ridge)
         groups = torch.cholesky_solve(self._adjoint @ spectra, factor)[..., 0]
-        picture: Tensor = torch.fft.ifft2(_ungroup(groups[None], self._scale)[0]).real
-        return picture
+        image: Tensor = torch.fft.ifft2(_ungroup(groups[None], self._scale)[0]).real
+        return image
 
 
 def solve_tsai_huang(observed: Observations, start: Tensor, options: TsaiHuangOptions) -> Tensor:

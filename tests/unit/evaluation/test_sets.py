@@ -56,9 +56,9 @@ def test_sets_of_one_name_are_distinguished(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ((), "holds no picture"),
-        (("a.txt",), "holds no picture"),
-        (("a.png", "b.mkv"), r"pictures \(a.png\) and videos \(b.mkv\)"),
+        ((), "holds no image"),
+        (("a.txt",), "holds no image"),
+        (("a.png", "b.mkv"), r"images \(a.png\) and videos \(b.mkv\)"),
         (("a_GT.mkv", "a_BIx4.mkv", "a_BDx4.mkv"), "a_BDx4.mkv and a_BIx4.mkv are both x4"),
     ],
 )

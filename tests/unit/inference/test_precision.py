@@ -114,7 +114,7 @@ def test_weights_that_give_no_numbers_are_refused() -> None:
     network = _gentle()
     with torch.no_grad():
         next(network.module.parameters()).fill_(3e38)
-    with pytest.raises(ModelError, match="not finite for an ordinary picture"):
+    with pytest.raises(ModelError, match="not finite for an ordinary image"):
         choose_precision(network, "auto", CPU)
 
 
@@ -134,7 +134,7 @@ def test_a_network_of_another_scale_than_it_says_is_refused() -> None:
 
 
 def test_a_network_that_fails_is_reported_in_a_line() -> None:
-    with pytest.raises(ModelError, match="fails on a 48x48 picture") as raised:
+    with pytest.raises(ModelError, match="fails on a 48x48 image") as raised:
         choose_precision(Network("failing", _Failing(), 1, "RGB", 1), "auto", CPU)
     assert "\n" not in str(raised.value)
 

@@ -82,7 +82,7 @@ def _scene(channels: int) -> torch.Tensor:
 def test_published_weights(name: str, network: str, scales: tuple[int, ...], numbers: int, generative: bool) -> None:
     path = _file(name)
     assert available_scales(path) == scales
-    for scale in scales or NETWORKS[network].scales:  # the file may not say
+    for scale in scales or NETWORKS[network].scales[:1]:  # the file may not say
         loaded = load_network(path, scale)
         assert (loaded.name, loaded.num_parameters, loaded.is_generative) == (network, numbers, generative)
         assert loaded.colour == (NETWORKS[network].colour if network in NETWORKS else "RGB")

@@ -84,7 +84,7 @@ def test_what_teaches_nothing_is_refused(tmp_path: Path) -> None:
         vsr.fit_dictionary("arn", out)
     with pytest.raises(UsageError, match="no data"):
         vsr.fit_dictionary("anr", out)
-    with pytest.raises(InputError, match="no picture"):
+    with pytest.raises(InputError, match="no image"):
         vsr.fit_dictionary("anr", out, data=tmp_path / "empty")
     small = _pictures(tmp_path / "small", 2, side=5)
     with pytest.raises(InputError, match="6 pixels"):

@@ -23,29 +23,29 @@ class GraphedModule:
         self._module = module
         self._graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
 
-    def __call__(self, pictures: Tensor) -> Tensor:
+    def __call__(self, images: Tensor) -> Tensor:
         """What the module makes of ``pictures`` ``(B, C, H, W)``."""
-        with torch.cuda.device(pictures.device):
-            return self._call(pictures)
+        with torch.cuda.device(images.device):
+            return self._call(images)
 
-    def _call(self, pictures: Tensor) -> Tensor:
-        shape = tuple(pictures.shape)
+    def _call(self, images: Tensor) -> Tensor:
+        shape = tuple(images.shape)
         if shape not in self._graphs:
             is_small = shape[0] * shape[-2] * shape[-1] <= _MOST_PIXELS
             if not is_small or len(self._graphs) >= _MOST_GRAPHS:
-                return self._run(pictures)
-            self._graphs[shape] = self._record(pictures)
+                return self._run(images)
+            self._graphs[shape] = self._record(images)
         graph, given, result = self._graphs[shape]
-        given.copy_(pictures)
+        given.copy_(images)
         graph.replay()
         return result.clone()
 
-    def _run(self, pictures: Tensor) -> Tensor:
-        result: Tensor = self._module(pictures)
+    def _run(self, images: Tensor) -> Tensor:
+        result: Tensor = self._module(images)
         return result
 
-    def _record(self, pictures: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
-        given = pictures.clone(memory_format=torch.preserve_format)
+    def _record(self, images: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
+        given = images.clone(memory_format=torch.preserve_format)
         current, side = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(current)
         with torch.cuda.stream(side):

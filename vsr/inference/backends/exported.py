@@ -81,7 +81,7 @@ class ByShape:
         free = self._free[batch] if min(height, width) >= _LEAST_FREE or self._free_alone else None
         if free is None and self._free_alone:
             name = self._network.source or self._network.name
-            raise ModelError(f"{name}: works on sizes of pictures, or on whole ones; use precision=auto")
+            raise ModelError(f"{name}: works on sizes of images, or on whole ones; use precision=auto")
         return (free or self._open_fixed(batch, height, width))(windows.contiguous())
 
     def _open_free(self, batch: int) -> Session | None:

@@ -28,9 +28,9 @@ class _Float32Conv(nn.Module):
         """Its weights: networks bring their input to the type of the first."""
         return self.conv.weight
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """The convolution of ``pictures``, in the type of the layers that follow."""
-        result: Tensor = self.conv(pictures.float()).to(self._result_type)
+        result: Tensor = self.conv(images.float()).to(self._result_type)
         return result
 
 

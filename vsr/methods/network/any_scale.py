@@ -33,9 +33,9 @@ class _Features(nn.Module):
         super().__init__()
         self.module = module
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` → ``(B, F, H, W)`` float32."""
-        return self.module.features(pictures).to(pictures.dtype)
+        return self.module.features(images).to(images.dtype)
 
 
 def _module_of(network: Network) -> AnyScaleUpscaler:
@@ -103,12 +103,12 @@ class AnyScale(PerFrame):
         run = EngineOptions(part.precision, load, tile_px, frames=frames, runtime=part.runtime)
         return Engine(features, run, self._device), _module_of(network).to(self._device)
 
-    def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
+    def _bands(self, batch: Sequence[VideoFrame], images: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
         if not self._enlarges:
-            return iter([pictures])
+            return iter([images])
         engine, module = self._halves
         size_yx = (self._geometry.height, self._geometry.width)
-        return self._render(module, engine.bands(pictures), size_yx)
+        return self._render(module, engine.bands(images), size_yx)
 
     def _render(
         self, module: AnyScaleUpscaler, features: Iterator[Tensor], size_yx: tuple[int, int]

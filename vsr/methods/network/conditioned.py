@@ -84,9 +84,9 @@ class Conditions:
         """By name, for `VideoFrame.findings`."""
         return {"condition_blur_px": self.blur_px, "condition_noise_codes": self.noise_codes}
 
-    def stacked(self, network: Network, pictures: Tensor) -> Tensor:
+    def stacked(self, network: Network, images: Tensor) -> Tensor:
         """What ``network`` is given for ``pictures`` ``(B, C, H, W)``."""
-        return _module_of(network).stacked(pictures, self.blur_px, self.noise_codes)
+        return _module_of(network).stacked(images, self.blur_px, self.noise_codes)
 
 
 _NOTHING = Conditions()
@@ -156,14 +156,14 @@ class Conditioned(PerFrame):
     def _conditions(self, adaptation: Adaptation) -> Conditions:
         return resolve_conditions(open_part(self._model, self._model.parts[0]), self._given, adaptation)
 
-    def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
+    def _bands(self, batch: Sequence[VideoFrame], images: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
         conditions = self._conditions(adaptation)
 
         def stacked(given: Tensor, step: int) -> Tensor:
             part = next(part for part in self._model.parts if part.scale == self._passes[step])
             return (_NOTHING if step else conditions).stacked(open_part(self._model, part), given)
 
-        return self._enlarge(pictures, adaptation, stacked)
+        return self._enlarge(images, adaptation, stacked)
 
     def _findings(self, adaptation: Adaptation) -> dict[str, float]:
         found = {**super()._findings(adaptation), **self._conditions(adaptation).findings()}

@@ -156,23 +156,23 @@ class PerFrame:
         """The network of ``part`` with the weights that suit the shot."""
         return with_weights_for(open_part(self._model, part), adaptation.get("source"))
 
-    def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
+    def _bands(self, batch: Sequence[VideoFrame], images: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
         """What the networks make of ``pictures``, ``(B, C, H, W)``, those of ``batch`` first; from top to bottom."""
-        return self._enlarge(pictures, adaptation, lambda given, number: given)
+        return self._enlarge(images, adaptation, lambda given, number: given)
 
     def _findings(self, adaptation: Adaptation) -> dict[str, float]:
         """Findings about every frame of a shot."""
         return source_findings(source_in(adaptation))
 
     def _enlarge(
-        self, pictures: Tensor, adaptation: Adaptation, stacked: Callable[[Tensor, int], Tensor]
+        self, images: Tensor, adaptation: Adaptation, stacked: Callable[[Tensor, int], Tensor]
     ) -> Iterator[Tensor]:
         """``pictures`` after all passes, in bands; ``stacked`` makes of them what the network of a pass takes."""
         for number, scale in enumerate(self._passes[:-1]):
-            pictures = self._engine(scale, adaptation).whole(stacked(pictures, number))
+            images = self._engine(scale, adaptation).whole(stacked(images, number))
         if not self._passes:
-            return iter([pictures])
-        return self._engine(self._passes[-1], adaptation).bands(stacked(pictures, len(self._passes) - 1))
+            return iter([images])
+        return self._engine(self._passes[-1], adaptation).bands(stacked(images, len(self._passes) - 1))
 
     def _batches(self, frames: Iterable[VideoFrame], size: int) -> Iterator[list[VideoFrame]]:
         core = (frame for frame in frames if not frame.is_halo)
@@ -185,13 +185,13 @@ class PerFrame:
         """``batch`` holds up to ``size`` frames; a short last one is filled up, so that all shapes are alike."""
         colour = self._model.parts[0].colour
         inputs = [network_input(frame, colour, self._device) for frame in batch]
-        pictures = torch.stack(inputs + inputs[-1:] * (size - len(inputs)))
+        images = torch.stack(inputs + inputs[-1:] * (size - len(inputs)))
         preset = degradation_at(self._options.assumed_degradation, max(magnification(self._geometry), Fraction(1)))
         writers = [
             PlaneWriter(frame, colour, self._geometry, self._size_yx, self._device, offset_px=preset.offset_px)
             for frame in batch
         ]
-        for band in self._bands(batch, pictures, adaptation):
+        for band in self._bands(batch, images, adaptation):
             for writer, part in zip(writers, band, strict=False):
                 writer.push(part)
         consistency = self._consistency.with_adaptation(adaptation)

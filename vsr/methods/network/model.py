@@ -131,7 +131,7 @@ class Model:
         """Passes and networks in words."""
         steps = zip(self.passes, self.tiles_yx, strict=True)
         passes = ", then ".join(f"x{scale} in tiles up to {wide}x{tall}" for scale, (tall, wide) in steps)
-        rows = [("passes", passes or "none: the picture is shrunk")]
+        rows = [("passes", passes or "none: the image is shrunk")]
         for part in self.parts:
             exact = f", {part.precision.psnr_db} dB from float32" if part.precision.psnr_db is not None else ""
             computed = f"{part.precision.name} by {part.runtime}{exact}"

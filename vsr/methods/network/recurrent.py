@@ -74,27 +74,27 @@ class Recurrent(SeveralFrames):
                 if number >= 0:
                     yield replace(frame, planes=self.shrunk(frame))
                 continue
-            pictures = torch.cat([seen.picture for seen in window])
-            motion = self._motion(before, pictures)
-            before = pictures
+            images = torch.cat([seen.image for seen in window])
+            motion = self._motion(before, images)
+            before = images
             if number % CHAIN_FRAMES == CHAIN_FRAMES - WARM_UP_FRAMES or number == max(-first, -WARM_UP_FRAMES):
                 warming = _Memory()
             if number % CHAIN_FRAMES == 0:
                 memory, warming = warming, None
             if warming is not None:
-                self._step(engine, self._stack_input(pictures, motion, warming), warming)
+                self._step(engine, self._stack_input(images, motion, warming), warming)
             if memory is not None:
                 writer = self.writer(frame)
-                self._step(engine, self._stack_input(pictures, motion, memory), memory, writer)
+                self._step(engine, self._stack_input(images, motion, memory), memory, writer)
                 yield replace(frame, planes=writer.planes(), findings=findings)
 
     def enlarge(self, frame: VideoFrame, adaptation: Adaptation) -> VideoFrame:
         """``frame``, halo or not, enlarged by itself: neighbours look like it, and nothing is remembered."""
         [seen] = self.seen([frame])
         writer = self.writer(frame)
-        pictures = torch.cat([seen.picture] * (2 * self.radius_frames + 1))
+        images = torch.cat([seen.image] * (2 * self.radius_frames + 1))
         memory = _Memory()
-        self._step(self.engine(adaptation), self._stack_input(pictures, None, memory), memory, writer)
+        self._step(self.engine(adaptation), self._stack_input(images, None, memory), memory, writer)
         return replace(frame, planes=writer.planes())
 
     def _drop_unneeded(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
@@ -107,17 +107,17 @@ class Recurrent(SeveralFrames):
             ahead.append(frame)
         return (), 0
 
-    def _motion(self, before: Tensor | None, pictures: Tensor) -> PreviousFrame | None:
+    def _motion(self, before: Tensor | None, images: Tensor) -> PreviousFrame | None:
         if before is None or not self.is_aligned:
             return None
-        return register_previous(before[0], pictures[0])
+        return register_previous(before[0], images[0])
 
-    def _stack_input(self, pictures: Tensor, motion: PreviousFrame | None, memory: _Memory) -> Tensor:
+    def _stack_input(self, images: Tensor, motion: PreviousFrame | None, memory: _Memory) -> Tensor:
         """What the network is given of ``pictures`` ``(C, h, w)`` and ``memory``."""
         if self.is_aligned:
-            return aligned_input(pictures, motion, memory.given, self.num_channels, self.scale, self.pixel_channels)
-        given = pictures.new_zeros((self.num_channels, *pictures.shape[1:])) if memory.given is None else memory.given
-        return torch.cat([pictures, given])
+            return aligned_input(images, motion, memory.given, self.num_channels, self.scale, self.pixel_channels)
+        given = images.new_zeros((self.num_channels, *images.shape[1:])) if memory.given is None else memory.given
+        return torch.cat([images, given])
 
     def _step(self, engine: Engine, stacked: Tensor, memory: _Memory, writer: PlaneWriter | None = None) -> None:
         """Let the network go on with ``memory``; ``writer`` takes the enlarged frame."""

@@ -70,11 +70,11 @@ class Downscaler:
             options = EngineOptions(Precision("float32"), measure_load(halved), tile_px)
             self._engines.append((network.scale, Engine(halved, options, device)))
 
-    def __call__(self, pictures: Tensor) -> Tensor:
+    def __call__(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` float32 in about 0…1 → as much smaller as the networks enlarge; that divides H and W."""
         for scale, engine in self._engines:
-            pictures = engine.whole(pixel_unshuffle(pictures, scale))
-        return pictures
+            images = engine.whole(pixel_unshuffle(images, scale))
+        return images
 
 
 class Rescaling(Sampling):
@@ -97,19 +97,19 @@ class Rescaling(Sampling):
             writer.push(small)
             yield replace(frame, planes=writer.planes(), layout=layout)
 
-    def _small(self, picture: Tensor) -> Tensor:
+    def _small(self, image: Tensor) -> Tensor:
         """``(C, H, W)`` of the output's size, downscaled to the input; a fractional scale is resampled first."""
         factor = 1
         for scale in self._passes:
             factor *= scale
         full_yx = (self._geometry.height * factor, self._geometry.width * factor)
-        if tuple(picture.shape[-2:]) != full_yx:
-            picture = resample(picture, full_yx, kernel="bicubic")
+        if tuple(image.shape[-2:]) != full_yx:
+            image = resample(image, full_yx, kernel="bicubic")
         if self._downscaler is None:
             by_scale = {part.scale: open_part(self._model, part) for part in self._model.parts}
             networks = [by_scale[scale] for scale in self._passes]
             self._downscaler = Downscaler(networks, self._device, self._options.tile_px)
-        return self._downscaler(picture[None])[0]
+        return self._downscaler(image[None])[0]
 
 
 class Downscaling:
@@ -179,7 +179,7 @@ class PreparedRescaling(PreparedSampling):
         samples = any(open_part(self.model, part).noise_channels for part in self.model.parts)
         return [
             *(super().plan_rows() if samples else self.model.plan_rows()),
-            ("made for", "pictures that this network made small itself; others come out worse"),
+            ("made for", "images that this network made small itself; others come out worse"),
         ]
 
     def open(self, geometry: Geometry) -> Rescaling:

@@ -47,7 +47,7 @@ class SamplingOptions(PerFrameOptions):
 
 
 def stack_noise(
-    pictures: Tensor,
+    images: Tensor,
     ordinals: Sequence[int],
     channels: int,
     options: SamplingOptions,
@@ -61,12 +61,12 @@ def stack_noise(
     ``step`` (pass) towards it, has noise of its own.
     """
     if not channels:
-        return pictures
-    height, width = (int(side) for side in pictures.shape[-2:])
+        return images
+    height, width = (int(side) for side in images.shape[-2:])
     fields = [NoiseField(options.seed, ordinal, sample * MAX_PASSES + step) for ordinal in ordinals]
-    noise = [field.window(channels, 0, 0, height, width, device=pictures.device) for field in fields]
-    filled = torch.stack(noise + noise[-1:] * (len(pictures) - len(noise)))
-    return torch.cat([pictures, filled * options.temperature], 1)
+    noise = [field.window(channels, 0, 0, height, width, device=images.device) for field in fields]
+    filled = torch.stack(noise + noise[-1:] * (len(images) - len(noise)))
+    return torch.cat([images, filled * options.temperature], 1)
 
 
 class Sampling(PerFrame):
@@ -77,7 +77,7 @@ class Sampling(PerFrame):
         self._sampling = options
         self._noise_channels = {part.scale: open_part(model, part).noise_channels for part in model.parts}
 
-    def _bands(self, batch: Sequence[VideoFrame], pictures: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
+    def _bands(self, batch: Sequence[VideoFrame], images: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
         """The mean of the samples."""
         options, ordinals = self._sampling, [frame.ordinal for frame in batch]
 
@@ -86,7 +86,7 @@ class Sampling(PerFrame):
                 channels = self._noise_channels[self._passes[step]]
                 return stack_noise(given, ordinals, channels, options, sample=sample, step=step)
 
-            return self._enlarge(pictures, adaptation, stacked)
+            return self._enlarge(images, adaptation, stacked)
 
         for bands in zip(*(sampled(number) for number in range(options.samples)), strict=True):
             yield sum(bands[1:], bands[0]) / options.samples

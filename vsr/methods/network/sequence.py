@@ -63,7 +63,7 @@ class InChunks(SeveralFrames):
         self, chunk: Sequence[Seen], first: int, requested: Sequence[Seen], engine: Engine
     ) -> Iterator[VideoFrame]:
         writers = [self.writer(seen.frame) for seen in requested]
-        for band in engine.bands(torch.cat([seen.picture for seen in chunk])[None]):
+        for band in engine.bands(torch.cat([seen.image for seen in chunk])[None]):
             for writer, result in zip(writers, band[0].chunk(len(chunk))[first:], strict=False):
                 writer.push(result)
         for seen, writer in zip(requested, writers, strict=True):

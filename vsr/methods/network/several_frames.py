@@ -75,7 +75,7 @@ class Seen:
     """A frame and what the network is given of it."""
 
     frame: VideoFrame
-    picture: Tensor
+    image: Tensor
     """``(C, h, w)`` float32 on the device."""
 
 

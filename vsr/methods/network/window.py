@@ -42,8 +42,8 @@ class Windowed(SeveralFrames):
 
     def _enlarge(self, window: tuple[Seen, ...], engine: Engine) -> tuple[torch.Tensor, ...]:
         writer = self.writer(window[self.radius_frames].frame)
-        pictures = [seen.picture for seen in window]
-        stacked = aligned_window(pictures, self.scale) if self._is_aligned else torch.cat(pictures)
+        images = [seen.image for seen in window]
+        stacked = aligned_window(images, self.scale) if self._is_aligned else torch.cat(images)
         for band in engine.bands(stacked[None]):
             writer.push(band[0])
         return writer.planes()

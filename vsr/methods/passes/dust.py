@@ -155,8 +155,8 @@ class _Window:
         )
 
     def _side(self, number: int, other: int, motion: FlowPair, *, is_last: bool) -> _Side:
-        picture, own = self._picture(other, is_last=is_last)
-        moved = warp_to(picture, motion.forward)
+        image, own = self._picture(other, is_last=is_last)
+        moved = warp_to(image, motion.forward)
         inside = consistency_error(motion).isfinite().float()
         match = match_brightness(self._lumas[number], moved, inside)
         weight = sample_bilinear(own[None], *pixel_positions(motion.forward))[0]

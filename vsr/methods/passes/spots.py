@@ -57,9 +57,9 @@ class Spots:
         return torch.from_numpy(np.concatenate([[False], self.is_sound])[self.labels])
 
 
-def _highest(picture: Tensor) -> Tensor:
+def _highest(image: Tensor) -> Tensor:
     """Of each 3×3 neighbourhood."""
-    return torch.nn.functional.max_pool2d(picture[None, None], 3, stride=1, padding=1)[0, 0]
+    return torch.nn.functional.max_pool2d(image[None, None], 3, stride=1, padding=1)[0, 0]
 
 
 def _label(grown: Tensor, seeds: Tensor) -> NDArray[np.int32]:
@@ -106,20 +106,20 @@ def _sides(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
 
 
 def find_spots(
-    picture: Tensor, before: Tensor, after: Tensor, *, sensitivity: float, largest_px: float, share: float
+    image: Tensor, before: Tensor, after: Tensor, *, sensitivity: float, largest_px: float, share: float
 ) -> Spots:
     """Spots of ``picture`` that neither neighbour has; these are motion-compensated and of the same brightness.
 
     ``share`` is `STRICT` or `LOOSE`.
     """
-    below, above = picture - before, picture - after
+    below, above = image - before, image - after
     noise = max(1.4826 * float(((below + above) / 2).abs().median()), _LEAST_NOISE)
     highest = torch.maximum(_highest(before), _highest(after))
     lowest = -torch.maximum(_highest(-before), _highest(-after))
     seed = max(_LEAST_SEED, _SEED_NOISES * noise) / sensitivity
     grown = max(_LEAST_GROWN, _GROWN_NOISES * noise) / sensitivity
-    bright = _label(torch.minimum(below, above) > grown, picture - highest > seed)
-    dark = _label(torch.maximum(below, above) < -grown, lowest - picture > seed)
+    bright = _label(torch.minimum(below, above) > grown, image - highest > seed)
+    dark = _label(torch.maximum(below, above) < -grown, lowest - image > seed)
     labels = np.where(dark > 0, dark + bright.max(), bright).astype(np.int32)
     count = int(labels.max())
     rings = _rings(labels)
@@ -127,13 +127,13 @@ def find_spots(
     unlike = np.maximum(_means(rings, below.abs(), count), _means(rings, above.abs(), count))
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:].astype(np.float64)
     apart = _means(labels, (below - above).abs(), count) / (1 + areas / _ENOUGH_PIXELS)
-    rows, cols = (torch.arange(size, dtype=torch.float64) for size in picture.shape)
+    rows, cols = (torch.arange(size, dtype=torch.float64) for size in image.shape)
     contrast = max(_LEAST_CONTRAST, _CONTRAST_NOISES * noise) / sensitivity
     return Spots(
         labels=labels,
-        places=np.stack([_means(labels, axis.expand(picture.shape), count) for axis in (rows[:, None], cols)], 1),
+        places=np.stack([_means(labels, axis.expand(image.shape), count) for axis in (rows[:, None], cols)], 1),
         areas=areas,
-        levels=_means(labels, picture, count),
+        levels=_means(labels, image, count),
         contrasts=contrasts,
         is_sound=(np.hypot(unlike, apart) < min(share * sensitivity, _MOST_SHARE) * np.abs(contrasts))
         & (np.abs(contrasts) > contrast)

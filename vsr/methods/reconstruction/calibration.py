@@ -158,4 +158,4 @@ def _residual(
         unrefined_rounds=1,
         weighing=weighing,
     )
-    return float((observed.residual(made.picture)[1:].abs() * weights).sum()) / total
+    return float((observed.residual(made.image)[1:].abs() * weights).sum()) / total

@@ -53,7 +53,7 @@ def compose_planes(
     ]
     if made is None:
         return tuple(planes)
-    luma = _reduce_halos(made.picture, seen.luma, made.noise_sigma) if reduces_halos else made.picture
+    luma = _reduce_halos(made.image, seen.luma, made.noise_sigma) if reduces_halos else made.image
     peak, plain = frame.layout.peak, imaging.enlarged(seen.luma)
     if frame.layout.is_float:
         luma, plain = expand_highlights(luma), expand_highlights(plain)

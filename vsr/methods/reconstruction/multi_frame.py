@@ -291,7 +291,7 @@ class _Shot:
         if last is None or back is None:
             start, unrefined = Start(guess), 1
         else:
-            start, unrefined = carried(last.result.picture, back.reversed(), luma, self._imaging), 0
+            start, unrefined = carried(last.result.image, back.reversed(), luma, self._imaging), 0
         rounds = level.rounds(self._leading, is_warm=not unrefined)
         if self._options.solver != DEFAULT_SOLVER:
             rounds = min(rounds, _FOREIGN_ROUNDS)

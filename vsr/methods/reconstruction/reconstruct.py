@@ -91,7 +91,7 @@ class Neighbour:
 class Start:
     """Where a reconstruction begins."""
 
-    picture: Tensor
+    image: Tensor
     """``(H, W)``, 0…1."""
     weight: Tensor | None = None
     """``(H, W)``, 0…1: confidence in it as a carried result, and its weight as a prior; None: no prior."""
@@ -101,7 +101,7 @@ class Start:
 class Reconstruction:
     """A reconstructed image and what it rests on."""
 
-    picture: Tensor
+    image: Tensor
     """``(H, W)`` float32, 0…1."""
     noise_sigma: float
     """Standard deviation of noise and misregistration of samples with weight, 0…1."""
@@ -254,11 +254,11 @@ class _Expectations:
         weight = self.start.weight if self.weighing.carried_weight else None
         carried = None if weight is None else self.weighing.carried_weight * sigma * sigma * weight
         if self.guess is None or self.guess_weight is None:
-            return (None, None) if carried is None else (self.start.picture, carried)
+            return (None, None) if carried is None else (self.start.image, carried)
         if carried is None:
             return self.guess, self.guess_weight
         both = carried + self.guess_weight
-        return torch.lerp(self.guess, self.start.picture, carried / both), both
+        return torch.lerp(self.guess, self.start.image, carried / both), both
 
 
 def _expectations(
@@ -298,7 +298,7 @@ def reconstruct(
     """
     observed, contrast = observe(luma, neighbours, imaging, weighing)
     observed = replace(observed, half=half)
-    registered, x = observed.confidence, start.picture
+    registered, x = observed.confidence, start.image
     assert registered is not None
     expectations = _expectations(guess, start, weighing, observed, imaging)
     confidence, sigma = registered, 0.0

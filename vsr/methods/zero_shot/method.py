@@ -188,7 +188,7 @@ class PreparedZeroShot(Prepared[ZeroShotOptions]):
     def plan_rows(self) -> list[tuple[str, str]]:
         """What is trained, and how long that takes about."""
         if self.scale < 2:
-            return [("training", "none: the picture is not enlarged")]
+            return [("training", "none: the image is not enlarged")]
         minutes = max(1, math.ceil(self.options.training_steps * _SECONDS_A_STEP / 60))
         return [
             (

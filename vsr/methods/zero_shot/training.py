@@ -45,9 +45,9 @@ class ShotNetwork(Upscaler):
         for parameter in self.layers[-1].parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""
-        enlarged = enlarge(pictures, self.scale)
+        enlarged = enlarge(images, self.scale)
         made = enlarged.to(weights_dtype(self))
         for layer in self.layers[:-1]:
             made = functional.relu(layer(made))

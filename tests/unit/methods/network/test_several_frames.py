@@ -180,7 +180,7 @@ def test_shrinking_needs_no_network(kind: Any) -> None:
     frames = _gray(5, geometry)
     changed = [replace(frame, planes=(255 - frame.planes[0],)) if frame.ordinal != 2 else frame for frame in frames]
     prepared = _prepared(small_network(kind), geometry)
-    assert prepared.plan_rows()[0] == ("passes", "none: the picture is shrunk")
+    assert prepared.plan_rows()[0] == ("passes", "none: the image is shrunk")
     one, other = (list(prepared.open(geometry).restore(given))[2].planes[0] for given in (frames, changed))
     assert tuple(one.shape) == (5, 6)
     assert torch.equal(one, other)

@@ -89,8 +89,8 @@ def _rms(a: Tensor, b: Tensor) -> float:
 def test_a_frame_alone_is_sharpened_and_neighbours_bring_detail() -> None:
     luma = _frame()
     plain, alone, together = _imaging().enlarged(luma), _reconstruct(luma, []), _reconstruct(luma, _neighbours())
-    assert _rms(alone.picture, _hr()) < 0.9 * _rms(plain, _hr())
-    assert _rms(together.picture, _hr()) < 0.75 * _rms(alone.picture, _hr())
+    assert _rms(alone.image, _hr()) < 0.9 * _rms(plain, _hr())
+    assert _rms(together.image, _hr()) < 0.75 * _rms(alone.image, _hr())
     assert (alone.frames_used, alone.sample_spread_px) == (1.0, 0.0)
     assert together.frames_used > 4
     assert together.sample_spread_px == pytest.approx((3 * 0.5 + 0.5**0.5) / 4, abs=0.05)
@@ -98,26 +98,26 @@ def test_a_frame_alone_is_sharpened_and_neighbours_bring_detail() -> None:
 
 def test_motion_that_is_a_little_off_is_refined() -> None:
     wrong = [Neighbour(n.luma, FlowPair(n.motion.forward + 0.12, n.motion.backward - 0.12)) for n in _neighbours()]
-    exact, found = (_rms(_reconstruct(_frame(), n).picture, _hr()) for n in (_neighbours(), wrong))
+    exact, found = (_rms(_reconstruct(_frame(), n).image, _hr()) for n in (_neighbours(), wrong))
     assert found < 1.15 * exact
 
 
 def test_another_scene_changes_little() -> None:
     luma = _frame()
     alone, among = _reconstruct(luma, []), _reconstruct(luma, _strange())
-    assert _rms(alone.picture, among.picture) < 0.012
+    assert _rms(alone.image, among.image) < 0.012
     assert among.frames_used < 1.8
 
 
 def test_among_good_neighbours_another_scene_does_not_show() -> None:
     luma = _frame()
     good, mixed = _reconstruct(luma, _neighbours()), _reconstruct(luma, [*_neighbours(), *_strange()])
-    assert _rms(good.picture, mixed.picture) < 0.003
+    assert _rms(good.image, mixed.image) < 0.003
 
 
 def test_brighter_neighbours_are_matched() -> None:
     flickering = [Neighbour(0.8 * n.luma + 0.1, n.motion) for n in _neighbours()]
-    steady, matched = (_reconstruct(_frame(), n).picture for n in (_neighbours(), flickering))
+    steady, matched = (_reconstruct(_frame(), n).image for n in (_neighbours(), flickering))
     assert (steady - matched).abs().max() < 0.01
 
 
@@ -136,14 +136,14 @@ def test_neighbours_are_distrusted_where_their_motion_is() -> None:
 def test_pictures_of_one_level_stay(level: float, count: int) -> None:
     luma = torch.full((SIDE, SIDE), level)
     made = _reconstruct(luma, [Neighbour(luma, _motion(shift)) for shift in SHIFTS[:count]])
-    assert (made.picture - level).abs().max() < 1e-4
+    assert (made.image - level).abs().max() < 1e-4
     assert made.noise_sigma > 0
 
 
 def test_saturated_pictures_stay_finite() -> None:
     luma, *others = ((_frame(shift) > 0.5).float() for shift in ((0, 0), *SHIFTS))
     neighbours = [Neighbour(other, _motion(shift)) for other, shift in zip(others, SHIFTS, strict=True)]
-    picture = _reconstruct(luma, neighbours).picture
+    picture = _reconstruct(luma, neighbours).image
     assert bool(torch.isfinite(picture).all())
     assert picture.min() > -0.5
     assert picture.max() < 1.5
@@ -158,7 +158,7 @@ def test_strips_make_little_difference(monkeypatch: pytest.MonkeyPatch) -> None:
         pictures = []
         for pixels in (1 << 21, 1):
             monkeypatch.setattr(module, "_STRIP_PIXELS", pixels)
-            pictures.append(_reconstruct(luma, neighbours, rounds=1, cg_iterations=cg_iterations).picture)
+            pictures.append(_reconstruct(luma, neighbours, rounds=1, cg_iterations=cg_iterations).image)
         differences.append((pictures[0] - pictures[1]).abs())
     assert 0 < differences[0].max() < 0.01
     assert differences[0].mean() < 5e-4
@@ -168,20 +168,20 @@ def test_strips_make_little_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_previous_picture_is_carried_on_by_the_motion() -> None:
     previous = _hr((2, 3))  # what the picture shows at p, the previous one shows at p - shift
     start = carried(previous, _motion((-2.0, -3.0)), _frame(), _imaging())
-    assert _rms(start.picture, _hr()) < 0.25 * _rms(_imaging().enlarged(_frame()), _hr())
+    assert _rms(start.image, _hr()) < 0.25 * _rms(_imaging().enlarged(_frame()), _hr())
     assert start.weight is not None
     assert start.weight[8:-8, 8:-8].median() > 0.8
 
 
 def test_a_carried_picture_takes_on_the_brightness() -> None:
     start = carried(0.8 * _hr() + 0.05, _motion((0, 0)), _frame(), _imaging())
-    assert _rms(start.picture, _hr()) < 0.002
+    assert _rms(start.image, _hr()) < 0.002
 
 
 def test_where_the_motion_leads_nowhere_nothing_is_carried() -> None:
     lost = FlowPair(torch.zeros(2, SIDE, SIDE), torch.full((2, SIDE, SIDE), 3.0))
     start = carried(_hr(), lost, _frame(), _imaging())
-    assert torch.allclose(start.picture, _imaging().enlarged(_frame()), atol=1e-6)
+    assert torch.allclose(start.image, _imaging().enlarged(_frame()), atol=1e-6)
     assert start.weight is not None
     assert start.weight.max() < 1e-6
 
@@ -190,7 +190,7 @@ def test_where_the_previous_picture_does_not_fit_the_frame_is_interpolated() -> 
     previous, plain = _hr(), _imaging().enlarged(_frame())
     noise = torch.rand(previous.shape, generator=torch.Generator().manual_seed(1))
     previous[:, SIDE:] = resample(noise[::8, ::8], (SCALE * SIDE, SCALE * SIDE)).clamp(0, 1)[:, SIDE:]
-    got = carried(previous, _motion((0, 0)), _frame(), _imaging()).picture
+    got = carried(previous, _motion((0, 0)), _frame(), _imaging()).image
     assert _rms(got[:, : SIDE - 8], _hr()[:, : SIDE - 8]) < 0.1 * _rms(plain[:, : SIDE - 8], _hr()[:, : SIDE - 8])
     assert _rms(got[:, SIDE + 8 :], plain[:, SIDE + 8 :]) < 0.1 * _rms(previous[:, SIDE + 8 :], plain[:, SIDE + 8 :])
 
@@ -204,7 +204,7 @@ def test_what_earlier_frames_showed_helps_where_it_has_weight() -> None:
     weight = torch.zeros_like(hr)
     weight[:, SIDE:] = 1.0
     without, half = (
-        reconstruct(luma, [], Start(hr, part), imaging, solve, rounds=6, unrefined_rounds=0).picture
+        reconstruct(luma, [], Start(hr, part), imaging, solve, rounds=6, unrefined_rounds=0).image
         for part in (None, weight)
     )
     left, right = slice(0, SIDE - 8), slice(SIDE + 8, 2 * SIDE)
@@ -219,7 +219,7 @@ def _led(luma: Tensor, neighbours: Sequence[Neighbour], guess: Tensor) -> Tensor
     made = reconstruct(
         luma, neighbours, start, imaging, solve, rounds=4, unrefined_rounds=1, guess=guess, weighing=weighing
     )
-    return made.picture
+    return made.image
 
 
 def test_frames_that_repeat_one_another_do_not_outvote_the_guess() -> None:

@@ -139,7 +139,7 @@ CONTENTS: list[tuple[bytes, str]] = [
     (b"", "the file is empty"),
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n", "pointer of Git LFS"),
     (b"<!DOCTYPE html><html></html>", "HTML"),
-    (b"\x89PNG\r\n\x1a\n" + bytes(60), "PNG picture"),
+    (b"\x89PNG\r\n\x1a\n" + bytes(60), "PNG image"),
     (b"\x00\x00\x00\x18ftypisom" + bytes(60), "MP4 or MOV video"),
     (b"\x1a\x45\xdf\xa3" + bytes(60), "Matroska"),
     (b"\x89HDF\r\n\x1a\n" + bytes(60), "HDF5"),
