@@ -2,7 +2,7 @@
 
 A frame's identity is its ordinal in a linear decode of the whole stream. Seeking alone is not reliable (open
 GOPs, transport streams, intra refresh: wrong frames, or wrong pixels without any flag), so the linear decode
-records the time and a fingerprint of every frame, and whoever reads frames later checks both
+records the time and a fingerprint of every frame, and readers of frames check both later
 (`vsr.media.frame_reader`).
 """
 

@@ -231,7 +231,7 @@ class _Source:
         return data
 
     def drain(self) -> None:
-        """Read what is left, so that it counts, and whoever writes it is not cut short."""
+        """Read what is left, so that it counts, and the writer is not cut short."""
         while self.read(1 << 16):
             pass
 

@@ -137,7 +137,7 @@ class ScSR(KeepsFloat32, Upscaler):
         self.context_px = seen.context_px
         self.atoms = nn.Parameter(torch.randn(num_atoms, _MAPS, _SIDE, _SIDE))
         self.details = nn.Parameter(torch.randn(num_atoms, _SIDE, _SIDE))
-        self.patches = nn.Identity()  # tells whoever watches the layers what is held
+        self.patches = nn.Identity()  # shows to hooks on the layers what is held
 
     def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``."""

@@ -71,7 +71,7 @@ def share_out(
 ) -> dict[str, str]:
     """Give every taker what ``layers`` say for it, later ones on top.
 
-    Keys in ``core`` are for nobody here. What the layer ``named`` says must be for a method in use; presets may speak
+    Keys in ``core`` go to no taker. What the layer ``named`` says must be for a method in use; presets may speak
     of others. Returns keys that were written without a section, with the section that they are taken for, but for those
     of shipped presets. Raises `UsageError`.
     """
