@@ -146,6 +146,7 @@ def _recorded(hr: Path, folder: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(("weights", "figures"), RECURRENT, ids=[weights for weights, _ in RECURRENT])
 def test_recurrent_networks(weights: str, figures: dict[str, float], tmp_path: Path) -> None:
     path = _data("weights", "RLSP", f"{weights}.safetensors")
