@@ -9,7 +9,8 @@ import typer
 
 from vsr.cli import completion
 from vsr.cli.options import Device, Preset, Set, assignments, merged, parse_factor, parse_workers
-from vsr.cli.upscale import run_all, show_plans
+from vsr.cli.planning import show_plans
+from vsr.cli.running import run_all
 
 __all__ = ["downscale"]
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -28,12 +27,10 @@ from vsr.cli.options import (
     parse_screen,
     parse_workers,
 )
+from vsr.cli.planning import show_plans
+from vsr.cli.running import run_all
 
-if TYPE_CHECKING:
-    from vsr.api import Job, Outcome
-    from vsr.cli.progress import Reporter
-
-__all__ = ["UpscaleCommand", "run_all", "show_plans", "upscale"]
+__all__ = ["UpscaleCommand", "upscale"]
 
 
 class UpscaleCommand(OptionalValue):
@@ -248,37 +245,6 @@ def upscale(
     )  # fmt: skip
 
 
-def run_all(
-    inputs: list[str],
-    output: str,
-    *,
-    quiet: bool,
-    json_lines: bool,
-    options: dict[str, Any],
-    makes_reports: bool = False,
-) -> int:
-    """Run `vsr.upscale` with these ``options`` with progress shown; returns the highest exit code."""
-    from vsr import api
-    from vsr.cli.progress import reporter
-    from vsr.errors import VsrError
-
-    with reporter(quiet=quiet, json_lines=json_lines) as report:
-        try:
-            outcomes = api.upscale(
-                inputs,
-                output,
-                on_progress=report.progress,
-                on_outcome=report.outcome,
-                on_skipped=report.skipped,
-                **options,
-            )
-        except VsrError as error:
-            report.failure(error)
-            raise
-        code = _make_reports(outcomes, report) if makes_reports else 0
-    return max(code, _sum_up(outcomes, is_read_by_people=not (quiet or json_lines)))
-
-
 def _preview(text: str | None) -> str | bool:
     return str(text) if text not in (None, UpscaleCommand.value) else text is not None
 
@@ -288,24 +254,6 @@ def _refuse_url(output: str) -> None:
 
     if "://" in output:
         raise UsageError(f"--report needs an output on this machine, not {output}; run vsr report on a copy of it")
-
-
-def _make_reports(outcomes: list[Outcome], report: Reporter) -> int:
-    """A page for each output that is here; returns the highest exit code of those that could not be made."""
-    from vsr import api
-    from vsr.errors import VsrError
-
-    code = 0
-    for outcome in outcomes:
-        if outcome.error is not None:
-            continue
-        try:
-            report.page(outcome, api.make_report(outcome.output))
-        except VsrError as error:
-            report.failure(error)
-            fail(str(error))
-            code = max(code, error.exit_code)
-    return code
 
 
 def _say_sections(preset: str, settings: dict[str, Any], assigned: dict[str, Any]) -> None:
@@ -319,92 +267,3 @@ def _say_sections(preset: str, settings: dict[str, Any], assigned: dict[str, Any
     if typed:
         taken = ", ".join(f"{section}.{key}" for key, section in typed.items())
         fail(f"{', '.join(typed)}: taken for {taken}; write it so where several methods run")
-
-
-def show_plans(
-    inputs: list[str],
-    output: str,
-    preset: str,
-    start: str | None,
-    end: str | None,
-    settings: dict[str, Any],
-    overwrite: bool,
-    work_dir: str | None,
-    recursive: bool,
-    *,
-    workers: int | None,
-    estimates: bool,
-    at: str | None = None,
-) -> int:
-    """Print the plan of each input, and what an earlier run has left of it to do."""
-    from vsr import api
-    from vsr.api.arguments import place_of
-    from vsr.api.finding import describe_skipped, find_inputs
-    from vsr.api.inputs import Naming, pair_inputs
-    from vsr.cli.console import fail, print_table
-    from vsr.pipeline.plan_words import plan_rows
-    from vsr.pipeline.settings import load_settings
-
-    resolved = load_settings(preset, settings)[0]
-    found = find_inputs([place_of(one) for one in inputs], recursive=recursive, output=output)
-    pairs = pair_inputs(found, inputs, output, Naming.of(resolved), make_folder=False)
-    if found.skipped:
-        fail(describe_skipped(found.skipped))
-    leaves_finished = api.is_batch(inputs, output, pairs) and not overwrite
-    for number, (source, target) in enumerate(pairs):
-        job = api.plan(source, target, preset=preset, start=start, end=end, at=at, settings=settings)
-        done = None
-        if leaves_finished:
-            done = api.done_before(source, target, preset=preset, start=start, end=end, at=at, settings=settings)
-        if done is None and (job.output_url is not None or Path(target).parent.is_dir()):
-            api.check_plan(job, overwrite, work_dir)
-        if number:
-            print()
-        rows = [*plan_rows(job), *([("status", _status(done))] if done else [])]
-        print_table(rows)
-        if estimates and done is None and len(pairs) == 1 and job.source_url is None:
-            sys.stdout.flush()
-            print_table([("estimate".ljust(max(len(name) for name, _ in rows)), _estimate(job, workers))])
-    return 0
-
-
-def _estimate(job: Job, workers: int | None) -> str:
-    """What a run takes, by some frames of it."""
-    from vsr import api
-    from vsr.errors import VsrError
-    from vsr.report.trial.words import describe_length, describe_seconds, describe_size
-
-    try:
-        found = api.estimate_run(job, workers)
-    except VsrError as error:
-        return f"none: {error}"
-    by = "1 worker" if found.workers == 1 else f"{found.workers} workers"
-    each = (
-        f"{describe_seconds(found.frame_seconds)} a frame with {by}, by some frames on this machine, as busy as it is"
-    )
-    if found.seconds is None or found.num_bytes is None:
-        return f"{each}; how many frames there are is not known"
-    return f"about {describe_length(found.seconds)} and {describe_size(found.num_bytes)}: {each}"
-
-
-def _sum_up(outcomes: list[Outcome], *, is_read_by_people: bool) -> int:
-    """Print a line for each of several inputs; returns the highest exit code."""
-    failed = [outcome for outcome in outcomes if outcome.error is not None]
-    if len(outcomes) > 1:
-        from vsr.cli.console import fail, print_table
-
-        if is_read_by_people:
-            print()
-            are_parts = len({outcome.input for outcome in outcomes}) < len(outcomes)
-            names = [Path(outcome.output if are_parts else outcome.input).name for outcome in outcomes]
-            print_table(list(zip(names, map(_status, outcomes), strict=True)))
-        if failed:
-            fail(f"{len(failed)} of {len(outcomes)} inputs failed")
-    return max((outcome.error.exit_code for outcome in failed if outcome.error), default=0)
-
-
-def _status(outcome: Outcome) -> str:
-    if outcome.manifest is None:
-        return f"failed: {outcome.error}"
-    frames, seconds = outcome.manifest["times"]["num_frames"], outcome.manifest["seconds"]
-    return f"done before: {frames} frames" if outcome.was_done else f"done: {frames} frames in {seconds:.1f} s"
