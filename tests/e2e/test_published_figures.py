@@ -169,24 +169,23 @@ def _beginning(source: Path, target: Path, count: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.nightly
-def test_basicvsr_on_calendar(tmp_path: Path) -> None:
-    """The first ten frames, of MATLAB's small ones; published for whole clips: 27.24 dB, calendar about 23.9."""
+@pytest.mark.parametrize(
+    ("weights", "clip", "num_frames", "figure"),
+    [
+        # published for whole clips: 27.24 dB, calendar about 23.9
+        ("BasicVSR/BasicVSR_Vimeo90K_BIx4.fp16.safetensors", "calendar", 10, 23.69),
+        # as measured here first; bicubic interpolation gives 26.06
+        ("VSRnet/u4_SRnet_train_iter_200000.caffemodel", "walk", 6, 27.75),
+    ],
+    ids=["basicvsr", "vsrnet"],
+)
+def test_networks_of_several_frames(weights: str, clip: str, num_frames: int, figure: float, tmp_path: Path) -> None:
+    """The first frames of a clip, of MATLAB's small ones."""
     for kind in ("GT", "BIx4"):
-        _beginning(_data("vid4", f"calendar_{kind}.mkv"), tmp_path / f"calendar_{kind}.mkv", 10)
-    path = _data("weights", "BasicVSR", "BasicVSR_Vimeo90K_BIx4.fp16.safetensors")
+        _beginning(_data("vid4", f"{clip}_{kind}.mkv"), tmp_path / f"{clip}_{kind}.mkv", num_frames)
+    path = _data("weights", *weights.split("/"))
     [row] = vsr.evaluate(str(path), 4, tmp_path, settings={"degradation": "BI"}).results
-    assert row.mean.psnr_y == pytest.approx(23.69, abs=0.02)
-
-
-@pytest.mark.slow
-@pytest.mark.nightly
-def test_vsrnet_on_walk(tmp_path: Path) -> None:
-    """The first six frames, of MATLAB's small ones, as measured here first; bicubic interpolation gives 26.06 dB."""
-    for kind in ("GT", "BIx4"):
-        _beginning(_data("vid4", f"walk_{kind}.mkv"), tmp_path / f"walk_{kind}.mkv", 6)
-    path = _data("weights", "VSRnet", "u4_SRnet_train_iter_200000.caffemodel")
-    [row] = vsr.evaluate(str(path), 4, tmp_path, settings={"degradation": "BI"}).results
-    assert row.mean.psnr_y == pytest.approx(27.75, abs=0.02)
+    assert row.mean.psnr_y == pytest.approx(figure, abs=0.02)
 
 
 @pytest.mark.slow

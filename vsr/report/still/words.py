@@ -58,7 +58,7 @@ def outlines(record: Record) -> dict[int, tuple[tuple[float, float], ...]]:
 def agreement(record: Record) -> list[Row]:
     """How well the still agrees with what was recorded."""
     quality = record["quality"]
-    rows = [
+    return [
         ("With its own frame", f"{_decibels(quality['reference_lr_psnr_db'])} LR-PSNR"),
         (
             "With all frames used",
@@ -66,7 +66,6 @@ def agreement(record: Record) -> list[Row]:
             "the noise (1: only noise is left)",
         ),
     ]
-    return rows
 
 
 def _decibels(value: float | None) -> str:
