@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
     from vsr.api import (
+        Bag,
         Check,
         Comparison,
         Evaluation,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         TrainingOutcome,
         TrainingProgress,
         Trial,
+        bag,
         compare,
         downscale,
         evaluate,
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = [
+    "Bag",
     "Check",
     "Comparison",
     "DamageError",
@@ -83,6 +86,7 @@ __all__ = [
     "VsrError",
     "WorkFolderBusy",
     "__version__",
+    "bag",
     "compare",
     "downscale",
     "evaluate",

@@ -21,7 +21,7 @@ from vsr.stills.exported import export_again, is_export
 from vsr.stills.make import OnStep
 from vsr.stills.verify import is_still, verify_still
 
-__all__ = ["verify_any"]
+__all__ = ["find_output", "verify_any"]
 
 _RECORD = ".vsr.json"
 
@@ -60,7 +60,7 @@ def _verify_away(url: str, source: Path | None) -> list[Check]:
 def _verify_here(
     given: Path, source: Path | None, recompute: bool, on_step: OnStep, on_progress: OnProgress
 ) -> list[Check]:
-    output = _output_of(given) if given.name.endswith(_RECORD) else given
+    output = find_output(given)
     path = manifest_path(output)
     record = read_sealed(path)[0] if path.is_file() else {}
     if is_still(record):
@@ -74,9 +74,11 @@ def _verify_here(
     return checks
 
 
-def _output_of(record: Path) -> Path:
-    """The output that a record lies beside: a file, or the numbered images of a folder."""
-    output = output_place(record, _RECORD)
+def find_output(given: Path) -> Path:
+    """``given``, or the output that it is the record of: a file, or the numbered images of a folder."""
+    if not given.name.endswith(_RECORD):
+        return given
+    output = output_place(record := given, _RECORD)
     if not output.is_dir():
         return output
     said = read_sealed(record)[0].get("output")

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vsr.api.archiving import bag
     from vsr.api.checking import verify
     from vsr.api.comparing import compare, make_blind
     from vsr.api.downscaling import downscale, downscaling_settings
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from vsr.api.stills import export_frames, still
     from vsr.api.trying import RunEstimate, estimate_run, try_methods
     from vsr.api.upscaling import check_plan, done_before, is_batch, plan, upscale
+    from vsr.archive import Bag
     from vsr.evaluation import Evaluation
     from vsr.media.probe import MediaInfo
     from vsr.pipeline.job import Job
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from vsr.training import TrainingOutcome, TrainingProgress
 
 __all__ = [
+    "Bag",
     "Check",
     "Comparison",
     "Evaluation",
@@ -50,6 +53,7 @@ __all__ = [
     "TrainingOutcome",
     "TrainingProgress",
     "Trial",
+    "bag",
     "check_plan",
     "compare",
     "done_before",
@@ -75,6 +79,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Bag": "vsr.archive",
     "Check": "vsr.pipeline.verify",
     "Comparison": "vsr.report.comparison",
     "Evaluation": "vsr.evaluation",
@@ -88,6 +93,7 @@ _HOMES = {
     "TrainingOutcome": "vsr.training",
     "TrainingProgress": "vsr.training",
     "Trial": "vsr.report.trial",
+    "bag": "vsr.api.archiving",
     "check_plan": "vsr.api.upscaling",
     "compare": "vsr.api.comparing",
     "done_before": "vsr.api.upscaling",

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from vsr.cli import (
+    bag,
     compare,
     demo,
     doctor,
@@ -43,6 +44,7 @@ app.command("still")(still.still)
 app.command("frames")(frames.frames)
 app.command("probe")(probe.probe)
 app.command("verify")(verify.verify)
+app.command("bag")(bag.bag)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("presets")(presets.presets)

@@ -22,7 +22,7 @@ from vsr.stills.record import FORMAT, KIND
 from vsr.stills.run import options_of, remake
 from vsr.stills.write import StillFiles, record_path
 
-__all__ = ["is_still", "verify_still"]
+__all__ = ["is_still", "still_places", "verify_still"]
 
 _NAMED = 5
 _NEEDED = ("input.path", "input.sha256", "request.fps", "output.path", "output.files", "frames", "device", "versions")
@@ -80,9 +80,14 @@ def _place(output: Path, record: Mapping[str, Any], name: str) -> Path:
     return output.with_name(output.stem + name.removeprefix(recorded.stem))
 
 
+def still_places(output: Path, record: Mapping[str, Any]) -> dict[str, Path]:
+    """Where the image and the maps of a still are, by the names in its record."""
+    return {name: _place(output, record, name) for name in record["output"]["files"]}
+
+
 def _files(output: Path, record: Mapping[str, Any]) -> Check:
     recorded: Mapping[str, str] = record["output"]["files"]
-    places = {name: _place(output, record, name) for name in recorded}
+    places = still_places(output, record)
     missing = [path.name for path in places.values() if not path.is_file()]
     changed = [path.name for name, path in places.items() if path.is_file() and file_digest(path) != recorded[name]]
     problems = [f"{', '.join(names)}: {what}" for names, what in ((changed, "changed"), (missing, "missing")) if names]

@@ -1,0 +1,48 @@
+"""Packing outputs for an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vsr.api.arguments import PathLike
+from vsr.archive import Bag, make_bag
+from vsr.archive.bag import OnFile
+
+__all__ = ["bag"]
+
+
+def bag(
+    outputs: PathLike | Sequence[PathLike],
+    folder: PathLike,
+    *,
+    source: PathLike | None = None,
+    with_source: bool = False,
+    info: Mapping[str, str] | None = None,
+    on_file: OnFile | None = None,
+) -> Bag:
+    """Pack outputs of vsr, with what lies beside them, into the new folder ``folder``, in the form of BagIt (RFC 8493).
+
+    Each output is first compared with its record. ``data/`` holds the outputs, their records and checksums, a PREMIS 3
+    description of each (``OUTPUT.premis.xml``), and with ``with_source`` the sources in ``data/source/``.
+
+    Args:
+        outputs: outputs of any kind, or their records; images as a pattern.
+        folder: the bag; it gets its name when it is whole.
+        source: where the input of the one output is now, if not where its record says.
+        with_source: whether the sources are packed, too; else the descriptions tell where they are.
+        info: lines for ``bag-info.txt``, such as ``{"Source-Organization": "…"}``.
+        on_file: called from this thread with what is done and the share of it.
+
+    Raises `VerificationError` where an output is not what its record says, `UsageError` where names collide or a
+    source is not here, `MachineError`. Then there is no folder of that name.
+    """
+    given = [outputs] if isinstance(outputs, (str, Path)) else list(outputs)
+    return make_bag(
+        given,
+        Path(folder),
+        source=None if source is None else Path(source),
+        with_source=with_source,
+        info=dict(info or {}),
+        on_file=on_file or (lambda what, share: None),
+    )
