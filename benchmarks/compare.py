@@ -61,10 +61,10 @@ def make_versions(folder: Path, frames: int) -> tuple[Path, Path, Path]:
         sharp = cv2.warpAffine(wall, move, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
         soft = cv2.GaussianBlur(sharp, (0, 0), 0.8)
         small = cv2.resize(sharp, sizes[2], interpolation=cv2.INTER_AREA)
-        for program, picture in zip(programs, (sharp, soft, small), strict=True):
-            grain = noise[number % 4, : picture.shape[0], : picture.shape[1]]
+        for program, image in zip(programs, (sharp, soft, small), strict=True):
+            grain = noise[number % 4, : image.shape[0], : image.shape[1]]
             assert program.stdin is not None
-            program.stdin.write(np.clip(picture + grain, 0, 255).astype(np.uint8).tobytes())
+            program.stdin.write(np.clip(image + grain, 0, 255).astype(np.uint8).tobytes())
     for program in programs:
         assert program.stdin is not None
         program.stdin.close()

@@ -1,6 +1,6 @@
 """What networks with published weights reach, and what that costs. Prints Markdown; draws PSNR over cost.
 
-    python benchmarks/cost.py [--data FOLDER] [--sets Set5 Set14] [--scales 2 4] [--only WORD] [--picture FILE.svg]
+    python benchmarks/cost.py [--data FOLDER] [--sets Set5 Set14] [--scales 2 4] [--only WORD] [--chart FILE.svg]
 
 FOLDER holds ``images/Set5``, ``images/Set14`` and ``weights``. PSNR and SSIM of Y by the papers' protocol. Parameters
 are all values in the network. MACs are multiplications of convolutions, matrices and attention for 1280×720 output
@@ -25,7 +25,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import vsr
-from vsr.evaluation.base import PictureMethod
+from vsr.evaluation.base import ImageMethod
 from vsr.evaluation.methods import open_method
 from vsr.networks import ConditionedUpscaler, load_network
 
@@ -97,12 +97,12 @@ def measure(place: str, scale: int) -> Cost:
     """What ``place`` costs at ``scale``."""
     parameters, macs = _macs(place, scale)
     method = open_method(place, scale, torch.device("cpu"), {})
-    assert isinstance(method, PictureMethod)
-    picture = 255 * torch.rand(1 if method.colour == "Y" else 3, SIDE, SIDE, dtype=torch.float64)
+    assert isinstance(method, ImageMethod)
+    image = 255 * torch.rand(1 if method.colour == "Y" else 3, SIDE, SIDE, dtype=torch.float64)
     seconds = []
     for _ in range(2):
         began = time.process_time()
-        method.enlarge(picture)
+        method.enlarge(image)
         seconds.append(time.process_time() - began)
     return Cost(parameters, macs * PIXELS_720P / 1e9, min(seconds) * 1e6 / (SIDE * scale) ** 2)
 
@@ -143,7 +143,7 @@ def table(found: Sequence[Row], sets: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def picture(found: Sequence[Row], name: str) -> str:
+def chart(found: Sequence[Row], name: str) -> str:
     """An SVG: PSNR on the set ``name`` over multiplications, a panel for each scale; the area tells the parameters."""
     scales = sorted({row.scale for row in found})
     width, height, left, top = 460, 360, 52, 36
@@ -192,13 +192,13 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["Set5", "Set14"])
     parser.add_argument("--scales", nargs="+", type=int, default=[2, 3, 4])
     parser.add_argument("--only", default="", help="methods whose name has this word, and bicubic")
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--chart", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     found = list(rows(arguments.data, arguments.sets, arguments.scales, arguments.only))
     print(table(found, arguments.sets))
-    if arguments.picture:
-        arguments.picture.write_text(picture(found, arguments.sets[0]), encoding="utf-8")
+    if arguments.chart:
+        arguments.chart.write_text(chart(found, arguments.sets[0]), encoding="utf-8")
 
 
 if __name__ == "__main__":

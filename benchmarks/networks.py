@@ -1,4 +1,4 @@
-"""How fast networks run: the engine against a plain loop, end to end, and memory for large pictures. Prints Markdown.
+"""How fast networks run: the engine against a plain loop, end to end, and memory for large images. Prints Markdown.
 
     python benchmarks/networks.py [engine] [whole] [memory] [--weights NAME|FILE] [--scale S] [--threads N] [--frames N]
         [--device cpu|cuda]
@@ -42,7 +42,7 @@ def timed(work: Callable[[], object], on_gpu: bool) -> float:
 
 
 def engine(given: argparse.Namespace) -> None:
-    """A plain float32 loop and the engine over the same pictures, in turns, each in a fresh process; best of each."""
+    """A plain float32 loop and the engine over the same images, in turns, each in a fresh process; best of each."""
     names = ["loop", "auto", "float32", "bfloat16", *(["float16"] if given.device != "cpu" else [])]
     best: dict[str, tuple[float, str]] = {}
     for _ in range(3):
@@ -76,14 +76,14 @@ def one_engine(given: argparse.Namespace, name: str) -> None:
     device, network = torch.device(given.device), load_network(given.weights, given.scale)
     batch = batch_frames(WIDTH, HEIGHT, device)
     count, channels = -(-given.frames // batch) * batch, 1 if network.colour == "Y" else 3
-    pictures = torch.rand(count, channels, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1)).to(device)
+    images = torch.rand(count, channels, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1)).to(device)
     if name == "loop":
         plain = network.module.to(device)
 
         def work() -> None:
             with torch.no_grad():
-                for picture in pictures:
-                    plain(picture[None])
+                for image in images:
+                    plain(image[None])
 
         what = f"plain float32 loop, {device_class(given.device)}"
     else:
@@ -91,7 +91,7 @@ def one_engine(given: argparse.Namespace, name: str) -> None:
         fast = Engine(network, EngineOptions(precision, measure_load(network)), device)
 
         def work() -> None:
-            for group in pictures.split(batch):
+            for group in images.split(batch):
                 for _ in fast.bands(group):
                     pass
 
@@ -125,13 +125,13 @@ def whole(given: argparse.Namespace) -> None:
         worker = SegmentWorker(job, WorkFolder(Path(folder)))
         records = tuple(record for record, _ in scan(job.info, 1, Damage()))[:frames]
         some = min(8, frames)
-        pictures = list(worker.pictures(PlannedSegment(Segment(0, 0, some, 0, some), records[:some])))
+        images = list(worker.frames(PlannedSegment(Segment(0, 0, some, 0, some), records[:some])))
         worker.close()
         restorer = job.prepared.open(job.geometry())
         alone = float("inf")
         for _ in range(2):
             began = time.perf_counter()
-            for frame in restorer.restore(pictures):
+            for frame in restorer.restore(images):
                 frame.planes[0].sum().item()
             alone = min(alone, (time.perf_counter() - began) / some)
         before, began = cpu_seconds(), time.perf_counter()

@@ -21,13 +21,13 @@ WIDTH, HEIGHT, RATE = 960, 540, 25
 
 
 def make_source(path: Path, frames: int, width: int = WIDTH, height: int = HEIGHT) -> None:
-    """A moving, slightly noisy test picture with sound, H.264."""
+    """A moving, slightly noisy test image with sound, H.264."""
     from vsr.media.ffmpeg import run_ffmpeg
 
     seconds = frames / RATE
-    picture = f"testsrc2=size={width}x{height}:rate={RATE}:duration={seconds},noise=alls=4:allf=t"
+    image = f"testsrc2=size={width}x{height}:rate={RATE}:duration={seconds},noise=alls=4:allf=t"
     done = run_ffmpeg(
-        ["-v", "error", "-y", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", f"sine=duration={seconds}",
+        ["-v", "error", "-y", "-f", "lavfi", "-i", image, "-f", "lavfi", "-i", f"sine=duration={seconds}",
          "-frames:v", str(frames), "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p",
          "-c:a", "aac", str(path)]
     )  # fmt: skip
@@ -94,14 +94,14 @@ def efficiency(folder: Path, frames: int = 1000) -> None:
 
     some = 60
     planned = PlannedSegment(Segment(0, 0, some, 0, some), tuple(records[:some]))
-    pictures = list(worker.pictures(planned))
+    images = list(worker.frames(planned))
     restorer = job.prepared.open(job.geometry())
-    restored = list(restorer.restore(pictures))
+    restored = list(restorer.restore(images))
     quantised = [quantise(frame, job.target) for frame in restored]
     worker.close()
 
     def restoring() -> int:
-        return count(quantise(frame, job.target) for frame in restorer.restore(pictures))
+        return count(quantise(frame, job.target) for frame in restorer.restore(images))
 
     def encoding() -> int:
         sink = segment_sink(folder / "alone.bin", job.encoder)

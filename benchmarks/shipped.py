@@ -4,7 +4,7 @@
 
 FOLDER holds ``images/Set5``, ``images/Set14`` and ``vid4/NAME_GT.mkv``. ``clean``: the papers' protocol, bicubic and
 `lite`, alone and as self-ensemble. ``worse``: blur of sigma 1 ahead of bicubic shrinking, noise of 5 (of 255), H.264 at
-crf 32; a picture stands for a still clip of three frames, of which the last is measured; a clip is compressed as a
+crf 32; an image stands for a still clip of three frames, of which the last is measured; a clip is compressed as a
 whole and every frame measured. There `lite` and `real` are both held against bicubic.
 """
 
@@ -25,7 +25,7 @@ from vsr.evaluation.interpolation import interpolation_method
 from vsr.evaluation.networks import network_method
 from vsr.evaluation.protocol import hr_from, scored
 from vsr.media.clips import read_rgb
-from vsr.media.pictures import read_picture
+from vsr.media.image_files import read_image
 from vsr.metrics import luma_bt601
 from vsr.networks import load_network
 from vsr.training.degradations import parse_chain
@@ -48,26 +48,26 @@ def clean(data: Path, frames: int | None) -> None:
     print("| | scale | bicubic | lite | self-ensemble |\n|---|---|---|---|---|")
     for name in ("Set5", "Set14"):
         for scale in (2, 3, 4):
-            pictures = data / "images" / name
-            rows = [*vsr.evaluate(["bicubic", "lite"], scale, pictures).results]
-            rows += vsr.evaluate("lite", scale, pictures, settings={"self_ensemble": True}).results
+            images = data / "images" / name
+            rows = [*vsr.evaluate(["bicubic", "lite"], scale, images).results]
+            rows += vsr.evaluate("lite", scale, images, settings={"self_ensemble": True}).results
             figures = " | ".join(f"{row.mean.psnr_y:.2f} / {row.mean.ssim_y:.4f}" for row in rows)
             print(f"| {name} | ×{scale} | {figures} |", flush=True)
 
 
 def worse(data: Path, frames: int | None) -> None:
-    """Bicubic, `lite` and `real` on degraded pictures and clips, where `real` has weights for the scale."""
+    """Bicubic, `lite` and `real` on degraded images and clips, where `real` has weights for the scale."""
     print("\n### Blur 1, noise 5, H.264 crf 32: PSNR in dB / SSIM of Y\n")
     print("| | scale | bicubic | lite | real | real over bicubic |\n|---|---|---|---|---|---|")
     for scale in (2, 4):
-        pictures = sorted((data / "images" / "Set14").glob("*.bmp"))
-        _row("Set14", scale, [_still(path, scale) for path in pictures])
+        images = sorted((data / "images" / "Set14").glob("*.bmp"))
+        _row("Set14", scale, [_still(path, scale) for path in images])
         for path in sorted((data / "vid4").glob("*_GT.mkv")):
             _row(f"Vid4 {path.stem.removesuffix('_GT')}", scale, [_clip(path, scale, frames)])
 
 
 def _still(path: Path, scale: int) -> list[tuple[Tensor, Tensor]]:
-    hr = hr_from(read_picture(path), scale).expand(3, -1, -1)
+    hr = hr_from(read_image(path), scale).expand(3, -1, -1)
     return [(hr, _degraded(hr.expand(3, -1, -1, -1), scale)[-1])]
 
 
@@ -85,7 +85,7 @@ def _degraded(hr_images: Tensor, scale: int) -> Tensor:
 def _row(name: str, scale: int, items: list[list[tuple[Tensor, Tensor]]]) -> None:
     """Mean over items of the mean over their frames."""
     methods = [interpolation_method("bicubic", scale, CPU)]
-    asked = {"compression_codes": None}  # estimated, where evaluation takes pictures for uncompressed ones
+    asked = {"compression_codes": None}  # estimated, where evaluation takes images for uncompressed ones
     methods += [network_method(own, load_network(own, scale), CPU, asked) for own in ("lite", "real")]
     means = []
     for method in methods:

@@ -4,7 +4,7 @@
 
 ``plate``: 30 hand-held frames of a rendered plate, noise 8/255, H.264: the still against the best single frame.
 ``sharpened``: plates and faces of many bit rates against the frame and the unsharp mask that come closest to the ground
-ground truth, and whether the still says so. ``times``: seconds of one core for a region and a whole picture, and for
+ground truth, and whether the still says so. ``times``: seconds of one core for a region and a whole image, and for
 making them again. ``gallery``: plates, and the classic sequences where they are (``VSR_MDSP`` names their folder), each
 beside one frame enlarged by bicubic interpolation, in ``--folder``.
 """
@@ -54,17 +54,17 @@ def decoded(path: Path) -> list[NDArray[np.uint8]]:
 
 def enlarged(frame: NDArray[np.uint8], roi: tuple[int, int, int, int] | None, scale: int) -> NDArray[np.uint8]:
     """A frame by Pillow's bicubic, and the region of it."""
-    picture = Image.fromarray(frame)
-    large = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
-    x, y, width, height = roi or (0, 0, picture.width, picture.height)
+    image = Image.fromarray(frame)
+    large = image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
+    x, y, width, height = roi or (0, 0, image.width, image.height)
     return np.asarray(large)[y * scale : (y + height) * scale, x * scale : (x + width) * scale]
 
 
 def of_still(path: Path) -> NDArray[np.float64]:
     """A still as RGB or gray, 0…255."""
-    from vsr.media.images import read_picture
+    from vsr.media.images import read_samples
 
-    return np.stack([plane.astype(np.float64) for plane in read_picture(path)], axis=-1) / 65535 * 255
+    return np.stack([plane.astype(np.float64) for plane in read_samples(path)], axis=-1) / 65535 * 255
 
 
 def best_single(clip: PlateClip, frames: list[NDArray[np.uint8]]) -> float:
@@ -115,9 +115,9 @@ def best_sharpened(clip: PlateClip, frames: list[NDArray[np.uint8]]) -> float:
     x, y, width, height = (SCALE * value for value in clip.roi)
     found = []
     for frame, hr in zip(frames, clip.hr_regions, strict=True):
-        picture = Image.fromarray(frame.astype(np.float32).mean(2), mode="F")
-        size = (picture.width * SCALE, picture.height * SCALE)
-        large = np.asarray(picture.resize(size, Image.Resampling.BICUBIC), np.float64)
+        image = Image.fromarray(frame.astype(np.float32).mean(2), mode="F")
+        size = (image.width * SCALE, image.height * SCALE)
+        large = np.asarray(image.resize(size, Image.Resampling.BICUBIC), np.float64)
         detail = large - ndimage.gaussian_filter(large, _MASK_PX * SCALE)
         for amount in _AMOUNTS:
             sharp = np.clip(large + amount * detail, 0, 255)[y : y + height, x : x + width]
@@ -148,7 +148,7 @@ def sharpened(folder: Path, seeds: int) -> None:
 
 
 def times(folder: Path) -> None:
-    """Seconds for a region and for a whole picture, and for making them again."""
+    """Seconds for a region and for a whole image, and for making them again."""
     import vsr
 
     rng = np.random.default_rng(0)
@@ -171,14 +171,14 @@ def times(folder: Path) -> None:
 
 
 def beside(left: NDArray[Any], right: NDArray[Any], titles: tuple[str, str]) -> Image.Image:
-    """Two pictures of one size side by side, with their names above, enlarged to a size that is looked at."""
+    """Two images of one size side by side, with their names above, enlarged to a size that is looked at."""
     pair = [Image.fromarray(np.clip(np.rint(p), 0, 255).astype(np.uint8)).convert("RGB") for p in (left, right)]
     times_larger = max(1, 480 // pair[0].width)
     width, height = pair[0].width * times_larger, pair[0].height * times_larger
     page = Image.new("RGB", (2 * width + 12, height + 24), "white")
-    for number, (picture, title) in enumerate(zip(pair, titles, strict=True)):
+    for number, (image, title) in enumerate(zip(pair, titles, strict=True)):
         place = number * (width + 12)
-        page.paste(picture.resize((width, height), Image.Resampling.BICUBIC), (place, 24))
+        page.paste(image.resize((width, height), Image.Resampling.BICUBIC), (place, 24))
         ImageDraw.Draw(page).text((place + 4, 5), title, fill="black", font=ImageFont.load_default(13))
     return page
 
@@ -207,7 +207,7 @@ def _page(path: Path, output: Path, scale: int, **options: Any) -> None:
 def gallery(folder: Path) -> None:
     """Pages for looking at."""
     print("\n### Gallery\n")
-    print("| picture | frames used | blur | smoothness | noise | motion | residual / noise | seconds | notes |")
+    print("| image | frames used | blur | smoothness | noise | motion | residual / noise | seconds | notes |")
     print("|---|---|---|---|---|---|---|---|---|")
     for seed in range(4):
         clip, path = filmed(folder, seed, CRFS[0])
@@ -224,7 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", default=["plate", "times"], help="plate, sharpened, times, gallery")
     parser.add_argument("--seeds", type=int, default=8)
-    parser.add_argument("--folder", type=Path, help="where pictures go; a temporary folder by default")
+    parser.add_argument("--folder", type=Path, help="where images go; a temporary folder by default")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)

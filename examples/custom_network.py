@@ -31,7 +31,7 @@ from vsr.networks.saving import save_weights
 SCALE, PATCH, BATCH, RATE = 2, 20, 8, 2e-3
 TRAINED_ON = ("chelsea", "coffee", "rocket", "camera", "immunohistochemistry", "hubble_deep_field")
 MEASURED_ON = "astronaut"
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
 class BicubicResidual(Upscaler):
@@ -56,10 +56,10 @@ class BicubicResidual(Upscaler):
         for parameter in self.body[-1].parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``; half precision in the convolutions only."""
-        detail: Tensor = self.body(pictures.to(weights_dtype(self)))
-        return enlarge(pictures, self.scale) + detail.to(pictures.dtype)
+        detail: Tensor = self.body(images.to(weights_dtype(self)))
+        return enlarge(images, self.scale) + detail.to(images.dtype)
 
 
 def recognise(shapes: Shapes) -> Found | None:
@@ -84,17 +84,17 @@ SPEC = NetworkSpec(
 """All that vsr needs to know of it. Inside the package it would be a row of `NETWORKS`."""
 
 
-def photograph(name: str) -> Picture:
+def photograph(name: str) -> Image:
     """One of scikit-image's, ``(H, W, 3)`` with sides that ``SCALE`` divides."""
-    picture = np.asarray(getattr(data, name)())
-    colour = np.stack([picture] * 3, 2) if picture.ndim == 2 else picture[:, :, :3]
+    image = np.asarray(getattr(data, name)())
+    colour = np.stack([image] * 3, 2) if image.ndim == 2 else image[:, :, :3]
     height, width = (side - side % SCALE for side in colour.shape[:2])
     return np.ascontiguousarray(colour[:height, :width])
 
 
-def pair(picture: Picture) -> tuple[Tensor, Tensor]:
+def pair(image: Image) -> tuple[Tensor, Tensor]:
     """``(3, h, w)`` small, as a file would hold it, and ``(3, H, W)`` true, both in 0…1."""
-    large = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)
+    large = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)
     small = shrink_bicubic(large, (large.shape[1] // SCALE, large.shape[2] // SCALE)).round().clamp(0, 255)
     return small.float() / 255, large / 255
 
@@ -111,8 +111,8 @@ def batches(steps: int) -> Iterator[tuple[Tensor, Tensor]]:
         for _ in range(BATCH):
             small, large = pairs[pick(len(pairs))]
             y, x, turn = pick(small.shape[1] - PATCH + 1), pick(small.shape[2] - PATCH + 1), pick(8)
-            for picture, factor in ((small, 1), (large, SCALE)):
-                patch = picture[:, factor * y : factor * (y + PATCH), factor * x : factor * (x + PATCH)]
+            for image, factor in ((small, 1), (large, SCALE)):
+                patch = image[:, factor * y : factor * (y + PATCH), factor * x : factor * (x + PATCH)]
                 patches.append(torch.rot90(patch.flip(2) if turn >= 4 else patch, turn % 4, (1, 2)))
         yield torch.stack(patches[::2]), torch.stack(patches[1::2])
 
@@ -136,8 +136,8 @@ def train(steps: int) -> BicubicResidual:
 
 def film(path: Path, num_frames: int) -> None:
     """A small clip: a slow pan over a photograph that the network has not seen."""
-    picture = photograph(MEASURED_ON)
-    frames = [picture[100 + n : 356 + n, 40 + 2 * n : 424 + 2 * n] for n in range(num_frames)]
+    image = photograph(MEASURED_ON)
+    frames = [image[100 + n : 356 + n, 40 + 2 * n : 424 + 2 * n] for n in range(num_frames)]
     write_clip(path, [(pair(frame)[0] * 255).byte().permute(1, 2, 0).numpy() for frame in frames], Fraction(25), crf=12)
 
 
@@ -147,8 +147,8 @@ def enlarge_clip(source: Path, target: Path, network: Network) -> None:
     options = EngineOptions(choose_precision(network, "auto", device), measure_load(network))
     engine, enlarged = Engine(network, options, device), []
     for frame in read_rgb(source):
-        picture = torch.from_numpy(frame).permute(2, 0, 1)[None].to(device).float() / 255
-        result = (engine.whole(picture)[0] * 255).round().clamp(0, 255).byte()
+        image = torch.from_numpy(frame).permute(2, 0, 1)[None].to(device).float() / 255
+        result = (engine.whole(image)[0] * 255).round().clamp(0, 255).byte()
         enlarged.append(result.permute(1, 2, 0).cpu().numpy())
     write_clip(target, enlarged, Fraction(25), crf=12)
 

@@ -48,18 +48,18 @@ def scene(generator: torch.Generator) -> Tensor:
     """Dead leaves, a usual stand-in for photographs: discs of all sizes over each other, ``(side, side)``, 0…1."""
     side = SIZE + 2 * MARGIN
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    picture = torch.full((side, side), 0.5)
+    image = torch.full((side, side), 0.5)
     for down, right, gray, size in torch.rand(600, 4, generator=generator).tolist():
         disc = (y - down * side) ** 2 + (x - right * side) ** 2 < (2.0 + 1.5 / (size + 0.03)) ** 2
-        picture = torch.where(disc, gray, picture)
-    return GaussianBlur(0.5, 0.5).A(picture)
+        image = torch.where(disc, gray, image)
+    return GaussianBlur(0.5, 0.5).A(image)
 
 
-def record(picture: Tensor, shifts_px: Tensor, generator: torch.Generator) -> Tensor:
+def record(image: Tensor, shifts_px: Tensor, generator: torch.Generator) -> Tensor:
     """Frames ``(K, h, w)`` as a camera gives them: moved by ``shifts_px``, blurred, sampled, noisy, 8 bits."""
     side, frames = SIZE + 2 * MARGIN, []
     for y, x in (shifts_px * SCALE).tolist():
-        moved = Warp.translation((side, side), (y, x)).A(picture)[MARGIN:-MARGIN, MARGIN:-MARGIN]
+        moved = Warp.translation((side, side), (y, x)).A(image)[MARGIN:-MARGIN, MARGIN:-MARGIN]
         frame = simulate(moved.contiguous(), "camera", SCALE)
         frames.append(frame + NOISE * torch.randn(frame.shape, generator=generator))
     return (torch.stack(frames) * 255).round().clamp(0, 255) / 255
@@ -67,12 +67,12 @@ def record(picture: Tensor, shifts_px: Tensor, generator: torch.Generator) -> Te
 
 if __name__ == "__main__":
     generator = torch.Generator().manual_seed(1)
-    picture, shifts = scene(generator), torch.rand(NUM_FRAMES, 2, generator=generator) - 0.5  # in pixels of a frame
+    image, shifts = scene(generator), torch.rand(NUM_FRAMES, 2, generator=generator) - 0.5  # in pixels of a frame
     shifts[0] = 0
-    frames, sigma = record(picture, shifts, generator), degradation_at("camera", SCALE).psf_sigma_px * SCALE
+    frames, sigma = record(image, shifts, generator), degradation_at("camera", SCALE).psf_sigma_px * SCALE
     frame_size, blur = (SIZE // SCALE, SIZE // SCALE), reading_blur((sigma, sigma), (SCALE, SCALE))
     observed = Observations(frames, ObservationModel.from_shifts(frame_size, (SIZE, SIZE), shifts, blur))
     start = resample(frames[0], (SIZE, SIZE), kernel="bicubic")
     results = {"bicubic": start} | {spec.name: spec(observed, start) for spec in (LANDWEBER, find_solver("huber-btv"))}
     for name, result in results.items():
-        print(f"{name:10}{psnr(result, picture[MARGIN:-MARGIN, MARGIN:-MARGIN], peak=1.0, crop=8):6.2f} dB")
+        print(f"{name:10}{psnr(result, image[MARGIN:-MARGIN, MARGIN:-MARGIN], peak=1.0, crop=8):6.2f} dB")

@@ -4,7 +4,7 @@
     python pipelines/film_archive.py s3://archive/scans/ reels.txt -o s3://archive/masters/ --master prores
     ray job submit -- python /opt/pipelines/film_archive.py /data/scans -o /data/masters
 
-Reels are files, folders, lists of them in a ``.txt`` file, or URLs; a folder of scanned pictures (DPX, TIFF) is a
+Reels are files, folders, lists of them in a ``.txt`` file, or URLs; a folder of scanned images (DPX, TIFF) is a
 reel, too, and needs ``--fps``. Give the same command again after a stop of any kind, or when new reels have come:
 what is finished stays as it is. ``batch.json`` beside the masters says what became of each reel, ``REEL.vsr.json`` how
 each master was made. Inside a Ray job the workers are the cluster's; elsewhere they are this machine's, unless
@@ -34,7 +34,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("-o", "--output", required=True, help="folder or URL for the masters")
     parser.add_argument("--master", choices=MASTERS, default="ffv1", help="codec of the masters")
     parser.add_argument("--scale", type=float, default=2.0)
-    parser.add_argument("--fps", help="rate of reels that are pictures and do not tell theirs")
+    parser.add_argument("--fps", help="rate of reels that are images and do not tell theirs")
     parser.add_argument("--ray", default="auto" if os.environ.get("RAY_ADDRESS") else None, metavar="auto|HOST:PORT")
     parser.add_argument("--workers", type=int, help="segments made at a time; by default all that there is room for")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of vsr")
@@ -52,7 +52,7 @@ class Report:
         self._reported = time.monotonic()
 
     def progress(self, progress: vsr.Progress) -> None:
-        """Hears of every picture; says little."""
+        """Hears of every image; says little."""
         if progress.stage == "restoring" and time.monotonic() - self._reported > LINE_SECONDS:
             self._reported = time.monotonic()
             total = f" of {progress.frames_total}" if progress.frames_total else ""

@@ -78,7 +78,7 @@ def row(camera: Path, outcome: vsr.Outcome) -> dict[str, Any]:
     damage, digests = manifest["damage"], list(manifest["output"]["files"].values())
     return found | {
         "input_sha256": manifest["input"]["sha256"],
-        "output_sha256": digests[0] if len(digests) == 1 else "",  # those of pictures are in the manifest
+        "output_sha256": digests[0] if len(digests) == 1 else "",  # those of images are in the manifest
         "status": "done before" if outcome.was_done else "done",
         "num_frames": manifest["times"]["num_frames"],
         "damaged_places": damage["decode_errors"] + damage["corrupt_frames"] + damage["read_errors"],

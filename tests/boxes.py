@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["box", "clap", "find_boxes", "sample_entries", "with_boxes"]
 
-_PICTURE_ENTRY = 78  # bytes of fields in a sample entry of video ahead of its own boxes
+_VIDEO_ENTRY = 78  # bytes of fields in a sample entry of video ahead of its own boxes
 
 
 def box(kind: bytes, content: bytes) -> bytes:
@@ -45,7 +45,7 @@ def sample_entries(path: Path) -> list[tuple[bytes, dict[bytes, bytes]]]:
             continue
         [stsd] = _inside(data, _inside(data, _inside(data, [mdia], b"minf"), b"stbl"), b"stsd")
         [(code, first, last)] = find_boxes(data, stsd[0] + 8, stsd[1])
-        inner = {kind: data[a:b] for kind, a, b in find_boxes(data, first + _PICTURE_ENTRY, last)}
+        inner = {kind: data[a:b] for kind, a, b in find_boxes(data, first + _VIDEO_ENTRY, last)}
         found.append((code, inner))
     return found
 

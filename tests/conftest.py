@@ -61,7 +61,7 @@ hypothesis.settings.load_profile("no-deadline")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 QUICK: dict[str, Any] = {"method": "lanczos", "speed": "ultrafast", "encoder_threads": 2}
-"""Settings for runs whose pictures do not matter."""
+"""Settings for runs whose images do not matter."""
 
 
 @pytest.fixture(scope="session")

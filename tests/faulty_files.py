@@ -13,7 +13,7 @@ from videos import ffmpeg
 __all__ = ["AT_ONCE", "DAMAGES", "LATER", "AtOnce", "copy_of", "fits"]
 
 Another = Callable[..., Path]
-"""Makes a file like the one at hand: ``another(seed)`` with other pictures, ``another(seed, size)`` of another size."""
+"""Makes a file like the one at hand: ``another(seed)`` with other images, ``another(seed, size)`` of another size."""
 Fault = Callable[[Path, random.Random, Another], Path]
 
 _STREAMED = ("ts", "m2ts", "mpg", "vob", "h264", "hevc", "m1v", "m2v", "m4v", "mjpeg", "h261", "h263", "vvc")
@@ -45,7 +45,7 @@ AT_ONCE = {
     "late start": AtOnce(("ts", "m2ts", "mkv", "mp4", "mov", "mpg", "vob"), ("-output_ts_offset", "3723.4")),
     "far start": AtOnce(("ts", "m2ts", "mkv", "vob", "mpg"), ("-output_ts_offset", "90000")),
     "late sound": AtOnce(("ts", "mkv", "mp4", "mov", "mpg", "avi", "flv", "wmv", "webm", "ogg")),
-    "late picture": AtOnce(("mkv", "mp4", "mov", "ts", "flv"), times="'(N*3600+60000)/90000/TB'"),
+    "late video": AtOnce(("mkv", "mp4", "mov", "ts", "flv"), times="'(N*3600+60000)/90000/TB'"),
     "fragments": AtOnce(("mp4", "mov"), ("-movflags", "frag_keyframe+empty_moov")),
     "live": AtOnce(("mkv", "webm"), ("-live", "1")),
     "one frame": AtOnce(

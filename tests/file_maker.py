@@ -1,4 +1,4 @@
-"""Writing the file that a recipe of `many_files` asks for: pictures, other streams, tags and faults."""
+"""Writing the file that a recipe of `many_files` asks for: images, other streams, tags and faults."""
 
 from __future__ import annotations
 

@@ -215,12 +215,12 @@ def _recipe(rng: random.Random, number: int, container: str, codec: str, fault: 
     if codec not in _OF_CODEC and may_be_odd and rng.random() < 0.4:
         size = rng.choice(_ODD)
     if codec == "hevc" and size[0] < 64:
-        size = (64, 48)  # x265 itself crashes where pictures are 34 to 48 wide
+        size = (64, 48)  # x265 itself crashes where images are 34 to 48 wide
     if fault == "interlaced":
         size, pix_fmt = ((64, 48) if codec not in _OF_CODEC else size), "yuv420p"
     kinds = _AUDIO.get(container, "").split()
     audio = tuple(rng.choice(kinds) for _ in range(rng.choice((0, 1, 1, 2)))) if kinds else ()
-    if container in ("flv", "f4v", "rm", "3gp", "dv") or fault in ("late sound", "late picture"):
+    if container in ("flv", "f4v", "rm", "3gp", "dv") or fault in ("late sound", "late video"):
         audio = tuple(kinds[:1] if fault.startswith("late") and not audio else audio[:1])
     requested = _EXTRAS.get(container, "").split()
     extras = [name for name in requested if rng.random() < 0.3]

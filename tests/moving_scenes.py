@@ -20,13 +20,13 @@ _BLUR_SIGMA = 1.0  # in pixels of the photograph: a third of a pixel of the fram
 def _blurred_spectrum(name: str) -> NDArray[np.complex128]:
     from skimage import data
 
-    picture = np.asarray(getattr(data, name)(), dtype=np.float64) / 255
-    if picture.ndim == 3:
-        picture = picture @ np.array([0.299, 0.587, 0.114])
-    freq_y = np.fft.fftfreq(picture.shape[0])[:, None]
-    freq_x = np.fft.fftfreq(picture.shape[1])
+    image = np.asarray(getattr(data, name)(), dtype=np.float64) / 255
+    if image.ndim == 3:
+        image = image @ np.array([0.299, 0.587, 0.114])
+    freq_y = np.fft.fftfreq(image.shape[0])[:, None]
+    freq_x = np.fft.fftfreq(image.shape[1])
     blur = np.exp(-2 * (np.pi * _BLUR_SIGMA) ** 2 * (freq_y**2 + freq_x**2))
-    return np.fft.fft2(picture) * blur
+    return np.fft.fft2(image) * blur
 
 
 def photograph(name: str, shift_yx: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
@@ -57,14 +57,14 @@ def texture(matrix: NDArray[np.float64] | None = None, *, seed: int = 0) -> NDAr
     if matrix is not None:
         points = np.linalg.inv(matrix) @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
         x, y = (row.reshape(SIZE, SIZE) for row in points[:2] / points[2])
-    picture = np.zeros((SIZE, SIZE))
+    image = np.zeros((SIZE, SIZE))
     for f, a, p, s in zip(frequency, angle, phase, size, strict=True):
-        picture += s * np.sin(2 * np.pi * f * (np.cos(a) * x + np.sin(a) * y) + p)
-    return (0.5 + 0.15 * picture / np.sqrt(0.5 * np.square(size).sum())).clip(0, 1)
+        image += s * np.sin(2 * np.pi * f * (np.cos(a) * x + np.sin(a) * y) + p)
+    return (0.5 + 0.15 * image / np.sqrt(0.5 * np.square(size).sum())).clip(0, 1)
 
 
 def recorded(
-    picture: NDArray[np.float64],
+    image: NDArray[np.float64],
     seed: int,
     *,
     noise: float = 2 / 255,
@@ -72,11 +72,11 @@ def recorded(
     gain: float = 1.0,
     offset: float = 0.0,
 ) -> Tensor:
-    """``picture`` as a camera might have it, float32: brightness, Gaussian noise, 8 bits, salt and pepper."""
+    """``image`` as a camera might have it, float32: brightness, Gaussian noise, 8 bits, salt and pepper."""
     rng = np.random.default_rng(seed)
-    values = gain * picture + offset + noise * rng.standard_normal(picture.shape)
+    values = gain * image + offset + noise * rng.standard_normal(image.shape)
     values = np.round(values.clip(0, 1) * 255) / 255
-    outliers = rng.random(picture.shape)
+    outliers = rng.random(image.shape)
     values = np.where(outliers < impulses, outliers < impulses / 2, values)
     return torch.from_numpy(values).to(torch.float32)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from plain_reader import PlainFile, first_pictures, read_plain
+from plain_reader import PlainFile, first_frames, read_plain
 
 
 def decoded_times(path: Path) -> list[Fraction]:
-    return [Fraction(frame.pts) * frame.time_base for frame in first_pictures(path)]
+    return [Fraction(frame.pts) * frame.time_base for frame in first_frames(path)]
 
 
 def nearest(seconds: Fraction, tick: Fraction) -> Fraction:

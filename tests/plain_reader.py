@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 
-__all__ = ["PlainFile", "PlainStream", "first_pictures", "is_working_name", "read_plain", "with_records"]
+__all__ = ["PlainFile", "PlainStream", "first_frames", "is_working_name", "read_plain", "with_records"]
 
 
 @dataclass
@@ -78,7 +78,7 @@ def read_plain(path: Path) -> PlainFile:
         return PlainFile(streams, dict(container.metadata), chapters)
 
 
-def first_pictures(path: Path, count: int = 1_000_000) -> list[av.VideoFrame]:
+def first_frames(path: Path, count: int = 1_000_000) -> list[av.VideoFrame]:
     """The first decoded frames of the first video stream, by PyAV alone."""
     frames = []
     with av.open(f"file:{path}") as container:

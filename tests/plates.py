@@ -149,8 +149,8 @@ def film(
     scene = _scene(subject)
     seen = _through_lens(scene)
     sharp, lens, shaken = (
-        ndimage.spline_filter(picture, order=5, mode="mirror")
-        for picture in (scene, seen, ndimage.uniform_filter1d(seen, 5 * SCALE, axis=1))
+        ndimage.spline_filter(image, order=5, mode="mirror")
+        for image in (scene, seen, ndimage.uniform_filter1d(seen, 5 * SCALE, axis=1))
     )
     poses = [np.eye(3)] * count if is_fixed else _poses(count, rng, tremor_px, tilt)
     height, width = _FRAME_HW
@@ -198,7 +198,7 @@ def film_passing(count: int = 21, *, text: str = PLATE, noise: float = 4.0, seed
     return PlateClip(frames, hr_regions, (9, 29, roi_w, roi_h), poses)
 
 
-def psnr_db(picture: Floats, reference: Floats, crop: int = SCALE) -> float:
-    """PSNR of gray pictures in 0…255 without a border of ``crop`` pixels."""
+def psnr_db(image: Floats, reference: Floats, crop: int = SCALE) -> float:
+    """PSNR of gray images in 0…255 without a border of ``crop`` pixels."""
     inner = (slice(crop, -crop), slice(crop, -crop))
-    return float(20 * np.log10(255 / np.sqrt(np.mean((picture[inner] - reference[inner]) ** 2))))
+    return float(20 * np.log10(255 / np.sqrt(np.mean((image[inner] - reference[inner]) ** 2))))

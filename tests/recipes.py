@@ -14,7 +14,7 @@ __all__ = ["PIPELINES", "QUICK", "Recipe", "command_of", "run_alone"]
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 QUICK = [part for text in ("method=lanczos", "encoder_threads=1", "num_cpus=0.5") for part in ("--set", text)]
-"""Settings for runs whose pictures do not matter."""
+"""Settings for runs whose images do not matter."""
 
 Recipe = Callable[..., Run]
 

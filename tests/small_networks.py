@@ -1,6 +1,6 @@
 """Small networks with seeded weights, as files, made at most once a test run.
 
-Both add a little to an enlarged picture, so what they make is a picture; weights of ``strength`` 1 add a lot.
+Both add a little to an enlarged image, so what they make is an image; weights of ``strength`` 1 add a lot.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def srmd_weights(seed: int, strength: float, scale: int) -> dict[str, Tensor]:
 
 
 def mixture_tensors(num_sets: int = 3, scale: int = 2, num_statistics: int = NUM_OF_SHOT) -> dict[str, Tensor]:
-    """A mixture of such networks as a file holds it; other pictures get other shares."""
+    """A mixture of such networks as a file holds it; other images get other shares."""
     sets = [lite_weights(seed, scale) for seed in range(num_sets)]
     torch.manual_seed(num_sets)
     sizes = {"source": (num_statistics, 8, 8, 3), "gate": (3, 6, num_sets)}
@@ -174,8 +174,8 @@ class Sampler(SamplingUpscaler):
 
     def forward(self, given: Tensor) -> Tensor:
         """``(B, 3 + noise_channels, H, W)`` to ``(B, 3, scale·H, scale·W)``."""
-        picture, noise = given[:, :3], given[:, 3:].to(self.spread.weight.dtype)
-        nearest = picture.repeat_interleave(self.scale, -1).repeat_interleave(self.scale, -2)
+        image, noise = given[:, :3], given[:, 3:].to(self.spread.weight.dtype)
+        nearest = image.repeat_interleave(self.scale, -1).repeat_interleave(self.scale, -2)
         return nearest + pixel_shuffle(self.spread(noise).float(), self.scale)
 
 
@@ -295,7 +295,7 @@ def small_network(kind: Kind, *, strength: float = 0.02, seed: int = 1, scale: i
 
 
 def suited(network: Network, lumas: Sequence[Tensor], compression_codes: float | None = None) -> Network:
-    """``network`` with the weights that suit pictures ``(h, w)`` in 0…1 of one source, as methods run it."""
+    """``network`` with the weights that suit images ``(h, w)`` in 0…1 of one source, as methods run it."""
     if network.mixture is None:
         return network
     return with_weights_for(network, network.mixture.estimate(lumas, compression_codes))
@@ -304,6 +304,6 @@ def suited(network: Network, lumas: Sequence[Tensor], compression_codes: float |
 def estimated_source(
     network: Network, lumas: Sequence[Tensor], compression_codes: float | None = None
 ) -> Source | None:
-    """What its estimator tells of the source of pictures ``(h, w)`` in 0…1."""
+    """What its estimator tells of the source of images ``(h, w)`` in 0…1."""
     estimates = None if network.mixture is None else network.mixture.estimate(lumas, compression_codes)
     return None if estimates is None else source_of(estimates)

@@ -1,7 +1,7 @@
 """Small videos made from nothing but a seed.
 
 `CLIPS` is the table of clips: a name, and the function that writes it. The ``clips`` fixture makes each at most once
-a session. Pictures move every frame, so no two frames of a clip are equal and a wrong frame is always noticed.
+a session. Images move every frame, so no two frames of a clip are equal and a wrong frame is always noticed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
     "tone",
 ]
 
-Pictures = NDArray[np.uint8]
+Images = NDArray[np.uint8]
 
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-threads", "2", "-bf", "2")
 X265 = ("-c:v", "libx265", "-preset", "ultrafast", "-threads", "2")
@@ -40,19 +40,19 @@ MASTER_DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000
 """BT.2020-like primaries in a P3 volume, 1000 cd/m², as x265 takes it."""
 
 
-def scene(num_frames: int, width: int = 96, height: int = 64, *, cuts: Sequence[int] = (), seed: int = 1) -> Pictures:
-    """Moving coloured texture, ``(N, H, W, 3)`` uint8 RGB; a new picture with other colours from each cut on."""
+def scene(num_frames: int, width: int = 96, height: int = 64, *, cuts: Sequence[int] = (), seed: int = 1) -> Images:
+    """Moving coloured texture, ``(N, H, W, 3)`` uint8 RGB; a new image with other colours from each cut on."""
     rng = np.random.default_rng(seed)
     frames = np.empty((num_frames, height, width, 3), np.uint8)
     tints = [(255, 150, 60), (40, 90, 255), (90, 255, 70), (250, 250, 250), (200, 30, 200)]
     bounds = [0, *cuts, num_frames]
     for shot, (start, stop) in enumerate(pairwise(bounds)):
         coarse = rng.random((height // 8 + 2, width // 8 + 2))
-        picture = np.kron(coarse, np.ones((8, 8)))[: height + 8, : width + 8]
-        picture = sum(np.roll(picture, (y, x), (0, 1)) for y in range(4) for x in range(4)) / 16
+        image = np.kron(coarse, np.ones((8, 8)))[: height + 8, : width + 8]
+        image = sum(np.roll(image, (y, x), (0, 1)) for y in range(4) for x in range(4)) / 16
         tint = np.array(tints[shot % len(tints)])
         for number in range(start, stop):
-            moved = np.roll(picture, (number - start, 2 * (number - start)), (0, 1))[:height, :width, None]
+            moved = np.roll(image, (number - start, 2 * (number - start)), (0, 1))[:height, :width, None]
             frames[number] = np.clip(moved * tint + 12 + (number * 5) % 23, 0, 255)
     return frames
 
@@ -67,7 +67,7 @@ def ffmpeg(*arguments: str, data: bytes | None = None) -> None:
 
 def encode(
     path: Path,
-    pictures: Pictures,
+    images: Images,
     *options: str,
     rate: str = "25",
     inputs: Sequence[str] = (),
@@ -75,8 +75,8 @@ def encode(
     pix_fmt: str = "yuv420p",
     vf: str = "",
 ) -> Path:
-    """Encode ``pictures`` to ``path``. ``times`` is a setpts expression; ``inputs`` are further ffmpeg inputs."""
-    _, height, width, _ = pictures.shape
+    """Encode ``images`` to ``path``. ``times`` is a setpts expression; ``inputs`` are further ffmpeg inputs."""
+    _, height, width, _ = images.shape
     filters = [part for part in (vf, f"settb=1/90000,setpts={times}" if times else "") if part]
     ffmpeg(
         *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", rate, "-i", "pipe:0"),
@@ -84,7 +84,7 @@ def encode(
         *(("-vf", ",".join(filters)) if filters else ()),
         *(("-fps_mode", "passthrough", "-enc_time_base", "1:90000") if times else ()),
         *("-pix_fmt", pix_fmt, *options, path.as_posix() if path.is_absolute() else f"./{path}"),
-        data=pictures.tobytes(),
+        data=images.tobytes(),
     )
     return path
 
@@ -95,8 +95,8 @@ def broadcast(path: Path, codec: str) -> Path:
         video = container.add_stream("mpeg2video", rate=25)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         data = container.add_data_stream(codec)
-        for number, picture in enumerate(scene(10, 64, 48)):
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+        for number, image in enumerate(scene(10, 64, 48)):
+            frame = av.VideoFrame.from_ndarray(image, "rgb24")
             frame.pts = number
             container.mux(video.encode(frame))
             packet = av.Packet(bytes([6, 14, 43, 52, number] * 4))
@@ -118,9 +118,9 @@ AAC = ("-c:a", "aac", "-b:a", "64k")
 
 def late_sound(path: Path, seconds: int, late: int, *options: str) -> Path:
     """Video that fills what FFmpeg searches for streams, and sound that begins ``late`` seconds in; its path."""
-    picture = f"nullsrc=s=128x96:r=25:d={seconds},geq=random(1)*255:128:128"
+    image = f"nullsrc=s=128x96:r=25:d={seconds},geq=random(1)*255:128:128"
     ffmpeg(
-        *("-f", "lavfi", "-i", picture, "-itsoffset", str(late), *tone(1), "-map", "0", "-map", "1", *options),
+        *("-f", "lavfi", "-i", image, "-itsoffset", str(late), *tone(1), "-map", "0", "-map", "1", *options),
         *("-max_interleave_delta", "0", str(path)),
     )
     return path
@@ -221,7 +221,7 @@ def _sar(path: Path) -> None:
 
 
 def _edit_list(path: Path) -> None:
-    """Cut by copy: the first frames are decoded and not shown, sound and picture start apart."""
+    """Cut by copy: the first frames are decoded and not shown, sound and video start apart."""
     whole = path.with_name("to-cut.mp4")
     _cfr(whole)
     ffmpeg("-ss", "0.5", "-i", str(whole), "-c", "copy", str(path))
@@ -263,7 +263,7 @@ def _rich(path: Path) -> None:
         *("-c:a:0", "aac", "-c:a:1", "flac", "-c:s", "copy"),
         *("-attach", str(folder / "face.ttf"), "-metadata:s:t", "mimetype=application/x-truetype-font"),
         *("-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu", "-metadata:s:s:0", "language=fra"),
-        *("-metadata:s:v:0", "title=The picture", str(path)),
+        *("-metadata:s:v:0", "title=The image", str(path)),
     )
 
 
@@ -300,12 +300,12 @@ def _full_range(path: Path) -> None:
 
 
 def _size_change(path: Path) -> None:
-    """The picture becomes larger in mid-stream, as broadcasts do."""
+    """The image becomes larger in mid-stream, as broadcasts do."""
     parts = []
     for number, (width, height) in enumerate(((64, 48), (96, 64))):
         part = path.with_name(f"size-{number}.ts")
-        pictures = scene(40, width, height, seed=number + 5)
-        encode(part, pictures, *X264, "-g", "20", "-output_ts_offset", f"{number * 1.6}")
+        images = scene(40, width, height, seed=number + 5)
+        encode(part, images, *X264, "-g", "20", "-output_ts_offset", f"{number * 1.6}")
         parts.append(part.read_bytes())
     path.write_bytes(b"".join(parts))
 

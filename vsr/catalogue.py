@@ -41,7 +41,7 @@ class Entry:
 METHOD_ENTRIES: Mapping[str, Entry] = MappingProxyType(
     {
         "auto": Entry(
-            "reconstruct from neighbouring frames, led by a network: the best picture that vsr makes", "learned"
+            "reconstruct from neighbouring frames, led by a network: the best image that vsr makes", "learned"
         ),
         "multiframe": Entry(
             "reconstruct detail from neighbouring frames through an imaging model", "observation-model"

@@ -85,5 +85,5 @@ def find_output(given: Path) -> Path:
     name = Path(str(said["path"])).name if isinstance(said, dict) and "path" in said else ""
     pattern = output / name
     if not is_numbered(pattern):
-        raise VerificationError(f"{record}: does not name the pictures in {output}; give them, like {output}/%06d.png")
+        raise VerificationError(f"{record}: does not name the images in {output}; give them, like {output}/%06d.png")
     return pattern

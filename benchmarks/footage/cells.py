@@ -14,12 +14,12 @@ SCALES = (2, 3, 4)
 
 _TURNS = (
     "clip moving",
-    "picture moving",
+    "image moving",
     "clip fixed",
     "clip moving",
-    "picture fixed",
+    "image fixed",
     "clip moving",
-    "picture moving",
+    "image moving",
 )
 
 
@@ -63,7 +63,7 @@ def all_cells(sources: Iterable[Source], treatments: Sequence[str], scales: Sequ
 def choose(cells: Sequence[Cell], count: int) -> list[Cell]:
     """``count`` of them, the same every time; a larger count adds to a smaller one.
 
-    Groups take turns, and in each group clips and pictures, fixed and moving. Of those the source and the way of
+    Groups take turns, and in each group clips and images, fixed and moving. Of those the source and the way of
     shrinking that were taken least come first, then chance.
     """
     groups: dict[tuple[str, int], list[Cell]] = defaultdict(list)

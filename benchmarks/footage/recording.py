@@ -1,7 +1,7 @@
 """From what was filmed to what somebody has: made small, perhaps noisy, perhaps compressed, 8 bits.
 
-Small pictures' samples sit at the middle of the block that they stand for, as all methods take them to. (The papers'
-BD takes the first pixel of each block instead; the shift of the whole picture would be all that is measured here.)
+Small images' samples sit at the middle of the block that they stand for, as all methods take them to. (The papers'
+BD takes the first pixel of each block instead; the shift of the whole image would be all that is measured here.)
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ SHRINKING: Mapping[str, Callable[[Tensor, int], Tensor]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Treatment:
-    """What happened to the small pictures."""
+    """What happened to the small images."""
 
     encoder: tuple[str, ...] = ()
     """Options of the ffmpeg program; none: nothing is lost but what 8 bits cannot hold."""

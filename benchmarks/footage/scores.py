@@ -85,7 +85,7 @@ def grid_ratio(frames: Tensor, scale: int) -> float:
     """How much a grid of the input's pixels shows in ``(..., H, W)``: 1 not at all, infinite for repeated pixels.
 
     The mean absolute step between neighbours across a border of ``scale`` × ``scale`` blocks, over the mean of the
-    other steps, along each axis; the mean of both. 1 for constant pictures.
+    other steps, along each axis; the mean of both. 1 for constant images.
     """
     ratios = []
     for axis in (-2, -1):

@@ -1,4 +1,4 @@
-"""What was filmed: short clips, and still pictures that are moved. All of it is luma, 8 bits, video range.
+"""What was filmed: short clips, and still images that are moved. All of it is luma, 8 bits, video range.
 
 A third of it is held back: nothing may be tuned or trained on what belongs to the part ``test``.
 """
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from footage.movements import MARGIN_PX, MOVEMENTS
 from vsr.errors import InputError
-from vsr.media.pictures import read_picture
+from vsr.media.image_files import read_image
 from vsr.media.planes import planes_of
 from vsr.metrics import luma_bt601
 
@@ -52,7 +52,7 @@ _FOLDERS: tuple[tuple[str, Part], ...] = (("DIV2K_half", "tune"), ("Set14", "tes
 
 @dataclass(frozen=True)
 class Source:
-    """A clip, or a picture with a way to move it."""
+    """A clip, or an image with a way to move it."""
 
     name: str
     path: Path
@@ -63,8 +63,8 @@ class Source:
 
     @property
     def stratum(self) -> str:
-        """``clip`` or ``picture``, and the camera."""
-        return f"{'clip' if self.movement is None else 'picture'} {self.camera}"
+        """``clip`` or ``image``, and the camera."""
+        return f"{'clip' if self.movement is None else 'image'} {self.camera}"
 
     def frames(self, count: int, crop: tuple[int, int] | None) -> NDArray[np.uint8]:
         """``(T, H, W)``: at most ``count`` frames, their middle ``crop`` (width, height).
@@ -73,11 +73,11 @@ class Source:
         """
         if self.movement is None:
             return self._middle(_clip_luma(self.path, count), crop)
-        picture = _picture_luma(self.path)
-        rows, columns = (side - 2 * MARGIN_PX for side in picture.shape)
+        image = _image_luma(self.path)
+        rows, columns = (side - 2 * MARGIN_PX for side in image.shape)
         size_yx = self._size((rows, columns), crop)
         rng = np.random.default_rng(int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:8], "big"))
-        return MOVEMENTS[self.movement](picture, count, size_yx, rng)
+        return MOVEMENTS[self.movement](image, count, size_yx, rng)
 
     def _size(self, size_yx: tuple[int, int], crop: tuple[int, int] | None) -> tuple[int, int]:
         wide, tall = crop or (size_yx[1], size_yx[0])
@@ -97,19 +97,19 @@ def _clip_luma(path: Path, count: int) -> NDArray[np.uint8]:
         return np.stack([np.asarray(planes_of(frame, 1)[0]) for frame in islice(container.decode(video=0), count)])
 
 
-def _picture_luma(path: Path) -> NDArray[np.uint8]:
-    picture = read_picture(path)
-    if picture.ndim == 2:
-        luma = 16 + picture.astype(np.float64) * 219 / 255
+def _image_luma(path: Path) -> NDArray[np.uint8]:
+    image = read_image(path)
+    if image.ndim == 2:
+        luma = 16 + image.astype(np.float64) * 219 / 255
     else:
-        luma = luma_bt601(torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))).numpy()
+        luma = luma_bt601(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))).numpy()
     return np.asarray(np.rint(luma), np.uint8)
 
 
 def find_sources(data: Path) -> list[Source]:
     """Everything in ``data`` (``clips/*.mkv``, ``images/DIV2K_half``, ``images/Set14``), by name.
 
-    Every picture is moved in one way, taking turns. Raises `InputError` where there is nothing.
+    Every image is moved in one way, taking turns. Raises `InputError` where there is nothing.
     """
     found = [_clip(path) for path in sorted((data / "clips").glob("*.mkv"))]
     for folder, part in _FOLDERS:

@@ -1,4 +1,4 @@
-"""Real low-resolution sequences through several solvers, as pictures side by side.
+"""Real low-resolution sequences through several solvers, as images side by side.
 
     python benchmarks/reconstruction/mdsp.py FOLDER OUT [--clips text,disk] [--scale 3]
 
@@ -71,14 +71,14 @@ def enlarged(luma: Tensor, scale: int) -> Tensor:
     return resample(luma, (int(luma.shape[0]) * scale, int(luma.shape[1]) * scale), kernel="bicubic")
 
 
-def picture(luma: Tensor) -> NDArray[np.uint8]:
+def image(luma: Tensor) -> NDArray[np.uint8]:
     """``(h, w)`` in 0…1 as gray RGB."""
     gray = (luma * 255).round().clamp(0, 255).to(torch.uint8).numpy()
     return np.repeat(gray[..., None], 3, axis=2)
 
 
 def main() -> None:
-    """Write the pictures and name them."""
+    """Write the images and name them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
@@ -91,10 +91,10 @@ def main() -> None:
         lumas = read(given.folder / f"{name}.avi")
         number = len(lumas) // 2
         panels = [
-            Panel("bicubic", picture(enlarged(lumas[number], given.scale))),
-            Panel("farsiu-fast", picture(shifted_as_a_whole(lumas, number, given.scale))),
-            Panel("farsiu", picture(restored(lumas, number, given.scale, "farsiu"))),
-            Panel("huber-btv", picture(restored(lumas, number, given.scale, "huber-btv"))),
+            Panel("bicubic", image(enlarged(lumas[number], given.scale))),
+            Panel("farsiu-fast", image(shifted_as_a_whole(lumas, number, given.scale))),
+            Panel("farsiu", image(restored(lumas, number, given.scale, "farsiu"))),
+            Panel("huber-btv", image(restored(lumas, number, given.scale, "huber-btv"))),
         ]
         path = given.out / f"{name}.png"
         write_side_by_side(path, panels, crop_hw=(300, 400), zoom=2)

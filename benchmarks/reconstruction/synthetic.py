@@ -5,7 +5,7 @@
 Three photographs (camera / astronaut / coffee of scikit-image, 384 × 384), 16 frames, point spread function of 1 pixel,
 noise 2/255, 8 bits; "outliers" adds 5 % salt and pepper and one misregistered frame. Values are dB without a border of
 16 pixels. All solvers start from the median of the frames, enlarged and laid on each other. ``--quick`` takes one
-picture.
+image.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
-from suite import PICTURES, SIGMA_PX, SIZE, Case, make_case, photographs, psnr_db
+from suite import IMAGES, SIGMA_PX, SIZE, Case, make_case, photographs, psnr_db
 from torch import Tensor
 
 from vsr.observation import reading_blur, resample
@@ -91,7 +91,7 @@ def cases(names: tuple[str, ...], scale: int, outliers: bool, num_frames: int = 
 def scores(
     solve: Callable[[Case], Tensor], names: tuple[str, ...], scale: int, outliers: bool, num_frames: int = 16
 ) -> str:
-    """PSNR of each picture, with slashes between."""
+    """PSNR of each image, with slashes between."""
     found = [psnr_db(solve(case), case.hr) for case in cases(names, scale, outliers, num_frames)]
     return " / ".join(f"{value:.1f}" for value in found)
 
@@ -198,8 +198,8 @@ def motion_line(names: tuple[str, ...]) -> None:
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one picture")
-    names = PICTURES[:1] if parser.parse_args().quick else PICTURES
+    parser.add_argument("--quick", action="store_true", help="one image")
+    names = IMAGES[:1] if parser.parse_args().quick else IMAGES
     torch.set_num_threads(1)
     print(f"PSNR in dB, {' / '.join(names)}, {SIZE} × {SIZE}, 16 frames.\n")
     solver_table(names)

@@ -66,8 +66,8 @@ def load(folder: Path, name: str, degradation: str, most: int | None) -> Clip:
     if degradation == "BI":
         low = read(folder / f"{name}_BIx4.mkv", most)
     else:
-        low = [simulate(picture.double(), "BD", SCALE).round().clamp(0, 255) for picture in hr]
-    return Clip([luma601(picture) for picture in hr], [luma601(picture) for picture in low])
+        low = [simulate(image.double(), "BD", SCALE).round().clamp(0, 255) for image in hr]
+    return Clip([luma601(image) for image in hr], [luma601(image) for image in low])
 
 
 def frames_of(clip: Clip) -> Iterator[VideoFrame]:

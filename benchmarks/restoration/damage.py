@@ -45,15 +45,15 @@ def _hair(rng: np.random.Generator, length_px: int) -> NDArray[np.float64]:
     return np.asarray(np.clip(2.2 * gaussian_filter(drawn, 0.6), 0, 1))
 
 
-def _paste(picture: NDArray[np.float64], opacity: NDArray[np.float64], top: int, left: int, code: float) -> None:
-    """Blend ``code`` into ``picture``, in place; what lies outside is cut off."""
-    height, width = picture.shape
+def _paste(image: NDArray[np.float64], opacity: NDArray[np.float64], top: int, left: int, code: float) -> None:
+    """Blend ``code`` into ``image``, in place; what lies outside is cut off."""
+    height, width = image.shape
     rows, cols = (
         slice(max(a, 0), min(a + n, m)) for a, n, m in zip((top, left), opacity.shape, (height, width), strict=True)
     )
     part = opacity[rows.start - top : rows.stop - top, cols.start - left : cols.stop - left]
     if part.size:
-        picture[rows, cols] += part * (code - picture[rows, cols])
+        image[rows, cols] += part * (code - image[rows, cols])
 
 
 def add_dirt(frames: Frames, seed: int, *, spots: float = 20.0, largest_px: int = 8) -> Damage:
@@ -61,7 +61,7 @@ def add_dirt(frames: Frames, seed: int, *, spots: float = 20.0, largest_px: int 
     rng = np.random.default_rng(seed)
     made = np.empty_like(frames)
     for number, frame in enumerate(frames):
-        picture = frame.astype(np.float64)
+        image = frame.astype(np.float64)
         for _ in range(rng.poisson(spots)):
             kind = rng.choice(4, p=[0.6, 0.2, 0.12, 0.08])
             top, left = (int(rng.integers(0, side)) for side in frame.shape)
@@ -74,8 +74,8 @@ def add_dirt(frames: Frames, seed: int, *, spots: float = 20.0, largest_px: int 
                 opacity = _hair(rng, int(rng.integers(8, 24)))
             else:
                 opacity = np.full((int(rng.integers(1, 3)), int(rng.integers(8, 24))), 0.9)
-            _paste(picture, opacity, top - opacity.shape[0] // 2, left - opacity.shape[1] // 2, code)
-        made[number] = np.clip(np.rint(picture), 0, 255)
+            _paste(image, opacity, top - opacity.shape[0] // 2, left - opacity.shape[1] // 2, code)
+        made[number] = np.clip(np.rint(image), 0, 255)
     return Damage(made, made.astype(np.int16) - frames)
 
 
@@ -116,11 +116,11 @@ def add_movers(frames: Frames, name: str, seed: int) -> Damage:
     tall, wide = mover.size_px
     slant = mover.step_yx[1] / mover.step_yx[0] if tall > 3 * wide else 0.0
     for number, frame in enumerate(frames):
-        picture = frame.astype(np.float64)
+        image = frame.astype(np.float64)
         for row, col in (places + number * steps) % size:
             down = rows[:, None] - row
             across = cols - col - slant * down
             opacity = np.clip((1 - np.hypot(2 * down / tall, 2 * across / wide)) * min(tall, wide) / 2 + 0.5, 0, 1)
-            picture += mover.opacity * opacity * (mover.code - picture)
-        made[number] = np.clip(np.rint(picture), 0, 255)
+            image += mover.opacity * opacity * (mover.code - image)
+        made[number] = np.clip(np.rint(image), 0, 255)
     return Damage(made, made.astype(np.int16) - frames)

@@ -18,7 +18,7 @@ HIDDEN, NUM_ESTIMATES = 48, 3
 EPOCHS, BATCH, RATE, WEIGHT_DECAY, KNEE = 50, 64, 2e-3, 0.02, 0.2
 MEMBERS = 3  # perceptrons whose mean is taken: each errs in its own way
 JITTER = 0.1  # noise on statistics, in their standard deviations
-ALONE_SHARE = 0.25  # of items that count as single pictures, so that those are estimated, too
+ALONE_SHARE = 0.25  # of items that count as single images, so that those are estimated, too
 BLUR_OF = {"area": 0.0, "bicubic": -0.15}  # bicubic is sharper than averaging
 
 

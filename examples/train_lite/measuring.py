@@ -29,7 +29,7 @@ THESE, WITH_SOURCE, LANCZOS = "these weights", "with the true source", "lanczos"
 Figure = tuple[float, float]
 """PSNR and SSIM of luma."""
 Figures = dict[str, tuple[int, dict[str, Figure]]]
-"""By kind of source: number of items, and means by what made the pictures; ``""``: of all."""
+"""By kind of source: number of items, and means by what made the images; ``""``: of all."""
 
 
 def measure(mixture: Mixture, others: Mapping[str, Network], items: Sequence[Item]) -> Figures:
@@ -47,9 +47,9 @@ def measure(mixture: Mixture, others: Mapping[str, Network], items: Sequence[Ite
             made = {name: _suited(one, item.found)(given) for name, one in networks.items()}
             weights = mixture.weights(mixture.shares(true_source))
             made[WITH_SOURCE] = functional_call(architecture.module, weights, (given,))
-            pictures = {name: 255 * made[name][0, 0] for name in (THESE, WITH_SOURCE, *others)}
-            pictures[LANCZOS] = resample(small, (hr.shape[0], hr.shape[1]), kernel="lanczos", scale_yx=(scale, scale))
-            found = {name: _figure(picture, hr) for name, picture in pictures.items()}
+            images = {name: 255 * made[name][0, 0] for name in (THESE, WITH_SOURCE, *others)}
+            images[LANCZOS] = resample(small, (hr.shape[0], hr.shape[1]), kernel="lanczos", scale_yx=(scale, scale))
+            found = {name: _figure(image, hr) for name, image in images.items()}
             for kind in (item.history.kind, ""):
                 by_kind[kind].append(found)
     return {
@@ -105,7 +105,7 @@ CARD = """\
 # {file_name}
 
 Weights of `lite` (vsr, 2026: twelve convolutions of 32 and their fusion), ×{scale}, for luma (BT.601): a mixture of \
-{sets} sets of {num_parameters:,} numbers, mixed once a shot by what its pictures tell of blur, noise and compression. \
+{sets} sets of {num_parameters:,} numbers, mixed once a shot by what its images tell of blur, noise and compression. \
 SHA-256 of all: `{digest}`.
 
 ```sh
@@ -147,11 +147,11 @@ The weights are mixed by the source as it is estimated, which is how vsr runs th
 
 ## Limits
 
-- Made for sources as under *Degradation*; what else has befallen a picture may be taken for detail.
+- Made for sources as under *Degradation*; what else has befallen an image may be taken for detail.
 - What it tells of a source are estimates, by which sets are mixed; no measurements.
 - Looks at each frame by itself; fine detail that is gone from a frame does not come back.
 - A learned prior: what it adds is likely, not recorded. No evidence; the preset `surveillance` is for that.
-- Single pictures decide the figures; other footage may fare better or worse.
+- Single images decide the figures; other footage may fare better or worse.
 
 ## Versions
 

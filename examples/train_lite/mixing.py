@@ -61,7 +61,7 @@ class Schedule:
 
     scale: int
     patch_px: int
-    """Side of patches of the small picture."""
+    """Side of patches of the small image."""
     rate: float
     limits: Limits
 

@@ -1,4 +1,4 @@
-"""Pictures whose history is known: short shots made small, noisy and compressed, each beside its ground truth.
+"""Images whose history is known: short shots made small, noisy and compressed, each beside its ground truth.
 
 Everything is luma in video range (16…235), in codes of 255, as videos hold it.
 """
@@ -21,8 +21,8 @@ from torch.nn.functional import avg_pool2d
 from vsr.errors import InputError, UsageError, nearest
 from vsr.media.compression import compress_luma
 from vsr.media.damage import Damage
+from vsr.media.image_files import IMAGE_FILE_SUFFIXES, read_image
 from vsr.media.luma import LumaCode, read_luma
-from vsr.media.pictures import PICTURE_SUFFIXES, read_picture
 from vsr.media.probe import probe_media
 from vsr.media.suffixes import VIDEO_SUFFIXES
 from vsr.networks.source import LEAST_SIDE_PX, statistics_of_shot
@@ -35,11 +35,11 @@ Shrinking = Literal["area", "bicubic", "camera"]
 Luma = NDArray[np.uint8]
 
 NUM_FRAMES = 5
-SMALL_PX = 96  # side of the small picture, or less
+SMALL_PX = 96  # side of the small image, or less
 CLIP_FRAMES = 28  # from a clip's start
-CLIP_SHARE = 0.4  # of shots that are cut from clips; pictures that move make the others
+CLIP_SHARE = 0.4  # of shots that are cut from clips; images that move make the others
 BT709 = (0.2126, 0.7152, 0.0722)
-LEAST_MOVING_PX = 40  # side of the small picture; where motion would leave less, the picture stands still
+LEAST_MOVING_PX = 40  # side of the small image; where motion would leave less, the image stands still
 TRIES = 20  # to make an item, on average, before giving up
 
 DEGRADATIONS: list[dict[str, object]] = [
@@ -63,12 +63,12 @@ Clean items have the first two shrinkings alone, 2 of 7 by averaging.
 
 @dataclass(frozen=True)
 class History:
-    """How a small picture came about."""
+    """How a small image came about."""
 
     shrinking: Shrinking
     """``camera`` blurs first; all average over a pixel's area but ``bicubic``."""
     blur_px: float = 0.0
-    """Standard deviation, in pixels of the small picture."""
+    """Standard deviation, in pixels of the small image."""
     noise_codes: float = 0.0
     codec: str = ""
     error_codes: float = 0.0
@@ -95,14 +95,14 @@ class Item:
 class Scenes:
     """Where shots are cut from; files are read on first use and kept in memory."""
 
-    pictures: list[Path]
+    images: list[Path]
     clips: list[Path]
     _read: dict[Path, Luma] = field(default_factory=dict)
 
-    def picture(self, path: Path) -> Luma:
-        """``(H, W)``: BT.709 luma of a picture."""
+    def image(self, path: Path) -> Luma:
+        """``(H, W)``: BT.709 luma of an image."""
         if path not in self._read:
-            stored = read_picture(path)
+            stored = read_image(path)
             full = stored.astype(np.float32) / np.iinfo(stored.dtype).max
             luma = full if full.ndim == 2 else full @ np.array(BT709, np.float32)
             self._read[path] = np.round(16 + 219 * luma).astype(np.uint8)
@@ -122,10 +122,10 @@ class Scenes:
     def shot(self, rng: np.random.Generator, scale: int) -> Luma:
         """``(5, H, W)``, sides of at most 96 small pixels; fewer frames where a clip is shorter."""
         from_clip = rng.random() < CLIP_SHARE
-        if self.clips and (from_clip or not self.pictures):
+        if self.clips and (from_clip or not self.images):
             shot = _cut_from_clip(self.clip(self.clips[rng.integers(len(self.clips))]), rng, scale)
         else:
-            shot = _moving_picture(self.picture(self.pictures[rng.integers(len(self.pictures))]), rng, scale)
+            shot = _moving_image(self.image(self.images[rng.integers(len(self.images))]), rng, scale)
         if rng.random() < 0.5:
             shot = shot[:, :, ::-1]
         if rng.random() < 0.5:
@@ -137,23 +137,23 @@ class Scenes:
 
         `UsageError` for a name that no file has.
         """
-        stems = {path.stem for path in [*self.pictures, *self.clips]}
+        stems = {path.stem for path in [*self.images, *self.clips]}
         for name in names:
             if name not in stems:
-                raise UsageError(f"--hold-back {name}: no picture or clip is called that{nearest(name, stems)}")
+                raise UsageError(f"--hold-back {name}: no image or clip is called that{nearest(name, stems)}")
         if names:
-            back = {path for path in [*self.pictures, *self.clips] if path.stem in names}
+            back = {path for path in [*self.images, *self.clips] if path.stem in names}
         else:
-            back = {path for kind in (self.pictures, self.clips) for path in _one_in_twenty(kind, rng)}
+            back = {path for kind in (self.images, self.clips) for path in _one_in_twenty(kind, rng)}
         kept, held = (
             Scenes(
-                [path for path in self.pictures if (path in back) is is_back],
+                [path for path in self.images if (path in back) is is_back],
                 [path for path in self.clips if (path in back) is is_back],
             )
             for is_back in (False, True)
         )
-        if not (kept.pictures or kept.clips) or not back:
-            raise UsageError("too few pictures and clips: some are for training, others are held back for measuring")
+        if not (kept.images or kept.clips) or not back:
+            raise UsageError("too few images and clips: some are for training, others are held back for measuring")
         return kept, held
 
 
@@ -162,12 +162,12 @@ def _one_in_twenty(paths: list[Path], rng: np.random.Generator) -> list[Path]:
     return [paths[number] for number in rng.permutation(len(paths))[:count]]
 
 
-def read_scenes(pictures: Sequence[Path], clips: Sequence[Path]) -> Scenes:
+def read_scenes(images: Sequence[Path], clips: Sequence[Path]) -> Scenes:
     """Find the files in folders, by their suffixes. `InputError` where a folder is missing or holds none."""
-    if not pictures and not clips:
-        raise UsageError("nothing to learn from; name folders with --pictures or --clips")
+    if not images and not clips:
+        raise UsageError("nothing to learn from; name folders with --images or --clips")
     return Scenes(
-        [path for folder in pictures for path in _files(folder, PICTURE_SUFFIXES | {".webp"}, "picture")],
+        [path for folder in images for path in _files(folder, IMAGE_FILE_SUFFIXES | {".webp"}, "image")],
         [path for folder in clips for path in _files(folder, VIDEO_SUFFIXES, "video")],
     )
 
@@ -183,7 +183,7 @@ def _files(folder: Path, suffixes: Collection[str], kind: str) -> list[Path]:
 
 
 def _sides(shape: tuple[int, ...], scale: int) -> tuple[int, int]:
-    """Of the window that is cut from pictures of this shape ``(…, H, W)``."""
+    """Of the window that is cut from images of this shape ``(…, H, W)``."""
     height, width = (min(side, SMALL_PX * scale) // scale * scale for side in shape[-2:])
     return height, width
 
@@ -195,26 +195,26 @@ def _cut_from_clip(frames: Luma, rng: np.random.Generator, scale: int) -> Luma:
     return frames[first : first + NUM_FRAMES, top : top + height, left : left + width]
 
 
-def _moving_picture(picture: Luma, rng: np.random.Generator, scale: int) -> Luma:
+def _moving_image(image: Luma, rng: np.random.Generator, scale: int) -> Luma:
     """A window that stands still (35 %), slides, or slides and trembles (30 %), by whole pixels of the ground truth."""
     size = rng.choice([1, 1, 0.8, 0.6])
-    if size < 1 and min(picture.shape) * size >= SMALL_PX * scale:
-        picture = cv2.resize(picture, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
-    height, width = _sides(picture.shape, scale)
+    if size < 1 and min(image.shape) * size >= SMALL_PX * scale:
+        image = cv2.resize(image, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
+    height, width = _sides(image.shape, scale)
     manner = rng.random()
     speed = np.zeros(2) if manner < 0.35 else rng.normal(0, 1.5 * scale, 2)
     tremble = rng.normal(0, 0.6 * scale, (NUM_FRAMES, 2)) if manner > 0.7 else 0
     path = np.round(np.arange(NUM_FRAMES)[:, None] * speed + tremble).astype(int)
     path -= path.min(0)
-    room_y, room_x = np.array(picture.shape) - path.max(0)
+    room_y, room_x = np.array(image.shape) - path.max(0)
     if room_y < height or room_x < width:
         height, width = min(height, room_y // scale * scale), min(width, room_x // scale * scale)
         if min(height, width) < scale * LEAST_MOVING_PX:
             path[:] = 0
-            height, width = _sides(picture.shape, scale)
-    room_y, room_x = np.array(picture.shape) - path.max(0)
+            height, width = _sides(image.shape, scale)
+    room_y, room_x = np.array(image.shape) - path.max(0)
     top, left = rng.integers(0, room_y - height + 1), rng.integers(0, room_x - width + 1)
-    return np.stack([picture[top + y : top + y + height, left + x : left + x + width] for y, x in path])
+    return np.stack([image[top + y : top + y + height, left + x : left + x + width] for y, x in path])
 
 
 def _shrunk(shot: Luma, shrinking: Shrinking, blur_px: float, scale: int) -> Tensor:
@@ -270,7 +270,7 @@ def make_items(
 ) -> list[Item]:
     """So many items, small sides of at least ``least_px``; of each shot one frame but the first.
 
-    `InputError` where pictures are too small or clips too short for it.
+    `InputError` where images are too small or clips too short for it.
     """
     items: list[Item] = []
     for _ in range(TRIES * (count + 1)):
@@ -289,6 +289,6 @@ def make_items(
         return items
     least = scale * max(least_px, LEAST_SIDE_PX)
     raise InputError(
-        f"most pictures are smaller than {least} pixels a side or clips shorter than {NUM_FRAMES} frames: only "
+        f"most images are smaller than {least} pixels a side or clips shorter than {NUM_FRAMES} frames: only "
         f"{len(items)} of {count} items were made; give larger ones"
     )

@@ -1,11 +1,11 @@
 """Make weights of `lite` that suit the source: several sets, an estimator of the source, and a gate that mixes them.
 
-    python examples/train_lite/train.py --scale 2 --pictures T91 BSDS200 --clips clips \\
+    python examples/train_lite/train.py --scale 2 --images T91 BSDS200 --clips clips \\
         --from lite-x2.safetensors real-x2.safetensors --out runs/lite-x2.safetensors
 
 Items are made first (short shots with a known history, `sources.py`), then the estimator is fitted (`estimator.py`),
 then the gate, then sets and gate together (`mixing.py`). Weights, a model card beside them and a table of figures on
-pictures that were held back (`measuring.py`) are left. Weights to begin with: one for clean sources, which becomes the
+images that were held back (`measuring.py`) are left. Weights to begin with: one for clean sources, which becomes the
 first set, and one for noisy ones, without which the first stands for both (of a mixture its usual mix counts); or with
 ``--go-on`` an earlier mixture, whose sets and gate are taken. With ``--steps`` in place of ``--minutes`` a seed gives
 the same bytes again.
@@ -51,14 +51,14 @@ class Material:
     clean: list[Item]
     held: list[Item]
     held_back: list[str]
-    """Names of pictures and clips."""
+    """Names of images and clips."""
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line, checked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
-    parser.add_argument("--pictures", type=Path, nargs="+", default=[], metavar="FOLDER", help="of still pictures")
+    parser.add_argument("--images", type=Path, nargs="+", default=[], metavar="FOLDER", help="of still images")
     parser.add_argument("--clips", type=Path, nargs="+", default=[], metavar="FOLDER", help="of pristine videos")
     first = parser.add_mutually_exclusive_group(required=True)
     first.add_argument("--from", dest="starts", nargs="+", metavar="WEIGHTS", help="names or files: CLEAN [NOISY]")
@@ -114,8 +114,8 @@ def first_sets(given: argparse.Namespace, starts: Sequence[Network]) -> list[Wei
 
 def make_material(given: argparse.Namespace) -> Material:
     """Read the folders, hold some back and make all items."""
-    scenes, held = read_scenes(given.pictures, given.clips).without(given.hold_back, _rng(given, _HOLD_BACK))
-    names = [path.stem for path in [*held.pictures, *held.clips]]
+    scenes, held = read_scenes(given.images, given.clips).without(given.hold_back, _rng(given, _HOLD_BACK))
+    names = [path.stem for path in [*held.images, *held.clips]]
 
     def items(of: Scenes, count: int, stream: int, *, clean: bool = False) -> list[Item]:
         return make_items(of, count, _rng(given, stream), scale=given.scale, least_px=given.patch, clean=clean)
@@ -154,7 +154,7 @@ def recipe_of(given: argparse.Namespace, material: Material, starts: Sequence[Ne
         "scale": given.scale,
         "sets": len(KINDS),
         "kinds": list(KINDS),
-        "data": [folder.resolve().name for folder in [*given.pictures, *given.clips]],
+        "data": [folder.resolve().name for folder in [*given.images, *given.clips]],
         "held_back": material.held_back,
         "items": len(material.degraded),
         "clean_items": len(material.clean),
@@ -233,7 +233,7 @@ def _tell(line: str) -> None:
 def _command(given: argparse.Namespace) -> str:
     """As somebody else would give it: names of folders and files, no paths."""
     words: list[object] = ["--scale", given.scale]
-    for option, paths in (("--pictures", given.pictures), ("--clips", given.clips)):
+    for option, paths in (("--images", given.images), ("--clips", given.clips)):
         words += [option, *(path.resolve().name for path in paths)] if paths else []
     words += ["--from" if given.go_on is None else "--go-on"]
     words += [*(without_folders(name) for name in given.starts or [given.go_on]), "--out", given.out.name]

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Train weights of `rescale`, the pair that halves pictures and brings them back, on folders of pictures.
+"""Train weights of `rescale`, the pair that halves images and brings them back, on folders of images.
 
-    python examples/train_rescale/train.py --pictures T91 BSDS200 --out rescale-x2.safetensors --steps 4000
+    python examples/train_rescale/train.py --images T91 BSDS200 --out rescale-x2.safetensors --steps 4000
 
 ``predict`` begins as the weights of `lite`, and at step 0 the pair is the mean of four pixels and `lite`, with two of
 the luma's differences added, faintly, to the two colour differences. The loss, in dB: the error of what comes back,
-rounded to 8 bits on the way, luma above all; and, where the small picture is farther than ``--guide-db`` from
+rounded to 8 bits on the way, luma above all; and, where the small image is farther than ``--guide-db`` from
 bicubic's, how far.
 The last third of the steps changes ``predict`` as well. The last step is kept, as an EMA.
 """
@@ -35,7 +35,7 @@ from vsr.networks.transforms import block_kernels
 from vsr.observation import resample
 from vsr.training.muon import Muon, is_for_muon
 
-_FINDS = 3  # places of a picture that are looked at; the busiest is taken
+_FINDS = 3  # places of an image that are looked at; the busiest is taken
 _FIRST_CARRIED = 0.17  # how strongly differences are written into colours at step 0
 _LUMA_SHARE = 0.85
 _LEAST = 0.3  # codes², added to errors so that flat patches do not count for everything
@@ -47,14 +47,14 @@ def main(words: list[str] | None = None) -> int:
     torch.manual_seed(options.seed)
     random.seed(options.seed)
     torch.set_num_threads(options.threads)
-    pictures = [read_picture(path) for folder in options.pictures for path in sorted(folder.iterdir())]
-    pictures = [picture for picture in pictures if min(picture.shape[1:]) >= 2 * options.patch]
-    if not pictures:
-        print(f"no picture is as large as {2 * options.patch} pixels", file=sys.stderr)
+    images = [read_image(path) for folder in options.images for path in sorted(folder.iterdir())]
+    images = [image for image in images if min(image.shape[1:]) >= 2 * options.patch]
+    if not images:
+        print(f"no image is as large as {2 * options.patch} pixels", file=sys.stderr)
         return 3
     module = begin(load_network(options.base, 2)) if options.start is None else load_network(options.start).module
     assert isinstance(module, Rescale)
-    mean = train(module.requires_grad_(True), pictures, options)
+    mean = train(module.requires_grad_(True), images, options)
     state = {name: value.contiguous() for name, value in mean.state_dict().items()}
     metadata = {
         "vsr.architecture": "rescale",
@@ -66,14 +66,14 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
-def read_picture(path: Path) -> Tensor:
+def read_image(path: Path) -> Tensor:
     """``(3, H, W)`` uint8, sides even."""
     rgb = torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)
     return rgb[:, : rgb.shape[1] // 2 * 2, : rgb.shape[2] // 2 * 2].contiguous()
 
 
 def begin(base: Network) -> Rescale:
-    """The pair at step 0, with the weights of `lite` (×2) for clean pictures."""
+    """The pair at step 0, with the weights of `lite` (×2) for clean images."""
     if base.mixture is not None:
         ramp = torch.linspace(0.2, 0.8, 64).expand(64, 64)
         base = with_weights_for(base, base.mixture.estimate([ramp], 0.0))
@@ -101,19 +101,19 @@ def begin(base: Network) -> Rescale:
     return module
 
 
-def batches(pictures: list[Tensor], count: int, patch: int) -> Iterator[Tensor]:
+def batches(images: list[Tensor], count: int, patch: int) -> Iterator[Tensor]:
     """``(count, 3, 2·patch, 2·patch)`` whole codes of 8 bits in 0…1; some with other colours or noise."""
-    shares = torch.tensor([float(picture[0].numel()) ** 0.75 for picture in pictures])
+    shares = torch.tensor([float(image[0].numel()) ** 0.75 for image in images])
     while True:
         chosen = torch.multinomial(shares, count, replacement=True).tolist()
-        yield torch.stack([_varied(_busy(pictures[number], 2 * patch)) for number in chosen])
+        yield torch.stack([_varied(_busy(images[number], 2 * patch)) for number in chosen])
 
 
-def _busy(picture: Tensor, side: int) -> Tensor:
+def _busy(image: Tensor, side: int) -> Tensor:
     found = []
     for _ in range(_FINDS):
-        top, left = (2 * random.randrange((size - side) // 2 + 1) for size in picture.shape[1:])
-        found.append(picture[:, top : top + side, left : left + side].float() / 255)
+        top, left = (2 * random.randrange((size - side) // 2 + 1) for size in image.shape[1:])
+        found.append(image[:, top : top + side, left : left + side].float() / 255)
     return max(found, key=lambda part: float((part[1, 1:] - part[1, :-1]).abs().mean()))
 
 
@@ -134,7 +134,7 @@ def _varied(part: Tensor) -> Tensor:
 
 
 def losses(module: Rescale, large: Tensor, *, in_video: bool, guide_db: float) -> tuple[Tensor, Tensor]:
-    """dB below 48.13 of what comes back, and dB that the small picture is too far from bicubic's."""
+    """dB below 48.13 of what comes back, and dB that the small image is too far from bicubic's."""
     small = module.downscale(large)
     made = module(rounded(module, small, in_video=in_video))
     error = (module.in_ycc(made) - module.in_ycc(large)).square()
@@ -159,7 +159,7 @@ def _decibels(squares: Tensor) -> Tensor:
     return 10 * torch.log10(squares * 255**2 + _LEAST)
 
 
-def train(module: Rescale, pictures: list[Tensor], options: argparse.Namespace) -> Rescale:
+def train(module: Rescale, images: list[Tensor], options: argparse.Namespace) -> Rescale:
     """The EMA after all steps."""
     mean = copy.deepcopy(module).requires_grad_(False)
     learnt = dict(module.named_parameters())
@@ -167,7 +167,7 @@ def train(module: Rescale, pictures: list[Tensor], options: argparse.Namespace) 
     others = {n: p for n, p in learnt.items() if n not in matrices}
     muon = Muon([{"params": [p], "share": _share(n)} for n, p in matrices.items()], options.rate)
     adam = torch.optim.Adam([{"params": [p], "share": _share(n)} for n, p in others.items()], betas=(0.9, 0.99))
-    for step, large in zip(range(options.steps), batches(pictures, options.batch, options.patch), strict=False):
+    for step, large in zip(range(options.steps), batches(images, options.batch, options.patch), strict=False):
         module.predict.requires_grad_(3 * step >= 2 * options.steps)
         with torch.autocast("cpu", torch.bfloat16, enabled=options.half):
             back, far = losses(module, large, in_video=step % 3 == 0, guide_db=options.guide_db)
@@ -194,7 +194,7 @@ def _share(name: str) -> float:
 
 def _parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--pictures", type=Path, nargs="+", required=True, metavar="FOLDER")
+    parser.add_argument("--images", type=Path, nargs="+", required=True, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
     parser.add_argument("--base", default="lite", help="weights of lite, x2")
     parser.add_argument("--start", type=Path, metavar="FILE", help="weights of rescale to go on from")
@@ -202,7 +202,7 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--patch", type=int, default=32, help="side of small patches, pixels")
     parser.add_argument("--rate", type=float, default=1.8e-3)
-    parser.add_argument("--guide-db", type=float, default=41.0, help="how near to bicubic's small pictures should be")
+    parser.add_argument("--guide-db", type=float, default=41.0, help="how near to bicubic's small images should be")
     parser.add_argument("--guide-share", type=float, default=0.32)
     parser.add_argument("--half", action="store_true", help="bfloat16 arithmetic")
     parser.add_argument("--seed", type=int, default=0)

@@ -84,7 +84,7 @@ def write_card(
         base=base,
         parameters=num_parameters,
         digest=digest,
-        data=", ".join(folder.resolve().name for folder in [*given.pictures, *given.clips]),
+        data=", ".join(folder.resolve().name for folder in [*given.images, *given.clips]),
         sequences=given.sequences,
         frames=NUM_FRAMES,
         side=SIDE_PX,
@@ -111,7 +111,7 @@ def write_card(
 def _command(given: argparse.Namespace) -> str:
     """As somebody else would give it: names of folders and files, no paths."""
     words: list[object] = ["--scale", given.scale]
-    for option, paths in (("--pictures", given.pictures), ("--clips", given.clips)):
+    for option, paths in (("--images", given.images), ("--clips", given.clips)):
         words += [option, *(path.resolve().name for path in paths)] if paths else []
     words += ["--hold-back", *given.hold_back, "--base", without_folders(given.base), "--out", given.out.name]
     words += ["--sequences", given.sequences, "--held-sequences", given.held_sequences]

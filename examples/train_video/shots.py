@@ -1,4 +1,4 @@
-"""Shots to learn from: cut from clips, or made of still pictures by moving them; then made small, noisy, compressed.
+"""Shots to learn from: cut from clips, or made of still images by moving them; then made small, noisy, compressed.
 
 Everything is luma in video range (16…235), in codes of 255, as videos hold it.
 """
@@ -19,8 +19,8 @@ from torch.nn.functional import avg_pool2d
 from vsr.errors import InputError, UsageError, nearest
 from vsr.media.compression import compress_luma
 from vsr.media.damage import Damage
+from vsr.media.image_files import IMAGE_FILE_SUFFIXES, read_image
 from vsr.media.luma import LumaCode, read_luma
-from vsr.media.pictures import PICTURE_SUFFIXES, read_picture
 from vsr.media.probe import probe_media
 from vsr.media.suffixes import VIDEO_SUFFIXES
 from vsr.observation import resample
@@ -37,8 +37,8 @@ SMALL_PX, LEAST_PX = 112, 56
 
 _CLIP_FRAMES = 100  # from a clip's start
 _CLIP_SHARE = 0.62
-_SIZES = (1.0, 1.0, 0.8, 0.65)  # of pictures
-_MARGIN_PX = 16  # of a picture around the window, for the camera to wander in
+_SIZES = (1.0, 1.0, 0.8, 0.65)  # of images
+_MARGIN_PX = 16  # of an image around the window, for the camera to wander in
 _BT709 = (0.2126, 0.7152, 0.0722)
 _TRIES = 50
 
@@ -63,39 +63,37 @@ DEGRADATIONS: list[dict[str, object]] = [
 class Shots:
     """Where shots are cut from; files are read on first use and kept in memory."""
 
-    pictures: list[Path]
+    images: list[Path]
     clips: list[Path]
     _read: dict[Path, Luma] = field(default_factory=dict)
 
     @classmethod
-    def found_in(cls, pictures: Sequence[Path], clips: Sequence[Path]) -> Shots:
+    def found_in(cls, images: Sequence[Path], clips: Sequence[Path]) -> Shots:
         """Files of folders, by their suffixes. `InputError` where a folder is missing or holds none."""
-        kinds = ((pictures, PICTURE_SUFFIXES | {".webp"}), (clips, VIDEO_SUFFIXES))
+        kinds = ((images, IMAGE_FILE_SUFFIXES | {".webp"}), (clips, VIDEO_SUFFIXES))
         found = cls(*([file for folder in folders for file in _files(folder, kind)] for folders, kind in kinds))
-        if not found.pictures and not found.clips:
-            raise UsageError("nothing to learn from; name folders with --pictures or --clips")
+        if not found.images and not found.clips:
+            raise UsageError("nothing to learn from; name folders with --images or --clips")
         return found
 
     def split(self, held_back: Sequence[str]) -> tuple[Shots, Shots]:
         """What is left and what is held back, by names without suffix. `UsageError` for a name that no file has."""
-        stems = {path.stem for path in [*self.pictures, *self.clips]}
+        stems = {path.stem for path in [*self.images, *self.clips]}
         for name in held_back:
             if name not in stems:
-                raise UsageError(f"--hold-back {name}: no picture or clip is called that{nearest(name, stems)}")
+                raise UsageError(f"--hold-back {name}: no image or clip is called that{nearest(name, stems)}")
         kept, back = (
-            Shots(
-                *([path for path in kind if (path.stem in held_back) is held] for kind in (self.pictures, self.clips))
-            )
+            Shots(*([path for path in kind if (path.stem in held_back) is held] for kind in (self.images, self.clips)))
             for held in (False, True)
         )
-        if not (kept.pictures or kept.clips) or not (back.pictures or back.clips):
+        if not (kept.images or kept.clips) or not (back.images or back.clips):
             raise UsageError("some files are for training, others for measuring: name these by --hold-back")
         return kept, back
 
     def draw(self, rng: np.random.Generator, scale: int) -> Luma:
-        """``(16, H, W)``, sides of at most 112 small pixels. `InputError` where pictures are too small for any."""
+        """``(16, H, W)``, sides of at most 112 small pixels. `InputError` where images are too small for any."""
         for _ in range(_TRIES):
-            if self.clips and (not self.pictures or rng.random() < _CLIP_SHARE):
+            if self.clips and (not self.images or rng.random() < _CLIP_SHARE):
                 shot = _cut(self._clip(self.clips[rng.integers(len(self.clips))]), rng, scale)
             else:
                 shot = self._moved(rng, scale)
@@ -109,9 +107,9 @@ class Shots:
         shot = shot.transpose(0, 2, 1) if rng.random() < 0.5 else shot
         return np.ascontiguousarray(shot)
 
-    def _picture(self, path: Path) -> Luma:
+    def _image(self, path: Path) -> Luma:
         if path not in self._read:
-            stored = read_picture(path)
+            stored = read_image(path)
             full = stored.astype(np.float32) / np.iinfo(stored.dtype).max
             luma = full if full.ndim == 2 else full @ np.array(_BT709, np.float32)
             self._read[path] = np.round(16 + 219 * luma).astype(np.uint8)
@@ -128,18 +126,18 @@ class Shots:
         return self._read[path]
 
     def _moved(self, rng: np.random.Generator, scale: int) -> Luma:
-        """A picture in a hand, panned, at rest or zoomed; in every third of them an oval of another passes."""
-        picture = self._picture(self.pictures[rng.integers(len(self.pictures))])
+        """An image in a hand, panned, at rest or zoomed; in every third of them an oval of another passes."""
+        image = self._image(self.images[rng.integers(len(self.images))])
         size = rng.choice(_SIZES)
         if size < 1:
-            picture = cv2.resize(picture, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
-        tall, wide = (min(SMALL_PX * scale, side - 2 * _MARGIN_PX) // scale * scale for side in picture.shape)
+            image = cv2.resize(image, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
+        tall, wide = (min(SMALL_PX * scale, side - 2 * _MARGIN_PX) // scale * scale for side in image.shape)
         if min(tall, wide) < scale:
             return np.zeros((CODED_FRAMES, 0, 0), np.uint8)
-        top, left = (rng.integers(0, side - part + 1) for side, part in zip(picture.shape, (tall, wide), strict=True))
-        shot = _filmed(picture, (tall, wide), (int(top), int(left)), rng)
+        top, left = (rng.integers(0, side - part + 1) for side, part in zip(image.shape, (tall, wide), strict=True))
+        shot = _filmed(image, (tall, wide), (int(top), int(left)), rng)
         if rng.random() < 1 / 3:
-            shot = _passed_by(shot, self._picture(self.pictures[rng.integers(len(self.pictures))]), rng)
+            shot = _passed_by(shot, self._image(self.images[rng.integers(len(self.images))]), rng)
         if rng.random() < 0.1:  # the light changes
             at, gain = rng.integers(1, CODED_FRAMES), rng.uniform(0.85, 1.15)
             shot[at:] = 16 + (shot[at:] - 16) * gain
@@ -169,9 +167,9 @@ def _cut(frames: Luma, rng: np.random.Generator, scale: int) -> Luma:
 
 
 def _filmed(
-    picture: Luma, size_yx: tuple[int, int], corner_yx: tuple[int, int], rng: np.random.Generator
+    image: Luma, size_yx: tuple[int, int], corner_yx: tuple[int, int], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """``(16, *size_yx)``: what a camera sees of ``picture`` about a place in it, by cubics."""
+    """``(16, *size_yx)``: what a camera sees of ``image`` about a place in it, by cubics."""
     manner = rng.choice(["hand", "hand", "pan", "rest", "zoom"])
     numbers = np.arange(CODED_FRAMES)[:, None]
     path, turns, zooms = np.zeros((CODED_FRAMES, 2)), np.zeros(CODED_FRAMES), np.ones(CODED_FRAMES)
@@ -190,7 +188,7 @@ def _filmed(
         offset = middle + np.array([right, down]) - linear @ ((wide - 1) / 2, (tall - 1) / 2)
         matrix = np.concatenate([linear, offset[:, None]], axis=1)
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        frames.append(cv2.warpAffine(picture, matrix, (wide, tall), flags=flags, borderMode=cv2.BORDER_REFLECT))
+        frames.append(cv2.warpAffine(image, matrix, (wide, tall), flags=flags, borderMode=cv2.BORDER_REFLECT))
     return np.stack(frames).astype(np.float32)
 
 
@@ -204,7 +202,7 @@ def _wander(shape: tuple[int, ...], step: float, limit: float, rng: np.random.Ge
 
 
 def _passed_by(shot: NDArray[np.float32], other: Luma, rng: np.random.Generator) -> NDArray[np.float32]:
-    """``shot`` with an oval of another picture moving through it, soft at its edge."""
+    """``shot`` with an oval of another image moving through it, soft at its edge."""
     height, width = shot.shape[1:]
     tall, wide = min(height // 3, other.shape[0]), min(width // 3, other.shape[1])
     top, left = rng.integers(0, other.shape[0] - tall + 1), rng.integers(0, other.shape[1] - wide + 1)

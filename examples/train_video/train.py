@@ -1,6 +1,6 @@
 """Make weights of `video`: what `lite` makes of a frame, and what earlier frames add to that.
 
-    python examples/train_video/train.py --scale 2 --pictures T91 BSDS200 --clips clips --hold-back walk \\
+    python examples/train_video/train.py --scale 2 --images T91 BSDS200 --clips clips --hold-back walk \\
         --out runs/video-x2.safetensors
 
 Sequences are made first (`shots.py`, `sequences.py`): degraded as a whole, enlarged by `lite`, registered as vsr does
@@ -59,7 +59,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line, checked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
-    parser.add_argument("--pictures", type=Path, nargs="+", default=[], metavar="FOLDER", help="of still pictures")
+    parser.add_argument("--images", type=Path, nargs="+", default=[], metavar="FOLDER", help="of still images")
     parser.add_argument("--clips", type=Path, nargs="+", default=[], metavar="FOLDER", help="of pristine videos")
     parser.add_argument("--hold-back", nargs="+", required=True, metavar="NAME", help="file names without suffix")
     parser.add_argument("--base", default="lite", help="weights of lite, by name or file (default: %(default)s)")
@@ -278,7 +278,7 @@ def run(given: argparse.Namespace) -> None:
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
     base = read_base(given)
-    shots, held = Shots.found_in(given.pictures, given.clips).split(given.hold_back)
+    shots, held = Shots.found_in(given.images, given.clips).split(given.hold_back)
     items = make_items(given, shots, base, _ITEMS, given.sequences)
     held_items = make_items(given, held, base, _HELD, given.held_sequences)
     learning = Learning(new_network(base), 1 if base.mixture is None else len(base.mixture.usual))
@@ -292,7 +292,7 @@ def run(given: argparse.Namespace) -> None:
         "scale": given.scale,
         "base": name,
         "base_digest": base.digest,
-        "data": [folder.resolve().name for folder in [*given.pictures, *given.clips]],
+        "data": [folder.resolve().name for folder in [*given.images, *given.clips]],
         "held_back": list(given.hold_back),
         "sequences": given.sequences,
         "degradations": DEGRADATIONS,
@@ -311,7 +311,7 @@ def make_items(given: argparse.Namespace, shots: Shots, base: Network, stream: i
     """``count`` sequences, each by its own random numbers; those that are kept are not made again."""
     recipe = {
         "base": base.digest,
-        "data": json.dumps([(path.name, path.stat().st_size) for path in [*shots.pictures, *shots.clips]]),
+        "data": json.dumps([(path.name, path.stat().st_size) for path in [*shots.images, *shots.clips]]),
         "vsr": vsr.__version__,
         "degradations": json.dumps(DEGRADATIONS),
         "stream": f"{given.seed}, {given.scale}, {stream}",

@@ -38,7 +38,7 @@ OTHERS = [_row(backend) for backend in BACKENDS.values() if backend.name != "tor
 PRECISIONS = [_row(backend, name) for backend in BACKENDS.values() for name in backend.devices["cpu"]]
 
 
-def _pictures(*shape: int) -> Tensor:
+def _images(*shape: int) -> Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(3))
 
 
@@ -56,7 +56,7 @@ def test_it_gives_what_torch_gives(backend: Backend, kind: str, sizes_yx: tuple[
     network = _network(kind)
     run = backend.compile(network, "float32", CPU)
     for size_yx in sizes_yx:
-        given = _pictures(1, network.in_channels, *size_yx)
+        given = _images(1, network.in_channels, *size_yx)
         with torch.no_grad():
             expected = network.module(given)
         torch.testing.assert_close(run(given), expected, rtol=0, atol=1e-4)
@@ -65,7 +65,7 @@ def test_it_gives_what_torch_gives(backend: Backend, kind: str, sizes_yx: tuple[
 @pytest.mark.parametrize(("backend", "precision"), PRECISIONS)
 def test_equal_windows_give_equal_bytes(backend: Backend, precision: str) -> None:
     """Also from a second executable, in between other sizes; what is given is left alone."""
-    network, given, other = _network("RGB"), _pictures(1, 3, 30, 41), _pictures(1, 3, 17, 9)
+    network, given, other = _network("RGB"), _images(1, 3, 30, 41), _images(1, 3, 17, 9)
     before = given.clone()
     first = backend.compile(network, precision, CPU)  # type: ignore[arg-type]
     results = [first(given), first(given)]
@@ -80,10 +80,10 @@ def test_equal_windows_give_equal_bytes(backend: Backend, precision: str) -> Non
 
 @pytest.mark.parametrize("backend", ROWS)
 def test_tiles_do_not_show(backend: Backend) -> None:
-    network, picture = _network("RGB"), _pictures(1, 3, 50, 61)
+    network, image = _network("RGB"), _images(1, 3, 50, 61)
     options = EngineOptions(Precision("float32"), measure_load(network), runtime=backend.runtime)
-    whole = Engine(network, options, CPU).whole(picture)
-    tiled = Engine(network, replace(options, tile_px=16), CPU).whole(picture)
+    whole = Engine(network, options, CPU).whole(image)
+    tiled = Engine(network, replace(options, tile_px=16), CPU).whole(image)
     torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-4)
 
 
@@ -92,7 +92,7 @@ def test_weights_that_are_mixed_for_each_shot(backend: Backend, tmp_path: Path) 
     """What is kept of one mixture does not end up in another."""
     path = tmp_path / "mixture-x2.safetensors"
     save_file(mixture_tensors(), path)
-    network, given = load_network(path), _pictures(1, 1, 24, 30)
+    network, given = load_network(path), _images(1, 1, 24, 30)
     results = []
     for estimates in (None, torch.tensor([0.0, 1.0, 3.0]), torch.tensor([2.0, -1.0, 0.5])):
         suited = with_weights_for(network, estimates)
@@ -111,14 +111,14 @@ class _Linear(nn.Module):
         self.mix = nn.Linear(3, 3)
         nn.init.constant_(self.mix.weight, weight)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        mixed: Tensor = self.mix(pictures.movedim(1, -1)).movedim(-1, 1)
+    def forward(self, images: Tensor) -> Tensor:
+        mixed: Tensor = self.mix(images.movedim(1, -1)).movedim(-1, 1)
         return mixed
 
 
 @pytest.mark.parametrize("backend", OTHERS)
 def test_weights_of_which_the_exporter_makes_others(backend: Backend) -> None:
-    given = _pictures(1, 3, 12, 9)
+    given = _images(1, 3, 12, 9)
     for weight in (0.25, 0.75):
         network = Network("linear", _Linear(weight).requires_grad_(False), 1, "RGB", 0, digest="one file's")
         run = backend.compile(network, "float32", CPU)
@@ -135,15 +135,15 @@ def test_the_precision_is_one_that_it_computes_in(backend: Backend) -> None:
 
 
 class _Sorted(nn.Module):
-    """Its graph hangs on the values of the picture."""
+    """Its graph hangs on the values of the image."""
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return 2 * pictures if float(pictures.mean()) > 0.5 else pictures
+    def forward(self, images: Tensor) -> Tensor:
+        return 2 * images if float(images.mean()) > 0.5 else images
 
 
 class _Doubled(nn.Module):
-    def forward(self, pictures: Tensor) -> Tensor:
-        return 2 * pictures
+    def forward(self, images: Tensor) -> Tensor:
+        return 2 * images
 
 
 @pytest.mark.parametrize("backend", OTHERS)
@@ -169,19 +169,19 @@ _VNNI = pytest.mark.skipif(not is_fast_at_int8(CPU), reason="needs a processor w
 @_VNNI
 @pytest.mark.parametrize("backend", [row for row in OTHERS if "int8" in row.values[0].devices["cpu"]])  # type: ignore[attr-defined]
 def test_eight_bits_cost_little(backend: Backend) -> None:
-    """Of the weights that ship, on a picture that they were not calibrated on; whatever their mixture and its tiles."""
+    """Of the weights that ship, on an image that they were not calibrated on; whatever their mixture and its tiles."""
     network = load_network("lite", 2)
     coarse = torch.rand(1, 1, 15, 18, generator=torch.Generator().manual_seed(4))
-    picture = resample(coarse, (75, 90), kernel="bicubic").clamp(0.06, 0.92)
+    image = resample(coarse, (75, 90), kernel="bicubic").clamp(0.06, 0.92)
     assert network.mixture is not None
     for codes in (0.0, 12.0):
-        suited = with_weights_for(network, network.mixture.estimate([picture[0, 0]], codes))
+        suited = with_weights_for(network, network.mixture.estimate([image[0, 0]], codes))
         with torch.no_grad():
-            expected = suited.module(picture)
+            expected = suited.module(image)
         options = EngineOptions(Precision("int8"), measure_load(network), runtime=backend.runtime)
-        whole = Engine(suited, options, CPU).whole(picture)
+        whole = Engine(suited, options, CPU).whole(image)
         assert 42 < float(-10 * torch.log10((whole - expected).square().mean())) < 80
-        tiled = Engine(suited, replace(options, tile_px=32), CPU).whole(picture)
+        tiled = Engine(suited, replace(options, tile_px=32), CPU).whole(image)
         torch.testing.assert_close(tiled, whole, rtol=0, atol=2e-3)  # sums in other orders are rounded to other codes
 
 

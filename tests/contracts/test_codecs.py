@@ -79,9 +79,9 @@ def _smooth(layout: PixelLayout, seed: int) -> Planes:
     return tuple(planes)
 
 
-def _write(path: Path, spec: EncoderSpec, pictures: list[Planes]) -> list[PacketTimes]:
+def _write(path: Path, spec: EncoderSpec, images: list[Planes]) -> list[PacketTimes]:
     sink = segment_sink(path, spec)
-    for pts, planes in zip(_PTS, pictures, strict=True):
+    for pts, planes in zip(_PTS, images, strict=True):
         sink.write(planes, pts)
     return sink.close()
 
@@ -92,7 +92,7 @@ def _decoded(path: Path) -> list[av.VideoFrame]:
 
 
 def _decoded_images(path: Path, spec: EncoderSpec, packets: list[PacketTimes], folder: Path) -> list[av.VideoFrame]:
-    """Cut the segment into its pictures as the sidecar says, and open each as a file of its own."""
+    """Cut the segment into its images as the sidecar says, and open each as a file of its own."""
     data, place, frames = path.read_bytes(), 0, []
     for number, packet in enumerate(packets):
         file = folder / f"{number}.{spec.codec.containers[0]}"
@@ -116,14 +116,14 @@ def _is_lossless(name: str) -> bool:
 def test_what_is_lossless_comes_back_bit_for_bit(tmp_path: Path, name: str, layout_name: str) -> None:
     layout = LAYOUTS[layout_name]
     spec = _spec(CODECS[name], layout, lossless=name in ("h264", "hevc"))
-    pictures = [_noise(layout, seed) for seed in range(_FRAMES)]
-    packets = _write(tmp_path / "segment.bin", spec, pictures)
+    images = [_noise(layout, seed) for seed in range(_FRAMES)]
+    packets = _write(tmp_path / "segment.bin", spec, images)
     assert sorted(packet.pts for packet in packets) == _PTS
-    images = spec.codec.kind == "images"
+    is_sequence = spec.codec.kind == "images"
     path = tmp_path / "segment.bin"
-    frames = _decoded_images(path, spec, packets, tmp_path) if images else _decoded(path)
+    frames = _decoded_images(path, spec, packets, tmp_path) if is_sequence else _decoded(path)
     assert len(frames) == _FRAMES
-    for given, frame in zip(pictures, frames, strict=True):
+    for given, frame in zip(images, frames, strict=True):
         got, found = planes_of(frame), frame_layout(frame)
         assert (frame.width, frame.height) == (_WIDTH, _HEIGHT)
         if _shows_grey_as_420(name, layout):
@@ -139,11 +139,11 @@ def test_lossy_settings_keep_layout_and_come_close(tmp_path: Path, name: str, la
     """Depth, subsampling and every plane arrive: at high quality no sample is far off, in any plane."""
     layout = LAYOUTS[layout_name]
     spec = _spec(CODECS[name], layout, lossless=False)
-    pictures = [_smooth(layout, seed) for seed in range(_FRAMES)]
-    packets = _write(tmp_path / "segment.bin", spec, pictures)
+    images = [_smooth(layout, seed) for seed in range(_FRAMES)]
+    packets = _write(tmp_path / "segment.bin", spec, images)
     frames = _decoded(tmp_path / "segment.bin")
     assert len(frames) == len(packets) == _FRAMES
-    for given, frame in zip(pictures, frames, strict=True):
+    for given, frame in zip(images, frames, strict=True):
         found = frame_layout(frame)
         deeper = name == "prores" and layout.chroma_shift_x == 0  # FFmpeg decodes 4444 to 12 bits
         assert found.bit_depth == (12 if deeper else layout.bit_depth)
@@ -184,9 +184,9 @@ def test_the_stream_carries_its_tags(tmp_path: Path, name: str, layout_name: str
 def test_equal_input_gives_equal_bytes(tmp_path: Path, name: str) -> None:
     layout = LAYOUTS[CODECS[name].layouts[0]]
     spec = _spec(CODECS[name], layout, lossless=False)
-    pictures = [_noise(layout, seed) for seed in range(_FRAMES)]
+    images = [_noise(layout, seed) for seed in range(_FRAMES)]
     for attempt in ("a", "b"):
-        _write(tmp_path / attempt, spec, pictures)
+        _write(tmp_path / attempt, spec, images)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

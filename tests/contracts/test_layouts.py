@@ -204,7 +204,7 @@ def test_palettes_give_their_colours(packed: str) -> None:
 
 
 @pytest.mark.parametrize(("packed", "blank"), [("monow", 255), ("monob", 0)])
-def test_one_bit_pictures(packed: str, blank: int) -> None:
+def test_one_bit_images(packed: str, blank: int) -> None:
     frame = av.VideoFrame(16, 2, packed)
     np.frombuffer(memoryview(frame.planes[0]), np.uint8)[:] = 0
     np.testing.assert_array_equal(planes_of(frame)[0], np.full((2, 16), blank))
@@ -236,7 +236,7 @@ def test_big_endian_formats_keep_every_sample(big: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["bayer_rggb8", "xyz12le", "vaapi", "cuda"])
-def test_what_is_no_picture_of_samples_is_refused(name: str) -> None:
+def test_what_is_no_image_of_samples_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="not supported"):
         layout_for(name)
 

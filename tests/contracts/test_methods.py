@@ -88,7 +88,7 @@ NETWORKS: dict[str, tuple[Kind, Any]] = {
         ConditionedOptions(tile_px=16, blur_sigma_px=0.6, noise_codes=10.0),
     ),
 }
-"""Networks that add a little to an enlarged picture."""
+"""Networks that add a little to an enlarged image."""
 COMPOSED: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "a pass before lanczos": (("deflicker",), "lanczos", ()),
     "a pass behind a network that remembers": ((), "recurrent network", ("deflicker",)),
@@ -136,7 +136,7 @@ def _make(name: str, geometry: Geometry) -> Restorer:
 
 
 def _scene(count: int, height: int, width: int) -> list[Tensor]:
-    """A textured scene panned by half pixels, 0…1, ``count`` pictures."""
+    """A textured scene panned by half pixels, 0…1, ``count`` images."""
     generator = torch.Generator().manual_seed(11)
     coarse = torch.rand(height // 4 + 8, width // 4 + 8, generator=generator)
     wide = resample(coarse, (2 * height + 48, 2 * width + 48)).clamp(0, 1)
@@ -147,11 +147,11 @@ def _scene(count: int, height: int, width: int) -> list[Tensor]:
 def _frames(count: int, geometry: Geometry, layout: PixelLayout) -> list[VideoFrame]:
     scene = _scene(count, geometry.height, geometry.width)
     frames = []
-    for ordinal, picture in enumerate(scene):
+    for ordinal, image in enumerate(scene):
         planes = []
         for plane in range(layout.num_planes):
             height, width = layout.plane_size(plane, geometry.width, geometry.height)
-            code = resample(picture, (height, width)).clamp(0, 1) * layout.peak
+            code = resample(image, (height, width)).clamp(0, 1) * layout.peak
             planes.append(code if layout.is_float else code.round().to(torch.int32).to(layout.dtype))
         pts = 7 * ordinal + 3 * (ordinal % 2)
         frames.append(VideoFrame(tuple(planes), layout, ColorSpec(), 100 + ordinal, pts, Fraction(1, 600)))
@@ -299,7 +299,7 @@ def test_input_is_left_alone_and_restorer_can_be_used_again(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_shifted(name: str) -> None:
-    """A symmetric picture stays symmetric at the same centre, against an identity of half-pixel centres."""
+    """A symmetric image stays symmetric at the same centre, against an identity of half-pixel centres."""
     geometry = _sizes(name, 41, 31, 82, 62)
     y = torch.arange(31)[:, None] - 15.0
     x = torch.arange(41)[None, :] - 20.0

@@ -181,15 +181,15 @@ def test_shapes(name: str, scale: int, size: tuple[int, int]) -> None:
     """The smallest sides are those that the network names."""
     module = _built(name, scale)
     size = (_allowed(module, size[0]), _allowed(module, size[1]))
-    pictures, larger = torch.rand(2, _taken(module, name), *size), module.module_scale
-    kept = pictures.clone()
+    images, larger = torch.rand(2, _taken(module, name), *size), module.module_scale
+    kept = images.clone()
     with torch.inference_mode():
-        enlarged = module(pictures)
-        alone = module(pictures[1:])
+        enlarged = module(images)
+        alone = module(images[1:])
     assert enlarged.shape == (2, _given(module, name), larger * size[0], larger * size[1])
     assert enlarged.dtype == torch.float32
     assert bool(torch.isfinite(enlarged).all())
-    assert torch.equal(pictures, kept), "the input is left as it was"
+    assert torch.equal(images, kept), "the input is left as it was"
     torch.testing.assert_close(enlarged[1:], alone, rtol=1e-3, atol=1e-4 * float(alone.abs().max()))
 
 
@@ -215,26 +215,26 @@ def _reach(module: Upscaler, channels: int, width: int) -> int:
     Where sides are multiples of a number, as many neighbouring blocks are looked at.
     """
     height, width = _allowed(module, 2), _allowed(module, width)
-    pictures = (torch.rand(1, channels, height, width, dtype=torch.float64) + 0.5).requires_grad_(True)
+    images = (torch.rand(1, channels, height, width, dtype=torch.float64) + 0.5).requires_grad_(True)
     middle, scale, reaches = width // 2 // module.multiple * module.multiple, module.module_scale, []
-    enlarged: Tensor = module(pictures)
+    enlarged: Tensor = module(images)
     for place in range(middle, middle + module.multiple):
         block = enlarged[..., place * scale : (place + 1) * scale]
         uneven = torch.linspace(1, 2, block.numel(), dtype=torch.float64).reshape(block.shape)  # differences count
-        (gradient,) = torch.autograd.grad((uneven * block).sum(), pictures, retain_graph=True)
+        (gradient,) = torch.autograd.grad((uneven * block).sum(), images, retain_graph=True)
         seen = gradient.abs().amax((0, 1, 2)).nonzero().flatten()
         reaches.append(int((seen - place).abs().max()))
     return max(reaches)
 
 
-def _differentiable_enlarge(pictures: Tensor, scale: int) -> Tensor:
+def _differentiable_enlarge(images: Tensor, scale: int) -> Tensor:
     """The same as `vsr.networks.blocks.enlarge`, as products of matrices, which gradients can pass."""
 
     def matrix(size: int) -> Tensor:
-        return resample(torch.eye(size, dtype=pictures.dtype), (scale * size, size), kernel="bicubic")
+        return resample(torch.eye(size, dtype=images.dtype), (scale * size, size), kernel="bicubic")
 
-    height, width = pictures.shape[-2:]
-    return matrix(height) @ pictures @ matrix(width).T
+    height, width = images.shape[-2:]
+    return matrix(height) @ images @ matrix(width).T
 
 
 @pytest.mark.parametrize(("name", "scale"), _cases())
@@ -268,9 +268,9 @@ def test_file_round_trip(name: str, scale: int, tmp_path: Path) -> None:
     assert (network.name, network.scale) == (name, scale)
     assert network.context_px == NETWORKS[name].context_px(scale)
     assert network.num_parameters == sum(parameter.numel() for parameter in module.parameters())
-    pictures = torch.rand(1, _taken(module, name), _allowed(module, 4), _allowed(module, 5))
+    images = torch.rand(1, _taken(module, name), _allowed(module, 4), _allowed(module, 5))
     with torch.inference_mode():
-        loaded, made = network(pictures), module(pictures)
+        loaded, made = network(images), module(images)
     if NETWORKS[name].context_px(scale) is None:
         torch.testing.assert_close(loaded, made, rtol=1e-4, atol=1e-6)  # attention sums in an order of its own
     else:
@@ -281,10 +281,10 @@ def test_file_round_trip(name: str, scale: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_half_precision_takes_and_gives_float32(name: str, scale: int, dtype: torch.dtype) -> None:
     module = _built(name, scale)
-    pictures = torch.rand(1, _taken(module, name), _allowed(module, 5), _allowed(module, 4))
+    images = torch.rand(1, _taken(module, name), _allowed(module, 5), _allowed(module, 4))
     with torch.inference_mode():
-        exact = module(pictures)
-        half = module.to(dtype=dtype, memory_format=torch.channels_last)(pictures)
+        exact = module(images)
+        half = module.to(dtype=dtype, memory_format=torch.channels_last)(images)
     assert half.dtype == torch.float32
     assert half.shape == exact.shape
     spread = float((exact - exact.mean()).abs().max()) + float(exact.abs().max())

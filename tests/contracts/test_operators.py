@@ -49,11 +49,11 @@ class Row:
     sizes: tuple[tuple[int, int], ...] = SIZES
     keeps_constants: bool = True
     batches: bool = True
-    """Whether it takes pictures (..., H, W)."""
+    """Whether it takes images (..., H, W)."""
     both_types: bool = True
-    """Whether one operator takes float32 and float64 pictures; else float64 only."""
+    """Whether one operator takes float32 and float64 images; else float64 only."""
     refuses: bool = True
-    """Whether it refuses pictures of a wrong type or size."""
+    """Whether it refuses images of a wrong type or size."""
 
 
 def _random(*shape: int, seed: int, device: str = "cpu", dtype: torch.dtype = torch.float64) -> Tensor:
@@ -62,7 +62,7 @@ def _random(*shape: int, seed: int, device: str = "cpu", dtype: torch.dtype = to
 
 
 def _sampler(size_yx: tuple[int, int], points: int, seed: int, device: str = "cpu") -> PointSampler:
-    """Points in the picture, on its very edge, outside it, and many in one cell."""
+    """Points in the image, on its very edge, outside it, and many in one cell."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.rand(points, generator=generator, dtype=torch.float64) * (size_yx[0] + 3) - 2
     cols = torch.rand(points, generator=generator, dtype=torch.float64) * (size_yx[1] + 3) - 2
@@ -181,7 +181,7 @@ def test_adjoint(row: Row, size: tuple[int, int], device: str) -> None:
 
 @over_operators(most_pixels=20)
 def test_adjoint_is_the_transposed_matrix(row: Row, size: tuple[int, int], device: str) -> None:
-    """Entry by entry on small pictures: nothing cancels, corners included."""
+    """Entry by entry on small images: nothing cancels, corners included."""
     operator = row.make(size, device)
     pixels = torch.eye(size[0] * size[1], dtype=torch.float64, device=device).reshape(-1, *size)
     columns = torch.stack([operator.A(pixel) for pixel in pixels])

@@ -20,7 +20,7 @@ MIXED = (2, 3, 4)  # scales of `lite` whose weights are mixtures
 CASES = [(path, None) for path in FILES] + [
     (SHIPPED / f"lite-x{scale}.safetensors", codes) for scale in MIXED for codes in (0.0, 6.0)
 ]
-"""A file, and what compression changed in the pictures that its sets are mixed for; None: the usual mix."""
+"""A file, and what compression changed in the images that its sets are mixed for; None: the usual mix."""
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0].stem}, {case[1]}")
@@ -36,9 +36,9 @@ def _luma(height: int, width: int) -> Tensor:
     return (luma_bt601(rgb) / 255).float()[None, None]
 
 
-def _enlarged(picture: Tensor, scale: int) -> Tensor:
-    height, width = picture.shape[-2:]
-    return resample(picture.double(), (height * scale, width * scale), kernel="bicubic")
+def _enlarged(image: Tensor, scale: int) -> Tensor:
+    height, width = image.shape[-2:]
+    return resample(image.double(), (height * scale, width * scale), kernel="bicubic")
 
 
 def test_all_scales_tell_the_source_alike() -> None:
@@ -63,7 +63,7 @@ def test_constants_stay(network: Network) -> None:
         assert float((made - value).abs().max()) < (1 if clean else 2) / 255
 
 
-def test_it_is_a_picture_of_the_input(network: Network) -> None:
+def test_it_is_an_image_of_the_input(network: Network) -> None:
     """Close to bicubic interpolation, and closer to it in place than moved by a pixel in any direction."""
     small = _luma(72, 96)
     made, plain = network(small)[0, 0].double(), _enlarged(small, network.scale)[0, 0]
@@ -76,15 +76,15 @@ def test_it_is_a_picture_of_the_input(network: Network) -> None:
 
 
 def test_noise_and_hard_edges_stay_bounded(network: Network) -> None:
-    """Neither white noise, which no picture is like, nor lines of one pixel, as titles have, make it run away.
+    """Neither white noise, which no image is like, nor lines of one pixel, as titles have, make it run away.
 
     Mixes for clean, blurred sources sharpen, and a single pixel most of all.
     """
     generator = torch.Generator().manual_seed(1)
     lines = torch.zeros(1, 1, 40, 60)
     lines[..., 20, :] = lines[..., 30] = 1
-    for picture in (torch.rand(1, 1, 31, 45, generator=generator), torch.eye(33)[None, None], lines, 1 - lines):
-        made = network(picture)
+    for image in (torch.rand(1, 1, 31, 45, generator=generator), torch.eye(33)[None, None], lines, 1 - lines):
+        made = network(image)
         assert bool(made.isfinite().all())
         assert float(made.min()) > -2
         assert float(made.max()) < (3 if network.mixture is None else 4)

@@ -34,12 +34,12 @@ def _scene() -> Tensor:
     return _shifted(scene, (0.0, 0.0), 0.5)
 
 
-def _shifted(picture: Tensor, shift_px: tuple[float, float], sigma: float) -> Tensor:
-    waves_y, waves_x = (torch.fft.fftfreq(size, dtype=torch.float64) for size in picture.shape)
+def _shifted(image: Tensor, shift_px: tuple[float, float], sigma: float) -> Tensor:
+    waves_y, waves_x = (torch.fft.fftfreq(size, dtype=torch.float64) for size in image.shape)
     waves_y = waves_y[:, None]
     gain = torch.exp(-2 * math.pi**2 * sigma**2 * (waves_y**2 + waves_x**2))
     turns = torch.exp(2j * math.pi * (waves_y * shift_px[0] + waves_x * shift_px[1]))
-    return torch.fft.ifft2(torch.fft.fft2(picture) * gain * turns).real
+    return torch.fft.ifft2(torch.fft.fft2(image) * gain * turns).real
 
 
 def _shifts(name: str, count: int) -> Tensor:
@@ -83,9 +83,9 @@ def _start(observed: Observations) -> Tensor:
     return resample(observed.frames.median(0).values, observed.model.size_yx, kernel="bicubic")
 
 
-def _error(picture: Tensor) -> float:
+def _error(image: Tensor) -> float:
     """Root mean square, without a border of 4 pixels."""
-    return float((picture.double() - _scene())[4:-4, 4:-4].square().mean().sqrt())
+    return float((image.double() - _scene())[4:-4, 4:-4].square().mean().sqrt())
 
 
 def _bicubic_error() -> float:
@@ -128,29 +128,29 @@ def test_robust_ones_survive_outliers(name: str) -> None:
 def test_constant_stays_constant(name: str, value: float, count: int, frame_size: tuple[int, int]) -> None:
     model = _model(name, count, frame_size)
     observed = Observations(torch.full((count, *frame_size), value), model)
-    picture = SOLVERS[name](observed, torch.full(model.size_yx, value))
-    assert picture.shape == model.size_yx
-    assert (picture - value).abs().max() < 0.01
+    image = SOLVERS[name](observed, torch.full(model.size_yx, value))
+    assert image.shape == model.size_yx
+    assert (image - value).abs().max() < 0.01
 
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_one_frame(name: str) -> None:
     observed = _observed(name)
     one = Observations(observed.frames[:1], _model(name, 1, (SIZE // SCALE, SIZE // SCALE)))
-    picture = SOLVERS[name](one, resample(one.frames[0], one.model.size_yx, kernel="bicubic"))
-    assert torch.isfinite(picture).all()
-    assert picture.min() > -0.5
-    assert picture.max() < 1.5
+    image = SOLVERS[name](one, resample(one.frames[0], one.model.size_yx, kernel="bicubic"))
+    assert torch.isfinite(image).all()
+    assert image.min() > -0.5
+    assert image.max() < 1.5
 
 
 @pytest.mark.parametrize("name", SOLVERS)
-def test_saturated_pictures(name: str) -> None:
+def test_saturated_images(name: str) -> None:
     observed = _observed(name)
     saturated = replace(observed, frames=(observed.frames > 0.5).to(torch.float32))
-    picture = SOLVERS[name](saturated, _start(saturated))
-    assert torch.isfinite(picture).all()
-    assert picture.min() > -1
-    assert picture.max() < 2
+    image = SOLVERS[name](saturated, _start(saturated))
+    assert torch.isfinite(image).all()
+    assert image.min() > -1
+    assert image.max() < 2
 
 
 @pytest.mark.parametrize("name", SOLVERS)
@@ -162,10 +162,10 @@ def test_little_confidence(name: str, confidence: str) -> None:
         sample_weights[0] = 1
     elif confidence == "left half only":
         sample_weights[..., : SIZE // SCALE // 2] = 1
-    picture = SOLVERS[name](replace(observed, confidence=sample_weights), _start(observed))
-    assert torch.isfinite(picture).all()
-    assert picture.min() > -0.5
-    assert picture.max() < 1.5
+    image = SOLVERS[name](replace(observed, confidence=sample_weights), _start(observed))
+    assert torch.isfinite(image).all()
+    assert image.min() > -0.5
+    assert image.max() < 1.5
 
 
 @pytest.mark.parametrize("name", SOLVERS)
@@ -195,9 +195,9 @@ def test_precisions_agree(name: str) -> None:
     results = []
     for dtype in (torch.float32, torch.float64):
         observed = _observed(name, dtype=dtype)
-        picture = SOLVERS[name](observed, _start(observed))
-        assert picture.dtype == dtype
-        results.append(picture.double())
+        image = SOLVERS[name](observed, _start(observed))
+        assert image.dtype == dtype
+        results.append(image.double())
     assert (results[0] - results[1]).square().mean().sqrt() < 1e-3
 
 

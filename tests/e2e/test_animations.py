@@ -21,7 +21,7 @@ Call = Callable[..., Run]
 
 
 def _animation(path: Path, **options: object) -> Path:
-    frames = [Image.fromarray(picture) for picture in scene(5, 65, 49)]
+    frames = [Image.fromarray(image) for image in scene(5, 65, 49)]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=80, **options)
     return path
 

@@ -11,7 +11,7 @@ from videos import ffmpeg
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     folder = tmp_path / "seq"
     folder.mkdir()
     ffmpeg("-f", "lavfi", "-i", "testsrc2=s=32x24", "-frames:v", "3", str(folder / "%04d.bmp"))
@@ -34,9 +34,9 @@ def pictures(tmp_path: Path) -> Path:
         "compare SEQ SEQ --fps 1/0",
     ],
 )
-def test_one_line(call: Callable[..., Run], clips: Callable[[str], Path], pictures: Path, line: str) -> None:
-    names = {"CLIP": str(clips("plain")), "SEQ": str(pictures)}
-    output = str(pictures.parent / "out")
+def test_one_line(call: Callable[..., Run], clips: Callable[[str], Path], images: Path, line: str) -> None:
+    names = {"CLIP": str(clips("plain")), "SEQ": str(images)}
+    output = str(images.parent / "out")
     done = call(*(names.get(word, word.replace("OUT", output)) for word in line.split()))
     assert done.code == 2
     said = done.one_line()

@@ -28,8 +28,8 @@ Call = Callable[..., Run]
 @pytest.fixture
 def versions(tmp_path: Path) -> tuple[Path, Path, Path]:
     """A dark version of half the size, a bright one, and the ground truth."""
-    pictures = scene(40, 96, 64)
-    reference = encode(tmp_path / "reference.mkv", pictures, "-c:v", "ffv1")
+    images = scene(40, 96, 64)
+    reference = encode(tmp_path / "reference.mkv", images, "-c:v", "ffv1")
     dark, bright = tmp_path / "secret-dark.mp4", tmp_path / "secret-bright.mp4"
     ffmpeg("-i", str(reference), "-vf", "scale=iw/2:ih/2,eq=brightness=-0.2", *X264, "-pix_fmt", "yuv420p", str(dark))
     ffmpeg("-i", str(reference), "-vf", "eq=brightness=0.2", *X264, "-pix_fmt", "yuv420p", str(bright))
@@ -43,16 +43,16 @@ def _data(path: Path) -> dict[str, Any]:
     return dict(json.loads(base64.b64decode(hidden)))
 
 
-def _picture(uri: str) -> NDArray[np.uint8]:
+def _image(uri: str) -> NDArray[np.uint8]:
     kind, data = decode_uri(uri)
     assert kind == "image/webp"
     return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
 def _brightness(uri: str) -> float:
-    picture = _picture(uri)
-    assert picture.shape == (64, 96, 3)
-    return float(picture.mean())
+    image = _image(uri)
+    assert image.shape == (64, 96, 3)
+    return float(image.mean())
 
 
 def test_pairs_differ_only_in_their_looks(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_pairs_differ_only_in_their_looks(versions: tuple[Path, Path, Path], tmp
     assert len(data["pairs"]) == 10
     assert {pair["left"] for pair in data["pairs"]} == {"a", "b"}
     for pair in data["pairs"]:
-        looks = {key: _brightness(uri) for key, uri in pair["pictures"].items()}
+        looks = {key: _brightness(uri) for key, uri in pair["images"].items()}
         assert looks["a"] < looks["reference"] < looks["b"]
         assert pair["frames"]["a"] == pair["frames"]["b"] == round(pair["seconds"] * 25)
     shown = [pair["seconds"] for pair in data["pairs"]]
@@ -82,7 +82,7 @@ _SHOWN = {
 
 @pytest.fixture(params=_SHOWN)
 def displayed(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[Path], NDArray[np.uint8]]:
-    """Two equal versions of such a clip, one of which has lost the tags, and FFmpeg's picture of frame 10."""
+    """Two equal versions of such a clip, one of which has lost the tags, and FFmpeg's image of frame 10."""
     turn, aspect = _SHOWN[request.param]
     bare = encode(tmp_path / "bare.mp4", scene(20), *X264, vf=f"setsar={aspect}")
     ffmpeg(*turn, "-i", str(bare), "-c", "copy", str(tmp_path / "tagged.mp4"))
@@ -92,13 +92,13 @@ def displayed(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[Path
     return [tmp_path / "tagged.mp4", bare], reference
 
 
-def test_pictures_stand_as_players_show_them(displayed: tuple[list[Path], NDArray[np.uint8]], tmp_path: Path) -> None:
+def test_images_stand_as_players_show_them(displayed: tuple[list[Path], NDArray[np.uint8]], tmp_path: Path) -> None:
     (first, second), reference = displayed
     place = vsr.make_blind(first, second, tmp_path / "blind.html", pairs=1)
     [pair] = _data(place)["pairs"]
     assert pair["frames"] == {"a": 10, "b": 10}
-    for uri in pair["pictures"].values():
-        seen = cv2.resize(_picture(uri), reference.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    for uri in pair["images"].values():
+        seen = cv2.resize(_image(uri), reference.shape[1::-1], interpolation=cv2.INTER_CUBIC)
         assert np.abs(seen.astype(int) - reference).mean() < 8
 
 
@@ -144,7 +144,7 @@ def test_choosing_in_a_browser(versions: tuple[Path, Path, Path], tmp_path: Path
         assert window.value("document.body.innerText").count("secret") == 0
         for number, pair in enumerate(pairs):  # the bright one each time; once back and forth; once no difference
             assert window.value("document.getElementById('place').textContent") == f"{number + 1} of 5"
-            assert window.value("document.getElementById('left').src") == pair["pictures"][pair["left"]]
+            assert window.value("document.getElementById('left').src") == pair["images"][pair["left"]]
             if number == 2:
                 window.key("1")
                 window.key("Backspace")
@@ -179,7 +179,7 @@ def test_zoom_and_original_in_a_browser(versions: tuple[Path, Path, Path], tmp_p
         assert moves[0] == moves[1] == "translate(-60%, -50%) scale(2)"
         window.key("o")
         sources = window.value("['left', 'right'].map((id) => document.getElementById(id).src)")
-        assert sources[0] == sources[1] == _data(place)["pairs"][0]["pictures"]["reference"]
+        assert sources[0] == sources[1] == _data(place)["pairs"][0]["images"]["reference"]
         tree = [node for node in window.send("Accessibility.getFullAXTree")["nodes"] if not node.get("ignored")]
         parts = [node for node in tree if node["role"]["value"] in ("button", "image")]
         names = [part["name"]["value"] for part in parts]
@@ -206,7 +206,7 @@ def test_shapes_in_a_browser(displayed: tuple[list[Path], NDArray[np.uint8]], tm
         assert left[2] / left[3] == pytest.approx(reference.shape[1] / reference.shape[0], rel=0.01)
         assert left[1:] == pytest.approx(right[1:], abs=0.1)
         assert left[0] + left[2] < right[0]
-        assert buttons[1] + buttons[3] <= 700, "the buttons are in the window, however high the picture is"
+        assert buttons[1] + buttons[3] <= 700, "the buttons are in the window, however high the image is"
         shot = cv2.imdecode(np.frombuffer(window.screenshot(tmp_path / "page.png"), np.uint8), cv2.IMREAD_COLOR)
         for x, y, width, height in (left, right):
             part = shot[round(y) : round(y + height), round(x) : round(x + width)]

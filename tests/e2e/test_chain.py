@@ -106,12 +106,12 @@ def test_a_bit_of_the_output_names_the_frame(copied: Any) -> None:
     assert f"1 frame(s) differ: {places.index(hit.pts)} (" in failed["output bytes"]
 
 
-def test_a_bit_outside_the_pictures(copied: Any) -> None:
+def test_a_bit_outside_the_images(copied: Any) -> None:
     _, output = copied()
     data = output.read_bytes()
     place = data.index(b"A small clip")
     output.write_bytes(data[:place] + b"a" + data[place + 1 :])
-    assert "the change is outside the pictures" in _failed(output)["output bytes"]
+    assert "the change is outside the frames" in _failed(output)["output bytes"]
 
 
 @pytest.mark.parametrize("place", [0.01, 0.3, 0.5, 0.77, 0.99])
@@ -185,16 +185,16 @@ def test_tags_of_the_source_stay(run: Runs, clips: Clips) -> None:
             assert container.metadata["title"] == "A small clip"
 
 
-def test_pictures_say_it_too(run: Runs) -> None:
+def test_images_say_it_too(run: Runs) -> None:
     output, _ = run("plain", "png", scale=1)
     for path in sorted(output.parent.glob("*.png")):
-        with Image.open(path) as picture:
-            picture.load()
-            assert "no generative model took part" in picture.text["Comment"]
+        with Image.open(path) as image:
+            image.load()
+            assert "no generative model took part" in image.text["Comment"]
     assert not _failed(output)
 
 
-def test_one_changed_sample_of_a_picture_sequence_as_input(run: Runs, tmp_path: Path, quick: dict[str, Any]) -> None:
+def test_one_changed_sample_of_an_image_sequence_as_input(run: Runs, tmp_path: Path, quick: dict[str, Any]) -> None:
     frames, _ = run("plain", "tiff", scale=1)
     output = tmp_path / "back.mkv"
     vsr.upscale(frames, output, settings={"method": "lanczos", "codec": "ffv1"})
@@ -240,7 +240,7 @@ def test_sidecars_in_a_hidden_folder_are_found(call: Any, clips: Any, tmp_path: 
     with (tmp_path / "out.mp4.framemd5").open("a") as file:
         file.write("#\n")
     assert [check.what for check in vsr.verify(output) if not check.passed] == ["output checksums"]
-    pictures = tmp_path / "f" / "%03d.png"
-    vsr.upscale(clips("plain"), pictures, end=2, settings={"method": "bicubic", "scale": 1, "sidecars": "folder"})
+    images = tmp_path / "f" / "%03d.png"
+    vsr.upscale(clips("plain"), images, end=2, settings={"method": "bicubic", "scale": 1, "sidecars": "folder"})
     assert (hidden / "f.vsr.json").is_file()
-    assert all(check.passed for check in vsr.verify(pictures))
+    assert all(check.passed for check in vsr.verify(images))

@@ -192,7 +192,7 @@ def test_bad_outputs(call: Callable[..., Run], clips: Callable[[str], Path], tmp
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--fps", "60"], "fps 60 is for pictures"),
+        (["--fps", "60"], "fps 60 is for images"),
         (["--scale", "2", "--set", "scale=3"], "--scale and --set scale=3 contradict each other"),
         (["--drop-streams", "--set", "drop_streams=false"], "--drop-streams and --set drop_streams=False contradict"),
     ],

@@ -1,4 +1,4 @@
-"""What the container leaves out of the coded picture stays out. Judged by ffmpeg, which crops as players do."""
+"""What the container leaves out of the coded frame stays out. Judged by ffmpeg, which crops as players do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from boxes import clap, sample_entries, with_boxes
-from plain_reader import first_pictures
+from plain_reader import first_frames
 from program import Run
 from videos import encode, ffmpeg, scene
 
@@ -22,7 +22,7 @@ APERTURES = {
     "one side": (clap(82, 54, -6, -6), (82, 54)),
     "odd": (clap(83, 55, -5, -7), (82, 54)),
 }
-"""Boxes for pictures of 96 × 64, and the size that stays: players keep whole chroma samples."""
+"""Boxes for images of 96 × 64, and the size that stays: players keep whole chroma samples."""
 
 
 def _source(folder: Path, extension: str, aperture: bytes, num_frames: int = 6, *options: str) -> Path:
@@ -50,7 +50,7 @@ def test_the_output_is_what_players_show(tmp_path: Path, quick: dict[str, Any], 
     requested = _md5(source)
     assert requested != _md5(source, "-apply_cropping", "none"), "there is something to crop"
     [outcome] = vsr.upscale(source, tmp_path / "out.mkv", settings=quick | LOSSLESS)
-    assert {(f.width, f.height) for f in first_pictures(tmp_path / "out.mkv")} == {size}
+    assert {(f.width, f.height) for f in first_frames(tmp_path / "out.mkv")} == {size}
     assert _md5(tmp_path / "out.mkv") == requested
     assert _md5(tmp_path / "out.mkv", "-apply_cropping", "none") == requested, "nor is anything cropped twice"
     assert outcome.manifest is not None
@@ -75,11 +75,9 @@ def test_exported_frames_stills_and_sizes_mean_what_is_shown(call: Call, tmp_pat
     """Sisters: every command reads through the same door."""
     source = _source(tmp_path, "mkv", APERTURES["bars"][0])
     assert call("frames", source, "-o", tmp_path / "f" / "%03d.png", "--end", 2).code == 0
-    assert {(f.width, f.height) for p in sorted((tmp_path / "f").glob("*.png")) for f in first_pictures(p)} == {
-        (96, 48)
-    }
+    assert {(f.width, f.height) for p in sorted((tmp_path / "f").glob("*.png")) for f in first_frames(p)} == {(96, 48)}
     assert call("upscale", source, "-o", tmp_path / "out.mp4", "--height", 96, "--method", "bicubic", "-q").code == 0
-    [frame] = first_pictures(tmp_path / "out.mp4", 1)
+    [frame] = first_frames(tmp_path / "out.mp4", 1)
     assert (frame.width, frame.height) == (192, 96)
     assert b"clap" not in sample_entries(tmp_path / "out.mp4")[0][1]
     assert "96x48" in call("probe", source).out
@@ -88,6 +86,6 @@ def test_exported_frames_stills_and_sizes_mean_what_is_shown(call: Call, tmp_pat
 def test_a_crop_that_leaves_nothing_is_ignored(tmp_path: Path, quick: dict[str, Any]) -> None:
     source = _source(tmp_path, "mp4", clap(2, 2, 0, 0))
     [outcome] = vsr.upscale(source, tmp_path / "out.mkv", settings=quick | LOSSLESS)
-    assert {(f.width, f.height) for f in first_pictures(tmp_path / "out.mkv")} == {(96, 64)}
+    assert {(f.width, f.height) for f in first_frames(tmp_path / "out.mkv")} == {(96, 64)}
     assert outcome.manifest is not None
     assert any(text.startswith("not cropped: of 96x64 nothing would stay") for text in outcome.manifest["assumptions"])

@@ -39,12 +39,12 @@ def test_its_row_is_true(example: ModuleType, scale: int) -> None:
     assert found is not None
     assert found.scales == (scale,)
     assert recognise(shapes, NETWORKS) is None, "another network claims its files"
-    pictures = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+    images = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(1))
     for parameter in network.body[-1].parameters():
         torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
-        before = network(pictures)
-        changed = pictures.clone()
+        before = network(images)
+        changed = images.clone()
         changed[..., 12, 12] += 1
         touched = (network(changed) != before).any(1)[0].nonzero() // scale
     reach = int((touched - 12).abs().max())
@@ -52,9 +52,9 @@ def test_its_row_is_true(example: ModuleType, scale: int) -> None:
 
 
 def test_it_begins_as_bicubic_interpolation(example: ModuleType) -> None:
-    pictures = torch.rand(1, 3, 9, 7)
-    enlarged = example.BicubicResidual(2)(pictures)
-    assert torch.equal(enlarged, resample(pictures, (18, 14), kernel="bicubic"))
+    images = torch.rand(1, 3, 9, 7)
+    enlarged = example.BicubicResidual(2)(images)
+    assert torch.equal(enlarged, resample(images, (18, 14), kernel="bicubic"))
 
 
 @pytest.mark.nightly

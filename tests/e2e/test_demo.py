@@ -38,7 +38,7 @@ def test_the_demo_beats_bicubic_clearly(tmp_path: Path) -> None:
             assert restored.streams.video[0].width == 2 * recorded.streams.video[0].width
             sound = [[bytes(p) for p in file.demux(audio=0) if p.size] for file in (restored, recorded)]
         assert sound[0] == sound[1]
-        assert result.picture.read_bytes().startswith(b"\x89PNG")
+        assert result.image.read_bytes().startswith(b"\x89PNG")
     made = {path.name for path in (tmp_path / "demo").iterdir() if path.suffix in {".mp4", ".png"}}
     assert made == set(FILES)
 

@@ -30,7 +30,7 @@ def _turn_clock(seconds: float, *paths: Path) -> None:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     """An hour old, and of one size in bytes, so that only its time tells that one was replaced."""
     folder = tmp_path / "seq"
     folder.mkdir()
@@ -41,34 +41,34 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["", "%04d.bmp"])
-def test_pictures(pictures: Path, quick: dict[str, Any], name: str) -> None:
+def test_images(images: Path, quick: dict[str, Any], name: str) -> None:
     settings = {"method": quick["method"], "fps": "24"}
-    output = f"{pictures.parent}/out/"
-    source = pictures / name
+    output = f"{images.parent}/out/"
+    source = images / name
     runs = [vsr.upscale([source], output, settings=settings) for _ in range(2)]
     assert [outcome.was_done for [outcome] in runs] == [False, True]
-    shutil.copyfile(pictures / "0003.bmp", pictures / "0001.bmp")
-    _turn_clock(10, pictures / "0001.bmp")
+    shutil.copyfile(images / "0003.bmp", images / "0001.bmp")
+    _turn_clock(10, images / "0001.bmp")
     with pytest.raises(vsr.UsageError, match="exists; give --overwrite"):
         _raise(vsr.upscale([source], output, settings=settings))
 
 
-def test_a_rate_beside_a_video(pictures: Path, clips: Clips, quick: dict[str, Any]) -> None:
-    """It is for the pictures; of the video it is said that it has no effect."""
+def test_a_rate_beside_a_video(images: Path, clips: Clips, quick: dict[str, Any]) -> None:
+    """It is for the images; of the video it is said that it has no effect."""
     settings = {"method": quick["method"], "fps": "24"}
-    outcomes = vsr.upscale([pictures, clips("plain")], f"{pictures.parent}/out/", settings=settings)
+    outcomes = vsr.upscale([images, clips("plain")], f"{images.parent}/out/", settings=settings)
     assert [outcome.error for outcome in outcomes] == [None, None]
     said = ["fps 24 means nothing" in str(outcome.manifest and outcome.manifest["assumptions"]) for outcome in outcomes]
     assert said == [False, True]
 
 
-def test_fewer_pictures(pictures: Path, quick: dict[str, Any]) -> None:
+def test_fewer_images(images: Path, quick: dict[str, Any]) -> None:
     settings = {"method": quick["method"], "fps": "24"}
-    output = f"{pictures.parent}/out/"
-    vsr.upscale([pictures / "%04d.bmp"], output, settings=settings)
-    (pictures / "0003.bmp").unlink()
+    output = f"{images.parent}/out/"
+    vsr.upscale([images / "%04d.bmp"], output, settings=settings)
+    (images / "0003.bmp").unlink()
     with pytest.raises(vsr.UsageError, match="exists; give --overwrite"):
-        _raise(vsr.upscale([pictures / "%04d.bmp"], output, settings=settings))
+        _raise(vsr.upscale([images / "%04d.bmp"], output, settings=settings))
 
 
 def _raise(outcomes: list[vsr.Outcome]) -> None:
@@ -90,16 +90,16 @@ def made(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> Callable[[], bo
     return is_done
 
 
-def test_pictures_replaced_while_they_were_worked_on(pictures: Path, quick: dict[str, Any]) -> None:
+def test_images_replaced_while_they_were_worked_on(images: Path, quick: dict[str, Any]) -> None:
     settings = {"method": quick["method"], "fps": "24"}
 
     def replace_one(progress: vsr.Progress) -> None:
         if progress.stage == "assembling":
-            shutil.copyfile(pictures / "0003.bmp", pictures / "0001.bmp")
+            shutil.copyfile(images / "0003.bmp", images / "0001.bmp")
 
-    vsr.upscale([pictures], f"{pictures.parent}/out/", settings=settings, on_progress=replace_one)
+    vsr.upscale([images], f"{images.parent}/out/", settings=settings, on_progress=replace_one)
     with pytest.raises(vsr.UsageError, match="exists; give --overwrite"):
-        _raise(vsr.upscale([pictures], f"{pictures.parent}/out/", settings=settings))
+        _raise(vsr.upscale([images], f"{images.parent}/out/", settings=settings))
 
 
 def test_what_a_killed_run_left_is_removed(made: Callable[[], bool], tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_an_output_folder_that_holds_only_previews(clips: Clips, tmp_path: Path,
 
 
 @pytest.mark.parametrize("written", ["scan", "scan/%06d.dpx", "."])
-def test_pictures_become_a_video_where_its_codec_is_named(
+def test_images_become_a_video_where_its_codec_is_named(
     clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
     vsr.export_frames(clips("plain"), tmp_path / "scan" / "%06d.dpx", end=2)
@@ -187,7 +187,7 @@ def test_a_dry_run_of_a_batch_half_done(
     assert (other.code, "give --overwrite" in other.one_line()) == (2, True)
 
 
-def test_a_rate_for_pictures_leaves_videos_as_they_are(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+def test_a_rate_for_images_leaves_videos_as_they_are(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
     vsr.export_frames(clips("plain"), tmp_path / "scan" / "%06d.png", end=2)
     (tmp_path / "scan" / "timing.json").unlink()
     inputs = [clips("cfr"), tmp_path / "scan"]

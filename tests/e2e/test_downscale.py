@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from outputs import decoded_times
-from plain_reader import first_pictures, with_records
+from plain_reader import first_frames, with_records
 from program import Run
 from small_networks import small_network
 from videos import ffmpeg
@@ -41,7 +41,7 @@ def _manifest(output: Path) -> dict[str, Any]:
 
 
 def _lumas(path: Path) -> list[torch.Tensor]:
-    return [torch.from_numpy(planes_of(frame)[0]).double() for frame in first_pictures(path)]
+    return [torch.from_numpy(planes_of(frame)[0]).double() for frame in first_frames(path)]
 
 
 def test_down_and_up_again(call: Call, clips: Clips, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_segments_do_not_show_and_a_stopped_run_goes_on(clips: Clips, tmp_path: 
     assert all(map(torch.equal, _lumas(tmp_path / "out.mkv"), _lumas(tmp_path / "whole.mkv")))
 
 
-def test_pictures_carry_the_mark_too(call: Call, clips: Clips, tmp_path: Path) -> None:
+def test_images_carry_the_mark_too(call: Call, clips: Clips, tmp_path: Path) -> None:
     small = tmp_path / "small" / "%04d.png"
     small.parent.mkdir()
     assert call("downscale", clips("cfr"), "-o", small, "--method", "duo", "--end", "2").code == 0
@@ -101,7 +101,7 @@ def test_four_times_smaller_is_twice_and_comes_back_whole(call: Call, clips: Cli
     assert call("downscale", source, "-o", small, "--method", "duo", "--scale", "4", "--codec", "ffv1").code == 0
     assert "--scale 4 gives back" in call("upscale", small, "-o", again, "--dry-run").out
     assert call("upscale", small, "-o", again, "--codec", "ffv1", "--scale", "4").code == 0
-    [large], [frame] = first_pictures(source, 1), first_pictures(again, 1)
+    [large], [frame] = first_frames(source, 1), first_frames(again, 1)
     assert (frame.width, frame.height) == (large.width, large.height)
 
 

@@ -29,19 +29,19 @@ def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """A set of two colour pictures and a grey one, with sides that no scale divides."""
-    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+def images(tmp_path: Path) -> Path:
+    """A set of two colour images and a grey one, with sides that no scale divides."""
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     folder = tmp_path / "set"
     folder.mkdir()
-    for name, picture in zip(("a.png", "b.bmp"), scene(2, 67, 47), strict=True):
-        image.fromarray(picture).save(folder / name)
-    image.fromarray(scene(1, 67, 47)[0, :, :, 1]).save(folder / "c.tif")
+    for name, image in zip(("a.png", "b.bmp"), scene(2, 67, 47), strict=True):
+        pillow.fromarray(image).save(folder / name)
+    pillow.fromarray(scene(1, 67, 47)[0, :, :, 1]).save(folder / "c.tif")
     return folder
 
 
-def test_json_is_all_that_is_printed(call: Call, pictures: Path) -> None:
-    done = call("evaluate", "--method", "bicubic", "lanczos", "--scale", 2, 3, "--data", pictures, "--json")
+def test_json_is_all_that_is_printed(call: Call, images: Path) -> None:
+    done = call("evaluate", "--method", "bicubic", "lanczos", "--scale", 2, 3, "--data", images, "--json")
     assert done.code == 0, done.err
     document = json.loads(done.out)
     rows = [(row["method"], row["scale"], row["data"], row["num_items"]) for row in document["results"]]
@@ -53,8 +53,8 @@ def test_json_is_all_that_is_printed(call: Call, pictures: Path) -> None:
     assert "12/12" in done.err
 
 
-def test_a_table_and_repeated_options(call: Call, pictures: Path) -> None:
-    done = call("evaluate", "--method=bicubic", "--scale", 2, "--scale", 4, "--data", pictures, "-q")
+def test_a_table_and_repeated_options(call: Call, images: Path) -> None:
+    done = call("evaluate", "--method=bicubic", "--scale", 2, "--scale", 4, "--data", images, "-q")
     assert done.err == ""
     head, _, *rows = done.out.splitlines()
     assert "PSNR-Y" in head
@@ -62,10 +62,10 @@ def test_a_table_and_repeated_options(call: Call, pictures: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "start"), [("t.json", "{"), ("t.csv", "method,scale"), ("t.md", "| method")])
-def test_into_a_file(call: Call, pictures: Path, tmp_path: Path, name: str, start: str) -> None:
+def test_into_a_file(call: Call, images: Path, tmp_path: Path, name: str, start: str) -> None:
     output = tmp_path / "results" / name
     output.parent.mkdir()
-    arguments = ("evaluate", "--method", "bicubic", "--scale", 2, "--data", pictures, "-o", output)
+    arguments = ("evaluate", "--method", "bicubic", "--scale", 2, "--data", images, "-o", output)
     done = call(*arguments)
     assert (done.code, done.out) == (0, "")
     assert output.read_text().startswith(start)
@@ -75,29 +75,29 @@ def test_into_a_file(call: Call, pictures: Path, tmp_path: Path, name: str, star
     assert not (tmp_path / "cache").exists()
 
 
-def test_it_goes_on_where_it_stopped(call: Call, pictures: Path, tmp_path: Path) -> None:
-    arguments = ("evaluate", "--scale", 2, "--data", pictures, "--resume", tmp_path / "kept", "--json")
+def test_it_goes_on_where_it_stopped(call: Call, images: Path, tmp_path: Path) -> None:
+    arguments = ("evaluate", "--scale", 2, "--data", images, "--resume", tmp_path / "kept", "--json")
     first = json.loads(call(*arguments, "--method", "bicubic").out)
     again = call(*arguments, "--method", "bicubic", "lanczos")
     assert "3 found done" in again.err
     assert json.loads(again.out)["results"][0] == first["results"][0]  # the times, too
-    (pictures / "a.png").write_bytes((pictures / "b.bmp").read_bytes())
+    (images / "a.png").write_bytes((images / "b.bmp").read_bytes())
     [same] = json.loads(call(*arguments, "--method", "bicubic").out)["results"]
     assert [item["name"] for item in same["items"]] == ["a", "b", "c"]
     assert same["items"][0]["psnr_y"] == same["items"][1]["psnr_y"]
-    changed = bytearray((pictures / "b.bmp").read_bytes())
+    changed = bytearray((images / "b.bmp").read_bytes())
     changed[-1] ^= 1
-    (pictures / "a.png").write_bytes(changed)
+    (images / "a.png").write_bytes(changed)
     assert "4 found done" in call(*arguments, "--method", "bicubic", "lanczos").err
     assert "found" not in call(*arguments, "--method", "bicubic", "--fresh").err
 
 
 @pytest.mark.slow
 def test_stopped_by_a_signal_it_keeps_what_is_finished(tmp_path: Path) -> None:
-    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     (tmp_path / "many").mkdir()
     for number in range(6):
-        image.fromarray(scene(1, 640, 480, seed=number)[0]).save(tmp_path / "many" / f"{number:03d}.bmp")
+        pillow.fromarray(scene(1, 640, 480, seed=number)[0]).save(tmp_path / "many" / f"{number:03d}.bmp")
     kept = tmp_path / "kept.jsonl"
     command = [*PROGRAM, "--method", "bicubic", "lanczos", "--scale", "2", "3", "4", "--data", str(tmp_path / "many")]
     command += ["--json", "--resume", str(kept)]
@@ -116,57 +116,57 @@ def test_stopped_by_a_signal_it_keeps_what_is_finished(tmp_path: Path) -> None:
     assert len(json.loads(again.stdout)["results"]) == 6
 
 
-def test_from_python(pictures: Path) -> None:
+def test_from_python(images: Path) -> None:
     steps = []
-    evaluation = vsr.evaluate("bicubic", 2, pictures, on_step=steps.append)
+    evaluation = vsr.evaluate("bicubic", 2, images, on_step=steps.append)
     [row] = evaluation.results
     assert [item.name for item in row.items] == ["a", "b", "c"]
     assert row.mean.psnr_y > 15
     assert [(step.done, step.total) for step in steps] == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
-def _errors(pictures: Path) -> dict[str, tuple[list[Any], int, str]]:
-    data = ["--data", pictures]
-    (pictures.parent / "empty").mkdir()
+def _errors(images: Path) -> dict[str, tuple[list[Any], int, str]]:
+    data = ["--data", images]
+    (images.parent / "empty").mkdir()
     return {
-        "missing": (["--method", "bicubic", "--scale", 2, "--data", pictures / "no"], 3, "no such folder"),
-        "empty": (["--method", "bicubic", "--scale", 2, "--data", pictures.parent / "empty"], 3, "holds no image"),
+        "missing": (["--method", "bicubic", "--scale", 2, "--data", images / "no"], 3, "no such folder"),
+        "empty": (["--method", "bicubic", "--scale", 2, "--data", images.parent / "empty"], 3, "holds no image"),
         "unknown": (["--method", "bicubc", "--scale", 2, *data], 2, "did you mean 'bicubic'"),
-        "no weights": (["--method", pictures / "no.pth", "--scale", 2, *data], 4, "no.pth"),
+        "no weights": (["--method", images / "no.pth", "--scale", 2, *data], 4, "no.pth"),
         "no clips": (["--method", "multiframe", "--scale", 2, *data], 2, "needs clips"),
         "too small": (["--method", "bicubic", "--scale", 16, *data], 3, "too few for x16"),
         "scale": (["--method", "bicubic", "--scale", 0, *data], 2, "allowed are whole numbers"),
         "no scale": (["--method", "bicubic", *data], 2, "--scale"),
         "formats": (["--method", "bicubic", "--scale", 2, *data, "--json", "--csv"], 2, "exclude each other"),
-        "output": (["--method", "bicubic", "--scale", 2, *data, "-o", pictures / "no" / "t.md"], 5, "no folder"),
+        "output": (["--method", "bicubic", "--scale", 2, *data, "-o", images / "no" / "t.md"], 5, "no folder"),
         "device": (["--method", "bicubic", "--scale", 2, *data, "--device", "cuda:77"], 2, "is not here"),
         "key": (["--method", "bicubic", "--scale", 2, *data, "--set", "quality"], 2, "quality"),
     }
 
 
-def test_errors_are_one_line(call: Call, pictures: Path) -> None:
-    for name, (arguments, code, message) in _errors(pictures).items():
+def test_errors_are_one_line(call: Call, images: Path) -> None:
+    for name, (arguments, code, message) in _errors(images).items():
         done = call("evaluate", *arguments, "-q")
         assert (done.code, done.out) == (code, ""), name
         assert message in done.one_line(), name
 
 
-def test_a_damaged_picture_does_not_cost_the_others(call: Call, pictures: Path, tmp_path: Path) -> None:
-    whole = (pictures / "c.tif").read_bytes()
-    (pictures / "c.tif").write_bytes(whole[: len(whole) // 2])
-    arguments = ("evaluate", "--method", "bicubic", "--scale", 2, "--data", pictures, "--resume", tmp_path / "kept")
+def test_a_damaged_image_does_not_cost_the_others(call: Call, images: Path, tmp_path: Path) -> None:
+    whole = (images / "c.tif").read_bytes()
+    (images / "c.tif").write_bytes(whole[: len(whole) // 2])
+    arguments = ("evaluate", "--method", "bicubic", "--scale", 2, "--data", images, "--resume", tmp_path / "kept")
     done = call(*arguments, "-q")
     assert done.code == 3
     assert "c.tif" in done.one_line()
-    (pictures / "c.tif").write_bytes(whole)
+    (images / "c.tif").write_bytes(whole)
     assert "2 found done" in call(*arguments).err
 
 
 def test_a_cache_that_cannot_be_is_done_without(
-    call: Call, pictures: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Call, images: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
-    arguments = ("evaluate", "--method", "bicubic", "--scale", 2, "--data", pictures, "--json")
+    arguments = ("evaluate", "--method", "bicubic", "--scale", 2, "--data", images, "--json")
     done = call(*arguments)
     assert done.code == 0
     assert len(json.loads(done.out)["results"]) == 1

@@ -52,7 +52,7 @@ def test_prores_masters_of_a_single_reel(recipe: Recipe, reels: Path, tmp_path: 
     assert vsr.probe(tmp_path / "masters" / "plain.mov").video.width == vsr.probe(reels / "plain.mp4").video.width
 
 
-def test_scanned_pictures_become_masters(recipe: Recipe, reels: Path, tmp_path: Path) -> None:
+def test_scanned_images_become_masters(recipe: Recipe, reels: Path, tmp_path: Path) -> None:
     """Folders of DPX beside a reel that is a video; a rate is asked for."""
     for name in ("one", "two"):
         vsr.export_frames(reels / "plain.mp4", tmp_path / name / "%03d.dpx", end=3)

@@ -12,7 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from plain_reader import first_pictures, read_plain
+from plain_reader import first_frames, read_plain
 from program import Run
 from videos import AAC, X264, encode, ffmpeg, scene, tone
 
@@ -49,15 +49,15 @@ for width in (128, *range(32, 66, 2)):
 """
 
 
-def test_narrow_pictures_do_not_end_the_process() -> None:
-    """x265 wrote behind its lookahead's pictures, wherever they were 34 to 48 wide; glibc looks after each free."""
+def test_narrow_images_do_not_end_the_process() -> None:
+    """x265 wrote behind its lookahead's images, wherever they were 34 to 48 wide; glibc looks after each free."""
     environment = os.environ | {"MALLOC_CHECK_": "3", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", _NARROW], env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("codec", ["apng", "magicyuv"])
-def test_damaged_pictures_are_the_same_in_every_pass(tmp_path: Path, codec: str) -> None:
+def test_damaged_images_are_the_same_in_every_pass(tmp_path: Path, codec: str) -> None:
     """What a decoder leaves unpainted shows what its buffer held: frames that wait for their times hold no buffers."""
     source = tmp_path / ("in.apng" if codec == "apng" else "in.avi")
     encode(source, scene(12, 66, 50), "-c:v", codec, pix_fmt="rgba" if codec == "apng" else "gbrp")
@@ -65,7 +65,7 @@ def test_damaged_pictures_are_the_same_in_every_pass(tmp_path: Path, codec: str)
     data[len(data) // 2 : len(data) // 2 + 2000] = bytes(2000)
     source.write_bytes(bytes(data))
     manifest = _restore(source, tmp_path / "out.mkv", codec="ffv1")
-    assert manifest["times"]["num_frames"] == len(first_pictures(tmp_path / "out.mkv")) > 5
+    assert manifest["times"]["num_frames"] == len(first_frames(tmp_path / "out.mkv")) > 5
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_long_gap_behind_reordered_frames(tmp_path: Path) -> None:
     encode(whole, scene(24, 64, 48), "-c:v", "mpeg4", "-g", "6", "-bf", "1", rate="24")
     late = "if(gte(N,8),36000/TB,0)"
     ffmpeg("-i", str(whole), "-c", "copy", "-bsf:v", f"setts=pts='PTS+{late}':dts='DTS+{late}'", str(source))
-    decoded = [frame.pts for frame in first_pictures(source)]
+    decoded = [frame.pts for frame in first_frames(source)]
     assert decoded != sorted(decoded)
     damage = _restore(source, tmp_path / "out.mkv")["damage"]
     assert (damage["sorted_times"], damage["outlying_times"]) == (2, 0)
@@ -167,7 +167,7 @@ def test_frames_closer_than_the_clock_of_matroska(tmp_path: Path, call: Call) ->
     assert done.code == 2
     assert "frame 5 comes 0.44 ms after the one before" in done.one_line()
     _restore(source, tmp_path / "out.mp4")
-    shown = [frame.pts for frame in first_pictures(tmp_path / "out.mp4")]
+    shown = [frame.pts for frame in first_frames(tmp_path / "out.mp4")]
     assert len(shown) == 10
     assert np.all(np.diff(shown) > 0)
 

@@ -119,7 +119,7 @@ def test_other_codecs_say_it_too(tmp_path: Path, quick: dict[str, Any], codec: s
 def test_frame_packing_inside_the_stream_moves_to_the_container(
     tmp_path: Path, quick: dict[str, Any], number: int, mode: int
 ) -> None:
-    """A sister: broadcasts say it in an SEI message, which new pictures do not have."""
+    """A sister: broadcasts say it in an SEI message, which new frames do not have."""
     source = encode(tmp_path / "in.ts", scene(6, 64, 32), *X264, "-x264-params", f"frame-packing={number}")
     vsr.upscale(source, tmp_path / "out.mp4", settings=quick | {"scale": 1})
     assert sample_entries(tmp_path / "out.mp4")[0][1][b"st3d"] == _FULL + bytes([mode])

@@ -1,6 +1,6 @@
 """Which frames are deinterlaced: those that show two moments, whatever their flags say. Judged by plain PyAV.
 
-The pictures are textured and move by two samples a moment, so a woven frame is combed and a progressive one is not.
+The images are textured and move by two samples a moment, so a woven frame is combed and a progressive one is not.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from plain_reader import first_pictures
+from plain_reader import first_frames
 from program import Run
-from videos import X264, Pictures, encode
+from videos import X264, Images, encode
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -23,17 +23,17 @@ FLAGGED = ("-flags", "+ildct+ilme", "-x264-params")
 EXACT = {"codec": "ffv1", "method": "bicubic", "scale": 1}
 
 
-def moving(moments: int, *, width: int = 160, height: int = 96, step: int = 3, seed: int = 4) -> Pictures:
+def moving(moments: int, *, width: int = 160, height: int = 96, step: int = 3, seed: int = 4) -> Images:
     """Coarse texture that moves ``step`` samples to the right each moment, ``(N, H, W, 3)``."""
     rng = np.random.default_rng(seed)
-    picture = np.kron(rng.integers(30, 220, (height // 8, width // 8)), np.ones((8, 8)))
-    smooth = sum(np.roll(picture, (y, x), (0, 1)) for y in range(3) for x in range(3)) / 9
+    image = np.kron(rng.integers(30, 220, (height // 8, width // 8)), np.ones((8, 8)))
+    smooth = sum(np.roll(image, (y, x), (0, 1)) for y in range(3) for x in range(3)) / 9
     return np.stack([np.repeat(np.roll(smooth, step * n, 1)[..., None], 3, -1) for n in range(moments)]).astype(
         np.uint8
     )
 
 
-def woven(moments: Pictures, *, top_first: bool = True) -> Pictures:
+def woven(moments: Images, *, top_first: bool = True) -> Images:
     """Frames of two moments each: even rows of one, odd rows of the other."""
     first, second = moments[0::2].copy(), moments[1::2]
     early, late = (first, second) if top_first else (second.copy(), first)
@@ -42,14 +42,14 @@ def woven(moments: Pictures, *, top_first: bool = True) -> Pictures:
     return frames
 
 
-def clip(path: Path, pictures: Pictures, flag: str | None) -> Path:
-    """``pictures`` at 25 frames a second, lossless, flagged as ``tff``, ``bff`` or, with None, as progressive."""
+def clip(path: Path, images: Images, flag: str | None) -> Path:
+    """``images`` at 25 frames a second, lossless, flagged as ``tff``, ``bff`` or, with None, as progressive."""
     flags = (*FLAGGED, f"{flag}=1:qp=0:bframes=0") if flag else ("-x264-params", "qp=0:bframes=0")
-    return encode(path, pictures, *X264, *flags)
+    return encode(path, images, *X264, *flags)
 
 
 def lumas(path: Path) -> list[NDArray[np.float64]]:
-    return [frame.to_ndarray()[: frame.height].astype(float) for frame in first_pictures(path)]
+    return [frame.to_ndarray()[: frame.height].astype(float) for frame in first_frames(path)]
 
 
 def combing(luma: NDArray[np.float64]) -> float:
@@ -59,17 +59,17 @@ def combing(luma: NDArray[np.float64]) -> float:
     return float(across / within)
 
 
-COMBED = 1.2  # woven frames of these pictures have 1.5 and more, progressive ones 0.7 and less
+COMBED = 1.2  # woven frames of these images have 1.5 and more, progressive ones 0.7 and less
 
 
-def test_the_pictures_are_what_the_tests_say(tmp_path: Path) -> None:
+def test_the_images_are_what_the_tests_say(tmp_path: Path) -> None:
     assert min(map(combing, lumas(clip(tmp_path / "woven.mp4", woven(moving(20)), "tff")))) > COMBED
     assert max(map(combing, lumas(clip(tmp_path / "whole.mp4", moving(10), "tff")))) < COMBED
-    assert all(frame.interlaced_frame for frame in first_pictures(tmp_path / "whole.mp4"))
+    assert all(frame.interlaced_frame for frame in first_frames(tmp_path / "whole.mp4"))
 
 
 @pytest.mark.parametrize("flag", ["tff", "bff"])
-def test_progressive_pictures_flagged_as_interlaced_stay_as_they_are(run: Any, tmp_path: Path, flag: str) -> None:
+def test_progressive_images_flagged_as_interlaced_stay_as_they_are(run: Any, tmp_path: Path, flag: str) -> None:
     source = clip(tmp_path / "in.mp4", moving(FRAMES), flag)
     output, manifest = run(source, "mkv", **EXACT)
     assert all(np.array_equal(one, other) for one, other in zip(lumas(source), lumas(output), strict=True))
@@ -79,29 +79,29 @@ def test_progressive_pictures_flagged_as_interlaced_stay_as_they_are(run: Any, t
 
 @pytest.mark.parametrize("flag", ["tff", "bff", None])
 @pytest.mark.parametrize("top_first", [True, False])
-def test_interlaced_pictures_are_deinterlaced_whatever_their_flags(
+def test_interlaced_images_are_deinterlaced_whatever_their_flags(
     run: Any, tmp_path: Path, flag: str | None, top_first: bool
 ) -> None:
     source = clip(tmp_path / "in.mp4", woven(moving(2 * FRAMES), top_first=top_first), flag)
     output, manifest = run(source, "mkv", **EXACT)
-    pictures = lumas(output)
-    assert len(pictures) == FRAMES
-    assert max(map(combing, pictures)) < COMBED
+    images = lumas(output)
+    assert len(images) == FRAMES
+    assert max(map(combing, images)) < COMBED
     assert manifest["interlaced_frames"] == FRAMES
 
 
 @pytest.mark.parametrize("flag", ["tff", "bff"])
 @pytest.mark.parametrize("top_first", [True, False])
 def test_fields_come_in_the_order_of_their_moments(run: Any, tmp_path: Path, flag: str, top_first: bool) -> None:
-    """A wrong flag would make the motion jump back with every second picture."""
+    """A wrong flag would make the motion jump back with every second image."""
     moments = moving(2 * FRAMES)
     source = clip(tmp_path / "in.mp4", woven(moments, top_first=top_first), flag)
     output, _ = run(source, "mkv", deinterlace="field", **EXACT)
-    pictures = lumas(output)
-    assert len(pictures) == len(moments)
+    images = lumas(output)
+    assert len(images) == len(moments)
     expected = moments[..., 0].astype(float)
-    for number, picture in enumerate(pictures[2:-2], 2):
-        apart = [np.abs(picture / 219 * 255 - 18.6 - other).mean() for other in expected[number - 2 : number + 3]]
+    for number, image in enumerate(images[2:-2], 2):
+        apart = [np.abs(image / 219 * 255 - 18.6 - other).mean() for other in expected[number - 2 : number + 3]]
         assert int(np.argmin(apart)) == 2, number
 
 
@@ -114,10 +114,10 @@ def test_each_frame_of_a_mixed_file_gets_what_it_needs(
     kinds = (whole, combed) if first == "progressive" else (combed, whole)
     source = tmp_path / "mixed.ts"
     parts = []
-    for number, (pictures, flag) in enumerate(zip(kinds, flags, strict=True)):
+    for number, (images, flag) in enumerate(zip(kinds, flags, strict=True)):
         offset = ("-muxdelay", "0", "-output_ts_offset", f"{1 + number * FRAMES * 0.04}")
         options = (*FLAGGED, f"{flag}=1:qp=0:bframes=0") if flag else ("-x264-params", "qp=0:bframes=0")
-        parts.append(encode(tmp_path / f"{number}.ts", pictures, *X264, *options, *offset).read_bytes())
+        parts.append(encode(tmp_path / f"{number}.ts", images, *X264, *options, *offset).read_bytes())
     source.write_bytes(b"".join(parts))
     output, manifest = run(source, "mkv", **EXACT)
     given, got = lumas(source), lumas(output)
@@ -135,8 +135,8 @@ def test_each_frame_of_a_mixed_file_gets_what_it_needs(
 
 def test_segments_do_not_show_in_a_mixed_file(run: Any, tmp_path: Path) -> None:
     whole, combed = moving(3 * FRAMES, seed=5), woven(moving(4 * FRAMES, seed=6))
-    pictures = np.concatenate([whole[:20], combed[:20], whole[20:]])
-    source = clip(tmp_path / "in.mp4", pictures, "tff")
+    images = np.concatenate([whole[:20], combed[:20], whole[20:]])
+    source = clip(tmp_path / "in.mp4", images, "tff")
     seen = []
     for length in (16, 17, 240):
         output, manifest = run(source, "mkv", segment_frames=length, cut_threshold=100.0, **EXACT)
@@ -156,7 +156,7 @@ def test_film_on_video_keeps_its_whole_frames(run: Any, tmp_path: Path) -> None:
     output, _ = run(source, "mkv", **EXACT)
     given, got = lumas(source), lumas(output)
     kept = [np.array_equal(one, other) for one, other in zip(given, got, strict=True)]
-    was_combed = [combing(picture) > COMBED for picture in given]
+    was_combed = [combing(image) > COMBED for image in given]
     assert sum(was_combed) == 12
     assert max(map(combing, got)) < COMBED
     assert sum(kept) >= 15, "of 18 whole frames"
@@ -171,9 +171,9 @@ def test_flags_decide_where_nothing_moves(run: Any, tmp_path: Path) -> None:
 
 
 def test_a_still_before_the_motion_is_judged_by_it(run: Any, tmp_path: Path) -> None:
-    """Titles that stand for a while and are flagged as interlaced are what the moving pictures after them are."""
-    pictures = np.concatenate([np.repeat(moving(1), 10, axis=0), moving(FRAMES)])
-    source = clip(tmp_path / "in.mp4", pictures, "tff")
+    """Titles that stand for a while and are flagged as interlaced are what the moving images after them are."""
+    images = np.concatenate([np.repeat(moving(1), 10, axis=0), moving(FRAMES)])
+    source = clip(tmp_path / "in.mp4", images, "tff")
     output, manifest = run(source, "mkv", **EXACT)
     assert manifest["interlaced_frames"] == 0
     assert all(np.array_equal(one, other) for one, other in zip(lumas(source), lumas(output), strict=True))

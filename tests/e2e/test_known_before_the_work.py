@@ -1,4 +1,4 @@
-"""What a container refuses is known before any picture is restored, and what FFmpeg meets late comes out right."""
+"""What a container refuses is known before any image is restored, and what FFmpeg meets late comes out right."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DATA_OF_COVER = 3  # bytes that stay of a cover whose parameters are to be lost
 
 @pytest.fixture
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any attempt to restore a picture fails the test."""
+    """Any attempt to restore an image fails the test."""
 
     def refuse(*_: object) -> None:
         raise AssertionError("a segment was begun")
@@ -53,9 +53,9 @@ def _with_cover(path: Path, cover: Path, *options: str) -> Path:
 
 
 def _damage_cover(path: Path, cover: Path) -> Path:
-    data, picture = bytearray(path.read_bytes()), cover.read_bytes()
-    place = data.find(picture[:64])
-    data[place + _DATA_OF_COVER : place + len(picture)] = bytes(len(picture) - _DATA_OF_COVER)
+    data, image = bytearray(path.read_bytes()), cover.read_bytes()
+    place = data.find(image[:64])
+    data[place + _DATA_OF_COVER : place + len(image)] = bytes(len(image) - _DATA_OF_COVER)
     path.write_bytes(bytes(data))
     return path
 
@@ -107,7 +107,7 @@ def test_a_cover_that_mp4_would_lose_beside_other_tags(tmp_path: Path, cover: Pa
         *(tmp_path / "in.mkv", scene(10, 64, 48), *X264, "-metadata", "reel=7", "-attach", str(cover)),
         *("-metadata:s:t", "mimetype=image/jpeg", "-metadata:s:t", "filename=cover.jpg"),
     )
-    with pytest.raises(vsr.UsageError, match=r"leaves the picture out beside these tags\); name the output \.mkv"):
+    with pytest.raises(vsr.UsageError, match=r"leaves the video out beside these tags\); name the output \.mkv"):
         _restore(source, tmp_path / "out.mp4")
 
 
@@ -196,8 +196,8 @@ def _gapped(path: Path, times: list[int], clock: int = 90_000) -> Path:
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, clock)
         stream.codec_context.max_b_frames = 0
-        for time, picture in zip(times, scene(len(times), 64, 48), strict=True):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
+        for time, image in zip(times, scene(len(times), 64, 48), strict=True):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
             frame.pts, frame.time_base = time, Fraction(1, clock)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

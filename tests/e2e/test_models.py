@@ -126,8 +126,8 @@ def test_convert(call: Call, folder: Path) -> None:
     assert metadata["vsr.scale"] == "3"
     assert metadata["vsr.source"] == "weights.pth"
     assert metadata["vsr.digest"] == content["digest"] == load_network(path, 3).digest
-    pictures = torch.rand(1, 1, 6, 5)
-    assert torch.equal(load_network("fsrcnn", 3)(pictures), load_network(path, 3)(pictures))
+    images = torch.rand(1, 1, 6, 5)
+    assert torch.equal(load_network("fsrcnn", 3)(images), load_network(path, 3)(images))
     again = call("models", "convert", path, output, "--scale", "3")
     assert again.code == 2
     assert "is there already" in again.err
@@ -184,7 +184,7 @@ def test_convert_to_onnx(call: Call, tmp_path: Path) -> None:
     assert float(json.loads(done.out)["largest_difference"]) < 1e-4
     session = onnxruntime.InferenceSession(output, providers=["CPUExecutionProvider"])
     network, given = load_network(weights), torch.rand(1, 1, 33, 21)
-    [found] = session.run(None, {"pictures": given.numpy()})
+    [found] = session.run(None, {"images": given.numpy()})
     with torch.no_grad():
         torch.testing.assert_close(torch.from_numpy(found), network.module(given), rtol=0, atol=1e-4)
     notes = session.get_modelmeta().custom_metadata_map

@@ -1,4 +1,4 @@
-"""FIFOs, devices and pictures under the names of videos: one true line each, and nothing replaced."""
+"""FIFOs, devices and images under the names of videos: one true line each, and nothing replaced."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_fifo_as_input_is_refused_with_a_hint(tmp_path: Path, call: Callable[.
 
 
 def test_webp(tmp_path: Path, call: Callable[..., Run]) -> None:
-    """FFmpeg reads pictures in WebP, and no animations."""
+    """FFmpeg reads images in WebP, and no animations."""
     source = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=10")
     ffmpeg(*source, "-frames:v", "1", str(tmp_path / "still.webp"))
     ffmpeg(*source, "-frames:v", "3", str(tmp_path / "moving.webp"))

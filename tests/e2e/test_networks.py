@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from plain_reader import first_pictures
+from plain_reader import first_frames
 from program import Run
 from safetensors.torch import load_file, save_file
 from small_networks import small_network
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 def _times(path: Path) -> list[Fraction]:
-    return [Fraction(frame.pts) * frame.time_base for frame in first_pictures(path)]
+    return [Fraction(frame.pts) * frame.time_base for frame in first_frames(path)]
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def _files(manifest: dict[str, Any]) -> list[str]:
 
 
 def test_a_file_of_weights_as_the_method_in_mp4(call: Call, clips: Clips, tmp_path: Path) -> None:
-    """From the command line: all frames at their times, the picture that the network makes, and a full record."""
+    """From the command line: all frames at their times, the image that the network makes, and a full record."""
     weights, target = small_network("RGB"), tmp_path / "out.mp4"
     done = call("upscale", clips("plain"), "-o", target, "--method", weights, "--speed", "ultrafast", "-q")
     assert done.code == 0, done.err
@@ -69,7 +69,7 @@ def test_lossless_frames_are_what_the_network_gives(clips: Clips, tmp_path: Path
     settings = {"method": str(weights), "codec": "ffv1", "scale": 3, "precision": "float32"}
     vsr.upscale(clips("plain"), target, end=4, settings=settings)
     module = load_network(weights, 3).module
-    made, given = first_pictures(target), first_pictures(clips("plain"))
+    made, given = first_frames(target), first_frames(clips("plain"))
     for out, source in zip(made, given[:4], strict=True):
         luma = torch.from_numpy(planes_of(source)[0]).float()
         with torch.no_grad():
@@ -79,12 +79,12 @@ def test_lossless_frames_are_what_the_network_gives(clips: Clips, tmp_path: Path
 
 @pytest.mark.parametrize("clip", ["ten_bit", "rgb", "gray", "hdr", "alpha", "full_range", "four_two_two", "interlaced"])
 @pytest.mark.parametrize("kind", ["Y", "RGB"])
-def test_other_pictures(clips: Clips, tmp_path: Path, clip: str, kind: Any) -> None:
-    """Depth, family, range and alpha stay; so does what the picture shows."""
+def test_other_images(clips: Clips, tmp_path: Path, clip: str, kind: Any) -> None:
+    """Depth, family, range and alpha stay; so does what the image shows."""
     target = tmp_path / "out.mkv"
     settings = {"method": str(small_network(kind)), "codec": "ffv1", "deinterlace": "off"}
     vsr.upscale(clips(clip), target, end=3, settings=settings)
-    [out], [source] = first_pictures(target, 1), first_pictures(clips(clip), 1)
+    [out], [source] = first_frames(target, 1), first_frames(clips(clip), 1)
     if clip != "alpha":  # ProRes decodes to 12 bits, of which 16 are kept
         assert out.format.name == source.format.name.replace("yuvj", "yuv")
     for plane, before in zip(planes_of(out), planes_of(source), strict=True):
@@ -98,17 +98,17 @@ def test_a_stream_that_changes_its_size(clips: Clips, tmp_path: Path, kind: Any)
     target = tmp_path / "out.mp4"
     settings = {"method": str(small_network(kind)), "speed": "ultrafast"}
     vsr.upscale(clips("size_change"), target, settings=settings)
-    assert len(first_pictures(target)) == len(first_pictures(clips("size_change")))
+    assert len(first_frames(target)) == len(first_frames(clips("size_change")))
 
 
 def test_how_work_is_cut_does_not_show(clips: Clips, tmp_path: Path) -> None:
-    pictures = []
+    images = []
     for number, frames in enumerate((16, 240)):
         target = tmp_path / f"{number}.mkv"
         settings = {"method": str(small_network("RGB")), "codec": "ffv1", "segment_frames": frames, "consistent": True}
         vsr.upscale(clips("cfr"), target, settings=settings)
-        pictures.append([[plane.tobytes() for plane in planes_of(frame)] for frame in first_pictures(target)])
-    assert pictures[0] == pictures[1]
+        images.append([[plane.tobytes() for plane in planes_of(frame)] for frame in first_frames(target)])
+    assert images[0] == images[1]
 
 
 def test_consistent_results_agree_with_the_input(clips: Clips, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_consistent_results_agree_with_the_input(clips: Clips, tmp_path: Path) -
     for consistent, path in target.items():
         scores = [
             lr_psnr(torch.from_numpy(planes_of(out)[0]).float(), torch.from_numpy(planes_of(source)[0]).double())
-            for out, source in zip(first_pictures(path), first_pictures(clips("plain"))[:5], strict=True)
+            for out, source in zip(first_frames(path), first_frames(clips("plain"))[:5], strict=True)
         ]
         found[consistent] = min(scores)
     assert found[False] < 40

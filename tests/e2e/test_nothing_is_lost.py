@@ -26,7 +26,7 @@ def _names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("command", [("upscale", *QUICK), ("frames",)], ids=["upscale", "frames"])
-def test_a_folder_of_pictures_with_other_things_is_never_replaced(
+def test_a_folder_of_images_with_other_things_is_never_replaced(
     call: Call, clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[Any, ...]
 ) -> None:
     source = clips("plain")
@@ -52,7 +52,7 @@ def test_a_folder_of_pictures_with_other_things_is_never_replaced(
     assert _names(tmp_path) == ["holds", "link", "other", "real"]
 
 
-def test_pictures_of_an_earlier_run_are_replaced(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+def test_images_of_an_earlier_run_are_replaced(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
     settings = {**quick, "speed": None}
     vsr.upscale(clips("rich"), tmp_path / "f" / "%04d.png", end=9, settings=settings)
     vsr.upscale(clips("rich"), tmp_path / "f" / "%06d.png", end=5, settings=settings, overwrite=True)
@@ -82,14 +82,14 @@ def test_an_output_that_comes_meanwhile_stays(
 
 
 def test_a_preview_replaces_previews_alone(call: Call, clips: Clips, tmp_path: Path) -> None:
-    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-    picture, preview = tmp_path / "scan.png", tmp_path / "preview.png"
-    image.fromarray(scene(1, 32, 24, seed=1)[0]).save(picture)
-    before = picture.read_bytes()
-    done = call("upscale", clips("plain"), "-o", tmp_path / "a.mp4", *QUICK, "--preview", picture)
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    image, preview = tmp_path / "scan.png", tmp_path / "preview.png"
+    pillow.fromarray(scene(1, 32, 24, seed=1)[0]).save(image)
+    before = image.read_bytes()
+    done = call("upscale", clips("plain"), "-o", tmp_path / "a.mp4", *QUICK, "--preview", image)
     assert done.code == 2
     assert "exists and is not a preview" in done.one_line()
-    assert picture.read_bytes() == before
+    assert image.read_bytes() == before
     for name in ("a", "b"):
         done = call("upscale", clips("plain"), "-o", tmp_path / f"{name}.mp4", *QUICK, "--preview", preview)
         assert done.code == 0, done.err
@@ -133,42 +133,42 @@ def test_a_lock_that_cannot_be_taken(clips: Clips, tmp_path: Path, quick: dict[s
     vsr.upscale(clips("plain"), tmp_path / "b.mp4", settings=quick)
 
 
-def test_tables_and_pages_do_not_replace_videos_or_pictures(call: Call, clips: Clips, tmp_path: Path) -> None:
-    victim, pictures = tmp_path / "victim.mp4", tmp_path / "pictures"
+def test_tables_and_pages_do_not_replace_videos_or_images(call: Call, clips: Clips, tmp_path: Path) -> None:
+    victim, images = tmp_path / "victim.mp4", tmp_path / "images"
     shutil.copy(clips("plain"), victim)
     done = call("upscale", clips("plain"), "-o", tmp_path / "larger.mp4", *QUICK)
     assert done.code == 0, done.err
-    assert call("frames", clips("plain"), "-o", pictures / "%06d.png", "--end", 3, "-q").code == 0
-    picture = pictures / "000002.png"
-    before = {path: path.read_bytes() for path in (victim, *pictures.iterdir())}
+    assert call("frames", clips("plain"), "-o", images / "%06d.png", "--end", 3, "-q").code == 0
+    image = images / "000002.png"
+    before = {path: path.read_bytes() for path in (victim, *images.iterdir())}
     evaluate = ("evaluate", "--method", "bicubic", "--scale", 2, "-q", "--data")
     cases: list[tuple[tuple[Any, ...], str]] = [
         (("compare", "--blind", victim, clips("plain"), clips("plain")), "is named .html or .htm"),
         (("compare", "--csv", victim, clips("plain"), clips("plain"), "-q"), "is named .csv"),
         (("report", tmp_path / "larger.mp4", "-o", victim, "-q"), "is named .html or .htm"),
-        ((*evaluate, picture, "-o", picture), "is what is read"),
-        ((*evaluate, pictures, "-o", picture), "is what is read"),
-        ((*evaluate, picture, "--resume", victim), "holds no results"),
-        ((*evaluate, picture, "-o", pictures), "is a folder"),
+        ((*evaluate, image, "-o", image), "is what is read"),
+        ((*evaluate, images, "-o", image), "is what is read"),
+        ((*evaluate, image, "--resume", victim), "holds no results"),
+        ((*evaluate, image, "-o", images), "is a folder"),
         (("report", tmp_path / "larger.mp4", "--max-mb", "inf", "-q"), "is not a size"),
         (("models", "convert", "lite", tmp_path / f"{'n' * 480}.safetensors", "--scale", 2), "cannot be a name"),
-        (("still", pictures, "-o", picture, "--at", 1, "--overwrite", "-q"), "one of the input's pictures"),
-        (("still", pictures, "-o", pictures / "000004.png", "--at", 1, "-q"), "one of the input's pictures"),
+        (("still", images, "-o", image, "--at", 1, "--overwrite", "-q"), "one of the input's images"),
+        (("still", images, "-o", images / "000004.png", "--at", 1, "-q"), "one of the input's images"),
         (("still", victim, "-o", tmp_path / f"{'n' * 245}.png", "--at", 1, "-q"), "cannot be a name"),
     ]
     for arguments, message in cases:
         done = call(*arguments)
         assert done.code == 2, (arguments, done.err)
         assert message in done.one_line(), arguments
-    assert {path: path.read_bytes() for path in (victim, *pictures.iterdir())} == before
+    assert {path: path.read_bytes() for path in (victim, *images.iterdir())} == before
     table = tmp_path / f"{'n' * 240}.json"
-    assert call(*evaluate, picture, "-o", table, "--fresh").code == 0
+    assert call(*evaluate, image, "-o", table, "--fresh").code == 0
     assert table.is_file()
 
 
 def test_frames_name_what_they_drop(call: Call, clips: Clips, tmp_path: Path) -> None:
     done = call("frames", clips("rotated"), "-o", tmp_path / "f" / "%06d.png", "--end", 1, "-q")
     assert done.code == 0, done.err
-    assert "dropped   rotation: pictures have no place for it" in done.out.splitlines()
+    assert "dropped   rotation: images have no place for it" in done.out.splitlines()
     record = json.loads((tmp_path / "f.vsr.json").read_text())
-    assert "rotation: pictures have no place for it" in record["output"]["dropped"]
+    assert "rotation: images have no place for it" in record["output"]["dropped"]

@@ -16,7 +16,7 @@ from videos import scene
 
 import vsr
 from vsr.errors import UsageError
-from vsr.media.images import read_picture
+from vsr.media.images import read_samples
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 Clips, Call = Callable[[str], Path], Callable[..., Run]
@@ -29,7 +29,7 @@ def test_it_is_the_frame_of_a_whole_run(clips: Clips, tmp_path: Path, at: str | 
     source = clips("plain")
     vsr.upscale(source, tmp_path / "all" / "%03d.png", end=8, settings=QUICK)
     vsr.upscale(source, tmp_path / "one.png", at=at, settings=QUICK)
-    one, of_all = (read_picture(tmp_path / name) for name in ("one.png", f"all/{number + 1:03d}.png"))
+    one, of_all = (read_samples(tmp_path / name) for name in ("one.png", f"all/{number + 1:03d}.png"))
     assert all(np.array_equal(a, b) for a, b in zip(one, of_all, strict=True))
     assert all(check.passed for check in vsr.verify(tmp_path / "one.png", recompute=True))
     record = json.loads((tmp_path / "one.png.vsr.json").read_text())
@@ -45,14 +45,14 @@ def test_sound_is_left_out_and_named(call: Call, clips: Clips, tmp_path: Path) -
     done = call("upscale", clips("rich"), "-o", tmp_path / "one.png", "--at", "2", "--method", "bicubic")
     assert done.code == 0, done.err
     dropped = json.loads((tmp_path / "one.png.vsr.json").read_text())["output"]["dropped"]
-    assert any("one picture has no place for it" in text for text in dropped)
+    assert any("one image has no place for it" in text for text in dropped)
 
 
 def test_a_photo(call: Call, tmp_path: Path) -> None:
     Image.fromarray(scene(1, 64, 48)[0]).save(tmp_path / "photo.png")
     done = call("upscale", tmp_path / "photo.png", "-o", tmp_path / "large.tif", "--method", "bicubic", "--scale", 3)
     assert done.code == 0, done.err
-    assert read_picture(tmp_path / "large.tif")[0].shape == (144, 192)
+    assert read_samples(tmp_path / "large.tif")[0].shape == (144, 192)
     changed = bytearray((tmp_path / "large.tif").read_bytes())
     changed[len(changed) // 2] ^= 1
     (tmp_path / "large.tif").write_bytes(changed)
@@ -61,7 +61,7 @@ def test_a_photo(call: Call, tmp_path: Path) -> None:
 
 def test_what_makes_more_than_one_is_refused(clips: Clips, tmp_path: Path) -> None:
     source, output = clips("plain"), tmp_path / "one.png"
-    with pytest.raises(UsageError, match="is one picture, and the video has more"):
+    with pytest.raises(UsageError, match="is one image, and the video has more"):
         vsr.upscale(source, output, settings=QUICK)
     with pytest.raises(UsageError, match="leave out start and end"):
         vsr.upscale(source, output, start=1, at=3, settings=QUICK)

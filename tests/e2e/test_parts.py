@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from outputs import check_copied, check_times, decoded_times
-from plain_reader import first_pictures, read_plain
+from plain_reader import first_frames, read_plain
 from videos import X264, encode, scene
 
 import vsr
@@ -49,7 +49,7 @@ def test_spans(run: Any, clips: Clips, start: Any, end: Any, requested: range, e
     assert abs((float(source[requested[0]]) + float(audio.seconds[0])) - start_of_sound) < 0.03
 
 
-def test_a_span_as_pictures_has_the_sound_of_the_span(run: Any, clips: Clips) -> None:
+def test_a_span_as_images_has_the_sound_of_the_span(run: Any, clips: Clips) -> None:
     output, _ = run("cfr", "png", start="10", end="30")
     assert len(list(output.parent.glob("*.png"))) == 20
     [audio] = read_plain(output.parent / "streams.mkv").streams
@@ -66,12 +66,12 @@ def test_a_span_outside_the_file_is_refused(run: Any, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_span_shows_the_same_pictures_as_the_whole(run: Any, tmp_path: Path) -> None:
+def test_a_span_shows_the_same_images_as_the_whole(run: Any, tmp_path: Path) -> None:
     whole, _ = run("long", "mkv", codec="ffv1")
-    pictures = [fingerprint(planes_of(frame)) for frame in first_pictures(whole)]
+    images = [fingerprint(planes_of(frame)) for frame in first_frames(whole)]
     whole.rename(tmp_path / "whole.mkv")
     part, _ = run("long", "mkv", codec="ffv1", start="60", end="75")
-    assert [fingerprint(planes_of(frame)) for frame in first_pictures(part)] == pictures[60:75]
+    assert [fingerprint(planes_of(frame)) for frame in first_frames(part)] == images[60:75]
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,11 @@ def test_a_span_shows_the_same_pictures_as_the_whole(run: Any, tmp_path: Path) -
     ids=lambda method: method["method"],
 )
 def test_segment_length_does_not_show(run: Any, tmp_path: Path, method: dict[str, str]) -> None:
-    """Pictures before encoding are the same however the file was cut."""
+    """Images before encoding are the same however the file was cut."""
     marks, counts = [], []
     for length in (16, 240):
         output, manifest = run("long", "mkv", codec="ffv1", segment_frames=length, cut_threshold=100.0, **method)
-        marks.append([fingerprint(planes_of(frame)) for frame in first_pictures(output)])
+        marks.append([fingerprint(planes_of(frame)) for frame in first_frames(output)])
         counts.append(len(manifest["segments"]))
         output.rename(tmp_path / f"{length}.mkv")
     assert counts[0] > counts[1] > 1
@@ -99,7 +99,7 @@ def test_deinterlacing(run: Any, clips: Clips, mode: str, factor: int) -> None:
     requested = [time + part * step / factor for time in source for part in range(factor)]
     check_times(requested, output)
     assert not probe_media(output).video.interlaced
-    frames = [planes_of(frame)[0].astype(float) for frame in first_pictures(output)]
+    frames = [planes_of(frame)[0].astype(float) for frame in first_frames(output)]
     combing = np.mean([np.abs(f[1:-1] - (f[:-2] + f[2:]) / 2).mean() for f in frames])
     combed, _ = _combed(run, output)
     assert combing < 0.8 * combed
@@ -126,13 +126,13 @@ def test_fields_stay_in_order_where_a_frame_is_missing_before_a_cut(run: Any, tm
 def _combed(run: Any, output: Path) -> tuple[float, Path]:
     output.rename(output.with_name("done.mp4"))
     woven, _ = run("interlaced", "mp4", deinterlace="off")
-    frames = [planes_of(frame)[0].astype(float) for frame in first_pictures(woven)]
+    frames = [planes_of(frame)[0].astype(float) for frame in first_frames(woven)]
     return float(np.mean([np.abs(f[1:-1] - (f[:-2] + f[2:]) / 2).mean() for f in frames])), woven
 
 
 def test_a_stream_that_changes_size_becomes_one_size(run: Any) -> None:
     output, _ = run("size_change", "mp4")
-    frames = first_pictures(output)
+    frames = first_frames(output)
     assert len(frames) == 80
     assert {(frame.width, frame.height) for frame in frames} == {(128, 96)}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from plain_reader import first_pictures
+from plain_reader import first_frames
 from videos import encode, scene
 
 import vsr
@@ -24,14 +24,14 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 def source(tmp_path: Path) -> Path:
     """Forty frames, of which every other is darker, with a cut at 21."""
     dimmed = np.where(np.arange(40) % 2, 0.8, 1.0)[:, None, None, None]
-    pictures = (scene(40, 64, 48, cuts=[21]) * dimmed).astype(np.uint8)
-    return encode(tmp_path / "in.mkv", pictures, "-c:v", "ffv1")
+    images = (scene(40, 64, 48, cuts=[21]) * dimmed).astype(np.uint8)
+    return encode(tmp_path / "in.mkv", images, "-c:v", "ffv1")
 
 
 def _made(source: Path, target: Path, **settings: Any) -> tuple[list[list[bytes]], Mapping[str, Any]]:
     [outcome] = vsr.upscale(source, target, passes=[PASS], settings={**SETTINGS, **settings})
     assert outcome.manifest is not None
-    return [[p.tobytes() for p in planes_of(frame)] for frame in first_pictures(target)], outcome.manifest
+    return [[p.tobytes() for p in planes_of(frame)] for frame in first_frames(target)], outcome.manifest
 
 
 def test_segments_and_resumes_do_not_show(source: Path, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_pass_alone_keeps_the_size_and_evens_brightness(call: Call, source: Pa
     assert (run.code, run.err) == (0, "")
 
     def levels(path: Path) -> np.ndarray[Any, Any]:
-        return np.array([planes_of(frame)[0].mean() - 16.0 for frame in first_pictures(path)])
+        return np.array([planes_of(frame)[0].mean() - 16.0 for frame in first_frames(path)])
 
     before, after = levels(source)[:21], levels(target)[:21]
     assert len(levels(target)) == 40

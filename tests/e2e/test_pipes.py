@@ -1,4 +1,4 @@
-"""Videos through pipes: the same pictures as through files, while the other end is still at work."""
+"""Videos through pipes: the same images as through files, while the other end is still at work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from pipe_ends import BICUBIC, OneWay, as_y4m, made_by_ffmpeg, through
-from plain_reader import PlainFile, first_pictures, read_plain
+from plain_reader import PlainFile, first_frames, read_plain
 from program import Run
 
 import vsr
@@ -24,8 +24,8 @@ Clips = Callable[[str], Path]
 
 
 def samples(path: Path) -> list[str]:
-    """A digest of each picture's samples, by PyAV alone."""
-    return [hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest() for frame in first_pictures(path)]
+    """A digest of each image's samples, by PyAV alone."""
+    return [hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest() for frame in first_frames(path)]
 
 
 def head_of(path: Path) -> list[str]:
@@ -46,7 +46,7 @@ METHODS = [
 
 
 @pytest.mark.parametrize("settings", METHODS, ids=("bicubic", "multiframe", "lite", "fields"))
-def test_the_pictures_are_those_of_a_file(clips: Clips, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_the_images_are_those_of_a_file(clips: Clips, tmp_path: Path, settings: dict[str, Any]) -> None:
     """Across scene cuts and segments of other lengths, from a pipe and from a file, raw and encoded."""
     source = clips("cuts") if "deinterlace" not in settings else clips("interlaced")
     of_file(source, tmp_path / "file.mkv", codec="ffv1", drop_streams=True, **settings)
@@ -129,11 +129,11 @@ def test_scanning_is_said(clips: Clips, tmp_path: Path, settings: dict[str, Any]
     path, manifest = through(clips("interlaced"), "y4m", tmp_path, settings=settings)
     assert mark in head_of(path)
     if mark == "It":  # and is read back
-        assert first_pictures(path, 1)[0].interlaced_frame
+        assert first_frames(path, 1)[0].interlaced_frame
         again = through(path.read_bytes(), "y4m", tmp_path, settings=settings)[0]
         assert mark in head_of(again)
     if settings.get("deinterlace") == "field":
-        assert manifest["times"]["num_frames"] == 2 * len(first_pictures(clips("interlaced")))
+        assert manifest["times"]["num_frames"] == 2 * len(first_frames(clips("interlaced")))
 
 
 @pytest.mark.parametrize("extension", ["y4m", "nut"])
@@ -160,7 +160,7 @@ def test_rates_that_vary_are_counted(clips: Clips, tmp_path: Path) -> None:
 
 
 def test_from_a_pipe_into_a_file(clips: Clips, tmp_path: Path, call: Callable[..., Run]) -> None:
-    """All that a file gets: exact times, checks, a record; the same pictures as from the file itself."""
+    """All that a file gets: exact times, checks, a record; the same images as from the file itself."""
     clip = clips("cuts")
     pipe("-", tmp_path / "a.mp4", stdin=OneWay(clip_as_ts(clip, tmp_path)), settings=BICUBIC | {"speed": "ultrafast"})
     of_file(clip, tmp_path / "b.mp4", speed="ultrafast")
@@ -179,7 +179,7 @@ def test_evidence_from_a_pipe_into_a_file(clips: Clips, tmp_path: Path, call: Ca
     for name, made in (("a.mkv.framemd5", target), ("a.mkv.input.framemd5", clips("cfr"))):
         rows = [row for row in (tmp_path / name).read_text().splitlines() if not row.startswith("#")]
         ours = [row.rpartition(",")[2].strip() for row in rows]
-        assert ours == [hashlib.md5(frame.to_ndarray().tobytes()).hexdigest() for frame in first_pictures(made)]
+        assert ours == [hashlib.md5(frame.to_ndarray().tobytes()).hexdigest() for frame in first_frames(made)]
     assert call("verify", target).code == 0
 
 
@@ -265,7 +265,7 @@ def test_what_is_no_video(data: bytes, words: str, tmp_path: Path) -> None:
 def test_an_index_at_the_end(clips: Clips, tmp_path: Path) -> None:
     """MP4 as encoders leave it cannot be read in one go; with its index first, or in fragments, it can."""
     late = made_by_ffmpeg("-i", str(clips("cfr")), "-c", "copy", "-f", "mp4", folder=tmp_path)
-    with pytest.raises(InputError, match="index comes after its pictures"):
+    with pytest.raises(InputError, match="index comes after its frames"):
         through(late, "y4m", tmp_path)
     expected = samples(clips("cfr"))
     for flags in ("+faststart", "+frag_keyframe+empty_moov"):

@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 from pipe_ends import BICUBIC, as_y4m, made_by_ffmpeg, program
-from plain_reader import first_pictures
+from plain_reader import first_frames
 
 from vsr.api.piping import pipe
 
@@ -46,7 +46,7 @@ def test_a_full_disk_behind_the_pipe(clips: Clips) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("container", ["y4m", "nut"])
 def test_frames_leave_while_others_are_to_come(tmp_path: Path, container: str) -> None:
-    """Half of a stream is written and the pipe kept open: pictures must come out; then the rest follows."""
+    """Half of a stream is written and the pipe kept open: images must come out; then the rest follows."""
     data = made_by_ffmpeg(
         *("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25", "-frames:v", "300", "-f", "yuv4mpegpipe"), folder=tmp_path
     )
@@ -71,7 +71,7 @@ def test_frames_leave_while_others_are_to_come(tmp_path: Path, container: str) -
     reader.join()
     assert process.wait() == 0
     (tmp_path / "out").write_bytes(got)
-    assert len(first_pictures(tmp_path / "out")) == 300
+    assert len(first_frames(tmp_path / "out")) == 300
 
 
 @pytest.mark.slow
@@ -118,4 +118,4 @@ def test_a_fifo_on_both_sides(clips: Clips, tmp_path: Path) -> None:
         pipe("-", "-", container="y4m", stdin=fifo, stdout=out, settings=BICUBIC)  # type: ignore[arg-type]
     writer.join()
     with av.open(io.BytesIO(out.getvalue())) as container:
-        assert len(list(container.decode(video=0))) == len(first_pictures(clips("cfr")))
+        assert len(list(container.decode(video=0))) == len(first_frames(clips("cfr")))

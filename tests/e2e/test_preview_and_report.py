@@ -1,4 +1,4 @@
-"""``vsr upscale --preview --report``: pictures while it runs, a page at the end, the output unchanged."""
+"""``vsr upscale --preview --report``: images while it runs, a page at the end, the output unchanged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_output_is_the_same(call: Call, clips: Clips, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_several_workers_write_one_picture(clips: Clips, tmp_path: Path) -> None:
+def test_several_workers_write_one_image(clips: Clips, tmp_path: Path) -> None:
     settings = {"method": "lanczos", "speed": "ultrafast", "segment_frames": 24}
     output, place = tmp_path / "out.mp4", tmp_path / "look.png"
     vsr.upscale(clips("long"), output, workers=2, preview=place, settings=settings)

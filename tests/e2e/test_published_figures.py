@@ -2,7 +2,7 @@
 
 Networks that are given several frames are measured on clips of Vid4, of which not all are at hand.
 
-Pictures and weights are not part of the repository: name the folder that holds ``images/Set5``, ``images/Set14``,
+Images and weights are not part of the repository: name the folder that holds ``images/Set5``, ``images/Set14``,
 ``vid4`` and ``weights`` in ``VSR_TEST_DATA``. One figure of each row is measured; all of them with
 ``VSR_TEST_ALL=1``, which takes minutes.
 """
@@ -20,10 +20,10 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 import vsr
-from vsr.evaluation.base import PictureMethod
+from vsr.evaluation.base import ImageMethod
 from vsr.evaluation.methods import open_method
 from vsr.evaluation.protocol import downscale_hr, hr_from, scored
-from vsr.media.pictures import read_picture
+from vsr.media.image_files import read_image
 from vsr.metrics import psnr
 from vsr.networks import load_network
 from vsr.randomness import NoiseField
@@ -45,9 +45,9 @@ NETWORKS = [  # weights (by scale if they differ), dB by scale, how near
     ("LIIF/edsr-baseline-liif.fp16.safetensors", {4: 32.23}, 0.02),  # as measured here first
     ("SRMD/srmdnf_x{scale}.param", {4: 31.96}, 0.1),  # 31.92 with the authors' matrix, for LR of 8 bits
 ]
-NOT_CONSISTENT = [  # generative, or trained on other small pictures; as measured here first
-    ("EnhanceNet/weights", 4, 28.85),  # 28.56 in the paper, from small pictures of another filter
-    ("DWSR/cos_800_x2.index", 2, 35.51),  # trained on small pictures that were not antialiased
+NOT_CONSISTENT = [  # generative, or trained on other small images; as measured here first
+    ("EnhanceNet/weights", 4, 28.85),  # 28.56 in the paper, from small images of another filter
+    ("DWSR/cos_800_x2.index", 2, 35.51),  # trained on small images that were not antialiased
 ]
 RECURRENT = [  # of Vid4, blurred by a Gaussian of 1.5 pixels, every fourth taken; as measured here first
     ("rlsp_7-64_x4", {"calendar": 23.71, "foliage": 26.08, "walk": 29.79}),
@@ -87,10 +87,10 @@ def test_bicubic(name: str, figures: dict[int, float]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("weights", "figures", "within"), NETWORKS, ids=[weights for weights, _, _ in NETWORKS])
 def test_networks(weights: str, figures: dict[int, float], within: float) -> None:
-    pictures = _data("images", "Set5")
+    images = _data("images", "Set5")
     for scale, figure in _requested(figures).items():
         path = _data("weights", *weights.format(scale=scale).split("/"))
-        [row] = vsr.evaluate(str(path), scale, pictures).results
+        [row] = vsr.evaluate(str(path), scale, images).results
         assert row.mean.psnr_y == pytest.approx(figure, abs=within), f"x{scale}"
         assert row.mean.lr_psnr > 45, f"x{scale}: not consistent with its input"
 
@@ -122,10 +122,10 @@ def _dictionary(kind: str, scale: int, folder: Path) -> Path:
 @pytest.mark.nightly
 @pytest.mark.parametrize(("kind", "figures"), DICTIONARIES, ids=[kind for kind, _ in DICTIONARIES])
 def test_dictionaries_of_examples(kind: str, figures: dict[int, float], tmp_path: Path) -> None:
-    pictures = _data("images", "Set5")
+    images = _data("images", "Set5")
     for scale, figure in figures.items():
         weights = _dictionary(kind, scale, tmp_path)
-        [row] = vsr.evaluate(str(weights), scale, pictures).results
+        [row] = vsr.evaluate(str(weights), scale, images).results
         assert row.mean.psnr_y == pytest.approx(figure, abs=0.1), f"x{scale}"
 
 
@@ -189,14 +189,14 @@ def test_networks_of_several_frames(weights: str, clip: str, num_frames: int, fi
 
 
 @pytest.mark.slow
-def test_a_rescaling_network_on_its_own_small_pictures_and_on_others() -> None:
+def test_a_rescaling_network_on_its_own_small_images_and_on_others() -> None:
     """FIRN: no figure is published; the authors' own code gives the same numbers with the same noise."""
-    path, pictures = str(_data("weights", "FIRN", "FIRN_x4.safetensors")), _data("images", "Set5")
-    [row] = vsr.evaluate(path, 4, pictures).results
+    path, images = str(_data("weights", "FIRN", "FIRN_x4.safetensors")), _data("images", "Set5")
+    [row] = vsr.evaluate(path, 4, images).results
     assert row.mean.psnr_y == pytest.approx(33.57, abs=0.03)
     network, figures = load_network(path, 4), []
-    for item in sorted(pictures.iterdir()):
-        hr = hr_from(read_picture(item), 4)
+    for item in sorted(images.iterdir()):
+        hr = hr_from(read_image(item), 4)
         given = downscale_hr(hr, 4, "RGB")
         noise = NoiseField(0, 0).window(45, 0, 0, *(int(side) for side in given.shape[-2:]))
         with torch.no_grad():
@@ -211,11 +211,11 @@ def test_half_precision_costs_next_to_nothing(weights: str, scale: int) -> None:
     """float16 against float32: at most 0.02 dB against the ground truth, at least 60 dB between the two."""
     item = _data("images", "Set5", "butterfly.bmp")
     path = str(_data("weights", *weights.format(scale=scale).split("/")))
-    hr = hr_from(read_picture(item)[64:192, 64:192], scale)  # half precision is slow where it is emulated
+    hr = hr_from(read_image(item)[64:192, 64:192], scale)  # half precision is slow where it is emulated
     results, figures = [], []
     for precision in ("float32", "float16"):
         method = open_method(path, scale, torch.device("cpu"), {"precision": precision})
-        assert isinstance(method, PictureMethod)
+        assert isinstance(method, ImageMethod)
         given = downscale_hr(hr, scale, method.colour)
         results.append(method.enlarge(given))
         figures.append(scored(results[-1], hr, given, scale)[0])

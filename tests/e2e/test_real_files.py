@@ -62,7 +62,7 @@ def _is_video(path: Path) -> bool:
 def test_a_real_file(path: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"method": "lanczos", "deinterlace": "off", "drop_streams": True}
     if not _is_video(path):
-        with pytest.raises(vsr.InputError, match=r"not a video|no image|no picture|no video|could be decoded"):
+        with pytest.raises(vsr.InputError, match=r"not a video|no image|no image|no video|could be decoded"):
             vsr.upscale(path, f"{tmp_path}/", settings=settings)
         assert not list(tmp_path.iterdir())
         return
@@ -87,7 +87,7 @@ def test_a_real_file(path: Path, tmp_path: Path) -> None:
         loose = 1 if output.suffix == ".mkv" and shift else 0  # two roundings there: of the time and of the shift
         assert all(abs(a - b) <= loose for a, b in zip(sorted(after.video.pts), expected, strict=True))
 
-    # what the picture means
+    # what the image means
     result = vsr.probe(output).video
     for tag in ("primaries", "transfer", "matrix", "full_range"):
         if result.layout.family == video.layout.family:

@@ -1,4 +1,4 @@
-"""`vsr verify --recompute`: every method, parts, pictures; and one true line where it cannot be done."""
+"""`vsr verify --recompute`: every method, parts, images; and one true line where it cannot be done."""
 
 from __future__ import annotations
 
@@ -89,12 +89,12 @@ def test_parts(clips: Clips, tmp_path: Path, quick: dict[str, Any], start: Any, 
     assert "identical bytes" in _again(tmp_path / "out.mp4").detail
 
 
-def test_pictures(source: Path, tmp_path: Path) -> None:
-    pictures = tmp_path / "pictures" / "%03d.png"
-    vsr.upscale(source, pictures, settings={"method": "lanczos"})
-    assert "identical bytes" in _again(pictures).detail
+def test_images(source: Path, tmp_path: Path) -> None:
+    images = tmp_path / "images" / "%03d.png"
+    vsr.upscale(source, images, settings={"method": "lanczos"})
+    assert "identical bytes" in _again(images).detail
     back = tmp_path / "back.mkv"
-    vsr.upscale(pictures.parent, back, settings={"method": "lanczos", "codec": "ffv1"})
+    vsr.upscale(images.parent, back, settings={"method": "lanczos", "codec": "ffv1"})
     assert "identical bytes" in _again(back).detail
 
 
@@ -156,17 +156,17 @@ def test_a_record_of_another_file(source: Path, tmp_path: Path, quick: dict[str,
     assert "two.png" in failed["output bytes"]
 
 
-def test_a_still_of_pictures(source: Path, tmp_path: Path) -> None:
+def test_a_still_of_images(source: Path, tmp_path: Path) -> None:
     vsr.export_frames(source, tmp_path / "frames" / "%03d.png")
     for given in (tmp_path / "frames", tmp_path / "frames" / "%03d.png"):
         output = tmp_path / "out.png"
         vsr.still(given, output, **_STILL, overwrite=True)
         assert "identical bytes" in _again(output).detail
     victim = tmp_path / "frames" / "005.png"
-    picture = np.asarray(scene(1, 64, 48)[0])
+    image = np.asarray(scene(1, 64, 48)[0])
     from PIL import Image
 
-    Image.fromarray(picture).save(victim)
+    Image.fromarray(image).save(victim)
     failed = {check.what: check.detail for check in vsr.verify(tmp_path / "out.png") if not check.passed}
     assert list(failed) == ["input"]
     assert "1 of the 6 frames looked at differ: 5" in failed["input"]

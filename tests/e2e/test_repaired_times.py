@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 import pytest
-from plain_reader import PlainStream, first_pictures, read_plain
+from plain_reader import PlainStream, first_frames, read_plain
 from program import Run
 from videos import X264, encode, ffmpeg, scene, tone
 
@@ -26,14 +26,14 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 def _timed(path: Path, times: Sequence[int]) -> Path:
-    """Pictures that each stand alone (MJPEG in Matroska), shown at these milliseconds, in this order in the file."""
-    pictures = scene(len(times), 64, 48)
+    """Images that each stand alone (MJPEG in Matroska), shown at these milliseconds, in this order in the file."""
+    images = scene(len(times), 64, 48)
     with av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as output:
         stream = output.add_stream("mjpeg", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
         stream.time_base = Fraction(1, 1000)
-        for number, (picture, time) in enumerate(zip(pictures, times, strict=True)):
-            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+        for number, (image, time) in enumerate(zip(images, times, strict=True)):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
                 packet.pts, packet.dts, packet.time_base = time, number - len(times), Fraction(1, 1000)
                 output.mux(packet)
     with av.open(str(path)) as made:  # the file does say what it should
@@ -95,7 +95,7 @@ def test_each_fault_is_repaired_by_its_own_rule(
 def test_packed_b_frames_of_xvid(tmp_path: Path) -> None:
     """Two frames in one chunk: the decoder gives right times in the wrong order."""
     source = encode(tmp_path / "in.avi", scene(25, 64, 48), "-c:v", "libxvid", "-bf", "2")
-    decoded = [frame.pts for frame in first_pictures(source)]
+    decoded = [frame.pts for frame in first_frames(source)]
     assert decoded != sorted(decoded)
     assert sorted(decoded) == list(range(decoded[0], decoded[0] + len(decoded)))
     manifest = _restore(source, tmp_path / "out.mp4")
@@ -154,13 +154,13 @@ def test_a_short_recording_joined_to_a_longer_one(count: int, tmp_path: Path) ->
     found = read_plain(tmp_path / "out.mp4").video
     assert 0 <= found.seconds[0] < Fraction(1, 20)  # sound may begin a little earlier
     assert _moved(found) == [MS * n for n in range(count + 20)]
-    assert len(first_pictures(tmp_path / "out.mp4")) == count + 20
+    assert len(first_frames(tmp_path / "out.mp4")) == count + 20
     assert (damage["outlying_times"], len(damage["timelines"])) == ((0, 1) if count >= 8 else (count, 0))
     assert all(check.passed for check in vsr.verify(tmp_path / "out.mp4"))
 
 
 def test_a_part_of_joined_broadcasts(tmp_path: Path) -> None:
-    """A span across the join: times count on the one timeline, sound is cut where the pictures are."""
+    """A span across the join: times count on the one timeline, sound is cut where the images are."""
     joined = tmp_path / "joined.ts"
     joined.write_bytes(b"".join(_broadcast(tmp_path / f"{n}.ts", n).read_bytes() for n in range(3)))
     vsr.upscale(joined, tmp_path / "out.mkv", start=Fraction(3), end=Fraction(5), settings=SETTINGS)
@@ -171,8 +171,8 @@ def test_a_part_of_joined_broadcasts(tmp_path: Path) -> None:
     assert max(after - before for before, after in pairwise(sound.seconds)) < Fraction(3, 100)
 
 
-def test_pictures_that_fail_in_a_broadcast_leave_the_sound_where_it_is(tmp_path: Path) -> None:
-    """Eleven seconds without pictures while the sound goes on are no jump of the clock."""
+def test_images_that_fail_in_a_broadcast_leave_the_sound_where_it_is(tmp_path: Path) -> None:
+    """Eleven seconds without images while the sound goes on are no jump of the clock."""
     source = tmp_path / "gap.ts"
     chosen = "select='lt(t,1)+gte(t,12.5)'"
     ffmpeg(
@@ -249,7 +249,7 @@ def test_verify_compares_the_outputs_times(tmp_path: Path, call: Call) -> None:
 
 
 def test_fields_follow_their_timeline(tmp_path: Path, call: Call) -> None:
-    """Two pictures a frame, across a join."""
+    """Two images a frame, across a join."""
     source = tmp_path / "in.ts"
     part = encode(tmp_path / "part.ts", scene(20, 64, 48), "-c:v", "mpeg2video", "-flags", "+ildct+ilme")
     source.write_bytes(part.read_bytes() * 2)

@@ -43,7 +43,7 @@ def _check_structure(page: Page) -> None:
             assert element.attributes.get(name, ids[0]) in ids
         if element.tag == "img":
             assert "alt" in element.attributes
-            assert element.attributes["alt"] or "a" in element.inside, "a picture without words and without a link"
+            assert element.attributes["alt"] or "a" in element.inside, "an image without words and without a link"
         if element.tag == "svg" and "svg" not in element.inside:
             assert element.attributes["role"] == "img"
             assert element.attributes["aria-label"]
@@ -67,7 +67,7 @@ def _check_policy(page: Page) -> None:
     assert not re.search(r"fetch|XMLHttpRequest|import|https?:", page.of("script")[0].text)
 
 
-def _pictures(page: Page, what: str) -> list[np.ndarray]:
+def _images(page: Page, what: str) -> list[np.ndarray]:
     uris = [e.attributes["src"] for e in page.of("img") if e.attributes["alt"].startswith(what)]
     return [cv2.imdecode(np.frombuffer(decode_uri(uri)[1], np.uint8), cv2.IMREAD_COLOR) for uri in uris]
 
@@ -79,9 +79,9 @@ def test_a_page_has_everything(run: Upscaled, clips: Clips) -> None:
     assert place.stat().st_size < 8_000_000
     page = read_page(place)
     _check_structure(page)
-    before, after = _pictures(page, "Input"), _pictures(page, "Output")
-    assert [picture.shape for picture in before] == [(64, 96, 3)] * 12
-    assert [picture.shape for picture in after] == [(128, 192, 3)] * 12
+    before, after = _images(page, "Input"), _images(page, "Output")
+    assert [image.shape for image in before] == [(64, 96, 3)] * 12
+    assert [image.shape for image in after] == [(128, 192, 3)] * 12
     for small, large in zip(before, after, strict=True):
         again = cv2.resize(large, (96, 64), interpolation=cv2.INTER_AREA)
         assert np.abs(again.astype(int) - small).mean() < 6, "before and after show different frames"
@@ -142,7 +142,7 @@ def test_without_its_input_the_output_is_shown_alone(run: Upscaled, clips: Clips
         source.write_bytes(clips("cfr").read_bytes())
     page = read_page(vsr.make_report(output, frames=4))
     _check_structure(page)
-    assert (len(_pictures(page, "Input")), len(_pictures(page, "Output"))) == (0, 4)
+    assert (len(_images(page, "Input")), len(_images(page, "Output"))) == (0, 4)
     assert ("is not here any more" if change == "gone" else "has changed since") in page.text
     assert "Frames of the output" in page.text
 
@@ -171,7 +171,7 @@ def test_awkward_sources(run: Upscaled, clip: str, extension: str, settings: dic
     place = vsr.make_report(output, frames=3)
     page = read_page(place)
     _check_structure(page)
-    before, after = _pictures(page, "Input"), _pictures(page, "Output")
+    before, after = _images(page, "Input"), _images(page, "Output")
     assert len(after) == 3
     if clip == "rotated":
         assert [p.shape for p in (before[0], after[0])] == [(96, 64, 3), (192, 128, 3)]
@@ -210,7 +210,7 @@ def test_names_are_only_names(run: Upscaled, clips: Clips, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("evidence", "generative", "words"),
     [
-        ("learned", False, "network trained on other pictures"),
+        ("learned", False, "network trained on other images"),
         ("generative", True, "A generative model took part."),
         ("observation-model", False, "the camera recorded"),
         ("unheard-of", False, "does not know that class"),
@@ -234,7 +234,7 @@ def test_evidence_is_said_plainly(run: Upscaled, evidence: str, generative: bool
 
 
 @pytest.mark.slow
-def test_pictures_make_room_and_the_video_goes_first_out(run: Upscaled, tmp_path: Path) -> None:
+def test_images_make_room_and_the_video_goes_first_out(run: Upscaled, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (14, 180, 320, 3)).astype(np.uint8)
     source = encode(tmp_path / "noise.mp4", noise, *X264, "-crf", "10")

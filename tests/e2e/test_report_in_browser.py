@@ -107,7 +107,7 @@ def test_zoom_is_the_same_on_both_sides(window: Browser) -> None:
     window.value(f"document.querySelector('{CURRENT}').focus()")
     for _ in range(30):
         window.key("ArrowRight")
-    assert _zoom(window) == "translate(-100%, -50%) scale(2)", "the picture's edge stays at the pane's"
+    assert _zoom(window) == "translate(-100%, -50%) scale(2)", "the image's edge stays at the pane's"
     window.key("0")
     assert _zoom(window) == ""
     left, top, width, height = window.box(CURRENT)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plain_reader import first_pictures, with_records
+from plain_reader import first_frames, with_records
 from program import Run
 from videos import X264, encode, ffmpeg, scene
 
@@ -96,8 +96,8 @@ def test_two_inputs_of_one_name_are_refused(clips: Clips, tmp_path: Path, quick:
         vsr.upscale([clips("plain"), copy], tmp_path / "out", settings=quick)
 
 
-def test_pictures_and_a_video_of_one_name_are_refused(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
-    """The pictures of a folder ``plain.mp4`` would become a folder of that name, too."""
+def test_images_and_a_video_of_one_name_are_refused(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
+    """The images of a folder ``plain.mp4`` would become a folder of that name, too."""
     folder = tmp_path / "plain.mp4"
     folder.mkdir()
     ffmpeg("-i", str(clips("plain")), "-frames:v", "2", str(folder / "%04d.png"))
@@ -131,7 +131,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("out.mp4", {"codec": "av1", "speed": None, "size": "9000x20"}, "larger than av1 can hold"),
     ("out.mp4", {"device": "cuda:99"}, "is not here"),
     ("out.mov", {"codec": "prores", "speed": None, "lossless": True}, "no lossless mode"),
-    ("out.png", {"speed": None}, "is one picture, and the video has more"),
+    ("out.png", {"speed": None}, "is one image, and the video has more"),
     ("%d%d/a%s.png", {"speed": None}, "%06d.png"),
     ("out.mp4", {"codec": "nonsense"}, "unknown codec"),
     ("out.mp4", {"pix_fmt": "yuv420p14le"}, "does not hold yuv420p14le"),
@@ -160,7 +160,7 @@ def test_an_output_that_exists_is_kept(clips: Clips, tmp_path: Path, quick: dict
         vsr.upscale(clips("plain"), target, settings=quick)
     assert target.read_text() == "precious"
     vsr.upscale(clips("plain"), target, settings=quick, overwrite=True)
-    assert len(first_pictures(target)) == 30
+    assert len(first_frames(target)) == 30
 
 
 def test_the_input_is_never_the_output(clips: Clips, tmp_path: Path, quick: dict[str, Any]) -> None:
@@ -199,7 +199,7 @@ def test_outputs_verify_and_changed_ones_do_not(run: Any) -> None:
         vsr.verify(output)
 
 
-def test_a_changed_picture_of_a_sequence_is_noticed(run: Any) -> None:
+def test_a_changed_image_of_a_sequence_is_noticed(run: Any) -> None:
     output, _ = run("plain", "png", scale=1)
     assert all(check.passed for check in vsr.verify(output))
     (output.parent / "000003.png").write_bytes((output.parent / "000004.png").read_bytes())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plain_reader import first_pictures
+from plain_reader import first_frames
 from small_networks import know_stand_ins, small_network
 
 import vsr
@@ -23,13 +23,13 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _made(source: Path, target: Path, **settings: Any) -> tuple[list[list[bytes]], Mapping[str, Any]]:
-    """The decoded pictures of a lossless output, and its manifest."""
+    """The decoded frames of a lossless output, and its manifest."""
     method = str(small_network("sampling", strength=1.0))
     [outcome] = vsr.upscale(source, target, settings={"method": method, "codec": "ffv1", "seed": 3, **settings})
     assert outcome.manifest is not None
-    pictures = [[plane.tobytes() for plane in planes_of(frame)] for frame in first_pictures(target)]
-    assert pictures
-    return pictures, outcome.manifest
+    images = [[plane.tobytes() for plane in planes_of(frame)] for frame in first_frames(target)]
+    assert images
+    return images, outcome.manifest
 
 
 def test_neither_segments_nor_tiles_show_and_seeds_do(clips: Clips, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from plain_reader import first_pictures
+from plain_reader import first_frames
 from program import Run
 from small_networks import Kind, small_network
 from torch.nn.functional import pixel_shuffle
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 KINDS: tuple[Kind, ...] = ("window", "recurrent")
 
 
-def _pictures(path: Path) -> list[list[bytes]]:
-    return [[plane.tobytes() for plane in planes_of(frame)] for frame in first_pictures(path)]
+def _images(path: Path) -> list[list[bytes]]:
+    return [[plane.tobytes() for plane in planes_of(frame)] for frame in first_frames(path)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -35,7 +35,7 @@ def test_a_file_of_weights_as_the_method(call: Call, clips: Clips, tmp_path: Pat
     weights, target = small_network(kind), tmp_path / "out.mp4"
     done = call("upscale", clips("plain"), "-o", target, "--method", weights, "--speed", "ultrafast", "-q")
     assert done.code == 0, done.err
-    assert len(first_pictures(target)) == len(first_pictures(clips("plain")))
+    assert len(first_frames(target)) == len(first_frames(clips("plain")))
     method = json.loads(target.with_name("out.mp4.vsr.json").read_text(encoding="utf-8"))["method"]
     assert method["evidence"] == "learned"
     assert [part["digest"] for part in method["model"]["parts"]] == [load_network(weights).digest]
@@ -50,7 +50,7 @@ def test_lossless_frames_are_what_the_network_gives(clips: Clips, tmp_path: Path
     settings |= {"degradation": "BD"} if kind == "recurrent" else {}
     vsr.upscale(clips("gray"), target, settings=settings)
     module = load_network(weights).module
-    given_frames = first_pictures(clips("gray"))
+    given_frames = first_frames(clips("gray"))
     white = 2.0 ** given_frames[0].format.components[0].bits - 1
     sources = [torch.from_numpy(planes_of(frame)[0].astype(np.float32)) / white for frame in given_frames]
     height, width = sources[0].shape
@@ -66,7 +66,7 @@ def test_lossless_frames_are_what_the_network_gives(clips: Clips, tmp_path: Path
         before = given[0] if kind == "recurrent" else before
         luma = pixel_shuffle(given[:, :4], 2)[0, 0] if kind == "recurrent" else given[0, 0]
         results.append(((luma * 255 - 16) / 219 * white).round().clamp(0, white).numpy())
-    for out, expected in zip(first_pictures(target), results, strict=True):
+    for out, expected in zip(first_frames(target), results, strict=True):
         assert np.abs(planes_of(out)[0].astype(float) - expected).max() <= 1
 
 
@@ -75,27 +75,27 @@ def test_lossless_frames_are_what_the_network_gives(clips: Clips, tmp_path: Path
     "kind", [pytest.param(kind, marks=[] if kind == "recurrent" else [pytest.mark.nightly]) for kind in KINDS]
 )
 def test_how_work_is_cut_does_not_show(clips: Clips, tmp_path: Path, kind: Kind) -> None:
-    """Segments of a shot, one worker or two: the same pictures."""
-    pictures, counts = [], []
+    """Segments of a shot, one worker or two: the same images."""
+    images, counts = [], []
     for frames, workers in ((48, 1), (240, 1), (48, 2)):
         target = tmp_path / f"{frames}-{workers}.mkv"
         settings: dict[str, Any] = {"method": str(small_network(kind)), "codec": "ffv1", "segment_frames": frames}
         [outcome] = vsr.upscale(clips("long"), target, settings=settings, workers=workers)
         assert outcome.manifest is not None
-        pictures.append(_pictures(target))
+        images.append(_images(target))
         counts.append(len(outcome.manifest["segments"]))
     assert counts[0] == counts[2] > counts[1]
-    assert pictures[0] == pictures[1] == pictures[2]
+    assert images[0] == images[1] == images[2]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("clip", ["ten_bit", "rgb", "hdr", "alpha", "full_range", "size_change"])
-def test_other_pictures(clips: Clips, tmp_path: Path, clip: str, kind: Kind) -> None:
-    """What the picture shows stays, in depth, range and alpha."""
+def test_other_images(clips: Clips, tmp_path: Path, clip: str, kind: Kind) -> None:
+    """What the image shows stays, in depth, range and alpha."""
     target = tmp_path / "out.mkv"
     settings = {"method": str(small_network(kind)), "codec": "ffv1", "deinterlace": "off"}
     vsr.upscale(clips(clip), target, end=3, settings=settings)
-    [out], [source] = first_pictures(target, 1), first_pictures(clips(clip), 1)
+    [out], [source] = first_frames(target, 1), first_frames(clips(clip), 1)
     for plane, before in zip(planes_of(out), planes_of(source), strict=True):
         scale = 1 if clip != "alpha" else float(plane.max()) / max(1.0, float(before.max()))
         assert abs(float(plane.mean()) - scale * float(before.mean())) < 0.02 * max(1.0, float(plane.max()))

@@ -1,4 +1,4 @@
-"""Streams whose pictures change in mid-file: pixel aspect, size, colours, format. Judged by plain PyAV."""
+"""Streams whose images change in mid-file: pixel aspect, size, colours, format. Judged by plain PyAV."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from plain_reader import first_pictures, read_plain
+from plain_reader import first_frames, read_plain
 from program import Run
 from videos import X264, X265, encode, ffmpeg, scene
 
@@ -34,9 +34,9 @@ def joined(path: Path, *parts: tuple[int, int, str], codec: str = "h264", **opti
     data = b""
     for number, (width, height, vf) in enumerate(parts):
         part = path.with_name(f"{path.stem}-part-{number}.ts")
-        pictures = scene(FRAMES, width, height, seed=3) // 2 + 100  # nothing in it is black
+        images = scene(FRAMES, width, height, seed=3) // 2 + 100  # nothing in it is black
         offset = ("-muxdelay", "0", "-output_ts_offset", f"{1 + number * FRAMES * 0.04}")
-        encode(part, pictures, *CODECS[codec], *offset, vf=vf, **options)
+        encode(part, images, *CODECS[codec], *offset, vf=vf, **options)
         data += part.read_bytes()
     path.write_bytes(data)
     return path
@@ -50,9 +50,9 @@ def rgb_of(path: Path) -> tuple[list[NDArray[np.uint8]], Fraction]:
         return frames, stream.sample_aspect_ratio or Fraction(1)
 
 
-def shown_shape(picture: NDArray[np.uint8], aspect: Fraction) -> tuple[float, tuple[int, int, int, int]]:
+def shown_shape(image: NDArray[np.uint8], aspect: Fraction) -> tuple[float, tuple[int, int, int, int]]:
     """Width over height of what is not black, as players show it, and its box: top, bottom, left, right."""
-    bright = picture.max(axis=2) > 40
+    bright = image.max(axis=2) > 40
     rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
     box = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     return float(aspect) * (box[3] - box[2]) / (box[1] - box[0]), box
@@ -70,14 +70,14 @@ def test_a_pixel_aspect_that_changes_is_followed(run: Any, tmp_path: Path, codec
         ffmpeg("-i", str(source), "-c", "copy", str(remuxed))
         source = remuxed
     output, manifest = run(source, "mkv", **EXACT)
-    pictures, aspect = rgb_of(output)
-    assert len(pictures) == 2 * FRAMES
-    for number, picture in enumerate(pictures):
-        shape, box = shown_shape(picture, aspect)
+    images, aspect = rgb_of(output)
+    assert len(images) == 2 * FRAMES
+    for number, image in enumerate(images):
+        shape, box = shown_shape(image, aspect)
         assert shape == pytest.approx(4 / 3 if number < FRAMES else 16 / 9, rel=0.03)
-        whole = picture.shape[0] if number < FRAMES else pytest.approx(0.75 * picture.shape[0], abs=4)
+        whole = image.shape[0] if number < FRAMES else pytest.approx(0.75 * image.shape[0], abs=4)
         assert box[1] - box[0] == whole
-        assert box[3] - box[2] == picture.shape[1]
+        assert box[3] - box[2] == image.shape[1]
     [change] = manifest["changes"]["first"]
     assert (change["frame"], change["what"]) == (FRAMES, "pixel aspect")
     assert (change["before"], change["after"]) == ("16:15", "64:45")
@@ -92,13 +92,13 @@ def test_decoder_threads_do_not_move_the_change(run: Any, tmp_path: Path, thread
         output.unlink()
 
 
-def test_a_narrower_picture_gets_bars_at_its_sides(run: Any, tmp_path: Path) -> None:
+def test_a_narrower_image_gets_bars_at_its_sides(run: Any, tmp_path: Path) -> None:
     output, _ = run(joined(tmp_path / "both.ts", *reversed(ASPECTS)), "mkv", **EXACT)
-    pictures, aspect = rgb_of(output)
-    shape, (top, bottom, left, right) = shown_shape(pictures[-1], aspect)
+    images, aspect = rgb_of(output)
+    shape, (top, bottom, left, right) = shown_shape(images[-1], aspect)
     assert shape == pytest.approx(4 / 3, rel=0.04)
-    assert (top, bottom) == (0, pictures[-1].shape[0])
-    assert abs(left - (pictures[-1].shape[1] - right)) <= 4
+    assert (top, bottom) == (0, images[-1].shape[0])
+    assert abs(left - (images[-1].shape[1] - right)) <= 4
 
 
 def test_a_container_that_knows_better_speaks_for_all_frames(run: Any, tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_a_container_that_knows_better_speaks_for_all_frames(run: Any, tmp_path:
     squeezed = source.with_suffix(".mkv")
     ffmpeg("-i", str(source), "-c", "copy", "-aspect", "2:1", str(squeezed))
     output, manifest = run(squeezed, "mkv", **EXACT)
-    pictures, aspect = rgb_of(output)
-    assert {round(shown_shape(picture, aspect)[0], 2) for picture in pictures} == {2.0}
+    images, aspect = rgb_of(output)
+    assert {round(shown_shape(image, aspect)[0], 2) for image in images} == {2.0}
     assert manifest["changes"] == {"count": 0, "first": []}
 
 
@@ -119,9 +119,9 @@ def test_another_size_is_scaled_and_another_shape_fitted(
     run: Any, tmp_path: Path, second: tuple[int, int], has_bars: bool
 ) -> None:
     output, manifest = run(joined(tmp_path / "both.ts", (64, 48, "setsar=1"), (*second, "setsar=1")), "mkv", **EXACT)
-    pictures, aspect = rgb_of(output)
-    assert {picture.shape for picture in pictures} == {(96, 128, 3)}
-    shape, box = shown_shape(pictures[FRAMES], aspect)
+    images, aspect = rgb_of(output)
+    assert {image.shape for image in images} == {(96, 128, 3)}
+    shape, box = shown_shape(images[FRAMES], aspect)
     assert shape == pytest.approx(second[0] / second[1], rel=0.05)
     assert (box != (0, 96, 0, 128)) == has_bars
     [change] = manifest["changes"]["first"]
@@ -131,8 +131,8 @@ def test_another_size_is_scaled_and_another_shape_fitted(
 
 def test_stretched_where_that_is_asked_for(run: Any, tmp_path: Path) -> None:
     output, _ = run(joined(tmp_path / "both.ts", *ASPECTS), "mkv", shapes="stretch", **EXACT)
-    pictures, aspect = rgb_of(output)
-    assert {shown_shape(picture, aspect)[1] for picture in pictures} == {(0, 144, 0, 180)}
+    images, aspect = rgb_of(output)
+    assert {shown_shape(image, aspect)[1] for image in images} == {(0, 144, 0, 180)}
 
 
 MATRICES = ("scale=out_color_matrix=bt601,setparams=colorspace=smpte170m", "scale=out_color_matrix=bt709,setparams={}")
@@ -145,9 +145,9 @@ def test_colours_that_change_are_converted(run: Any, tmp_path: Path, filters: tu
     """Both parts show the same scene, coded in two ways; the output says one of them and shows the same twice."""
     source = joined(tmp_path / "both.ts", *((64, 48, vf) for vf in filters))
     output, manifest = run(source, "mkv", scale=1, **EXACT)
-    pictures, _ = rgb_of(output)
+    images, _ = rgb_of(output)
     apart = [
-        np.abs(one.astype(int) - other).mean() for one, other in zip(pictures[:FRAMES], pictures[FRAMES:], strict=True)
+        np.abs(one.astype(int) - other).mean() for one, other in zip(images[:FRAMES], images[FRAMES:], strict=True)
     ]
     assert max(apart) < 2.5
     assert {change["what"] for change in manifest["changes"]["first"]} >= {"colour"}
@@ -164,8 +164,8 @@ def test_more_depth_in_mid_file_is_named(run: Any, tmp_path: Path) -> None:
     source = tmp_path / "both.ts"
     source.write_bytes(data)
     output, manifest = run(source, "mkv", scale=1, **EXACT)
-    pictures, _ = rgb_of(output)
-    assert np.abs(pictures[0].astype(int) - pictures[FRAMES]).mean() < 3
+    images, _ = rgb_of(output)
+    assert np.abs(images[0].astype(int) - images[FRAMES]).mean() < 3
     [change] = manifest["changes"]["first"]
     assert (change["what"], change["after"], change["handling"]) == (
         "pixel format",
@@ -191,9 +191,9 @@ def test_one_file_a_shape(tmp_path: Path, quick: dict[str, Any]) -> None:
     names = [Path(outcome.output).name for outcome in outcomes]
     assert names == ["out-1.mp4", "out-2.mp4", "out-3.mp4"]
     for name, (width, height, vf) in zip(names, parts, strict=True):
-        pictures, aspect = rgb_of(tmp_path / name)
-        assert {picture.shape for picture in pictures} == {(2 * height, 2 * width, 3)}
-        assert len(pictures) == FRAMES
+        images, aspect = rgb_of(tmp_path / name)
+        assert {image.shape for image in images} == {(2 * height, 2 * width, 3)}
+        assert len(images) == FRAMES
         assert aspect == Fraction(vf.removeprefix("setsar="))
     checks = vsr.verify(tmp_path / "out-2.mp4", recompute=True)
     assert all(check.passed for check in checks), checks
@@ -212,8 +212,8 @@ def test_a_span_of_a_split_file_keeps_to_it(tmp_path: Path, quick: dict[str, Any
     )
     assert [len(rgb_of(Path(outcome.output))[0]) for outcome in outcomes] == [3, 2]
     [after] = vsr.upscale(source, tmp_path / "late.mp4", start=FRAMES + 1, settings=quick | {"split": True})
-    pictures, aspect = rgb_of(Path(after.output))
-    assert (len(pictures), aspect) == (FRAMES - 1, Fraction(64, 45))
+    images, aspect = rgb_of(Path(after.output))
+    assert (len(images), aspect) == (FRAMES - 1, Fraction(64, 45))
 
 
 def test_a_batch_is_split_file_by_file(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ CHANGES = {
 
 
 def _pixels(path: Path) -> list[str]:
-    return [hashlib.sha256(frame.to_ndarray(format="rgb24").tobytes()).hexdigest() for frame in first_pictures(path)]
+    return [hashlib.sha256(frame.to_ndarray(format="rgb24").tobytes()).hexdigest() for frame in first_frames(path)]
 
 
 @pytest.mark.parametrize("suffix", ["ts", "es"])
@@ -312,10 +312,10 @@ def test_no_frame_is_lost_where_the_stream_changes(name: str, suffix: str, tmp_p
     if codec in ("mpeg2", "mpeg4"):  # and so in the output
         [outcome] = vsr.upscale(joined, tmp_path / "out.mkv", settings=EXACT | {"scale": 1.0})
         assert outcome.manifest is not None
-        assert len(first_pictures(tmp_path / "out.mkv")) == 36
+        assert len(first_frames(tmp_path / "out.mkv")) == 36
 
 
-def test_packets_after_a_change_that_give_no_picture_are_damage(tmp_path: Path, call: Callable[..., Run]) -> None:
+def test_packets_after_a_change_that_give_no_image_are_damage(tmp_path: Path, call: Callable[..., Run]) -> None:
     """The second recording begins with B-frames whose first reference was cut off."""
     first = encode(tmp_path / "a.m2v", scene(12, 64, 48), *MPEG2)
     second = encode(tmp_path / "b.m2v", scene(40, 96, 64), *MPEG2, "-g", "12", "-sc_threshold", "1000000000")
@@ -326,14 +326,14 @@ def test_packets_after_a_change_that_give_no_picture_are_damage(tmp_path: Path, 
     source.write_bytes(first.read_bytes() + cut.read_bytes())
     with av.open(str(source)) as container:
         packets = sum(bool(packet.size) for packet in container.demux(video=0))
-    missing = packets - 12 - len(first_pictures(cut))
+    missing = packets - 12 - len(first_frames(cut))
     assert missing == 2
-    words = f"{missing} packets after a change of the stream give no picture"
+    words = f"{missing} packets after a change of the stream give no frame"
     done = call("upscale", source, "-o", tmp_path / "out.mkv", "--scale", 1, "--method", "lanczos")
     assert done.code == 0, done.err
     assert words in done.out
     assert "follow a change of the stream" in call("probe", "--deep", source).out
     assert json.loads((tmp_path / "out.mkv.vsr.json").read_text())["damage"]["change_packets"] == missing
-    assert len(first_pictures(tmp_path / "out.mkv")) == packets - missing
+    assert len(first_frames(tmp_path / "out.mkv")) == packets - missing
     strict = call("upscale", source, "-o", tmp_path / "strict.mkv", "--scale", 1, "--method", "lanczos", "--strict")
     assert (strict.code, words in strict.one_line()) == (3, True)

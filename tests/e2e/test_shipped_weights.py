@@ -106,13 +106,13 @@ def test_doctor_looks_at_them(call: Call, tmp_path: Path, monkeypatch: pytest.Mo
     assert found.problems == [f"{FILES[0].stem}: other weights than its digest says; install vsr again"]
 
 
-def _validated(network: Network, pictures: Path) -> float:
+def _validated(network: Network, images: Path) -> float:
     """As `vsr train` measures what its recipe made."""
     recipe = json.loads(network.metadata["vsr.training"])
     recipe.pop("step")
     config = make_config(recipe, network.source)
     chain = parse_chain(config.degradations, config.scale)
-    return Validation([pictures], chain, config.scale, network.colour, torch.device("cpu")).measure(network).psnr_y
+    return Validation([images], chain, config.scale, network.colour, torch.device("cpu")).measure(network).psnr_y
 
 
 @pytest.mark.slow
@@ -124,14 +124,14 @@ def test_figure_of_the_card(path: Path) -> None:
 
     Mixtures, which suit many sources, are measured on clean ones, as `vsr.evaluate` does it: nothing was compressed.
     """
-    pictures = _FOLDER / "images" / "Set5"
-    if not pictures.exists():
-        pytest.skip(f"{pictures} is not there; set VSR_TEST_DATA")
+    images = _FOLDER / "images" / "Set5"
+    if not images.exists():
+        pytest.skip(f"{images} is not there; set VSR_TEST_DATA")
     network = load_network(path)
     if network.mixture is None:
-        psnr_y = _validated(network, pictures)
+        psnr_y = _validated(network, images)
     else:
-        psnr_y = vsr.evaluate(network, network.scale, pictures, device="cpu").results[0].mean.psnr_y
+        psnr_y = vsr.evaluate(network, network.scale, images, device="cpu").results[0].mean.psnr_y
     found = re.search(r"\*\*mean\*\* \| \*\*([0-9.]+) / ", path.with_suffix(".md").read_text(encoding="utf-8"))
     assert found is not None
     assert psnr_y == pytest.approx(float(found[1]), abs=0.02)

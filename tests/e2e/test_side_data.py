@@ -41,10 +41,10 @@ def _profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def _pictures(folder: Path, suffix: str, count: int = 3) -> Path:
+def _images(folder: Path, suffix: str, count: int = 3) -> Path:
     folder.mkdir()
-    for number, picture in enumerate(scene(count, 48, 32), 1):
-        Image.fromarray(picture).save(folder / f"{number:04d}.{suffix}", icc_profile=_profile())
+    for number, image in enumerate(scene(count, 48, 32), 1):
+        Image.fromarray(image).save(folder / f"{number:04d}.{suffix}", icc_profile=_profile())
     return folder
 
 
@@ -56,7 +56,7 @@ def _video(folder: Path, suffix: str) -> Path:
     folder.mkdir(exist_ok=True)
     path = folder / f"icc.{suffix}"
     codec = ("-c:v", "apng", "-f", "apng") if suffix == "apng" else ("-c", "copy")
-    ffmpeg("-framerate", "25", "-i", str(_pictures(folder / suffix, "png") / "%04d.png"), *codec, str(path))
+    ffmpeg("-framerate", "25", "-i", str(_images(folder / suffix, "png") / "%04d.png"), *codec, str(path))
     return path
 
 
@@ -73,7 +73,7 @@ for path in sys.argv[1:]:
 
 def test_a_profile_ends_no_process(tmp_path: Path) -> None:
     """PNG, wherever it is, gives the profile a name, and with it the dictionary that PyAV frees twice."""
-    folders = [_pictures(tmp_path / suffix, suffix) for suffix in ("png", "tif", "jpg")]
+    folders = [_images(tmp_path / suffix, suffix) for suffix in ("png", "tif", "jpg")]
     videos = [_video(tmp_path / "videos", suffix) for suffix in ("mov", "mkv", "avi", "apng")]
     sources = [str(path) for path in [*folders, *videos]]
     done = _child("-c", _RESTORE_ALL, *sources)
@@ -87,7 +87,7 @@ def test_a_profile_ends_no_process(tmp_path: Path) -> None:
 def test_a_batch_a_still_and_a_comparison_live_on(call: Call, tmp_path: Path) -> None:
     """In this process, as an embedding program has it."""
     source = _video(tmp_path, "mov")
-    folder = _pictures(tmp_path / "pictures", "png")
+    folder = _images(tmp_path / "images", "png")
     quick = ("--method", "bicubic", "--scale", 1, "-q")
     batch = tmp_path / "batch"
     batch.mkdir()
@@ -187,7 +187,7 @@ def _with_user_data(path: Path) -> Path:
         (_dated, "1.tif", "EXIF (camera, date, place)"),
     ],
 )
-def test_what_new_pictures_lose_is_named(
+def test_what_new_images_lose_is_named(
     call: Call, tmp_path: Path, make: Callable[[Path], Path], name: str, said: str
 ) -> None:
     folder = tmp_path / "in"
@@ -197,14 +197,14 @@ def test_what_new_pictures_lose_is_named(
     source = made if is_video else folder
     rest = () if is_video else ("--fps", 25)
     done = call("upscale", source, "-o", tmp_path / "out.mkv", *rest, "--dry-run", "-q")
-    assert f"{said}: part of the old pictures" in done.out, done.err
+    assert f"{said}: part of the old frames" in done.out, done.err
     assert f"{said}: cannot be kept" in call("probe", source, *rest).out
 
 
 @pytest.mark.parametrize("clip", ["plain", "hdr", "mpeg2_ts", "interlaced"])
 def test_settings_of_encoders_are_no_loss(call: Call, clips: Clips, tmp_path: Path, clip: str) -> None:
     done = call("upscale", clips(clip), "-o", tmp_path / "out.mkv", "--dry-run", "-q")
-    assert "part of the old pictures" not in done.out
+    assert "part of the old frames" not in done.out
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
@@ -215,4 +215,4 @@ def test_an_orientation_that_is_followed_and_the_tags_of_a_tiff_are_none_either(
     folder.mkdir()
     _camera(folder / f"1.{suffix}")
     done = call("upscale", folder, "-o", tmp_path / "out.mkv", "--fps", 25, "--dry-run", "-q")
-    assert (done.code, "part of the old pictures" in done.out) == (0, False)
+    assert (done.code, "part of the old frames" in done.out) == (0, False)

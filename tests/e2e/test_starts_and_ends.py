@@ -1,4 +1,4 @@
-"""Edges of streams: packets that give no picture, samples without data, the length of the last frame."""
+"""Edges of streams: packets that give no frame, samples without data, the length of the last frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from plain_reader import first_pictures, read_plain
+from plain_reader import first_frames, read_plain
 from program import Run
 from videos import X264, encode, ffmpeg, scene, tone
 
@@ -47,12 +47,12 @@ def test_a_stream_that_begins_between_key_frames(name: str, tmp_path: Path, call
     _without_start(source, 0.15 if name == "h264" else 0.3)
     with av.open(str(source)) as container:
         packets = sum(bool(packet.size) for packet in container.demux(video=0))
-    frames = len(first_pictures(source))
+    frames = len(first_frames(source))
     assert 0 < frames < packets
 
     done = call("upscale", source, "-o", tmp_path / "out.mkv", "--scale", 1, "--method", "lanczos")
     assert done.code == 0, done.err
-    words = f"{packets - frames} packets at the start give no picture"
+    words = f"{packets - frames} packets at the start give no frame"
     assert words in done.out
     assert len(read_plain(tmp_path / "out.mkv").video.pts) == frames
     strict = call("upscale", source, "-o", tmp_path / "strict.mkv", "--scale", 1, "--method", "lanczos", "--strict")
@@ -64,7 +64,7 @@ def test_what_an_edit_list_hides_is_no_damage(tmp_path: Path) -> None:
     """Frames before the edit's start are decoded, not shown."""
     whole = encode(tmp_path / "whole.mp4", scene(60, 64, 64), *X264, *GOP)
     ffmpeg("-ss", "0.5", "-i", str(whole), "-c", "copy", str(tmp_path / "in.mp4"))
-    assert len(first_pictures(tmp_path / "in.mp4")) < 60
+    assert len(first_frames(tmp_path / "in.mp4")) < 60
     [outcome] = vsr.upscale(tmp_path / "in.mp4", tmp_path / "out.mp4", settings=SETTINGS | {"strict": True})
     assert outcome.manifest is not None
     assert outcome.manifest["damage"]["lead_packets"] == 0
@@ -104,12 +104,12 @@ def test_the_last_frame_of_an_animation_lasts_as_it_says(
     suffix: str, delays: list[int], container: str, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(1)
-    pictures = [Image.fromarray(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)) for _ in delays]
+    images = [Image.fromarray(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)) for _ in delays]
     source = tmp_path / f"in.{suffix}"
-    options: dict[str, Any] = {"append_images": pictures[1:], "duration": delays, "loop": 0}
-    if len(delays) == 1 and suffix == "apng":  # Pillow would write a plain picture
-        options |= {"append_images": pictures, "default_image": True}
-    pictures[0].save(source, format="png" if suffix == "apng" else "gif", save_all=True, **options)
+    options: dict[str, Any] = {"append_images": images[1:], "duration": delays, "loop": 0}
+    if len(delays) == 1 and suffix == "apng":  # Pillow would write a plain image
+        options |= {"append_images": images, "default_image": True}
+    images[0].save(source, format="png" if suffix == "apng" else "gif", save_all=True, **options)
     output = tmp_path / f"out.{container}"
     vsr.upscale(source, output, settings=SETTINGS | {"pix_fmt": "yuv444p"})
     with av.open(str(output)) as made:

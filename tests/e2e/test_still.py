@@ -1,4 +1,4 @@
-"""`vsr still`: from many frames to one picture and its record."""
+"""`vsr still`: from many frames to one image and its record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plates import FACE, SCALE, PlateClip, film, film_passing, psnr_db
 from videos import encode, scene
 
 import vsr
-from vsr.media.images import read_picture
+from vsr.media.images import read_samples
 
 X264 = ("-c:v", "libx264", "-preset", "medium", "-crf", "20", "-threads", "1")
 GIVEN = {"psf_sigma_px": 0.45, "regularization": 1.0}
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 def _gray(path: Path) -> NDArray[np.float64]:
     """A still as gray, 0…255."""
-    planes = read_picture(path)
+    planes = read_samples(path)
     return np.mean([plane.astype(np.float64) for plane in planes], axis=0) / 65535 * 255
 
 
@@ -54,8 +54,8 @@ def _best_single(clip: PlateClip, path: Path) -> float:
     with av.open(str(path)) as container:
         for frame, hr in zip(container.decode(video=0), clip.hr_regions, strict=True):
             rgb = frame.to_ndarray(format="rgb24").astype(np.float64).mean(2)
-            picture = Image.fromarray(rgb.astype(np.float32), mode="F")
-            large = picture.resize((picture.width * SCALE, picture.height * SCALE), Image.Resampling.BICUBIC)
+            image = Image.fromarray(rgb.astype(np.float32), mode="F")
+            large = image.resize((image.width * SCALE, image.height * SCALE), Image.Resampling.BICUBIC)
             box = np.asarray(large, np.float64)[y * SCALE : (y + height) * SCALE, x * SCALE : (x + width) * SCALE]
             found.append(psnr_db(box, hr))
     return max(found)
@@ -104,21 +104,21 @@ def test_fitted_motion_is_the_true_one(filmed: tuple[PlateClip, Path], made: tup
 
 
 @pytest.mark.slow
-def test_pictures_and_maps(filmed: tuple[PlateClip, Path], made: tuple[Path, dict[str, Any]]) -> None:
+def test_images_and_maps(filmed: tuple[PlateClip, Path], made: tuple[Path, dict[str, Any]]) -> None:
     output, record = made
     _, _, width, height = filmed[0].roi
     for name in ("plate.png", "plate.support.png", "plate.confidence.png"):
-        with Image.open(output.with_name(name)) as picture:
-            picture.load()
-            assert picture.size == (width * 4, height * 4)
-            assert "no generative model took part" in picture.text["Comment"]
-    [support] = read_picture(output.with_name("plate.support.png"))
+        with Image.open(output.with_name(name)) as image:
+            image.load()
+            assert image.size == (width * 4, height * 4)
+            assert "no generative model took part" in image.text["Comment"]
+    [support] = read_samples(output.with_name("plate.support.png"))
     frames = support.astype(float) / 255 * record["found"]["frames_used"]
     assert 20 < frames.mean() <= 30
-    [confidence] = read_picture(output.with_name("plate.confidence.png"))
+    [confidence] = read_samples(output.with_name("plate.confidence.png"))
     assert confidence.mean() > 200
-    assert len(read_picture(output)) == 3
-    assert read_picture(output)[0].dtype == np.uint16
+    assert len(read_samples(output)) == 3
+    assert read_samples(output)[0].dtype == np.uint16
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_blurred_and_foreign_frames_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_passes_in_this_frame_alone_stays_in_the_picture(tmp_path: Path) -> None:
+def test_what_passes_in_this_frame_alone_stays_in_the_image(tmp_path: Path) -> None:
     """Thirteen frames show the plate, the one asked for something dark before its middle: that is what it shows."""
     clip = film(14, noise=2.0)
     x, _, width, _ = clip.roi
@@ -146,11 +146,11 @@ def test_what_passes_in_this_frame_alone_stays_in_the_picture(tmp_path: Path) ->
     path = encode(tmp_path / "in.mkv", frames, "-c:v", "ffv1")
     record = vsr.still(path, tmp_path / "out.png", at=7, roi=clip.roi, scale=2, **GIVEN).record
     assert record["found"]["frames_used"] > 6, "else the others have no say anyway"
-    made = read_picture(tmp_path / "out.png")[0] / 257
+    made = read_samples(tmp_path / "out.png")[0] / 257
     there = np.s_[:, 2 * width // 3 + 6 : 4 * width // 3 - 6]
     assert np.percentile(made[there], 95) < 50, "the plate is bright"
     assert record["quality"]["reference_lr_psnr_db"] > 28
-    [confidence] = read_picture(tmp_path / "out.confidence.png")
+    [confidence] = read_samples(tmp_path / "out.confidence.png")
     assert confidence[there].mean() < 100 < confidence.mean()
 
 
@@ -207,10 +207,10 @@ def test_repeated_frames_count_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("clip", ["ten_bit", "four_two_two", "rgb", "gray", "alpha", "interlaced", "sar", "rotated"])
-def test_every_kind_of_picture(clips: Callable[[str], Path], tmp_path: Path, clip: str) -> None:
+def test_every_kind_of_image(clips: Callable[[str], Path], tmp_path: Path, clip: str) -> None:
     output = tmp_path / "out.tif"
     record = vsr.still(clips(clip), output, at=4, frames=6, scale=2, roi=(8, 8, 48, 32), **GIVEN).record
-    planes = read_picture(output)
+    planes = read_samples(output)
     assert len(planes) == (1 if clip == "gray" else 3)
     assert all(plane.shape == (64, 96) and plane.dtype == np.uint16 for plane in planes)
     assert all(check.passed for check in vsr.verify(output))
@@ -239,7 +239,7 @@ def test_bad_input_is_one_line(call: Any, clips: Callable[[str], Path], tmp_path
         (("--at", "9:00"), "past the end", 2),
         (("--at", "30"), "past the end", 2),
         (("--at", "soon"), "is not a position", 2),
-        (("--at", "3", "--roi", "90,60,20,20"), "leaves the picture", 2),
+        (("--at", "3", "--roi", "90,60,20,20"), "leaves the image", 2),
         (("--at", "3", "--roi", "1,2,3"), "is not a region", 2),
         (("--at", "3", "--roi", "1,2,4,40"), "too small", 2),
         (("--at", "3", "--scale", "40"), "scale is 40", 2),

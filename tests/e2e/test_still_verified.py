@@ -22,8 +22,8 @@ from videos import encode
 import vsr
 from vsr.frames import ColorSpec
 from vsr.media.codecs import CODECS
-from vsr.media.encode import EncoderSpec, encode_picture
-from vsr.media.images import read_picture
+from vsr.media.encode import EncoderSpec, encode_image
+from vsr.media.images import read_samples
 from vsr.media.layouts import LAYOUTS
 from vsr.pipeline.seal import record_pieces, seal
 
@@ -92,17 +92,17 @@ def test_made_again_by_other_routines(copy: tuple[Path, Path]) -> None:
 
 
 def _nudged(output: Path, by: int) -> None:
-    """One sample of the picture raised by some code values, and the record made to fit."""
+    """One sample of the image raised by some code values, and the record made to fit."""
     with Image.open(output) as opened:
         opened.load()
-    planes = tuple(plane.copy() for plane in read_picture(output))
+    planes = tuple(plane.copy() for plane in read_samples(output))
     planes[1][30, 40] += by
     height, width = planes[0].shape
     spec = EncoderSpec(
         *(CODECS["png"], LAYOUTS["gbrp16le"], ColorSpec(6, 6, 0, full_range=True), width, height),
         *(Fraction(1, 25), Fraction(25), Fraction(1), None, "", 1),
     )
-    output.write_bytes(encode_picture(planes, spec))
+    output.write_bytes(encode_image(planes, spec))
     digest = hashlib.sha256(output.read_bytes()).hexdigest()
     _change(
         output.with_name("plate.png.vsr.json"), lambda record: record["output"]["files"].update({"plate.png": digest})
@@ -112,7 +112,7 @@ def _nudged(output: Path, by: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("by", "elsewhere", "passes"), [(1, True, True), (2, True, False), (1, False, False)])
 def test_differences_are_measured(copy: tuple[Path, Path], by: int, elsewhere: bool, passes: bool) -> None:
-    """Even a record that was forged to fit a changed picture does not survive being made again."""
+    """Even a record that was forged to fit a changed image does not survive being made again."""
     output, _ = copy
     _nudged(output, by)
     if elsewhere:

@@ -1,4 +1,4 @@
-"""What a pipe holds besides its pictures, and what goes to one: nothing is lost unasked or unnamed."""
+"""What a pipe holds besides its images, and what goes to one: nothing is lost unasked or unnamed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_run_that_loses_nothing_refuses_what_no_container_holds(tmp_path: Path
 def test_streams_that_a_file_shows_late_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
 ) -> None:
-    """They are learnt of when most of the pictures have left. At its end a file is looked at beforehand, too."""
+    """They are learnt of when most of the images have left. At its end a file is looked at beforehand, too."""
     monkeypatch.setattr("vsr.media.safe_open._DEEP", {"probesize": str(1 << 18)})  # as if files were longer
     source = late_sound(tmp_path / "in.mpg", 6, 2, "-c:v", "mpeg2video", "-b:v", "6M", "-c:a", "mp2")
     manifest = through(source, container, tmp_path, settings={"drop_streams": True, "speed": "ultrafast"})[1]

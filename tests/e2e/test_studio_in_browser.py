@@ -171,7 +171,7 @@ def test_a_still_is_compared_with_its_frame(window: Browser, running: Studio) ->
     window.wait(f"{look} !== undefined")  # other jobs have links as well
     assert window.value(f"[...{look}.parentElement.children].some((link) => link.textContent === 'Report')")
     window.value(f"{look}.click()")
-    window.wait("document.querySelectorAll('#player-pictures figure').length === 4")
+    window.wait("document.querySelectorAll('#player-images figure').length === 4")
     assert "used" in _text(window, "player-record")
     warned = window.value("document.querySelectorAll('#player-record .warning').length")
     assert warned == len(running.get(f"/api/jobs/{job['id']}/record").json["warnings"])

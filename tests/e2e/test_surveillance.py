@@ -156,7 +156,7 @@ def test_a_table_that_is_not_ours_is_not_replaced(recipe: Recipe, clips: Clips, 
     assert [entry.name for entry in table.parent.iterdir()] == ["outcomes.json"]
 
 
-def test_a_camera_of_pictures(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
+def test_a_camera_of_images(recipe: Recipe, clips: Clips, tmp_path: Path) -> None:
     vsr.export_frames(clips("plain"), tmp_path / "gate" / "%06d.png", end=2)
     for codec, name in (("ffv1", "gate.mkv"), ("png", "%06d.png")):
         done = recipe("surveillance", tmp_path / "gate", "-o", tmp_path / codec, "--set", f"codec={codec}")

@@ -160,7 +160,7 @@ def test_reports_say_the_same(tmp_path: Path, quick: dict[str, Any], codec: str)
 
 
 def _with_alpha(folder: Path, codec: str) -> Path:
-    """A picture whose alpha falls from left to right."""
+    """An image whose alpha falls from left to right."""
     path = folder / f"alpha-{codec}.mov"
     pixel = "yuva444p10le" if codec == "prores_ks" else "rgba"
     ffmpeg(

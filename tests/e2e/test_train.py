@@ -34,9 +34,9 @@ NOISY = ["bicubic", {"shuffled": [{"gaussian-noise": {"sigma": [1, 4]}}, "jpeg"]
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     for number in range(4):
         image.fromarray(scene(1, 97, 74, seed=number)[0]).save(folder / f"{number}.png")
@@ -77,26 +77,26 @@ def _losses(out: Path) -> list[float]:
 
 
 @pytest.mark.slow
-def test_from_pictures_to_a_larger_video(
-    call: Call, config: Callable[..., Path], pictures: Path, tmp_path: Path, clips: Callable[[str], Path]
+def test_from_images_to_a_larger_video(
+    call: Call, config: Callable[..., Path], images: Path, tmp_path: Path, clips: Callable[[str], Path]
 ) -> None:
     out = tmp_path / "run"
-    arguments = ("train", config(validate_on=[str(pictures)]), "--data", pictures, "--out", out)
+    arguments = ("train", config(validate_on=[str(images)]), "--data", images, "--out", out)
     done = call(*arguments)
     assert done.code == 0, done.err
     assert "espcn-x2.safetensors: 8 steps" in done.out
-    assert "4 pictures" in done.err
+    assert "4 images" in done.err
     assert {entry.name for entry in out.iterdir()} - {".lock"} == {
-        "checkpoint.safetensors", "curves.png", "espcn-x2.md", "espcn-x2.safetensors", "log.jsonl", "pictures",
+        "checkpoint.safetensors", "curves.png", "espcn-x2.md", "espcn-x2.safetensors", "log.jsonl", "images",
         "run.json",
     }  # fmt: skip
     card = (out / "espcn-x2.md").read_text()
     assert "8 of 8 steps" in card
-    assert "| pictures/0 |" in card
+    assert "| images/0 |" in card
     network = load_network(out / "espcn-x2.safetensors")
     assert (network.name, network.scale, network.is_generative) == ("espcn", 2, False)
     assert f"`{network.digest}`" in card
-    [row] = vsr.evaluate(network, 2, pictures).results
+    [row] = vsr.evaluate(network, 2, images).results
     assert f"{row.mean.psnr_y:.2f}" in card, "the card's figures are those of vsr evaluate"
     log = (out / "log.jsonl").read_text()
     again = call(*arguments)
@@ -114,15 +114,15 @@ def test_from_pictures_to_a_larger_video(
     ("network", "optimiser"), [pytest.param("lite", "muon", marks=pytest.mark.nightly), ("espcn", "adam")]
 )
 def test_killed_and_continued_it_ends_with_the_same_weights(
-    config: Callable[..., Path], pictures: Path, tmp_path: Path, network: str, optimiser: str
+    config: Callable[..., Path], images: Path, tmp_path: Path, network: str, optimiser: str
 ) -> None:
     """With random degradations whose regions several steps share, and a discriminator that learns as well."""
     more = {"loss": "1*L1 + 0.01*LSGAN", "degradations": NOISY, "reuse": 8, "validate_every": 100}
     path = config(network=network, optimiser=optimiser, steps=40, **more)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    vsr.train(path, whole, data=pictures)
+    vsr.train(path, whole, data=images)
     wait_for, kills = random.randrange(1, 30), 0
-    running = subprocess.Popen([*PROGRAM, str(path), "--data", str(pictures), "-q", "--out", str(killed)])
+    running = subprocess.Popen([*PROGRAM, str(path), "--data", str(images), "-q", "--out", str(killed)])
     while running.poll() is None:
         log = killed / "log.jsonl"
         if (
@@ -139,20 +139,20 @@ def test_killed_and_continued_it_ends_with_the_same_weights(
     saved = load_checkpoint(killed)
     assert saved is not None
     assert saved.step < 40
-    vsr.train(path, killed, data=pictures)
+    vsr.train(path, killed, data=images)
     assert _same(whole, killed)
     assert _losses(killed) == _losses(whole)
 
 
 @pytest.mark.nightly
 @pytest.mark.slow
-def test_two_workers_learn_as_one_does(config: Callable[..., Path], pictures: Path, tmp_path: Path) -> None:
-    """From a teacher as well: each worker asks it for its part of the pictures."""
+def test_two_workers_learn_as_one_does(config: Callable[..., Path], images: Path, tmp_path: Path) -> None:
+    """From a teacher as well: each worker asks it for its part of the images."""
     events: list[Any] = []
     path = config(network="lite", steps=12, log_every=1, data_workers=0, teacher=str(small_network("Y")))
     for workers in (1, 2):
         out = tmp_path / str(workers)
-        outcome = vsr.train(path, out, data=pictures, workers=workers, on_progress=events.append)
+        outcome = vsr.train(path, out, data=images, workers=workers, on_progress=events.append)
         assert outcome.steps == 12
     alone, together = _losses(tmp_path / "1"), _losses(tmp_path / "2")
     assert len(alone) == len(together) == 12
@@ -171,9 +171,9 @@ def test_an_error_of_a_worker_is_reported_as_it_is(call: Call, config: Callable[
 
 
 def test_fitting_to_a_video_alone(
-    call: Call, config: Callable[..., Path], pictures: Path, tmp_path: Path, clips: Callable[[str], Path]
+    call: Call, config: Callable[..., Path], images: Path, tmp_path: Path, clips: Callable[[str], Path]
 ) -> None:
-    first = vsr.train(config(network="lite", steps=2, data_workers=0), tmp_path / "first", data=pictures)
+    first = vsr.train(config(network="lite", steps=2, data_workers=0), tmp_path / "first", data=images)
     footage = config(
         degradations=["bicubic", "video"], name="camera", steps=3, patch_px=8, shots_per_video=3, data_workers=0
     )
@@ -190,13 +190,13 @@ def test_fitting_to_a_video_alone(
     assert "lite-x2.safetensors" in (out / "camera-x2.md").read_text()
 
 
-def test_learning_from_a_teacher(config: Callable[..., Path], pictures: Path, tmp_path: Path) -> None:
+def test_learning_from_a_teacher(config: Callable[..., Path], images: Path, tmp_path: Path) -> None:
     """It changes what is learnt, is named on the card, and a generative one makes the pupil's weights generative."""
     kinds: dict[str, dict[str, Any]] = {
         "alone": {}, "taught": {"teacher": "lite"}, "made up": {"teacher": ["lite", str(small_network("RGB"))]}
     }  # fmt: skip
     for name, changes in kinds.items():
-        vsr.train(config(network="lite", steps=3, data_workers=0, **changes), tmp_path / name, data=pictures)
+        vsr.train(config(network="lite", steps=3, data_workers=0, **changes), tmp_path / name, data=images)
     cards = {name: (tmp_path / name / "lite-x2.md").read_text() for name in kinds}
     assert "50% of the ground truth replaced by what `lite` made" in cards["taught"]
     assert f"what `lite` and `{small_network('RGB').name}` made" in cards["made up"]
@@ -208,29 +208,29 @@ def test_learning_from_a_teacher(config: Callable[..., Path], pictures: Path, tm
     started = vsr.train(
         config(network="lite", steps=1, data_workers=0, start_from=str(tmp_path / "made up" / "lite-x2.safetensors")),
         tmp_path / "begun",
-        data=pictures,
+        data=images,
     )
     assert load_network(started.weights).is_generative
 
 
 def test_another_scale_begins_with_what_fits(
-    call: Call, config: Callable[..., Path], pictures: Path, tmp_path: Path
+    call: Call, config: Callable[..., Path], images: Path, tmp_path: Path
 ) -> None:
-    first = vsr.train(config(network="lite", steps=2, data_workers=0), tmp_path / "first", data=pictures)
+    first = vsr.train(config(network="lite", steps=2, data_workers=0), tmp_path / "first", data=images)
     done = call("train", config(network="lite", scale=3, steps=1, data_workers=0), "--from", first.weights, "--data",
-                pictures, "--out", tmp_path / "o")  # fmt: skip
+                images, "--out", tmp_path / "o")  # fmt: skip
     assert done.code == 0, done.err
     assert "reset: tail.bias, tail.weight" in done.err
 
 
 @pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_it_and_keeps_the_checkpoint(
-    call: Call, config: Callable[..., Path], pictures: Path, tmp_path: Path
+    call: Call, config: Callable[..., Path], images: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "o"
     diverging = config(loss="1e38*L2", clip_norm=None, learning_rate=1.0, warmup_steps=0, steps=400, checkpoint_every=1,
                   schedule="constant", ema=0, network="srcnn-9-1-5", precision="float32", patch_px=8)  # fmt: skip
-    done = call("train", diverging, "--data", pictures, "--out", out, "-q")
+    done = call("train", diverging, "--data", images, "--out", out, "-q")
     assert done.code == 4, done.err
     line = done.one_line()
     assert "the loss is" in line or "the gradient is" in line
@@ -243,22 +243,22 @@ def test_a_loss_that_is_no_number_stops_it_and_keeps_the_checkpoint(
         assert all(bool(torch.isfinite(value).all()) for value in saved.tensors.values() if value.is_floating_point())
 
 
-def test_errors_are_one_line(call: Call, config: Callable[..., Path], pictures: Path, tmp_path: Path) -> None:
-    path, data = config(data_workers=0, steps=2), ("--data", pictures)
+def test_errors_are_one_line(call: Call, config: Callable[..., Path], images: Path, tmp_path: Path) -> None:
+    path, data = config(data_workers=0, steps=2), ("--data", images)
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     (tmp_path / "mixed").mkdir()
-    (tmp_path / "mixed" / "a.png").write_bytes((pictures / "0.png").read_bytes())
+    (tmp_path / "mixed" / "a.png").write_bytes((images / "0.png").read_bytes())
     (tmp_path / "mixed" / "a.mp4").write_bytes(b"x")
-    other = vsr.train(path, tmp_path / "used", data=pictures)
+    other = vsr.train(path, tmp_path / "used", data=images)
     cases: dict[str, tuple[list[Any], int, str]] = {
         "no data": ([path], 2, "--data"),
         "empty": ([path, "--data", tmp_path / "empty"], 3, "holds no image"),
         "broken": ([path, "--data", tmp_path / "broken"], 3, "a.png"),
         "mixed": ([path, "--data", tmp_path / "mixed"], 3, "separate them"),
         "missing": ([path, "--data", tmp_path / "nowhere"], 3, "no such folder"),
-        "too small": ([path, *data, "--set", "patch_px=60"], 3, "none of 4 pictures is large enough"),
+        "too small": ([path, *data, "--set", "patch_px=60"], 3, "none of 4 images is large enough"),
         "architecture": ([path, *data, "--set", "network=espnc"], 2, "did you mean 'espcn'"),
         "key": ([path, *data, "--set", "stepps=3"], 2, "did you mean 'steps'"),
         "degradation": ([path, *data, "--set", "degradations=[bicubick]"], 2, "did you mean 'bicubic'"),

@@ -1,4 +1,4 @@
-"""`examples/train_lite`: from pictures and clips to a mixture that vsr runs, with its card."""
+"""`examples/train_lite`: from images and clips to a mixture that vsr runs, with its card."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def train() -> Iterator[ModuleType]:
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders of pictures and clips, and weights to begin with."""
+    """Folders of images and clips, and weights to begin with."""
     folder = tmp_path_factory.mktemp("material")
     (folder / "stills").mkdir()
     (folder / "shots").mkdir()
@@ -55,7 +55,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _words(material: Path, out: Path, *more: object, goes_on: Path | None = None) -> list[str]:
     starts = ["--from", *(material / f"{name}-x2.safetensors" for name in ("clean", "noisy"))]
     first = starts if goes_on is None else ["--go-on", goes_on]
-    folders = ["--pictures", material / "stills", "--clips", material / "shots"]
+    folders = ["--images", material / "stills", "--clips", material / "shots"]
     return [str(word) for word in ("--scale", 2, *folders, *first, "--out", out, *_SETTINGS, *more)]
 
 
@@ -103,7 +103,7 @@ def test_what_the_file_says_of_itself(made: Path) -> None:
     assert not recipe["goes_on"]
     assert recipe["sets"] == len(recipe["kinds"]) == 5
     assert [next(iter(one)) for one in recipe["degradations"]] == ["shrink", "noise", "compression"]
-    assert len(recipe["held_back"]) == 2  # a picture and a clip
+    assert len(recipe["held_back"]) == 2  # an image and a clip
 
 
 def test_the_card_goes_with_the_file(made: Path) -> None:
@@ -142,8 +142,8 @@ def test_the_gate_knows_kinds_of_sources(made: Path) -> None:
 
 def test_known_compression_reaches_the_mixture(made: Path) -> None:
     network, luma = load_network(made), torch.from_numpy(scene(1, 96, 64, seed=1)[0][..., 1]).float() / 255
-    pictures = [suited(network, [luma], codes)(luma[None, None]) for codes in (0.0, 9.0)]
-    assert not torch.allclose(*pictures, atol=1e-6)
+    images = [suited(network, [luma], codes)(luma[None, None]) for codes in (0.0, 9.0)]
+    assert not torch.allclose(*images, atol=1e-6)
 
 
 def test_kinds_of_sources(train: ModuleType) -> None:
@@ -226,10 +226,10 @@ def test_what_is_held_back_is_not_learnt_from(train: ModuleType, material: Path)
     scenes = sys.modules["sources"].read_scenes([material / "stills"], [material / "shots"])
     rng = np.random.default_rng(0)
     kept, held = scenes.without(["p2", "c1"], rng)
-    assert [path.stem for path in held.pictures + held.clips] == ["p2", "c1"]
-    assert [path.stem for path in kept.pictures + kept.clips] == ["p0", "p1", "p3", "c0"]
+    assert [path.stem for path in held.images + held.clips] == ["p2", "c1"]
+    assert [path.stem for path in kept.images + kept.clips] == ["p0", "p1", "p3", "c0"]
     kept, held = scenes.without([], rng)
-    assert (len(held.pictures), len(held.clips), len(kept.pictures), len(kept.clips)) == (1, 1, 3, 1)
+    assert (len(held.images), len(held.clips), len(kept.images), len(kept.clips)) == (1, 1, 3, 1)
 
 
 def test_items_are_what_their_history_says(train: ModuleType, material: Path) -> None:
@@ -251,13 +251,13 @@ def test_items_are_what_their_history_says(train: ModuleType, material: Path) ->
 @pytest.mark.parametrize(
     ("more", "code", "hint"),
     [
-        (["--hold-back", "p7"], 2, "--hold-back p7: no picture or clip is called that; did you mean"),
-        (["--hold-back", "p0", "p1", "p2", "p3", "c0", "c1"], 2, "too few pictures and clips"),
+        (["--hold-back", "p7"], 2, "--hold-back p7: no image or clip is called that; did you mean"),
+        (["--hold-back", "p0", "p1", "p2", "p3", "c0", "c1"], 2, "too few images and clips"),
         (["--from", "absent.safetensors"], 4, "absent.safetensors"),
         (["--patch", "64"], 3, "smaller than 128 pixels a side"),
         (["--out", "nowhere/mine.safetensors"], 2, "nowhere: no such folder"),
         (["--out", "weights.pth"], 2, "written as .safetensors"),
-        (["--pictures", "nowhere"], 3, "nowhere: cannot be read (No such file"),
+        (["--images", "nowhere"], 3, "nowhere: cannot be read (No such file"),
     ],
 )
 def test_refusals_are_one_line(

@@ -1,4 +1,4 @@
-"""`examples/train_rescale`: from pictures to weights of `rescale` that vsr runs both ways."""
+"""`examples/train_rescale`: from images to weights of `rescale` that vsr runs both ways."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from vsr.networks.rescale import Rescale
 @pytest.mark.slow
 @pytest.mark.nightly
 def test_weights_of_rescale(tmp_path: Path) -> None:
-    """A few steps change what may change, and the file says what it is; small pictures are refused in one line."""
+    """A few steps change what may change, and the file says what it is; small images are refused in one line."""
     torch.manual_seed(1)
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").mkdir()
     for number in range(2):
-        imsave(tmp_path / "pictures" / f"p{number}.png", scene(1, 96, 80, seed=number)[0])
+        imsave(tmp_path / "images" / f"p{number}.png", scene(1, 96, 80, seed=number)[0])
     save_file(dict(Lite(2).state_dict()), tmp_path / "lite-x2.safetensors")
     target = tmp_path / "mine-x2.safetensors"
-    words = ["--pictures", tmp_path / "pictures", "--base", tmp_path / "lite-x2.safetensors", "--out", target]
+    words = ["--images", tmp_path / "images", "--base", tmp_path / "lite-x2.safetensors", "--out", target]
     quick = ["--steps", 3, "--batch", 1, "--patch", 16]
     with example_module("train_rescale", "train") as train:
         assert train.main([*map(str, words), *map(str, quick)]) == 0

@@ -1,4 +1,4 @@
-"""`examples/train_video`: from pictures and clips to weights of `video` that vsr runs, with their card."""
+"""`examples/train_video`: from images and clips to weights of `video` that vsr runs, with their card."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def train() -> Iterator[ModuleType]:
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders of pictures and clips, and weights to build on."""
+    """Folders of images and clips, and weights to build on."""
     folder = tmp_path_factory.mktemp("material")
     (folder / "stills").mkdir()
     (folder / "shots").mkdir()
@@ -43,7 +43,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _words(material: Path, out: Path, *more: object) -> list[str]:
-    folders = ["--pictures", material / "stills", "--clips", material / "shots", "--hold-back", "p2"]
+    folders = ["--images", material / "stills", "--clips", material / "shots", "--hold-back", "p2"]
     base = ["--base", material / "base-x2.safetensors"]
     return [str(word) for word in ("--scale", 2, *folders, *base, "--out", out, *_SETTINGS, *more)]
 
@@ -84,7 +84,7 @@ def test_it_begins_as_its_base(train: ModuleType, material: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--hold-back", "p9"], "no picture or clip is called that"),
+        (["--hold-back", "p9"], "no image or clip is called that"),
         (["--base", str(small_network("Y"))], "give weights of lite"),
         (["--out", "nowhere/video-x2.safetensors"], "in a folder that is there"),
     ],

@@ -32,7 +32,7 @@ def call(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     return call
 
 
-def _pictures(page: Page) -> dict[str, list[np.ndarray]]:
+def _images(page: Page) -> dict[str, list[np.ndarray]]:
     """By version."""
     found: dict[str, list[np.ndarray]] = {}
     for image in page.of("img"):
@@ -65,16 +65,16 @@ def test_the_page_is_one_file_that_shows_what_a_run_makes(call: Call, clip: Path
     for element in page.elements:
         for name in ("src", "href", "poster", "data"):
             assert element.attributes.get(name, "#").startswith(("data:", "#"))
-    pictures = _pictures(page)
-    assert set(pictures) == {"input", "lanczos", "bicubic"}
-    assert {len(shown) for shown in pictures.values()} == {4}
-    assert pictures["input"][0].shape == (128, 160, 3)
+    images = _images(page)
+    assert set(images) == {"input", "lanczos", "bicubic"}
+    assert {len(shown) for shown in images.values()} == {4}
+    assert images["input"][0].shape == (128, 160, 3)
     vsr.upscale(clip, tmp_path / "out.mkv", settings={"method": "lanczos", "codec": "ffv1"})
     vsr.export_frames(tmp_path / "out.mkv", tmp_path / "f" / "%06d.png", start=10, end=11)
     [made] = (tmp_path / "f").glob("*.png")
     run_shows = cv2.imread(str(made))
-    assert cv2.PSNR(pictures["lanczos"][0], run_shows) > 35, "the page's WebP of the same frame"
-    assert cv2.PSNR(pictures["lanczos"][3], run_shows) < 30, "another frame is another picture"
+    assert cv2.PSNR(images["lanczos"][0], run_shows) > 35, "the page's WebP of the same frame"
+    assert cv2.PSNR(images["lanczos"][3], run_shows) < 30, "another frame is another image"
     text = page.text
     assert "lanczos and bicubic: the same bytes as in a run over the whole video." in text
     assert "none: every frame is of one moment" in text
@@ -120,8 +120,8 @@ def test_all_usual_methods_are_tried(call: Call, clip: Path, tmp_path: Path) -> 
     run = call("try", clip, "--set", "speed=ultrafast")
     assert run.code == 0, run.err
     assert run.err.splitlines()[0] == "a clip.mp4: loading", "something is said at once"
-    pictures = _pictures(read_page(tmp_path / "a clip.try.html"))
-    assert list(pictures) == ["input", "lanczos", "lite", "video", "multiframe", "auto"]
+    images = _images(read_page(tmp_path / "a clip.try.html"))
+    assert list(images) == ["input", "lanczos", "lite", "video", "multiframe", "auto"]
     assert "--method" not in run.out.splitlines()[-1], "auto is the usual one"
     text = read_page(tmp_path / "a clip.try.html").text
     assert "Compression" in text

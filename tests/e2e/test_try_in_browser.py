@@ -107,7 +107,7 @@ def test_it_plays_both_in_step(window: Browser) -> None:
         assert time.monotonic() < deadline, "it does not play"
         time.sleep(0.05)
     left, right = window.value(_AVERAGES)
-    assert left > 20, "there is a picture"
+    assert left > 20, "there is an image"
     assert left == pytest.approx(right, abs=2), "the same moment on both sides: brightness jumps from frame to frame"
     window.value("document.getElementById('play').click()")
     assert window.value("document.getElementById('sheet').paused")

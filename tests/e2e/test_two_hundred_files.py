@@ -31,7 +31,7 @@ _QUICK = ("--method", "bicubic", "--speed", "ultrafast", "-q")
 _MOST_REFUSALS = 3
 _MOST_MEMORY_KB = 3_000_000
 _RATED = ("h264", "hevc", "m1v", "m2v")
-_SANS_PICTURE = ("empty", "header alone", "text")
+_SANS_VIDEO = ("empty", "header alone", "text")
 
 FILES = [
     pytest.param(recipe, id=recipe.name, marks=() if recipe.number % _EVERY == 0 else pytest.mark.nightly)
@@ -70,7 +70,7 @@ def test_frames_times_streams_and_tags_are_kept_or_named(recipe: Recipe, tmp_pat
         assert not num_readable, f"refused, yet {num_readable} frames can be read: {done.err}"
         assert recipe.fault in DAMAGES, done.err
         return
-    assert recipe.fault not in _SANS_PICTURE
+    assert recipe.fault not in _SANS_VIDEO
     manifest = json.loads(target.with_name(f"{target.name}.vsr.json").read_text())
     given = look_at(source, manifest["input"]["video"]["index"], crop)
     made = look_at(target, 0)

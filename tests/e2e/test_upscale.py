@@ -10,7 +10,7 @@ from typing import Any
 import av
 import pytest
 from outputs import check_copied, check_times, decoded_times
-from plain_reader import first_pictures, read_plain
+from plain_reader import first_frames, read_plain
 from videos import X264, encode, ffmpeg, scene, tone
 
 import vsr
@@ -31,7 +31,7 @@ def test_every_frame_at_its_time(run: Any, clips: Clips, clip: str, extension: s
     check_copied(before, after, "audio", shift=-moved)
     assert manifest["times"]["num_frames"] == len(source)
     assert manifest["times"]["exact"] or extension == "mkv"
-    [frame] = first_pictures(output, 1)
+    [frame] = first_frames(output, 1)
     assert (frame.width, frame.height) == (192, 128)
 
 
@@ -56,7 +56,7 @@ def test_the_last_frame_stays_as_long(run: Any, tmp_path: Path, source: str, ext
     assert _seconds_shown(again) == 7
 
 
-def test_the_last_field_and_the_last_picture_of_a_gif_stay_as_long(run: Any, tmp_path: Path) -> None:
+def test_the_last_field_and_the_last_image_of_a_gif_stay_as_long(run: Any, tmp_path: Path) -> None:
     fields, _ = run(_lasting(tmp_path / "still.mp4", 5), deinterlace="field")
     assert len(decoded_times(fields)) == 6
     assert _seconds_shown(fields) == 7
@@ -118,7 +118,7 @@ def test_matroska_keeps_everything(run: Any, clips: Clips) -> None:
         assert [s.tags.get("language") for s in after.of(kind)] == [s.tags.get("language") for s in before.of(kind)]
     assert after.chapters == before.chapters
     assert (after.tags["title"], after.tags["ARTIST"]) == ("All sorts", "Nobody in particular")
-    assert after.video.tags["title"] == "The picture"
+    assert after.video.tags["title"] == "The image"
     with av.open(str(clips("rich"))) as a, av.open(str(output)) as b:
         [given], [got] = a.streams.attachments, b.streams.attachments
         assert got.data == given.data
@@ -129,7 +129,7 @@ def test_matroska_keeps_everything(run: Any, clips: Clips) -> None:
     assert [s["sha256"] for s in manifest["output"]["streams"][1:]] == given_digests
 
 
-def test_the_title_of_the_picture_is_kept_where_the_container_gives_it_another_name(run: Any, tmp_path: Path) -> None:
+def test_the_title_of_the_image_is_kept_where_the_container_gives_it_another_name(run: Any, tmp_path: Path) -> None:
     """MP4 calls it ``name`` when it is read, ``title`` when it is written."""
     source = encode(tmp_path / "titled.mp4", scene(3), *X264, "-metadata:s:v:0", "title=Camera A")
     assert read_plain(source).video.tags["name"] == "Camera A"
@@ -145,7 +145,7 @@ def test_streams_that_do_not_fit_are_refused_with_advice(run: Any, tmp_path: Pat
 
 @pytest.mark.parametrize("extension", ["mp4", "mov"])
 def test_sound_that_is_read_back_in_smaller_blocks_is_the_same_sound(run: Any, tmp_path: Path, extension: str) -> None:
-    """As from DV tapes and MXF: a block of PCM a picture, which MOV gives back in blocks of its own."""
+    """As from DV tapes and MXF: a block of PCM an image, which MOV gives back in blocks of its own."""
     blocks = ("-af", "asetnsamples=1920", "-c:a", "pcm_s16le")
     source = encode(tmp_path / "blocks.mkv", scene(25), *X264, *blocks, inputs=tone(1))
     output, _ = run(source, extension)
@@ -188,10 +188,10 @@ def test_matroska_keeps_timecode_as_a_tag(run: Any) -> None:
         ({"height": 128}, "png", (192, 128)),
     ],
 )
-def test_sizes_are_those_of_the_picture_as_shown(
+def test_sizes_are_those_of_the_image_as_shown(
     clips: Clips, tmp_path: Path, changes: dict[str, Any], extension: str, coded: tuple[int, int]
 ) -> None:
-    """Turned by players: the sides of 96x64 change places. Pictures have no rotation, so nothing turns them."""
+    """Turned by players: the sides of 96x64 change places. Images have no rotation, so nothing turns them."""
     output = tmp_path / ("out.mp4" if extension == "mp4" else "out/%04d.png")
     job = vsr.plan(clips("rotated"), output, settings={"method": "lanczos"} | changes)
     assert (job.out_width, job.out_height) == coded
@@ -205,8 +205,8 @@ def test_sizes_are_those_of_the_picture_as_shown(
 def test_rotation_and_mirror_are_kept(run: Any, clips: Clips, clip: str, extension: str) -> None:
     output, _ = run(clip, extension)
     assert probe_media(output).video.display == probe_media(clips(clip)).video.display
-    [frame] = first_pictures(output, 1)
-    assert (frame.width, frame.height) == (192, 128), "the coded picture is not turned"
+    [frame] = first_frames(output, 1)
+    assert (frame.width, frame.height) == (192, 128), "the coded frame is not turned"
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_alpha_is_kept(run: Any) -> None:
     output, _ = run("alpha", "mov", speed=None)
     video = probe_media(output).video
     assert video.layout.has_alpha
-    [frame] = first_pictures(output, 1)
+    [frame] = first_frames(output, 1)
     alpha = planes_of(frame)[-1].astype(float) / video.layout.peak
     assert abs(alpha.mean() - 0.6) < 0.01
 
@@ -357,4 +357,4 @@ def test_untagged_colour_is_tagged_as_assumed(run: Any) -> None:
 def test_a_single_frame_lasts_and_is_shown(run: Any, tmp_path: Path, extension: str, codec: str | None) -> None:
     """A track of no length is none to its readers."""
     output, _ = run(encode(tmp_path / "one.mp4", scene(1), *X264), extension, codec=codec)
-    assert len(first_pictures(output)) == 1
+    assert len(first_frames(output)) == 1

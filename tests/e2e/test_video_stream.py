@@ -35,7 +35,7 @@ def cameras(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def pictures_of(path: Path, index: int) -> list[bytes]:
+def images_of(path: Path, index: int) -> list[bytes]:
     """The decoded luma of every frame of a stream."""
     with av.open(str(path)) as container:
         return [bytes(frame.planes[0]) for frame in container.decode(container.streams[index])]
@@ -45,7 +45,7 @@ def pictures_of(path: Path, index: int) -> list[bytes]:
 def test_the_stream_that_is_named_is_restored_and_the_others_are_copied(run: Any, cameras: Path, index: int) -> None:
     settings = {"codec": "ffv1", "method": "bicubic", "scale": 1, "video_stream": index}
     output, manifest = run(cameras, "mkv", **settings)
-    assert pictures_of(output, 0) == pictures_of(cameras, index)
+    assert images_of(output, 0) == images_of(cameras, index)
     given, got = read_plain(cameras).streams, read_plain(output).streams
     others = [number for number in range(4) if number != index]
     assert [stream.digest for stream in got[1:]] == [given[number].digest for number in others]
@@ -108,13 +108,13 @@ def test_what_is_no_video_is_refused_with_those_that_are(
     assert not (tmp_path / "out.mkv").exists()
 
 
-def test_pictures_have_no_streams(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:
+def test_images_have_no_streams(call: Callable[..., Run], clips: Callable[[str], Path], tmp_path: Path) -> None:
     made = call("frames", str(clips("plain")), "-o", str(tmp_path / "frames/%03d.png"), "--end", "3", "-q")
     assert made.code == 0, made.err
     output = str(tmp_path / "out.mkv")
     ran = call("upscale", str(tmp_path / "frames"), "-o", output, "--video-stream", "0", "--fps", "25")
     assert ran.code == 2
-    assert "pictures have no stream 0" in ran.one_line()
+    assert "images have no stream 0" in ran.one_line()
 
 
 def test_probe_lists_the_choice(call: Callable[..., Run], cameras: Path) -> None:
@@ -143,15 +143,15 @@ def test_stills_and_frames_come_from_the_stream_that_is_named(
     place = tmp_path / "frames/%03d.png"
     ran = call("frames", str(cameras), "-o", str(place), "--video-stream", str(index), "--end", "2", "-q")
     assert ran.code == 0, ran.err
-    with av.open(str(tmp_path / "frames/001.png")) as picture:
-        assert (picture.streams.video[0].width, picture.streams.video[0].height) == SIZES[index]
+    with av.open(str(tmp_path / "frames/001.png")) as image:
+        assert (image.streams.video[0].width, image.streams.video[0].height) == SIZES[index]
     still = tmp_path / "still.png"
     words = ("--at", "5", "--scale", "2", "--frames", "3", "--no-evidence", "-q")
     ran = call("still", str(cameras), "-o", str(still), "--video-stream", str(index), *words)
     assert ran.code == 0, ran.err
-    with av.open(str(still)) as picture:
+    with av.open(str(still)) as image:
         width, height = SIZES[index]
-        assert (picture.streams.video[0].width, picture.streams.video[0].height) == (2 * width, 2 * height)
+        assert (image.streams.video[0].width, image.streams.video[0].height) == (2 * width, 2 * height)
     for output in (place, still):
         checked = call("verify", str(output), "--recompute")
         assert checked.code == 0, checked.out + checked.err

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 import pytest
-from plain_reader import first_pictures
+from plain_reader import first_frames
 from program import Run
 
 import vsr
@@ -30,7 +30,7 @@ avif heic heif j2k jxl mpo
 ism cdata cgi v vb ty+
 avs dat ogg str xl
 """
-"""Sound; text; pictures; what FFmpeg reads of games and meters only; what other things bear more often."""
+"""Sound; text; images; what FFmpeg reads of games and meters only; what other things bear more often."""
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_folder_with_all_that_cards_hold(folder: Path, tmp_path: Path, call: C
     assert done.code == 0, done.err
     names = {path.name for path in (tmp_path / "out").glob("*.mp4")}
     assert names == {"a.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4", "f.mp4", "g.mp4"}
-    assert len(first_pictures(tmp_path / "out" / "g.mp4")) == len(first_pictures(folder / "a.mp4"))
+    assert len(first_frames(tmp_path / "out" / "g.mp4")) == len(first_frames(folder / "a.mp4"))
     batch = json.loads((tmp_path / "out" / "batch.json").read_text())
     assert batch["counts"] == {"done": 7}
     assert {Path(one["path"]).name: one["reason"] for one in batch["skipped"]} == {
@@ -98,11 +98,11 @@ def test_links_that_lead_in_circles(folder: Path) -> None:
 
 
 def test_an_image_sequence_in_a_sub_folder_is_one_input(folder: Path) -> None:
-    pictures = folder / "DAY1" / "scan"
-    pictures.mkdir()
-    for number, frame in enumerate(first_pictures(folder / "a.mp4", 2), 1):
-        frame.to_image().save(pictures / f"{number:04d}.png")
-    assert pictures in vsr.api.expand_inputs([folder], recursive=True)
+    images = folder / "DAY1" / "scan"
+    images.mkdir()
+    for number, frame in enumerate(first_frames(folder / "a.mp4", 2), 1):
+        frame.to_image().save(images / f"{number:04d}.png")
+    assert images in vsr.api.expand_inputs([folder], recursive=True)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from plain_reader import first_pictures, with_records
+from plain_reader import first_frames, with_records
 from videos import AAC, ffmpeg, tone
 
 import vsr
@@ -90,7 +90,7 @@ def test_sound_alone(tmp_path: Path, quick: dict[str, Any]) -> None:
     assert "has no video stream (it holds 1 audio)" in _refused(path, quick)
 
 
-def test_sound_with_a_cover_picture(tmp_path: Path, clips: Clips, quick: dict[str, Any]) -> None:
+def test_sound_with_a_cover_image(tmp_path: Path, clips: Clips, quick: dict[str, Any]) -> None:
     path = tmp_path / "album.mp4"
     cover = tmp_path / "cover.png"
     ffmpeg("-i", str(clips("plain")), "-frames:v", "1", "-update", "1", str(cover))
@@ -119,10 +119,10 @@ def test_a_truncated_tail(tmp_path: Path, clips: Clips, quick: dict[str, Any], n
     data = clips(name).read_bytes()
     path = tmp_path / f"short{clips(name).suffix}"
     path.write_bytes(data[: int(len(data) * share)])
-    expected = len(first_pictures(path))
-    assert 0 < expected < len(first_pictures(clips(name)))
+    expected = len(first_frames(path))
+    assert 0 < expected < len(first_frames(clips(name)))
     [outcome] = vsr.upscale(path, tmp_path / "out.mkv", settings=quick)
-    assert len(first_pictures(outcome.output)) == expected
+    assert len(first_frames(outcome.output)) == expected
 
 
 def test_a_truncated_mp4_with_its_index(tmp_path: Path, clips: Clips, quick: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ def test_a_truncated_mp4_with_its_index(tmp_path: Path, clips: Clips, quick: dic
     path.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
     [outcome] = vsr.upscale(path, tmp_path / "out.mkv", settings=quick)
     assert outcome.manifest is not None
-    count = len(first_pictures(outcome.output))
+    count = len(first_frames(outcome.output))
     assert 10 < count < 60
     assert outcome.manifest["times"]["num_frames"] == count
 
@@ -150,7 +150,7 @@ def test_an_encrypted_mp4(tmp_path: Path, clips: Clips, quick: dict[str, Any]) -
     assert "encrypted" in _refused(path, quick)
 
 
-def test_a_header_that_claims_a_giant_picture(tmp_path: Path, clips: Clips, quick: dict[str, Any]) -> None:
+def test_a_header_that_claims_a_giant_image(tmp_path: Path, clips: Clips, quick: dict[str, Any]) -> None:
     data = bytearray(clips("plain").read_bytes())
     entry = data.index(b"avc1", data.index(b"stsd"))
     assert struct.unpack_from(">HH", data, entry + 28) == (96, 64)
@@ -162,7 +162,7 @@ def test_a_header_that_claims_a_giant_picture(tmp_path: Path, clips: Clips, quic
     _refused(path, quick)
 
 
-def test_a_giant_picture_is_refused_before_it_is_decoded(tmp_path: Path, quick: dict[str, Any]) -> None:
+def test_a_giant_image_is_refused_before_it_is_decoded(tmp_path: Path, quick: dict[str, Any]) -> None:
     path = tmp_path / "giant.avi"
     ffmpeg("-f", "lavfi", "-i", "color=s=64x64:d=0.2", "-c:v", "rawvideo", "-pix_fmt", "bgr24", str(path))
     data = bytearray(path.read_bytes())
@@ -242,7 +242,7 @@ def test_any_file_name_works(
     assert {p.name for p in (tmp_path / "out").iterdir()} == with_records(name)
     monkeypatch.chdir(tmp_path / "out")
     assert all(check.passed for check in vsr.verify(name))
-    assert len(first_pictures(tmp_path / "out" / name)) == 30
+    assert len(first_frames(tmp_path / "out" / name)) == 30
 
 
 def test_a_name_that_is_not_unicode(tmp_path: Path, clips: Clips, quick: dict[str, Any]) -> None:
@@ -252,7 +252,7 @@ def test_a_name_that_is_not_unicode(tmp_path: Path, clips: Clips, quick: dict[st
     except OSError:
         pytest.skip("this file system takes only Unicode names")
     [outcome] = vsr.upscale(path, tmp_path / "out.mp4", settings=quick)
-    assert len(first_pictures(outcome.output)) == 30
+    assert len(first_frames(outcome.output)) == 30
 
 
 def test_timing_files_that_lie(tmp_path: Path, clips: Clips, quick: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from plain_reader import first_pictures, is_working_name, read_plain
+from plain_reader import first_frames, is_working_name, read_plain
 
 import vsr
 from vsr.api.upscaling import check_plan
@@ -220,7 +220,7 @@ def test_a_second_run_on_the_same_output_is_turned_away(clips: Clips, tmp_path: 
         vsr.upscale(clips("plain"), target, settings=_SETTINGS)
     assert not target.exists()
     vsr.upscale(clips("plain"), target, settings=_SETTINGS)
-    assert len(first_pictures(target)) == 30
+    assert len(first_frames(target)) == 30
 
 
 def test_two_processes_at_once(clips: Clips, whole: Path, tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_full_disk_is_said_and_leaves_no_output(clips: Clips, tmp_path: Path, 
     assert not target.exists()
     assert not [p.name for p in tmp_path.iterdir() if ".vsr-partial" in p.name]
     _resume(clips, target)
-    assert len(first_pictures(target)) == 150
+    assert len(first_frames(target)) == 150
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs root to mount a tiny file system")

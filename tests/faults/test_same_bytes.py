@@ -1,4 +1,4 @@
-"""Equal pictures give equal bytes, whatever happens to be in memory."""
+"""Equal frames give equal bytes, whatever happens to be in memory."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_a_plain_wall_is_no_reason_to_fail(call: Any, tmp_path: Path) -> None:
 def test_frames_are_refused_in_one_line(call: Any, clips: Clips, tmp_path: Path) -> None:
     clip, output = clips("plain"), tmp_path / "frames" / "%06d.png"
     cases = [
-        ((clip, "-o", tmp_path / "out.mp4"), "written as pictures", 2),
+        ((clip, "-o", tmp_path / "out.mp4"), "written as images", 2),
         ((clip, "-o", output, "--start", "900"), "no frame lies between", 3),
         ((clip, "-o", output, "--start", "5", "--end", "3"), "is not after", 2),
         ((clip, "-o", tmp_path / "no" / "such" / "%06d.png"), "does not exist", 5),

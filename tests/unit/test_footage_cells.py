@@ -83,8 +83,8 @@ def scene(count: int, height: int, width: int) -> NDArray[np.uint8]:
     """Smooth random luma that drifts to the right."""
     spectrum = np.fft.rfft2(np.random.default_rng(3).normal(size=(height, width + count)))
     far = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width + count)[None])
-    picture = np.fft.irfft2(spectrum * np.exp(-((far / 0.08) ** 2)), (height, width + count))
-    luma = np.clip(126 + 35 * picture / picture.std(), 16, 235).astype(np.uint8)
+    image = np.fft.irfft2(spectrum * np.exp(-((far / 0.08) ** 2)), (height, width + count))
+    luma = np.clip(126 + 35 * image / image.std(), 16, 235).astype(np.uint8)
     return np.stack([luma[:, number : number + width] for number in range(count)])
 
 
@@ -114,7 +114,7 @@ def test_a_choice_is_the_same_every_time_and_grows(data: Path) -> None:
 def test_a_choice_is_even(data: Path) -> None:
     chosen = cells.choose(every(data), 90)
     assert set(Counter(cell.group for cell in chosen).values()) == {3}
-    assert {"clip fixed", "clip moving", "picture fixed", "picture moving"} == {cell.source.stratum for cell in chosen}
+    assert {"clip fixed", "clip moving", "image fixed", "image moving"} == {cell.source.stratum for cell in chosen}
     shrinkings = Counter(cell.shrinking for cell in chosen)
     assert min(shrinkings.values()) >= 15
     assert len(cells.choose(every(data)[:7], 90)) == 7
@@ -126,9 +126,9 @@ def test_a_folder_with_nothing_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", list(movements.MOVEMENTS))
-def test_pictures_move_as_they_should(name: str) -> None:
-    picture = scene(1, 160, 200)[0]
-    made = [movements.MOVEMENTS[name](picture, 6, (120, 144), np.random.default_rng(1)) for _ in range(2)]
+def test_images_move_as_they_should(name: str) -> None:
+    image = scene(1, 160, 200)[0]
+    made = [movements.MOVEMENTS[name](image, 6, (120, 144), np.random.default_rng(1)) for _ in range(2)]
     assert made[0].shape == (6, 120, 144)
     assert np.array_equal(*made)
     still = (made[0] == made[0][:1]).all(0).mean()

@@ -9,7 +9,7 @@ import pytest
 
 _ROOT = Path(__file__).parents[2]
 _FOLDERS = ("vsr", "configs", "scripts", "benchmarks", "examples", "pipelines", "tests", "docs")
-_SUFFIXES = (".py", ".md", ".yaml", ".js", ".j2")
+_SUFFIXES = (".py", ".md", ".yaml", ".js", ".j2", ".html")
 
 _TERMS = {
     r"truths?": "ground truth, HR, reference",
@@ -27,14 +27,18 @@ _TERMS = {
     r"recorded again": "degraded again",
     r"made worse": "degraded",
     r"running mean": "EMA",
+    r"pictures?": "image, frame",
 }
 """Pattern of a word, as a whole or a part of an identifier between underscores, and what to write instead."""
 
 _ALLOWED = re.compile(
     r"(?i)ground[ _]truths?|mended_times|told_(?:blur_px|noise_codes)|[`\"]mended[`\"]|prediction_misfits"
     r"|`trust` and `believed"
+    r"|groups? of pictures|attached picture|picture coding extension|_MPEG[24]_PICTURE"
+    r"|keep_pictures|seconds_per_picture|whole_picture|`pictures/`|_IMAGES = \"curves.png\", \"pictures\""
 )
-"""The term itself; keys of older manifests and records; a module's old interface in the changelog."""
+"""The term itself; keys of older manifests and records; a module's old interface in the changelog; pictures
+of the standards of video; a setting of training, its folder, a column of scores and a key of the records of stills."""
 
 _EXEMPT = {"tests/unit/test_words.py", "docs/adr/0084-rooms-by-kind.md"}
 

@@ -55,7 +55,7 @@ def pair_inputs(
     """`pair_outputs` for what was ``found`` among ``inputs``."""
     sources, fps = found.places, naming.fps
     if fps is not None and not any(is_url(one) or wants_rate(Path(one)) for one in sources):
-        raise UsageError(f"fps {fps} is for pictures and for streams without times; these videos keep their own times")
+        raise UsageError(f"fps {fps} is for images and for streams without times; these videos keep their own times")
     several = len(sources) > 1 or names_several(inputs)
     into_folder = several or str(output).endswith(("/", "\\")) or is_folder(output)
     if not into_folder:
@@ -133,17 +133,17 @@ def _target(place: PathLike, folder: PathLike, naming: Naming) -> PathLike:
         name = f"{stem if dot else suffix}.{liked if liked in fit else fit[0]}"
         return join_url(str(folder), name) if is_url(folder) else Path(folder) / name
     source = Path(place)
-    is_pictures = is_image_sequence(source)
-    if is_pictures and not naming.is_video and not is_url(folder):
+    is_sequence = is_image_sequence(source)
+    if is_sequence and not naming.is_video and not is_url(folder):
         suffix = source.suffix or next(iter(_suffixes_in(source)), ".png")
         kept = suffix if suffix in (".png", ".tif", ".tiff", ".dpx", ".exr") else ".png"
-        return Path(folder) / _name_of_pictures(source) / f"%06d{kept}"
-    stem = _name_of_pictures(source) if is_pictures else source.stem
+        return Path(folder) / _name_of_images(source) / f"%06d{kept}"
+    stem = _name_of_images(source) if is_sequence else source.stem
     name = f"{stem}{_container_suffix(source, naming)}"
     return join_url(str(folder), name) if is_url(folder) else Path(folder) / name
 
 
-def _name_of_pictures(source: Path) -> str:
+def _name_of_images(source: Path) -> str:
     """The folder's, also of a pattern in it and of a folder that is written as ``.``."""
     folder = source.parent if is_numbered(source) else source
     return Path(os.path.abspath(folder)).name

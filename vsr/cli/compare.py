@@ -16,18 +16,18 @@ __all__ = ["compare"]
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="A video, or pictures.")],
+    first: Annotated[Path, typer.Argument(metavar="A", help="A video, or images.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
     reference: Annotated[
         Path | None, typer.Option(help="The ground truth: A and B are both measured against it.")
     ] = None,
     every: Annotated[int, typer.Option(metavar="N", min=1, help="Measure one in N frames.")] = 1,
     vmaf: Annotated[bool, typer.Option("--vmaf", help="VMAF, too (slow).")] = False,
-    exact: Annotated[bool, typer.Option("--exact", help="Do not sample large pictures for SSIM (slow).")] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="Do not sample large images for SSIM (slow).")] = False,
     offset: Annotated[
         str | None, typer.Option(metavar="SECONDS|start", help="Add to B's times; start: count from first frames.")
     ] = None,
-    fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Frame rate of images, and of streams without times.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="As JSON, with every frame.")] = False,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every frame as a line of CSV.")] = None,
     blind: Annotated[

@@ -58,7 +58,7 @@ def demo(
             for what, path in (
                 ("recorded", result.recorded),
                 ("restored", result.restored),
-                ("picture", result.picture),
+                ("image", result.image),
             )
         ]
     )

@@ -17,7 +17,7 @@ __all__ = ["downscale"]
 
 def downscale(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="As for vsr upscale: files, folders, pictures, lists, URLs.")
+        list[str], typer.Argument(metavar="INPUT...", help="As for vsr upscale: files, folders, images, lists, URLs.")
     ],
     output: Annotated[str, typer.Option("-o", "--output", help="The small file. A folder (DIR/) for several inputs.")],
     scale: Annotated[str, typer.Option(help="How many times smaller: 2; others by interpolation.")] = "2",
@@ -38,7 +38,7 @@ def downscale(
     speed: Annotated[str | None, typer.Option(help="Encoder preset, for example veryfast.")] = None,
     lossless: Annotated[bool, typer.Option("--lossless", help="Lossless h264 or hevc.")] = False,
     pix_fmt: Annotated[str | None, typer.Option(help="Pixel format of the small file.")] = None,
-    fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Frame rate of images, and of streams without times.")] = None,
     device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into sub-folders, too.")] = False,

@@ -34,9 +34,9 @@ def evaluate(
     scale: Annotated[list[int], typer.Option(metavar="S...", help="Magnifications, for example 2 3 4.")],
     data: Annotated[
         list[Path],
-        typer.Option(metavar="FOLDER...", help="Folders of true pictures or clips (X_GT.mkv, with X_BIx4.mkv or not)."),
+        typer.Option(metavar="FOLDER...", help="Folders of true images or clips (X_GT.mkv, with X_BIx4.mkv or not)."),
     ],
-    json_: Annotated[bool, typer.Option("--json", help="As JSON, with every picture.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="As JSON, with every image.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table: the default.")] = False,
     output: Annotated[

@@ -11,18 +11,18 @@ __all__ = ["frames"]
 
 
 def frames(
-    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of pictures or pattern.")],
+    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of images or pattern.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR/%06d.png", help="Numbered pictures: png, tiff, dpx or exr.")
+        Path, typer.Option("-o", "--output", metavar="DIR/%06d.png", help="Numbered images: png, tiff, dpx or exr.")
     ],
     start: Annotated[str | None, typer.Option(help="First frame (120) or time (62.5s, 1:02.5).")] = None,
     end: Annotated[str | None, typer.Option(help="Frame or time to stop before.")] = None,
-    fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Frame rate of images, and of streams without times.")] = None,
     video_stream: Annotated[
         int | None,
         typer.Option(metavar="N", help="Video stream, by its number in vsr probe.  [default: the best]"),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that exist.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace images that exist.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> None:
@@ -48,7 +48,7 @@ def frames(
     print_table(
         [
             ("frames", f"{len(named)}: {named[0]['ordinal']} to {named[-1]['ordinal']}, from {named[0]['time']}"),
-            ("pictures", str(made.output)),
+            ("images", str(made.output)),
             ("samples", manifest["method"]["says"]),
             *(("changes", f"from frame {c['frame']}: {c['what']} {c['after']}") for c in manifest["changes"]["first"]),
             *(("assumed", text) for text in manifest["assumptions"]),

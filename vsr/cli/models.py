@@ -122,7 +122,7 @@ def convert_model(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Weights, or A:B@0.3 between two.")],
     output: Annotated[Path, typer.Argument(metavar="OUT.safetensors|OUT.onnx", help="File to write.")],
     scale: _Scale = None,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="For .onnx: pictures of this size alone.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="For .onnx: images of this size alone.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     json_: _Json = False,
     debug: _Debug = False,
@@ -199,7 +199,7 @@ def fit_model(
     output: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File to write.")],
     scale: Annotated[int, typer.Option(min=2, max=4, help="Magnification.")] = 2,
     data: Annotated[
-        list[Path] | None, typer.Option(metavar="FOLDER...", help="Folders of pictures to learn from.")
+        list[Path] | None, typer.Option(metavar="FOLDER...", help="Folders of images to learn from.")
     ] = None,
     dictionary: Annotated[
         str | None,
@@ -207,7 +207,7 @@ def fit_model(
     ] = None,
     atoms: Annotated[int, typer.Option(min=1, help="Atoms of the dictionary.")] = 1024,
     samples: Annotated[int, typer.Option(min=1, help="Patches that the maps of aplus are learnt from.")] = 2_000_000,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed and pictures give the same file.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and images give the same file.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     json_: _Json = False,
@@ -289,7 +289,7 @@ def _row_lines(row: NetworkSpec) -> list[tuple[str, str]]:
 
 
 def _context(scale: int, pixels: int | None) -> str:
-    return f"×{scale} {'whole picture' if pixels is None else f'{pixels} px'}"
+    return f"×{scale} {'whole image' if pixels is None else f'{pixels} px'}"
 
 
 def _files(files: Mapping[int | None, Path]) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ class SeveralValues(TyperCommand):
         return super().parse_args(ctx, spread(args, self.several))
 
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+_IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
 def complete(arguments: list[str], option: str, value: str) -> list[str]:
@@ -55,8 +55,8 @@ def complete(arguments: list[str], option: str, value: str) -> list[str]:
         result.append(argument)
         if argument == option:
             following = arguments[number + 1] if number + 1 < len(arguments) else ""
-            is_picture = following.lower().endswith(_PICTURES) and "%" not in following
-            if not (is_picture or following.endswith("/") or (following and Path(following).is_dir())):
+            is_image = following.lower().endswith(_IMAGES) and "%" not in following
+            if not (is_image or following.endswith("/") or (following and Path(following).is_dir())):
                 result.append(value)
     return result
 

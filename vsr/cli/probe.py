@@ -51,13 +51,13 @@ class _Decoded:
 
 
 def probe(
-    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of pictures or pattern.")],
+    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of images or pattern.")],
     json_: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     deep: Annotated[bool, typer.Option("--deep", help="Decode every frame: exact count, times and damage.")] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="What the file says alone, at once: nothing estimated, nothing planned.")
     ] = False,
-    fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Frame rate of images, and of streams without times.")] = None,
     video_stream: Annotated[
         int | None, typer.Option(metavar="N", help="Number of the video stream that is meant.  [default: the best]")
     ] = None,
@@ -255,7 +255,7 @@ def _damage_rows(index: PacketIndex, decoded: _Decoded | None) -> list[tuple[str
     if index.num_corrupt:
         rows.append(("damage", f"{index.num_corrupt} packets flagged as damaged"))
     if index.num_lead:
-        rows.append(("damage", f"{index.num_lead} packets before the first key frame give no picture"))
+        rows.append(("damage", f"{index.num_lead} packets before the first key frame give no frame"))
     if index.num_empty:
         rows.append(("empty", f"{index.num_empty} samples without data: the frame before goes on; no damage"))
     if index.num_repeated_times or index.num_without_time:

@@ -90,7 +90,7 @@ def _result_line(outcome: Outcome) -> str:
     if combed:
         note += f"\n  {combed} interlaced frames left as they are (--deinterlace frame would deinterlace them)"
     if times.get("off_rate"):
-        note += f"\n  {times['off_rate']} pictures off the constant rate, which is all that y4m holds"
+        note += f"\n  {times['off_rate']} frames off the constant rate, which is all that y4m holds"
     if outcome.was_done:
         return f"{outcome.output}: {times['num_frames']} frames, done before"
     note += _changes(outcome.manifest.get("changes", {"count": 0}))

@@ -15,7 +15,7 @@ __all__ = ["still"]
 
 
 def still(
-    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of pictures or pattern.")],
+    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of images or pattern.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="PNG or TIFF file.")],
     at: Annotated[str, typer.Option(metavar="TIME", help="Time (62.5s, 1:02.5) or frame number (120).")],
     roi: Annotated[
@@ -35,7 +35,7 @@ def still(
     evidence: Annotated[
         bool, typer.Option("--evidence/--no-evidence", help="In double precision, the same on every machine.")
     ] = True,
-    fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Frame rate of images, and of streams without times.")] = None,
     video_stream: Annotated[
         int | None,
         typer.Option(metavar="N", help="Video stream, by its number in vsr probe.  [default: the best]"),

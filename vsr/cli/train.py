@@ -32,7 +32,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run; given again, it goes on.")],
     data: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FOLDER...", help="Folders of pictures or of videos to learn from, each of one kind."),
+        typer.Option(metavar="FOLDER...", help="Folders of images or of videos to learn from, each of one kind."),
     ] = None,
     start_from: Annotated[
         str | None,

@@ -39,7 +39,7 @@ class TryCommand(SeveralValues):
 
 
 def try_(
-    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of pictures or pattern.")],
+    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of images or pattern.")],
     page: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="PAGE.html", help="The page.  [default: INPUT.try.html here]"),
@@ -71,7 +71,7 @@ def try_(
     square_pixels: SquarePixels = False,
     preset: Preset = "default",
     set_: Set = None,
-    fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Frame rate of images, and of streams without times.")] = None,
     video_stream: Annotated[
         int | None, typer.Option(metavar="N", help="Video stream, by its number in vsr probe.  [default: the best]")
     ] = None,

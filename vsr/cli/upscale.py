@@ -45,7 +45,7 @@ def upscale(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Video files, folders of videos, pictures (frames/%06d.png), lists (.txt), URLs (s3://…), - (pipe).",
+            help="Video files, folders of videos, images (frames/%06d.png), lists (.txt), URLs (s3://…), - (pipe).",
         ),
     ],
     output: Annotated[
@@ -102,7 +102,7 @@ def upscale(
     start: Annotated[str | None, typer.Option(help="First frame (120) or time (62.5s, 1:02.5).")] = None,
     end: Annotated[str | None, typer.Option(help="Frame or time to stop before.")] = None,
     at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="One frame alone, by time or number; -o may be one picture.")
+        str | None, typer.Option(metavar="TIME", help="One frame alone, by time or number; -o may be one image.")
     ] = None,
     codec: Annotated[
         str | None,
@@ -130,7 +130,7 @@ def upscale(
         int | None,
         typer.Option(metavar="N", help="Which video stream, by its number in vsr probe.  [default: the best]"),
     ] = None,
-    fps: Annotated[str | None, typer.Option(help="Rate of pictures, and of streams without times.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Frame rate of images, and of streams without times.")] = None,
     device: Device = None,
     evidence: Annotated[
         bool, typer.Option("--evidence", help="No learned or generative method; checksums of all decoded frames.")
@@ -170,7 +170,7 @@ def upscale(
         typer.Option(
             "--preview",
             metavar="[FILE.png|DIR/]",
-            help="Picture of the newest frames, before and after, while it runs.  [default: OUTPUT.preview.png]",
+            help="Image of the newest frames, before and after, while it runs.  [default: OUTPUT.preview.png]",
         ),
     ] = None,
     report_: Annotated[bool, typer.Option("--report", help="Make OUTPUT.report.html at the end.")] = False,

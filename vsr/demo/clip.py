@@ -63,11 +63,11 @@ def _photo(name: str, height: int, width: int) -> Floats:
     """A photograph of scikit-image's wheel as ``(height, width, 3)`` in 0…255, tiled or cut to size."""
     from skimage import data
 
-    picture: Floats = np.asarray(getattr(data, name)(), dtype=np.float64)
-    if picture.ndim == 2:
-        picture = np.stack([picture] * 3, axis=2)
-    repeats = (-(-height // picture.shape[0]), -(-width // picture.shape[1]), 1)
-    tiled: Floats = np.tile(picture[:, :, :3], repeats)
+    image: Floats = np.asarray(getattr(data, name)(), dtype=np.float64)
+    if image.ndim == 2:
+        image = np.stack([image] * 3, axis=2)
+    repeats = (-(-height // image.shape[0]), -(-width // image.shape[1]), 1)
+    tiled: Floats = np.tile(image[:, :, :3], repeats)
     return np.ascontiguousarray(tiled[:height, :width])
 
 
@@ -127,13 +127,13 @@ def _sensor_filter(layer: Floats, scale: int) -> Floats:
 class _Layer:
     """An image prepared for sampling anywhere with quintic splines."""
 
-    def __init__(self, picture: Floats) -> None:
+    def __init__(self, image: Floats) -> None:
         from scipy import ndimage
 
         self._ndimage: Any = ndimage
         self._channels = [
-            ndimage.spline_filter(picture[:, :, c], order=5, mode="mirror").astype(np.float32)
-            for c in range(picture.shape[2])
+            ndimage.spline_filter(image[:, :, c], order=5, mode="mirror").astype(np.float32)
+            for c in range(image.shape[2])
         ]
 
     def at(self, rows: Floats, cols: Floats, outside: str) -> Floats:
@@ -157,8 +157,8 @@ def _shoot(wall: _Layer, card: _Layer, pose: _Pose, frame: int, height: int, wid
     return back * (1.0 - front[:, :, 3:]) + front[:, :, :3]
 
 
-def _quantise(picture: Floats) -> Bytes:
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+def _quantise(image: Floats) -> Bytes:
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
 def make_clip(

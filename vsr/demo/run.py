@@ -34,7 +34,7 @@ _NAMES = (
 class _Files(NamedTuple):
     recorded: Path
     restored: Path
-    picture: Path
+    image: Path
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class DemoResult:
     """The low-resolution video."""
     restored: Path
     """The video that ``vsr upscale`` made of it."""
-    picture: Path
+    image: Path
     """Side by side."""
     description: str
     score: ClipScore
@@ -82,7 +82,7 @@ def run_demo(
 def _show(
     clip: DemoClip, files: _Files, method: str | None, on_progress: Callable[[api.Progress], None] | None
 ) -> DemoResult:
-    recorded, restored, picture = files
+    recorded, restored, image = files
     seconds = len(clip.lr_frames) / clip.fps
     write_clip(recorded, clip.lr_frames, clip.fps, crf=clip.crf, audio=make_tone(seconds))
     seen = list(read_rgb(recorded))
@@ -95,7 +95,7 @@ def _show(
 
     took = restore(restored, method)
     better = list(read_rgb(restored))
-    _draw(picture, clip, seen, better)
+    _draw(image, clip, seen, better)
     psnrs = {}
     with TemporaryDirectory() as scratch:
         for name in _COMPARED if method is None else ():
@@ -107,9 +107,7 @@ def _show(
     return DemoResult(clip.name, *files, clip.description, score, psnrs, took)
 
 
-def _draw(
-    picture: Path, clip: DemoClip, seen: Sequence[NDArray[np.uint8]], better: Sequence[NDArray[np.uint8]]
-) -> None:
+def _draw(image: Path, clip: DemoClip, seen: Sequence[NDArray[np.uint8]], better: Sequence[NDArray[np.uint8]]) -> None:
     """The middle frame of all versions."""
     middle = len(seen) // 2
     hr = clip.hr_frames[middle]
@@ -119,7 +117,7 @@ def _draw(
         Panel("vsr", better[middle]),
         Panel("ground truth", hr),
     ]
-    write_side_by_side(picture, panels)
+    write_side_by_side(image, panels)
 
 
 def _prepare(folder: Path, places: Sequence[_Files]) -> None:

@@ -65,13 +65,13 @@ class ClipScore:
         return min((f.psnr_restored - f.psnr_bicubic for f in self.frames), default=math.nan)
 
 
-def _planar(picture: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+def _planar(image: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
 
 
-def bicubic_rgb(picture: NDArray[np.uint8], size_yx: tuple[int, int]) -> NDArray[np.uint8]:
+def bicubic_rgb(image: NDArray[np.uint8], size_yx: tuple[int, int]) -> NDArray[np.uint8]:
     """``(h, w, 3)`` uint8 enlarged (or shrunk, antialiased) to ``size_yx`` with Keys' cubic."""
-    enlarged = resample(_planar(picture), size_yx, kernel="bicubic").round_().clamp_(0, 255).to(torch.uint8)
+    enlarged = resample(_planar(image), size_yx, kernel="bicubic").round_().clamp_(0, 255).to(torch.uint8)
     return enlarged.permute(1, 2, 0).contiguous().numpy()
 
 
@@ -91,7 +91,7 @@ def score_clip(
     frames = []
     for ours, true, small in zip(restored, reference, recorded, strict=True):
         baseline = bicubic_rgb(small, (true.shape[0], true.shape[1]))
-        target, got, plain = (luma_bt601(_planar(picture)) for picture in (true, ours, baseline))
+        target, got, plain = (luma_bt601(_planar(image)) for image in (true, ours, baseline))
         frames.append(
             FrameScore(
                 psnr(got, target, crop=crop),
@@ -112,7 +112,7 @@ def mean_psnr(
     """
     if not 0 < len(restored) == len(reference):
         raise ValueError(f"clips differ in length: {len(restored)} and {len(reference)} frames")
-    lumas = ([luma_bt601(_planar(picture)) for picture in pair] for pair in zip(restored, reference, strict=True))
+    lumas = ([luma_bt601(_planar(image)) for image in pair] for pair in zip(restored, reference, strict=True))
     return sum(psnr(got, target, crop=crop) for got, target in lumas) / len(reference)
 
 

@@ -182,12 +182,12 @@ class Files:
         run = segment.file.run
         assert run is not None
         if isinstance(item, Beat):
-            run.meter.frame(segment.found.index, item.pictures)
+            run.meter.frame(segment.found.index, item.images)
         elif isinstance(item, Receipt):
             del self._about[task]
             segment.file.receipts[item.index] = item.key, item.reused
             segment.file.num_waiting -= 1
-            run.meter.segment(item.index, item.num_pictures, item.reused)
+            run.meter.segment(item.index, item.num_images, item.reused)
             self._close_if_complete(segment.file)
 
     def retry(self, task: Task) -> None:

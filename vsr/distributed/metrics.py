@@ -69,15 +69,15 @@ class Measured:
         if isinstance(item, Beat):
             making = self._making.setdefault(task, _Making(None))
             making.began = self._clock() if making.began is None else making.began
-            self._count(making, item.pictures)
+            self._count(making, item.images)
         elif isinstance(item, Receipt):
             making = self._making.pop(task, _Making(None))
             if item.reused:
                 return
-            self._count(making, item.num_pictures)
+            self._count(making, item.num_images)
             self._segments.inc()
-            if making.began is not None and item.num_pictures:
-                self._frame_seconds.observe((self._clock() - making.began) / item.num_pictures)
+            if making.began is not None and item.num_images:
+                self._frame_seconds.observe((self._clock() - making.began) / item.num_images)
 
     def _count(self, making: _Making, frames: int) -> None:
         if frames > making.frames:

@@ -38,7 +38,7 @@ class Shared(Protocol):
 class Beat:
     """Sign of life: images made so far."""
 
-    pictures: int = 0
+    images: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Receipt:
 
     index: int
     key: str
-    num_pictures: int
+    num_images: int
     reused: bool
 
 

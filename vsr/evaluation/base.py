@@ -11,7 +11,7 @@ from torch import Tensor
 from vsr.frames import VideoFrame
 from vsr.networks import Colour
 
-__all__ = ["ClipMethod", "Enlarge", "Method", "PictureMethod"]
+__all__ = ["ClipMethod", "Enlarge", "ImageMethod", "Method"]
 
 
 class Enlarge(Protocol):
@@ -26,7 +26,7 @@ class Enlarge(Protocol):
 
 
 @dataclass(frozen=True)
-class PictureMethod:
+class ImageMethod:
     """Enlarges one image at a time."""
 
     name: str
@@ -59,4 +59,4 @@ class ClipMethod:
     """All frames of a shot in order → as many, ``scale`` times as large, float32 code values of the same layout."""
 
 
-Method = PictureMethod | ClipMethod
+Method = ImageMethod | ClipMethod

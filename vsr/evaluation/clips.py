@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsr.errors import InputError
-from vsr.evaluation.base import ClipMethod, Method, PictureMethod
+from vsr.evaluation.base import ClipMethod, ImageMethod, Method
+from vsr.evaluation.images import given_to
 from vsr.evaluation.perceptual import Perceptual
-from vsr.evaluation.pictures import given_to
 from vsr.evaluation.protocol import as_given, compared, downscale_hr, hr_from, scored, smallest_side
 from vsr.evaluation.records import ItemScore, Scores, mean_scores
 from vsr.evaluation.sets import Item
@@ -43,7 +43,7 @@ class _Pair:
 def _pairs(item: Item, method: Method, max_frames: int | None) -> Iterator[_Pair]:
     """The frames of a clip, small and large. Raises `InputError` where the two files do not fit each other."""
     scale = method.scale
-    if isinstance(method, PictureMethod) and method.make_small is not None:
+    if isinstance(method, ImageMethod) and method.make_small is not None:
         for image in islice(read_rgb(item.path), max_frames):
             hr = _hr(item, image, scale)
             yield _Pair(hr, given_to(method, hr))

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from vsr.evaluation.base import PictureMethod
+from vsr.evaluation.base import ImageMethod
 from vsr.observation import Kernel, resample
 
 __all__ = ["interpolation_method"]
@@ -18,9 +18,9 @@ def _enlarge(image: Tensor, ordinal: int = 0, /, *, kernel: Kernel, scale: int, 
     return resample(image.to(device), size, kernel=kernel).cpu()
 
 
-def interpolation_method(kernel: Kernel, scale: int, device: torch.device) -> PictureMethod:
+def interpolation_method(kernel: Kernel, scale: int, device: torch.device) -> ImageMethod:
     """Enlargement by ``kernel``, as MATLAB's ``imresize``."""
-    return PictureMethod(
+    return ImageMethod(
         name=kernel,
         description=f"{kernel} interpolation",
         digest=kernel,

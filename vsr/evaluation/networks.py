@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsr.evaluation.base import PictureMethod
+from vsr.evaluation.base import ImageMethod
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.layouts import LAYOUTS
 from vsr.methods import NOT_ADAPTED, Geometry
@@ -29,7 +29,7 @@ _DEFAULTS = {"precision": "float32", "compression_codes": 0.0, "blur_sigma_px": 
 _USUAL_SIDE = 256  # pixels: weights and precision do not depend on it
 
 
-class _OnPictures:
+class _OnImages:
     """Runs the method of a network on single images of any size, each of which is a shot of its own."""
 
     def __init__(self, network: Network, options: PerFrameOptions, device: torch.device) -> None:
@@ -89,19 +89,19 @@ def _options(name: str, family: Family, settings: Mapping[str, Any]) -> PerFrame
     return options
 
 
-def network_method(name: str, network: Network, device: torch.device, settings: Mapping[str, Any]) -> PictureMethod:
+def network_method(name: str, network: Network, device: torch.device, settings: Mapping[str, Any]) -> ImageMethod:
     """A network called ``name``, with those of ``settings`` that are for networks; in float32 by default.
 
     Raises `UsageError` for options that cannot be, `ModelError` for weights that give no numbers.
     """
     options = _options(name, network.family, settings)
-    images = _OnPictures(network, options, device)
+    images = _OnImages(network, options, device)
     [part] = images.prepare(_USUAL_SIDE, _USUAL_SIDE).model.parts
     extras = ["self-ensemble"] * options.self_ensemble + ["consistent"] * options.consistent
     precision = part.precision.name
     described = [network.name, f"{network.num_parameters:,} parameters", network.colour, precision, *extras]
     resolved = hashlib.sha256(f"{options!r} {precision} {part.runtime}".encode()).hexdigest()
-    return PictureMethod(
+    return ImageMethod(
         name=name,
         description=", ".join(described),
         digest=f"{network.name}:{network.digest}:{resolved}",

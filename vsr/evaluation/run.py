@@ -14,9 +14,9 @@ import torch
 from vsr.errors import UsageError
 from vsr.evaluation.base import ClipMethod, Method
 from vsr.evaluation.clips import score_clip
+from vsr.evaluation.images import score_image
 from vsr.evaluation.methods import open_method
 from vsr.evaluation.perceptual import Perceptual, find_perceptual
-from vsr.evaluation.pictures import score_picture
 from vsr.evaluation.protocol import PROTOCOL
 from vsr.evaluation.records import Evaluation, ItemScore, OnStep, SetScore, Step
 from vsr.evaluation.resume import ResultStore, result_key
@@ -92,7 +92,7 @@ def _tasks(
         if not 1 <= scale <= _MAX_SCALE:
             raise UsageError(f"scale {scale} is not possible; allowed are whole numbers from 1 to {_MAX_SCALE}")
     tasks = []
-    stills = [one.name for one in sets if one.kind == "pictures"]
+    stills = [one.name for one in sets if one.kind == "images"]
     for requested in _once(methods):
         for scale in dict.fromkeys(scales):
             method = open_method(requested, scale, device, settings)
@@ -112,7 +112,7 @@ def _once(methods: Sequence[str | Network]) -> list[str | Network]:
 def _score(task: _Task, item: Item, max_frames: int | None, perceptual: Perceptual | None) -> ItemScore:
     if task.data.kind == "clips" or isinstance(task.method, ClipMethod):
         return score_clip(item, task.method, max_frames, perceptual)
-    return score_picture(item, task.method, perceptual)
+    return score_image(item, task.method, perceptual)
 
 
 def _key(task: _Task, item: Item, device: torch.device, max_frames: int | None, perceptual: Perceptual | None) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from vsr.errors import InputError, UsageError
-from vsr.media.pictures import PICTURE_SUFFIXES
+from vsr.media.image_files import IMAGE_FILE_SUFFIXES
 from vsr.media.suffixes import VIDEO_SUFFIXES
 
 __all__ = ["DataSet", "Item", "Kind", "find_sets"]
 
-Kind = Literal["pictures", "clips"]
+Kind = Literal["images", "clips"]
 
 _HR_MARK = "_GT"
 _RECORDED = re.compile(r"(?P<stem>.+)_[A-Za-z]*x(?P<scale>\d+)")
@@ -74,15 +74,15 @@ def _find_set(path: Path, name: str) -> DataSet:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     if not path.exists():
         raise InputError(f"{path}: no such folder or file; --data takes folders of images or of video clips")
-    images = [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]
+    images = [file for file in files if file.suffix.lower() in IMAGE_FILE_SUFFIXES]
     clips = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
     if images and clips:
         raise InputError(f"{path}: holds images ({images[0].name}) and videos ({clips[0].name}); separate them")
     if images:
-        return DataSet(name, "pictures", tuple(Item(file.stem, file, _digest(file)) for file in images))
+        return DataSet(name, "images", tuple(Item(file.stem, file, _digest(file)) for file in images))
     if clips:
         return DataSet(name, "clips", tuple(_clip_items(path, clips)))
-    known = ", ".join(sorted(PICTURE_SUFFIXES))
+    known = ", ".join(sorted(IMAGE_FILE_SUFFIXES))
     raise InputError(f"{path}: {'holds' if path.is_dir() else 'is'} no image ({known}) and no video")
 
 

@@ -17,13 +17,13 @@ from vsr.networks import ConditionedUpscaler, Network
 from vsr.observation import resample
 from vsr.randomness import NoiseField
 
-__all__ = ["exact_convolutions", "make_input", "measure_load", "memory_errors", "probe_picture", "run_probe"]
+__all__ = ["exact_convolutions", "make_input", "measure_load", "memory_errors", "probe_image", "run_probe"]
 
 _SIDE = 48
 _SEED = 20
 
 
-def probe_picture(channels: int, size: int = _SIDE, *, seed: int = _SEED) -> Tensor:
+def probe_image(channels: int, size: int = _SIDE, *, seed: int = _SEED) -> Tensor:
     """``(1, channels, size, size)`` float32 in 0…1: texture at all scales, hard edges, fine stripes.
 
     Fixed: the same on every machine. Half precision loses as much on it as on the hardest of the usual test images
@@ -49,8 +49,8 @@ def make_input(network: Network, side: int, *, seed: int = _SEED) -> Tensor:
     Conditioned networks get neither blur nor noise.
     """
     if isinstance(network.module, ConditionedUpscaler):
-        return network.module.stacked(probe_picture(network.out_channels, side, seed=seed), 0.0, 0.0)
-    image = probe_picture(network.in_channels - network.noise_channels, side, seed=seed)
+        return network.module.stacked(probe_image(network.out_channels, side, seed=seed), 0.0, 0.0)
+    image = probe_image(network.in_channels - network.noise_channels, side, seed=seed)
     noise = NoiseField(_SEED, 0).window(network.noise_channels, 0, 0, side, side)
     return torch.cat([image, noise[None]], 1)
 

@@ -94,7 +94,7 @@ def _lay(target: Tensor, part: Tensor, place: int, faded: int, dim: int) -> None
 def run_tiles(
     image: Tensor, run: Callable[[Tensor], Tensor], scale: int, rows: Sequence[Span], columns: Sequence[Span]
 ) -> Iterator[Tensor]:
-    """Bands ``(B, C, h, scale·W)`` from top to bottom of what ``run`` makes of ``picture`` ``(B, C, H, W)``.
+    """Bands ``(B, C, h, scale·W)`` from top to bottom of what ``run`` makes of ``image`` ``(B, C, H, W)``.
 
     ``run`` gives ``(B, C, scale·h, scale·w)`` for a window ``(B, C, h, w)``. The bands together are the whole result.
     """
@@ -130,8 +130,8 @@ def _band(image: Tensor, run: Callable[[Tensor], Tensor], scale: int, row: Span,
     return band
 
 
-_WHOLE_PICTURE_TILE = 256  # of networks that look at the whole image
-_WHOLE_PICTURE_OVERLAP = 32
+_WHOLE_IMAGE_TILE = 256  # of networks that look at the whole image
+_WHOLE_IMAGE_OVERLAP = 32
 _MOST_TILES = 24  # along an axis, before tiles are made smaller than memory asks for
 _SLOW = 1.4  # times as long with fresh memory at each layer
 _LEAST_TILE = 16
@@ -188,9 +188,9 @@ def plan_tiles(
     ``itemsize``: bytes of a number. ``tile_px`` sets the size of tiles.
     """
     if context is None:
-        tile = max(min_size, tile_px or _WHOLE_PICTURE_TILE)
+        tile = max(min_size, tile_px or _WHOLE_IMAGE_TILE)
         tile = math.ceil(tile / multiple) * multiple
-        overlap = min(_WHOLE_PICTURE_OVERLAP, tile // 4)
+        overlap = min(_WHOLE_IMAGE_OVERLAP, tile // 4)
         rows, columns = (blended_spans(size, tile, overlap, multiple=multiple) for size in size_yx)
         return TilePlan(rows, columns)
     around = context

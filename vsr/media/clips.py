@@ -1,4 +1,4 @@
-"""Short clips between files and RGB arrays: for demonstrations, scores and pictures."""
+"""Short clips between files and RGB arrays: for demonstrations, scores and images."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def write_clip(
         context.thread_count, context.thread_type = 2, "FRAME"
         context.color_primaries, context.color_trc, context.colorspace, context.color_range = 6, 6, 6, 1
         sound = container.add_stream("aac", rate=sample_rate, layout="stereo") if audio is not None else None
-        for number, picture in enumerate(frames):
-            planes = quantise(rgb_frame(picture, number, fps), OutputFormat(layout, _BT601))
+        for number, image in enumerate(frames):
+            planes = quantise(rgb_frame(image, number, fps), OutputFormat(layout, _BT601))
             frame = frame_from_planes(planes, layout, width, height)
             frame.pts, frame.time_base = number, 1 / fps
             container.mux(stream.encode(frame))
@@ -68,9 +68,9 @@ def write_clip(
             container.mux(sound.encode(None))
 
 
-def rgb_frame(picture: NDArray[np.uint8], number: int, fps: Fraction) -> VideoFrame:
+def rgb_frame(image: NDArray[np.uint8], number: int, fps: Fraction) -> VideoFrame:
     """``(H, W, 3)`` uint8 RGB as frame ``number`` of a clip of planar RGB."""
-    planes = torch.from_numpy(np.array(picture.transpose(2, 0, 1)))
+    planes = torch.from_numpy(np.array(image.transpose(2, 0, 1)))
     return VideoFrame(tuple(planes), LAYOUTS["gbrp"], _SRGB, number, number, 1 / fps)
 
 
@@ -84,8 +84,8 @@ def read_rgb(path: Path) -> Iterator[NDArray[np.uint8]]:
     with open_input(path) as container:
         for number, frame in enumerate(crop_frames(_decode(path, container), info.video.crop)):
             planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
-            picture = VideoFrame(planes, frame_layout(frame), info.video.color, number, number, Fraction(1))
-            yield np.stack([np.asarray(plane, np.uint8) for plane in quantise(picture, target)], axis=-1)
+            image = VideoFrame(planes, frame_layout(frame), info.video.color, number, number, Fraction(1))
+            yield np.stack([np.asarray(plane, np.uint8) for plane in quantise(image, target)], axis=-1)
 
 
 def _decode(path: Path, container: InputContainer) -> Iterator[av.VideoFrame]:

@@ -46,7 +46,7 @@ class CodecSpec:
     kind: Literal["video", "images"]
     """One stream in a container, or one file a frame."""
     encoders: Mapping[str, str]
-    """FFmpeg encoder by the family of pictures it takes (``yuv`` serves grey too)."""
+    """FFmpeg encoder by the family of images it takes (``yuv`` serves grey too)."""
     layouts: tuple[str, ...]
     """Planar layouts it holds, in order of preference among equals."""
     containers: tuple[str, ...]
@@ -141,7 +141,7 @@ _ROWS = (
     ),
     CodecSpec(
         name="raw",
-        summary="uncompressed pictures: YUV4MPEG2 (.y4m) and NUT; 8 to 16 bit, for other programs",
+        summary="uncompressed images: YUV4MPEG2 (.y4m) and NUT; 8 to 16 bit, for other programs",
         kind="video",
         encoders={"yuv": "rawvideo"},
         layouts=(
@@ -230,7 +230,7 @@ def prores_profile(layout: PixelLayout) -> Literal["4444", "hq"]:
 
 
 def quality_in_words(codec: str, *, lossless: bool, quality: int | None) -> str:
-    """How well a codec keeps pictures: ``lossless``, ``crf N``, or nothing where its format alone decides."""
+    """How well a codec keeps images: ``lossless``, ``crf N``, or nothing where its format alone decides."""
     is_lossless = CODECS[codec].lossless == "always" or (CODECS[codec].lossless == "asked" and lossless)
     return "lossless" if is_lossless else "" if quality is None else f"crf {quality}"
 
@@ -285,7 +285,7 @@ def _closest(spec: CodecSpec, source: PixelLayout) -> PixelLayout:
 
 
 def choose_codec(source: PixelLayout, container: str, hdr: bool) -> CodecSpec:
-    """The default codec for ``container``: plays most widely among those that keep the picture.
+    """The default codec for ``container``: plays most widely among those that keep the image.
 
     10 bit and HDR go to HEVC (10-bit H.264 has no hardware decoders); what neither holds goes to FFV1. NUT, which only
     programs read, takes what loses nothing.

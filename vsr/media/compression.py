@@ -1,4 +1,4 @@
-"""Short clips through an encoder and a decoder, in memory: what compression does to pictures."""
+"""Short clips through an encoder and a decoder, in memory: what compression does to images."""
 
 from __future__ import annotations
 
@@ -146,18 +146,18 @@ def _grey(plane: NDArray[np.uint8], codec: str) -> av.VideoFrame:
 
 def _prepare(frames: Sequence[NDArray[np.uint8]], tall: int, wide: int) -> Iterator[av.VideoFrame]:
     height, width = frames[0].shape[:2]
-    for number, picture in enumerate(frames):
-        whole = np.pad(picture, ((0, tall - height), (0, wide - width), (0, 0)), mode="edge")
+    for number, image in enumerate(frames):
+        whole = np.pad(image, ((0, tall - height), (0, wide - width), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(_as_yuv420(whole), format="yuv420p")
         frame.colorspace, frame.color_range = Colorspace.ITU601, ColorRange.MPEG
         frame.pts = number
         yield frame
 
 
-def _as_yuv420(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _as_yuv420(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """``(H, W, 3)`` RGB → ``(1.5 H, W)`` planes one below the other, rounded (FFmpeg's scaler is a code too dark)."""
-    height, width = picture.shape[:2]
-    planes = picture.astype(np.float32) @ _FROM_RGB.T + _ZERO
+    height, width = image.shape[:2]
+    planes = image.astype(np.float32) @ _FROM_RGB.T + _ZERO
     colour = planes[..., 1:].reshape(height // 2, 2, width // 2, 2, 2).mean((1, 3))
     rows = [planes[..., 0], *(colour[..., number].reshape(-1, width) for number in (0, 1))]
     return _whole_numbers(np.concatenate(rows))

@@ -1,4 +1,4 @@
-"""Cover pictures in Matroska are attached files: copied like other streams they would become a video track."""
+"""Cover images in Matroska are attached files: copied like other streams they would become a video track."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ COVER_TYPES = {"mjpeg": ("image/jpeg", "jpg"), "png": ("image/png", "png")}
 
 
 def attach_covers(source: Path, indices: Sequence[int], folder: Path, first_place: int, *, deep: bool) -> list[str]:
-    """Options of an ffmpeg command that attach the pictures ``indices`` of ``source``, written into ``folder``.
+    """Options of an ffmpeg command that attach the images ``indices`` of ``source``, written into ``folder``.
 
-    ``first_place`` is the number of output streams before them. Raises `InputError` where a picture is not there.
+    ``first_place`` is the number of output streams before them. Raises `InputError` where an image is not there.
     """
     options: list[str] = []
     for place, index in enumerate(indices, first_place):
@@ -27,7 +27,7 @@ def attach_covers(source: Path, indices: Sequence[int], folder: Path, first_plac
             mime, suffix = COVER_TYPES[stream.codec_context.codec.canonical_name]
             packet = next((packet for packet in demux(container, stream) if packet.size), None)
             if packet is None:
-                raise InputError(f"{source}: stream {index} is a cover without a picture")
+                raise InputError(f"{source}: stream {index} is a cover without an image")
             path = folder / f"cover-{index}.{suffix}"
             path.write_bytes(bytes(packet))
             tags = {"filename": f"cover.{suffix}", **stream.metadata, "mimetype": mime}

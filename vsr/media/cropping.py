@@ -1,7 +1,7 @@
-"""The part of the coded picture that is meant to be seen, where the container says so.
+"""The part of the coded frame that is meant to be seen, where the container says so.
 
 MP4 and MOV say it in ``clap``, Matroska in PixelCrop. Players show that part alone, and so does the ffmpeg program;
-FFmpeg's decoders, which PyAV calls, give the whole picture. So it is cut as ffmpeg cuts it: by FFmpeg's ``crop``, which
+FFmpeg's decoders, which PyAV calls, give the whole image. So it is cut as ffmpeg cuts it: by FFmpeg's ``crop``, which
 moves to whole chroma samples.
 """
 
@@ -34,7 +34,7 @@ class Crop:
         return ", ".join(f"{size} {side}" for side, size in sides.items() if size)
 
     def leaves(self, width: int, height: int) -> bool:
-        """Whether anything of a picture of that size stays; chroma blocks of up to 4 × 4 are allowed for."""
+        """Whether anything of an image of that size stays; chroma blocks of up to 4 × 4 are allowed for."""
         return width - self.left - self.right >= 4 and height - self.top - self.bottom >= 4
 
 

@@ -51,9 +51,9 @@ class Damage:
     read_errors: int = 0
     """Places where the container could not be read on."""
     lead_packets: int = 0
-    """Packets at the start that give no picture, since what they refer to is not in the file."""
+    """Packets at the start that give no frame, since what they refer to is not in the file."""
     change_packets: int = 0
-    """Packets after a change of the stream that give no picture, for the same reason."""
+    """Packets after a change of the stream that give no frame, for the same reason."""
     empty_packets: int = 0
     """Samples without data: the frame before goes on; no damage."""
     repaired_times: int = 0
@@ -100,20 +100,20 @@ class Damage:
 
     @property
     def total(self) -> int:
-        """Number of things that went wrong with pictures."""
+        """Number of things that went wrong with frames."""
         return self.decode_errors + self.corrupt_frames + self.read_errors + self.lead_packets + self.change_packets
 
     @property
     def words(self) -> list[str]:
-        """All that went wrong with pictures and times, a line for each kind."""
+        """All that went wrong with frames and times, a line for each kind."""
         return describe_damage(asdict(self))
 
 
-_OF_PICTURES = (
-    ("lead_packets", "packets at the start give no picture (the stream begins between key frames)"),
+_OF_FRAMES = (
+    ("lead_packets", "packets at the start give no frame (the stream begins between key frames)"),
     (
         "change_packets",
-        "packets after a change of the stream give no picture (what follows it begins between key frames)",
+        "packets after a change of the stream give no frame (what follows it begins between key frames)",
     ),
     ("decode_errors", "packets could not be decoded"),
     ("corrupt_frames", "frames are damaged and were concealed by the decoder"),
@@ -128,8 +128,8 @@ _OF_TIMES = (
 
 
 def describe_damage(damage: Mapping[str, Any]) -> list[str]:
-    """What went wrong with pictures and times, a line for each kind; ``damage`` is a `Damage` as plain data."""
-    return [f"{damage[name]} {what}" for name, what in _OF_PICTURES if damage.get(name)] + describe_times(damage)
+    """What went wrong with frames and times, a line for each kind; ``damage`` is a `Damage` as plain data."""
+    return [f"{damage[name]} {what}" for name, what in _OF_FRAMES if damage.get(name)] + describe_times(damage)
 
 
 def describe_times(damage: Mapping[str, Any]) -> list[str]:
@@ -141,7 +141,7 @@ def describe_times(damage: Mapping[str, Any]) -> list[str]:
 
 
 class LeadCounter:
-    """Counts the packets at the start of a stream that give no picture: those shown before the first frame comes.
+    """Counts the packets at the start of a stream that give no frame: those shown before the first frame comes.
 
     What edit lists hide is flagged and not counted. In streams without times it is what comes before the first key
     frame. ``is_after_change``: what begins is not the stream but what follows a change in it.

@@ -263,7 +263,7 @@ def _flag(frames: Iterable[av.VideoFrame], damage: Damage) -> Iterator[av.VideoF
     for ordinal, frame in enumerate(frames):
         if frame.is_corrupt:
             damage.corrupt_frames += 1
-            damage.note(f"frame {ordinal}: damaged picture at pts {frame.pts}")
+            damage.note(f"frame {ordinal}: damaged, at pts {frame.pts}")
         yield frame
 
 

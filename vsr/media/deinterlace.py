@@ -51,7 +51,7 @@ class _Flagger:
         self._graphs: dict[Fields, Graph] = {}
 
     def flagged(self, frame: av.VideoFrame, fields: Fields) -> av.VideoFrame:
-        """The same picture, marked as ``fields``; as it is for ``unknown``, which its own flags describe."""
+        """The same image, marked as ``fields``; as it is for ``unknown``, which its own flags describe."""
         if fields == "unknown":
             return frame
         if fields not in self._graphs:
@@ -64,7 +64,7 @@ class _Flagger:
 def deinterlace(
     frames: Iterable[tuple[av.VideoFrame, Fields]], rate: Literal["frame", "field"], *, only_interlaced: bool
 ) -> Iterator[av.VideoFrame]:
-    """Progressive pictures: one for each frame, or two (``rate="field"``), in order; times are meaningless.
+    """Progressive frames: one for each that comes in, or two (``rate="field"``), in order; times are meaningless.
 
     Each frame comes with how it was scanned. ``only_interlaced``, which is for ``rate="frame"``, passes progressive
     ones untouched; without it these are deinterlaced too, in the order of their flags. Where size or format change,
@@ -73,12 +73,12 @@ def deinterlace(
     given = returned = 0
     for _, run in groupby(frames, lambda one: (one[0].width, one[0].height, one[0].format.name)):
         counted = _Counter(run)
-        for picture in _of_one_size(counted, rate, only_interlaced):
+        for frame in _of_one_size(counted, rate, only_interlaced):
             returned += 1
-            yield picture
+            yield frame
         given += counted.count
     if returned != given * (2 if rate == "field" else 1):
-        raise InputError(f"deinterlacing returned {returned} pictures for {given} frames; try --deinterlace off")
+        raise InputError(f"deinterlacing returned {returned} frames for {given}; try --deinterlace off")
 
 
 class _Counter:
@@ -101,14 +101,14 @@ def _of_one_size(
     flagger = _Flagger()
     waiting: deque[tuple[av.VideoFrame, Fields]] = deque()
 
-    def chosen(pictures: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    def chosen(filtered: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         """Progressive frames themselves, which may have been converted on their way."""
-        for picture in pictures:
+        for made in filtered:
             if rate == "field" or not only_interlaced:
-                yield picture
+                yield made
             else:
                 frame, fields = waiting.popleft()
-                yield frame if fields == "progressive" else picture
+                yield frame if fields == "progressive" else made
 
     for number, (frame, fields) in enumerate(frames):
         if graph is None:

@@ -1,8 +1,8 @@
 """Frames with memory of their own.
 
-A decoder paints into buffers that it reuses once they are released. Where a damaged picture is painted only in
+A decoder paints into buffers that it reuses once they are released. Where a damaged frame is painted only in
 part, the rest shows what the buffer held before; so who holds on to frames changes what later ones look like. A
-reader that keeps copies leaves the decoder as it was in the first, linear pass, and gets the same pictures.
+reader that keeps copies leaves the decoder as it was in the first, linear pass, and gets the same frames.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Frames as a browser shows them: 8-bit sRGB, the right way up. For looking at, never for results.
 
 Matrix and range are the stream's own. SDR transfer functions are taken as the display's, as players do. PQ and HLG,
-which no plain picture format carries, are brought to SDR: diffuse white (203 cd/m², ITU-R BT.2408) becomes a bright
+which no plain image format carries, are brought to SDR: diffuse white (203 cd/m², ITU-R BT.2408) becomes a bright
 grey, and what is brighter is compressed above it.
 """
 
@@ -25,7 +25,7 @@ from vsr.observation.resample import resample
 
 __all__ = ["Box", "Frame", "cut", "displayed", "is_tone_mapped", "resized", "shown", "upright"]
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 Frame = av.VideoFrame
 """A decoded frame, for who only hands it on."""
@@ -44,13 +44,13 @@ _BT2020_TO_BT709 = (  # ITU-R BT.2087
 
 
 def is_tone_mapped(color: ColorSpec) -> bool:
-    """Whether pictures of ``color`` are shown with compressed highlights."""
+    """Whether images of ``color`` are shown with compressed highlights."""
     return color.transfer in (_PQ, _HLG)
 
 
 @dataclass(frozen=True)
 class Box:
-    """A part of a picture, in luma samples; its top and left are multiples of 4, so that chroma can be cut, too."""
+    """A part of an image, in luma samples; its top and left are multiples of 4, so that chroma can be cut, too."""
 
     top: int
     left: int
@@ -58,32 +58,32 @@ class Box:
     width: int
 
 
-def displayed(frame: av.VideoFrame, color: ColorSpec, box: Box | None = None) -> Picture:
+def displayed(frame: av.VideoFrame, color: ColorSpec, box: Box | None = None) -> Image:
     """``frame`` (or a part of it) as ``(H, W, 3)`` uint8 sRGB, as coded: neither turned nor stretched."""
     planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
-    picture = VideoFrame(planes, frame_layout(frame), color, 0, 0, Fraction(1))
-    return shown(picture if box is None else cut(picture, box))
+    image = VideoFrame(planes, frame_layout(frame), color, 0, 0, Fraction(1))
+    return shown(image if box is None else cut(image, box))
 
 
-def cut(picture: VideoFrame, box: Box) -> VideoFrame:
-    """The part ``box`` of a picture."""
-    layout = picture.layout
+def cut(image: VideoFrame, box: Box) -> VideoFrame:
+    """The part ``box`` of an image."""
+    layout = image.layout
     parts = []
-    for number, plane in enumerate(picture.planes):
-        is_coarse = layout.is_chroma(number) and plane.shape != picture.planes[0].shape  # restored chroma may be fine
+    for number, plane in enumerate(image.planes):
+        is_coarse = layout.is_chroma(number) and plane.shape != image.planes[0].shape  # restored chroma may be fine
         height, width = layout.plane_size(number if is_coarse else 0, box.width, box.height)
         top, left = box.top, box.left
         if is_coarse:
             top, left = top >> layout.chroma_shift_y, left >> layout.chroma_shift_x
         parts.append(plane[top : top + height, left : left + width].contiguous())
-    return replace(picture, planes=tuple(parts))
+    return replace(image, planes=tuple(parts))
 
 
-def shown(picture: VideoFrame) -> Picture:
-    """A decoded or restored picture as ``(H, W, 3)`` uint8 sRGB, as coded: neither turned nor stretched."""
-    color = picture.color
+def shown(image: VideoFrame) -> Image:
+    """A decoded or restored image as ``(H, W, 3)`` uint8 sRGB, as coded: neither turned nor stretched."""
+    color = image.color
     target = OutputFormat(LAYOUTS["gbrpf32le"], ColorSpec(color.primaries, color.transfer, 0, True))
-    rgb = torch.stack([torch.from_numpy(np.asarray(plane, np.float32)) for plane in quantise(picture, target)[:3]])
+    rgb = torch.stack([torch.from_numpy(np.asarray(plane, np.float32)) for plane in quantise(image, target)[:3]])
     if is_tone_mapped(color) or color.primaries == _WIDE_GAMUT or color.transfer == _LINEAR:
         rgb = _to_sdr(rgb.clamp(min=0.0), color)
     codes = (rgb.clamp(0, 1) * 255).round().to(torch.uint8)
@@ -117,16 +117,16 @@ def _light(rgb: Tensor, transfer: int) -> Tensor:
     return rgb if transfer == _LINEAR else rgb.pow(_GAMMA)
 
 
-def upright(picture: Picture, display: DisplayTransform) -> Picture:
-    """``picture`` turned, by whole quarter turns, and then mirrored, as players do."""
-    turned = np.rot90(picture, round(display.rotation / 90))
+def upright(image: Image, display: DisplayTransform) -> Image:
+    """``image`` turned, by whole quarter turns, and then mirrored, as players do."""
+    turned = np.rot90(image, round(display.rotation / 90))
     return np.ascontiguousarray(turned[:, ::-1] if display.mirrored else turned)
 
 
-def resized(picture: Picture, height: int, width: int) -> Picture:
+def resized(image: Image, height: int, width: int) -> Image:
     """``(H, W, 3)`` uint8 at another size, by Keys' cubic, antialiased where it shrinks."""
-    if picture.shape[:2] == (height, width):
-        return picture
-    planes = torch.from_numpy(picture).permute(2, 0, 1)
+    if image.shape[:2] == (height, width):
+        return image
+    planes = torch.from_numpy(image).permute(2, 0, 1)
     codes = resample(planes, (height, width), kernel="bicubic").round_().clamp_(0, 255).to(torch.uint8)
     return codes.permute(1, 2, 0).contiguous().numpy()

@@ -1,7 +1,7 @@
-"""What the header of a DPX picture says beside its samples (SMPTE ST 268): transfer, frame number, timecode, film.
+"""What the header of a DPX image says beside its samples (SMPTE ST 268): transfer, frame number, timecode, film.
 
 FFmpeg's decoder reads some of it and its encoder writes none. Log encodings of film are in none of the tables that
-video uses, so such pictures are of unspecified transfer to everything but DPX.
+video uses, so such images are of unspecified transfer to everything but DPX.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class DpxHeader:
             said.append("frame identification and slate")
         return said
 
-    def for_new_picture(self, *, resized: bool, deinterlaced: bool) -> DpxHeader:
-        """Without what is no longer true of the restored picture."""
+    def for_new_image(self, *, resized: bool, deinterlaced: bool) -> DpxHeader:
+        """Without what is no longer true of the restored image."""
         industry = bytearray(self.industry)
         if resized:
             industry[_SAMPLE_RATES] = b"\xff" * 8
@@ -78,7 +78,7 @@ class DpxHeader:
 
 
 def read_dpx_header(path: Path) -> DpxHeader | None:
-    """The header of the picture at ``path``; None where it is no DPX file."""
+    """The header of the image at ``path``; None where it is no DPX file."""
     with path.open("rb") as file:
         head = file.read(_GENERIC + _INDUSTRY)
     order = _MAGIC.get(head[:4])
@@ -90,12 +90,12 @@ def read_dpx_header(path: Path) -> DpxHeader | None:
     return DpxHeader(head[_TRANSFER], head[_COLORIMETRIC], industry if order == ">" else _swap(industry))
 
 
-def with_dpx_header(picture: bytes, header: DpxHeader) -> bytes:
-    """The DPX file ``picture``, as FFmpeg writes it without film and television headers, with ``header``."""
-    order = _MAGIC[picture[:4]]
-    [offset] = struct.unpack_from(order + "I", picture, _OFFSET)
+def with_dpx_header(image: bytes, header: DpxHeader) -> bytes:
+    """The DPX file ``image``, as FFmpeg writes it without film and television headers, with ``header``."""
+    order = _MAGIC[image[:4]]
+    [offset] = struct.unpack_from(order + "I", image, _OFFSET)
     industry = header.industry if order == ">" else _swap(header.industry)
-    out = bytearray(picture[:_GENERIC]) + industry + picture[offset:]
+    out = bytearray(image[:_GENERIC]) + industry + image[offset:]
     out[_TRANSFER], out[_COLORIMETRIC] = header.transfer, header.colorimetric
     struct.pack_into(order + "I", out, _OFFSET, _GENERIC + _INDUSTRY)
     struct.pack_into(order + "I", out, _FILE_SIZE, len(out))

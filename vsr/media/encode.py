@@ -30,7 +30,7 @@ from vsr.media.planes import frame_from_planes
 from vsr.media.repeatable import join_params, repeatable_x264, repeatable_x265
 from vsr.media.scheduling import ordinary_scheduling
 
-__all__ = ["EncoderSpec", "SegmentSink", "can_encode", "encode_picture", "segment_format", "segment_sink"]
+__all__ = ["EncoderSpec", "SegmentSink", "can_encode", "encode_image", "segment_format", "segment_sink"]
 
 _GLOBAL_HEADER = 1 << 22
 _BITEXACT = 1 << 23
@@ -56,7 +56,7 @@ _PACKED = {  # what an encoder takes instead of the planar layout of the same sa
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """Everything that decides an encoder's bytes besides the pictures."""
+    """Everything that decides an encoder's bytes besides the images."""
 
     codec: CodecSpec
     layout: PixelLayout
@@ -82,10 +82,10 @@ class EncoderSpec:
 
 
 class SegmentSink(Protocol):
-    """Where the pictures of one segment go."""
+    """Where the images of one segment go."""
 
     def write(self, planes: tuple[NDArray[np.generic], ...], pts: int) -> None:
-        """Encode one picture shown at ``pts``; times must rise."""
+        """Encode one image shown at ``pts``; times must rise."""
         ...
 
     def close(self) -> list[PacketTimes]:
@@ -175,7 +175,7 @@ def _configure(context: VideoCodecContext, spec: EncoderSpec, pix_fmt: str) -> N
     context.options = options
 
 
-def _picture(planes: tuple[NDArray[np.generic], ...], spec: EncoderSpec, pix_fmt: str) -> av.VideoFrame:
+def _make_frame(planes: tuple[NDArray[np.generic], ...], spec: EncoderSpec, pix_fmt: str) -> av.VideoFrame:
     frame = frame_from_planes(planes, spec.layout, spec.width, spec.height)
     if pix_fmt != spec.layout.name:
         frame = frame.reformat(format=pix_fmt)
@@ -219,7 +219,7 @@ class _PacketsSink:
 
     def write(self, planes: tuple[NDArray[np.generic], ...], pts: int) -> None:
         """See `SegmentSink.write`."""
-        frame = _picture(planes, self._spec, self._pix_fmt)
+        frame = _make_frame(planes, self._spec, self._pix_fmt)
         frame.pts, frame.time_base = pts, self._spec.time_base
         self._encode(frame)
 
@@ -266,14 +266,14 @@ class _PacketsSink:
         self._path.unlink(missing_ok=True)
 
 
-def encode_picture(planes: tuple[NDArray[np.generic], ...], spec: EncoderSpec) -> bytes:
-    """A complete picture file. Raises `UsageError` where the encoder refuses it."""
+def encode_image(planes: tuple[NDArray[np.generic], ...], spec: EncoderSpec) -> bytes:
+    """A complete image file. Raises `UsageError` where the encoder refuses it."""
     pix_fmt = _PACKED.get((spec.encoder, spec.layout.name), spec.layout.name)
     context = av.CodecContext.create(spec.encoder, "w")
     assert isinstance(context, VideoCodecContext)
     _configure(context, spec, pix_fmt)
     context.thread_count = 1
-    frame = _picture(planes, spec, pix_fmt)
+    frame = _make_frame(planes, spec, pix_fmt)
     frame.pts, frame.time_base = 0, spec.time_base
     try:
         return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
@@ -291,7 +291,7 @@ class _ImagesSink:
 
     def write(self, planes: tuple[NDArray[np.generic], ...], pts: int) -> None:
         """See `SegmentSink.write`."""
-        data = encode_picture(planes, self._spec)
+        data = encode_image(planes, self._spec)
         try:
             self._file.write(data)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""What the header of an OpenEXR picture says beside its samples: primaries, timecode, camera, and anything else.
+"""What the header of an OpenEXR image says beside its samples: primaries, timecode, camera, and anything else.
 
 FFmpeg's decoder passes most of it over and its encoder writes none. What describes the file itself (channels, windows,
 compression) belongs to each file; all other attributes go on as they are.
@@ -100,7 +100,7 @@ def _parse(data: bytes) -> tuple[list[Attribute], int]:
 
 
 def read_exr_header(path: Path) -> ExrHeader | None:
-    """The header of the picture at ``path``; None where it is no OpenEXR file, or has no whole header."""
+    """The header of the image at ``path``; None where it is no OpenEXR file, or has no whole header."""
     with path.open("rb") as file:
         data = file.read(_MOST_BYTES)
     if not data.startswith(EXR_MAGIC):
@@ -112,9 +112,9 @@ def read_exr_header(path: Path) -> ExrHeader | None:
     return ExrHeader(tuple(attribute for attribute in found if attribute[0] not in _OF_THE_FILE))
 
 
-def with_exr_attributes(picture: bytes, attributes: tuple[Attribute, ...]) -> bytes:
-    """``picture`` with ``attributes`` at the end of its header, but for those that it has; offsets move with them."""
-    there, end = _parse(picture)
+def with_exr_attributes(image: bytes, attributes: tuple[Attribute, ...]) -> bytes:
+    """``image`` with ``attributes`` at the end of its header, but for those that it has; offsets move with them."""
+    there, end = _parse(image)
     names = {name for name, _, _ in there}
     added = b"".join(
         f"{name}\0{kind}\0".encode("latin-1") + struct.pack("<I", len(value)) + value
@@ -122,7 +122,7 @@ def with_exr_attributes(picture: bytes, attributes: tuple[Attribute, ...]) -> by
         if name not in names
     )
     table = end + 1
-    [first] = struct.unpack_from("<Q", picture, table)
-    places = struct.unpack_from(f"<{(first - table) // 8}Q", picture, table)
+    [first] = struct.unpack_from("<Q", image, table)
+    places = struct.unpack_from(f"<{(first - table) // 8}Q", image, table)
     moved = struct.pack(f"<{len(places)}Q", *(offset + len(added) for offset in places))
-    return picture[:end] + added + b"\0" + moved + picture[first:]
+    return image[:end] + added + b"\0" + moved + image[first:]

@@ -1,4 +1,4 @@
-"""Pictures of one shape inside those of another: the largest rectangle that shows them undistorted, and black bars."""
+"""Images of one shape inside those of another: the largest rectangle that shows them undistorted, and black bars."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GRID = 4
 
 @dataclass(frozen=True)
 class Area:
-    """A rectangle of luma samples in a picture."""
+    """A rectangle of luma samples in an image."""
 
     left: int
     top: int
@@ -28,7 +28,7 @@ class Area:
 
 
 def fit(shape: Fraction, width: int, height: int, sample_aspect_ratio: Fraction) -> Area:
-    """Where a picture lies that is shown ``shape`` times as wide as high, in one of ``width`` × ``height`` samples.
+    """Where an image lies that is shown ``shape`` times as wide as high, in one of ``width`` × ``height`` samples.
 
     All of the latter where the shapes are the same within its samples' grid; else as large as it can be, centred.
     """
@@ -49,7 +49,7 @@ def _on_grid(requested: Fraction, full: int) -> int:
 def pad(
     planes: Sequence[NDArray[np.generic]], area: Area, target: OutputFormat, width: int, height: int
 ) -> tuple[NDArray[np.generic], ...]:
-    """The planes of a picture of ``area``'s size on black ones of ``width`` × ``height``; alpha is 0 around it."""
+    """The planes of an image of ``area``'s size on black ones of ``width`` × ``height``; alpha is 0 around it."""
     if (area.width, area.height) == (width, height):
         return tuple(planes)
     layout = target.layout

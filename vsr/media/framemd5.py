@@ -28,7 +28,7 @@ from vsr.media.safe_open import open_input
 
 __all__ = ["Checksum", "ChecksumFile", "Checksums", "FrameHasher", "hash_frames", "packet_checksums", "raw_bytes"]
 
-_QUEUE_FRAMES = 3  # raw pictures that wait for their checksum
+_QUEUE_FRAMES = 3  # raw frames that wait for their checksum
 _MD5_BYTES = 16
 _HEAD = "#format: frame checksums\n#version: 2\n#hash: MD5\n"
 

@@ -101,5 +101,5 @@ def _progressive(
                 waiting.append(replace(kept[0], record=record))
                 yield kept[1], record.fields
 
-    for picture in deinterlace(judged(), "frame", only_interlaced=True):
-        yield waiting.popleft(), picture
+    for frame in deinterlace(judged(), "frame", only_interlaced=True):
+        yield waiting.popleft(), frame

@@ -15,7 +15,7 @@ __all__ = [
     "DisplayTransform",
     "MasteringDisplay",
     "display_transform",
-    "find_lost_with_pictures",
+    "find_lost_side_data",
     "has_captions",
     "read_hdr",
 ]
@@ -26,7 +26,7 @@ _LUMINANCE = 10000
 
 @dataclass(frozen=True)
 class MasteringDisplay:
-    """SMPTE ST 2086: the display a picture was graded on."""
+    """SMPTE ST 2086: the display an image was graded on."""
 
     primaries: tuple[tuple[Fraction, Fraction], ...]
     """CIE xy of red, green and blue."""
@@ -71,19 +71,19 @@ class ContentLight:
 
 @dataclass(frozen=True)
 class DisplayTransform:
-    """How a player turns the coded picture before showing it."""
+    """How a player turns the coded frame before showing it."""
 
     rotation: float = 0.0
     """Degrees counter-clockwise."""
     mirrored: bool = False
-    """Whether the picture, once turned, is mirrored left to right."""
+    """Whether the image, once turned, is mirrored left to right."""
 
     def __bool__(self) -> bool:
         return bool(self.rotation) or self.mirrored
 
     @property
     def is_sideways(self) -> bool:
-        """Whether the picture's width is shown as its height."""
+        """Whether the image's width is shown as its height."""
         return round(self.rotation / 90) % 2 == 1
 
 
@@ -136,7 +136,7 @@ def has_captions(items: Iterable[SideData]) -> bool:
     return any(item.kind == "A53_CC" for item in items)
 
 
-_PARTS_OF_OLD_PICTURES = {
+_PARTS_OF_OLD_FRAMES = {
     "AFD": "active format description",
     "AMBIENT_VIEWING_ENVIRONMENT": "ambient viewing environment",
     "FFMPEG_28": "LCEVC enhancement layer",
@@ -153,9 +153,9 @@ _EXIF_OF_CAMERAS = frozenset((0x010F, 0x0110, 0x0132, 0x8769, 0x8825))  # make, 
 _EXIF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
-def find_lost_with_pictures(items: Sequence[SideData]) -> set[str]:
-    """What of a frame's side data new pictures lose that no other field of `VideoInfo` tells, in words."""
-    lost = {_PARTS_OF_OLD_PICTURES[item.kind] for item in items if item.kind in _PARTS_OF_OLD_PICTURES}
+def find_lost_side_data(items: Sequence[SideData]) -> set[str]:
+    """What of a frame's side data new frames lose that no other field of `VideoInfo` tells, in words."""
+    lost = {_PARTS_OF_OLD_FRAMES[item.kind] for item in items if item.kind in _PARTS_OF_OLD_FRAMES}
     for item in items:
         if item.kind == "SEI_UNREGISTERED" and item.data[:_UUID_BYTES] not in _ENCODERS_OWN:
             lost.add(f"user data in SEI messages ({item.data[:_UUID_BYTES].hex()})")
@@ -165,7 +165,7 @@ def find_lost_with_pictures(items: Sequence[SideData]) -> set[str]:
 
 
 def _exif_tags(data: bytes) -> set[int]:
-    """The tags of the first directory. Of TIFF pictures FFmpeg gives all that the file has, sizes and strips too."""
+    """The tags of the first directory. Of TIFF images FFmpeg gives all that the file has, sizes and strips too."""
     order = _EXIF_ORDERS.get(data[:4])
     if order is None or len(data) < 10:
         return set()

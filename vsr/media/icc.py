@@ -1,6 +1,6 @@
-"""ICC profiles inside pictures: found in PNG, TIFF and JPEG, and what becomes of them.
+"""ICC profiles inside images: found in PNG, TIFF and JPEG, and what becomes of them.
 
-A profile says what the samples mean. vsr does not apply it: samples are restored as they are coded, so a picture in the
+A profile says what the samples mean. vsr does not apply it: samples are restored as they are coded, so an image in the
 same colour space takes the profile over unchanged. Profiles are read from the file, not from decoded frames
 (`vsr.media.side_data` says why).
 """
@@ -49,37 +49,37 @@ class IccProfile:
 
 UNREADABLE = IccProfile("of the container", "", b"")
 """Stands for a profile that decoded frames have and that is in no place that is read here."""
-_SEVERAL = IccProfile("not the same in all pictures", "", b"")
+_SEVERAL = IccProfile("not the same in all images", "", b"")
 
 
-def profile_of_all(pictures: Sequence[Path]) -> IccProfile | None:
-    """The profile of a sequence of pictures; one that stands for several where they differ."""
-    found = {profile_of_file(path) for path in pictures}
+def profile_of_all(images: Sequence[Path]) -> IccProfile | None:
+    """The profile of a sequence of images; one that stands for several where they differ."""
+    found = {profile_of_file(path) for path in images}
     return found.pop() if len(found) == 1 else _SEVERAL
 
 
 def profile_of_file(path: Path) -> IccProfile | None:
-    """The profile in a picture file; None where there is none. Only headers are read."""
+    """The profile in an image file; None where there is none. Only headers are read."""
     with path.open("rb") as file:
         return _read(file)
 
 
-def find_profile(picture: bytes) -> IccProfile | None:
-    """The profile in a picture file's bytes; None where there is none."""
-    return _read(io.BytesIO(picture))
+def find_profile(image: bytes) -> IccProfile | None:
+    """The profile in an image file's bytes; None where there is none."""
+    return _read(io.BytesIO(image))
 
 
 def keep_profile(profile: IccProfile | None, codec: str, family: Literal["yuv", "rgb", "gray"]) -> IccProfile | None:
-    """The profile that pictures of ``family`` written by ``codec`` take over; None where they cannot."""
+    """The profile that images of ``family`` written by ``codec`` take over; None where they cannot."""
     return profile if profile is not None and not why_dropped(profile, codec, family) else None
 
 
 def why_dropped(profile: IccProfile, codec: str, family: Literal["yuv", "rgb", "gray"]) -> str:
-    """Why pictures of ``family`` written by ``codec`` cannot take ``profile`` over; empty where they do."""
+    """Why images of ``family`` written by ``codec`` cannot take ``profile`` over; empty where they do."""
     if not profile.profile:
         return "it is not taken over"
     if codec not in _TAKES:
-        return f"{codec} does not take it over; {' and '.join(_TAKES)} pictures do"
+        return f"{codec} does not take it over; {' and '.join(_TAKES)} images do"
     if _FAMILIES.get(profile.space) != family:
         return f"it is for {profile.space or 'unknown'} samples, these are {family}"
     return ""

@@ -1,4 +1,4 @@
-"""Image sequences as video: numbered pictures in a folder, with their times and sound beside them.
+"""Image sequences as video: numbered images in a folder, with their times and sound beside them.
 
 A folder written by vsr holds ``timing.json`` (time base, times, colour, aspect, timecode) and, where the source had
 other streams, ``streams.mkv``. A folder from elsewhere has neither: its rate is given by the user.
@@ -26,7 +26,7 @@ from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord
 from vsr.media.dpx import DpxHeader, read_dpx_header
 from vsr.media.exr import ExrHeader, read_exr_header
-from vsr.media.hdr import display_transform, find_lost_with_pictures
+from vsr.media.hdr import display_transform, find_lost_side_data
 from vsr.media.icc import profile_of_all
 from vsr.media.planes import fingerprint, frame_layout, planes_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo, probe_streams
@@ -45,7 +45,7 @@ __all__ = [
     "is_single_image",
     "place_of",
     "probe_images",
-    "read_picture",
+    "read_samples",
     "scan_images",
     "view_images",
 ]
@@ -60,7 +60,7 @@ IMAGE_SUFFIXES = {
     ".jpeg": "jpeg_pipe",
     ".bmp": "bmp_pipe",
 }
-"""Extensions of pictures, with the demuxer that reads one."""
+"""Extensions of images, with the demuxer that reads one."""
 
 TIMING_FILE = "timing.json"
 STREAMS_FILE = "streams.mkv"
@@ -70,7 +70,7 @@ _NUMBER = re.compile(r"%0?(\d*)d")
 
 @dataclass(frozen=True)
 class Timing:
-    """What an image sequence cannot say in its pictures; the contents of ``timing.json``."""
+    """What an image sequence cannot say in its images; the contents of ``timing.json``."""
 
     time_base: Fraction
     pts: tuple[int, ...]
@@ -116,7 +116,7 @@ class Timing:
 
 
 def is_numbered(path: Path) -> bool:
-    """Whether a name stands for numbered pictures: ``%06d.png`` and the like."""
+    """Whether a name stands for numbered images: ``%06d.png`` and the like."""
     return bool(_NUMBER.search(path.name)) and path.suffix.lower() in IMAGE_SUFFIXES
 
 
@@ -131,7 +131,7 @@ def is_single_image(path: Path) -> bool:
 
 
 def is_image_sequence(path: Path) -> bool:
-    """Whether ``path`` names pictures: a pattern such as ``%06d.png``, or a folder of them and of nothing else."""
+    """Whether ``path`` names images: a pattern such as ``%06d.png``, or a folder of them and of nothing else."""
     if is_numbered(path) and not path.is_file():
         return True
     if path.is_dir():
@@ -142,7 +142,7 @@ def is_image_sequence(path: Path) -> bool:
 
 
 def find_images(path: Path) -> list[Path]:
-    """The pictures of a pattern or folder, in order.
+    """The images of a pattern or folder, in order.
 
     Raises `InputError` where there are none, where kinds are mixed, or where a number is missing.
     """
@@ -153,15 +153,15 @@ def find_images(path: Path) -> list[Path]:
     if not path.is_dir():
         found = [entry for entry in found if _match(path, entry)]
     if not found:
-        raise InputError(f"{path}: no pictures there")
+        raise InputError(f"{path}: no images there")
     kinds = {entry.suffix.lower() for entry in found}
     if len(kinds) > 1:
-        raise InputError(f"{path}: holds {', '.join(sorted(kinds))} pictures; name one kind by a pattern")
+        raise InputError(f"{path}: holds {', '.join(sorted(kinds))} images; name one kind by a pattern")
     numbered = sorted(found, key=_natural)
     numbers = _frame_numbers(numbered) if path.is_dir() else [int(_match(path, entry)) for entry in numbered]
     for (before, after), entry in zip(pairwise(numbers), numbered[1:], strict=False):
         if after != before + 1:
-            problem = f"picture {before + 1} is missing" if after > before else f"number {after} stands twice"
+            problem = f"image {before + 1} is missing" if after > before else f"number {after} stands twice"
             raise InputError(f"{path}: {problem} (before {entry.name})")
     return numbered
 
@@ -178,7 +178,7 @@ def _match(pattern: Path, entry: Path) -> str:
 
 
 def _frame_numbers(images: Sequence[Path]) -> list[int]:
-    """The number in each name that counts the pictures; none where a name has none.
+    """The number in each name that counts the images; none where a name has none.
 
     That is the one number that differs between names alike in all else, as in ``shot2_0001_x4``; otherwise the last.
     """
@@ -193,7 +193,7 @@ def _frame_numbers(images: Sequence[Path]) -> list[int]:
 
 
 def _decode_one(path: Path) -> av.VideoFrame:
-    """The one picture of a file; raises `InputError`."""
+    """The one image of a file; raises `InputError`."""
     with open_input(path, IMAGE_SUFFIXES[path.suffix.lower()]) as container:
         stream = container.streams.video[0]
         context = stream.codec_context
@@ -205,10 +205,10 @@ def _decode_one(path: Path) -> av.VideoFrame:
             raise InputError(f"{path}: cannot be decoded ({error})") from error
 
 
-def read_picture(path: Path) -> tuple[NDArray[np.generic], ...]:
-    """The samples of one picture file, ``(H, W)`` arrays in the order of `vsr.frames`; raises `InputError`."""
+def read_samples(path: Path) -> tuple[NDArray[np.generic], ...]:
+    """The samples of one image file, ``(H, W)`` arrays in the order of `vsr.frames`; raises `InputError`."""
     if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise InputError(f"{path}: is not a picture of a known kind: {', '.join(IMAGE_SUFFIXES)}")
+        raise InputError(f"{path}: is not an image of a known kind: {', '.join(IMAGE_SUFFIXES)}")
     return planes_of(_decode_one(path))
 
 
@@ -217,15 +217,15 @@ def _times(path: Path, images: Sequence[Path], fps: Fraction | None) -> tuple[Ti
     timing = Timing.from_file(folder / TIMING_FILE) if (folder / TIMING_FILE).exists() else None
     if timing is not None:
         if len(timing.pts) != len(images):
-            raise InputError(f"{folder / TIMING_FILE}: has {len(timing.pts)} times for {len(images)} pictures")
+            raise InputError(f"{folder / TIMING_FILE}: has {len(timing.pts)} times for {len(images)} images")
         return timing, timing.time_base, list(timing.pts)
     if fps is None:
-        raise UsageError(f"{path}: pictures tell no frame rate; give --fps, for example --fps 24 or --fps 30000/1001")
+        raise UsageError(f"{path}: images tell no frame rate; give --fps, for example --fps 24 or --fps 30000/1001")
     return None, 1 / fps, list(range(len(images)))
 
 
 def _is_full_range(frame: av.VideoFrame, layout: PixelLayout) -> bool:
-    """Whether a picture file's samples use their whole range. Grey ones do where they do not say: black is 0."""
+    """Whether an image file's samples use their whole range. Grey ones do where they do not say: black is 0."""
     unsaid = int(frame.color_range) == 0
     return int(frame.color_range) == 2 or (unsaid and layout.family == "gray")
 
@@ -265,7 +265,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
     others = probe_streams(streams_path) if streams_path.exists() else ()
     unused: tuple[str, ...] = ()
     if timing is not None and fps is not None:
-        unused, fps = (f"fps {fps} means nothing to pictures with {TIMING_FILE}, which tells their times",), None
+        unused, fps = (f"fps {fps} means nothing to images with {TIMING_FILE}, which tells their times",), None
     rate = fps or Fraction(len(pts) - 1 or 1, max(1, pts[-1] - pts[0])) / time_base
     video = VideoInfo(
         index=-1,
@@ -278,7 +278,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         assumptions=(*assumptions, *unused),
         sample_aspect_ratio=timing.sample_aspect_ratio if timing else Fraction(1),
         display=display_transform(beside),
-        lost=tuple(sorted(find_lost_with_pictures(beside))),
+        lost=tuple(sorted(find_lost_side_data(beside))),
         mastering=None,
         content_light=None,
         dropped_hdr=(),
@@ -305,7 +305,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         streams=tuple(others),
         num_chapters=0,
         metadata={},
-        picture_tags=dict(frame.metadata),
+        image_tags=dict(frame.metadata),
         video=video,
         images=tuple(images),
         streams_path=streams_path if others else None,
@@ -328,20 +328,20 @@ def _record(info: MediaInfo, ordinal: int, frame: av.VideoFrame) -> FrameRecord:
 
 
 def scan_images(info: MediaInfo, damage: Damage) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
-    """The linear decode of an image sequence. A picture that cannot be read ends it: `InputError`."""
+    """The linear decode of an image sequence. An image that cannot be read ends it: `InputError`."""
     for ordinal, path in enumerate(info.images):
         frame = _decode_one(path)
         yield _record(info, ordinal, frame), frame
 
 
 def view_images(info: MediaInfo) -> Iterator[tuple[int, av.VideoFrame]]:
-    """The pictures of an image sequence with their times. One that cannot be read ends it: `InputError`."""
+    """The images of an image sequence with their times. One that cannot be read ends it: `InputError`."""
     for pts, path in zip(info.image_pts, info.images, strict=True):
         yield pts, _decode_one(path)
 
 
 class ImageReader:
-    """Reads pictures by ordinal; the same contract as `vsr.media.frame_reader.FrameReader`."""
+    """Reads images by ordinal; the same contract as `vsr.media.frame_reader.FrameReader`."""
 
     def __init__(self, info: MediaInfo) -> None:
         self._info = info
@@ -350,7 +350,7 @@ class ImageReader:
         """Nothing is held open."""
 
     def read(self, records: Sequence[FrameRecord]) -> Iterator[av.VideoFrame]:
-        """The pictures of ``records``, each the one that was scanned."""
+        """The images of ``records``, each the one that was scanned."""
         for record in records:
             frame = _decode_one(self._info.images[record.ordinal])
             if fingerprint(planes_of(frame)) != record.fingerprint:

@@ -1,4 +1,4 @@
-"""Stereoscopic and spherical video: how two views share a picture, and how a picture wraps around the viewer.
+"""Stereoscopic and spherical video: how two views share an image, and how an image wraps around the viewer.
 
 MP4 and MOV say it in ``st3d`` and ``sv3d`` (Google's Spherical Video V2), which FFmpeg's muxer leaves out, or
 contradicts by Apple's ``vexu``; so they are put in here. Matroska takes StereoMode from a tag, and the projection from
@@ -55,7 +55,7 @@ class Stereo:
 
 @dataclass(frozen=True)
 class Spherical:
-    """How the picture is projected."""
+    """How the image is projected."""
 
     projection: str
     yaw_pitch_roll: tuple[int, int, int]
@@ -63,10 +63,10 @@ class Spherical:
     bounds: tuple[int, int, int, int]
     """Left, top, right, bottom of a tile: shares of the whole, as 0.32 fixed point."""
     padding_px: int = 0
-    """Around the faces of a cube, in samples of the picture."""
+    """Around the faces of a cube, in samples of the image."""
 
     def scaled(self, factor: Fraction) -> Spherical:
-        """The same for a picture ``factor`` times as wide."""
+        """The same for an image ``factor`` times as wide."""
         return replace(self, padding_px=round(self.padding_px * factor))
 
 

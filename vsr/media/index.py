@@ -31,7 +31,7 @@ class PacketIndex:
     num_corrupt: int
     """Packets the container flags as damaged."""
     num_lead: int
-    """Packets before the first key frame, which give no picture."""
+    """Packets before the first key frame, which give no frame."""
     num_empty: int
     """Samples without data, over which the frame before goes on."""
     num_repeated_times: int

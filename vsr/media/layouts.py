@@ -87,7 +87,7 @@ _SAME_SAMPLES = {source: target for target, sources in _REARRANGED.items() for s
 def layout_for(pix_fmt: str) -> PixelLayout:
     """The planar layout that holds exactly the samples of FFmpeg format ``pix_fmt``.
 
-    Raises `InputError` for formats that are not pictures of YUV, RGB or grey samples (Bayer, XYZ, hardware).
+    Raises `InputError` for formats that are not images of YUV, RGB or grey samples (Bayer, XYZ, hardware).
     """
     name = _SAME_SAMPLES.get(pix_fmt, pix_fmt)
     name = re.sub(r"^yuvj", "yuv", name)

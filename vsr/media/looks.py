@@ -28,7 +28,7 @@ def aspect_of(video: VideoInfo, look: Look) -> Fraction:
 
 
 def shape_of(video: VideoInfo, look: Look) -> Fraction:
-    """Width over height of the picture as it is shown, before any rotation."""
+    """Width over height of the image as it is shown, before any rotation."""
     return aspect_of(video, look) * Fraction(look.width, look.height)
 
 

@@ -86,7 +86,7 @@ def _luma(frame: av.VideoFrame, color: ColorSpec, code: LumaCode) -> NDArray[Any
     layout = frame_layout(frame)
     if layout.family == "rgb":
         return _from_rgb(frame, layout, color, code)
-    [plane] = planes_of(frame, 1)  # a copy: holding the decoder's buffers changes damaged pictures (vsr.media.detach)
+    [plane] = planes_of(frame, 1)  # a copy: holding the decoder's buffers changes damaged frames (vsr.media.detach)
     if not layout.is_float and (layout.bit_depth, color.full_range) == (code.bit_depth, code.full_range):
         return plane
     offset, span = _range(layout.bit_depth, color.full_range) if not layout.is_float else (0.0, 1.0)
@@ -97,9 +97,9 @@ def _luma(frame: av.VideoFrame, color: ColorSpec, code: LumaCode) -> NDArray[Any
 
 def _from_rgb(frame: av.VideoFrame, layout: PixelLayout, color: ColorSpec, code: LumaCode) -> NDArray[Any]:
     planes = tuple(torch.from_numpy(plane.astype(np.float32)) for plane in planes_of(frame))
-    picture = VideoFrame(planes, layout, color, 0, 0, Fraction(1))
+    image = VideoFrame(planes, layout, color, 0, 0, Fraction(1))
     target = OutputFormat(LAYOUTS["grayf32le"], ColorSpec(color.primaries, color.transfer, code.matrix, True))
-    [luma] = quantise(picture, target)  # 0…1, unrounded
+    [luma] = quantise(image, target)  # 0…1, unrounded
     offset, span = _range(code.bit_depth, code.full_range)
     return luma.astype(np.float32) * np.float32(span) + np.float32(offset)
 

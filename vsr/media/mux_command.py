@@ -98,11 +98,11 @@ class MuxJob:
     moves: Mapping[int, StreamMove] = field(default_factory=dict)
     """What is added to the times of copied streams where the source's clock jumps, by stream."""
     immersive: Immersive | None = None
-    """Stereoscopic or spherical, as the new picture is."""
+    """Stereoscopic or spherical, as the new image is."""
     copies_source: bool = True
     """Whether ``source`` is a file with tags and streams to copy."""
     covers: tuple[int, ...] = ()
-    """Cover pictures of the source that become attached files, after all other streams: Matroska's way."""
+    """Cover images of the source that become attached files, after all other streams: Matroska's way."""
     deep: bool = False
     """Whether ffmpeg must read further into ``source`` than usual to know its streams."""
     unmeasured: tuple[int, ...] = ()
@@ -177,7 +177,7 @@ def copy_command(job: MuxJob, target: str, options: Sequence[str]) -> list[str]:
 
 
 def cover_options(job: MuxJob, folder: Path, num_own: int) -> list[str]:
-    """Options that attach the source's cover pictures, by way of ``folder``, behind ``num_own`` streams of ours."""
+    """Options that attach the source's cover images, by way of ``folder``, behind ``num_own`` streams of ours."""
     return attach_covers(job.source, job.covers, folder, num_own + len(job.streams), deep=job.deep)
 
 
@@ -249,7 +249,7 @@ def _video_output_options(job: MuxJob) -> list[str]:
     if encoder.layout.family == "yuv" and color.chroma_location != "unspecified":
         options += ["-chroma_sample_location:v:0", color.chroma_location]
     if encoder.codec.name not in ("h264", "hevc") and encoder.sample_aspect_ratio != 1:
-        # these streams do not say it themselves; ffmpeg takes the shape of the whole picture, in terms up to 255
+        # these streams do not say it themselves; ffmpeg takes the shape of the whole image, in terms up to 255
         shape = encoder.sample_aspect_ratio * encoder.width / encoder.height
         shape = next(f for n in range(255, 0, -1) if (f := shape.limit_denominator(n)).numerator <= 255)
         options += ["-aspect:v:0", f"{shape.numerator}:{shape.denominator}"]

@@ -1,7 +1,7 @@
 """Putting segments together while the later ones are still being made: into a pipe, which is written once.
 
 As `vsr.media.mux`, with what a whole file knows and a pipe does not replaced by what is sure beforehand: decoding times
-lag by as many pictures as any encoder here reorders, and the last picture lasts as long as the one before.
+lag by as many frames as any encoder here reorders, and the last frame lasts as long as the one before.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vsr.media.mux_command import MuxJob, cover_options, mux_command, pipe_forma
 
 __all__ = ["LiveMux"]
 
-_REORDERED_PICTURES = 2  # what x264 and x265 declare in their headers with B-pyramids, the deepest that they make
+_REORDERED_FRAMES = 2  # what x264 and x265 declare in their headers with B-pyramids, the deepest that they make
 _CHUNK_BYTES = 1 << 16
 _NO_GAPS = ClosedGaps(np.empty(0, np.int64), np.empty(0, np.int64), ())  # what the pipe cannot hold fails in it
 
@@ -45,7 +45,7 @@ class LiveMux:
         self._place = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the rest)
-        self._folder = tempfile.TemporaryDirectory(prefix="vsr-")  # of cover pictures
+        self._folder = tempfile.TemporaryDirectory(prefix="vsr-")  # of cover images
         self._pump: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._output: OutputContainer | None = None
@@ -98,7 +98,7 @@ class LiveMux:
             self._raise(None)
 
     def _start(self, ordered: list[int]) -> None:
-        delay = _REORDERED_PICTURES if self._job.encoder.codec.name in ("h264", "hevc") else 0
+        delay = _REORDERED_FRAMES if self._job.encoder.codec.name in ("h264", "hevc") else 0
         step = ordered[1] - ordered[0] if len(ordered) > 1 else self._job.last_duration
         self._timeline = [ordered[0] - step * number for number in range(delay, 0, -1)]
         self._first = self._timeline[0] if delay else ordered[0]
@@ -130,7 +130,7 @@ class LiveMux:
             self._stream = pipe_stream(self._output, packet.stream, self._job)
         dts = self._timeline[self._place]
         if dts > time:
-            raise MachineError(f"the encoder reorders by more than {_REORDERED_PICTURES} pictures; name a file instead")
+            raise MachineError(f"the encoder reorders by more than {_REORDERED_FRAMES} frames; name a file instead")
         is_last = self._place + 1 == len(self._timeline)
         length = self._job.last_duration if is_last else self._timeline[self._place + 1] - dts
         packet.pts, packet.dts, packet.duration = time - self._first, dts - self._first, length

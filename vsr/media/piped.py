@@ -172,7 +172,7 @@ def _guess_from_name(path: Path, fps: Fraction | None, video_stream: int | None)
 
 
 def _refuse_late_index(head: bytes) -> None:
-    """Refuse MP4 and MOV whose pictures come before what tells where they are. Raises `InputError`."""
+    """Refuse MP4 and MOV whose frames come before what tells where they are. Raises `InputError`."""
     place, boxes = 0, []
     while place + 16 <= len(head):
         size, kind = int.from_bytes(head[place : place + 4]), head[place + 4 : place + 8]
@@ -184,7 +184,7 @@ def _refuse_late_index(head: bytes) -> None:
         place += int.from_bytes(head[place + 8 : place + 16]) if size == 1 else max(size, 8)
     if b"mdat" in boxes and not {b"moov", b"moof"} & set(boxes):
         raise InputError(
-            f"{STANDARD_INPUT}: is an MP4 or MOV whose index comes after its pictures, which no pipe can give; name "
+            f"{STANDARD_INPUT}: is an MP4 or MOV whose index comes after its frames, which no pipe can give; name "
             "the file, or pass it on as NUT (ffmpeg -i FILE -map 0:v -c copy -f nut -)"
         )
 

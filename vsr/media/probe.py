@@ -26,7 +26,7 @@ from vsr.media.hdr import (
     DisplayTransform,
     MasteringDisplay,
     display_transform,
-    find_lost_with_pictures,
+    find_lost_side_data,
     has_captions,
     read_hdr,
 )
@@ -42,7 +42,7 @@ from vsr.media.streams import StreamInfo, is_cover, lacks_parameters, stream_inf
 __all__ = ["MAX_PIXELS", "MediaInfo", "StreamInfo", "VideoInfo", "probe_media", "probe_streams"]
 
 MAX_PIXELS = 1 << 28
-"""Largest picture that is decoded or made: 16,384 × 16,384 samples."""
+"""Largest image that is decoded or made: 16,384 × 16,384 samples."""
 
 _HEAD_FRAMES = 24
 _WITHOUT_LIST = ("flv", "live_flv", "mpeg")
@@ -93,15 +93,15 @@ class VideoInfo:
     """``top first``, ``bottom first`` or ``unknown`` of interlaced video; else ``progressive``."""
     timecode: str | None
     crop: Crop | None = None
-    """What the container leaves out of the coded picture; ``width`` and ``height`` are those of the rest."""
+    """What the container leaves out of the coded frame; ``width`` and ``height`` are those of the rest."""
     lost: tuple[str, ...] = ()
-    """What else the first frames carry that new pictures lose: user data, EXIF and others, in words."""
+    """What else the first frames carry that new frames lose: user data, EXIF and others, in words."""
     immersive: Immersive | None = None
     """Stereoscopic or spherical."""
     icc: IccProfile | None = None
-    """The profile that the pictures carry."""
+    """The profile that the images carry."""
     header: DpxHeader | ExrHeader | None = None
-    """That of the first picture, where they are DPX or OpenEXR."""
+    """That of the first image, where they are DPX or OpenEXR."""
     flagged_interlaced: bool = False
     """Whether any of the first frames is flagged as interlaced."""
     tags: ColorTags = UNTAGGED
@@ -129,15 +129,15 @@ class MediaInfo:
     chapter_ends: tuple[Fraction, ...] = ()
     """Seconds."""
     images: tuple[Path, ...] = ()
-    """The pictures of an image sequence, in order; empty for files."""
+    """The images of an image sequence, in order; empty for files."""
     image_pts: tuple[int, ...] = ()
     """Their times, in ticks of the video's time base."""
     streams_path: Path | None = None
     """Where an image sequence's other streams are; None: in ``path``, or there are none."""
     deep: bool = False
     """Whether FFmpeg must read further into the file than usual to know what a copy of its streams needs."""
-    picture_tags: Mapping[str, str] = field(default_factory=dict)
-    """What the first picture of an image sequence says of itself."""
+    image_tags: Mapping[str, str] = field(default_factory=dict)
+    """What the first image of an image sequence says of itself."""
     is_piped: bool = False
     """Whether it comes through a pipe, so that there is nothing at ``path``; see `vsr.media.piped`."""
 
@@ -203,7 +203,7 @@ def _without_times(info: MediaInfo, found: UntimedRate | None) -> MediaInfo:
 def _video_stream(path: Path, container: InputContainer, requested: int | None) -> VideoStream:
     videos = [stream for stream in container.streams.video if not is_cover(stream)]
     if not videos:
-        kinds = Counter("cover picture" if is_cover(s) else s.type for s in container.streams)
+        kinds = Counter("cover image" if is_cover(s) else s.type for s in container.streams)
         held = ", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "no streams"
         raise InputError(f"{path}: has no video stream (it holds {held})")
     stream = _best(container, videos) if requested is None else _choose(path, videos, requested)
@@ -257,7 +257,7 @@ def _first_frames(path: Path, container: InputContainer, stream: VideoStream) ->
     except av.error.FFmpegError as error:
         reason = f"reading stopped: {error.strerror}"
     if not frames:
-        raise InputError(f"{path}: stream {stream.index} ({stream.codec_context.name}) holds no picture; {reason}")
+        raise InputError(f"{path}: stream {stream.index} ({stream.codec_context.name}) holds no image; {reason}")
     return frames[:_HEAD_FRAMES], first
 
 
@@ -310,7 +310,7 @@ def _video_info(
         field_order=_field_order(scanned, int(context.field_order)),
         timecode=_timecode(container, stream, head),
         crop=crop,
-        lost=tuple(sorted(set().union(*map(find_lost_with_pictures, beside)))),
+        lost=tuple(sorted(set().union(*map(find_lost_side_data, beside)))),
         immersive=read_immersive(beside[0]),
         icc=find_profile(packet) or (UNREADABLE if has_icc_profile(head) else None),
         flagged_interlaced=any(frame.interlaced_frame for frame in frames),

@@ -52,25 +52,25 @@ class Reader(Protocol):
 
 
 def wants_rate(path: Path) -> bool:
-    """Whether ``path`` has no times, so that a rate given for it means something: pictures, and raw streams."""
+    """Whether ``path`` has no times, so that a rate given for it means something: images, and raw streams."""
     return is_image_sequence(path) or (path.is_file() and is_untimed(path))
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything at ``path``: a file, a folder, or for a pattern the folder of its pictures."""
+    """Whether there is anything at ``path``: a file, a folder, or for a pattern the folder of its images."""
     return path.exists() or (is_numbered(path) and path.parent.is_dir())
 
 
 def probe(path: Path, fps: Fraction | None = None, video_stream: int | None = None) -> MediaInfo:
-    """What ``path`` (a file, a folder of pictures, or a pattern such as ``%06d.png``) holds.
+    """What ``path`` (a file, a folder of images, or a pattern such as ``%06d.png``) holds.
 
-    ``fps`` is the rate of pictures and of streams that have no times;
+    ``fps`` is the frame rate of images and of streams that have no times;
     ``video_stream`` is the number, in a file, of the video stream that is meant; see `probe_media`.
     """
     if not is_image_sequence(path):
         return probe_media(path, fps, video_stream)
     if video_stream is not None:
-        raise UsageError(f"{path}: pictures have no stream {video_stream}; leave out --video-stream")
+        raise UsageError(f"{path}: images have no stream {video_stream}; leave out --video-stream")
     return probe_images(path, fps)
 
 

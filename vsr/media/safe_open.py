@@ -161,7 +161,7 @@ def check_head(head: bytes, name: Path) -> None:
         raise InputError(f"{name}: is empty")
     if _is_animated_webp(head):
         raise InputError(
-            f"{name}: is an animated WebP, which FFmpeg cannot decode; convert it to APNG or numbered pictures"
+            f"{name}: is an animated WebP, which FFmpeg cannot decode; convert it to APNG or numbered images"
         )
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     for mark, what in _REFUSED_PLAYLISTS:

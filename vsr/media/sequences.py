@@ -47,9 +47,9 @@ def _mpeg4_layer(data: bytes) -> bytes | None:
     return None if found is None else bytes(found["layer"]).rstrip(b"\0")
 
 
-def _end_of_headers(data: bytes, picture: bytes) -> int:
-    place = data.find(picture)
-    return len(data) if place < 0 else place + len(picture)
+def _end_of_headers(data: bytes, start_code: bytes) -> int:
+    place = data.find(start_code)
+    return len(data) if place < 0 else place + len(start_code)
 
 
 _READERS: dict[str, Callable[[bytes], bytes | None]] = {

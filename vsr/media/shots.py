@@ -50,9 +50,9 @@ def read_shots(path: Path, num_shots: int, num_frames: int, rng: np.random.Gener
             if frames is None or frames[0].pts is None or frames[0].pts in taken:
                 continue
             taken.add(frames[0].pts)
-            pictures = np.stack([_as_rgb(frame, info) for frame in frames])
-            if not _crosses_cut(pictures):
-                shots.append(pictures)
+            images = np.stack([_as_rgb(frame, info) for frame in frames])
+            if not _crosses_cut(images):
+                shots.append(images)
     if not shots:
         raise InputError(f"{path}: no run of {num_frames} frames without a cut could be read from it")
     return shots
@@ -92,11 +92,11 @@ def _run_of(
 
 def _as_rgb(frame: av.VideoFrame, info: MediaInfo) -> NDArray[np.uint8]:
     planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
-    picture = VideoFrame(planes, frame_layout(frame), info.video.color, 0, 0, Fraction(1))
-    whole = quantise(picture, OutputFormat(LAYOUTS["gbrp"], _SRGB))
+    image = VideoFrame(planes, frame_layout(frame), info.video.color, 0, 0, Fraction(1))
+    whole = quantise(image, OutputFormat(LAYOUTS["gbrp"], _SRGB))
     return np.stack([np.asarray(plane, np.uint8) for plane in whole], axis=-1)
 
 
-def _crosses_cut(pictures: NDArray[np.uint8]) -> bool:
-    small = pictures[:, ::4, ::4].mean(-1, dtype=np.float32)
+def _crosses_cut(images: NDArray[np.uint8]) -> bool:
+    small = images[:, ::4, ::4].mean(-1, dtype=np.float32)
     return bool((np.abs(np.diff(small, axis=0)).mean((1, 2)) > _CUT).any())

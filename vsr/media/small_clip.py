@@ -32,9 +32,9 @@ def encode_small_clip(
     bits_per_second: int,
     speed: str = "medium",
 ) -> bytes:
-    """An MP4 of ``(seconds, picture)`` pairs in order; pictures are ``(H, W, 3)`` uint8 sRGB of even, equal sizes.
+    """An MP4 of ``(seconds, image)`` pairs in order; images are ``(H, W, 3)`` uint8 sRGB of even, equal sizes.
 
-    Good quality where ``bits_per_second`` allow it; never many more than these. Empty where there is no picture.
+    Good quality where ``bits_per_second`` allow it; never many more than these. Empty where there is no image.
     ``speed`` is a preset of x264.
     """
     layout = LAYOUTS["yuv420p"]
@@ -44,8 +44,8 @@ def encode_small_clip(
     options = {"crf": str(_QUALITY), "preset": speed, "x264-params": join_params(params)}
     with av.open(file, "w", format="mp4") as container:
         stream = None
-        for seconds, picture in frames:
-            height, width = picture.shape[:2]
+        for seconds, image in frames:
+            height, width = image.shape[:2]
             if stream is None:
                 stream = container.add_stream("libx264", rate=rate, options=options)
                 stream.width, stream.height, stream.pix_fmt = width, height, layout.name
@@ -53,7 +53,7 @@ def encode_small_clip(
                 context = stream.codec_context
                 context.thread_count, context.thread_type = 2, "FRAME"
                 context.color_primaries = context.color_trc = context.colorspace = context.color_range = 1
-            planes = torch.from_numpy(picture).permute(2, 0, 1)
+            planes = torch.from_numpy(image).permute(2, 0, 1)
             source = VideoFrame(tuple(planes), LAYOUTS["gbrp"], _SRGB, 0, 0, _CLOCK)
             frame = frame_from_planes(quantise(source, OutputFormat(layout, _BT709)), layout, width, height)
             frame.pts, frame.time_base = round(seconds / _CLOCK), _CLOCK

@@ -101,7 +101,7 @@ def _codec(stream: Any, description: str, tag: str, *, is_quicktime: bool, has_c
 
 
 def is_cover(stream: object) -> bool:
-    """Whether a video stream is a picture that belongs to the file as a whole."""
+    """Whether a video stream is an image that belongs to the file as a whole."""
     return bool(getattr(stream, "disposition", 0) & av.stream.Disposition.attached_pic)
 
 

@@ -1,7 +1,7 @@
 """VMAF (Netflix), by the libvmaf that the bundled ffmpeg program carries.
 
 Pairs of frames are piped to it as they are paired here, so that no clock and no frame rate takes part. Two models are
-run: ``vmaf_v0.6.1``, and its variant for enhanced pictures (NEG: no gain for enhancement), which gives no credit for
+run: ``vmaf_v0.6.1``, and its variant for enhanced images (NEG: no gain for enhancement), which gives no credit for
 sharpening and contrast that the ground truth does not have.
 """
 
@@ -57,7 +57,7 @@ class VmafRun:
                 "this ffmpeg has no libvmaf: leave --vmaf out, or let IMAGEIO_FFMPEG_EXE name one with it"
             )
         if min(width, height) < _SMALLEST:
-            raise MachineError(f"VMAF needs pictures of at least {_SMALLEST}x{_SMALLEST}, got {width}x{height}")
+            raise MachineError(f"VMAF needs images of at least {_SMALLEST}x{_SMALLEST}, got {width}x{height}")
         self._depth = 8 if bit_depth == 8 else 10
         self._scale = 2.0 ** (self._depth - bit_depth)
         chroma = (-(-height // 2)) * (-(-width // 2)) * 2

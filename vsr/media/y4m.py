@@ -1,7 +1,7 @@
-"""YUV4MPEG2: uncompressed pictures behind one line of text, which is how video programs are joined by a ``|``.
+"""YUV4MPEG2: uncompressed frames behind one line of text, which is how video programs are joined by a ``|``.
 
 The line gives size, one constant rate, scanning, aspect, chroma with its siting and depth, and the range. It has no
-place for primaries, transfer or matrix, for times, or for anything but pictures.
+place for primaries, transfer or matrix, for times, or for anything else but frames.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vsr.media.mux import SegmentFile, packets_of
 __all__ = ["FRAME_MARK", "Scanning", "count_off_rate", "header", "names_chroma_site", "write_y4m"]
 
 FRAME_MARK = b"FRAME\n"
-"""What stands before the samples of each picture, plane by plane."""
+"""What stands before the samples of each frame, plane by plane."""
 
 Scanning = Literal["progressive", "top first", "bottom first", "unknown"]
 _SCANNING: dict[Scanning, str] = {"progressive": "p", "top first": "t", "bottom first": "b", "unknown": "?"}
@@ -58,7 +58,7 @@ def _chroma(spec: EncoderSpec) -> _Chroma:
 
 
 def header(spec: EncoderSpec, scanning: Scanning) -> bytes:
-    """The first line of a stream of ``spec``'s pictures."""
+    """The first line of a stream of ``spec``'s frames."""
     rate, aspect, chroma = spec.frame_rate, spec.sample_aspect_ratio, _chroma(spec)
     color_range = "FULL" if spec.color.full_range else "LIMITED"
     line = (
@@ -69,14 +69,14 @@ def header(spec: EncoderSpec, scanning: Scanning) -> bytes:
 
 
 def count_off_rate(pts: Sequence[int] | NDArray[np.int64], time_base: Fraction, rate: Fraction) -> int:
-    """Pictures that a constant ``rate`` from the first one on shows more than half a picture early or late."""
+    """Frames that a constant ``rate`` from the first one on shows more than half a frame early or late."""
     times = np.asarray(pts, np.float64) - float(pts[0])
     expected = np.arange(len(times)) / float(rate * time_base)
     return int((np.abs(times - expected) > 0.5 / float(rate * time_base)).sum())
 
 
 def write_y4m(segments: Iterable[SegmentFile], head: bytes, target: Path) -> None:
-    """Write ``target`` from segments of uncompressed pictures."""
+    """Write ``target`` from segments of uncompressed frames."""
     with target.open("wb") as file:
         file.write(head)
         for segment in segments:

@@ -221,7 +221,7 @@ class ConditionedUpscaler(Upscaler):
         raise NotImplementedError
 
     def stacked(self, images: Tensor, blur_px: float, noise_codes: float) -> Tensor:
-        """What ``forward`` takes: ``pictures`` ``(B, C, H, W)`` and `conditions` as constant channels behind them."""
+        """What ``forward`` takes: ``images`` ``(B, C, H, W)`` and `conditions` as constant channels behind them."""
         maps = self.conditions(blur_px, noise_codes).to(images.device, images.dtype)
         count, _, height, width = images.shape
         return torch.cat([images, maps[:, None, None].expand(count, -1, height, width)], 1)
@@ -335,7 +335,7 @@ class Network:
         """Channels of what ``module`` gives that are pixels of the result: all but the memory of recurrent networks."""
         return (self.scale // self.module_scale) ** 2 * (3 if self.gives == "RGB" else 1)
 
-    def __call__(self, pictures_BCHW: Tensor) -> Tensor:
+    def __call__(self, images_BCHW: Tensor) -> Tensor:
         """Run it; see the class."""
-        enlarged: Tensor = self.module(pictures_BCHW)
+        enlarged: Tensor = self.module(images_BCHW)
         return enlarged

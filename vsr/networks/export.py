@@ -25,7 +25,7 @@ __all__ = ["INPUT", "OPSET", "OUTPUT", "Exported", "export_onnx", "require_onnx"
 
 OPSET = 18
 """Version of ONNX's operators: the oldest that torch's exporter writes without conversion; read by all of today."""
-INPUT, OUTPUT = "pictures", "enlarged"
+INPUT, OUTPUT = "images", "enlarged"
 """Names of the graph's input ``(B, C, H, W)`` and output."""
 
 _LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")

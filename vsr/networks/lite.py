@@ -69,7 +69,7 @@ class Lite(_Chain):
         super().__init__(scale, width, [nn.Conv2d(width, width, 3, padding=1) for _ in range(depth)])
 
     def quantisable(self, images: Tensor) -> nn.Module:
-        """One that computes the same, with features of about one range on ``pictures`` ``(B, 1, H, W)``, for 8 bits."""
+        """One that computes the same, with features of about one range on ``images`` ``(B, 1, H, W)``, for 8 bits."""
         return _SideBySide(self, images)
 
 

@@ -74,7 +74,7 @@ def _covering(size: int, scale: int, like: Tensor) -> Tensor:
 
 
 def overlap_add(patches: Tensor, images: Tensor, scale: int) -> Tensor:
-    """``(B·h·w, 9S²)``, one patch a pixel of ``pictures`` ``(B, 1, h, w)`` → their means ``(B, 1, S·h, S·w)``."""
+    """``(B·h·w, 9S²)``, one patch a pixel of ``images`` ``(B, 1, h, w)`` → their means ``(B, 1, S·h, S·w)``."""
     count, _, height, width = images.shape
     columns = patches.reshape(count, height * width, -1).transpose(1, 2)
     framed = functional.fold(columns, ((height + 2) * scale, (width + 2) * scale), PATCH * scale, stride=scale)

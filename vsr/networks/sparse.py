@@ -116,7 +116,7 @@ def _spread(images: Tensor) -> Tensor:
 
 
 def _brought_back(made: Tensor, images: Tensor) -> Tensor:
-    """``made`` ``(B, 1, S·H, S·W)`` after some rounds of back-projection towards ``pictures`` ``(B, 1, H, W)``."""
+    """``made`` ``(B, 1, S·H, S·W)`` after some rounds of back-projection towards ``images`` ``(B, 1, H, W)``."""
     small, large = (tuple(int(side) for side in one.shape[-2:]) for one in (images, made))
     for _ in range(_ROUNDS_BACK):
         lacking = images - _resize(made, (small[0], small[1]))

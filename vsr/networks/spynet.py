@@ -24,10 +24,10 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
 def flow_warp(images: Tensor, flow: Tensor, *, padding_mode: str = "zeros") -> Tensor:
-    """``pictures`` ``(B, C, H, W)`` read bilinearly at each pixel's place plus ``flow`` ``(B, 2, H, W)``.
+    """``images`` ``(B, C, H, W)`` read bilinearly at each pixel's place plus ``flow`` ``(B, 2, H, W)``.
 
     In float32, whatever the types are: in half precision places far from the corner are a quarter of a pixel apart. The
-    result has the type of ``pictures``. ``padding_mode`` is that of `torch.nn.functional.grid_sample`.
+    result has the type of ``images``. ``padding_mode`` is that of `torch.nn.functional.grid_sample`.
     """
     height, width = images.shape[-2:]
     flow = flow.to(torch.promote_types(flow.dtype, torch.float32))

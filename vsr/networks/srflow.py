@@ -224,9 +224,9 @@ class SRFlow(SamplingUpscaler):
     def encode(self, images: Tensor, small: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, 3, scale·H, scale·W)`` and its small image ``(B, 3, H, W)`` → noise and log-determinant.
 
-        The noise, ``(B, 3·scale², H, W)``, is what `forward` makes ``pictures`` of. The log-determinant, ``(B,)``, is
+        The noise, ``(B, 3·scale², H, W)``, is what `forward` makes ``images`` of. The log-determinant, ``(B,)``, is
         the logarithm of the absolute value of the determinant of its Jacobian; with the log-density of the noise as
-        standard normal it adds up to the logarithm of the likelihood of ``pictures``.
+        standard normal it adds up to the logarithm of the likelihood of ``images``.
         """
         noises, log_determinant = self.flowUpsamplerNet.encode(images, self._features(small))
         folded = [_folded(noise, power) for noise, (_, power) in zip(noises, self._folds(), strict=True)]

@@ -55,7 +55,7 @@ class BandedAxes:
         self._lower, self._small = torch.empty(height, across.in_size), torch.empty(height, width)
 
     def __call__(self, image: Tensor) -> Tensor:
-        """Both axes applied to ``picture``; the result holds until the next call."""
+        """Both axes applied to ``image``; the result holds until the next call."""
         for block in self._down:
             torch.mm(block.weights, image[block.samples], out=self._lower[block.results])
         for block in self._across:

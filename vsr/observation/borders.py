@@ -9,7 +9,7 @@ __all__ = ["fold_mirrored", "mirror"]
 
 
 def mirror(image: Tensor, radius: int, dim: int) -> Tensor:
-    """``picture`` with ``radius`` more samples at both ends of ``dim``, mirrored about the edge.
+    """``image`` with ``radius`` more samples at both ends of ``dim``, mirrored about the edge.
 
     An image shorter than the radius is mirrored again and again.
     """

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from vsr.observation.borders import fold_mirrored, mirror
-from vsr.observation.operator import check_picture
+from vsr.observation.operator import check_image
 
 __all__ = ["KernelBlur", "VaryingBlur"]
 
@@ -102,14 +102,14 @@ class KernelBlur:
 
     def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """The blurred image; same shape, dtype and device."""
-        check_picture(image)
+        check_image(image)
         for one in self._passes:
             image = one.forward(image)
         return image
 
     def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: convolution with the kernel turned by 180 degrees, its border folded back."""
-        check_picture(image)
+        check_image(image)
         for one in reversed(self._passes):
             image = one.backward(image)
         return image
@@ -130,7 +130,7 @@ class VaryingBlur:
                 f"weights must be ({len(kernels)}, H, W) for {len(kernels)} kernels, not none, "
                 f"got {tuple(weights.shape)}"
             )
-        check_picture(weights)
+        check_image(weights)
         if not bool(((weights.sum(0) - 1).abs() <= 1e-4).all()):
             raise ValueError("the weights of each pixel must sum to 1")
         self._blurs = tuple(KernelBlur(kernel) for kernel in kernels)
@@ -149,7 +149,7 @@ class VaryingBlur:
 
     def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """The blurred image; same shape, dtype and device."""
-        check_picture(image, self._size)
+        check_image(image, self._size)
         result = torch.zeros_like(image)
         for weight, blur in zip(self._weights.to(image.dtype), self._blurs, strict=True):
             result.addcmul_(weight, blur.A(image))
@@ -157,7 +157,7 @@ class VaryingBlur:
 
     def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``Σ_i kernels[i]ᵀ (weights[i] · y)``."""
-        check_picture(image, self._size)
+        check_image(image, self._size)
         result = torch.zeros_like(image)
         for weight, blur in zip(self._weights.to(image.dtype), self._blurs, strict=True):
             result.add_(blur.A_adjoint(weight * image))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vsr.observation.axes import AxisMap, apply_axes, apply_axes_adjoint
-from vsr.observation.operator import check_picture
+from vsr.observation.operator import check_image
 from vsr.observation.resample import KERNELS, Kernel, axis_taps, resample
 
 __all__ = ["Antialiased", "Decimation", "decimated_size"]
@@ -78,12 +78,12 @@ class Decimation:
 
     def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """The samples, ``(..., h, w)``, of an image ``(..., H, W)``."""
-        check_picture(image, self._size)
+        check_image(image, self._size)
         return apply_axes(image, self._down, self._across)
 
     def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``(..., h, w)`` spread onto ``(..., H, W)``, zeros between."""
-        check_picture(image, self.out_size_yx)
+        check_image(image, self.out_size_yx)
         return apply_axes_adjoint(image, self._down, self._across)
 
 
@@ -115,10 +115,10 @@ class Antialiased:
 
     def A(self, image: Tensor) -> Tensor:  # noqa: N802
         """The resampled image, ``(..., *size_out)``; the very values of `resample`."""
-        check_picture(image, self._size)
+        check_image(image, self._size)
         return resample(image, self.out_size_yx, kernel=self._kernel, scale_yx=self._scale)
 
     def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``(..., *size_out)`` to ``(..., *size_in)``."""
-        check_picture(image, self.out_size_yx)
+        check_image(image, self.out_size_yx)
         return apply_axes_adjoint(image, self._down, self._across)

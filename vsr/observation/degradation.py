@@ -102,7 +102,7 @@ def degradation_operator(size_yx: tuple[int, int], name: str, scale: float | Fra
 
 
 def simulate(image: Tensor, name: str, scale: float | Fraction) -> Tensor:
-    """``picture`` ``(..., H, W)``, float32 or float64 in any units, degraded by ``name`` of `DEGRADATIONS`.
+    """``image`` ``(..., H, W)``, float32 or float64 in any units, degraded by ``name`` of `DEGRADATIONS`.
 
     No noise, no rounding, no clipping. Sizes that are no multiple of the scale round up; the literature crops
     them first.

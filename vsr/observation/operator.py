@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-__all__ = ["Composed", "LinearOperator", "check_picture"]
+__all__ = ["Composed", "LinearOperator", "check_image"]
 
 
 @runtime_checkable
@@ -18,11 +18,11 @@ class LinearOperator(Protocol):
     """
 
     def A(self, image: Tensor, /) -> Tensor:  # noqa: N802
-        """The operator times ``picture``."""
+        """The operator times ``image``."""
         ...
 
     def A_adjoint(self, image: Tensor, /) -> Tensor:  # noqa: N802
-        """The transposed operator times ``picture``."""
+        """The transposed operator times ``image``."""
         ...
 
 
@@ -50,8 +50,8 @@ class Composed:
         return image
 
 
-def check_picture(image: Tensor, shape: tuple[int, ...] | None = None) -> None:
-    """Raise ValueError unless ``picture`` is float32 or float64 and its last sizes are ``shape``.
+def check_image(image: Tensor, shape: tuple[int, ...] | None = None) -> None:
+    """Raise ValueError unless ``image`` is float32 or float64 and its last sizes are ``shape``.
 
     Without ``shape`` any image of two or more dimensions that holds a pixel will do.
     """

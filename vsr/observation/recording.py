@@ -13,7 +13,7 @@ from torch import Tensor
 from vsr.observation.axes import AxisMap, apply_axes, apply_axes_adjoint, apply_axis
 from vsr.observation.bands import BandedAxes
 from vsr.observation.degradation import blur_radius, degradation_at
-from vsr.observation.operator import check_picture
+from vsr.observation.operator import check_image
 from vsr.observation.resample import KERNELS, axis_taps
 
 __all__ = ["Recording"]
@@ -78,13 +78,13 @@ class Recording:
         )
 
     def A(self, image: Tensor) -> Tensor:  # noqa: N802
-        """What would be recorded of ``picture`` ``(..., H, W)``: ``(..., h, w)``."""
-        check_picture(image, self._size)
+        """What would be recorded of ``image`` ``(..., H, W)``: ``(..., h, w)``."""
+        check_image(image, self._size)
         return apply_axes(image, self._down, self._across)
 
     def of_stored(self, image: Tensor, peak: float) -> Tensor:
-        """`A` of ``picture`` as it is stored, cut to 0…``peak``; without a cut copy of all of it."""
-        check_picture(image, self._size)
+        """`A` of ``image`` as it is stored, cut to 0…``peak``; without a cut copy of all of it."""
+        check_image(image, self._size)
         width = int(image.shape[-1])
         strips = [
             apply_axis(image[..., first : first + _STRIP_COLUMNS].clamp(0, peak), self._down, -2)
@@ -98,5 +98,5 @@ class Recording:
 
     def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``(..., h, w)`` to ``(..., H, W)``."""
-        check_picture(image, self._recorded)
+        check_image(image, self._recorded)
         return apply_axes_adjoint(image, self._down, self._across)

@@ -88,27 +88,27 @@ class PointSampler:
         self._cells = top.to(torch.int64) * width + left.to(torch.int64)
         self._down, self._right = rows - top, cols - left  # position within the 2x2 block, 0…1
 
-    def A(self, picture: Tensor) -> Tensor:  # noqa: N802
-        """Values of ``picture`` ``(H, W)`` at the points, ``(N,)``."""
-        (upper_left, upper_right), (lower_left, lower_right) = self._corners(picture)
+    def A(self, image: Tensor) -> Tensor:  # noqa: N802
+        """Values of ``image`` ``(H, W)`` at the points, ``(N,)``."""
+        (upper_left, upper_right), (lower_left, lower_right) = self._corners(image)
         upper = torch.lerp(upper_left, upper_right, self._right)
         lower = torch.lerp(lower_left, lower_right, self._right)
         return torch.lerp(upper, lower, self._down) * self.inside
 
-    def with_slopes(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def with_slopes(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`A`, and the derivatives of the reading along rows and columns, per pixel, ``(N,)`` each.
 
         The derivatives are those of the bilinear surface within the points' blocks, also for points outside.
         """
-        (upper_left, upper_right), (lower_left, lower_right) = self._corners(picture)
+        (upper_left, upper_right), (lower_left, lower_right) = self._corners(image)
         upper = torch.lerp(upper_left, upper_right, self._right)
         lower = torch.lerp(lower_left, lower_right, self._right)
         along = torch.lerp(upper_right.sub_(upper_left), lower_right.sub_(lower_left), self._down)
         return torch.lerp(upper, lower, self._down) * self.inside, lower.sub_(upper), along
 
-    def _corners(self, picture: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def _corners(self, image: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """The pixels of the points' 2×2 blocks, row by row."""
-        flat, width = picture.reshape(-1), self._size[1]
+        flat, width = image.reshape(-1), self._size[1]
         upper, lower = (
             (flat[start:].index_select(0, self._cells), flat[start + 1 :].index_select(0, self._cells))
             for start in (0, width)

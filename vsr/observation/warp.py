@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vsr.observation.operator import check_picture
+from vsr.observation.operator import check_image
 from vsr.observation.ordered_sums import OrderedSums
 
 __all__ = ["Interpolation", "Warp"]
@@ -97,8 +97,8 @@ class Warp:
         self._order = found[self._sums.order]
 
     def A(self, image: Tensor) -> Tensor:  # noqa: N802
-        """``picture`` ``(..., H, W)`` at the positions, ``(..., h, w)``."""
-        check_picture(image, self._size)
+        """``image`` ``(..., H, W)`` at the positions, ``(..., h, w)``."""
+        check_image(image, self._size)
         flat = self._with_margin(image.reshape(-1, *self._size))
         result = flat.new_zeros((flat.shape[0], self._cells.numel()))
         weights_y, weights_x = self._weights_y.to(flat.dtype), self._weights_x.to(flat.dtype)
@@ -111,7 +111,7 @@ class Warp:
 
     def A_adjoint(self, image: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: ``(..., h, w)`` values spread onto an image ``(..., H, W)``."""
-        check_picture(image, self._out_shape)
+        check_image(image, self._out_shape)
         leading = image.shape[: image.ndim - len(self._out_shape)]
         values = image.reshape(-1, self._cells.numel()).index_select(-1, self._order)
         weights_y, weights_x = (

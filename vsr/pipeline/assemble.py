@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 
 from vsr.errors import MachineError, VerificationError
 from vsr.media.codecs import choose_fourcc
+from vsr.media.image_text import with_text
 from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing, is_numbered, place_of
 from vsr.media.immersive import Immersive
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.mux import SegmentFile, copy_streams, mux, sync_file
 from vsr.media.mux_command import MuxJob
-from vsr.media.picture_text import with_text
 from vsr.media.timelines import StreamMove, stream_moves
 from vsr.media.y4m import count_off_rate, header, write_y4m
 from vsr.pipeline.checks import check_copied, check_cover, check_times
 from vsr.pipeline.headers import add_header, first_timecode
 from vsr.pipeline.job import Job
 from vsr.pipeline.progress import Stage
-from vsr.pipeline.provenance import label, picture_text
+from vsr.pipeline.provenance import image_text, label
 from vsr.pipeline.publishing import is_output_of, note_output, publish, remove
 from vsr.pipeline.raw_output import scanning
 from vsr.pipeline.sidecar import SegmentPaths, SegmentResult
@@ -124,7 +124,7 @@ def _times(ordered: Sequence[SegmentResult]) -> NDArray[np.int64]:
     late = np.flatnonzero(np.diff(pts) <= 0)
     if len(late):
         place = int(late[0])
-        raise VerificationError(f"picture {place + 1} would be shown at {pts[place + 1]}, after one at {pts[place]}")
+        raise VerificationError(f"frame {place + 1} would be shown at {pts[place + 1]}, after one at {pts[place]}")
     return pts
 
 
@@ -132,7 +132,7 @@ def _last_duration(pts: NDArray[np.int64], job: Job, source: SourceSummary) -> i
     """Ticks that the last image lasts: as the source says, else as long as the one before, else by the rate."""
     end = _end_of_last(job, source)
     if end is not None:
-        length = end * job.pictures_per_frame - int(pts[-1])
+        length = end * job.images_per_frame - int(pts[-1])
         if length > 0 and (len(pts) < 2 or 2 * length >= int(np.diff(pts).min())):
             return length
     if len(pts) > 1:
@@ -294,9 +294,9 @@ def _write_image(job: Job, work: WorkFolder, ordered: Sequence[SegmentResult], p
     """One image alone, without times or streams beside it."""
     pts = _times(ordered)
     if len(pts) != 1:
-        raise VerificationError(f"{job.output}: {len(pts)} pictures were made for one file")
+        raise VerificationError(f"{job.output}: {len(pts)} images were made for one file")
     [segment] = _segment_files(work, ordered)
-    words = picture_text(job.title, job.evidence, job.info.metadata, job.made_by)
+    words = image_text(job.title, job.evidence, job.info.metadata, job.made_by)
     partial.write_bytes(with_text(segment.path.read_bytes(), add_header(job, words, ordered[0].start)))
     shift = int(pts[0]) * job.encoder.time_base  # it has no time of its own: its frame's is all of it
     return Assembled(1, shift, Fraction(0), True, (), None)
@@ -310,7 +310,7 @@ def _write_images(
     source: SourceSummary,
 ) -> Assembled:
     partial.mkdir()
-    words = picture_text(job.title, job.evidence, job.info.metadata, job.made_by)
+    words = image_text(job.title, job.evidence, job.info.metadata, job.made_by)
     number = 1
     for segment, result in zip(_segment_files(work, ordered), ordered, strict=True):
         with segment.path.open("rb") as file:
@@ -318,7 +318,7 @@ def _write_images(
                 data = file.read(packet.size)
                 if len(data) != packet.size:
                     raise VerificationError(f"{segment.path.name} is shorter than its sidecar says")
-                text = add_header(job, words, result.start + place // job.pictures_per_frame)
+                text = add_header(job, words, result.start + place // job.images_per_frame)
                 (partial / (job.output.name % number)).write_bytes(with_text(data, text))
                 number += 1
     pts = _times(ordered)

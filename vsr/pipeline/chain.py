@@ -53,7 +53,7 @@ def output_checksums(output: Path, what: str) -> ChecksumFile:
     if what == DECODED:
         return checksum_decoded(probe_output(output), 1)
     is_image = is_numbered(output) or is_single_image(output)
-    return _picture_checksums(output) if is_image else packet_checksums(output)
+    return _image_checksums(output) if is_image else packet_checksums(output)
 
 
 def checksum_decoded(info: MediaInfo, threads: int, most: int | None = None) -> ChecksumFile:
@@ -69,7 +69,7 @@ def _file_of(info: MediaInfo, rows: Checksums) -> ChecksumFile:
     return ChecksumFile(video.time_base, "rawvideo", video.width, video.height, video.sample_aspect_ratio, rows)
 
 
-def _picture_checksums(output: Path) -> ChecksumFile:
+def _image_checksums(output: Path) -> ChecksumFile:
     """Of the files of an image sequence, each a packet, or of one image alone, which has no time."""
     video = probe_output(output).video
     if is_single_image(output):

@@ -30,10 +30,10 @@ def check_cover(job: Job, ordered: Sequence[SegmentResult], num_source_frames: i
                 f"segments {before.index} and {after.index} do not meet: {before.stop}, {after.start}"
             )
     covered = sum(result.stop - result.start for result in ordered)
-    pictures = sum(len(result.packets) for result in ordered)
-    if covered != num_source_frames or pictures != covered * job.pictures_per_frame:
+    images = sum(len(result.packets) for result in ordered)
+    if covered != num_source_frames or images != covered * job.images_per_frame:
         raise VerificationError(
-            f"{num_source_frames} frames went in, {covered} are in segments as {pictures} pictures; nothing was written"
+            f"{num_source_frames} frames went in, {covered} are in segments as {images} images; nothing was written"
         )
 
 

@@ -135,12 +135,12 @@ def _seconds_of_convolution(device: Any, dtype: Any) -> float:
     import torch
 
     layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(device, dtype).to(memory_format=torch.channels_last)
-    picture = torch.rand(1, 64, 128, 128).to(device, dtype, memory_format=torch.channels_last)
+    image = torch.rand(1, 64, 128, 128).to(device, dtype, memory_format=torch.channels_last)
     with torch.inference_mode():
-        layer(picture)
+        layer(image)
         began = time.perf_counter()
         for _ in range(5):
-            layer(picture)
+            layer(image)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return time.perf_counter() - began

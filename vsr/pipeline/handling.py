@@ -25,7 +25,7 @@ def describe_handling(job: Job, what: str, record: FrameRecord) -> str:
 
 def _scan(job: Job, record: FrameRecord) -> str:
     if job.deinterlace == "field":
-        return "every field becomes a picture"
+        return "every field becomes a frame"
     if record.fields == "progressive":
         return "deinterlaced all the same" if job.deinterlace == "frame" else "left as it is"
     return "left combed" if job.deinterlace == "off" else "deinterlaced"

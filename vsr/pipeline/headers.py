@@ -7,13 +7,13 @@ import dataclasses
 from vsr.media.dpx import DpxHeader, read_dpx_header
 from vsr.media.exr import ExrHeader, read_exr_header
 from vsr.media.icc import keep_profile
-from vsr.media.picture_text import PictureText
+from vsr.media.image_text import ImageText
 from vsr.pipeline.job import Job, goes_with_frames
 
 __all__ = ["add_header", "first_timecode"]
 
 
-def add_header(job: Job, words: PictureText, ordinal: int) -> PictureText:
+def add_header(job: Job, words: ImageText, ordinal: int) -> ImageText:
     """``words`` for an image made from frame ``ordinal`` of the source, with the headers that it takes over."""
     profile = keep_profile(job.video.icc, job.encoder.codec.name, job.encoder.layout.family)
     return dataclasses.replace(words, profile=profile, header=_header(job, ordinal))
@@ -29,7 +29,7 @@ def first_timecode(job: Job, first: int) -> str | None:
 
 def _header(job: Job, ordinal: int) -> DpxHeader | ExrHeader | None:
     """None unless source and output are of one kind, an image for an image."""
-    if not goes_with_frames(job.video, job.encoder) or job.pictures_per_frame > 1:
+    if not goes_with_frames(job.video, job.encoder) or job.images_per_frame > 1:
         return None
     path = job.info.images[ordinal]
     if job.encoder.codec.name == "exr":
@@ -38,4 +38,4 @@ def _header(job: Job, ordinal: int) -> DpxHeader | ExrHeader | None:
     if header is None:
         return None
     resized = (job.out_width, job.out_height) != (job.video.width, job.video.height)
-    return header.for_new_picture(resized=resized, deinterlaced=job.deinterlace != "off")
+    return header.for_new_image(resized=resized, deinterlaced=job.deinterlace != "off")

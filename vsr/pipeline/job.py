@@ -126,7 +126,7 @@ class Job:
         return OutputFormat(self.encoder.layout, self.encoder.color)
 
     @property
-    def pictures_per_frame(self) -> int:
+    def images_per_frame(self) -> int:
         """2 where every field becomes an image, else 1."""
         return 2 if self.deinterlace == "field" else 1
 
@@ -236,10 +236,10 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
 def _find_lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span) -> list[str]:
     """What besides streams the output cannot keep, in words."""
     video, codec = info.video, encoder.codec
-    lost = [f"{name}: dynamic metadata does not survive new pictures" for name in video.dropped_hdr]
-    lost += [f"{name}: part of the old pictures" for name in video.lost]
+    lost = [f"{name}: dynamic metadata does not survive new frames" for name in video.dropped_hdr]
+    lost += [f"{name}: part of the old frames" for name in video.lost]
     if video.has_captions:
-        lost.append("closed captions (EIA-608/708): they are part of the old pictures, not a stream that can be copied")
+        lost.append("closed captions (EIA-608/708): they are part of the old frames, not a stream that can be copied")
     if video.drops_alpha:
         lost.append(f"alpha channel: the decoder of {video.codec} does not give it")
     if video.layout.has_alpha and not encoder.layout.has_alpha:
@@ -257,11 +257,11 @@ def _find_lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span
         lost.append("timecode: it is that of the first frame of the whole video")
     if codec.kind == "images":
         if video.display:
-            lost.append("rotation: pictures have no place for it")
+            lost.append("rotation: images have no place for it")
         if video.mastering or video.content_light:
-            lost.append("HDR mastering display and light level: pictures have no place for them")
+            lost.append("HDR mastering display and light level: images have no place for them")
         if info.num_chapters and len(info.streams) == 1:
-            lost.append("chapters: pictures have no place for them")
+            lost.append("chapters: images have no place for them")
     return lost
 
 

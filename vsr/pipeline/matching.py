@@ -19,7 +19,7 @@ __all__ = ["check_pair", "follow_mark", "keep_chroma", "marked_pair"]
 
 def marked_pair(info: MediaInfo) -> Pair | None:
     """The pair that a file, or its first image, says it was made small by."""
-    return find_pair({**info.metadata, **info.picture_tags})
+    return find_pair({**info.metadata, **info.image_tags})
 
 
 def follow_mark(pair: Pair | None, settings: Settings, options: Any, what: str) -> tuple[Settings, Any]:

@@ -61,15 +61,15 @@ def plan_encoder(info: MediaInfo, container: str, settings: Settings) -> tuple[E
     color, assumptions = _output_color(video, codec, container, layout.family, layout.is_float)
     rate = video.average_rate or video.base_rate or Fraction(25)
     rate = rate if 0 < rate <= 480 else Fraction(25)
-    pictures = 2 if settings.deinterlace == "field" else 1
+    images = 2 if settings.deinterlace == "field" else 1
     encoder = EncoderSpec(
         codec=codec,
         layout=layout,
         color=color,
         width=width,
         height=height,
-        time_base=video.time_base / pictures,
-        frame_rate=rate * pictures,
+        time_base=video.time_base / images,
+        frame_rate=rate * images,
         sample_aspect_ratio=Fraction(1) if settings.square_pixels else _aspect(video, width, height),
         quality=quality,
         speed=speed,

@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from vsr.frames import VideoFrame
 from vsr.media.display import Box, cut, shown
-from vsr.media.picture_text import PictureText, with_text
+from vsr.media.image_text import ImageText, with_text
 from vsr.timeline import format_seconds
 
 __all__ = ["Preview", "is_preview"]
 
 _log = logging.getLogger(__name__)
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _INTERVAL_SECONDS = 5.0
 _PANE_WIDTH, _PANE_HEIGHT = 640, 480  # pixels that either side takes at most
@@ -88,27 +88,27 @@ def is_preview(path: Path) -> bool:
         return _MARK.encode() in file.read(_HEAD_BYTES)
 
 
-def _write(path: Path, picture: Picture) -> None:
+def _write(path: Path, image: Image) -> None:
     import cv2
 
-    is_encoded, data = cv2.imencode(".png", picture[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 2])
+    is_encoded, data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 2])
     if not is_encoded:
         raise OSError("OpenCV made no PNG of it")
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
-        temporary.write_bytes(with_text(data.tobytes(), PictureText("vsr", _MARK)))
+        temporary.write_bytes(with_text(data.tobytes(), ImageText("vsr", _MARK)))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _sheet(before: VideoFrame, after: VideoFrame) -> Picture:
+def _sheet(before: VideoFrame, after: VideoFrame) -> Image:
     """Both whole, and below them the same detail of both, ``(H, W, 3)`` uint8 RGB."""
     factor = min(1.0, _PANE_WIDTH / after.width, _PANE_HEIGHT / after.height)
     width, height = max(2, round(after.width * factor)), max(2, round(after.height * factor))
-    whole = [_resize(shown(_shrunk(picture, height, width)), height, width) for picture in (before, after)]
+    whole = [_resize(shown(_shrunk(image, height, width)), height, width) for image in (before, after)]
     box = _busiest(whole[1], after)
-    detail = [_detail(picture, after, box, height, width) for picture in (before, after)]
+    detail = [_detail(image, after, box, height, width) for image in (before, after)]
     seconds = format_seconds(after.pts * after.time_base)
     bars = [
         _bar(f"before: frame {before.ordinal} at {seconds}, {before.width}x{before.height}", width),
@@ -118,12 +118,12 @@ def _sheet(before: VideoFrame, after: VideoFrame) -> Picture:
     return np.concatenate([_beside(*bars), _beside(*whole), gap, _beside(*detail)])
 
 
-def _beside(left: Picture, right: Picture) -> Picture:
+def _beside(left: Image, right: Image) -> Image:
     gap = np.full((left.shape[0], _GAP, 3), _GROUND, np.uint8)
     return np.concatenate([left, gap, right], axis=1)
 
 
-def _bar(text: str, width: int) -> Picture:
+def _bar(text: str, width: int) -> Image:
     import cv2
 
     bar = np.full((_BAR, width, 3), _GROUND, np.uint8)
@@ -131,22 +131,22 @@ def _bar(text: str, width: int) -> Picture:
     return bar
 
 
-def _resize(picture: Picture, height: int, width: int) -> Picture:
+def _resize(image: Image, height: int, width: int) -> Image:
     import cv2
 
-    larger = width > picture.shape[1]
+    larger = width > image.shape[1]
     kind = cv2.INTER_CUBIC if larger else cv2.INTER_AREA
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=kind), np.uint8)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=kind), np.uint8)
 
 
-def _shrunk(picture: VideoFrame, height: int, width: int) -> VideoFrame:
+def _shrunk(image: VideoFrame, height: int, width: int) -> VideoFrame:
     """About that size, by whole steps over the planes: cheap, and only where it is much larger."""
-    step = max(1, min(picture.width // width, picture.height // height))
-    step -= step % (1 << picture.layout.chroma_shift_x) if step > 1 else 0
+    step = max(1, min(image.width // width, image.height // height))
+    step -= step % (1 << image.layout.chroma_shift_x) if step > 1 else 0
     if step < 2:
-        return picture
-    planes = tuple(torch.from_numpy(_average(np.asarray(plane.cpu()), step)) for plane in picture.planes)
-    return replace(picture, planes=planes)
+        return image
+    planes = tuple(torch.from_numpy(_average(np.asarray(plane.cpu()), step)) for plane in image.planes)
+    return replace(image, planes=planes)
 
 
 def _average(plane: NDArray[np.generic], step: int) -> NDArray[np.float32]:
@@ -157,7 +157,7 @@ def _average(plane: NDArray[np.generic], step: int) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _busiest(small: Picture, after: VideoFrame) -> Box:
+def _busiest(small: Image, after: VideoFrame) -> Box:
     """The part of ``after`` that fills a pane at the detail's zoom and has the strongest gradients."""
     import cv2
 
@@ -173,13 +173,13 @@ def _busiest(small: Picture, after: VideoFrame) -> Box:
     return Box(y, x, max(1, round(rows * factor_y)), max(1, round(columns * factor_x)))
 
 
-def _detail(picture: VideoFrame, after: VideoFrame, box: Box, height: int, width: int) -> Picture:
-    """What ``box`` (of ``after``) shows, from ``picture``, enlarged to ``height`` × ``width``."""
+def _detail(image: VideoFrame, after: VideoFrame, box: Box, height: int, width: int) -> Image:
+    """What ``box`` (of ``after``) shows, from ``image``, enlarged to ``height`` × ``width``."""
     import cv2
 
-    top, rows, along_y = _map(box.top, box.height, picture.height, after.height, height)
-    left, columns, along_x = _map(box.left, box.width, picture.width, after.width, width)
-    part = shown(cut(picture, Box(top, left, rows, columns)))
+    top, rows, along_y = _map(box.top, box.height, image.height, after.height, height)
+    left, columns, along_x = _map(box.left, box.width, image.width, after.width, width)
+    part = shown(cut(image, Box(top, left, rows, columns)))
     place = np.array([[along_x[0], 0, along_x[1]], [0, along_y[0], along_y[1]]])
     moved = cv2.warpAffine(part, place, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.uint8)

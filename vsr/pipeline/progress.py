@@ -121,24 +121,24 @@ class Meter:
     pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
-        estimate = self.job.video.num_frames_from_header * self.job.pictures_per_frame
+        estimate = self.job.video.num_frames_from_header * self.job.images_per_frame
         self.total = None if self.job.span else estimate or None
 
     def planned(self, num_frames: int) -> None:
         """All segments are known: they hold ``num_frames`` source frames."""
-        self.total, self.exact = num_frames * self.job.pictures_per_frame, True
+        self.total, self.exact = num_frames * self.job.images_per_frame, True
 
     def frame(self, index: int, count: int) -> None:
         """Segment ``index`` has ``count`` images so far."""
         self.running[index] = count
         self.tell("restoring")
 
-    def segment(self, index: int, num_pictures: int, reused: bool) -> None:
+    def segment(self, index: int, num_images: int, reused: bool) -> None:
         """A segment is finished, or was found finished."""
         self.running.pop(index, None)
-        self.finished += num_pictures
+        self.finished += num_images
         if reused:
-            self.reused += num_pictures
+            self.reused += num_images
         else:
             self.segments += 1
         self.tell("restoring")

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from vsr.media.picture_text import PictureText
+from vsr.media.image_text import ImageText
 from vsr.methods import Evidence, Pair
 from vsr.methods.pair import HANDED_ON
 
-__all__ = ["label", "picture_text", "sentence"]
+__all__ = ["image_text", "label", "sentence"]
 
 _SENTENCES: Mapping[Evidence, str] = {
     "interpolation": "pixels of each frame itself, interpolated; no generative model took part",
@@ -28,9 +28,7 @@ def sentence(evidence: Evidence) -> str:
     return _SENTENCES[evidence]
 
 
-def picture_text(
-    method: str, evidence: Evidence, source_tags: Mapping[str, str], pair: Pair | None = None
-) -> PictureText:
+def image_text(method: str, evidence: Evidence, source_tags: Mapping[str, str], pair: Pair | None = None) -> ImageText:
     """The same for images; ``source_tags`` are the source's, whose own words, if it was ours, are handed on.
 
     ``pair`` is that which made the result small.
@@ -43,7 +41,7 @@ def picture_text(
         comment = f"{comment}; {pair.mark}"
     if said is not None:
         comment = f"{comment}{HANDED_ON}{said}"[:_MOST_CHARACTERS]
-    return PictureText(f"vsr {version('vsr')}", comment)
+    return ImageText(f"vsr {version('vsr')}", comment)
 
 
 def _without_folders(method: str) -> str:
@@ -52,6 +50,6 @@ def _without_folders(method: str) -> str:
 
 
 def label(method: str, evidence: Evidence, source_tags: Mapping[str, str], pair: Pair | None = None) -> str:
-    """`picture_text` in one line, for the tags of a container."""
-    text = picture_text(method, evidence, source_tags, pair)
+    """`image_text` in one line, for the tags of a container."""
+    text = image_text(method, evidence, source_tags, pair)
     return f"{text.software} {text.comment}"

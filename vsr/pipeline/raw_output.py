@@ -29,7 +29,7 @@ def find_lost_in_raw(info: MediaInfo, container: str, encoder: EncoderSpec) -> l
         lost.append(f"colour tags: .{container} does not say {_color(encoder, is_y4m)}; tell the program that reads it")
     if is_y4m:
         rate = encoder.frame_rate
-        lost.append(f"times: y4m holds one constant rate, {rate} pictures a second, counted from the first one")
+        lost.append(f"times: y4m holds one constant rate, {rate} frames a second, counted from the first one")
     if video.display:
         lost.append(f"rotation: .{container} has no place for it")
     if (video.mastering or video.content_light) and encoder.codec.name in ("raw", "ffv1"):

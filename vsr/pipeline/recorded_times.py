@@ -54,8 +54,8 @@ def describe_wrong_times(output: Path, used: Sequence[int], manifest: Mapping[st
     source = Fraction(manifest["input"]["video"]["time_base"])
     shift, moved = (Fraction(manifest["times"][name]) for name in ("shift_seconds", "container_shift_seconds"))
     found, clock = video_times(output)
-    pictures = 2 if manifest["deinterlace"] == "field" else 1
-    shown = found[::pictures].tolist()  # of two fields the first has the time of its frame
+    images = 2 if manifest["deinterlace"] == "field" else 1
+    shown = found[::images].tolist()  # of two fields the first has the time of its frame
     if stop > len(used) or len(shown) != stop - first:
         return f"{len(shown)} frames are there of {stop - first}"
     ticks, offset = round(shift / base), rescale(moved.numerator, Fraction(1, moved.denominator), clock)

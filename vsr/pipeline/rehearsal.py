@@ -34,7 +34,7 @@ from vsr.pipeline.streams import Lost, resolve, without
 __all__ = ["leave_out", "refuse_copies", "rehearse"]
 
 _SIDE = 128  # samples: more than any encoder's smallest
-_NUM_PICTURES = 2
+_NUM_IMAGES = 2
 
 
 def rehearse(job: Job) -> Job:
@@ -119,7 +119,7 @@ class _Stage:
         sink = segment_sink(path, self._encoder)
         try:
             start = round(self._job.shift / self._encoder.time_base)
-            for number in range(_NUM_PICTURES):
+            for number in range(_NUM_IMAGES):
                 sink.write(planes, start + number * self._step)
             return SegmentFile(path, PacketTable.of(sink.close()))
         except BaseException:
@@ -137,7 +137,7 @@ class _Stage:
             reason = copy_refusal(mux, scratch, only_first=True) if streams else None
         covers = sum(stream.kind == "cover" for stream in streams)
         if reason is None and covers and sum(stream.kind == "cover" for stream in probe_streams(scratch)) != covers:
-            return "its muxer leaves the picture out" + (" beside these tags" if container == "mp4" else "")
+            return "its muxer leaves the video out" + (" beside these tags" if container == "mp4" else "")
         return reason
 
     def holders(self, stream: StreamInfo) -> tuple[str, ...]:

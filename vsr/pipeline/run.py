@@ -93,11 +93,11 @@ def _check_single(job: Job) -> None:
     is_one = job.num_frames_from_header == 1 or is_single_image(job.info.path)
     if not (one_of_many or (not job.span and is_one)):
         raise UsageError(
-            f"{job.output}: is one picture, and the video has more; name the frame (--at 12.5s), or give all of them "
+            f"{job.output}: is one image, and the video has more; name the frame (--at 12.5s), or give all of them "
             f"numbers: {job.output.stem}/%06d{job.output.suffix}"
         )
-    if job.pictures_per_frame > 1:
-        raise UsageError(f"{job.output}: two pictures are made of the frame; give --deinterlace frame to have one")
+    if job.images_per_frame > 1:
+        raise UsageError(f"{job.output}: two images are made of the frame; give --deinterlace frame to have one")
 
 
 def _check_length(job: Job, folder: Path) -> None:

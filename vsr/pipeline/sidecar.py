@@ -166,7 +166,7 @@ def segment_key(job: Job, planned: PlannedSegment) -> str:
         "calibration": _of_calibration(planned),
         "frames": [[r.pts, r.fingerprint, r.interlaced, r.fields] for r in planned.records],
         "look": planned.records[0].look,
-        "next": planned.next_pts if job.pictures_per_frame > 1 else None,
+        "next": planned.next_pts if job.images_per_frame > 1 else None,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -132,7 +132,7 @@ class SourcePass:
         rules = PlanRules(
             segment_frames=min(job.settings.segment_frames, self._longest or job.settings.segment_frames),
             halo_frames=in_source_frames(job, needs.halo_frames),
-            chain_frames=math.lcm(needs.chain_frames, job.pictures_per_frame) // job.pictures_per_frame,
+            chain_frames=math.lcm(needs.chain_frames, job.images_per_frame) // job.images_per_frame,
             calibration_frames=in_source_frames(job, needs.adapt_frames),
             cut_threshold=job.settings.cut_threshold,
             span=job.span,
@@ -148,7 +148,7 @@ class SourcePass:
                 self._refuse_streams(self._copies.result())
             if self._streams is not None and self._streams.done():
                 leave_out(job, _is_broken_off(job, self._streams.result(), self._parts, ()))
-            if not steps.add(record.pts * job.pictures_per_frame for record in planned.core):
+            if not steps.add(record.pts * job.images_per_frame for record in planned.core):
                 self._refuse_gap(planned)
             self._refuse_crowd(planned)
             self._frames += planned.segment.num_frames

@@ -73,7 +73,7 @@ def plan_streams(info: MediaInfo, output: Path, container: str, settings: Settin
     copied, lost, dropped = [], [], []
     if is_single_image(output):
         others = [stream for stream in info.streams if stream.index != info.video.index]
-        return StreamPlan((), (), tuple(f"{stream}: one picture has no place for it" for stream in others))
+        return StreamPlan((), (), tuple(f"{stream}: one image has no place for it" for stream in others))
     for stream in info.streams:
         if stream.index == info.video.index:
             continue

@@ -90,7 +90,7 @@ def part_of_frame(geometry: Geometry, box: Box) -> Part | None:
 
 def _along(start: int, length: int, size: int, out_size: int) -> _Axis:
     if not 0 <= start < size or length < 1 or start + length > size:
-        raise UsageError(f"the region reaches from {start} to {start + length}; the picture has {size} pixels there")
+        raise UsageError(f"the region reaches from {start} to {start + length}; the image has {size} pixels there")
     scale = Fraction(out_size, size)
     unit = math.lcm(_GRID, _GRID * scale.denominator // math.gcd(_GRID * scale.denominator, scale.numerator))
     is_on_grid = unit <= size // 4
@@ -137,7 +137,7 @@ class MethodTrial:
     ran_out: bool
     """Whether its time was over before the excerpt was."""
 
-    def picture(self, number: int) -> VideoFrame:
+    def image(self, number: int) -> VideoFrame:
         """One of the images, for looking at."""
         planes = tuple(torch.from_numpy(plane) for plane in self.pixels[number])
         encoder = self.job.encoder
@@ -157,10 +157,10 @@ def weight_of_part(job: Job, excerpt: Excerpt, part: Part | None) -> float:
         return 1.0
     with tempfile.TemporaryDirectory(prefix="vsr-try-") as folder:
         worker = SegmentWorker(job, WorkFolder(Path(folder)), excerpt.reader())
-        core = [one for one in worker.pictures(_plan(job, excerpt)) if not one.is_halo][:_WEIGHED_FRAMES]
+        core = [one for one in worker.frames(_plan(job, excerpt)) if not one.is_halo][:_WEIGHED_FRAMES]
         whole, small = (
-            sum(_encoded_sizes(job.encoder, [(one.pts, quantise(one, job.target)) for one in pictures], Path(folder)))
-            for pictures in (core, [cut(one, part.shown) for one in core])
+            sum(_encoded_sizes(job.encoder, [(one.pts, quantise(one, job.target)) for one in images], Path(folder)))
+            for images in (core, [cut(one, part.shown) for one in core])
         )
     given = core[0].width * core[0].height
     return (whole / given) / (small / (part.shown.width * part.shown.height))
@@ -183,8 +183,8 @@ def try_method(
         began, cpu = time.perf_counter(), time.process_time()
         times, made, findings = list[float](), list[tuple[int, Pixels]](), Findings()
         ran_out = False
-        with closing(restored(worker, job, planned, part)) as pictures:
-            for one in pictures:
+        with closing(restored(worker, job, planned, part)) as images:
+            for one in images:
                 made.append((one.pts, one.pixels()))
                 findings.add(one.findings)
                 times.append(time.perf_counter())
@@ -222,8 +222,8 @@ def restored(
         return
     adaptation = worker.adaptation(planned)
     restorer = job.prepared.open(part.geometry)
-    pictures = (cut(picture, part.given) for picture in worker.pictures(planned))
-    for frame in watched(job.prepared, restorer, pictures, adaptation, part.geometry):
+    images = (cut(image, part.given) for image in worker.frames(planned))
+    for frame in watched(job.prepared, restorer, images, adaptation, part.geometry):
         yield Made(frame.pts, frame.findings, partial(quantise, cut(frame, part.kept), job.target))
 
 
@@ -235,12 +235,12 @@ def _per_frame(began: float, times: Sequence[float], chain_frames: int) -> float
     return usual if chain_frames == 1 else usual + max(0.0, times[0] - began - usual) / chain_frames
 
 
-def _encoded_sizes(spec: EncoderSpec, pictures: Sequence[tuple[int, Pixels]], folder: Path) -> list[int]:
+def _encoded_sizes(spec: EncoderSpec, images: Sequence[tuple[int, Pixels]], folder: Path) -> list[int]:
     """Bytes of each image, ``(time, planes)``, encoded as ``spec`` says at the size that it has, in coded order."""
-    height, width = pictures[0][1][0].shape
+    height, width = images[0][1][0].shape
     sink = segment_sink(folder / "encoded", replace(spec, width=width, height=height))
     try:
-        for pts, planes in pictures:
+        for pts, planes in images:
             sink.write(planes, pts)
         packets = sink.close()
     except BaseException:

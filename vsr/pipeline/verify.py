@@ -102,7 +102,7 @@ def find_changed_frames(recorded: ChecksumFile, found: ChecksumFile) -> str:
     if len(recorded.rows) != len(found.rows):
         return f"{len(found.rows)} frames are left of {len(recorded.rows)}"
     if not changed:
-        return "no frame differs: the change is outside the pictures"
+        return "no frame differs: the change is outside the frames"
     named = [
         f"{place[n]} ({float(Fraction(recorded.rows[n].pts) * recorded.time_base):.3f} s)"
         for n in sorted(changed, key=lambda n: place[n])
@@ -175,7 +175,7 @@ def _check_kept(output: Path, manifest: Mapping[str, Any]) -> list[Check]:
 def _input(output: Path, manifest: Mapping[str, Any], source: Path | None) -> Check:
     path, recorded = source or Path(manifest["input"]["path"]), manifest["input"]["sha256"]
     if recorded is None and path.parent.is_dir() and (path.is_dir() or is_numbered(path)):
-        return _input_pictures(output, manifest, path)
+        return _input_images(output, manifest, path)
     if recorded is None or not path.is_file():
         where = manifest["input"]["path"]  # a URL, too
         return Check("input", True, f"not compared: {where} is not here" if recorded else "an image sequence")
@@ -184,13 +184,13 @@ def _input(output: Path, manifest: Mapping[str, Any], source: Path | None) -> Ch
     return Check("input", False, f"{path} is not the file that was restored{_check_input(output, manifest, path)}")
 
 
-def _input_pictures(output: Path, manifest: Mapping[str, Any], path: Path) -> Check:
+def _input_images(output: Path, manifest: Mapping[str, Any], path: Path) -> Check:
     """An image sequence has no digest of its own: its decoded images are compared."""
     words = _check_input(output, manifest, path)
     if not words:
         return Check("input", True, "an image sequence; not compared: its checksums are not here")
     same = "no frame differs" in words
-    return Check("input", same, "decoded pictures" if same else f"{path}{words}")
+    return Check("input", same, "decoded frames" if same else f"{path}{words}")
 
 
 def _check_input(output: Path, manifest: Mapping[str, Any], path: Path) -> str:

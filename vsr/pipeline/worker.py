@@ -78,9 +78,9 @@ def fix_threads(job: Job) -> None:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 means float32
 
 
-def in_source_frames(job: Job, pictures: int) -> int:
-    """Source frames that hold ``pictures`` images, rounded up."""
-    return -(-pictures // job.pictures_per_frame)
+def in_source_frames(job: Job, images: int) -> int:
+    """Source frames that hold ``images`` images, rounded up."""
+    return -(-images // job.images_per_frame)
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class SegmentWorker:
         restorer = self._restorer(geometry)
         adaptation = self._adapt(planned, restorer)
         area = job.area(head.look)
-        with Overlap(self._preview.watch(self.pictures(planned)), _QUEUE_FRAMES, "decode") as decoded:
+        with Overlap(self._preview.watch(self.frames(planned)), _QUEUE_FRAMES, "decode") as decoded:
             for frame in watched(job.prepared, restorer, decoded, adaptation, geometry):
                 self._preview.offer(frame)
                 if self._are_large:
@@ -246,8 +246,8 @@ class SegmentWorker:
             adaptation = load_adaptation(self._work, key)
             if adaptation is None:
                 first, stop = calibration[0].ordinal, calibration[-1].ordinal + 1
-                pictures = self.pictures(PlannedSegment(Segment(0, first, stop, first, stop), calibration))
-                adaptation = restorer.adapt(list(pictures))
+                images = self.frames(PlannedSegment(Segment(0, first, stop, first, stop), calibration))
+                adaptation = restorer.adapt(list(images))
                 with _writing(self._work):
                     store_adaptation(self._work, key, adaptation)
             self._adaptation = (key, adaptation)
@@ -257,23 +257,23 @@ class SegmentWorker:
         expected = [time for record in planned.core for time in _times(self._job, planned, record.ordinal)]
         if sorted(pts) != expected:
             raise InputError(
-                f"segment {planned.segment.index}: {len(expected)} pictures expected, {len(list(pts))} encoded, "
+                f"segment {planned.segment.index}: {len(expected)} frames expected, {len(list(pts))} encoded, "
                 "or at other times"
             )
 
-    def pictures(self, planned: PlannedSegment) -> Iterator[VideoFrame]:
+    def frames(self, planned: PlannedSegment) -> Iterator[VideoFrame]:
         """Progressive images of the halo range, as the restorer takes them."""
         job, segment = self._job, planned.segment
-        each = job.pictures_per_frame
+        each = job.images_per_frame
         color = color_of(job.video, planned.records[0].look)
-        pictures = self._progressive(planned)
-        for count, picture in enumerate(pictures):
+        images = self._progressive(planned)
+        for count, image in enumerate(images):
             record = planned.records[count // each]
             if not segment.halo_start <= record.ordinal < segment.halo_stop:
                 continue
             yield VideoFrame(
-                planes=tuple(torch.from_numpy(plane) for plane in planes_of(picture)),
-                layout=frame_layout(picture),
+                planes=tuple(torch.from_numpy(plane) for plane in planes_of(image)),
+                layout=frame_layout(image),
                 color=color,
                 ordinal=record.ordinal,
                 pts=_times(job, planned, record.ordinal)[count % each],
@@ -296,7 +296,7 @@ def _times(job: Job, planned: PlannedSegment, ordinal: int) -> list[int]:
     """Times of the images made from frame ``ordinal``, in ticks of the output."""
     place = ordinal - planned.records[0].ordinal
     record = planned.records[place]
-    if job.pictures_per_frame == 1:
+    if job.images_per_frame == 1:
         return [record.pts]
     if place + 1 < len(planned.records):
         length = planned.records[place + 1].pts - record.pts

@@ -61,7 +61,7 @@ def invert_flow(flow: Tensor) -> Tensor:
 
 
 def warp_to(image: Tensor, flow: Tensor) -> Tensor:
-    """``picture`` ``b`` as ``a`` sees it: read where the motion ``a → b``, ``(2, H, W)``, leads.
+    """``image`` ``b`` as ``a`` sees it: read where the motion ``a → b``, ``(2, H, W)``, leads.
 
     ``(h, w)`` or ``(C, h, w)`` in, ``(H, W)`` or ``(C, H, W)`` out; bicubic, the border repeated.
     """

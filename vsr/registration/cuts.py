@@ -36,10 +36,10 @@ class CutDetector:
         )
         self._pushed = 0
 
-    def push(self, picture_bgr: NDArray[np.uint8]) -> list[int]:
+    def push(self, image_bgr: NDArray[np.uint8]) -> list[int]:
         """Take the next frame, ``(H, W, 3)`` uint8; returns the ordinals of cuts that are now certain."""
         from scenedetect import FrameTimecode
 
         now: FrameTimecode = FrameTimecode(self._pushed, fps=_NOMINAL_RATE)
         self._pushed += 1
-        return [int(cut.frame_num) for cut in self._detector.process_frame(now, picture_bgr)]
+        return [int(cut.frame_num) for cut in self._detector.process_frame(now, image_bgr)]

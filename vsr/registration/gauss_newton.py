@@ -104,12 +104,12 @@ def pyramid(image: Tensor, weights: Tensor | None) -> list[Tensor]:
     return levels
 
 
-def template(pictures_by_level: Sequence[Tensor]) -> list[Level]:
+def template(images_by_level: Sequence[Tensor]) -> list[Level]:
     """Image ``a``, of which this is the `pyramid`, ready to be compared; finest level first."""
-    height, width = pictures_by_level[0].shape[1:]
+    height, width = images_by_level[0].shape[1:]
     half = max(height, width) / 2
     levels = []
-    for number, images in enumerate(pictures_by_level):
+    for number, images in enumerate(images_by_level):
         stride = 2.0**number
         shift = (stride - 1) / 2
         to_unit = torch.tensor(

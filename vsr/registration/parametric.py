@@ -149,7 +149,7 @@ def _fit(
     return _descend(levels[0], others[0], estimate, model, most_steps=_FINE_STEPS, until_px=_FINE_PX)
 
 
-def _check_picture(name: str, image: Tensor) -> None:
+def _check_image(name: str, image: Tensor) -> None:
     height, width = image.shape
     if min(height, width) < MIN_REGISTER_SIZE:
         raise _Failed(f"images of {width}x{height} pixels are too small; each side needs {MIN_REGISTER_SIZE}")
@@ -166,7 +166,7 @@ class _Reference:
         self.model = model
         self.failure = ""
         try:
-            _check_picture("the reference", image)
+            _check_image("the reference", image)
         except _Failed as error:
             self.failure = str(error)
             return
@@ -177,11 +177,11 @@ class _Reference:
         self.levels = self.full[self.skipped :]
 
     def motion_to(self, image: Tensor, initial: Registration | None) -> Registration:
-        """``picture`` registered; where that is impossible, the reason."""
+        """``image`` registered; where that is impossible, the reason."""
         try:
             if self.failure:
                 raise _Failed(self.failure)
-            _check_picture("the image", image)
+            _check_image("the image", image)
             return self._motion_to(image, initial)
         except _Failed as error:
             nowhere = torch.eye(3, dtype=torch.float64, device=image.device)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from vsr.errors import MachineError
 
-__all__ = ["Encoded", "data_uri", "encode_pictures", "jpeg", "thumbnail"]
+__all__ = ["Encoded", "data_uri", "encode_images", "jpeg", "thumbnail"]
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _QUALITIES = (95, 90, 84, 78, 70, 60, 50)
 _THUMBNAIL_WIDTH = 160
@@ -37,52 +37,52 @@ def data_uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def encode_pictures(pictures: Mapping[str, Mapping[int, Picture]], room: int) -> Encoded:
-    """All ``pictures``, by version and number, as WebP within ``room`` bytes, or at the lowest quality there is."""
-    encoded = _encode(pictures, _QUALITIES[0])
+def encode_images(images: Mapping[str, Mapping[int, Image]], room: int) -> Encoded:
+    """All ``images``, by version and number, as WebP within ``room`` bytes, or at the lowest quality there is."""
+    encoded = _encode(images, _QUALITIES[0])
     for place, quality in enumerate(_QUALITIES[1:], 1):
         if encoded.num_bytes <= room:
             break
         if place + 1 < len(_QUALITIES) and encoded.num_bytes > 2 * room:
             continue  # one step down is not enough
-        encoded = _encode(pictures, quality)
+        encoded = _encode(images, quality)
     return encoded
 
 
-def _encode(pictures: Mapping[str, Mapping[int, Picture]], quality: int) -> Encoded:
+def _encode(images: Mapping[str, Mapping[int, Image]], quality: int) -> Encoded:
     files = {
-        version: {number: _webp(picture, quality) for number, picture in numbered.items()}
-        for version, numbered in pictures.items()
+        version: {number: _webp(image, quality) for number, image in numbered.items()}
+        for version, numbered in images.items()
     }
     return Encoded(files, quality)
 
 
-def _webp(picture: Picture, quality: int) -> bytes:
+def _webp(image: Image, quality: int) -> bytes:
     import cv2
 
-    return _file(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, quality])
+    return _file(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, quality])
 
 
-def thumbnail(picture: Picture) -> bytes:
+def thumbnail(image: Image) -> bytes:
     """A small JPEG."""
     import cv2
 
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     size = (_THUMBNAIL_WIDTH, max(1, round(height * _THUMBNAIL_WIDTH / width)))
-    return jpeg(np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), 75)
+    return jpeg(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), 75)
 
 
-def jpeg(picture: Picture, quality: int) -> bytes:
+def jpeg(image: Image, quality: int) -> bytes:
     """A JPEG file."""
     import cv2
 
-    return _file(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return _file(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
-def _file(suffix: str, picture: Picture, options: Sequence[int]) -> bytes:
+def _file(suffix: str, image: Image, options: Sequence[int]) -> bytes:
     import cv2
 
-    is_encoded, data = cv2.imencode(suffix, picture[:, :, ::-1], list(options))
+    is_encoded, data = cv2.imencode(suffix, image[:, :, ::-1], list(options))
     if not is_encoded:
-        raise MachineError(f"OpenCV cannot encode a {suffix} of {picture.shape[1]}x{picture.shape[0]}")
+        raise MachineError(f"OpenCV cannot encode a {suffix} of {image.shape[1]}x{image.shape[0]}")
     return data.tobytes()

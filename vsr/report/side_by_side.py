@@ -14,7 +14,7 @@ from vsr.errors import MachineError
 
 __all__ = ["Panel", "busiest_crop", "side_by_side", "write_side_by_side"]
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _GAP = 6
 _LABEL_HEIGHT = 24
@@ -28,16 +28,16 @@ class Panel:
 
     label: str
     """Short text above it, ASCII."""
-    picture: Picture
+    image: Image
     """``(H, W, 3)`` uint8 RGB of any size; a smaller one is shown with enlarged, unsmoothed pixels."""
 
 
-def busiest_crop(picture: NDArray[Any], height: int, width: int) -> tuple[int, int]:
+def busiest_crop(image: NDArray[Any], height: int, width: int) -> tuple[int, int]:
     """``(top, left)`` of the ``height`` × ``width`` part of ``(H, W, C)`` with the strongest gradients.
 
     A detail limited to the image's size, found on a grid of quarter steps.
     """
-    gray = picture.astype(np.float64).mean(axis=2)
+    gray = image.astype(np.float64).mean(axis=2)
     energy = np.abs(np.diff(gray, axis=0))[:, :-1] + np.abs(np.diff(gray, axis=1))[:-1, :]
     sums = np.pad(energy.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     height, width = min(height, energy.shape[0]), min(width, energy.shape[1])
@@ -52,18 +52,18 @@ def busiest_crop(picture: NDArray[Any], height: int, width: int) -> tuple[int, i
     return max(((top, left) for top in tops for left in lefts), key=strength)
 
 
-def _cut(picture: Picture, full_hw: tuple[int, int], box: tuple[int, int, int, int], zoom: int) -> Picture:
+def _cut(image: Image, full_hw: tuple[int, int], box: tuple[int, int, int, int], zoom: int) -> Image:
     """The box ``(top, left, height, width)`` of a ``full_hw`` image, ``zoom`` times, nearest pixel."""
     top, left, height, width = box
-    rows = (np.arange(height * zoom) / zoom + top + 0.5 / zoom) * picture.shape[0] / full_hw[0]
-    cols = (np.arange(width * zoom) / zoom + left + 0.5 / zoom) * picture.shape[1] / full_hw[1]
-    inside_rows = np.minimum(rows.astype(np.int64), picture.shape[0] - 1)
-    inside_cols = np.minimum(cols.astype(np.int64), picture.shape[1] - 1)
-    cut: Picture = picture[inside_rows][:, inside_cols]
+    rows = (np.arange(height * zoom) / zoom + top + 0.5 / zoom) * image.shape[0] / full_hw[0]
+    cols = (np.arange(width * zoom) / zoom + left + 0.5 / zoom) * image.shape[1] / full_hw[1]
+    inside_rows = np.minimum(rows.astype(np.int64), image.shape[0] - 1)
+    inside_cols = np.minimum(cols.astype(np.int64), image.shape[1] - 1)
+    cut: Image = image[inside_rows][:, inside_cols]
     return cut
 
 
-def _label(text: str, width: int) -> Picture:
+def _label(text: str, width: int) -> Image:
     import cv2
 
     strip = np.full((_LABEL_HEIGHT, width, 3), _BACKGROUND, dtype=np.uint8)
@@ -74,7 +74,7 @@ def _label(text: str, width: int) -> Picture:
 
 def side_by_side(
     panels: Sequence[Panel], *, crop_hw: tuple[int, int] = (120, 160), zoom: int = 3, columns: int = 2
-) -> Picture:
+) -> Image:
     """A sheet of labelled panels, ``(h, w, 3)`` uint8 RGB, all showing one detail, ``zoom`` times.
 
     The detail is the busiest part of the last panel, whose size sets the scale: put the ground truth there, or the
@@ -82,18 +82,18 @@ def side_by_side(
     """
     if not panels:
         raise ValueError("side_by_side needs at least one panel")
-    reference = panels[-1].picture
+    reference = panels[-1].image
     full_hw = (reference.shape[0], reference.shape[1])
     height, width = min(crop_hw[0], full_hw[0]), min(crop_hw[1], full_hw[1])
     top, left = busiest_crop(reference, height, width) if min(full_hw) > 1 else (0, 0)
     cells = []
     for panel in panels:
-        cut = _cut(panel.picture, full_hw, (top, left, height, width), zoom)
+        cut = _cut(panel.image, full_hw, (top, left, height, width), zoom)
         cells.append(np.concatenate([_label(panel.label, cut.shape[1]), cut]))
     return _sheet(cells, columns)
 
 
-def _sheet(cells: Sequence[Picture], columns: int) -> Picture:
+def _sheet(cells: Sequence[Image], columns: int) -> Image:
     height, width = cells[0].shape[:2]
     num_rows = -(-len(cells) // columns)
     num_columns = min(columns, len(cells))
@@ -114,7 +114,7 @@ def write_side_by_side(
 
     encoded, data = cv2.imencode(".png", side_by_side(panels, crop_hw=crop_hw, zoom=zoom)[:, :, ::-1])
     if not encoded:
-        raise MachineError(f"{path}: the picture could not be encoded as PNG")
+        raise MachineError(f"{path}: the image could not be encoded as PNG")
     try:
         path.write_bytes(data.tobytes())
     except OSError as error:

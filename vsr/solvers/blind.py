@@ -35,7 +35,7 @@ _FUSION = HuberBtvOptions(radius=1)
 
 
 def gradient_moments(image: Tensor) -> tuple[Tensor, Tensor]:
-    """``(widths, moments)`` in float64: mean fourth power of the gradient of ``picture`` ``(H, W)`` at each width.
+    """``(widths, moments)`` in float64: mean fourth power of the gradient of ``image`` ``(H, W)`` at each width.
 
     The image is taken for periodic; the border that this mixes up is left out.
     """

@@ -40,7 +40,7 @@ def _whole_steps(model: ObservationModel, tolerance_px: float) -> tuple[float, f
 
 
 def _shift(image: Tensor, shift_yx: tuple[float, float]) -> Tensor:
-    """``picture`` ``(H, W)``, mirrored at its edges, read at ``p + shift``; exact for band-limited images."""
+    """``image`` ``(H, W)``, mirrored at its edges, read at ``p + shift``; exact for band-limited images."""
     for dim, shift in zip((0, 1), shift_yx, strict=True):
         if shift != 0.0:
             size = image.shape[dim]

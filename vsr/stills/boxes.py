@@ -30,7 +30,7 @@ class Box:
 
     def __post_init__(self) -> None:
         if min(self.x, self.y) < 0 or min(self.width, self.height) < 1:
-            raise UsageError(f"region {self} is empty or starts before the picture's corner")
+            raise UsageError(f"region {self} is empty or starts before the image's corner")
 
     def __str__(self) -> str:
         return f"{self.x},{self.y},{self.width},{self.height}"

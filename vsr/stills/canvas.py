@@ -76,9 +76,9 @@ class Canvas:
         (top, bottom), (left, right) = self.rows, self.cols
         return bottom - top + 2 * self.margin, right - left + 2 * self.margin
 
-    def inner(self, picture: Tensor) -> Tensor:
-        """``picture`` ``(..., H, W)`` on this grid without its margin."""
-        return picture[..., self.margin : -self.margin, self.margin : -self.margin]
+    def inner(self, image: Tensor) -> Tensor:
+        """``image`` ``(..., H, W)`` on this grid without its margin."""
+        return image[..., self.margin : -self.margin, self.margin : -self.margin]
 
     def place(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """``(rows, cols)`` on this grid of points of the reference."""

@@ -43,15 +43,15 @@ def colourise(fused: Fused, frames: Sequence[Grabbed], region: Box, scale: float
     as far as it follows the luma (`vsr.methods.reconstruction.luma`). No alpha. Planes are full-size code values,
     unrounded; their layout is the source's with full chroma.
     """
-    layout, picture = frames[0].layout, fused.picture()
-    size = (int(picture.shape[0]), int(picture.shape[1]))
+    layout, image = frames[0].layout, fused.image()
+    size = (int(image.shape[0]), int(image.shape[1]))
     noise = fused.sigma / math.sqrt(len(fused.views))
-    low = resample(picture, (region.height, region.width), kernel="bicubic", scale_yx=(1 / scale, 1 / scale))
+    low = resample(image, (region.height, region.width), kernel="bicubic", scale_yx=(1 / scale, 1 / scale))
     plain = resample(low, size, kernel="bicubic", scale_yx=(scale, scale))
-    planes = [picture] if layout.family != "rgb" else []
+    planes = [image] if layout.family != "rgb" else []
     for number in range(len(planes), {"gray": 1, "yuv": 3, "rgb": 3}[layout.family]):
         plane = _median(number, frames, fused, region, color)
-        detail = guide_detail(plane, low, picture - plain, noise)
+        detail = guide_detail(plane, low, image - plain, noise)
         planes.append(resample(plane, size, kernel="bicubic", scale_yx=(scale, scale)) + detail)
     codes = tuple(plane * layout.peak for plane in planes)
     return VideoFrame(codes, _full_chroma(layout), color, 0, 0, Fraction(1))

@@ -18,12 +18,12 @@ from vsr.frames import VideoFrame
 from vsr.media.convert import quantise
 from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord
-from vsr.media.encode import encode_picture
+from vsr.media.encode import encode_image
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.framemd5 import FrameHasher, hash_frames
+from vsr.media.image_text import with_text
 from vsr.media.images import TIMING_FILE, Timing, place_of
 from vsr.media.looks import Changes, color_of
-from vsr.media.picture_text import with_text
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import scan
 from vsr.pipeline.assemble import partial_path
@@ -31,7 +31,7 @@ from vsr.pipeline.chain import write_checksums
 from vsr.pipeline.headers import add_header, first_timecode
 from vsr.pipeline.job import Job, Span
 from vsr.pipeline.manifest import FORMAT, manifest_path, output_files
-from vsr.pipeline.provenance import picture_text
+from vsr.pipeline.provenance import image_text
 from vsr.pipeline.publishing import publish
 from vsr.pipeline.request import Request
 from vsr.pipeline.run import check_output
@@ -109,7 +109,7 @@ def _plan(path: Path, output: Path, span: Span, choice: Mapping[str, Any]) -> Jo
     settings, options = load_settings("default", {**_AS_THEY_ARE, **choice})
     job = Request(path, output, settings, options, span).plan()
     if job.encoder.codec.kind != "images":
-        raise UsageError(f"{output}: frames are written as pictures; name the output like {output.stem}/%06d.png")
+        raise UsageError(f"{output}: frames are written as images; name the output like {output.stem}/%06d.png")
     return job
 
 
@@ -122,7 +122,7 @@ def _is_before(job: Job, record: FrameRecord, bound: int | Fraction) -> bool:
 def _write(job: Job, folder: Path, damage: Damage, hasher: FrameHasher) -> Iterator[FrameRecord]:
     """Decode from the start, write the requested frames to ``folder``, and name each one."""
     start, stop = job.span.start, job.span.stop
-    words = picture_text("frames", "interpolation", job.info.metadata)
+    words = image_text("frames", "interpolation", job.info.metadata)
     words = dataclasses.replace(words, comment=f"{_conversion(job)}; no model took part, no generative one either")
     for record, frame in hash_frames(scan(job.info, job.settings.decoder_threads, damage), hasher):
         if start is not None and _is_before(job, record, start):
@@ -131,9 +131,9 @@ def _write(job: Job, folder: Path, damage: Damage, hasher: FrameHasher) -> Itera
             return
         planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
         color = color_of(job.video, record.look)
-        picture = VideoFrame(planes, frame_layout(frame), color, record.ordinal, record.pts, job.video.time_base)
+        image = VideoFrame(planes, frame_layout(frame), color, record.ordinal, record.pts, job.video.time_base)
         spec = dataclasses.replace(job.encoder, width=record.width, height=record.height)
-        data = with_text(encode_picture(quantise(picture, job.target), spec), add_header(job, words, record.ordinal))
+        data = with_text(encode_image(quantise(image, job.target), spec), add_header(job, words, record.ordinal))
         (folder / (job.output.name % record.ordinal)).write_bytes(data)
         yield record
 

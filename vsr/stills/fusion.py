@@ -61,7 +61,7 @@ class Part:
     """One part of the region and what is known of it."""
 
     canvas: Canvas
-    picture: Tensor
+    image: Tensor
     """``(H, W)``, 0…1, with the margin."""
     confidence: Tensor | None = None
     """``(K, h, w)``: of the samples of each frame's crop, after the last round."""
@@ -123,9 +123,9 @@ class Fused:
     imaging: Imaging
     model: MotionModel
 
-    def picture(self) -> Tensor:
+    def image(self) -> Tensor:
         """The whole region on the fine grid, ``(H, W)``, 0…1, unclipped."""
-        return assemble([(part.canvas, part.picture) for part in self.parts])
+        return assemble([(part.canvas, part.image) for part in self.parts])
 
     @property
     def num_samples(self) -> int:
@@ -137,7 +137,7 @@ class Fused:
         total = 0.0
         for part in self.parts:
             samples, model = part.canvas.observe(self.views, self.imaging.blur(part.canvas.scale))
-            ratio = ((samples - model.A(part.picture)) / sigma).abs()
+            ratio = ((samples - model.A(part.image)) / sigma).abs()
             bounded = torch.where(ratio < 3.0, ratio.square(), 6.0 * ratio - 9.0)
             total += float((bounded * model.inside).sum())
         return total
@@ -197,8 +197,8 @@ class _Rounds:
         else:
             sample_weights = likeness * self._fits(samples, contrast, part, model)
         observed = Observations(samples, model, sample_weights * weights)
-        part.picture = find_solver(DEFAULT_SOLVER)(observed, part.picture, self.imaging.options(steps))
-        predicted, *slopes = model.read_with_slopes(blur.A(part.picture))
+        part.image = find_solver(DEFAULT_SOLVER)(observed, part.image, self.imaging.options(steps))
+        predicted, *slopes = model.read_with_slopes(blur.A(part.image))
         residual = (samples - predicted) * model.inside
         fits = self._explain(residual, contrast, model)
         unforced = likeness * fits
@@ -236,7 +236,7 @@ class _Rounds:
 
     def _fits(self, samples: Tensor, contrast: Tensor, part: Part, model: ObservationModel) -> Tensor:
         """`_explain` of the image so far, and 1 for the reference's own."""
-        fits = self._explain((samples - model.A(part.picture)) * model.inside, contrast, model)
+        fits = self._explain((samples - model.A(part.image)) * model.inside, contrast, model)
         fits[self.reference] = 1.0
         return fits
 

@@ -47,7 +47,7 @@ class Made:
     """One for each frame of the window."""
     found: Study
     fused: Fused
-    picture: VideoFrame
+    image: VideoFrame
     """The still: full-size planes, code values, unrounded."""
     support: Support
     quality: Agreement
@@ -95,7 +95,7 @@ def _region(info: MediaInfo, options: StillOptions) -> Box:
     width, height = info.video.width, info.video.height
     region = options.roi or Box(0, 0, width, height)
     if not region.fits(width, height):
-        raise UsageError(f"region {region} leaves the picture of {info.path}, which is {width}x{height}")
+        raise UsageError(f"region {region} leaves the image of {info.path}, which is {width}x{height}")
     if min(region.width, region.height) < _LEAST_SIDE_PX:
         raise UsageError(f"region {region} is too small; it needs {_LEAST_SIDE_PX} pixels each way at least")
     if region.width * region.height * options.scale**2 > MAX_PIXELS:
@@ -140,7 +140,7 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
         candidates=tuple(candidates),
         found=found,
         fused=fused,
-        picture=colourise(fused, window.frames, region, options.scale, info.video.color),
+        image=colourise(fused, window.frames, region, options.scale, info.video.color),
         support=find_support(fused),
         quality=quality,
         still=still,

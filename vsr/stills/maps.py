@@ -31,7 +31,7 @@ def find_support(fused: Fused) -> Support:
     frames, agreement = [], []
     for part in fused.parts:
         x, y = part.canvas.points()
-        weighed, reliable, seen = (part.picture.new_zeros(part.canvas.size_yx) for _ in range(3))
+        weighed, reliable, seen = (part.image.new_zeros(part.canvas.size_yx) for _ in range(3))
         for view, confidence in zip(fused.views, confidences_at(fused, part, x, y), strict=True):
             reliable += confidence
             weighed += confidence * view.weight

@@ -36,7 +36,7 @@ def agreement(fused: Fused, region: Box) -> Agreement:
     for part in fused.parts:
         canvas = part.canvas
         samples, model = canvas.observe(fused.views, fused.imaging.blur(canvas.scale))
-        residual = samples - model.A(part.picture)
+        residual = samples - model.A(part.image)
         margin, (height, width) = canvas.margin - 0.5, canvas.size_yx
         within = (model.rows >= margin) & (model.rows < height - 1 - margin)
         within &= (model.cols >= margin) & (model.cols < width - 1 - margin)

@@ -41,7 +41,7 @@ def run_still(
     if output.exists() and info.path.exists() and output.samefile(info.path):
         raise UsageError(f"output {output} is the input; name another file")
     if info.images and output.parent.resolve() == info.images[0].parent.resolve():
-        raise UsageError(f"output {output} would be one of the input's pictures; name another folder")
+        raise UsageError(f"output {output} would be one of the input's images; name another folder")
     made, files = _make(info, output, at, options, on_step)
     on_step("writing", None)
     record = make_record(info, at, source, options, made, dict(files.output))

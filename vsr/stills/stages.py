@@ -45,7 +45,7 @@ class Stages:
         """A first image, after which frames are left out that miss it by much more than the others do."""
         psf = FIRST.psf_sigma_px if self.options.psf_sigma_px is None else self.options.psf_sigma_px
         imaging = replace(FIRST, psf_sigma_px=psf)
-        fused = self._fuse(views, imaging, model, _FIRST_ROUNDS, "first picture")
+        fused = self._fuse(views, imaging, model, _FIRST_ROUNDS, "first image")
         limit = _WORSE_THAN_USUAL * fused.sigma
         bad = {
             view.number: sigma
@@ -55,13 +55,13 @@ class Stages:
         if not bad:
             return fused, list(candidates)
         judged = [
-            replace(c, reason=f"it misses the picture by {bad[c.number]:.3f} where {limit:.3f} is allowed")
+            replace(c, reason=f"it misses the image by {bad[c.number]:.3f} where {limit:.3f} is allowed")
             if c.number in bad
             else c
             for c in candidates
         ]
         kept = [view for view in fused.views if view.number not in bad]
-        return self._fuse(kept, imaging, model, _FIRST_ROUNDS, "first picture"), judged
+        return self._fuse(kept, imaging, model, _FIRST_ROUNDS, "first image"), judged
 
     def with_motion(self, first: Fused) -> Fused:
         """The image with the kind of motion that the options name or the frames give reason for (Schwarz 1978)."""

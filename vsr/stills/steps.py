@@ -44,15 +44,15 @@ def describe_steps(
             "Immerkaer 1996 for the noise in sharpness",
         ),
         Step(
-            f"The picture was solved for that explains all samples of these frames through y = S B x + noise: B a "
+            f"The image was solved for that explains all samples of these frames through y = S B x + noise: B a "
             f"Gaussian blur of {fused.imaging.psf_sigma_px:.3f} pixels, S reading at the place of every sample. The "
             "residual counts by Huber's function, smoothness by bilateral total variation of "
             f"{fused.imaging.regularization:g} times the usual strength.",
             "Farsiu, Robinson, Elad and Milanfar 2004; Koehler et al. 2016; Huber 1964",
         ),
         Step(
-            f"Picture, motion ({fused.model}), brightness and weight of each frame were improved in turn; motion by "
-            "Gauss-Newton steps against the picture.",
+            f"Image, motion ({fused.model}), brightness and weight of each frame were improved in turn; motion by "
+            "Gauss-Newton steps against the image.",
             "Hardie, Barnard and Armstrong 1997",
         ),
     ]

@@ -98,7 +98,7 @@ class Tracker:
         steps = abs(number - last.number)
         predicted = moved_by(velocity[0] * steps, velocity[1] * steps) @ last.registration.matrix
         if self._visible(predicted) < _LEAST_VISIBLE:
-            return Sighting(number, failed(self._model, "the region has left the picture"), 1)
+            return Sighting(number, failed(self._model, "the region has left the image"), 1)
         dx, dy = self._search(number, last, self._middle(predicted), steps)
         start = replace(last.registration, matrix=moved_by(dx, dy) @ last.registration.matrix)
         reference = self.surroundings.of(self._lumas[self._reference])
@@ -142,13 +142,13 @@ class Tracker:
         return self._register(there, there.of(self._lumas[last.number]), number, guess, self._model)
 
     def _register(
-        self, source: Box, picture: Tensor, number: int, start: Registration, model: MotionModel
+        self, source: Box, image: Tensor, number: int, start: Registration, model: MotionModel
     ) -> Registration:
-        """``picture`` of ``source`` registered to frame ``number``, in pixels of whole frames."""
+        """``image`` of ``source`` registered to frame ``number``, in pixels of whole frames."""
         x, y = move_points(start.matrix, *(torch.tensor(v, dtype=torch.float64) for v in source.middle))
         target = source.around(float(x), float(y), self._size)
         initial = replace(start, matrix=recentre(start.matrix, source, target))
-        found = register(picture, target.of(self._lumas[number]), model, initial=initial, weights=self._weights)
+        found = register(image, target.of(self._lumas[number]), model, initial=initial, weights=self._weights)
         if not found.converged:
             return found
         matrix = moved_by(target.x, target.y) @ found.matrix @ moved_by(-source.x, -source.y)
@@ -180,5 +180,5 @@ class Tracker:
         if least < 1 / _LARGEST_CHANGE or most > _LARGEST_CHANGE:
             return failed(found.model, f"the region would have changed its sides by {least:.2f} to {most:.2f}")
         if self._visible(found.matrix) < _LEAST_VISIBLE:
-            return failed(found.model, "the region has left the picture")
+            return failed(found.model, "the region has left the image")
         return found

@@ -10,7 +10,7 @@ from typing import Any
 from vsr.errors import InputError, VerificationError
 from vsr.media.damage import Damage
 from vsr.media.grabbing import grab_frames
-from vsr.media.images import read_picture
+from vsr.media.images import read_samples
 from vsr.media.reading import is_there
 from vsr.pipeline.differences import between_planes, describe_elsewhere, meaning
 from vsr.pipeline.seal import read_sealed
@@ -104,7 +104,7 @@ def _input(record: Mapping[str, Any], path: Path) -> Check:
         return Check("input", True, "SHA-256")
     changed = _check_frames(path, record)
     if recorded is None:
-        return Check("input", not changed, changed or f"{len(record['frames'])} decoded pictures")
+        return Check("input", not changed, changed or f"{len(record['frames'])} decoded frames")
     words = changed or "none of the frames looked at differs"
     return Check("input", False, f"{path} is not the file that the still was made from; {words}")
 
@@ -144,7 +144,7 @@ def _reproduce(output: Path, record: Mapping[str, Any], made: StillFiles) -> Che
         path = _place(output, record, name)
         if not path.is_file() or file_digest(path) != recorded[name]:
             return Check(what, False, f"other bytes, and {path.name} is not here as it was recorded to compare with")
-        difference = between_planes(read_picture(path), planes)
+        difference = between_planes(read_samples(path), planes)
         words.append(f"{name}: {difference}")
         rounding &= difference.is_rounding
     detail = f"{'; '.join(words)}{elsewhere}{meaning(is_rounding=rounding, elsewhere=elsewhere)}"

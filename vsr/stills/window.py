@@ -123,7 +123,7 @@ def _within_shot(
         if abs(bound - reference) <= candidates // 2:
             record, side = found[bound].record, "from it on" if bound <= reference else "before it"
             changes = record.look != found[bound - 1].record.look
-            what = "the picture changes its size, format, pixel aspect or colours" if changes else "there is a cut"
+            what = "the image changes its size, format, pixel aspect or colours" if changes else "there is a cut"
             when = format_seconds(seconds_of(info, record))
             notes.append(f"{what} at frame {record.ordinal} ({when}): only frames {side} are used")
     kept = sorted(nearest)

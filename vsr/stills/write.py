@@ -19,12 +19,12 @@ from vsr.errors import MachineError, UsageError
 from vsr.frames import ColorSpec
 from vsr.media.codecs import find_codec
 from vsr.media.convert import OutputFormat, quantise
-from vsr.media.encode import EncoderSpec, encode_picture
+from vsr.media.encode import EncoderSpec, encode_image
 from vsr.media.icc import keep_profile
+from vsr.media.image_text import ImageText, with_text
 from vsr.media.layouts import LAYOUTS
-from vsr.media.picture_text import PictureText, with_text
 from vsr.media.probe import MediaInfo
-from vsr.pipeline.provenance import picture_text
+from vsr.pipeline.provenance import image_text
 from vsr.pipeline.publishing import publish, refuse_special
 from vsr.pipeline.seal import record_pieces
 from vsr.pipeline.sidecar import canonical
@@ -92,27 +92,27 @@ def check_target(output: Path, overwrite: bool) -> None:
 
 def encode_still(info: MediaInfo, made: Made, output: Path) -> StillFiles:
     """The image and its maps as files named after ``output``, and the record's ``output`` entry."""
-    layout = LAYOUTS["gray16le" if made.picture.layout.family == "gray" else "gbrp16le"]
+    layout = LAYOUTS["gray16le" if made.image.layout.family == "gray" else "gbrp16le"]
     source = info.video.color
     matrix = source.matrix if layout.family == "gray" else 0
     color = ColorSpec(source.primaries, source.transfer, matrix, full_range=True)
     spec = _spec(output.suffix, layout.name, color, made, info.video.sample_aspect_ratio)
-    text = picture_text("still", "observation-model", info.metadata)
-    picture = quantise(made.picture, OutputFormat(layout, color))
+    text = image_text("still", "observation-model", info.metadata)
+    image = quantise(made.image, OutputFormat(layout, color))
     most = len(made.fused.views)
     maps = {
         _SUPPORT: (made.support.frames * (_MAP_PEAK / most), f"{_MAP_PEAK} is {most} frames"),
         _CONFIDENCE: (made.support.agreement * _MAP_PEAK, f"{_MAP_PEAK} is full agreement of the frames in view"),
     }
-    planes: dict[str, tuple[NDArray[np.generic], ...]] = {output.name: picture}
+    planes: dict[str, tuple[NDArray[np.generic], ...]] = {output.name: image}
     profile = keep_profile(info.video.icc, spec.codec.name, layout.family)
-    files = {output.name: with_text(encode_picture(picture, spec), replace(text, profile=profile))}
+    files = {output.name: with_text(encode_image(image, spec), replace(text, profile=profile))}
     map_spec = _spec(".png", "gray", _MAP_COLOR, made, info.video.sample_aspect_ratio)
     for what, (values, meaning) in maps.items():
         name = _map_name(output, what)
         planes[name] = (_eight_bits(values),)
-        words = PictureText(text.software, f"{what} of {output.name}: {meaning}. {text.comment}")
-        files[name] = with_text(encode_picture(planes[name], map_spec), words)
+        words = ImageText(text.software, f"{what} of {output.name}: {meaning}. {text.comment}")
+        files[name] = with_text(encode_image(planes[name], map_spec), words)
     entry = {
         "path": str(output),
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
@@ -129,7 +129,7 @@ def encode_still(info: MediaInfo, made: Made, output: Path) -> StillFiles:
 
 
 def _conversion(made: Made, target: str, matrix: int) -> str:
-    source = made.picture.layout
+    source = made.image.layout
     by = f" with matrix {matrix} of the source" if source.family == "yuv" else ""
     return f"from {source.name} to {target}{by}, full range"
 
@@ -140,8 +140,8 @@ def _spec(suffix: str, layout: str, color: ColorSpec, made: Made, aspect: Fracti
         codec=codec,
         layout=LAYOUTS[layout],
         color=color,
-        width=made.picture.width,
-        height=made.picture.height,
+        width=made.image.width,
+        height=made.image.height,
         time_base=Fraction(1, 25),
         frame_rate=Fraction(25),
         sample_aspect_ratio=aspect,

@@ -1,4 +1,4 @@
-"""The addresses of the studio. Each answers with JSON, a picture or a file; what cannot be is one line and a status."""
+"""The addresses of the studio. Each answers with JSON, an image or a file; what cannot be is one line and a status."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from vsr.studio.metrics import expose
 from vsr.studio.places import Root, read_own
 from vsr.studio.preview import Previewer, Superseded, png
 from vsr.studio.queue import Action, Queue, command_of
-from vsr.studio.sources import Picture, Sources, Video
+from vsr.studio.sources import Image, Sources, Video
 from vsr.studio.uploads import receive
 from vsr.timeline import parse_position
 
@@ -120,9 +120,9 @@ class Studio:
         return JSONResponse(index_facts(self._video(request)))
 
     async def thumbnail(self, request: Request) -> Response:
-        """A small picture of a frame."""
-        picture = self._video(request).thumbnail_of(request.path_params["frame"])
-        return Response(jpeg(picture, 80), media_type="image/jpeg", headers=_KEPT)
+        """A small image of a frame."""
+        image = self._video(request).thumbnail_of(request.path_params["frame"])
+        return Response(jpeg(image, 80), media_type="image/jpeg", headers=_KEPT)
 
     async def where(self, request: Request) -> Response:
         """A frame's number and time, by either (``at``), as ``--at`` takes them."""
@@ -176,7 +176,7 @@ class Studio:
             }
         )
 
-    async def preview_picture(self, request: Request) -> Response:
+    async def preview_image(self, request: Request) -> Response:
         """A frame before or after."""
         made = self.previewer.find(request.path_params["id"])
         side = request.path_params["side"]
@@ -214,7 +214,7 @@ class Studio:
         try:
             data = await run_in_threadpool(read_own, place)
         except OSError as error:
-            raise InputError("there is no picture yet") from error
+            raise InputError("there is no image yet") from error
         return Response(data, media_type="image/png")
 
     async def job_page(self, request: Request) -> Response:
@@ -312,7 +312,7 @@ def make_app(
         Route("/api/videos/{id}/frames/{frame:int}.{suffix}", studio.frame),
         Route("/api/plan", studio.plan, methods=["POST"]),
         Route("/api/previews", studio.preview, methods=["POST"]),
-        Route("/api/previews/{id}/{side}.png", studio.preview_picture),
+        Route("/api/previews/{id}/{side}.png", studio.preview_image),
         Route("/api/jobs", studio.state),
         Route("/api/jobs", studio.add, methods=["POST"]),
         Route("/api/jobs/{id}/newest.png", studio.newest),
@@ -373,16 +373,16 @@ def _choice(said: dict[str, Any]) -> Choice:
 
 
 def _encoded_frame(video: Video, ordinal: int, is_whole: bool) -> bytes:
-    picture = video.picture(ordinal)
-    return png(picture) if is_whole else jpeg(_shrunk(picture), 90)
+    image = video.image(ordinal)
+    return png(image) if is_whole else jpeg(_shrunk(image), 90)
 
 
-def _shrunk(picture: Picture) -> Picture:
+def _shrunk(image: Image) -> Image:
     import cv2
     import numpy as np
 
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     if width <= _SHOWN_WIDTH:
-        return picture
+        return image
     size = (_SHOWN_WIDTH, max(1, round(height * _SHOWN_WIDTH / width)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -54,7 +54,7 @@ class Choice(BaseModel, ABC):
     output: _Name | None = None
     """Name in the folder; None: a free one beside the input."""
     fps: _Rate | None = None
-    """Rate of pictures."""
+    """Frame rate of images."""
 
     @abstractmethod
     def order(self, root: Root) -> Order:
@@ -154,14 +154,14 @@ class UpscaleChoice(_Sized):
     def _usual(self, path: Path) -> Path:
         [(_, target)] = pair_outputs([path], f"{path.parent}/", make_folder=False, codec=self.codec, fps=self.fps)
         place = Path(target)
-        if "%" in place.name:  # a video of pictures can be looked at
+        if "%" in place.name:  # a video of images can be looked at
             place = path.with_name(f"{path.name}.mkv")
         larger = f"{self.scale:g}x" if self.scale else f"{self.height}p" if self.height else self.to or "2x"
         return place.with_stem(f"{place.stem}-{larger}")
 
 
 class StillChoice(Choice):
-    """One picture made of many frames."""
+    """One image made of many frames."""
 
     at: _Position
     roi: _Region | None = None

@@ -24,7 +24,7 @@ from vsr.timeline import format_seconds
 __all__ = ["choices_facts", "describe_plan", "frame_facts", "index_facts", "job_facts", "video_facts"]
 
 _NETWORKS = {
-    "lite": "a small network, one frame at a time: a good picture in little time (learned)",
+    "lite": "a small network, one frame at a time: a good image in little time (learned)",
     "video": "a network that carries what it saw from frame to frame (learned)",
     "real": "a network for heavily compressed and noisy sources (learned)",
 }
@@ -60,7 +60,7 @@ def video_facts(root: Root, name: str, video: Video) -> dict[str, Any]:
     others = [f"{one.kind} {one.index}: {one.codec} {one.language or ''}".strip() for one in info.streams]
     rows = [
         ("length", "unknown" if info.duration is None else format_seconds(info.duration)),
-        ("picture", f"{stream.width}x{stream.height}, {stream.codec}, {stream.pix_fmt}"),
+        ("image", f"{stream.width}x{stream.height}, {stream.codec}, {stream.pix_fmt}"),
         ("rate", "unknown" if rate is None else f"{float(rate):.6g} frames a second"),
         ("scan", f"interlaced, {stream.field_order}" if stream.interlaced else "progressive"),
         *([("pixel aspect", str(aspect))] if aspect != 1 else []),

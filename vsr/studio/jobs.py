@@ -111,7 +111,7 @@ class JobStore:
             raise MachineError(f"the job cannot be removed: {error.strerror or error}") from error
 
     def newest(self, job: Job) -> Path:
-        """Where the run leaves a picture of its newest frames."""
+        """Where the run leaves an image of its newest frames."""
         return self.folder / f"{job.id}.png"
 
     @staticmethod

@@ -28,7 +28,7 @@ class Entry:
 
     name: str
     """Its path from the root, with slashes."""
-    kind: Literal["folder", "video", "pictures"]
+    kind: Literal["folder", "video", "images"]
     size_bytes: int | None
 
 
@@ -70,7 +70,7 @@ class Root:
         return path
 
     def source(self, name: str) -> Path:
-        """The real path of a video, or of a folder or pattern of pictures, whether anything is there or not.
+        """The real path of a video, or of a folder or pattern of images, whether anything is there or not.
 
         Raises `UsageError` where it, or a file that is read with it, leads out.
         """
@@ -145,7 +145,7 @@ class Root:
                 return None
             if is_video:
                 return Entry(self.name_of(path), "video", place.stat().st_size)
-            return Entry(self.name_of(path), "pictures" if is_image_sequence(path) else "folder", None)
+            return Entry(self.name_of(path), "images" if is_image_sequence(path) else "folder", None)
         except OSError:
             return None  # not readable, or just removed
 

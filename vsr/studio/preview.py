@@ -38,7 +38,7 @@ from vsr.timeline import Segment
 
 __all__ = ["Preview", "Previewer", "Superseded", "plan_frame", "png"]
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _KEPT_PREVIEWS = 4
 _KEPT_BYTES = 256 << 20
@@ -57,7 +57,7 @@ class Preview:
     """The decoded frame enlarged by Keys' cubic to the output's size; a PNG."""
     after: bytes
     width: int
-    """Of both pictures, as they are shown."""
+    """Of both images, as they are shown."""
     height: int
     seconds: float
     sha256: str
@@ -77,7 +77,7 @@ def plan_frame(video: Video, job: Job, ordinal: int, on_step: OnStep = lambda wo
     Chains count from where the run enters the shot; for a frame that its span leaves out, from the shot's first frame.
     Waits until the video is known so far. Raises `UsageError` for a frame that is not known.
     """
-    needs, each = job.prepared.capabilities, job.pictures_per_frame
+    needs, each = job.prepared.capabilities, job.images_per_frame
     halo, calibration = (in_source_frames(job, count) for count in (needs.halo_frames, needs.adapt_frames))
     chain = math.lcm(needs.chain_frames, each) // each
     context = halo + DEINTERLACE_CONTEXT
@@ -196,7 +196,7 @@ class Previewer:
         worker = self._worker_of(job, worker_key)
         on_step("looking at the shot")
         worker.adaptation(planned)
-        index = (ordinal - planned.segment.start) * job.pictures_per_frame
+        index = (ordinal - planned.segment.start) * job.images_per_frame
         pixels: Pixels | None = None
         pts, findings = 0, dict[str, float]()
         with closing(restored(worker, job, planned, part)) as made:
@@ -207,7 +207,7 @@ class Previewer:
                     break
         if pixels is None:
             raise UsageError(f"the method leaves frame {ordinal} out")
-        after = upright(shown(_picture(job, pixels, ordinal, pts)), video.info.video.display)
+        after = upright(shown(_image(job, pixels, ordinal, pts)), video.info.video.display)
         before = _enlarge(video, job, ordinal, part)
         is_alike = (job.settings.cut_threshold, job.settings.decoder_threads) == (
             video.cut_threshold,
@@ -239,16 +239,16 @@ class Previewer:
             folder.cleanup()
 
 
-def _picture(job: Job, pixels: Pixels, ordinal: int, pts: int) -> VideoFrame:
+def _image(job: Job, pixels: Pixels, ordinal: int, pts: int) -> VideoFrame:
     planes = tuple(torch.from_numpy(plane) for plane in pixels)
     encoder = job.encoder
     return VideoFrame(planes, encoder.layout, encoder.color, ordinal, pts, encoder.time_base)
 
 
-def _enlarge(video: Video, job: Job, ordinal: int, part: Part | None) -> Picture:
+def _enlarge(video: Video, job: Job, ordinal: int, part: Part | None) -> Image:
     """The decoded frame at the output's size, where the output has it; upright."""
     display = video.info.video.display
-    frame = video.coded_picture(ordinal)
+    frame = video.coded_image(ordinal)
     if part is not None:
         box = part.shown
         cut = np.ascontiguousarray(frame[box.top : box.top + box.height, box.left : box.left + box.width])
@@ -268,11 +268,11 @@ def _digest(pixels: Pixels) -> str:
     return digest.hexdigest()
 
 
-def png(picture: Picture) -> bytes:
+def png(image: Image) -> bytes:
     """A PNG of ``(H, W, 3)`` uint8 RGB, quickly made. Raises `MachineError`."""
     import cv2
 
-    is_encoded, data = cv2.imencode(".png", picture[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, _FAST])
+    is_encoded, data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, _FAST])
     if not is_encoded:
-        raise MachineError(f"OpenCV made no PNG of {picture.shape[1]}x{picture.shape[0]}")
+        raise MachineError(f"OpenCV made no PNG of {image.shape[1]}x{image.shape[0]}")
     return data.tobytes()

@@ -37,7 +37,7 @@ __all__ = ["Shot", "Sources", "Video"]
 
 _log = logging.getLogger(__name__)
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _STEP_FRAMES = 32  # that the pass hands out at a time
 _MOST_THUMBNAILS = 48  # half of them are dropped where there would be more
@@ -66,7 +66,7 @@ class Video:
         self._known = threading.Condition()
         self._records: list[FrameRecord] = []
         self._starts: list[int] = []
-        self._thumbnails: dict[int, Picture] = {}
+        self._thumbnails: dict[int, Image] = {}
         self._thumbnail_step = 1
         self._error: VsrError | None = None
         self._is_complete = self._is_closed = False
@@ -123,13 +123,13 @@ class Video:
         with self._known:
             return sorted(self._thumbnails)
 
-    def thumbnail_of(self, ordinal: int) -> Picture:
-        """The small picture nearest to a frame, ``(h, w, 3)`` uint8 RGB, upright. Raises `InputError` for none."""
+    def thumbnail_of(self, ordinal: int) -> Image:
+        """The small image nearest to a frame, ``(h, w, 3)`` uint8 RGB, upright. Raises `InputError` for none."""
         with self._known:
             nearest = min(self._thumbnails, key=lambda known: abs(known - ordinal), default=None)
             found = None if nearest is None else self._thumbnails[nearest]
         if found is None:
-            raise InputError("there is no small picture yet")
+            raise InputError("there is no small image yet")
         return upright(found, self.info.video.display)
 
     def seconds(self, ordinal: int) -> Fraction:
@@ -173,7 +173,7 @@ class Video:
                 lambda: self._is_complete or self._is_closed or len(self._records) >= num_frames, seconds
             )
 
-    def coded_picture(self, ordinal: int) -> Picture:
+    def coded_image(self, ordinal: int) -> Image:
         """A known frame as it was decoded, ``(H, W, 3)`` uint8 sRGB, not turned. Raises `InputError`, `UsageError`."""
         record = self.record(ordinal)
         with self._reading:
@@ -182,9 +182,9 @@ class Video:
             [frame] = self._reader.read([record])
             return displayed(frame, color_of(self.info.video, record.look))
 
-    def picture(self, ordinal: int) -> Picture:
+    def image(self, ordinal: int) -> Image:
         """The same, upright."""
-        return upright(self.coded_picture(ordinal), self.info.video.display)
+        return upright(self.coded_image(ordinal), self.info.video.display)
 
     def _pass(self) -> None:
         rules = PlanRules(
@@ -239,7 +239,7 @@ class Sources:
         self._lock = threading.Lock()
 
     def open(self, name: str, fps: str | None = None) -> Video:
-        """The video of that name; ``fps`` is the rate of pictures. Raises `UsageError`, `InputError`."""
+        """The video of that name; ``fps`` is the frame rate of images. Raises `UsageError`, `InputError`."""
         self._root.source(name)
         path = self._root.find(name)
         key = _key(path, fps)

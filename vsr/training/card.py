@@ -47,7 +47,7 @@ def _data(config: TrainingConfig, facts: CardFacts) -> str:
     sizes = ", ".join(f"{size:g}" for size in config.sizes)
     (least, most), teachers = config.contrast, " and ".join(f"`{name}`" for name in facts.teachers)
     return (
-        f"{', '.join(facts.data)}: {facts.num_clips:,} pictures and shots"
+        f"{', '.join(facts.data)}: {facts.num_clips:,} images and shots"
         + (f", counted at each of the sizes {sizes} that a patch fits in" if len(config.sizes) > 1 else "")
         + (f", {facts.num_left_out} more left out, too small for a patch." if facts.num_left_out else ".")
         + (f" Contrast of patches changed by {least:g} to {most:g}." if (least, most) != (1, 1) else "")
@@ -107,17 +107,17 @@ def _figures(facts: CardFacts) -> list[str]:
     if facts.figures is None or facts.bicubic is None:
         return ["## Figures", "", "None were taken.", ""]
     rows = []
-    for name, (psnr, ssim) in facts.figures.pictures.items():
-        plain = facts.bicubic.pictures[name]
+    for name, (psnr, ssim) in facts.figures.images.items():
+        plain = facts.bicubic.images[name]
         rows.append(f"| {name} | {psnr:.2f} / {ssim:.4f} | {plain[0]:.2f} / {plain[1]:.4f} |")
     means = (facts.figures, facts.bicubic)
     mean = " | ".join(f"**{one.psnr_y:.2f} / {one.ssim_y:.4f}**" for one in means)
     return [
         "## Figures",
         "",
-        "PSNR (dB) and SSIM of Y, border of the scale left out, on pictures degraded as in training:",
+        "PSNR (dB) and SSIM of Y, border of the scale left out, on images degraded as in training:",
         "",
-        "| picture | these weights | bicubic |",
+        "| image | these weights | bicubic |",
         "|---|---|---|",
         *rows,
         f"| **mean** | {mean} |",
@@ -141,5 +141,5 @@ def _limits(config: TrainingConfig, is_generative: bool) -> list[str]:
         lines.append("- Generative: it invents detail. Not for evidence.")
     else:
         lines.append("- Looks at each frame by itself; fine detail that is gone from a frame does not come back.")
-    lines.append("- Single pictures decide the figures; other footage may fare better or worse.")
+    lines.append("- Single images decide the figures; other footage may fare better or worse.")
     return lines

@@ -66,36 +66,36 @@ def _axes(points: Sequence[Point], reference: float | None) -> tuple[_Axis, _Axi
 def _panel(title: str, points: Sequence[Point], reference: float | None) -> NDArray[np.uint8]:
     import cv2
 
-    picture = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
+    image = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
     across, up = _axes(points, reference)
 
     def write(text: str, x: int, y: int) -> None:
-        cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
+        cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
 
     for value in across.ticks():
         x = across.place(value)
-        cv2.line(picture, (x, _TOP), (x, _HEIGHT - _BOTTOM), _GRID, 1)
+        cv2.line(image, (x, _TOP), (x, _HEIGHT - _BOTTOM), _GRID, 1)
         write(f"{value:g}", x - 4 * len(f"{value:g}"), _HEIGHT - _BOTTOM + 20)
     for value in up.ticks():
         y = up.place(value)
-        cv2.line(picture, (_LEFT, y), (_WIDTH - _RIGHT, y), _GRID, 1)
+        cv2.line(image, (_LEFT, y), (_WIDTH - _RIGHT, y), _GRID, 1)
         write(f"{value:.5g}", _LEFT - 60, y + 5)
     if reference is not None:
         y = up.place(reference)
-        cv2.line(picture, (_LEFT, y), (_WIDTH - _RIGHT, y), _OTHER, 2)
+        cv2.line(image, (_LEFT, y), (_WIDTH - _RIGHT, y), _OTHER, 2)
     corners = np.array([[across.place(x), up.place(y)] for x, y in points], np.int32)
-    cv2.polylines(picture, [corners], isClosed=False, color=_LINE, thickness=2, lineType=cv2.LINE_AA)
-    cv2.rectangle(picture, (_LEFT, _TOP), (_WIDTH - _RIGHT, _HEIGHT - _BOTTOM), _INK, 1)
+    cv2.polylines(image, [corners], isClosed=False, color=_LINE, thickness=2, lineType=cv2.LINE_AA)
+    cv2.rectangle(image, (_LEFT, _TOP), (_WIDTH - _RIGHT, _HEIGHT - _BOTTOM), _INK, 1)
     write(title, _LEFT, _TOP - 12)
     write("step", _WIDTH - _RIGHT - 32, _HEIGHT - 6)
-    return picture
+    return image
 
 
-def png_bytes(picture: NDArray[np.uint8]) -> bytes:
+def png_bytes(image: NDArray[np.uint8]) -> bytes:
     """A ``(H, W)`` grey or ``(H, W, 3)`` BGR image as a PNG file."""
     import cv2
 
-    done, data = cv2.imencode(".png", picture)
+    done, data = cv2.imencode(".png", image)
     if not done:
         raise MachineError("OpenCV cannot write PNG here; reinstall opencv-python")
     return bytes(data.tobytes())

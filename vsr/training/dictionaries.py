@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from vsr.errors import InputError, UsageError
 from vsr.evaluation.sets import find_sets
-from vsr.media.pictures import read_picture
+from vsr.media.image_files import read_image
 from vsr.metrics import luma_bt601, shrink_bicubic
 from vsr.networks.blocks import enlarge
 from vsr.networks.loading import read_weights
@@ -122,17 +122,17 @@ def _lumas(data: Sequence[Path], scale: int) -> list[Tensor]:
     """``(1, 1, H, W)`` in 0…1, sides multiples of ``scale``."""
     lumas = []
     for found in find_sets(data):
-        if found.kind != "pictures":
-            raise InputError(f"{found.name}: holds videos; dictionaries are learnt from pictures")
+        if found.kind != "images":
+            raise InputError(f"{found.name}: holds videos; dictionaries are learnt from images")
         for item in found.items:
-            stored = read_picture(item.path)
-            picture = torch.from_numpy(stored.astype(np.float32)) / (257 if stored.dtype == np.uint16 else 1)
-            luma = picture if picture.dim() == 2 else luma_bt601(picture.permute(2, 0, 1))
+            stored = read_image(item.path)
+            image = torch.from_numpy(stored.astype(np.float32)) / (257 if stored.dtype == np.uint16 else 1)
+            luma = image if image.dim() == 2 else luma_bt601(image.permute(2, 0, 1))
             height, width = (side - side % scale for side in luma.shape)
             if min(height, width) >= PATCH * scale:
                 lumas.append(luma[None, None, :height, :width].float() / 255)
     if not lumas:
-        raise InputError(f"{data[0]}: no picture has {PATCH * scale} pixels on both sides, which a patch needs")
+        raise InputError(f"{data[0]}: no image has {PATCH * scale} pixels on both sides, which a patch needs")
     return lumas
 
 
@@ -169,7 +169,7 @@ def _components(lumas: Sequence[Tensor], scale: int) -> Tensor:
         product = patches.T @ patches
         total = product if total is None else total + product
     if total is None:
-        raise InputError(f"no picture has {PATCH * scale} pixels on both sides, which a patch needs")
+        raise InputError(f"no image has {PATCH * scale} pixels on both sides, which a patch needs")
     values, vectors = torch.linalg.eigh(total)
     share = values.flip(0).cumsum(0) / values.sum()
     dimension = int((share < _ENERGY).sum()) + 1
@@ -204,8 +204,8 @@ def _learn(lumas: Sequence[Tensor], scale: int, options: DictionaryOptions, tell
     count = len(samples.features)
     if count < options.num_atoms:
         raise InputError(
-            f"the pictures have {count} patches, fewer than the {options.num_atoms} atoms requested; give "
-            "more pictures or ask for fewer atoms"
+            f"the images have {count} patches, fewer than the {options.num_atoms} atoms requested; give "
+            "more images or ask for fewer atoms"
         )
     tell(f"learning {options.num_atoms} atoms of {components.shape[0]} numbers from {count} patches")
     atoms = learn_dictionary(

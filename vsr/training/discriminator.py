@@ -26,7 +26,7 @@ class Discriminator(nn.Module):
         layers.append(nn.Conv2d(width * min(8, 2**depth), 1, 3, padding=1))
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` in 0…1 → ``(B, 1, H / 8, W / 8)``, above 0 for true; sides of at least 8."""
-        judged: Tensor = self.layers(pictures)
+        judged: Tensor = self.layers(images)
         return judged

@@ -24,7 +24,7 @@ from vsr.training.validation import Validation
 
 __all__ = ["Keeper"]
 
-_CURVES, _PICTURES = "curves.png", "pictures"
+_CURVES, _IMAGES = "curves.png", "pictures"
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class Keeper:
         if validation is None or not self.setup.config.keep_pictures:
             return
         try:
-            (self.out / _PICTURES).mkdir(exist_ok=True)
+            (self.out / _IMAGES).mkdir(exist_ok=True)
         except OSError as error:
-            raise MachineError(f"{self.out / _PICTURES}: cannot be made ({error.strerror or error})") from error
-        for name, picture in validation.pictures(network, self.setup.config.keep_pictures).items():
-            write_whole(self.out / _PICTURES / f"{name}.png", png_bytes(picture))
+            raise MachineError(f"{self.out / _IMAGES}: cannot be made ({error.strerror or error})") from error
+        for name, image in validation.images(network, self.setup.config.keep_pictures).items():
+            write_whole(self.out / _IMAGES / f"{name}.png", png_bytes(image))

@@ -29,8 +29,8 @@ def as_colour(rgb: Tensor, colour: Colour) -> Tensor:
 def degraded(rgb: Tensor, chain: Chain, colour: Colour, generator: torch.Generator) -> Tensor:
     """``(T, H, W, 3)`` uint8 → ``(T, C, h, w)`` float32 as a network of ``colour`` gets it: luma, or RGB of 8 bits."""
     is_luma = chain.is_linear and colour == "Y"  # the same as the luma of what is made of RGB
-    pictures = as_colour(rgb, colour) if is_luma else rgb.movedim(-1, -3).float()
-    small = chain(pictures, generator)
+    images = as_colour(rgb, colour) if is_luma else rgb.movedim(-1, -3).float()
+    small = chain(images, generator)
     if colour == "RGB":
         return small.round().clamp(0, 255)
     return small if is_luma else luma(small)

@@ -17,8 +17,8 @@ class Figures:
     psnr_y: float
     """Mean over the images, dB; see `vsr.evaluation.protocol`."""
     ssim_y: float
-    pictures: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """PSNR and SSIM by ``SET/PICTURE``."""
+    images: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """PSNR and SSIM by ``SET/IMAGE``."""
 
 
 @dataclass(frozen=True)

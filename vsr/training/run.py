@@ -41,7 +41,7 @@ class Request:
 
     def __post_init__(self) -> None:
         if not self.config.data:
-            raise UsageError("nothing to learn from; name folders of pictures or videos with --data")
+            raise UsageError("nothing to learn from; name folders of images or videos with --data")
         if self.workers < 1 or self.config.batch % self.workers:
             raise UsageError(f"a batch of {self.config.batch} cannot be shared evenly by {self.workers} workers")
 
@@ -129,10 +129,10 @@ class _Run:
         for done, count in teacher.prepare(sources.clips, self._setup.plan.chain, self._out, self._rank, self._workers):
             if self._rank == 0 and (done == count or time.perf_counter() - reported > _TELL_SECONDS):
                 reported = time.perf_counter()
-                yield self._progress(note=f"the teacher made {done:,} of {count:,} pictures")
+                yield self._progress(note=f"the teacher made {done:,} of {count:,} images")
 
     def _taught(self) -> Sequence[Tensor]:
-        return () if self._setup.teacher is None else self._setup.teacher.pictures(self._out)
+        return () if self._setup.teacher is None else self._setup.teacher.images(self._out)
 
     def _steps(self, coming: Iterator[Batch]) -> Iterator[TrainingProgress]:
         config = self._config
@@ -182,7 +182,7 @@ class _Run:
 
     def _opening(self) -> str:
         sources, learner = self._setup.sources, self._learner
-        notes = [f"{len(sources.clips)} pictures and shots"]
+        notes = [f"{len(sources.clips)} images and shots"]
         if sources.too_small:
             named = ", ".join(sources.too_small[:3]) + (", …" if len(sources.too_small) > 3 else "")
             notes.append(f"{len(sources.too_small)} left out, too small for a patch: {named}")

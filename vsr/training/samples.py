@@ -67,9 +67,9 @@ def _generator(*parts: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
 
 
-def _turn(picture: Tensor, turn: int) -> Tensor:
+def _turn(image: Tensor, turn: int) -> Tensor:
     """One of the eight symmetries of the square, over the last two axes."""
-    flipped = picture.flip(-1) if turn >= 4 else picture
+    flipped = image.flip(-1) if turn >= 4 else image
     return torch.rot90(flipped, turn % 4, (-2, -1)) if turn % 4 else flipped
 
 

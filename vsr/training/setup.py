@@ -112,7 +112,7 @@ def _teacher(config: TrainingConfig, chain: Chain, device: torch.device, half: t
         return None
     if chain.is_random or chain.num_frames > 1:
         raise UsageError(
-            "teacher: its pictures are made once, so nothing in the degradations may be random or need several frames; "
+            "teacher: its images are made once, so nothing in the degradations may be random or need several frames; "
             "leave it out, or use bicubic alone"
         )
     colour, is_ensemble = NETWORKS[config.network].colour, config.teacher_self_ensemble

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vsr.errors import InputError
 from vsr.evaluation.sets import DataSet, Item, find_sets
-from vsr.media.pictures import read_picture
+from vsr.media.image_files import read_image
 from vsr.media.shots import read_shots
 from vsr.observation.resample import resample
 
@@ -77,30 +77,30 @@ def read_sources(paths: Sequence[Path], requested: Requested) -> Sources:
     for one in sets:
         for item in one.items:
             digest.update(f"{one.kind} {item.digest}\n".encode())
-            for pictures in _read(one, item, requested):
-                usable = [clip for size in requested.sizes if (clip := _clip(pictures, size, requested)) is not None]
+            for images in _read(one, item, requested):
+                usable = [clip for size in requested.sizes if (clip := _clip(images, size, requested)) is not None]
                 if not usable:
-                    too_small.append(f"{item.path.name} ({pictures.shape[2]}x{pictures.shape[1]})")
+                    too_small.append(f"{item.path.name} ({images.shape[2]}x{images.shape[1]})")
                 clips += usable
                 held += sum(clip.numel() for clip in usable)
                 _refuse_excess(held, item)
     if not clips:
         raise InputError(
-            f"{paths[0]}: none of {len(too_small)} pictures is large enough, for example {too_small[0]}; a patch of "
+            f"{paths[0]}: none of {len(too_small)} images is large enough, for example {too_small[0]}; a patch of "
             f"{requested.patch_px} at x{requested.scale} needs {requested.smallest_side} pixels a side; lower patch_px"
         )
     return Sources(tuple(clips), tuple(too_small), digest.hexdigest(), tuple(one.name for one in sets))
 
 
-def _clip(pictures: NDArray[np.uint8], size: float, requested: Requested) -> Tensor | None:
+def _clip(images: NDArray[np.uint8], size: float, requested: Requested) -> Tensor | None:
     """``(T, H, W, 3)`` at ``size``, with sides that are multiples of the scale; None where no patch fits in."""
-    full = pictures.shape[1:3]
+    full = images.shape[1:3]
     height, width = (round(side * size) // requested.scale * requested.scale for side in full)
     if min(height, width) < requested.smallest_side:
         return None
     if size == 1:
-        return torch.from_numpy(np.ascontiguousarray(pictures[:, :height, :width]))
-    planes = torch.from_numpy(np.ascontiguousarray(pictures)).movedim(-1, -3).float()
+        return torch.from_numpy(np.ascontiguousarray(images[:, :height, :width]))
+    planes = torch.from_numpy(np.ascontiguousarray(images)).movedim(-1, -3).float()
     smaller = resample(planes, (height, width), kernel="bicubic", scale_yx=(size, size))
     return smaller.round_().clamp_(0, 255).to(torch.uint8).movedim(-3, -1).contiguous()
 
@@ -108,22 +108,22 @@ def _clip(pictures: NDArray[np.uint8], size: float, requested: Requested) -> Ten
 def _refuse_excess(held: int, item: Item) -> None:
     if held > _LIMIT_BYTES:
         raise InputError(
-            f"{item.path}: the pictures up to here fill {held / 2**30:.0f} GiB of memory; train on fewer, or lower "
+            f"{item.path}: the images up to here fill {held / 2**30:.0f} GiB of memory; train on fewer, or lower "
             "shots_per_video or shot_px"
         )
 
 
 def _read(one: DataSet, item: Item, requested: Requested) -> list[NDArray[np.uint8]]:
-    if one.kind == "pictures":
-        return [_as_rgb8(read_picture(item.path))[None]]
+    if one.kind == "images":
+        return [_as_rgb8(read_image(item.path))[None]]
     rng = np.random.default_rng([requested.seed, int(item.digest[:12], 16)])
     shots = read_shots(item.path, requested.shots_per_video, requested.num_frames, rng)
     return [_window(shot, requested.shot_px, rng) for shot in shots]
 
 
-def _as_rgb8(picture: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
+def _as_rgb8(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
     """Grey images get three equal channels, 16-bit ones are rounded."""
-    eight = (picture / 257).round().astype(np.uint8) if picture.dtype == np.uint16 else picture.astype(np.uint8)
+    eight = (image / 257).round().astype(np.uint8) if image.dtype == np.uint16 else image.astype(np.uint8)
     return np.repeat(eight[:, :, None], 3, 2) if eight.ndim == 2 else eight
 
 

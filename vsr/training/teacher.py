@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vsr.errors import MachineError, ModelError
-from vsr.evaluation.base import PictureMethod
+from vsr.evaluation.base import ImageMethod
 from vsr.evaluation.networks import network_method
 from vsr.networks import Colour, load_network
 from vsr.networks.files import read_safetensors, write_safetensors
@@ -47,7 +47,7 @@ class Teacher:
         Raises `ModelError` for weights that cannot be loaded or whose images lack the colours.
         """
         settings = {"self_ensemble": self_ensemble, "precision": "float32" if half is None else "bfloat16"}
-        self._methods: list[PictureMethod] = []
+        self._methods: list[ImageMethod] = []
         self._colour: Colour = colour
         self.is_generative = False
         for one in weights:
@@ -62,12 +62,12 @@ class Teacher:
         """Stands for weights and arithmetic."""
         return " ".join(method.digest for method in self._methods)
 
-    def picture(self, rgb: Tensor, chain: Chain) -> Tensor:
+    def image(self, rgb: Tensor, chain: Chain) -> Tensor:
         """From ``(H, W, 3)`` uint8, downscaled by ``chain``: ``(C, H, W)`` float16 in 0…255, unclipped."""
         made = [self._make(method, rgb, chain) for method in self._methods]
         return torch.stack(made).mean(0).half()
 
-    def _make(self, method: PictureMethod, rgb: Tensor, chain: Chain) -> Tensor:
+    def _make(self, method: ImageMethod, rgb: Tensor, chain: Chain) -> Tensor:
         small = degraded(rgb[None], chain, method.colour, torch.Generator())[0]
         made = method.enlarge(small.double())
         return luma(made) if self._colour == "Y" and method.colour == "RGB" else made
@@ -84,15 +84,15 @@ class Teacher:
             path = folder / f"taught-{rank}-{first // _IN_A_FILE}.safetensors"
             if path.exists():
                 continue
-            pictures: dict[str, Tensor] = {}
+            images: dict[str, Tensor] = {}
             for number in mine[first : first + _IN_A_FILE]:
-                pictures[str(number)] = self.picture(clips[number][0], chain)
-                yield first + len(pictures), len(mine)
-            _keep(path, pictures)
+                images[str(number)] = self.image(clips[number][0], chain)
+                yield first + len(images), len(mine)
+            _keep(path, images)
         wait_for_all(world)
 
     @staticmethod
-    def pictures(folder: Path) -> list[Tensor]:
+    def images(folder: Path) -> list[Tensor]:
         """What `prepare` kept of all workers, in the order of the clips."""
         found: dict[str, Tensor] = {}
         for path in folder.glob("taught-*.safetensors"):
@@ -100,10 +100,10 @@ class Teacher:
         return [found[str(number)] for number in range(len(found))]
 
 
-def _keep(path: Path, pictures: Mapping[str, Tensor]) -> None:
+def _keep(path: Path, images: Mapping[str, Tensor]) -> None:
     partial = path.with_name(f".{path.name}.part")
     try:
-        write_safetensors(partial, pictures, {})
+        write_safetensors(partial, images, {})
         os.replace(partial, path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -14,7 +14,7 @@ from vsr.errors import InputError
 from vsr.evaluation.networks import network_method
 from vsr.evaluation.protocol import downscale_hr, eight_bits, hr_from, scored, smallest_side
 from vsr.evaluation.sets import Item, find_sets
-from vsr.media.pictures import read_picture
+from vsr.media.image_files import read_image
 from vsr.metrics import luma_bt601
 from vsr.networks import Colour, Network
 from vsr.observation import resample
@@ -42,11 +42,11 @@ class Validation:
         self._cases: list[_Case] = []
         for one in find_sets(folders):
             if one.kind == "clips":
-                raise InputError(f"{folders[0]}: validation is done on pictures, not on videos")
+                raise InputError(f"{folders[0]}: validation is done on images, not on videos")
             self._cases += [self._case(f"{one.name}/{item.name}", item) for item in one.items]
 
     def _case(self, name: str, item: Item) -> _Case:
-        hr = hr_from(read_picture(item.path), self._scale)
+        hr = hr_from(read_image(item.path), self._scale)
         if min(hr.shape[-2:]) < smallest_side(self._scale):
             raise InputError(f"{item.path}: too small to be measured at x{self._scale}")
         return _Case(name, hr, self._degrade(hr))
@@ -76,7 +76,7 @@ class Validation:
         means = [float(np.mean([pair[index] for pair in figures.values()])) for index in (0, 1)]
         return Figures(means[0], means[1], figures)
 
-    def pictures(self, network: Network, count: int) -> Mapping[str, NDArray[np.uint8]]:
+    def images(self, network: Network, count: int) -> Mapping[str, NDArray[np.uint8]]:
         """The first ``count``, by name: bicubic, the network, the ground truth, side by side; ``(H, W)`` luma."""
         enlarge = network_method("in training", network, self._device, {}).enlarge
         shown = {}
@@ -91,6 +91,6 @@ def _times(given: Tensor, scale: int) -> tuple[int, int]:
     return int(given.shape[-2]) * scale, int(given.shape[-1]) * scale
 
 
-def _show(picture: Tensor) -> NDArray[np.uint8]:
-    luma = picture[0] if picture.shape[0] == 1 else luma_bt601(picture)
+def _show(image: Tensor) -> NDArray[np.uint8]:
+    luma = image[0] if image.shape[0] == 1 else luma_bt601(image)
     return np.asarray(eight_bits(luma).byte().numpy(), np.uint8)

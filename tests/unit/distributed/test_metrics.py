@@ -81,8 +81,8 @@ def _measured() -> tuple[metrics.Measured, _Files, _Clock, Task]:
 
 def test_a_frame_that_is_made_again_counts_once(counts: Counts) -> None:
     measured, _, clock, task = _measured()
-    for pictures in (0, 4, 7):
-        measured.item(task, Beat(pictures))
+    for images in (0, 4, 7):
+        measured.item(task, Beat(images))
     clock.now = 100.0
     measured.retry(task)
     measured.item(task, Beat(0))

@@ -31,8 +31,8 @@ def write(tmp_path: Path) -> Write:
         with av.open(str(path), "w") as container:
             stream = container.add_stream("ffv1", rate=Fraction(25))
             stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "bgr0"
-            for picture in frames:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            for image in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
             container.mux(stream.encode(None))
         return path
 
@@ -72,7 +72,7 @@ def test_restorers_see_the_whole_clip_and_only_their_time_counts(write: Write) -
     assert restored.num_frames == 5
     assert restored.scores.psnr_y > 15
     assert 0 < restored.scores.seconds < 10
-    # the kernel through the restorer's own path: on RGB frames instead of luma, so nearly the same picture
+    # the kernel through the restorer's own path: on RGB frames instead of luma, so nearly the same image
     by_restorer = score_clip(item, restoration_method("bicubic", 2, CPU, {})).scores
     by_kernel = score_clip(item, interpolation_method("bicubic", 2, CPU)).scores
     assert by_restorer.psnr_y == pytest.approx(by_kernel.psnr_y, abs=0.15)  # luma in whole steps, RGB in whole steps

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 import vsr
 from vsr.evaluation.perceptual import find_perceptual, in_colour
-from vsr.media.pictures import read_picture
+from vsr.media.image_files import read_image
 from vsr.metrics import luma_bt601
 from vsr.metrics.lpips import LPIPS_NETWORKS
 
@@ -35,7 +35,7 @@ def _weights(path: Path) -> Path:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     rng = np.random.default_rng(8)
     (tmp_path / "set").mkdir()
     for name, size in (("colour.png", (64, 48, 3)), ("grey.png", (64, 48))):
@@ -44,20 +44,20 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def test_weights_among_the_models_are_used(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_among_the_models_are_used(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("VSR_MODELS", str(tmp_path))
-    assert vsr.evaluate("bicubic", 2, pictures).results[0].mean.lpips is None
+    assert vsr.evaluate("bicubic", 2, images).results[0].mean.lpips is None
     _weights(tmp_path / "lpips-alex.safetensors")
     resume = tmp_path / "kept"
-    two, four = (row.mean.lpips for row in vsr.evaluate("bicubic", [2, 4], pictures, resume=resume).results)
+    two, four = (row.mean.lpips for row in vsr.evaluate("bicubic", [2, 4], images, resume=resume).results)
     assert two is not None
     assert four is not None
     assert 0 < two < four
     monkeypatch.delenv("VSR_MODELS")
-    [row] = vsr.evaluate("bicubic", 2, pictures, resume=resume).results
+    [row] = vsr.evaluate("bicubic", 2, images, resume=resume).results
     assert row.mean.lpips is None  # a result with LPIPS is not taken for one without
-    [row] = vsr.evaluate("bicubic", 2, pictures, lpips=tmp_path / "lpips-alex.safetensors").results
+    [row] = vsr.evaluate("bicubic", 2, images, lpips=tmp_path / "lpips-alex.safetensors").results
     assert row.mean.lpips == two
 
 
@@ -68,15 +68,15 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
             find_perceptual(path, CPU)
 
 
-def test_pictures_too_small_for_it(tmp_path: Path) -> None:
+def test_images_too_small_for_it(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     Image.fromarray(np.zeros((28, 80, 3), np.uint8)).save(tmp_path / "small" / "a.png")
     with pytest.raises(vsr.InputError, match=r"a\.png.*LPIPS"):
         vsr.evaluate("bicubic", 2, tmp_path / "small", lpips=_weights(tmp_path / "w.safetensors"))
 
 
-def test_luma_gets_the_colour_of_the_small_picture(pictures: Path) -> None:
-    hr = torch.from_numpy(read_picture(pictures / "colour.png").astype(np.float64)).permute(2, 0, 1)
+def test_luma_gets_the_colour_of_the_small_image(images: Path) -> None:
+    hr = torch.from_numpy(read_image(images / "colour.png").astype(np.float64)).permute(2, 0, 1)
     small = hr[:, ::2, ::2].contiguous()
     luma = luma_bt601(hr)[None]
     coloured = in_colour(luma, small)

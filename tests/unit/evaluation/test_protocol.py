@@ -24,16 +24,16 @@ RNG = np.random.default_rng(11)
 def _smooth(height: int, width: int, channels: int) -> np.ndarray:
     y, x = np.mgrid[0:height, 0:width]
     planes = [127 + 90 * np.sin(x / (3 + k) + k) * np.cos(y / (4 + k)) for k in range(channels)]
-    picture = np.stack(planes, axis=-1).round().astype(np.uint8)
-    return picture[:, :, 0] if channels == 1 else picture
+    image = np.stack(planes, axis=-1).round().astype(np.uint8)
+    return image[:, :, 0] if channels == 1 else image
 
 
 def test_sides_are_cut_at_the_end() -> None:
-    picture = RNG.integers(0, 256, (20, 31, 3)).astype(np.uint8)
-    hr = hr_from(picture, 3)
+    image = RNG.integers(0, 256, (20, 31, 3)).astype(np.uint8)
+    hr = hr_from(image, 3)
     assert hr.shape == (3, 18, 30)
-    assert np.array_equal(hr.permute(1, 2, 0).numpy(), picture[:18, :30])
-    assert hr_from(picture[:, :, 0], 4).shape == (1, 20, 28)
+    assert np.array_equal(hr.permute(1, 2, 0).numpy(), image[:18, :30])
+    assert hr_from(image[:, :, 0], 4).shape == (1, 20, 28)
 
 
 def test_sixteen_bits_keep_their_steps() -> None:
@@ -48,7 +48,7 @@ def test_what_methods_are_given() -> None:
     assert not torch.equal(luma, luma.round())
     assert colour.shape == (3, 12, 18)
     assert torch.equal(colour, colour.round())
-    # bicubic is linear: the luma of the small picture is the small luma, but for the rounding of RGB
+    # bicubic is linear: the luma of the small image is the small luma, but for the rounding of RGB
     assert (as_given(colour, "Y") - luma).abs().max() < 0.5
     assert as_given(colour, "RGB") is colour
 

@@ -17,11 +17,11 @@ def _touch(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_pictures_in_order_and_nothing_else(tmp_path: Path) -> None:
+def test_images_in_order_and_nothing_else(tmp_path: Path) -> None:
     folder = _touch(tmp_path / "Set2", "b.BMP", "a.png", "notes.txt", "c.jpeg")
     (folder / "deeper.png").mkdir()
     [found] = find_sets([folder])
-    assert (found.name, found.kind) == ("Set2", "pictures")
+    assert (found.name, found.kind) == ("Set2", "images")
     assert [item.name for item in found.items] == ["a", "b", "c"]
     assert len({item.digest for item in found.items}) == 3
 

@@ -14,7 +14,7 @@ from vsr.inference import hardware, precision
 from vsr.inference.backends.torch import cast_module
 from vsr.inference.hardware import HalfType, device_class, fast_half_types, refuse_excess
 from vsr.inference.precision import LEAST_DB, choose_precision
-from vsr.inference.probe import measure_load, probe_picture, run_probe
+from vsr.inference.probe import measure_load, probe_image, run_probe
 from vsr.networks import Network, load_network
 
 CPU = torch.device("cpu")
@@ -90,7 +90,7 @@ def test_the_choice_is_the_same_every_time() -> None:
 
 
 def test_the_first_convolution_stays_exact_in_bfloat16() -> None:
-    """Of the picture itself 8 bits are not enough."""
+    """Of the image itself 8 bits are not enough."""
     network = _strong()
     reference = run_probe(network, network.module, CPU)
     rough = run_probe(network, network.module.to(torch.bfloat16), CPU)
@@ -119,13 +119,13 @@ def test_weights_that_give_no_numbers_are_refused() -> None:
 
 
 class _Wrong(nn.Module):
-    def forward(self, pictures: Tensor) -> Tensor:
-        return pictures
+    def forward(self, images: Tensor) -> Tensor:
+        return images
 
 
 class _Failing(nn.Module):
-    def forward(self, pictures: Tensor) -> Tensor:
-        return pictures @ torch.ones(3, 3)
+    def forward(self, images: Tensor) -> Tensor:
+        return images @ torch.ones(3, 3)
 
 
 def test_a_network_of_another_scale_than_it_says_is_refused() -> None:
@@ -144,12 +144,12 @@ def test_the_probe_fits_networks_that_want_multiples() -> None:
     assert run_probe(network, network.module, CPU).shape == (1, 3, 160, 160)
 
 
-def test_the_probe_is_a_picture() -> None:
-    picture = probe_picture(3)
-    assert picture.shape == (1, 3, 48, 48)
-    assert 0 < float(picture.min()) < 0.1
-    assert 0.9 < float(picture.max()) < 1
-    assert torch.equal(picture, probe_picture(3))
+def test_the_probe_is_an_image() -> None:
+    image = probe_image(3)
+    assert image.shape == (1, 3, 48, 48)
+    assert 0 < float(image.min()) < 0.1
+    assert 0.9 < float(image.max()) < 1
+    assert torch.equal(image, probe_image(3))
 
 
 def test_load_is_counted_from_the_widest_layer() -> None:

@@ -1,4 +1,4 @@
-"""Tiles follow from network, picture and class of device alone, and keep within what that class holds."""
+"""Tiles follow from network, image and class of device alone, and keep within what that class holds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COMPACT = Load(layer=128, tensor=64)
 
 
 def _cost(plan: TilePlan, size_yx: tuple[int, int]) -> float:
-    """Pixels computed for each pixel of the picture."""
+    """Pixels computed for each pixel of the image."""
     tall, wide = (sum(span.stop - span.start for span in spans) for spans in (plan.rows, plan.columns))
     return tall * wide / (size_yx[0] * size_yx[1])
 
@@ -27,7 +27,7 @@ def test_tiles_stay_within_the_budget(size: tuple[int, int], context: int) -> No
     assert plan == plan_tiles(size, context, COMPACT, 4, CPU)
 
 
-def test_small_pictures_stay_whole() -> None:
+def test_small_images_stay_whole() -> None:
     plan = plan_tiles((270, 480), 18, COMPACT, 4, CPU)
     assert (len(plan.rows), len(plan.columns)) == (1, 1)
 

@@ -1,4 +1,4 @@
-"""Tiles with enough around them give the whole picture's result; blended ones cover everything, smoothly."""
+"""Tiles with enough around them give the whole image's result; blended ones cover everything, smoothly."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def _doubled(window: Tensor) -> Tensor:
 @settings(deadline=None, max_examples=40)
 @given(height=st.integers(1, 90), width=st.integers(1, 90), is_exact=st.booleans())
 def test_bands_together_are_the_whole_result(height: int, width: int, is_exact: bool) -> None:
-    picture = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(height))
+    image = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(height))
     rows, columns = (exact_spans(size, 20, 3) if is_exact else blended_spans(size, 32, 8) for size in (height, width))
-    bands = list(run_tiles(picture, _doubled, 2, rows, columns))
-    torch.testing.assert_close(torch.cat(bands, -2), _doubled(picture), rtol=0, atol=1e-6)
+    bands = list(run_tiles(image, _doubled, 2, rows, columns))
+    torch.testing.assert_close(torch.cat(bands, -2), _doubled(image), rtol=0, atol=1e-6)
 
 
 def test_blending_goes_from_one_tile_to_the_next_without_a_step() -> None:
@@ -104,10 +104,10 @@ def test_tiled_equals_untiled(name: str) -> None:
     channels = 3 if network.colour == "RGB" else 1
     generator = torch.Generator().manual_seed(2)
     for height, width in ((16 + 2 * context + 5, 49), (33, 16 + context)):
-        picture = torch.rand(1, channels, height, width, generator=generator)
+        image = torch.rand(1, channels, height, width, generator=generator)
         with torch.no_grad():
-            untiled = network.module(picture)
-        assert float((tiled.whole(picture) - untiled).abs().max()) < 1e-4 * max(1.0, float(untiled.abs().max()))
+            untiled = network.module(image)
+        assert float((tiled.whole(image) - untiled).abs().max()) < 1e-4 * max(1.0, float(untiled.abs().max()))
 
 
 @pytest.mark.parametrize("kind", ["Y", "RGB"])
@@ -116,10 +116,10 @@ def test_tiled_equals_untiled(name: str) -> None:
 def test_tiled_equals_untiled_at_any_size(kind: str, height: int, width: int, tile: int) -> None:
     network = _network(kind)
     load = measure_load(network)
-    picture = torch.rand(1, 3 if kind == "RGB" else 1, height, width, generator=torch.Generator().manual_seed(tile))
+    image = torch.rand(1, 3 if kind == "RGB" else 1, height, width, generator=torch.Generator().manual_seed(tile))
     with torch.no_grad():
-        untiled = network.module(picture)
-    tiled = Engine(network, EngineOptions(FLOAT32, load, tile_px=tile), CPU).whole(picture)
+        untiled = network.module(image)
+    tiled = Engine(network, EngineOptions(FLOAT32, load, tile_px=tile), CPU).whole(image)
     assert float((tiled - untiled).abs().max()) < 1e-4
 
 
@@ -127,26 +127,26 @@ def test_too_small_a_context_would_show() -> None:
     """The test above can fail."""
     network = _network("RGB")
     short = Network("short", network.module, 2, "RGB", context_px=1)
-    picture = torch.rand(1, 3, 60, 60, generator=torch.Generator().manual_seed(4))
-    tiled = Engine(short, EngineOptions(FLOAT32, measure_load(network), tile_px=16), CPU).whole(picture)
+    image = torch.rand(1, 3, 60, 60, generator=torch.Generator().manual_seed(4))
+    tiled = Engine(short, EngineOptions(FLOAT32, measure_load(network), tile_px=16), CPU).whole(image)
     with torch.no_grad():
-        assert float((tiled - network.module(picture)).abs().max()) > 1e-3
+        assert float((tiled - network.module(image)).abs().max()) > 1e-3
 
 
 class _Mean(nn.Module):
-    """Repeats the picture and adds its mean: what an output pixel depends on has no end."""
+    """Repeats the image and adds its mean: what an output pixel depends on has no end."""
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return _doubled(pictures + pictures.mean((-1, -2), keepdim=True))
+    def forward(self, images: Tensor) -> Tensor:
+        return _doubled(images + images.mean((-1, -2), keepdim=True))
 
 
-def test_a_network_of_the_whole_picture_gets_tiles_of_one_size() -> None:
+def test_a_network_of_the_whole_image_gets_tiles_of_one_size() -> None:
     network = Network("mean", _Mean(), 2, "RGB", None, multiple=8)
     engine = Engine(network, EngineOptions(FLOAT32, measure_load(network), tile_px=64), CPU)
-    picture = torch.rand(1, 3, 150, 203, generator=torch.Generator().manual_seed(4))
-    result = engine.whole(picture)
+    image = torch.rand(1, 3, 150, 203, generator=torch.Generator().manual_seed(4))
+    result = engine.whole(image)
     assert result.shape == (1, 3, 300, 406)
-    steps = (result - _doubled(picture))[0, 0].diff(dim=1).abs()
+    steps = (result - _doubled(image))[0, 0].diff(dim=1).abs()
     assert float(steps.max()) < 0.02, "means differ from tile to tile, but nowhere by a step"
     small = torch.rand(1, 3, 64, 48, generator=torch.Generator().manual_seed(4))
     assert torch.equal(engine.whole(small), _Mean()(small))

@@ -1,4 +1,4 @@
-"""How rows were scanned: verdicts on made pictures of every layout, on noise, and on real files."""
+"""How rows were scanned: verdicts on made images of every layout, on noise, and on real files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ VIDEOS = Path(os.environ.get("VSR_TEST_VIDEOS") or Path(__file__).parents[4] / "
 """Real files, where there are any."""
 
 
-Pictures = NDArray[np.uint8]
+Images = NDArray[np.uint8]
 
 
-def texture(moments: int, *, step: int = 3, noise: float = 0.0, height: int = 96, width: int = 160) -> Pictures:
+def texture(moments: int, *, step: int = 3, noise: float = 0.0, height: int = 96, width: int = 160) -> Images:
     """Moving texture, ``(N, H, W)`` uint8."""
     rng = np.random.default_rng(8)
     coarse = np.kron(rng.integers(40, 210, (height // 8, width // 8)), np.ones((8, 8)))
@@ -31,16 +31,16 @@ def texture(moments: int, *, step: int = 3, noise: float = 0.0, height: int = 96
     return (shots + noise * rng.standard_normal(shots.shape)).clip(0, 255).astype(np.uint8)
 
 
-def woven(moments: Pictures, *, top_first: bool = True) -> Pictures:
+def woven(moments: Images, *, top_first: bool = True) -> Images:
     frames = moments[0::2].copy() if top_first else moments[1::2].copy()
     frames[:, 1::2] = (moments[1::2] if top_first else moments[0::2])[:, 1::2]
     return frames
 
 
-def verdicts(pictures: Pictures, *, flagged: bool = False, pix_fmt: str = "gray") -> list[Fields]:
+def verdicts(images: Images, *, flagged: bool = False, pix_fmt: str = "gray") -> list[Fields]:
     judge, found = FieldJudge(), list[Fields]()
-    for picture in pictures:
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "gray").reformat(format=pix_fmt)
+    for image in images:
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "gray").reformat(format=pix_fmt)
         found += judge.push(luma_rows(frame), flagged)
     return found + judge.finish()
 
@@ -77,9 +77,9 @@ def test_where_nothing_moves_flags_decide(noise: float) -> None:
 
 
 def test_one_combed_frame_alone_is_no_proof() -> None:
-    pictures = texture(21)
-    pictures[10, 1::2] = pictures[13, 1::2]
-    assert set(verdicts(pictures)) == {"progressive"}
+    images = texture(21)
+    images[10, 1::2] = images[13, 1::2]
+    assert set(verdicts(images)) == {"progressive"}
 
 
 @pytest.mark.parametrize("first", [30, 31])

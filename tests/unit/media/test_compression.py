@@ -27,10 +27,10 @@ for number in range(60):
 def test_size_and_order_are_kept_and_results_repeat(codec: str) -> None:
     frames = list(scene(4, 51, 37))
     first, again = compress(frames, codec, 20), compress(frames, codec, 20)
-    assert [picture.shape for picture in first] == [(37, 51, 3)] * 4
-    for number, picture in enumerate(first):
-        assert np.array_equal(picture, again[number])
-        errors = [np.abs(picture.astype(float) - true).mean() for true in frames]
+    assert [image.shape for image in first] == [(37, 51, 3)] * 4
+    for number, image in enumerate(first):
+        assert np.array_equal(image, again[number])
+        errors = [np.abs(image.astype(float) - true).mean() for true in frames]
         assert int(np.argmin(errors)) == number
 
 
@@ -42,8 +42,8 @@ from vsr.media.compression import CODECS, compress
 rng = np.random.default_rng(0)
 coarse = rng.integers(0, 256, (12, 16, 3)).astype(np.uint8)
 for width, height in ((144, 144), (96, 64), (51, 37)):
-    picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(int)
-    moved = [np.roll(picture, 1 + 2 * n, (0, 1)) + rng.integers(-6, 7, picture.shape) for n in range(5)]
+    image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(int)
+    moved = [np.roll(image, 1 + 2 * n, (0, 1)) + rng.integers(-6, 7, image.shape) for n in range(5)]
     frames = [np.clip(one, 0, 255).astype(np.uint8) for one in moved]
     for codec in CODECS:
         for quality in (20, 20, 28):
@@ -52,7 +52,7 @@ for width, height in ((144, 144), (96, 64), (51, 37)):
 
 
 def test_nothing_is_read_that_was_not_written() -> None:
-    """x264 does so in its AVX-512 code, x265 in pictures of 64 pixels or fewer."""
+    """x264 does so in its AVX-512 code, x265 in images of 64 pixels or fewer."""
     digests = set()
     for filling in ("0", "1", "90"):  # glibc fills what it hands out with this byte's complement
         command, env = [sys.executable, "-c", FILLED], os.environ | {"MALLOC_PERTURB_": filling}
@@ -75,7 +75,7 @@ def test_what_cannot_be_is_refused() -> None:
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_neither_darker_nor_lighter(codec: str) -> None:
-    """Conversion to YCbCr and back is rounded, not cut: flat grey stays, a picture keeps its mean to half a code."""
+    """Conversion to YCbCr and back is rounded, not cut: flat grey stays, an image keeps its mean to half a code."""
     grey = np.full((64, 64, 3), 125, np.uint8)
     assert np.abs(compress([grey] * 3, codec, 10)[1].astype(int) - 125).max() <= 1
     frames = list(scene(3, 96, 64, seed=2))

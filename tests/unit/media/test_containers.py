@@ -26,12 +26,12 @@ def test_audio_that_is_held_can_be_copied(tmp_path: Path, codec: str) -> None:
     _check_copies(source, "audio", tmp_path)
 
 
-def test_sound_and_picture_of_phones_that_are_held_can_be_copied(tmp_path: Path) -> None:
-    sound, picture = tmp_path / "sound.3gp", tmp_path / "picture.3gp"
+def test_sound_and_video_of_phones_that_are_held_can_be_copied(tmp_path: Path) -> None:
+    sound, image = tmp_path / "sound.3gp", tmp_path / "image.3gp"
     ffmpeg("-f", "lavfi", "-i", "sine=d=0.3:r=8000", "-ac", "1", "-c:a", "libopencore_amrnb", str(sound))
     _check_copies(sound, "audio", tmp_path)
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=176x144:d=0.2", "-c:v", "h263", str(picture))
-    _check_copies(picture, "video", tmp_path)
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=176x144:d=0.2", "-c:v", "h263", str(image))
+    _check_copies(image, "video", tmp_path)
 
 
 def _check_copies(source: Path, kind: str, tmp_path: Path) -> None:

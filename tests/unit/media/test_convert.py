@@ -48,7 +48,7 @@ def test_every_code_value_survives_in_its_own_layout(bits: int) -> None:
 
 @pytest.mark.parametrize("bits", [9, 10, 12, 14, 16])
 def test_video_range_widens_by_shifting(bits: int) -> None:
-    """Black 16 → 64, white 235 → 940: the same picture in more bits."""
+    """Black 16 → 64, white 235 → 940: the same image in more bits."""
     codes = np.arange(256, dtype=np.uint8).reshape(16, 16)
     [out] = _quantise([codes], "gray", _VIDEO, f"gray{bits}le", _VIDEO)
     np.testing.assert_array_equal(out, codes.astype(np.uint16) << (bits - 8))
@@ -136,7 +136,7 @@ def test_known_colours() -> None:
 
 
 def _ramp_420(location: str, height: int = 32, width: int = 64) -> list[Floats]:
-    """Luma flat; chroma a ramp over the picture, sampled where ``location`` puts its samples."""
+    """Luma flat; chroma a ramp over the image, sampled where ``location`` puts its samples."""
     offset_x = {"left": 0.0, "topleft": 0.0, "center": 0.5, "top": 0.5}[location]
     offset_y = {"left": 0.5, "topleft": 0.0, "center": 0.5, "top": 0.0}[location]
     rows = (np.arange(height // 2) * 2 + offset_y)[:, None]

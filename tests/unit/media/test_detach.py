@@ -46,7 +46,7 @@ def _overwrite(frame: av.VideoFrame) -> None:
 
 
 def _decoded(path: Path) -> Iterator[av.VideoFrame]:
-    """All pictures, damaged ones too."""
+    """All images, damaged ones too."""
     with av.open(f"file:{path}") as container:
         for packet in container.demux(video=0):
             try:

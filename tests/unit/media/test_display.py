@@ -1,4 +1,4 @@
-"""Pictures for looking at, against what ffmpeg shows."""
+"""Images for looking at, against what ffmpeg shows."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_a_part_is_that_part(probed: Probed) -> None:
 @pytest.mark.parametrize("transfer", [16, 18, 8])
 def test_hdr_keeps_its_order_and_reaches_neither_end_early(transfer: int) -> None:
     codes = torch.linspace(0, 1, 64).repeat(4, 1)
-    picture = VideoFrame((codes,) * 3, LAYOUTS["gbrpf32le"], ColorSpec(9, transfer, 0, True), 0, 0, Fraction(1))
-    row = shown(picture)[0].astype(int)
+    image = VideoFrame((codes,) * 3, LAYOUTS["gbrpf32le"], ColorSpec(9, transfer, 0, True), 0, 0, Fraction(1))
+    row = shown(image)[0].astype(int)
     assert np.all(np.diff(row.mean(1)) >= 0)
     assert row[0].max() <= 2
     assert row[-1].min() >= 240
@@ -65,9 +65,9 @@ def test_resizing_keeps_flat_areas() -> None:
 
 def test_a_small_clip_has_its_times_and_stays_small() -> None:
     rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, 256, (64, 96, 3)).astype(np.uint8) for _ in range(50)]
+    images = [rng.integers(0, 256, (64, 96, 3)).astype(np.uint8) for _ in range(50)]
     times = [Fraction(n * n, 100) for n in range(50)]
-    data = encode_small_clip(zip(times, pictures, strict=True), Fraction(25), bits_per_second=100_000)
+    data = encode_small_clip(zip(times, images, strict=True), Fraction(25), bits_per_second=100_000)
     with av.open(io.BytesIO(data)) as container:
         stream = container.streams.video[0]
         assert [frame.pts * stream.time_base for frame in container.decode(stream)] == times

@@ -1,4 +1,4 @@
-"""Pictures of one shape inside those of another."""
+"""Images of one shape inside those of another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pictures a folder or a pattern means, and in what order."""
+"""Which images a folder or a pattern means, and in what order."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def test_numbers_beside_that_of_the_frame(tmp_path: Path, form: str, is_pattern:
 
 
 @pytest.mark.parametrize("is_pattern", [True, False])
-def test_a_missing_picture_ahead_of_a_further_number(tmp_path: Path, is_pattern: bool) -> None:
+def test_a_missing_image_ahead_of_a_further_number(tmp_path: Path, is_pattern: bool) -> None:
     folder = _touched(tmp_path, "sh_0001_x2.png", "sh_0002_x2.png", "sh_0004_x2.png")
-    with pytest.raises(InputError, match="picture 3 is missing"):
+    with pytest.raises(InputError, match="image 3 is missing"):
         find_images(folder / "sh_%04d_x2.png" if is_pattern else folder)
 
 
@@ -42,7 +42,7 @@ def test_a_pattern_takes_its_own_number(tmp_path: Path) -> None:
     ("names", "problem"),
     [
         (("s1_1.png", "s1_2.png", "s2_1.png"), "number 1 stands twice"),
-        (("a1.png", "b3.png"), "picture 2 is missing"),
+        (("a1.png", "b3.png"), "image 2 is missing"),
         (("1.png", "01.png"), "number 1 stands twice"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What pictures of a sequence say of themselves, and what they are taken for where they do not say it."""
+"""What images of a sequence say of themselves, and what they are taken for where they do not say it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from plain_reader import first_pictures, read_plain
+from plain_reader import first_frames, read_plain
 
 from vsr.media.clips import read_rgb
 from vsr.media.damage import Damage
@@ -25,7 +25,7 @@ Clips, Probed = Callable[[str], Path], Callable[[str], MediaInfo]
 def test_native_samples_are_the_decoders(clips: Clips, probed: Probed, name: str) -> None:
     info = probed(name)
     frames = list(read_luma(info, common_luma([info]), Damage()))
-    plain = first_pictures(clips(name))
+    plain = first_frames(clips(name))
     assert len(frames) == len(plain)
     for number, (ours, theirs) in enumerate(zip(frames, plain, strict=True)):
         assert ours.luma.dtype == (np.uint8 if info.video.layout.bit_depth == 8 else np.uint16)
@@ -39,8 +39,8 @@ def test_rgb_gives_the_luma_of_the_papers(clips: Clips, probed: Probed) -> None:
     info = probed("rgb")
     code = common_luma([info])
     assert (code.bit_depth, code.full_range, code.peak) == (8, False, 255)
-    for ours, picture in zip(read_luma(info, code, Damage()), read_rgb(clips("rgb")), strict=True):
-        expected = luma_bt601(torch.from_numpy(np.array(picture.transpose(2, 0, 1)))).numpy()
+    for ours, image in zip(read_luma(info, code, Damage()), read_rgb(clips("rgb")), strict=True):
+        expected = luma_bt601(torch.from_numpy(np.array(image.transpose(2, 0, 1)))).numpy()
         assert np.abs(ours.luma - expected).max() < 1e-3
 
 

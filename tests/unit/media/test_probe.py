@@ -76,10 +76,8 @@ def test_the_display_transform_is_read(
     ("orientation", "expected"),
     [(1, DisplayTransform()), (6, DisplayTransform(-90)), (5, DisplayTransform(-90, mirrored=True))],
 )
-def test_pictures_of_cameras_are_turned_as_they_say(
-    tmp_path: Path, orientation: int, expected: DisplayTransform
-) -> None:
-    """EXIF, which PyAV has no name for: in a sequence of pictures, a video of them, and a single one."""
+def test_images_of_cameras_are_turned_as_they_say(tmp_path: Path, orientation: int, expected: DisplayTransform) -> None:
+    """EXIF, which PyAV has no name for: in a sequence of images, a video of them, and a single one."""
     for number in range(2):
         (tmp_path / f"{number}.jpg").write_bytes(_camera_jpeg(orientation))
     video, single = tmp_path / "v.mov", tmp_path / "v.jpg"
@@ -91,7 +89,7 @@ def test_pictures_of_cameras_are_turned_as_they_say(
 
 
 def _camera_jpeg(orientation: int) -> bytes:
-    """A picture with EXIF that holds its orientation alone (tag 0x112 of EXIF 2.32)."""
+    """An image with EXIF that holds its orientation alone (tag 0x112 of EXIF 2.32)."""
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     jpeg = cv2.imencode(".jpg", noise)[1].tobytes()
     tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x112, 3, 1, orientation, 0, 0)
@@ -185,7 +183,7 @@ def test_a_transport_stream_starts_where_its_clock_does(probed: Probed) -> None:
     assert 36001 < info.start < 36005
 
 
-def test_a_cover_picture_is_not_the_video(clips: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_cover_image_is_not_the_video(clips: Callable[[str], Path], tmp_path: Path) -> None:
     cover = tmp_path / "cover.png"
     encode(cover, scene(1, 200, 200), "-frames:v", "1", "-update", "1", pix_fmt="rgb24")
     path = tmp_path / "covered.mp4"

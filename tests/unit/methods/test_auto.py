@@ -40,10 +40,10 @@ class Clip:
     frames: Sequence[VideoFrame]
 
 
-def _frames(pictures: NDArray[np.uint8]) -> list[VideoFrame]:
+def _frames(images: NDArray[np.uint8]) -> list[VideoFrame]:
     return [
-        VideoFrame((torch.from_numpy(picture.copy()),), LAYOUTS["gray"], ColorSpec(), i, i, Fraction(1, 25))
-        for i, picture in enumerate(pictures)
+        VideoFrame((torch.from_numpy(image.copy()),), LAYOUTS["gray"], ColorSpec(), i, i, Fraction(1, 25))
+        for i, image in enumerate(images)
     ]
 
 
@@ -103,7 +103,7 @@ def test_compression_that_is_known_is_not_looked_for(hr: Tensor) -> None:
 
 
 def test_known_compression_changes_the_mixture_that_leads(hr: Tensor) -> None:
-    """Not only how its picture is weighed: the guess itself is another one."""
+    """Not only how its image is weighed: the guess itself is another one."""
     frames, geometry = _frames(_shrunk(hr)), Geometry(128, 96, 256, 192)
     guesses = []
     for codes in (0.0, 16.0):

@@ -25,7 +25,7 @@ BT709 = ColorSpec(1, 1, 1, chroma_location="left")
 
 
 def _hr(seed: int = 1) -> Tensor:
-    """A picture: smooth, with edges."""
+    """An image: smooth, with edges."""
     y, x = torch.arange(144.0)[:, None], torch.arange(192.0)
     waves = torch.sin(x / 17 + seed) * torch.cos(y / 13 + 2 * seed)
     edges = (x * 0.7 + y > 130 + 9 * seed).float() - (x - 1.3 * y > 20).float()

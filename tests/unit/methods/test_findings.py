@@ -33,7 +33,7 @@ def test_means_have_six_digits() -> None:
     assert means.read() == {"noise_sigma": 0.0123457}
 
 
-def test_curves_are_what_every_picture_has_and_what_changes() -> None:
+def test_curves_are_what_every_image_has_and_what_changes() -> None:
     found = Findings()
     for number in range(4):
         sampled = {"lr_psnr_db": 40.0} if number == 0 else {}

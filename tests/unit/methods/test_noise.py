@@ -29,7 +29,7 @@ def test_added_noise_is_found(sigma: float, seed: int) -> None:
 
 
 def test_texture_is_no_noise() -> None:
-    """Stripes and checks as fine as can be, over the whole picture; noise on them is still found."""
+    """Stripes and checks as fine as can be, over the whole image; noise on them is still found."""
     y, x = torch.arange(160.0)[:, None], torch.arange(220.0)
     for texture in (torch.sin(2.1 * x + 0 * y), torch.sin(2.5 * x + 1.9 * y), torch.sin(x * y / 20)):
         clean = 128 + 60 * texture
@@ -45,7 +45,7 @@ def test_depth_does_not_matter() -> None:
     assert sixteen == pytest.approx(257 * eight, rel=1e-3)
 
 
-def test_a_clean_picture_is_clean() -> None:
+def test_a_clean_image_is_clean() -> None:
     assert estimate_noise(_clean().round(), 255) == 0
 
 
@@ -54,7 +54,7 @@ def test_little_noise_counts_as_none() -> None:
 
 
 def test_what_is_cut_off_is_left_out() -> None:
-    """Half the picture is black, where noise is cut off; the rest still tells."""
+    """Half the image is black, where noise is cut off; the rest still tells."""
     clean = _clean()
     clean[:, 110:] = 0
     noisy = (clean + 10 * _noise(clean)).round().clamp(0, 255)

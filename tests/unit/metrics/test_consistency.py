@@ -11,24 +11,24 @@ import torch
 from vsr.metrics import lr_psnr, psnr, shrink_bicubic
 
 
-def _picture() -> torch.Tensor:
+def _image() -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(3).uniform(0, 255, (36, 48)))
 
 
 def test_ground_truth_is_consistent_with_its_own_recording() -> None:
-    hr = _picture()
+    hr = _image()
     assert lr_psnr(hr, shrink_bicubic(hr, (12, 16))) == math.inf
 
 
 def test_eight_bits_in_the_recording_cost_what_rounding_costs() -> None:
-    hr = _picture()
+    hr = _image()
     rounded = shrink_bicubic(hr, (12, 16)).round()
     assert lr_psnr(hr, rounded) == pytest.approx(10 * math.log10(255**2 * 12), abs=1)  # variance 1/12: 58.9 dB
 
 
 def test_shrinking_is_pillows() -> None:
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-    hr = _picture()
+    hr = _image()
     with_pillow = image.fromarray(hr.numpy().astype(np.float32)).resize((16, 12), image.Resampling.BICUBIC)
     inner = (slice(2, -2), slice(2, -2))  # borders differ: Pillow leaves out what lies beyond, MATLAB mirrors
     ours, theirs = shrink_bicubic(hr, (12, 16))[inner], torch.from_numpy(np.array(with_pillow))[inner]
@@ -36,11 +36,11 @@ def test_shrinking_is_pillows() -> None:
 
 
 def test_other_ways_of_recording() -> None:
-    hr = _picture()
+    hr = _image()
 
-    def every_third(picture: torch.Tensor, size_yx: tuple[int, int]) -> torch.Tensor:
+    def every_third(image: torch.Tensor, size_yx: tuple[int, int]) -> torch.Tensor:
         assert size_yx == (12, 16)
-        return picture[1::3, 1::3]
+        return image[1::3, 1::3]
 
     recorded = hr[1::3, 1::3].clone()
     assert lr_psnr(hr, recorded, degrade=every_third) == math.inf

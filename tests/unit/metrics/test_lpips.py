@@ -11,7 +11,7 @@ from vsr.metrics.lpips import LPIPS_NETWORKS, Lpips, LpipsNetwork
 KERNELS: dict[LpipsNetwork, dict[int, int]] = {"alex": {0: 11, 3: 5}, "vgg": {}}
 AUTHORS: dict[LpipsNetwork, float] = {"alex": 0.14554477, "vgg": 0.13230422}
 """What ``lpips`` 0.1.4 (package index, ``LPIPS(net=…, pretrained=False, pnet_rand=True)`` with `weights_of` loaded into
-it) says of `pictures`."""
+it) says of `images`."""
 
 
 def weights_of(network: LpipsNetwork) -> dict[str, torch.Tensor]:
@@ -30,7 +30,7 @@ def weights_of(network: LpipsNetwork) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(value.astype(np.float32)) for name, value in weights.items()}
 
 
-def pictures() -> tuple[torch.Tensor, torch.Tensor]:
+def images() -> tuple[torch.Tensor, torch.Tensor]:
     rng = np.random.default_rng(5)
     first = rng.integers(0, 256, (3, 70, 83)).astype(np.float64)
     second = np.round(0.7 * first + 0.3 * rng.integers(0, 256, first.shape))
@@ -40,7 +40,7 @@ def pictures() -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("network", list(LPIPS_NETWORKS))
 def test_equals_the_authors_package(network: LpipsNetwork) -> None:
     measure = Lpips(weights_of(network))
-    first, second = pictures()
+    first, second = images()
     assert measure.network == network
     assert measure(first, second) == pytest.approx(AUTHORS[network], rel=1e-4)
     assert measure(second, first) == pytest.approx(AUTHORS[network], rel=1e-4)
@@ -53,14 +53,14 @@ def test_names_of_torchvision() -> None:
         f"features.{name.split('.', 2)[2]}" if name.startswith("net.") else name: value
         for name, value in weights.items()
     }
-    first, second = pictures()
+    first, second = images()
     assert Lpips({**renamed, "classifier.1.weight": torch.zeros(1)})(first, second) == Lpips(weights)(first, second)
 
 
-def test_smallest_pictures() -> None:
+def test_smallest_images() -> None:
     measure = Lpips(weights_of("alex"))
     side = measure.smallest_side
-    first, second = (picture[:, :side, :side] for picture in pictures())
+    first, second = (image[:, :side, :side] for image in images())
     assert measure(first, second) > 0
     with pytest.raises(ValueError, match=f"at least|{side}"):
         measure(first[:, 1:], second[:, 1:])

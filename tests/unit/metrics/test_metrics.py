@@ -52,7 +52,7 @@ def test_crop_leaves_the_rim_out() -> None:
     assert psnr(first, second, crop=1) == math.inf
 
 
-def test_ssim_of_equal_pictures_is_one() -> None:
+def test_ssim_of_equal_images_is_one() -> None:
     first, _ = _pair()
     assert ssim(first, first) == pytest.approx(1.0)
 

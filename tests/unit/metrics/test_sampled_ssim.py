@@ -12,7 +12,7 @@ from vsr.metrics.sampled_ssim import SampledSsim, window_grid
 
 
 def _pair(height: int, width: int, peak: int = 255, dtype: type = np.uint8) -> tuple[np.ndarray, np.ndarray]:
-    """Two versions of a picture whose parts differ in texture and noise."""
+    """Two versions of an image whose parts differ in texture and noise."""
     rng = np.random.default_rng(height)
     coarse = cv2.resize(rng.random((max(2, height // 16), max(2, width // 16))), (width, height))
     fine = cv2.GaussianBlur(rng.normal(0, 1, (height, width)), (0, 0), 1.0)
@@ -46,7 +46,7 @@ def test_grids_by_size() -> None:
     assert window_grid(1080, 1920) == window_grid(2160, 3840) == (32, 4)
 
 
-def test_equal_pictures_and_refusals() -> None:
+def test_equal_images_and_refusals() -> None:
     first, second = _pair(64, 175)
     assert SampledSsim(64, 175, 255)(first, first) == pytest.approx(1.0, abs=1e-6)
     with pytest.raises(ValueError, match="11x11"):

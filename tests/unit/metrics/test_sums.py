@@ -1,4 +1,4 @@
-"""Sums over pictures against plain integer arithmetic and the slow definitions."""
+"""Sums over images against plain integer arithmetic and the slow definitions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from vsr.metrics import psnr, temporal_psnr
 from vsr.metrics.sums import energy, errors, psnr_from_sum, rms_slope, sum_of_squares
 
 
-def _pictures(dtype: type, top: int) -> list[np.ndarray]:
+def _images(dtype: type, top: int) -> list[np.ndarray]:
     rng = np.random.default_rng(1)
     return [rng.integers(0, top, (37, 53)).astype(dtype) for _ in range(4)]
 
 
 @pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 256), (np.uint16, 1024), (np.uint16, 65536)])
 def test_sums_are_exact(dtype: type, top: int) -> None:
-    a, b, c, d = _pictures(dtype, top)
+    a, b, c, d = _images(dtype, top)
     plain = [p.astype(np.int64) for p in (a, b, c, d)]
     assert sum_of_squares(a, b) == int(((plain[0] - plain[1]) ** 2).sum())
     assert energy(errors(a, b)) == pytest.approx(sum_of_squares(a, b), rel=1e-6)
@@ -29,7 +29,7 @@ def test_sums_are_exact(dtype: type, top: int) -> None:
 
 
 def test_they_are_what_the_other_metrics_measure() -> None:
-    a, b, c, d = _pictures(np.uint8, 256)
+    a, b, c, d = _images(np.uint8, 256)
     tensors = [torch.from_numpy(p) for p in (a, b, c, d)]
     assert psnr_from_sum(sum_of_squares(a, b), a.size, 255) == pytest.approx(psnr(tensors[0], tensors[1]))
     change = sum_of_squares(errors(a, b), errors(c, d))
@@ -39,7 +39,7 @@ def test_they_are_what_the_other_metrics_measure() -> None:
 
 
 def test_floats_and_refusals() -> None:
-    a, b, *_ = _pictures(np.uint8, 256)
+    a, b, *_ = _images(np.uint8, 256)
     assert sum_of_squares(a.astype(np.float32), b.astype(np.float32)) == pytest.approx(sum_of_squares(a, b))
     with pytest.raises(ValueError, match="not alike"):
         sum_of_squares(a, b[1:])

@@ -30,7 +30,7 @@ def test_what_flickers_counts_twice() -> None:
     assert got == pytest.approx(psnr(now + noise[1], now) - 10 * math.log10(2), abs=0.1)
 
 
-def test_a_frozen_picture_misses_the_change() -> None:
+def test_a_frozen_image_misses_the_change() -> None:
     before, now = _frames()
     assert temporal_psnr(before, before, before, now) == pytest.approx(psnr(before, now))
 

@@ -20,7 +20,7 @@ _SAME, _SAME_BLOCKS, _MEDIAN_BLOCK, _MEAN_BEND, _FLICKER = 0, 4, 7, 10, 12  # pl
 
 
 def _photograph(count: int, sigma: float = 0.0) -> Tensor:
-    """``(count, 128, 128)`` in whole codes: the same picture, with new noise in every frame."""
+    """``(count, 128, 128)`` in whole codes: the same image, with new noise in every frame."""
     camera = torch.from_numpy(np.asarray(data.camera())[::4, ::4].copy()).float()
     noise = torch.randn(count, 128, 128, generator=torch.Generator().manual_seed(1))
     return (16 + camera * 219 / 255 + sigma * noise).round()
@@ -95,7 +95,7 @@ def test_few_frames_tell_no_changes_and_count_as_usual(count: int) -> None:
     assert bool(estimate.isfinite().all())
 
 
-def test_estimators_of_pictures_do_not_look_at_changes() -> None:
+def test_estimators_of_images_do_not_look_at_changes() -> None:
     frames, mixture = list(_photograph(4, 2.0)), _mixture(NUM_STATISTICS)
     means = statistics_of_shot(frames)[:NUM_STATISTICS]
     estimate = mixture.estimate([frame / 255 for frame in frames])

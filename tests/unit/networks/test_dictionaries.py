@@ -26,26 +26,26 @@ def _rand(*size: int, seed: int = 1) -> torch.Tensor:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_differences_are_zeydes_filters(scale: int) -> None:
     """Against SciPy's convolution with the filters of the authors' files, whose origin is MATLAB's ``conv2`` 'same'."""
-    picture = _rand(1, 1, 17, 19)
+    image = _rand(1, 1, 17, 19)
     first = [1.0, *[0.0] * (scale - 1), -1.0]
     second = [0.5, *[0.0] * (scale - 1), -1.0, *[0.0] * (scale - 1), 0.5]
-    array = picture[0, 0].double().numpy()
+    array = image[0, 0].double().numpy()
     requested = [convolve1d(array, taps, axis, mode="nearest") for taps in (first, second) for axis in (1, 0)]
-    np.testing.assert_allclose(differences(picture, scale)[0].numpy(), np.stack(requested), atol=1e-6)
+    np.testing.assert_allclose(differences(image, scale)[0].numpy(), np.stack(requested), atol=1e-6)
 
 
-def test_overlapping_patches_of_a_picture_are_the_picture() -> None:
+def test_overlapping_patches_of_an_image_are_the_image() -> None:
     for scale, height, width in ((2, 5, 7), (3, 1, 4), (4, 1, 1)):
-        picture = _rand(2, 1, scale * height, scale * width)
-        framed = functional.pad(picture, (scale,) * 4)
+        image = _rand(2, 1, scale * height, scale * width)
+        framed = functional.pad(image, (scale,) * 4)
         patches = functional.unfold(framed, PATCH * scale, stride=scale).transpose(1, 2).reshape(2 * height * width, -1)
-        torch.testing.assert_close(overlap_add(patches, torch.empty(2, 1, height, width), scale), picture)
+        torch.testing.assert_close(overlap_add(patches, torch.empty(2, 1, height, width), scale), image)
 
 
 def test_features_are_products_with_the_components() -> None:
-    picture, components = _rand(1, 1, 12, 14), _rand(5, 4, 6, 6, seed=2)
-    features = patch_features(picture, components, 2).reshape(6, 7, 5)
-    framed = functional.pad(picture, (2, 2, 2, 2), mode="replicate")
+    image, components = _rand(1, 1, 12, 14), _rand(5, 4, 6, 6, seed=2)
+    features = patch_features(image, components, 2).reshape(6, 7, 5)
+    framed = functional.pad(image, (2, 2, 2, 2), mode="replicate")
     patch = differences(framed, 2)[0, :, 4:10, 6:12]  # around the small pixel (2, 3)
     torch.testing.assert_close(features[2, 3], (components * patch).sum((1, 2, 3)))
 
@@ -84,7 +84,7 @@ def test_sparse_codes_solve_the_lasso() -> None:
 
 
 @pytest.mark.parametrize("build", [ANR, NeighbourEmbedding, ScSR], ids=lambda build: build.__name__)
-def test_a_flat_picture_stays_flat(build: type[ANR]) -> None:
+def test_a_flat_image_stays_flat(build: type[ANR]) -> None:
     torch.manual_seed(0)
     module = build(2).eval().requires_grad_(False)
     module.finish_loading()

@@ -21,13 +21,13 @@ def _made(scale: int, blocks: tuple[int, ...], distils: bool) -> IRN:
     return IRN(scale, blocks=blocks, distils=distils).double().eval().requires_grad_(False)
 
 
-def _picture(height: int, width: int) -> Tensor:
+def _image(height: int, width: int) -> Tensor:
     return torch.rand(2, 3, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize(("scale", "blocks", "distils"), CASES)
 def test_both_ways_undo_each_other(scale: int, blocks: tuple[int, ...], distils: bool) -> None:
-    module, large = _made(scale, blocks, distils), _picture(3 * scale, 5 * scale)
+    module, large = _made(scale, blocks, distils), _image(3 * scale, 5 * scale)
     split = module.analyse(large)
     assert split.shape == (2, 3 * scale * scale, 3, 5)
     assert module.noise_channels == 3 * scale * scale - 3
@@ -39,7 +39,7 @@ def test_both_ways_undo_each_other(scale: int, blocks: tuple[int, ...], distils:
 
 def test_without_blocks_it_is_haars_transform() -> None:
     """Means of four pixels, then differences across, down and along diagonals: worked out by numpy."""
-    module, large = IRN(2, blocks=(0,)).double(), _picture(6, 8)
+    module, large = IRN(2, blocks=(0,)).double(), _image(6, 8)
     a, b, c, d = (large.numpy()[..., row::2, column::2] for row in (0, 1) for column in (0, 1))
     expected = np.concatenate([(a + b + c + d) / 4, (a - b + c - d) / 4, (a + b - c - d) / 4, (a - b - c + d) / 4], 1)
     np.testing.assert_allclose(module.analyse(large).detach().numpy(), expected, atol=1e-12)
@@ -51,7 +51,7 @@ def test_stated_reach_of_the_first_half_is_exact(scale: int, blocks: tuple[int, 
     stated = module.downscale_context_px
     assert stated is not None
     width = 2 * stated + 5
-    large = _picture(2 * scale, width * scale)[:1].requires_grad_(True)
+    large = _image(2 * scale, width * scale)[:1].requires_grad_(True)
     middle = width // 2
     (gradient,) = torch.autograd.grad(module.downscale(large)[..., middle].sum(), large)
     seen = gradient.abs().amax((0, 1, 2)).nonzero().flatten() // scale
@@ -77,7 +77,7 @@ def test_other_weights_are_not_mistaken_for_it() -> None:
 def test_the_first_half_as_a_network_of_its_own() -> None:
     module = _made(4, (1, 1), True)
     network = Network("firn", module, 4, RGB, module.context_px, in_channels=48, noise_channels=45, digest="d")
-    half, large = downscaling_network(network), _picture(12, 20)
+    half, large = downscaling_network(network), _image(12, 20)
     assert (half.scale, half.in_channels, half.out_channels, half.noise_channels) == (1, 48, 3, 0)
     assert half.context_px == module.downscale_context_px
     blocks = torch.nn.functional.pixel_unshuffle(large, 4)

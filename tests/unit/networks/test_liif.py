@@ -14,7 +14,7 @@ from vsr.networks.liif import LIIF
 
 
 def _reference(module: LIIF, features: Tensor, out_yx: tuple[int, int]) -> Tensor:
-    """Equations 2 to 5 of the paper for one picture, in coordinates from -1 to 1: slow, and independent of ours."""
+    """Equations 2 to 5 of the paper for one image, in coordinates from -1 to 1: slow, and independent of ours."""
     _, width, tall, wide = features.shape
     around = unfold(features, 3, padding=1).reshape(9 * width, tall, wide)
     result = torch.zeros(3, *out_yx)
@@ -42,8 +42,8 @@ def _reference(module: LIIF, features: Tensor, out_yx: tuple[int, int]) -> Tenso
 def test_against_the_paper(out_yx: tuple[int, int]) -> None:
     torch.manual_seed(1)
     module = LIIF(2, blocks=1, width=4, hidden=8, depth=2).eval()
-    picture = torch.rand(1, 3, 5, 6)
+    image = torch.rand(1, 3, 5, 6)
     with torch.no_grad():
-        features = module.features(picture)
+        features = module.features(image)
         ours = module.render(features, Grid.whole((5, 6), out_yx))
         torch.testing.assert_close(ours[0], _reference(module, features, out_yx), rtol=1e-4, atol=1e-5)

@@ -47,21 +47,20 @@ def test_inference_form_equals_training_form(scale: int) -> None:
     rich, plain = LiteInTraining(scale), Lite(scale)
     _stirred(rich)
     plain.load_state_dict(rich.reparameterise())
-    pictures = torch.rand(2, 1, 17, 13)
+    images = torch.rand(2, 1, 17, 13)
     with torch.inference_mode():
-        difference = (rich(pictures) - plain(pictures)).abs().max()
+        difference = (rich(images) - plain(images)).abs().max()
         assert (
-            float((plain(pictures) - pictures.repeat_interleave(scale, 2).repeat_interleave(scale, 3)).abs().max())
-            > 0.01
+            float((plain(images) - images.repeat_interleave(scale, 2).repeat_interleave(scale, 3)).abs().max()) > 0.01
         )
     assert float(difference) < 1e-5
     assert sum(value.numel() for value in plain.parameters()) <= 150_000
 
 
 def test_a_new_one_is_nearest_neighbour_interpolation() -> None:
-    pictures = torch.rand(1, 1, 5, 6)
-    enlarged = LiteInTraining(3)(pictures)
-    assert torch.equal(enlarged, pictures.repeat_interleave(3, 2).repeat_interleave(3, 3))
+    images = torch.rand(1, 1, 5, 6)
+    enlarged = LiteInTraining(3)(images)
+    assert torch.equal(enlarged, images.repeat_interleave(3, 2).repeat_interleave(3, 3))
 
 
 def test_weights_of_another_scale_are_taken_over_but_for_the_last_layer() -> None:

@@ -213,8 +213,8 @@ def test_edsr_for_values_up_to_one(tmp_path: Path) -> None:
     scaled = {key: value / 255 if key.endswith("bias") else value for key, value in state.items()}
     wide = load_network(_save(tmp_path / "wide.pth", state))
     narrow = load_network(_save(tmp_path / "narrow.pth", scaled))
-    pictures = torch.rand(1, 3, 7, 6)
-    torch.testing.assert_close(narrow(pictures), wide(pictures), rtol=1e-4, atol=1e-5)
+    images = torch.rand(1, 3, 7, 6)
+    torch.testing.assert_close(narrow(images), wide(images), rtol=1e-4, atol=1e-5)
 
 
 def test_large_edsr_takes_residuals_times_a_tenth(tmp_path: Path) -> None:
@@ -253,8 +253,8 @@ def test_rdn_under_its_other_names(scale: int, tmp_path: Path) -> None:
     assert "rdbs.1.layers.2.conv.weight" in state
     network = load_network(_save(tmp_path / "rdn.pth", state))
     assert (network.name, network.scale) == ("rdn", scale)
-    pictures = torch.rand(1, 3, 5, 6)
-    assert torch.equal(network(pictures), ours(pictures))
+    images = torch.rand(1, 3, 5, 6)
+    assert torch.equal(network(images), ours(images))
 
 
 def test_other_widths_and_depths(tmp_path: Path) -> None:

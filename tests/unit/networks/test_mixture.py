@@ -69,9 +69,9 @@ def test_half_precision_files_give_the_same_network_to_their_precision(network: 
         name: value.half() if name.startswith("experts.") else value for name, value in mixture_tensors().items()
     }
     halved = load_network(_write(tmp_path / "half-x2.safetensors", tensors))
-    picture = _luma(1)[None, None]
+    image = _luma(1)[None, None]
     assert all(value.dtype == torch.float32 for value in _mixture(halved).tensors().values())
-    assert float((halved(picture) - network(picture)).abs().max()) < 2e-3
+    assert float((halved(image) - network(image)).abs().max()) < 2e-3
 
 
 def test_the_digest_covers_every_tensor(network: Network, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_adapted_weights_are_the_weighted_sum(network: Network) -> None:
 
 
 def test_known_compression_replaces_the_estimate(network: Network) -> None:
-    """Also when it is none; blur and noise stay as the pictures tell them."""
+    """Also when it is none; blur and noise stay as the images tell them."""
     mixture, estimate = _mixture(network), estimated_source(network, [_luma(1)])
     estimates = estimates_of(statistics_of_shot([255 * _luma(1)]), mixture.source)
     states = []
@@ -213,13 +213,13 @@ def test_shares_are_what_one_set_is_for(network: Network) -> None:
 
 
 @pytest.mark.parametrize("sides", [(1, 1), (LEAST_SIDE_PX - 1, 200), (200, LEAST_SIDE_PX - 1)])
-def test_tiny_pictures_get_the_usual_mixture(network: Network, sides: tuple[int, int]) -> None:
+def test_tiny_images_get_the_usual_mixture(network: Network, sides: tuple[int, int]) -> None:
     assert suited(network, [torch.rand(sides)]) is network
     assert estimated_source(network, [torch.rand(sides)]) is None
     assert estimated_source(network, []) is None
 
 
-def test_tiny_pictures_among_others_are_left_out(network: Network) -> None:
+def test_tiny_images_among_others_are_left_out(network: Network) -> None:
     alone = suited(network, [_luma(1)])
     beside = suited(network, [torch.rand(8, 8), _luma(1)])
     assert _equal(alone.module.state_dict(), beside.module.state_dict())
@@ -229,17 +229,17 @@ def test_tiny_pictures_among_others_are_left_out(network: Network) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision(network: Network, dtype: torch.dtype) -> None:
     """Turned to half precision afterwards or before, the adapted network runs in it and gives float32 alike."""
-    picture = _luma(3)[None, None]
+    image = _luma(3)[None, None]
     exact = suited(network, [_luma(1)])
-    requested = exact(picture)
+    requested = exact(image)
     after = suited(network, [_luma(1)])
     after.module.to(dtype)
     network.module.to(dtype)
     before = suited(network, [_luma(1)])
     for one in (after, before):
         assert {value.dtype for value in one.module.parameters()} == {dtype}
-        assert one(picture).dtype == torch.float32
-        assert float((one(picture) - requested).abs().max()) < (2e-3 if dtype == torch.float16 else 2e-2)
+        assert one(image).dtype == torch.float32
+        assert float((one(image) - requested).abs().max()) < (2e-3 if dtype == torch.float16 else 2e-2)
 
 
 # ---- blends

@@ -17,7 +17,7 @@ def _given(noise: Tensor) -> Tensor:
     return torch.cat([torch.full((1, 3, 3, 4), 0.5), noise], 1)
 
 
-def test_noise_decides_and_the_same_noise_gives_the_same_picture() -> None:
+def test_noise_decides_and_the_same_noise_gives_the_same_image() -> None:
     network = _network()
     first, second = torch.randn(1, 12, 3, 4), torch.randn(1, 12, 3, 4)
     assert torch.equal(network(_given(first)), network(_given(first)))

@@ -86,11 +86,11 @@ def test_published_weights(name: str, network: str, scales: tuple[int, ...], num
         loaded = load_network(path, scale)
         assert (loaded.name, loaded.num_parameters, loaded.is_generative) == (network, numbers, generative)
         assert loaded.colour == (NETWORKS[network].colour if network in NETWORKS else "RGB")
-        pictures = _scene(loaded.in_channels)
+        images = _scene(loaded.in_channels)
         with torch.inference_mode():
-            exact = loaded(pictures)
-            half = loaded.module.to(torch.float16)(pictures)
-        assert 0.1 < float(exact.mean()) < 0.9, "a picture, not noise"
+            exact = loaded(images)
+            half = loaded.module.to(torch.float16)(images)
+        assert 0.1 < float(exact.mean()) < 0.9, "an image, not noise"
         assert 10 * torch.log10(1 / (half - exact).square().mean()) > 58
 
 

@@ -14,12 +14,12 @@ def _made(width: int = 8, depths: tuple[int, int, int] = (4, 3, 6)) -> Rescale:
     return Rescale(2, width=width, depths=depths).eval().requires_grad_(False)
 
 
-def _picture(height: int = 18, width: int = 26) -> Tensor:
+def _image(height: int = 18, width: int = 26) -> Tensor:
     return torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(1))
 
 
 def test_both_ways_undo_each_other() -> None:
-    module, large = _made(), _picture()
+    module, large = _made(), _image()
     split = module.analyse(large)
     assert split.shape == (2, 12, 9, 13)
     torch.testing.assert_close(module(split), large, rtol=0, atol=1e-5)
@@ -28,13 +28,13 @@ def test_both_ways_undo_each_other() -> None:
 
 
 def test_without_noise_it_is_as_with_zeros() -> None:
-    module, small = _made(), _picture(7, 5)
+    module, small = _made(), _image(7, 5)
     assert module.noise_channels == 0
     assert torch.equal(module(small), module(torch.cat([small, torch.zeros(2, 9, 7, 5)], 1)))
 
 
 def test_with_couplings_of_nothing_it_is_the_mean_and_back() -> None:
-    module, large = _made(), _picture(8, 8)
+    module, large = _made(), _image(8, 8)
     for part in (module.predict, module.write, module.read):
         part.tail.weight.zero_()
         part.tail.bias.zero_()  # type: ignore[union-attr]

@@ -76,7 +76,7 @@ def test_recipe_in_the_file(path: Path) -> None:
 
 
 def test_what_rescale_hides_is_read_again() -> None:
-    """A picture comes back by far nearer than the small picture tells by interpolation, which it is near to."""
+    """An image comes back by far nearer than the small image tells by interpolation, which it is near to."""
     module = load_network("rescale").module
     assert isinstance(module, RescalingUpscaler)
     large = torch.from_numpy(scene(1, 128, 96, seed=3)[0]).permute(2, 0, 1)[None].float() / 255

@@ -1,4 +1,4 @@
-"""What pictures tell of how they came about."""
+"""What images tell of how they came about."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def _noise(side: int, sigma: float, seed: int = 1) -> Tensor:
 
 @pytest.mark.parametrize("sides", [(32, 32), (33, 47), (64, 40), (540, 700)])
 @pytest.mark.parametrize("kind", ["black", "white", "grey", "noise", "ramp", "line"])
-def test_finite_whatever_the_picture(kind: str, sides: tuple[int, int]) -> None:
+def test_finite_whatever_the_image(kind: str, sides: tuple[int, int]) -> None:
     height, width = sides
-    picture = {
+    image = {
         "black": torch.zeros(sides),
         "white": torch.full(sides, 255.0),
         "grey": torch.full(sides, 125.5),
@@ -46,7 +46,7 @@ def test_finite_whatever_the_picture(kind: str, sides: tuple[int, int]) -> None:
         "ramp": torch.linspace(0, 255, width).expand(height, width),
         "line": torch.zeros(sides).index_fill(0, torch.tensor(16), 255.0),
     }[kind]
-    found = statistics(picture)
+    found = statistics(image)
     assert found.shape == (NUM_STATISTICS,)
     assert found.dtype == torch.float32
     assert bool(found.isfinite().all())
@@ -60,14 +60,14 @@ def test_constants_are_all_alike() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float64])
-def test_type_and_place_of_the_picture_do_not_count(dtype: torch.dtype) -> None:
-    picture = _photograph().round()
-    assert torch.allclose(statistics(picture.to(dtype)), statistics(picture), atol=1e-5)
-    assert torch.allclose(statistics(picture.T.contiguous().T), statistics(picture), atol=1e-5)
+def test_type_and_place_of_the_image_do_not_count(dtype: torch.dtype) -> None:
+    image = _photograph().round()
+    assert torch.allclose(statistics(image.to(dtype)), statistics(image), atol=1e-5)
+    assert torch.allclose(statistics(image.T.contiguous().T), statistics(image), atol=1e-5)
 
 
 def _mirrored(found: Tensor, direction: int) -> Tensor:
-    """The statistics of a picture mirrored along a direction (0: across, 1: down): the places on the grid change."""
+    """The statistics of an image mirrored along a direction (0: across, 1: down): the places on the grid change."""
     start = _STEPS + direction * _STEPS_OF_ONE
     requested = found.clone()
     for place in range(_PLACES):
@@ -76,18 +76,18 @@ def _mirrored(found: Tensor, direction: int) -> Tensor:
 
 
 @pytest.mark.parametrize("direction", [0, 1])
-def test_mirrored_pictures_tell_the_same(direction: int) -> None:
+def test_mirrored_images_tell_the_same(direction: int) -> None:
     """On whole blocks nothing changes but the order of the places on the grid."""
-    picture = (_photograph(128)[:96] + _noise(128, 2)[:96]).round()
-    found = statistics(picture)
-    mirrored = statistics(picture.flip(1 - direction))
+    image = (_photograph(128)[:96] + _noise(128, 2)[:96]).round()
+    found = statistics(image)
+    mirrored = statistics(image.flip(1 - direction))
     assert torch.allclose(mirrored, _mirrored(found, direction), atol=1e-3)
     assert not torch.allclose(mirrored, found, atol=1e-3)  # what the order is kept for
 
 
-def test_turned_pictures_tell_the_same_of_the_other_direction() -> None:
-    picture = (_photograph(128)[:96] + _noise(128, 2)[:96]).round()
-    found, turned = statistics(picture), statistics(picture.T)
+def test_turned_images_tell_the_same_of_the_other_direction() -> None:
+    image = (_photograph(128)[:96] + _noise(128, 2)[:96]).round()
+    found, turned = statistics(image), statistics(image.T)
     requested = found.clone()
     for start, length in ((_STEPS, _STEPS_OF_ONE), (_BENDS, _BENDS_OF_ONE)):
         requested[start : start + length] = found[start + length : start + 2 * length]
@@ -95,14 +95,14 @@ def test_turned_pictures_tell_the_same_of_the_other_direction() -> None:
     assert torch.allclose(turned, requested, atol=1e-3)
 
 
-def test_of_large_pictures_the_middle_counts() -> None:
-    picture = 255 * torch.rand(640, 800, generator=torch.Generator().manual_seed(1))
-    framed = picture.clone()
+def test_of_large_images_the_middle_counts() -> None:
+    image = 255 * torch.rand(640, 800, generator=torch.Generator().manual_seed(1))
+    framed = image.clone()
     framed[:64] = framed[576:] = 0
     framed[:, :144] = framed[:, 656:] = 0
-    assert torch.equal(statistics(framed), statistics(picture))
+    assert torch.equal(statistics(framed), statistics(image))
     framed[64] = 0
-    assert not torch.equal(statistics(framed), statistics(picture))
+    assert not torch.equal(statistics(framed), statistics(image))
 
 
 def test_what_is_noisy_or_compressed_shows_where_it_should() -> None:
@@ -130,10 +130,10 @@ def test_units_of_estimates() -> None:
         source_of(torch.zeros(2))
 
 
-def _estimate(picture: Tensor) -> Source:
+def _estimate(image: Tensor) -> Source:
     mixture = load_network("lite", 2).mixture
     assert mixture is not None
-    estimates = mixture.estimate([picture.float().round().clamp(0, 255) / 255])
+    estimates = mixture.estimate([image.float().round().clamp(0, 255) / 255])
     assert estimates is not None
     assert float(mixture.shares(estimates).sum()) == pytest.approx(1, abs=1e-5)
     return source_of(estimates)

@@ -70,16 +70,16 @@ def test_known_architectures(
     assert network.context_px == context
     assert network.is_generative is generative
     assert network.num_parameters == sum(parameter.numel() for parameter in model.parameters())
-    pictures = torch.rand(2, 3, 24, 48)
-    kept = pictures.clone()
+    images = torch.rand(2, 3, 24, 48)
+    kept = images.clone()
     with torch.inference_mode():
-        enlarged = network(pictures)
-        assert torch.equal(pictures, kept), "the input is left as it was"
+        enlarged = network(images)
+        assert torch.equal(images, kept), "the input is left as it was"
         assert enlarged.shape == (2, 3, 24 * scale, 48 * scale)
         assert enlarged.dtype == torch.float32
         if name in ("ESRGAN", "RealESRGAN Compact", "RCAN", "SwinIR"):
-            torch.testing.assert_close(enlarged, model(pictures.clone()))
-        half = network.module.to(torch.bfloat16)(pictures)
+            torch.testing.assert_close(enlarged, model(images.clone()))
+        half = network.module.to(torch.bfloat16)(images)
     assert half.dtype == torch.float32
     assert float((half - enlarged).abs().max()) < 0.1
 
@@ -88,9 +88,9 @@ def _reach(model: nn.Module, width: int, scale: int, middle: int) -> int:
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
             layer.weight.data = layer.weight.data.abs() + 1e-2
-    pictures = torch.rand(1, 3, 4, width, dtype=torch.float64).requires_grad_(True)
-    enlarged: Tensor = model.double()(pictures)
-    (gradient,) = torch.autograd.grad(enlarged[..., middle * scale : (middle + 1) * scale].sum(), pictures)
+    images = torch.rand(1, 3, 4, width, dtype=torch.float64).requires_grad_(True)
+    enlarged: Tensor = model.double()(images)
+    (gradient,) = torch.autograd.grad(enlarged[..., middle * scale : (middle + 1) * scale].sum(), images)
     seen = gradient.abs().amax((0, 1, 2)).nonzero().flatten()
     return int((seen - middle).abs().max())
 
@@ -116,9 +116,9 @@ def test_compact_adds_its_base_in_float32(tmp_path: Path) -> None:
     for parameter in model.parameters():
         parameter.data.zero_()
     network = load_network(_saved(model, tmp_path / "weights.pth"))
-    pictures = torch.rand(1, 3, 5, 6)
-    enlarged = network.module.to(torch.float16)(pictures)
-    assert torch.equal(enlarged, pictures.repeat_interleave(4, -1).repeat_interleave(4, -2))
+    images = torch.rand(1, 3, 5, 6)
+    enlarged = network.module.to(torch.float16)(images)
+    assert torch.equal(enlarged, images.repeat_interleave(4, -1).repeat_interleave(4, -2))
 
 
 def test_unknown_weights(tmp_path: Path) -> None:

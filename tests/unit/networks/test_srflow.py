@@ -43,9 +43,9 @@ def test_it_is_undone(variant: Variant, scale: int) -> None:
     found, log_determinant = network.encode(made, small)
     assert log_determinant.shape == (2,)
     torch.testing.assert_close(found, noise, rtol=0, atol=1e-6)
-    picture = torch.rand(2, 3, 4 * scale, 6 * scale, dtype=torch.float64)
-    found, _ = network.encode(picture, small)
-    torch.testing.assert_close(network(torch.cat([small, found], 1)), picture, rtol=0, atol=1e-6)
+    image = torch.rand(2, 3, 4 * scale, 6 * scale, dtype=torch.float64)
+    found, _ = network.encode(image, small)
+    torch.testing.assert_close(network(torch.cat([small, found], 1)), image, rtol=0, atol=1e-6)
     assert float((made - network(torch.cat([small, 0 * noise], 1))).std()) > 0.01, "noise decides"
     assert float((made - network(torch.cat([1 - small, noise], 1))).std()) > 1e-4, "and the small image"
 
@@ -55,10 +55,10 @@ def test_log_determinant_is_that_of_the_jacobian(variant: Variant, scale: int) -
     network = _network(variant, scale)
     side = network.multiple
     small = torch.rand(1, 3, side, side, dtype=torch.float64)
-    picture = torch.rand(1, 3, side * scale, side * scale, dtype=torch.float64)
-    _, log_determinant = network.encode(picture, small)
-    jacobian = torch.autograd.functional.jacobian(lambda large: network.encode(large, small)[0].flatten(), picture)
-    expected = torch.linalg.slogdet(jacobian.reshape(picture.numel(), picture.numel()))[1]
+    image = torch.rand(1, 3, side * scale, side * scale, dtype=torch.float64)
+    _, log_determinant = network.encode(image, small)
+    jacobian = torch.autograd.functional.jacobian(lambda large: network.encode(large, small)[0].flatten(), image)
+    expected = torch.linalg.slogdet(jacobian.reshape(image.numel(), image.numel()))[1]
     torch.testing.assert_close(log_determinant, expected[None], rtol=1e-9, atol=1e-9)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from vsr.media.pictures import read_picture
+from vsr.media.image_files import read_image
 from vsr.metrics import psnr, shrink_bicubic
 from vsr.networks import ConditionedUpscaler, load_network
 from vsr.networks.srmd import SRMD
@@ -38,18 +38,18 @@ def test_coefficients_go_on_between_and_beyond_the_lines_of_the_table() -> None:
     assert torch.equal(conditions[100], conditions[120]), "a wider Gaussian than the widest counts as that"
 
 
-def test_maps_are_constant_and_the_picture_is_left_as_it_is() -> None:
-    network, pictures = SRMD(2, width=4, depth=2), torch.rand(2, 3, 5, 4)
-    stacked = network.stacked(pictures, 0.3, 5.0)
-    assert torch.equal(stacked[:, :3], pictures)
+def test_maps_are_constant_and_the_image_is_left_as_it_is() -> None:
+    network, images = SRMD(2, width=4, depth=2), torch.rand(2, 3, 5, 4)
+    stacked = network.stacked(images, 0.3, 5.0)
+    assert torch.equal(stacked[:, :3], images)
     assert torch.equal(stacked[:, 3:], network.conditions(0.3, 5.0)[None, :, None, None].expand(2, -1, 5, 4))
 
 
-def _blurred(picture: Tensor, sigma_px: float) -> Tensor:
+def _blurred(image: Tensor, sigma_px: float) -> Tensor:
     """``(3, H, W)`` blurred by a Gaussian of 15×15."""
-    line = torch.exp(-torch.arange(-7, 8, dtype=picture.dtype).square() / (2 * sigma_px**2))
+    line = torch.exp(-torch.arange(-7, 8, dtype=image.dtype).square() / (2 * sigma_px**2))
     kernel = torch.outer(line, line) / line.sum() ** 2
-    return conv2d(pad(picture[:, None], (7, 7, 7, 7), mode="replicate"), kernel[None, None])[:, 0]
+    return conv2d(pad(image[:, None], (7, 7, 7, 7), mode="replicate"), kernel[None, None])[:, 0]
 
 
 def _weights(name: str) -> Path:
@@ -61,10 +61,10 @@ def _weights(name: str) -> Path:
 
 @pytest.mark.parametrize("blur_px", [0.4, 0.8])
 def test_published_weights_restore_best_with_the_true_kernel(blur_px: float) -> None:
-    """A picture blurred by a known Gaussian: the table must say of 0.4 pixels what the network takes for 0.4 pixels."""
+    """An image blurred by a known Gaussian: the table must say of 0.4 pixels what the network takes for 0.4 pixels."""
     network = load_network(_weights("srmd_x2.param"))
     assert isinstance(network.module, ConditionedUpscaler)
-    hr = torch.from_numpy(read_picture(DATA / "images" / "Set5" / "butterfly.bmp")[:128, :128].copy())
+    hr = torch.from_numpy(read_image(DATA / "images" / "Set5" / "butterfly.bmp")[:128, :128].copy())
     hr = hr.permute(2, 0, 1).double()
     small = shrink_bicubic(_blurred(hr, 2 * blur_px), (64, 64))[None].float() / 255
     found = {}

@@ -17,25 +17,25 @@ def test_haar_by_hand() -> None:
 
 def test_bands_of_all_channels_come_together() -> None:
     """Two flat channels: their means first, nothing behind."""
-    pictures = torch.stack([torch.full((4, 6), 1.0), torch.full((4, 6), 3.0)])[None]
-    split = to_bands(pictures, block_kernels())
+    images = torch.stack([torch.full((4, 6), 1.0), torch.full((4, 6), 3.0)])[None]
+    split = to_bands(images, block_kernels())
     assert split.shape == (1, 8, 2, 3)
     assert split[0, :, 0, 0].tolist() == [2.0, 6.0, 0, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("size", [2, 4, 8])
 def test_against_scipy(size: int) -> None:
-    picture = torch.rand(1, 1, size, size, dtype=torch.float64)
-    expected = scipy.fft.dctn(picture[0, 0].numpy(), norm="ortho")
-    split = to_bands(picture, block_kernels(size)).reshape(size, size)
+    image = torch.rand(1, 1, size, size, dtype=torch.float64)
+    expected = scipy.fft.dctn(image[0, 0].numpy(), norm="ortho")
+    split = to_bands(image, block_kernels(size)).reshape(size, size)
     torch.testing.assert_close(split, torch.from_numpy(expected), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [2, 4, 8])
 def test_undone(size: int) -> None:
     kernels = block_kernels(size)
-    pictures = torch.rand(2, 3, 3 * size, 5 * size)
-    torch.testing.assert_close(from_bands(to_bands(pictures, kernels), kernels), pictures, rtol=0, atol=1e-5)
+    images = torch.rand(2, 3, 3 * size, 5 * size)
+    torch.testing.assert_close(from_bands(to_bands(images, kernels), kernels), images, rtol=0, atol=1e-5)
     matrix = cosine_matrix(size)
     torch.testing.assert_close(matrix @ matrix.T, torch.eye(size), rtol=0, atol=1e-5)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from vsr.media.pictures import read_picture
+from vsr.media.image_files import read_image
 from vsr.metrics import psnr
 from vsr.networks import ConditionedUpscaler, load_network
 from vsr.networks.usrnet import USRNet, data_step, fold, transfer_function
@@ -77,13 +77,13 @@ def test_a_kernel_stays_when_types_change() -> None:
 
 
 def test_tiny_weights_restore_with_the_true_kernel() -> None:
-    """A picture blurred by an oblique Gaussian: far above interpolation, and above a round kernel of its size."""
+    """An image blurred by an oblique Gaussian: far above interpolation, and above a round kernel of its size."""
     path = DATA / "weights" / "USRNet_tiny" / "usrnet_tiny.safetensors"
     if not path.exists():
         pytest.skip(f"{path} is not there; set VSR_TEST_DATA")
     network = load_network(path, 2)
     assert isinstance(network.module, ConditionedUpscaler)
-    hr = torch.from_numpy(read_picture(DATA / "images" / "Set5" / "butterfly.bmp")[:96, :96].copy())
+    hr = torch.from_numpy(read_image(DATA / "images" / "Set5" / "butterfly.bmp")[:96, :96].copy())
     hr = hr.permute(2, 0, 1).double() / 255
     kernel = gaussian_kernel(2, 1.8, 0.7, 30.0)
     small = degrade(hr[:, None], kernel, 2)[:, 0][None].float()

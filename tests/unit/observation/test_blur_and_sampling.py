@@ -28,8 +28,8 @@ def test_blur_keeps_constants_and_sums() -> None:
 
 
 def test_no_blur_is_the_identity() -> None:
-    picture = torch.rand(5, 7)
-    assert torch.equal(GaussianBlur(0.0, 0.0).A(picture), picture)
+    image = torch.rand(5, 7)
+    assert torch.equal(GaussianBlur(0.0, 0.0).A(image), image)
     with pytest.raises(ValueError, match="negative"):
         GaussianBlur(-1.0, 0.0)
 
@@ -51,10 +51,10 @@ def test_mean_blur_lies_between() -> None:
 
 
 def test_mean_blur_at_its_ends_is_one_of_both() -> None:
-    first, second, picture = GaussianBlur(0.7, 0.6), GaussianBlur(1.5, 2.0), _impulse()
+    first, second, image = GaussianBlur(0.7, 0.6), GaussianBlur(1.5, 2.0), _impulse()
     for share, same in ((0.0, first), (1.0, second)):
-        assert torch.allclose(mean_blur(first, second, share).A(picture), same.A(picture), rtol=0, atol=1e-15)
-        assert torch.allclose(mean_blur(second, first, 1 - share).A(picture), same.A(picture), rtol=0, atol=1e-15)
+        assert torch.allclose(mean_blur(first, second, share).A(image), same.A(image), rtol=0, atol=1e-15)
+        assert torch.allclose(mean_blur(second, first, 1 - share).A(image), same.A(image), rtol=0, atol=1e-15)
 
 
 def _variance(blur: SymmetricBlur) -> float:
@@ -92,7 +92,7 @@ def test_points_outside_read_nothing() -> None:
     assert sampler.A(torch.ones(4, 5)).tolist() == [0.0, 0.0, 1.0]
 
 
-def test_positions_rounded_out_of_the_picture_read_its_border() -> None:
+def test_positions_rounded_out_of_the_image_read_its_border() -> None:
     sampler = PointSampler(torch.tensor([-1e-4, 3.0001, -0.02]), torch.tensor([2.0, 2.0, 2.0]), (4, 5))
     assert sampler.inside.tolist() == [True, True, False]
     assert sampler.A(torch.arange(20.0).reshape(4, 5)).tolist() == [2.0, 17.0, 0.0]
@@ -116,14 +116,14 @@ def test_a_point_writes_to_the_four_pixels_around_it() -> None:
 def test_float32_sums_are_close_to_float64() -> None:
     generator = torch.Generator().manual_seed(1)
     rows, cols, weights = torch.rand(3, 4000, generator=generator, dtype=torch.float64)
-    pictures = []
+    images = []
     for dtype in (torch.float32, torch.float64):
         equations = NormalEquations((16, 16), dtype, torch.device("cpu"))
         sampler = PointSampler((15 * rows).to(dtype), (15 * cols).to(dtype), (16, 16))
         equations.add(sampler, weights.to(dtype), weights.to(dtype))
-        pictures.append((equations.matrix().centre.double(), equations.right_side().double()))
-    assert (pictures[0][0] - pictures[1][0]).abs().max() < 1e-4
-    assert (pictures[0][1] - pictures[1][1]).abs().max() < 1e-4
+        images.append((equations.matrix().centre.double(), equations.right_side().double()))
+    assert (images[0][0] - images[1][0]).abs().max() < 1e-4
+    assert (images[0][1] - images[1][1]).abs().max() < 1e-4
 
 
 def test_sampler_refuses_a_line() -> None:

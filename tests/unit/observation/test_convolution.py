@@ -19,22 +19,22 @@ SIZE = st.integers(1, 14)
 @settings(max_examples=80, deadline=None)
 @given(ODD, ODD, SIZE, SIZE, st.integers(0, 1000), st.booleans())
 def test_equals_scipy(kh: int, kw: int, height: int, width: int, seed: int, separable: bool) -> None:
-    """Kernels without symmetry, also larger than the picture."""
+    """Kernels without symmetry, also larger than the image."""
     random = np.random.default_rng(seed)
     kernel = np.outer(random.normal(size=kh), random.normal(size=kw)) if separable else random.normal(size=(kh, kw))
-    picture = random.normal(size=(height, width))
+    image = random.normal(size=(height, width))
     blur = KernelBlur(torch.from_numpy(kernel))
     assert blur.is_separable == (separable or min(kh, kw) == 1)
-    expected = ndimage.convolve(picture, kernel, mode="reflect")
-    assert np.abs(blur.A(torch.from_numpy(picture)).numpy() - expected).max() < 1e-10 * (1 + np.abs(kernel).sum())
+    expected = ndimage.convolve(image, kernel, mode="reflect")
+    assert np.abs(blur.A(torch.from_numpy(image)).numpy() - expected).max() < 1e-10 * (1 + np.abs(kernel).sum())
 
 
 def test_strips_do_not_show() -> None:
-    """Large pictures are done strip by strip."""
-    picture = np.random.default_rng(1).random((700, 450))
+    """Large images are done strip by strip."""
+    image = np.random.default_rng(1).random((700, 450))
     kernel = disc_kernel(2.3)
-    got = KernelBlur(kernel).A(torch.from_numpy(picture)).numpy()
-    assert np.abs(got - ndimage.convolve(picture, kernel.numpy(), mode="reflect")).max() < 1e-12
+    got = KernelBlur(kernel).A(torch.from_numpy(image)).numpy()
+    assert np.abs(got - ndimage.convolve(image, kernel.numpy(), mode="reflect")).max() < 1e-12
 
 
 def test_a_point_becomes_the_kernel() -> None:
@@ -46,9 +46,9 @@ def test_a_point_becomes_the_kernel() -> None:
 
 def test_gaussian_kernel_blurs_as_gaussian_blur() -> None:
     """Both cut at 3 sigmas."""
-    picture = torch.rand(20, 30, dtype=torch.float64)
+    image = torch.rand(20, 30, dtype=torch.float64)
     kernel = gaussian_kernel((2.0, 2.0), radius_px=6)
-    assert torch.allclose(KernelBlur(kernel).A(picture), GaussianBlur(2.0, 2.0).A(picture), atol=1e-12)
+    assert torch.allclose(KernelBlur(kernel).A(image), GaussianBlur(2.0, 2.0).A(image), atol=1e-12)
 
 
 def test_knows_products_from_others() -> None:
@@ -70,22 +70,22 @@ def test_fold_is_the_transpose_of_mirroring(size: int, radius: int) -> None:
 
 def test_varying_blur_takes_each_pixel_from_its_own_kernel() -> None:
     kernels = [gaussian_kernel((0.7, 0.7)), disc_kernel(2.0)]
-    picture = torch.rand(12, 10, dtype=torch.float64)
+    image = torch.rand(12, 10, dtype=torch.float64)
     index = torch.zeros(12, 10, dtype=torch.int64)
     index[:, 6:] = 1
-    got = VaryingBlur.from_index(kernels, index).A(picture)
-    assert torch.allclose(got[:, :6], KernelBlur(kernels[0]).A(picture)[:, :6])
-    assert torch.allclose(got[:, 6:], KernelBlur(kernels[1]).A(picture)[:, 6:])
+    got = VaryingBlur.from_index(kernels, index).A(image)
+    assert torch.allclose(got[:, :6], KernelBlur(kernels[0]).A(image)[:, :6])
+    assert torch.allclose(got[:, 6:], KernelBlur(kernels[1]).A(image)[:, 6:])
 
 
 def test_varying_blur_mixes_by_weight_and_keeps_its_own_copy() -> None:
     kernels = [gaussian_kernel((0.7, 0.7)), disc_kernel(2.0)]
-    picture, share = torch.rand(12, 10, dtype=torch.float64), torch.rand(12, 10, dtype=torch.float64)
+    image, share = torch.rand(12, 10, dtype=torch.float64), torch.rand(12, 10, dtype=torch.float64)
     weights = torch.stack([share, 1 - share])
     blur = VaryingBlur(kernels, weights)
     weights.zero_()
-    first, second = (KernelBlur(kernel).A(picture) for kernel in kernels)
-    assert torch.allclose(blur.A(picture), share * first + (1 - share) * second)
+    first, second = (KernelBlur(kernel).A(image) for kernel in kernels)
+    assert torch.allclose(blur.A(image), share * first + (1 - share) * second)
 
 
 def test_refuses_what_is_no_kernel() -> None:

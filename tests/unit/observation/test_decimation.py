@@ -17,15 +17,15 @@ from vsr.observation.decimation import decimated_size
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 5])
 def test_phase_0_is_every_sth_pixel(scale: int) -> None:
-    picture = torch.rand(23, 19)
+    image = torch.rand(23, 19)
     offset = -(scale - 1) / 2
-    got = Decimation((23, 19), (scale, scale), offset_yx=(offset, offset)).A(picture)
-    assert torch.equal(got, picture[::scale, ::scale])
+    got = Decimation((23, 19), (scale, scale), offset_yx=(offset, offset)).A(image)
+    assert torch.equal(got, image[::scale, ::scale])
 
 
 def test_odd_scales_pick_the_middle_of_the_block() -> None:
-    picture = torch.rand(12, 15)
-    assert torch.equal(Decimation((12, 15), (3, 5)).A(picture), picture[1::3, 2::5])
+    image = torch.rand(12, 15)
+    assert torch.equal(Decimation((12, 15), (3, 5)).A(image), image[1::3, 2::5])
 
 
 def test_even_scales_interpolate_between_the_two_middle_pixels() -> None:
@@ -55,11 +55,11 @@ def test_samples_sit_where_they_should(size: int, scale: Fraction, offset: float
 
 
 def test_equals_a_warp_to_the_same_places() -> None:
-    picture = torch.rand(20, 24, dtype=torch.float64)
+    image = torch.rand(20, 24, dtype=torch.float64)
     scale, offset = 2.6, 0.3
     matrix = torch.tensor([[scale, 0, (scale - 1) / 2 + offset], [0, scale, (scale - 1) / 2 + offset]])
-    got = Decimation((20, 24), (scale, scale), offset_yx=(offset, offset), out_size_yx=(7, 9)).A(picture)
-    warped = Warp.affine((20, 24), matrix, out_size_yx=(7, 9), dtype=torch.float64).A(picture)
+    got = Decimation((20, 24), (scale, scale), offset_yx=(offset, offset), out_size_yx=(7, 9)).A(image)
+    warped = Warp.affine((20, 24), matrix, out_size_yx=(7, 9), dtype=torch.float64).A(image)
     assert (got - warped)[1:6, 1:8].abs().max() < 1e-6
 
 
@@ -72,7 +72,7 @@ def test_derived_size(size: int, scale: float | Fraction, expected: int) -> None
     assert Decimation((size, 3), (scale, 1)).A(torch.zeros(size, 3)).shape == (expected, 3)
 
 
-def test_mirrors_tiny_pictures() -> None:
+def test_mirrors_tiny_images() -> None:
     got = Decimation((1, 2), (1, 1), offset_yx=(0.0, 3.0)).A(torch.tensor([[5.0, 7.0]]))
     assert got.tolist() == [[5.0, 5.0]]  # 5 7 | 7 5 | 5 7
 
@@ -88,9 +88,9 @@ def test_antialiased_inner_part_equals_pillow(scale: int) -> None:
 
 
 def test_antialiased_is_resample() -> None:
-    picture = torch.rand(2, 13, 17)
-    got = Antialiased((13, 17), (26, 9), "lanczos").A(picture)
-    assert torch.equal(got, resample(picture, (26, 9), kernel="lanczos"))
+    image = torch.rand(2, 13, 17)
+    got = Antialiased((13, 17), (26, 9), "lanczos").A(image)
+    assert torch.equal(got, resample(image, (26, 9), kernel="lanczos"))
 
 
 def test_refuses_what_makes_no_sense() -> None:

@@ -50,7 +50,7 @@ def test_bd_equals_opencv(scale: int) -> None:
 @pytest.mark.parametrize("name", DEGRADATIONS)
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_presets_describe_what_is_simulated(name: str, scale: int) -> None:
-    """A wave damped by the preset's Gaussian, read at the preset's places, is the simulated picture."""
+    """A wave damped by the preset's Gaussian, read at the preset's places, is the simulated image."""
     preset, size = degradation_at(name, scale), (30 * scale, 40 * scale)
     y = (torch.arange(30, dtype=torch.float64)[:, None] + 0.5 + preset.offset_px) * scale - 0.5
     x = (torch.arange(40, dtype=torch.float64)[None, :] + 0.5 + preset.offset_px) * scale - 0.5

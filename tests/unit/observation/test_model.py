@@ -17,7 +17,7 @@ def _random(*shape: int, seed: int) -> Tensor:
 
 
 def _scattered(blur: GaussianBlur = NO_BLUR, count: int = 3) -> ObservationModel:
-    """Samples about a grid of half the size, moved by up to several pixels, some of them out of the picture."""
+    """Samples about a grid of half the size, moved by up to several pixels, some of them out of the image."""
     rows, cols = grid_positions((11, 9), (2.0, 2.0), dtype=torch.float64)
     moved = 2.5 * _random(2, count, 11, 9, seed=0)
     return ObservationModel(SIZE, rows + moved[0], cols + moved[1], blur, (2.0, 2.0))
@@ -37,35 +37,35 @@ def test_shifts_are_in_pixels_of_the_frame_down_and_right() -> None:
 
 def test_a_frame_shows_what_lies_at_its_shift() -> None:
     """At ×2 quarters of a frame's pixel are the four pixels of a block."""
-    picture = _random(8, 10, seed=1)
+    image = _random(8, 10, seed=1)
     corners = torch.tensor([[-0.25, -0.25], [-0.25, 0.25], [0.25, -0.25], [0.25, 0.25]])
     model = ObservationModel.from_shifts((4, 5), (8, 10), corners, NO_BLUR, dtype=torch.float64)
-    expected = torch.stack([picture[y::2, x::2] for y in (0, 1) for x in (0, 1)])
-    assert torch.equal(model.A(picture), expected)
+    expected = torch.stack([image[y::2, x::2] for y in (0, 1) for x in (0, 1)])
+    assert torch.equal(model.A(image), expected)
     assert bool(model.inside.all())
     assert model.shifts_yx is corners
 
 
-def test_whole_shifts_move_the_picture_and_lose_its_border() -> None:
-    picture = _random(6, 7, seed=2)
+def test_whole_shifts_move_the_image_and_lose_its_border() -> None:
+    image = _random(6, 7, seed=2)
     model = ObservationModel.from_shifts((6, 7), (6, 7), torch.tensor([[1.0, -2.0]]), NO_BLUR, dtype=torch.float64)
-    seen = model.A(picture)[0]
-    assert torch.equal(seen[:-1, 2:], picture[1:, :-2])
+    seen = model.A(image)[0]
+    assert torch.equal(seen[:-1, 2:], image[1:, :-2])
     assert not bool(model.inside[0, -1].any() | model.inside[0, :, :2].any())
     assert not bool(seen[-1].any() | seen[:, :2].any())
 
 
 def test_offset_samples_are_the_first_of_their_blocks() -> None:
     """As ``[::4]`` takes them: 1.5 pixels of 4 before the centre."""
-    picture = _random(16, 20, seed=3)
+    image = _random(16, 20, seed=3)
     still = torch.zeros(1, 2)
     model = ObservationModel.from_shifts((4, 5), (16, 20), still, NO_BLUR, offset_px=-0.375, dtype=torch.float64)
-    assert torch.equal(model.A(picture)[0], picture[::4, ::4])
+    assert torch.equal(model.A(image)[0], image[::4, ::4])
 
 
-def test_the_picture_is_blurred_before_it_is_read() -> None:
-    picture, blur = _random(*SIZE, seed=4), GaussianBlur(1.0, 0.6)
-    assert torch.equal(_scattered(blur).A(picture), _scattered().A(blur.A(picture)))
+def test_the_image_is_blurred_before_it_is_read() -> None:
+    image, blur = _random(*SIZE, seed=4), GaussianBlur(1.0, 0.6)
+    assert torch.equal(_scattered(blur).A(image), _scattered().A(blur.A(image)))
 
 
 @pytest.mark.parametrize("blur", [NO_BLUR, GaussianBlur(1.2, 0.7)], ids=["sharp", "blurred"])
@@ -92,32 +92,32 @@ def test_samples_can_be_moved() -> None:
     )
     by = (2 * shifts)[..., None, None].expand(2, 2, 6, 6)
     moved = still.moved(by[:, 0], by[:, 1])
-    picture = _random(12, 12, seed=10)
-    assert torch.allclose(moved.A(picture), shifted.A(picture))
+    image = _random(12, 12, seed=10)
+    assert torch.allclose(moved.A(image), shifted.A(image))
     assert moved.shifts_yx is None
     assert moved.num_frames == 2
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 8), (5, 14), (13, 21), (0, 21)])
 def test_a_strip_reads_what_the_whole_reads_there(first: int, last: int) -> None:
-    whole, picture = _scattered(), _random(*SIZE, seed=11)
+    whole, image = _scattered(), _random(*SIZE, seed=11)
     strip, part = whole.strip(first, last)
     here = (whole.rows >= first) & (whole.rows <= last - 1) & whole.inside
     assert not bool(here[:, : part.start].any() | here[:, part.stop :].any()), "no sample is left out"
     near = (whole.rows > first - 0.1) & (whole.rows < last - 0.9)  # positions are rounded
     assert bool(strip.inside[here[:, part]].all())
     assert not bool(strip.inside[~near[:, part]].any())
-    difference = strip.A(picture[first:last]) - whole.A(picture)[:, part]
+    difference = strip.A(image[first:last]) - whole.A(image)[:, part]
     assert difference[here[:, part]].abs().max() < 1e-12
 
 
 def test_blur_reaches_no_further_into_a_strip_than_its_radius() -> None:
-    blur, picture = GaussianBlur(1.0, 1.0), _random(40, 12, seed=12)
+    blur, image = GaussianBlur(1.0, 1.0), _random(40, 12, seed=12)
     still = torch.zeros(1, 2)
     whole = ObservationModel.from_shifts((20, 6), (40, 12), still, blur, dtype=torch.float64)
     strip, part = whole.strip(10, 30)
     far = (strip.rows >= 4) & (strip.rows <= 15)  # 3 for the blur, 1 for reading
-    difference = (strip.A(picture[10:30]) - whole.A(picture)[:, part]).abs()
+    difference = (strip.A(image[10:30]) - whole.A(image)[:, part]).abs()
     assert difference[far].max() < 1e-12
     assert difference.max() > 1e-3
 

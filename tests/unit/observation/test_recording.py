@@ -12,10 +12,10 @@ from vsr.observation import DEGRADATIONS, Recording, resample, simulate
 @pytest.mark.parametrize("name", DEGRADATIONS)
 @pytest.mark.parametrize(("scale", "size"), [(2, (41, 64)), (3, (60, 33)), (4, (64, 81)), (1.5, (60, 33)), (1, (9, 8))])
 def test_it_is_the_degradation_of_the_literature(name: str, scale: float, size: tuple[int, int]) -> None:
-    picture = torch.rand(2, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
-    expected = simulate(picture, name, scale)
+    image = torch.rand(2, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    expected = simulate(image, name, scale)
     recording = Recording(size, (int(expected.shape[1]), int(expected.shape[2])), name, (scale, scale))
-    torch.testing.assert_close(recording.A(picture), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(recording.A(image), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["BI", "camera"])

@@ -78,7 +78,7 @@ def test_equals_plain_loops(
 @pytest.mark.parametrize(("name", "margin"), [("bicubic", 6), ("lanczos", 9)])
 @pytest.mark.parametrize("out_wh", [(20, 15), (53, 74), (106, 74), (80, 40)])
 def test_inner_part_equals_pillow(name: Kernel, margin: int, out_wh: tuple[int, int]) -> None:
-    """Pillow drops what lies outside the picture where MATLAB mirrors it, so only the inner part agrees."""
+    """Pillow drops what lies outside the image where MATLAB mirrors it, so only the inner part agrees."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     data = np.random.default_rng(1).random((37, 53), dtype=np.float32)
     method = image.Resampling.BICUBIC if name == "bicubic" else image.Resampling.LANCZOS
@@ -127,16 +127,16 @@ def test_scale_one_changes_nothing() -> None:
 
 def test_a_shift_reads_further_right_and_below() -> None:
     """Whole samples by indexing; half a sample of a ramp by its slope."""
-    picture = torch.rand(9, 11, generator=torch.Generator().manual_seed(6))
-    moved = resample(picture, (9, 11), kernel="bicubic", shift_yx=(2.0, -1.0))
-    torch.testing.assert_close(moved[:7, 1:], picture[2:, :10], rtol=0, atol=1e-6)
+    image = torch.rand(9, 11, generator=torch.Generator().manual_seed(6))
+    moved = resample(image, (9, 11), kernel="bicubic", shift_yx=(2.0, -1.0))
+    torch.testing.assert_close(moved[:7, 1:], image[2:, :10], rtol=0, atol=1e-6)
     ramp = (3.0 * torch.arange(11.0)).expand(9, 11)
     moved = resample(ramp, (9, 11), kernel="bicubic", shift_yx=(0.0, 0.5))
     torch.testing.assert_close(moved[:, 2:8], ramp[:, 2:8] + 1.5, rtol=0, atol=1e-5)
 
 
 def test_strips_do_not_show() -> None:
-    """Large pictures are done strip by strip; the result is that of any part of them."""
+    """Large images are done strip by strip; the result is that of any part of them."""
     data = torch.rand(600, 1400)
     whole = resample(data, (1200, 2800))
     part = resample(data[:, 200:500], (1200, 600))

@@ -15,21 +15,19 @@ from torch import Tensor
 from vsr.observation import Interpolation, Warp
 from vsr.observation.ordered_sums import OrderedSums
 
-PICTURE = np.random.default_rng(0).random((23, 31))
+IMAGE = np.random.default_rng(0).random((23, 31))
 OPENCV = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 INTERPOLATIONS: tuple[Interpolation, ...] = ("bilinear", "bicubic")
 
 
 def _warped(warp: Warp) -> np.ndarray:
-    return warp.A(torch.from_numpy(PICTURE)).numpy()
+    return warp.A(torch.from_numpy(IMAGE)).numpy()
 
 
 def test_affine_equals_opencv() -> None:
-    """x before y, from the result to the picture; outside the picture's half-pixel rim 0."""
+    """x before y, from the result to the image; outside the image's half-pixel rim 0."""
     matrix = np.array([[0.9, -0.2, 2.3], [0.15, 1.1, -1.7]])
-    expected = cv2.warpAffine(
-        PICTURE.astype(np.float32), matrix, (34, 28), flags=OPENCV, borderMode=cv2.BORDER_REPLICATE
-    )
+    expected = cv2.warpAffine(IMAGE.astype(np.float32), matrix, (34, 28), flags=OPENCV, borderMode=cv2.BORDER_REPLICATE)
     warp = Warp.affine((23, 31), torch.from_numpy(matrix), out_size_yx=(28, 34), interpolation="bilinear")
     assert 0.5 < float(warp.inside.double().mean()) < 0.95
     assert np.abs(_warped(warp) - expected * warp.inside.numpy()).max() < 1e-5
@@ -38,7 +36,7 @@ def test_affine_equals_opencv() -> None:
 def test_homography_equals_opencv() -> None:
     matrix = np.array([[0.9, -0.2, 2.3], [0.15, 1.1, -1.7], [0.002, -0.003, 1.05]])
     expected = cv2.warpPerspective(
-        PICTURE.astype(np.float32), matrix, (34, 28), flags=OPENCV, borderMode=cv2.BORDER_REPLICATE
+        IMAGE.astype(np.float32), matrix, (34, 28), flags=OPENCV, borderMode=cv2.BORDER_REPLICATE
     )
     for factor in (1.0, -3.0):  # a homography is known up to a factor
         warp = Warp.homography(
@@ -51,7 +49,7 @@ def test_homography_equals_opencv() -> None:
 def test_flow_equals_scipy() -> None:
     flow = np.random.default_rng(1).normal(size=(2, 23, 31)) * 2
     y, x = np.mgrid[:23, :31]
-    expected = ndimage.map_coordinates(PICTURE, [y + flow[0], x + flow[1]], order=1, mode="nearest")
+    expected = ndimage.map_coordinates(IMAGE, [y + flow[0], x + flow[1]], order=1, mode="nearest")
     warp = Warp.flow(torch.from_numpy(flow), interpolation="bilinear")
     assert np.abs(_warped(warp) - expected * warp.inside.numpy()).max() < 1e-12
 
@@ -59,7 +57,7 @@ def test_flow_equals_scipy() -> None:
 @pytest.mark.parametrize(("dy", "dx"), [(0.25, 0.6), (0.9, 0.0), (0.5, 0.5)])
 def test_bicubic_translation_equals_pillow(dy: float, dx: float) -> None:
     """Pillow's resize from a shifted box; it drops what lies outside, so the inner part agrees."""
-    image = Image.fromarray(PICTURE.astype(np.float32))
+    image = Image.fromarray(IMAGE.astype(np.float32))
     expected = np.asarray(image.resize((30, 22), Image.Resampling.BICUBIC, box=(dx, dy, 30 + dx, 22 + dy)))
     got = _warped(Warp.translation((23, 31), (dy, dx)))
     assert np.abs(got[:22, :30] - expected)[2:-2, 2:-2].max() < 1e-6
@@ -81,10 +79,10 @@ def test_bicubic_reads_parabolas_exactly(row: float, col: float, c: list[float])
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 def test_whole_translation_moves_pixels_unchanged(interpolation: Interpolation) -> None:
-    """The warped picture at p has the value of x at p + shift."""
-    picture = torch.rand(6, 8)
-    got = Warp.translation((6, 8), (1.0, -2.0), interpolation=interpolation).A(picture)
-    assert torch.equal(got[:5, 2:], picture[1:, :6])
+    """The warped image at p has the value of x at p + shift."""
+    image = torch.rand(6, 8)
+    got = Warp.translation((6, 8), (1.0, -2.0), interpolation=interpolation).A(image)
+    assert torch.equal(got[:5, 2:], image[1:, :6])
     assert got[5].abs().max() == 0
     assert got[:, :2].abs().max() == 0
 
@@ -102,7 +100,7 @@ def test_border(interpolation: Interpolation) -> None:
 
 
 def test_homography_does_not_look_behind_the_horizon() -> None:
-    """From x = 20 on the factor is negative and divides back into the picture: mirrored ghosts."""
+    """From x = 20 on the factor is negative and divides back into the image: mirrored ghosts."""
     matrix = torch.tensor([[-1.0, 0.0, 20.0], [0.0, 1.0, 0.0], [-0.1, 0.0, 2.0]])
     warp = Warp.homography((30, 31), matrix, out_size_yx=(3, 31))
     assert bool(warp.inside[0, :20].any())

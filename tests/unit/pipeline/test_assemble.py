@@ -1,4 +1,4 @@
-"""Times of pictures over all segments."""
+"""Times of images over all segments."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from vsr.media.inspect import StreamDigest
 from vsr.pipeline.checks import check_copied
 
 Clips = Callable[[str], Path]
-_PICTURES = StreamDigest(0, "video", "h264", 60, 9000, Fraction(1, 12800), Fraction(0), "aa")
+_VIDEO = StreamDigest(0, "video", "h264", 60, 9000, Fraction(1, 12800), Fraction(0), "aa")
 _SOUND = StreamDigest(1, "audio", "aac", 25, 4800, Fraction(1, 48000), Fraction(0), "bb")
 
 
@@ -32,9 +32,9 @@ _SOUND = StreamDigest(1, "audio", "aac", 25, 4800, Fraction(1, 48000), Fraction(
 )
 def test_copied_sound(clips: Clips, changes: dict[str, object], complaint: str | None) -> None:
     job = api.plan(clips("cfr"), "out.mp4", settings={"method": "lanczos"})
-    output = [_PICTURES, replace(_SOUND, **changes)]  # type: ignore[arg-type]
+    output = [_VIDEO, replace(_SOUND, **changes)]  # type: ignore[arg-type]
     if complaint is None:
-        check_copied(job, [_PICTURES, _SOUND], output, Fraction(0))
+        check_copied(job, [_VIDEO, _SOUND], output, Fraction(0))
         return
     with pytest.raises(VerificationError, match=complaint):
-        check_copied(job, [_PICTURES, _SOUND], output, Fraction(0))
+        check_copied(job, [_VIDEO, _SOUND], output, Fraction(0))

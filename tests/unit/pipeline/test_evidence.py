@@ -8,7 +8,7 @@ import pytest
 
 from vsr.errors import UsageError
 from vsr.pipeline.evidence import check_evidence
-from vsr.pipeline.provenance import label, picture_text, sentence
+from vsr.pipeline.provenance import image_text, label, sentence
 from vsr.pipeline.settings import Settings
 
 
@@ -42,7 +42,7 @@ def test_every_class_says_whether_a_generative_model_took_part() -> None:
 def test_what_the_source_said_is_handed_on() -> None:
     """An output made from a generated one must not look as if nothing had been invented."""
     earlier = label("dream", "generative", {})
-    said = picture_text("multiframe", "observation-model", {"ENCODER": earlier}).comment
+    said = image_text("multiframe", "observation-model", {"ENCODER": earlier}).comment
     assert "a generative model took part" in said.split("its source said:")[1]
     assert "its source said" not in label("multiframe", "observation-model", {"encoder": "Lavf61"})
     assert label("lanczos", "interpolation", {}).isascii()

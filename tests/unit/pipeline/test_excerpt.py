@@ -74,11 +74,11 @@ def test_a_place_after_the_end_is_refused(video: MediaInfo, at: int | Fraction) 
 
 def test_the_chosen_place_shows_much_and_moves(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    pictures = np.full((120, 96, 128, 3), 40, np.uint8)
-    pictures[60:] = rng.integers(0, 255, (96 // 4, 128 // 4, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    images = np.full((120, 96, 128, 3), 40, np.uint8)
+    images[60:] = rng.integers(0, 255, (96 // 4, 128 // 4, 3), np.uint8).repeat(4, 0).repeat(4, 1)
     for number in range(60, 120):
-        pictures[number] = np.roll(pictures[60], number, axis=1)
-    found = _find(probe_media(encode(tmp_path / "late.mp4", pictures, *X264)), num_frames=30)
+        images[number] = np.roll(images[60], number, axis=1)
+    found = _find(probe_media(encode(tmp_path / "late.mp4", images, *X264)), num_frames=30)
     assert found.start == 60
     assert found.is_in_step
     assert found.cuts == (60,)
@@ -121,7 +121,7 @@ def test_of_a_long_video_the_liveliest_place_is_looked_at(
 def test_frames_begin_where_requested(tmp_path: Path) -> None:
     from vsr.media.images import probe_images
 
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     encode(folder / "%03d.png", scene(12, 64, 48), pix_fmt="rgb24")
     info = probe_images(folder / "%03d.png", Fraction(25))

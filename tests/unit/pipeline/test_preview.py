@@ -56,16 +56,16 @@ def _run(preview: Preview, numbers: range, lag: int = 3, tick: Callable[[], None
 
 def _grey(path: Path) -> float:
     """Brightness in the middle of the first pane, in luma codes."""
-    picture = cv2.imread(str(path)).astype(float)
-    return float(picture[40:50, 10:40].mean()) * 219 / 255 + 16
+    image = cv2.imread(str(path)).astype(float)
+    return float(image[40:50, 10:40].mean()) * 219 / 255 + 16
 
 
 def test_before_and_after_are_one_frame(tmp_path: Path) -> None:
     path, clock = tmp_path / "now.png", Clock()
     _run(Preview(path, clock), range(20))
-    picture = cv2.imread(str(path))
-    assert picture.shape == (26 + 120 + 8 + 120, 160 + 8 + 160, 3)
-    left, right = picture[26:146, :160].astype(int), picture[26:146, 168:].astype(int)
+    image = cv2.imread(str(path))
+    assert image.shape == (26 + 120 + 8 + 120, 160 + 8 + 160, 3)
+    left, right = image[26:146, :160].astype(int), image[26:146, 168:].astype(int)
     assert np.abs(left - right)[:80].max() <= 2
     assert _grey(path) == pytest.approx(40, abs=1.5), "the first frame, and no later one within the interval"
     assert [entry.name for entry in tmp_path.iterdir()] == ["now.png"]
@@ -73,8 +73,8 @@ def test_before_and_after_are_one_frame(tmp_path: Path) -> None:
 
 def test_the_detail_is_the_busy_corner_on_both_sides(tmp_path: Path) -> None:
     _run(Preview(tmp_path / "now.png", Clock()), range(5))
-    picture = cv2.imread(str(tmp_path / "now.png")).astype(int)
-    left, right = picture[154:, :160], picture[154:, 168:]
+    image = cv2.imread(str(tmp_path / "now.png")).astype(int)
+    left, right = image[154:, :160], image[154:, 168:]
     assert right[60:, 100:].std() > 40, "the checkerboard"
     assert np.abs(left - right)[10:-10, 10:-10].mean() < 20
 
@@ -95,7 +95,7 @@ def test_it_is_replaced_at_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert all(later - earlier >= 5 for earlier, later in pairwise(seen))
 
 
-def test_a_fresh_picture_of_another_worker_is_left_alone(tmp_path: Path) -> None:
+def test_a_fresh_image_of_another_worker_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "now.png"
     path.write_bytes(b"theirs")
     _run(Preview(path, Clock()), range(5))
@@ -126,7 +126,7 @@ def test_a_refusing_disk_is_said_once_and_the_work_goes_on(tmp_path: Path, caplo
 
 
 @pytest.mark.parametrize("name", ["yuv422p10le", "gbrp", "gray", "yuva444p"])
-def test_every_kind_of_picture(tmp_path: Path, name: str) -> None:
+def test_every_kind_of_image(tmp_path: Path, name: str) -> None:
     layout = LAYOUTS[name]
     rng = torch.Generator().manual_seed(1)
 
@@ -141,7 +141,7 @@ def test_every_kind_of_picture(tmp_path: Path, name: str) -> None:
     assert cv2.imread(str(tmp_path / "now.png")) is not None
 
 
-def test_large_pictures_become_small_ones(tmp_path: Path) -> None:
+def test_large_images_become_small_ones(tmp_path: Path) -> None:
     preview = Preview(tmp_path / "now.png", Clock())
     assert len(list(preview.watch([_frame(7, 270, 480)]))) == 1
     preview.offer(_frame(7, 270, 480, scale=4))

@@ -25,7 +25,7 @@ def test_the_start_up_does_not_count() -> None:
     pace.count(0)
     clock.now += 30
     pace.count(1)
-    assert pace.remaining(99) is None, "of one picture nobody knows a pace"
+    assert pace.remaining(99) is None, "of one image nobody knows a pace"
     for number in range(2, 12):
         clock.now += 0.5
         pace.count(number)

@@ -67,7 +67,7 @@ def test_what_came_meanwhile_stays(tmp_path: Path, kind: str) -> None:
 
 
 def test_not_even_replacing_takes_what_nobody_meant(tmp_path: Path) -> None:
-    """Other things that came into a folder of pictures, and a folder where a file was."""
+    """Other things that came into a folder of images, and a folder where a file was."""
     place = tmp_path / "out"
     place.mkdir()
     (place / "notes.md").write_text("somebody's")

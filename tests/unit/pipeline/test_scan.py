@@ -28,8 +28,8 @@ def _record(ordinal: int, *, width: int = 32) -> FrameRecord:
     return FrameRecord(ordinal, pts, pts, f"{ordinal:032x}", width, 24, "gray", interlaced=False, duration=_TICKS)
 
 
-def _picture(shot: int, width: int) -> av.VideoFrame:
-    """A flat picture, of quite another colour in each shot."""
+def _image(shot: int, width: int) -> av.VideoFrame:
+    """A flat image, of quite another colour in each shot."""
     colours = [(200, 30, 30), (20, 180, 40), (30, 30, 220), (230, 230, 60), (10, 200, 220)]
     return av.VideoFrame.from_ndarray(np.full((24, width, 3), colours[shot % 5], np.uint8), format="rgb24")
 
@@ -37,15 +37,15 @@ def _picture(shot: int, width: int) -> av.VideoFrame:
 def _frames(
     count: int, cuts: Iterable[int] = (), sizes: Iterable[int] = ()
 ) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
-    """``count`` frames; a new shot at each of ``cuts``, another picture width from each of ``sizes`` on."""
+    """``count`` frames; a new shot at each of ``cuts``, another image width from each of ``sizes`` on."""
     cuts, sizes = sorted(cuts), sorted(sizes)
-    pictures = {}
+    images = {}
     for ordinal in range(count):
         shot = sum(cut <= ordinal for cut in cuts)
         width = 32 + 16 * (sum(size <= ordinal for size in sizes) % 2)
-        if (shot, width) not in pictures:
-            pictures[shot, width] = _picture(shot, width)
-        yield _record(ordinal, width=width), pictures[shot, width]
+        if (shot, width) not in images:
+            images[shot, width] = _image(shot, width)
+        yield _record(ordinal, width=width), images[shot, width]
 
 
 def _rules(
@@ -185,8 +185,8 @@ def test_a_time_span_counts_from_the_start_of_the_file() -> None:
     rules = _rules(span=Span(Fraction(1), Fraction(2)), origin=Fraction(36000))
     shift = 36000 * 1000
     frames = [
-        (FrameRecord(**{**record.__dict__, "pts": record.pts + shift, "decoded_pts": record.pts + shift}), picture)
-        for record, picture in _frames(100)
+        (FrameRecord(**{**record.__dict__, "pts": record.pts + shift, "decoded_pts": record.pts + shift}), image)
+        for record, image in _frames(100)
     ]
     plan = list(plan_segments(frames, rules))
     assert [n for p in plan for n in range(p.segment.start, p.segment.stop)] == list(range(25, 50))

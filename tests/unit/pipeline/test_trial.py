@@ -142,7 +142,7 @@ def test_a_part_lies_on_the_grid_of_the_whole(width: int, scale: Fraction, data:
 
 
 def test_a_part_outside_is_refused() -> None:
-    with pytest.raises(UsageError, match="reaches from 90 to 130; the picture has 128 pixels"):
+    with pytest.raises(UsageError, match="reaches from 90 to 130; the image has 128 pixels"):
         part_of_frame(Geometry(160, 128, 320, 256), Box(90, 0, 40, 40))
 
 

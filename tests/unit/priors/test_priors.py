@@ -17,7 +17,7 @@ NAMES = tuple(PRIORS)
 TINY = 1e-9  # knee below every difference
 
 
-def _picture(seed: int = 0, size: tuple[int, int] = (6, 7)) -> Tensor:
+def _image(seed: int = 0, size: tuple[int, int] = (6, 7)) -> Tensor:
     return torch.rand(size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
@@ -40,13 +40,13 @@ def _square(matrix: Stencil, u: Tensor) -> float:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("strength", [1.0, 0.3])
 def test_the_matrix_gives_the_gradient(name: str, strength: float) -> None:
-    prior, x = PRIORS[name], _picture()
+    prior, x = PRIORS[name], _image()
     expected = strength * _numeric_gradient(prior, x)
     assert torch.allclose(prior.majorizer(x, strength, TINY).apply(x), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_subgradient_of_btv_is_its_gradient() -> None:
-    prior, x = BilateralTV(2, 0.7), _picture()
+    prior, x = BilateralTV(2, 0.7), _image()
     assert torch.allclose(prior.subgradient(x), _numeric_gradient(prior, x), rtol=1e-6, atol=1e-6)
 
 
@@ -55,8 +55,8 @@ def test_subgradient_of_btv_is_its_gradient() -> None:
 @settings(max_examples=15, deadline=None)
 def test_the_quadratic_touches_and_lies_nowhere_below(name: str, seed: int, spread: float) -> None:
     """``value(u) <= value(x) + (u R u - x R x) / 2``: what makes re-weighted least squares go down."""
-    prior, x = PRIORS[name], _picture(seed)
-    u = x + spread * (_picture(seed + 1) - 0.5)
+    prior, x = PRIORS[name], _image(seed)
+    u = x + spread * (_image(seed + 1) - 0.5)
     matrix = prior.majorizer(x, 1.0, TINY)
     above = float(prior.value(x)) + (_square(matrix, u) - _square(matrix, x)) / 2
     assert float(prior.value(u)) <= above * (1 + 1e-9)
@@ -64,7 +64,7 @@ def test_the_quadratic_touches_and_lies_nowhere_below(name: str, seed: int, spre
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_matrix_is_symmetric_and_not_negative(name: str) -> None:
-    matrix = PRIORS[name].majorizer(_picture(size=(3, 4)), 1.0, TINY)
+    matrix = PRIORS[name].majorizer(_image(size=(3, 4)), 1.0, TINY)
     units = torch.eye(12, dtype=torch.float64).reshape(12, 3, 4)
     dense = torch.stack([matrix.apply(unit).reshape(-1) for unit in units])
     assert torch.allclose(dense, dense.T)
@@ -82,14 +82,14 @@ def test_constants_cost_nothing_at_any_size(name: str, size: tuple[int, int]) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rough_pictures_cost_more_than_smooth_ones(name: str) -> None:
+def test_rough_images_cost_more_than_smooth_ones(name: str) -> None:
     ramp = torch.linspace(0, 1, 42, dtype=torch.float64).reshape(6, 7)
-    values = [float(PRIORS[name].value(x)) for x in (0.1 * ramp, ramp, _picture())]
+    values = [float(PRIORS[name].value(x)) for x in (0.1 * ramp, ramp, _image())]
     assert all(smoother < rougher for smoother, rougher in pairwise(values))
 
 
 def test_btv_written_out() -> None:
-    x, radius, alpha = _picture(), 2, 0.6
+    x, radius, alpha = _image(), 2, 0.6
     expected = 0.0
     for m in range(-radius, radius + 1):
         for n in range(-radius, radius + 1):

@@ -1,4 +1,4 @@
-"""Dense motion and brightness on pictures whose motion and flicker are known."""
+"""Dense motion and brightness on images whose motion and flicker are known."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_flicker_is_not_motion() -> None:
     assert (pair.forward[0][inner] - 0.5).abs().median() < 0.08
 
 
-def test_what_left_the_picture_is_never_consistent() -> None:
+def test_what_left_the_image_is_never_consistent() -> None:
     pair = flow_pair(_moved(0, 0), _moved(0, 4.0))
     assert pair is not None
     error = consistency_error(pair)
@@ -64,15 +64,15 @@ def test_occlusion_is_inconsistent() -> None:
     assert error[36:54, 36:54].median() > 4 * error[70:90, 70:90].median()
 
 
-def test_too_small_pictures_have_no_motion() -> None:
+def test_too_small_images_have_no_motion() -> None:
     small = torch.rand(MIN_FLOW_SIZE - 1, 80)
     assert flow_pair(small, small) is None
 
 
-def test_bicubic_reading_at_pixel_centres_is_the_picture() -> None:
-    picture = torch.rand(2, 9, 11)
+def test_bicubic_reading_at_pixel_centres_is_the_image() -> None:
+    image = torch.rand(2, 9, 11)
     rows, cols = pixel_positions(torch.zeros(2, 9, 11))
-    assert torch.allclose(sample_bicubic(picture, rows, cols), picture, atol=1e-5)
+    assert torch.allclose(sample_bicubic(image, rows, cols), image, atol=1e-5)
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (1.2, -0.1), (0.8, 0.05)])
@@ -80,13 +80,13 @@ def test_brightness_is_matched_in_spite_of_outliers(gain: float, offset: float) 
     reference = _moved(0, 0)
     generator = torch.Generator().manual_seed(2)
     other = (reference - offset) / gain + 0.004 * torch.randn(reference.shape, generator=generator)
-    other[:20] = 0.9  # a fifth of the picture shows something else
+    other[:20] = 0.9  # a fifth of the image shows something else
     match = match_brightness(reference, other, torch.ones_like(reference))
     assert float(match.gain) == pytest.approx(gain, abs=0.01)
     assert float(match.offset) == pytest.approx(offset, abs=0.01)
 
 
-def test_brightness_of_flat_or_distrusted_pictures() -> None:
+def test_brightness_of_flat_or_distrusted_images() -> None:
     flat = torch.full((30, 30), 0.5)
     match = match_brightness(flat, flat - 0.1, torch.ones_like(flat))
     assert float(match.gain) == 1.0

@@ -15,7 +15,7 @@ pytest.importorskip("cv2", reason="OpenCV is not installed")
 
 
 def _errors(flow: Tensor, true_flow: Tensor) -> Tensor:
-    """Distances in pixels where the content stays in the picture, a margin left out."""
+    """Distances in pixels where the content stays in the image, a margin left out."""
     grid = torch.stack(torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij"))
     seen = torch.cat([grid + true_flow, grid])
     inside = ((seen > 8) & (seen < SIZE - 9)).all(0)
@@ -82,7 +82,7 @@ def test_reluctance_keeps_to_the_camera_where_dense_flow_would_follow_aliasing()
     assert reluctant < 0.05 < usual
 
 
-def test_too_small_pictures_have_no_motion() -> None:
+def test_too_small_images_have_no_motion() -> None:
     for size in (1, MIN_FLOW_SIZE - 1):
         a = recorded(photograph("camera"), 0)[:size]
         assert global_then_dense(a, a) is None

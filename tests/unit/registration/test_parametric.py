@@ -1,4 +1,4 @@
-"""One motion for a whole picture: how exact it is, how far it reaches, and that it knows when it failed."""
+"""One motion for a whole image: how exact it is, how far it reaches, and that it knows when it failed."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ def test_shifts_by_nearly_a_third() -> None:
     assert _miss(found, turned(0, 1, shift)) < 0.03
 
 
-def test_other_motion_in_a_third_of_the_picture_matters_little() -> None:
+def test_other_motion_in_a_third_of_the_image_matters_little() -> None:
     a, b = recorded(photograph("astronaut"), 0), recorded(photograph("astronaut", (0.4, -1.3)), 1)
     b[:, : SIZE // 3] = recorded(photograph("gravel"), 2)[:, : SIZE // 3]
     assert _miss(register(a, b, "translation"), turned(0, 1, (0.4, -1.3))) < 0.02
 
 
 def test_steps_are_lengthened_to_where_they_lead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a third of the picture moves a little differently: fewer steps, to the same place."""
+    """Where a third of the image moves a little differently: fewer steps, to the same place."""
     steps: list[tuple[Any, ...]] = []
     improve = parametric.improve
     monkeypatch.setattr(parametric, "improve", lambda *given: (steps.append(given), improve(*given))[1])
@@ -168,7 +168,7 @@ def test_many_is_one_by_one() -> None:
     assert register_many(a, others[:0], "affine") == []
 
 
-def test_pictures_of_many_pixels_skip_the_finest_level() -> None:
+def test_images_of_many_pixels_skip_the_finest_level() -> None:
     rng = np.random.default_rng(0)
     waves = rng.normal(0, 0.15, (24, 2)), rng.uniform(0, 7, 24)
     true_motion = np.array([[1.002, -0.003, 3.4], [0.004, 0.999, -2.2], [0, 0, 1]])
@@ -176,11 +176,11 @@ def test_pictures_of_many_pixels_skip_the_finest_level() -> None:
     def moved(matrix: NDArray[np.float64]) -> Tensor:
         inverse = np.linalg.inv(matrix)
         y, x = np.mgrid[:528, :1000].astype(np.float32)
-        picture = np.full(y.shape, 0.5, np.float32)
+        image = np.full(y.shape, 0.5, np.float32)
         for (to_x, to_y), phase in zip(*waves, strict=True):
             row = (np.array([to_x, to_y, 0]) @ inverse).astype(np.float32)
-            picture += 0.04 * np.sin(row[0] * x + row[1] * y + np.float32(row[2] + phase))
-        return torch.from_numpy(picture)
+            image += 0.04 * np.sin(row[0] * x + row[1] * y + np.float32(row[2] + phase))
+        return torch.from_numpy(image)
 
     start = Registration(torch.eye(3, dtype=torch.float64), "affine", True, 1.0, 0.0, 0.0)
     found = register(moved(np.eye(3)), moved(true_motion), "affine", initial=start)
@@ -259,7 +259,7 @@ def test_nothing_to_compare_is_no_overlap() -> None:
 
 @given(seed=st.integers(0, 2**31), height=st.integers(1, 40), width=st.integers(1, 40), model=st.sampled_from(MODELS))
 @settings(max_examples=25, deadline=None)
-def test_random_pictures_never_raise_nor_match(seed: int, height: int, width: int, model: MotionModel) -> None:
+def test_random_images_never_raise_nor_match(seed: int, height: int, width: int, model: MotionModel) -> None:
     generator = torch.Generator().manual_seed(seed)
     a, b = torch.rand(2, height, width, generator=generator)
     found = register(a, b, model)

@@ -56,13 +56,13 @@ def test_shapes_that_are_no_powers_of_two() -> None:
 
 
 @pytest.mark.parametrize("pair", [("camera", "astronaut"), ("coffee", "moon"), ("camera", "gravel")])
-def test_unrelated_pictures_inspire_no_confidence(pair: tuple[str, str]) -> None:
+def test_unrelated_images_inspire_no_confidence(pair: tuple[str, str]) -> None:
     found = phase_correlation(*(recorded(photograph(name), 0) for name in pair))
     assert 0.0 <= found.confidence < 0.4
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [
         torch.zeros(32, 40),
         torch.full((32, 40), 0.7),
@@ -72,8 +72,8 @@ def test_unrelated_pictures_inspire_no_confidence(pair: tuple[str, str]) -> None
     ],
     ids=["black", "flat", "nan", "one row", "tiny"],
 )
-def test_nothing_to_see_is_no_shift(picture: Tensor) -> None:
-    for pair in ((picture, picture), (picture, torch.rand(picture.shape)), (torch.rand(picture.shape), picture)):
+def test_nothing_to_see_is_no_shift(image: Tensor) -> None:
+    for pair in ((image, image), (image, torch.rand(image.shape)), (torch.rand(image.shape), image)):
         found = phase_correlation(*pair)
         assert (found.shift_yx, found.confidence) == ((0.0, 0.0), 0.0)
 

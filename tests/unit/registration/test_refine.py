@@ -17,7 +17,7 @@ Y, X = torch.meshgrid(*[torch.arange(SIZE, dtype=torch.float64)] * 2, indexing="
 ONES, SIGMA = torch.ones(1, SIZE, SIZE, dtype=torch.float64), 1e-3
 
 
-def _picture(y: Tensor, x: Tensor) -> Tensor:
+def _image(y: Tensor, x: Tensor) -> Tensor:
     """Waves in several directions, readable anywhere."""
     return 0.5 + 0.2 * torch.sin(0.5 * x + 0.2 * y) + 0.2 * torch.sin(0.45 * y - 0.3 * x + 1)
 
@@ -28,7 +28,7 @@ def _slopes() -> tuple[Tensor, Tensor]:
 
 
 def _residual(shift_y: float | Tensor, shift_x: float | Tensor) -> Tensor:
-    return (_picture(Y + shift_y, X + shift_x) - _picture(Y, X))[None]
+    return (_image(Y + shift_y, X + shift_x) - _image(Y, X))[None]
 
 
 @given(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2))
@@ -70,7 +70,7 @@ def test_without_slopes_or_weights_nothing_moves(sigma: float) -> None:
 
 
 def test_along_an_edge_nothing_moves() -> None:
-    """Stripes down the picture tell of motion across them alone."""
+    """Stripes down the image tell of motion across them alone."""
     slope, still = (0.2 * 0.5 * torch.cos(0.5 * X))[None], torch.zeros_like(ONES)
     residual = (0.2 * torch.sin(0.5 * (X + 0.1)) - 0.2 * torch.sin(0.5 * X))[None]
     rows, cols = refining_steps(residual, (still, slope), ONES, SIGMA, 0.5)

@@ -53,20 +53,20 @@ def test_impulses_are_found_and_replaced() -> None:
     generator = torch.Generator().manual_seed(0)
     rows, cols = _grid(40, 50)
     clean = 0.5 + 0.2 * torch.sin(rows / 4) * torch.cos(cols / 5)
-    picture = clean + 0.008 * torch.randn(40, 50, generator=generator)
+    image = clean + 0.008 * torch.randn(40, 50, generator=generator)
     outliers = torch.rand(40, 50, generator=generator) < 0.03
-    picture[outliers] = torch.where(cols[outliers] % 2 == 0, 0.0, 1.0)
-    filled, good = without_impulses(picture)
+    image[outliers] = torch.where(cols[outliers] % 2 == 0, 0.0, 1.0)
+    filled, good = without_impulses(image)
     assert float((good[outliers] == 0).float().mean()) > 0.75  # two side by side hide each other
     assert float(good[~outliers].mean()) > 0.99
     assert float((filled - clean)[good == 0].abs().max()) < 0.15
-    assert torch.equal(filled[good == 1], picture[good == 1])
+    assert torch.equal(filled[good == 1], image[good == 1])
 
 
 def test_edges_and_lines_are_no_impulses() -> None:
-    picture = torch.zeros(20, 20)
-    picture[:, 10:] = 1.0
-    picture[5] = 0.5
-    filled, good = without_impulses(picture)
+    image = torch.zeros(20, 20)
+    image[:, 10:] = 1.0
+    image[5] = 0.5
+    filled, good = without_impulses(image)
     assert bool(good.all())
-    assert torch.equal(filled, picture)
+    assert torch.equal(filled, image)

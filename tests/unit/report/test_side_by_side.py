@@ -13,21 +13,21 @@ from vsr.report import Panel, busiest_crop, side_by_side, write_side_by_side
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
 
 
-def _picture(height: int, width: int) -> np.ndarray:
-    picture = np.zeros((height, width, 3), dtype=np.uint8)
-    picture[height // 2 : height * 3 // 4, width // 2 : width * 3 // 4] = np.random.default_rng(0).integers(
+def _image(height: int, width: int) -> np.ndarray:
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    image[height // 2 : height * 3 // 4, width // 2 : width * 3 // 4] = np.random.default_rng(0).integers(
         0, 255, (height // 4, width // 4, 3)
     )
-    return picture
+    return image
 
 
 def test_busiest_crop_finds_the_detail() -> None:
-    assert busiest_crop(_picture(160, 160), 40, 40) == (80, 80)
-    assert busiest_crop(_picture(16, 16), 40, 40) == (0, 0)
+    assert busiest_crop(_image(160, 160), 40, 40) == (80, 80)
+    assert busiest_crop(_image(16, 16), 40, 40) == (0, 0)
 
 
 def test_panels_show_the_same_place() -> None:
-    large = _picture(160, 160)
+    large = _image(160, 160)
     small = large[::2, ::2]
     sheet = side_by_side([Panel("small", small), Panel("large", large)], crop_hw=(40, 40), zoom=2)
     assert sheet.dtype == np.uint8
@@ -37,7 +37,7 @@ def test_panels_show_the_same_place() -> None:
 
 
 def test_written_file_reads_back(tmp_path: Path) -> None:
-    panels = [Panel(name, _picture(60, 80)) for name in ("a", "b", "c")]
+    panels = [Panel(name, _image(60, 80)) for name in ("a", "b", "c")]
     write_side_by_side(tmp_path / "sheet.png", panels)
     read = cv2.imread(str(tmp_path / "sheet.png"))
     assert np.array_equal(read[:, :, ::-1], side_by_side(panels))
@@ -47,4 +47,4 @@ def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one"):
         side_by_side([])
     with pytest.raises(MachineError, match="cannot be written"):
-        write_side_by_side(tmp_path / "none" / "sheet.png", [Panel("a", _picture(20, 20))])
+        write_side_by_side(tmp_path / "none" / "sheet.png", [Panel("a", _image(20, 20))])

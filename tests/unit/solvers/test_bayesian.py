@@ -53,8 +53,8 @@ def _start(observed: Observations) -> Tensor:
     return resample(observed.frames[0], (SIZE, SIZE), kernel="bicubic")
 
 
-def _error(picture: Tensor) -> float:
-    return float((picture.double() - SCENE)[8:-8, 8:-8].square().mean().sqrt())
+def _error(image: Tensor) -> float:
+    return float((image.double() - SCENE)[8:-8, 8:-8].square().mean().sqrt())
 
 
 @pytest.mark.parametrize("sigma", [0.7, 1.0, 1.4])

@@ -22,11 +22,11 @@ def _waves(size: int) -> Tensor:
 
 
 def _band_limited(size: int, highest: float) -> Tensor:
-    """A random periodic picture without frequencies above ``highest`` cycles per pixel."""
+    """A random periodic image without frequencies above ``highest`` cycles per pixel."""
     spectrum = torch.fft.fft2(torch.rand(size, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
     keep = (_waves(size).abs()[:, None] <= highest) & (_waves(size).abs() <= highest)
-    picture = torch.fft.ifft2(spectrum * keep).real
-    return (picture - picture.min()) / (picture.max() - picture.min())
+    image = torch.fft.ifft2(spectrum * keep).real
+    return (image - image.min()) / (image.max() - image.min())
 
 
 def _observe(scene: Tensor, scale: int, shifts: Tensor, sigma: float) -> Observations:

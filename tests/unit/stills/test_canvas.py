@@ -1,4 +1,4 @@
-"""The fine grid: places, parts without seams or gaps, and samples that fit a known picture."""
+"""The fine grid: places, parts without seams or gaps, and samples that fit a known image."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ def _scene() -> Tensor:
     return torch.nn.functional.interpolate(coarse, (48, 64), mode="bicubic")[0, 0]
 
 
-def _shaken(picture: Tensor, axis: int) -> Tensor:
-    return torch.stack([picture.roll(n, axis) for n in range(-3, 4)]).mean(0)
+def _shaken(image: Tensor, axis: int) -> Tensor:
+    return torch.stack([image.roll(n, axis) for n in range(-3, 4)]).mean(0)
 
 
 def _seen(number: int, deviation_px: float = 0.05) -> Sighting:

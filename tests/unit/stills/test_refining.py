@@ -1,4 +1,4 @@
-"""Motion against a known picture: a wrong start comes back, and its deviation is estimated."""
+"""Motion against a known image: a wrong start comes back, and its deviation is estimated."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def _hr(canvas: Canvas) -> torch.Tensor:
 def test_a_wrong_motion_comes_back(model: MotionModel) -> None:
     canvas = Canvas(REGION, REGION, 2.0)
     blur = reading_blur((0.9, 0.9), (2.0, 2.0))
-    picture = _hr(canvas)
+    image = _hr(canvas)
     right = moved_by(0.6, -0.35)
     blank = torch.zeros(48, 60, dtype=torch.float64)
     _, model_right = canvas.observe([View(0, blank, right)], blur)
-    recorded = model_right.A(picture)
+    recorded = model_right.A(image)
     motion = moved_by(0.3, 0.0)
     for _ in range(5):
         # the samples stay; only where they are taken to lie changes, on the same crop
@@ -36,7 +36,7 @@ def test_a_wrong_motion_comes_back(model: MotionModel) -> None:
         at = canvas.place(*move_points(torch.linalg.inv(motion), frame_x, frame_y))
         observed = model_right.moved(at[0] - model_right.rows, at[1] - model_right.cols)
         sums = MotionSums.empty(REGION, model, 1)
-        predicted, along_rows, along_cols = observed.read_with_slopes(blur.A(picture))
+        predicted, along_rows, along_cols = observed.read_with_slopes(blur.A(image))
         residual = recorded - predicted
         sums.add(canvas, observed, residual, (along_rows, along_cols), model_right.inside.double(), 0.01)
         [motion] = sums.improve([motion])

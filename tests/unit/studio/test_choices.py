@@ -111,7 +111,7 @@ def test_weights_of_trials_and_blends_are_files_of_the_folder(root: Root) -> Non
 @pytest.mark.parametrize(
     ("kind", "said"), [(UpscaleChoice, {}), (StillChoice, {"at": "1"}), (TryChoice, {"methods": ["lite"]})]
 )
-def test_pictures_that_lead_out_are_no_input_of_any_job(root: Root, kind: Any, said: dict[str, Any]) -> None:
+def test_images_that_lead_out_are_no_input_of_any_job(root: Root, kind: Any, said: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="lead out"):
         parse_choice(kind, {"input": "frames", "fps": "24", **said}).resolve(root)
     with pytest.raises(UsageError, match="lead out"):

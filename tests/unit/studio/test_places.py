@@ -128,9 +128,9 @@ def test_a_folder_with_very_many_files_lists_the_first_by_name_and_counts_the_re
     assert root.entries("reels").num_left_out == 0
 
 
-def test_pictures_and_what_is_read_with_them_must_not_lead_out(root: Root) -> None:
+def test_images_and_what_is_read_with_them_must_not_lead_out(root: Root) -> None:
     (root.folder / "frames").mkdir()
-    (root.folder / "frames" / "0001.png").write_bytes(b"picture")
+    (root.folder / "frames" / "0001.png").write_bytes(b"image")
     (root.folder / "frames" / "0002.png").symlink_to(root.folder / "clip.mp4")
     for name in ("frames", "frames/%04d.png", "clip.mp4", "none.mp4"):
         assert root.source(name) == root.folder / name

@@ -132,16 +132,16 @@ def test_frames_are_those_of_a_plain_decode(folder: Path, video: Video) -> None:
     with av.open(str(folder / "clip.mp4")) as container:
         times = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
     assert [float(video.seconds(number)) for number in range(FRAMES)] == pytest.approx([t - times[0] for t in times])
-    seen = {video.picture(number).tobytes() for number in (0, 35, 12, 13, 30, 12)}
+    seen = {video.image(number).tobytes() for number in (0, 35, 12, 13, 30, 12)}
     assert len(seen) == 5
     assert [video.at_seconds(video.seconds(number)) for number in range(FRAMES)] == list(range(FRAMES))
     with pytest.raises(UsageError, match="known are 0 to 35"):
-        video.picture(FRAMES)
+        video.image(FRAMES)
     assert len(video.thumbnails) >= 18
     assert video.thumbnail_of(0).shape[2] == 3
 
 
-def test_pictures_that_are_links_out_of_the_folder_are_not_opened(tmp_path: Path) -> None:
+def test_images_that_are_links_out_of_the_folder_are_not_opened(tmp_path: Path) -> None:
     import cv2
 
     (tmp_path / "secret.png").write_bytes(b"secret")

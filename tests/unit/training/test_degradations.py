@@ -1,4 +1,4 @@
-"""Degradations: each does what it says, is a pure function of picture and generator, and refuses what cannot be."""
+"""Degradations: each does what it says, is a pure function of image and generator, and refuses what cannot be."""
 
 from __future__ import annotations
 
@@ -67,18 +67,18 @@ def test_what_calls_itself_linear_may_be_done_to_luma(name: str) -> None:
 def test_blur_is_a_mirrored_convolution() -> None:
     kernel = torch.zeros(5, 7)
     kernel[1, 2], kernel[3, 6] = 0.75, 0.25  # no symmetry that could hide a flip
-    picture = _clip(1)
-    expected = ndimage.convolve(picture[0, 0].double().numpy(), kernel.double().numpy(), mode="mirror")
-    np.testing.assert_allclose(blurred(picture, kernel)[0, 0].numpy(), expected, atol=1e-3)
-    tiny = picture[..., :2, :3]
+    image = _clip(1)
+    expected = ndimage.convolve(image[0, 0].double().numpy(), kernel.double().numpy(), mode="mirror")
+    np.testing.assert_allclose(blurred(image, kernel)[0, 0].numpy(), expected, atol=1e-3)
+    tiny = image[..., :2, :3]
     assert blurred(tiny, gaussian_kernel((2, 2))).shape == tiny.shape
 
 
-def _spread(picture: Tensor) -> tuple[float, float]:
-    """Standard deviations, down and across, of a picture taken as a distribution."""
+def _spread(image: Tensor) -> tuple[float, float]:
+    """Standard deviations, down and across, of an image taken as a distribution."""
     spreads = []
     for dim in (-1, -2):
-        profile = picture.double().sum(dim)
+        profile = image.double().sum(dim)
         place = torch.arange(len(profile), dtype=torch.float64)
         mean = (profile * place).sum() / profile.sum()
         spreads.append(float(((place - mean).square() * profile).sum() / profile.sum()) ** 0.5)
@@ -118,12 +118,12 @@ def _psnr(first: Tensor, second: Tensor) -> float:
 def test_jpeg_is_what_pillow_makes() -> None:
     import io
 
-    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     clip = _clip(1)
     data = io.BytesIO()
-    picture = clip[0].permute(1, 2, 0).byte().numpy()
-    image.fromarray(picture).save(data, "jpeg", quality=40, subsampling="4:2:0")
-    expected = torch.from_numpy(np.asarray(image.open(data)).copy()).permute(2, 0, 1).float()
+    image = clip[0].permute(1, 2, 0).byte().numpy()
+    pillow.fromarray(image).save(data, "jpeg", quality=40, subsampling="4:2:0")
+    expected = torch.from_numpy(np.asarray(pillow.open(data)).copy()).permute(2, 0, 1).float()
     assert _psnr(Jpeg(quality=(40, 40))(clip, _generator())[0], expected) > 40
     assert _psnr(clip[0], expected) < 38
 
@@ -175,7 +175,7 @@ def test_blur_of_footage_is_found() -> None:
     ("items", "message"),
     [
         (["bicubik"], "did you mean 'bicubic'"),
-        (["jpeg"], "exactly one must make pictures small"),
+        (["jpeg"], "exactly one must make images small"),
         (["bicubic", {"shuffled": ["bicubic"]}], "2 do"),
         (["bicubic", {"jpeg": {"qualty": [1, 2]}}], "did you mean 'quality'"),
         (["bicubic", {"jpeg": {"quality": [90, 40]}}], "rising"),

@@ -1,4 +1,4 @@
-"""Fitting dictionaries: they find what pictures are made of, gain on interpolation, and refuse what teaches nothing."""
+"""Fitting dictionaries: they find what images are made of, gain on interpolation, and refuse what teaches nothing."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from vsr.errors import InputError, UsageError
 from vsr.training.ksvd import learn_dictionary, pursue
 
 
-def _pictures(folder: Path, count: int, side: int = 72) -> Path:
+def _images(folder: Path, count: int, side: int = 72) -> Path:
     """Discs and stripes with sharp edges, drawn from a seed."""
     folder.mkdir()
     random = np.random.default_rng(4)
     y, x = np.mgrid[:side, :side]
     for number in range(count):
-        picture = np.full((side, side), 120.0)
+        image = np.full((side, side), 120.0)
         for _ in range(12):
             cy, cx, radius, value = *random.uniform(0, side, 2), random.uniform(4, 20), random.uniform(0, 255)
             angle = random.uniform(0, np.pi)
             stripe = np.abs((y - cy) * np.cos(angle) + (x - cx) * np.sin(angle)) < 3
-            picture[stripe if number % 2 else (y - cy) ** 2 + (x - cx) ** 2 < radius**2] = value
-        cv2.imwrite(str(folder / f"{number}.png"), picture.astype(np.uint8))
+            image[stripe if number % 2 else (y - cy) ** 2 + (x - cx) ** 2 < radius**2] = value
+        cv2.imwrite(str(folder / f"{number}.png"), image.astype(np.uint8))
     return folder
 
 
@@ -52,8 +52,8 @@ def test_learning_finds_the_atoms() -> None:
 
 @pytest.mark.parametrize("kind", ["anr", "aplus", "ne-lle"])
 def test_fitted_methods_gain_on_interpolation(kind: str, tmp_path: Path) -> None:
-    """On pictures of the kind that they learnt from, and the same weights come out again."""
-    seen, unseen = _pictures(tmp_path / "seen", 6), _pictures(tmp_path / "unseen", 8)
+    """On images of the kind that they learnt from, and the same weights come out again."""
+    seen, unseen = _images(tmp_path / "seen", 6), _images(tmp_path / "unseen", 8)
     for number in range(6):
         (unseen / f"{number}.png").unlink()
     paths = [tmp_path / f"{kind}-{number}.safetensors" for number in (1, 2)]
@@ -66,7 +66,7 @@ def test_fitted_methods_gain_on_interpolation(kind: str, tmp_path: Path) -> None
 
 
 def test_atoms_are_taken_over(tmp_path: Path) -> None:
-    seen = _pictures(tmp_path / "seen", 3)
+    seen = _images(tmp_path / "seen", 3)
     vsr.fit_dictionary("anr", tmp_path / "anr.safetensors", data=seen, num_atoms=40)
     vsr.fit_dictionary("ne-lle", tmp_path / "lle.safetensors", dictionary=str(tmp_path / "anr.safetensors"))
     with pytest.raises(UsageError, match="x2, not x3"):
@@ -86,10 +86,10 @@ def test_what_teaches_nothing_is_refused(tmp_path: Path) -> None:
         vsr.fit_dictionary("anr", out)
     with pytest.raises(InputError, match="no image"):
         vsr.fit_dictionary("anr", out, data=tmp_path / "empty")
-    small = _pictures(tmp_path / "small", 2, side=5)
+    small = _images(tmp_path / "small", 2, side=5)
     with pytest.raises(InputError, match="6 pixels"):
         vsr.fit_dictionary("anr", out, data=small)
-    few = _pictures(tmp_path / "few", 1, side=24)
+    few = _images(tmp_path / "few", 1, side=24)
     with pytest.raises(InputError, match="fewer than the 1024 atoms"):
         vsr.fit_dictionary("anr", out, data=few)
     (few / "clip.mp4").write_bytes(b"")

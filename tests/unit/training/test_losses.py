@@ -67,10 +67,10 @@ def test_total_variation_is_isotropic_and_on_the_common_region() -> None:
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_way_back_is_the_resampler(scale: int) -> None:
-    pictures = torch.rand(2, 3, 24, 36)
-    expected = resample(pictures, (24 // scale, 36 // scale), kernel="bicubic")
-    torch.testing.assert_close(shrunk(pictures, scale), expected, rtol=0, atol=1e-6)
-    assert float(LOSSES["Cycle"](NEEDS)(pictures, pictures, expected)) < 1e-6
+    images = torch.rand(2, 3, 24, 36)
+    expected = resample(images, (24 // scale, 36 // scale), kernel="bicubic")
+    torch.testing.assert_close(shrunk(images, scale), expected, rtol=0, atol=1e-6)
+    assert float(LOSSES["Cycle"](NEEDS)(images, images, expected)) < 1e-6
 
 
 def test_judgements() -> None:

@@ -66,7 +66,7 @@ def test_small_and_true_belong_together(items: list[Any], colour: Colour, scale:
 def test_luma_is_that_of_the_metrics() -> None:
     patches = _patches(["bicubic"], augment=False)
     rgb = _patches(["bicubic"], colour="RGB", augment=False)
-    expected = torch.stack([luma_bt601(picture * 255) for picture in rgb.at(0, 0, 4).true])[:, None] / 255
+    expected = torch.stack([luma_bt601(image * 255) for image in rgb.at(0, 0, 4).true])[:, None] / 255
     torch.testing.assert_close(patches.at(0, 0, 4).true.double(), expected, rtol=0, atol=1e-6)
 
 
@@ -105,10 +105,10 @@ def test_a_batch_follows_from_its_number(items: list[Any], frames: int) -> None:
 
 
 def test_patches_are_flipped_and_turned() -> None:
-    picture = torch.zeros(1, 24, 24, 3, dtype=torch.uint8)
-    picture[:, :6, 12:18] = 255
+    image = torch.zeros(1, 24, 24, 3, dtype=torch.uint8)
+    image[:, :6, 12:18] = 255
     plan = Plan(parse_chain(["bicubic"], 2), 2, "Y", 12, 36, 4, 1, True, (1.0, 1.0), 1)
-    seen = {patch.numpy().tobytes() for step in range(20) for patch in Patches([picture], plan).at(step, 0, 4).true}
+    seen = {patch.numpy().tobytes() for step in range(20) for patch in Patches([image], plan).at(step, 0, 4).true}
     assert len(seen) == 8
 
 
@@ -139,7 +139,7 @@ def _write(folder: Path, sizes: list[tuple[int, int]]) -> None:
 REQUESTED = Requested(scale=2, patch_px=16, sizes=(1.0,), num_frames=1, shots_per_video=4, shot_px=64, seed=1)
 
 
-def test_pictures_are_read_and_small_ones_named(tmp_path: Path) -> None:
+def test_images_are_read_and_small_ones_named(tmp_path: Path) -> None:
     _write(tmp_path, [(65, 47), (20, 60)])
     sources = read_sources([tmp_path], REQUESTED)
     assert [tuple(clip.shape) for clip in sources.clips] == [(1, 46, 64, 3)]
@@ -147,13 +147,13 @@ def test_pictures_are_read_and_small_ones_named(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sources.clips[0][0].numpy(), scene(1, 65, 47, seed=0)[0][:46, :64])
 
 
-def test_only_small_pictures_are_refused(tmp_path: Path) -> None:
+def test_only_small_images_are_refused(tmp_path: Path) -> None:
     _write(tmp_path, [(20, 60), (31, 31)])
-    with pytest.raises(InputError, match=r"none of 2 pictures is large enough, for example 0\.png"):
+    with pytest.raises(InputError, match=r"none of 2 images is large enough, for example 0\.png"):
         read_sources([tmp_path], REQUESTED)
 
 
-def test_pictures_are_learnt_from_at_several_sizes(tmp_path: Path) -> None:
+def test_images_are_learnt_from_at_several_sizes(tmp_path: Path) -> None:
     """Those at which a patch fits in; against Pillow's antialiased bicubic, whose kernel has the same a = -0.5."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     _write(tmp_path, [(96, 64), (40, 48)])
@@ -167,13 +167,13 @@ def test_pictures_are_learnt_from_at_several_sizes(tmp_path: Path) -> None:
 
 def test_shots_are_runs_of_the_video_without_cuts(clips: Any) -> None:
     path = clips("cuts")
-    frames = [picture.tobytes() for picture in read_rgb(path)]
+    frames = [image.tobytes() for image in read_rgb(path)]
     rng = np.random.default_rng(4)
     shots = read_shots(path, 12, 3, rng)
     starts = [frames.index(shot[0].tobytes()) for shot in shots]
     assert len(set(starts)) == len(starts) > 3
     for start, shot in zip(starts, shots, strict=True):
-        assert [picture.tobytes() for picture in shot] == frames[start : start + 3]
+        assert [image.tobytes() for image in shot] == frames[start : start + 3]
         steps = [np.abs(b.astype(int) - a).mean() for a, b in itertools.pairwise(shot)]
         assert max(steps) < 40
     again = read_shots(path, 12, 3, np.random.default_rng(4))

@@ -1,4 +1,4 @@
-"""A teacher: its pictures belong to the true ones, and take their share."""
+"""A teacher: its images belong to the true ones, and take their share."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _patches(share: float, taught: list[Tensor]) -> Patches:
 
 @pytest.mark.parametrize("share", [0.25, 1.0])
 def test_it_takes_its_share_of_what_is_learnt_at_the_right_place(share: float) -> None:
-    """Taught pictures of twice the ground truth change every patch by the share of it, whatever its place and turn."""
+    """Taught images of twice the ground truth change every patch by the share of it, whatever its place and turn."""
     plain = _patches(0.0, [])
     taught = _patches(share, [2 * as_colour(clip[0], "Y") for clip in _clips()])
     for step in range(8):
@@ -48,9 +48,9 @@ def test_it_takes_its_share_of_what_is_learnt_at_the_right_place(share: float) -
 
 
 @pytest.mark.parametrize(("kind", "colour"), [("Y", "Y"), ("RGB", "Y"), ("RGB", "RGB")])
-def test_its_pictures_are_the_mean_over_the_eight_symmetries(kind: Any, colour: Colour) -> None:
+def test_its_images_are_the_mean_over_the_eight_symmetries(kind: Any, colour: Colour) -> None:
     clip, path = _clips()[0], small_network(kind, strength=0.2)
-    made = Teacher([str(path)], 2, colour, CPU, None).picture(clip[0], CHAIN)
+    made = Teacher([str(path)], 2, colour, CPU, None).image(clip[0], CHAIN)
     network = load_network(path, 2)
     small = degraded(clip, CHAIN, network.colour, torch.Generator())[0] / 255
     turned = []
@@ -78,15 +78,15 @@ def test_of_several_the_mean_is_learnt_from() -> None:
     for self_ensemble in (True, False):
         alone = [Teacher([path], **chosen, self_ensemble=self_ensemble) for path in paths]
         both = Teacher(paths, **chosen, self_ensemble=self_ensemble)
-        made = [one.picture(clip[0], CHAIN).float() for one in alone]
+        made = [one.image(clip[0], CHAIN).float() for one in alone]
         assert float((made[0] - made[1]).abs().max()) > 1
-        assert float((both.picture(clip[0], CHAIN).float() - (made[0] + made[1]) / 2).abs().max()) < 0.26  # float16
+        assert float((both.image(clip[0], CHAIN).float() - (made[0] + made[1]) / 2).abs().max()) < 0.26  # float16
         assert len({both.digest, *(one.digest for one in alone)}) == 3
 
 
 def test_without_the_symmetries_it_is_what_the_network_makes() -> None:
     clip, path = _clips()[0], small_network("Y", strength=0.2)
-    made = Teacher([str(path)], 2, "Y", CPU, None, self_ensemble=False).picture(clip[0], CHAIN)
+    made = Teacher([str(path)], 2, "Y", CPU, None, self_ensemble=False).image(clip[0], CHAIN)
     small = degraded(clip, CHAIN, "Y", torch.Generator())
     with torch.no_grad():
         expected = 255 * load_network(path, 2).module(small / 255)[0]
@@ -94,7 +94,7 @@ def test_without_the_symmetries_it_is_what_the_network_makes() -> None:
 
 
 def test_what_it_made_is_kept_and_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two pictures a file, two workers; one is stopped in its second file and makes that one again."""
+    """Two images a file, two workers; one is stopped in its second file and makes that one again."""
     monkeypatch.setattr("vsr.training.teacher._IN_A_FILE", 2)
     monkeypatch.setattr("vsr.training.teacher.wait_for_all", lambda world: None)
     teacher, clips = Teacher([str(small_network("Y"))], 2, "Y", CPU, None), 2 * _clips()[:2] + _clips()
@@ -104,8 +104,8 @@ def test_what_it_made_is_kept_and_not_made_again(tmp_path: Path, monkeypatch: py
     assert list(teacher.prepare(clips, CHAIN, tmp_path, 0, 2)) == [(3, 4), (4, 4)]
     assert list(teacher.prepare(clips, CHAIN, tmp_path, 1, 2)) == [(1, 3), (2, 3), (3, 3)]
     assert list(teacher.prepare(clips, CHAIN, tmp_path, 1, 2)) == []
-    for clip, picture in zip(clips, teacher.pictures(tmp_path), strict=True):
-        assert torch.equal(picture, teacher.picture(clip[0], CHAIN))
+    for clip, image in zip(clips, teacher.images(tmp_path), strict=True):
+        assert torch.equal(image, teacher.image(clip[0], CHAIN))
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
@@ -119,5 +119,5 @@ def test_refusals() -> None:
         Teacher([str(small_network("Y"))], 2, "RGB", CPU, None)
     noisy = {"network": "lite", "scale": 2, "teacher": "lite", "data": ["."]}
     config = make_config({**noisy, "degradations": ["bicubic", "gaussian-noise"]}, "here")
-    with pytest.raises(UsageError, match="teacher: its pictures are made once"):
+    with pytest.raises(UsageError, match="teacher: its images are made once"):
         prepare(config, None)

@@ -24,7 +24,7 @@ class GraphedModule:
         self._graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
 
     def __call__(self, images: Tensor) -> Tensor:
-        """What the module makes of ``pictures`` ``(B, C, H, W)``."""
+        """What the module makes of ``images`` ``(B, C, H, W)``."""
         with torch.cuda.device(images.device):
             return self._call(images)
 

@@ -24,7 +24,7 @@ Values = NDArray[Any]
 Measure = Callable[[bytes, Sequence[str], Iterable[Tensor]], Mapping[str, tuple[float, float]]]
 """From an ONNX file, names of its tensors, and inputs: the least and the largest value of each tensor over them."""
 
-_NUM_PICTURES, _SIDE, _FIRST_SEED = 12, 96, 20
+_NUM_IMAGES, _SIDE, _FIRST_SEED = 12, 96, 20
 _MARGIN = 1.25  # of ranges, for images with more contrast; costs 0.001 dB of others
 _LEAST_SCALE = 1e-8
 
@@ -32,7 +32,7 @@ _LEAST_SCALE = 1e-8
 def calibration_inputs(network: Network) -> list[Tensor]:
     """Fixed inputs ``(1, C, h, w)`` on which ranges are measured."""
     side = -(-max(_SIDE, network.min_size) // network.multiple) * network.multiple
-    return [make_input(network, side, seed=_FIRST_SEED + number) for number in range(_NUM_PICTURES)]
+    return [make_input(network, side, seed=_FIRST_SEED + number) for number in range(_NUM_IMAGES)]
 
 
 def prepare_module(network: Network) -> nn.Module:

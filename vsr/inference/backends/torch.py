@@ -29,7 +29,7 @@ class _Float32Conv(nn.Module):
         return self.conv.weight
 
     def forward(self, images: Tensor) -> Tensor:
-        """The convolution of ``pictures``, in the type of the layers that follow."""
+        """The convolution of ``images``, in the type of the layers that follow."""
         result: Tensor = self.conv(images.float()).to(self._result_type)
         return result
 

@@ -85,7 +85,7 @@ class Conditions:
         return {"condition_blur_px": self.blur_px, "condition_noise_codes": self.noise_codes}
 
     def stacked(self, network: Network, images: Tensor) -> Tensor:
-        """What ``network`` is given for ``pictures`` ``(B, C, H, W)``."""
+        """What ``network`` is given for ``images`` ``(B, C, H, W)``."""
         return _module_of(network).stacked(images, self.blur_px, self.noise_codes)
 
 

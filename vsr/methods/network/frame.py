@@ -157,7 +157,7 @@ class PerFrame:
         return with_weights_for(open_part(self._model, part), adaptation.get("source"))
 
     def _bands(self, batch: Sequence[VideoFrame], images: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
-        """What the networks make of ``pictures``, ``(B, C, H, W)``, those of ``batch`` first; from top to bottom."""
+        """What the networks make of ``images``, ``(B, C, H, W)``, those of ``batch`` first; from top to bottom."""
         return self._enlarge(images, adaptation, lambda given, number: given)
 
     def _findings(self, adaptation: Adaptation) -> dict[str, float]:
@@ -167,7 +167,7 @@ class PerFrame:
     def _enlarge(
         self, images: Tensor, adaptation: Adaptation, stacked: Callable[[Tensor, int], Tensor]
     ) -> Iterator[Tensor]:
-        """``pictures`` after all passes, in bands; ``stacked`` makes of them what the network of a pass takes."""
+        """``images`` after all passes, in bands; ``stacked`` makes of them what the network of a pass takes."""
         for number, scale in enumerate(self._passes[:-1]):
             images = self._engine(scale, adaptation).whole(stacked(images, number))
         if not self._passes:

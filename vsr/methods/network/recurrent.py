@@ -113,7 +113,7 @@ class Recurrent(SeveralFrames):
         return register_previous(before[0], images[0])
 
     def _stack_input(self, images: Tensor, motion: PreviousFrame | None, memory: _Memory) -> Tensor:
-        """What the network is given of ``pictures`` ``(C, h, w)`` and ``memory``."""
+        """What the network is given of ``images`` ``(C, h, w)`` and ``memory``."""
         if self.is_aligned:
             return aligned_input(images, motion, memory.given, self.num_channels, self.scale, self.pixel_channels)
         given = images.new_zeros((self.num_channels, *images.shape[1:])) if memory.given is None else memory.given

@@ -55,7 +55,7 @@ def stack_noise(
     sample: int = 0,
     step: int = 0,
 ) -> Tensor:
-    """``pictures`` ``(B, C, H, W)`` with noise behind their channels, ``(B, C + channels, H, W)``.
+    """``images`` ``(B, C, H, W)`` with noise behind their channels, ``(B, C + channels, H, W)``.
 
     ``ordinals`` are those of the first of them; further images have the noise of the last. Each ``sample``, and each
     ``step`` (pass) towards it, has noise of its own.

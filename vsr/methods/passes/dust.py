@@ -124,11 +124,11 @@ class _Window:
         """From frame ``number`` to the next: roughly, and at last that of frames whose suspects are filled."""
         key = (number, is_last)
         if key not in self._motions:
-            first, second = (self._picture(at, is_last=is_last)[0] for at in (number, number + 1))
+            first, second = (self._image(at, is_last=is_last)[0] for at in (number, number + 1))
             self._motions[key] = flow_pair(first, second, detail="fine" if is_last else "coarse")
         return self._motions[key]
 
-    def _picture(self, number: int, *, is_last: bool) -> tuple[Tensor, Tensor]:
+    def _image(self, number: int, *, is_last: bool) -> tuple[Tensor, Tensor]:
         """Luma of frame ``number``, and 1 where it is its own, ``(H, W)``; at last suspects are filled."""
         luma = self._lumas[number]
         if not is_last:
@@ -155,7 +155,7 @@ class _Window:
         )
 
     def _side(self, number: int, other: int, motion: FlowPair, *, is_last: bool) -> _Side:
-        image, own = self._picture(other, is_last=is_last)
+        image, own = self._image(other, is_last=is_last)
         moved = warp_to(image, motion.forward)
         inside = consistency_error(motion).isfinite().float()
         match = match_brightness(self._lumas[number], moved, inside)

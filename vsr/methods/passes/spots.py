@@ -108,7 +108,7 @@ def _sides(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
 def find_spots(
     image: Tensor, before: Tensor, after: Tensor, *, sensitivity: float, largest_px: float, share: float
 ) -> Spots:
-    """Spots of ``picture`` that neither neighbour has; these are motion-compensated and of the same brightness.
+    """Spots of ``image`` that neither neighbour has; these are motion-compensated and of the same brightness.
 
     ``share`` is `STRICT` or `LOOSE`.
     """

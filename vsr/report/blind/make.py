@@ -22,7 +22,7 @@ from vsr.media.luma import LumaFrame
 from vsr.media.probe import MediaInfo, VideoInfo
 from vsr.report.comparison import Part, Requested, measure
 from vsr.report.comparison.alignment import clock_offsets, probe_related
-from vsr.report.encode import data_uri, encode_pictures
+from vsr.report.encode import data_uri, encode_images
 from vsr.report.files import PAGE_SUFFIXES, check_place, write_text
 from vsr.report.frames_at import frames_at
 from vsr.report.render import render
@@ -33,7 +33,7 @@ __all__ = ["make_blind_page"]
 FORMAT = 1
 """Version of the file that the page saves."""
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _LARGEST = (1920, 1200)
 _PAGE_BYTES, _TEXT_BYTES = 8_000_000, 100_000
@@ -71,11 +71,11 @@ def make_blind_page(
     infos = [probe_related(path, paths, fps) for path in paths]
     groups = _spread(_common(infos, requested or Requested()), num_pairs)
     size, display = _size(infos), infos[0].video.display
-    pictures = {
-        key: _pictures(info, [group.ordinals[index] for group in groups], size, display)
+    images = {
+        key: _images(info, [group.ordinals[index] for group in groups], size, display)
         for index, (key, info) in enumerate(zip(_KEYS, infos, strict=False))
     }
-    encoded = encode_pictures(pictures, int((_PAGE_BYTES - _TEXT_BYTES) / _BASE64))
+    encoded = encode_images(images, int((_PAGE_BYTES - _TEXT_BYTES) / _BASE64))
     uris = {key: [data_uri("image/webp", files[n]) for n in sorted(files)] for key, files in encoded.files.items()}
     page = render(
         "blind",
@@ -117,9 +117,9 @@ def _size(infos: Sequence[MediaInfo]) -> tuple[int, int]:
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def _pictures(
+def _images(
     info: MediaInfo, ordinals: Sequence[int], size: tuple[int, int], display: DisplayTransform
-) -> dict[int, Picture]:
+) -> dict[int, Image]:
     """Frames by place in the page: all of one size and turned alike, so that neither tells who is who."""
     return {
         place: upright(resized(displayed(frame, info.video.color), *size), display)
@@ -154,7 +154,7 @@ def _lots(paths: Sequence[Path], groups: Sequence[_Group], uris: dict[str, list[
                 "time": format_seconds(group.seconds),
                 "frames": dict(zip(_KEYS, group.ordinals, strict=False)),
                 "left": first,
-                "pictures": {key: uris[key][place] for key in uris},
+                "images": {key: uris[key][place] for key in uris},
             }
         )
     names = {key: str(path) for key, path in zip(_KEYS, paths, strict=False)}

@@ -177,7 +177,7 @@ def _code_notes(infos: Sequence[MediaInfo], code: LumaCode) -> list[str]:
     notes = []
     layouts = [info.video.layout for info in infos]
     if any(layout.family == "rgb" for layout in layouts):
-        notes.append(f"luma of RGB pictures: matrix {code.matrix} (ITU-T H.273)")
+        notes.append(f"luma of RGB images: matrix {code.matrix} (ITU-T H.273)")
     depths = {layout.bit_depth for layout in layouts}
     if len(depths) > 1:
         notes.append(f"other depths brought to {code.bit_depth} bits")

@@ -144,7 +144,7 @@ class Plan:
             return True
         what = (
             f"{self._infos[small].path.name} is {a_width}x{a_height} and {self._infos[large].path.name} "
-            f"{b_width}x{b_height}: neither one size nor one shape, so their pictures cannot be compared"
+            f"{b_width}x{b_height}: neither one size nor one shape, so their images cannot be compared"
         )
         if self._requested.one_shape:
             raise UsageError(what)

@@ -36,9 +36,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "ssim": Metric("SSIM", "", 4, "closeness of structure in 11×11 windows"),
         "temporal_psnr": Metric("temporal PSNR", "dB", 2, "closeness of the change from frame to frame"),
         "model_lr_psnr": Metric(
-            "LR-PSNR by the model", "dB", 2, "the larger picture, degraded again as its method assumes it was"
+            "LR-PSNR by the model", "dB", 2, "the larger image, degraded again as its method assumes it was"
         ),
-        "lr_psnr": Metric("LR-PSNR", "dB", 2, "the larger picture, made small by bicubic, against the smaller one"),
+        "lr_psnr": Metric("LR-PSNR", "dB", 2, "the larger image, made small by bicubic, against the smaller one"),
         "lr_temporal_psnr": Metric("LR temporal PSNR", "dB", 2, "the same for the change from frame to frame"),
         "vmaf": Metric("VMAF", "", 2, "Netflix's forecast of opinion, 0 to 100 (vmaf_v0.6.1)"),
         "vmaf_neg": Metric("VMAF NEG", "", 2, "VMAF without credit for enhancement (vmaf_v0.6.1neg)"),

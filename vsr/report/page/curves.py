@@ -119,7 +119,7 @@ def _finding_line(name: str, factor: float, pairs: Sequence[Pair], segments: Seq
     if not any(name in segment["curves"] for segment in segments):
         values = [segment["findings"].get(name) for segment in segments]
         return Line("output", _segment_starts(pairs, segments), _times(factor, values), is_step=True)
-    first, per_frame = segments[0]["start"], _pictures_a_frame(pairs, segments)
+    first, per_frame = segments[0]["start"], _images_a_frame(pairs, segments)
     by_output: dict[int, float | None] = {}
     for segment in segments:
         start, stop = (per_frame * (segment[end] - first) for end in ("start", "stop"))
@@ -133,7 +133,7 @@ def _times(factor: float, values: Sequence[float | None]) -> list[float | None]:
     return [None if value is None else factor * value for value in values]
 
 
-def _pictures_a_frame(pairs: Sequence[Pair], segments: Sequence[Mapping[str, Any]]) -> int:
+def _images_a_frame(pairs: Sequence[Pair], segments: Sequence[Mapping[str, Any]]) -> int:
     """Two where fields were made into frames."""
     num_source = segments[-1]["stop"] - segments[0]["start"]
     return max(1, round(Fraction(max(1, pairs[-1].output + 1), max(1, num_source))))
@@ -141,7 +141,7 @@ def _pictures_a_frame(pairs: Sequence[Pair], segments: Sequence[Mapping[str, Any
 
 def _segment_starts(pairs: Sequence[Pair], segments: Sequence[Mapping[str, Any]]) -> list[float]:
     """When each segment begins, from the first frame of the output. Segments count source frames."""
-    first, per_frame = segments[0]["start"], _pictures_a_frame(pairs, segments)
+    first, per_frame = segments[0]["start"], _images_a_frame(pairs, segments)
     by_output = {pair.output: pair.seconds for pair in pairs}
     known, starts = pairs[0].seconds, []
     for segment in segments:

@@ -47,13 +47,13 @@ _EVIDENCE = {
     "learned": (
         "learned",
         "Learned restoration",
-        "A network trained on other pictures took part. Detail may come from its training rather than from the "
+        "A network trained on other images took part. Detail may come from its training rather than from the "
         "recording.",
     ),
     "generative": (
         "invented",
         "Generative model",
-        "A generative model took part. It invents plausible detail that was not recorded: this picture is no evidence.",
+        "A generative model took part. It invents plausible detail that was not recorded: this image is no evidence.",
     ),
 }
 
@@ -128,11 +128,11 @@ def _file_rows(source: Mapping[str, Any], result: Mapping[str, Any], times: Mapp
     shift = str(times["shift_seconds"])
     rows = [
         ("Input", str(source["path"])),
-        ("Input picture", f"{video['codec']} {video['width']}×{video['height']} {video['pix_fmt']}, {_color(video)}"),
+        ("Input image", f"{video['codec']} {video['width']}×{video['height']} {video['pix_fmt']}, {_color(video)}"),
         ("Input SHA-256", str(source["sha256"] or "none: an image sequence")),
         ("Output", str(result["path"])),
         (
-            "Output picture",
+            "Output image",
             f"{encoder['codec']} {encoder['width']}×{encoder['height']} {encoder['layout']['name']}"
             + (f", {quality}" if quality else ""),
         ),
@@ -160,7 +160,7 @@ def _method_rows(manifest: Mapping[str, Any]) -> list[Row]:
         options = ", ".join(f"{name}={_plain(value)}" for name, value in one["options"].items())
         rows.append((f"Pass {one['name']}", f"{one['place']} the enlarging; {options}"))
     if manifest["deinterlace"] != "off":
-        rows.append(("Deinterlaced", f"one picture a {manifest['deinterlace']}"))
+        rows.append(("Deinterlaced", f"one image a {manifest['deinterlace']}"))
     for change in manifest.get("changes", {}).get("first", [])[:_NAMED_CHANGES]:
         words = f"{change['what']} {change['before']} becomes {change['after']}; {change['handling']}"
         rows.append((f"From frame {change['frame']}", words))

@@ -20,14 +20,14 @@ from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe, probe_output
 from vsr.observation.degradation import degradation_at
 from vsr.pipeline.manifest import manifest_path
-from vsr.report.encode import Encoded, data_uri, encode_pictures, jpeg, thumbnail
+from vsr.report.encode import Encoded, data_uri, encode_images, jpeg, thumbnail
 from vsr.report.files import PAGE_SUFFIXES, check_place, write_text
 from vsr.report.page.charts import Mark
 from vsr.report.page.curves import report_charts
 from vsr.report.page.facts import Facts, read_facts
+from vsr.report.page.images import Gathered, gather
 from vsr.report.page.inputs import find_input, read_restored_manifest
 from vsr.report.page.picking import pick_excerpt, pick_frames
-from vsr.report.page.pictures import Gathered, gather
 from vsr.report.page.records import Clip, Excerpt, Pick, Shown
 from vsr.report.page.survey import Survey, survey
 from vsr.report.render import render
@@ -160,13 +160,13 @@ def _say(notes: Sequence[str], *, is_part: bool) -> list[str]:
 def _fit(gathered: Gathered, requested: PageOptions, notes: list[str]) -> tuple[Encoded, bytes]:
     """Images, and the video if there is room for it."""
     room = int((requested.most_bytes - _TEXT_BYTES) / _BASE64)
-    pictures = {"before": gathered.before, "after": gathered.after}
-    encoded = encode_pictures(pictures, room - len(gathered.clip))
+    images = {"before": gathered.before, "after": gathered.after}
+    encoded = encode_images(images, room - len(gathered.clip))
     if encoded.num_bytes + len(gathered.clip) <= room:
         return encoded, gathered.clip
     if gathered.clip:
         notes.append("the video is left out: with it the page would be larger than it may be")
-        encoded = encode_pictures(pictures, room)
+        encoded = encode_images(images, room)
     if encoded.num_bytes > room:
         notes.append("the page is larger than it should be; show fewer frames")
     return encoded, b""
@@ -231,7 +231,7 @@ class _Page:
             segments=rows,
             segment_columns=columns,
             manifest=_manifest_text(self.manifest),
-            picture_note=self._picture_note(facts),
+            image_note=self._image_note(facts),
         )
 
     def _display_ratio(self, width: int, height: int) -> float:
@@ -274,7 +274,7 @@ class _Page:
         times = [format_seconds(excerpt.pairs[place].seconds) for place in (0, -1)]
         span = "the whole video" if excerpt.is_whole else f"{times[0]} to {times[1]}"
         by_pixel = ", pixel by pixel" if self.info.video.sample_aspect_ratio == 1 else ""
-        what = f"A detail{by_pixel}" if self.gathered.is_detail else "The whole picture"
+        what = f"A detail{by_pixel}" if self.gathered.is_detail else "The whole image"
         sides = (
             ": left the input enlarged by bicubic, right the output" if self.source is not None else " of the output"
         )
@@ -289,8 +289,8 @@ class _Page:
         more = f" and {len(cuts) - _SHOWN_CUTS} more" if len(cuts) > _SHOWN_CUTS else ""
         return f"{len(cuts) + 1} shots; new ones begin at {shown}{more}."
 
-    def _picture_note(self, facts: Facts) -> str:
-        parts = [f"Pictures are WebP of quality {self.encoded.quality}"]
+    def _image_note(self, facts: Facts) -> str:
+        parts = [f"Images are WebP of quality {self.encoded.quality}"]
         width = next(iter(self.gathered.after.values())).shape[1]
         if width < self.gathered.most_pixels_wide:
             parts.append(f"shown at {width} of {self.gathered.most_pixels_wide} pixels' width")

@@ -17,21 +17,21 @@ from vsr.media.probe import MediaInfo
 from vsr.pipeline.manifest import manifest_path
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import file_digest
-from vsr.report.encode import Encoded, data_uri, encode_pictures, jpeg
+from vsr.report.encode import Encoded, data_uri, encode_images, jpeg
 from vsr.report.files import PAGE_SUFFIXES, check_place, write_text
 from vsr.report.page.facts import describe_evidence
 from vsr.report.page.inputs import find_input
 from vsr.report.render import render
 from vsr.report.still import words
-from vsr.report.still.pictures import (
+from vsr.report.still.images import (
     Glance,
+    Image,
     Looked,
-    Picture,
     difference,
     look,
     map_in_color,
     sharpened,
-    still_picture,
+    still_image,
 )
 
 __all__ = ["make_still_page"]
@@ -40,7 +40,7 @@ OnStep = Callable[[str, int], None]
 """Called with the stage and the number of frames looked at."""
 
 _MOST_GLANCES = 48  # frames that are shown; the table has all
-_GLANCE_PX, _WHOLE_PX = 260, 1000  # longer sides of pictures
+_GLANCE_PX, _WHOLE_PX = 260, 1000  # longer sides of images
 _LARGEST = (1920, 1200)  # width and height that larger stills are shrunk to, on the page
 _TEXT_BYTES, _BASE64 = 400_000, 4 / 3
 _LEFT, _RIGHT = "one frame, enlarged", "the still"
@@ -137,7 +137,7 @@ class _Page:
         versions = self._versions(places)
         ratio = self.aspect * versions[_RIGHT].shape[1] / versions[_RIGHT].shape[0]
         room = int((most_bytes - _TEXT_BYTES) / _BASE64)
-        encoded = encode_pictures({name: {0: picture} for name, picture in versions.items()}, room // 2)
+        encoded = encode_images({name: {0: image} for name, image in versions.items()}, room // 2)
         return render(
             "still",
             base="report",
@@ -167,13 +167,13 @@ class _Page:
             files=words.files(record),
             software=[("Processor", str(record["device"])), *((str(n), str(v)) for n, v in record["versions"].items())],
             json=json.dumps(record, indent=1, ensure_ascii=False),
-            picture_note=f"Pictures are WebP of quality {encoded.quality}",
+            image_note=f"Images are WebP of quality {encoded.quality}",
         )
 
-    def _versions(self, places: Mapping[str, Path]) -> dict[str, Picture]:
-        still = still_picture(places["still"], self.record)
+    def _versions(self, places: Mapping[str, Path]) -> dict[str, Image]:
+        still = still_image(places["still"], self.record)
         height, width = still.shape[:2]
-        versions: dict[str, Picture] = {}
+        versions: dict[str, Image] = {}
         if self.looked.own is not None:
             own = self.looked.own
             large = resized(own, height, width)
@@ -186,7 +186,7 @@ class _Page:
             versions[_RIGHT] = still
         for what in self.record["output"]["maps"]:
             versions[what] = map_in_color(places[what], (height, width))
-        return {name: _fitted(picture) for name, picture in versions.items()}
+        return {name: _fitted(image) for name, image in versions.items()}
 
     def _whole(self) -> dict[str, Any] | None:
         """The reference with the region, and the way of the region's middle through the frames used."""
@@ -221,8 +221,8 @@ class _Page:
         ]
 
     def _drawn(self, glance: Glance) -> dict[str, Any]:
-        height, width = glance.picture.shape[:2]
-        small = _within(glance.picture, _GLANCE_PX)
+        height, width = glance.image.shape[:2]
+        small = _within(glance.image, _GLANCE_PX)
         return {
             "uri": data_uri("image/jpeg", jpeg(small, 80)),
             "width": width,
@@ -240,17 +240,17 @@ def _uri(encoded: Encoded, name: str) -> str:
     return data_uri("image/webp", encoded.files[name][0])
 
 
-def _fitted(picture: Picture) -> Picture:
-    height, width = picture.shape[:2]
+def _fitted(image: Image) -> Image:
+    height, width = image.shape[:2]
     factor = min(1.0, _LARGEST[0] / width, _LARGEST[1] / height)
-    return resized(picture, max(1, round(height * factor)), max(1, round(width * factor)))
+    return resized(image, max(1, round(height * factor)), max(1, round(width * factor)))
 
 
-def _within(picture: Picture, side: int) -> Picture:
-    """``picture`` with its longer side of ``side`` pixels, or less where it is small: at most three times as large."""
-    height, width = picture.shape[:2]
+def _within(image: Image, side: int) -> Image:
+    """``image`` with its longer side of ``side`` pixels, or less where it is small: at most three times as large."""
+    height, width = image.shape[:2]
     factor = min(3.0, side / max(height, width))
-    return resized(picture, max(1, round(height * factor)), max(1, round(width * factor)))
+    return resized(image, max(1, round(height * factor)), max(1, round(width * factor)))
 
 
 def _stage_style(ratio: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vsr.report.page.facts import Row
-from vsr.report.still.pictures import Region
+from vsr.report.still.images import Region
 
 __all__ = ["agreement", "caption", "files", "found", "frames", "head", "outlines", "request", "says"]
 
@@ -147,8 +147,8 @@ def files(record: Record) -> list[Row]:
     video = source["video"]
     rows = [
         ("Input", str(source["path"])),
-        ("Input picture", f"{video['codec']} {video['width']}×{video['height']} {video['pix_fmt']}"),
-        ("Input SHA-256", str(source["sha256"] or "none: pictures; each has its MD5 in the record")),
+        ("Input image", f"{video['codec']} {video['width']}×{video['height']} {video['pix_fmt']}"),
+        ("Input SHA-256", str(source["sha256"] or "none: images; each has its MD5 in the record")),
         *((f"{name}", digest) for name, digest in output["files"].items()),
         ("Record SHA-256", str(record["record_sha256"])),
     ]

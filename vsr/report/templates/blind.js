@@ -26,8 +26,8 @@
   function fill() {
     const pair = data.pairs[place];
     const right = pair.left === "a" ? "b" : "a";
-    find("left").src = view.showsOriginal ? pair.pictures.reference : pair.pictures[pair.left];
-    find("right").src = view.showsOriginal ? pair.pictures.reference : pair.pictures[right];
+    find("left").src = view.showsOriginal ? pair.images.reference : pair.images[pair.left];
+    find("right").src = view.showsOriginal ? pair.images.reference : pair.images[right];
     const original = find("original");
     if (original) original.setAttribute("aria-pressed", String(view.showsOriginal));
   }

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
-  const pictures = document.getElementById("pictures");
-  const frames = [...pictures.querySelectorAll(".frame")];
+  const images = document.getElementById("images");
+  const frames = [...images.querySelectorAll(".frame")];
   if (!frames.length) return;
   const viewer = document.getElementById("frames");
   const links = [...viewer.querySelectorAll(".strip a")];
@@ -18,7 +18,7 @@
   const stage = () => frames[state.frame].querySelector(".stage");
   const pane = () => stage().querySelector(".after");
 
-  // The place (x, y), as a share of the picture, is in the middle of the pane as far as the picture's edges allow.
+  // The place (x, y), as a share of the image, is in the middle of the pane as far as the image's edges allow.
   function place(glide) {
     const half = 0.5 / state.zoom;
     state.x = clamp(state.x, half, 1 - half);
@@ -38,8 +38,8 @@
   }
 
   function draw(glide) {
-    pictures.className = `live${state.swapped ? " swapped" : ""}${pixels.checked ? " pixels" : ""}`;
-    pictures.dataset.mode = state.mode;
+    images.className = `live${state.swapped ? " swapped" : ""}${pixels.checked ? " pixels" : ""}`;
+    images.dataset.mode = state.mode;
     frames.forEach((frame, index) => frame.classList.toggle("current", index === state.frame));
     links.forEach((link, index) => {
       if (index === state.frame) link.setAttribute("aria-current", "true");
@@ -91,7 +91,7 @@
     const other = sides.find((select) => select !== changed);
     if (changed && other.value === changed.value) other.value = changed.dataset.shown;
     for (const select of sides) select.dataset.shown = select.value;
-    for (const pane of pictures.querySelectorAll(".pane")) {
+    for (const pane of images.querySelectorAll(".pane")) {
       for (const select of sides) pane.classList.toggle(select.dataset.side, pane.dataset.version === select.value);
     }
     draw(false);
@@ -103,7 +103,7 @@
     draw(false);
   }
 
-  // Where on the picture the pointer is, as shares.
+  // Where on the image the pointer is, as shares.
   function spot(event) {
     const pane = event.target.closest(".pane") || stage().querySelector(".after");
     const box = pane.getBoundingClientRect();
@@ -118,7 +118,7 @@
     const current = frame.querySelector(".stage");
     current.tabIndex = 0;
     current.setAttribute("role", "group");
-    current.setAttribute("aria-label", "Pictures; the keys are listed below");
+    current.setAttribute("aria-label", "Images; the keys are listed below");
     let drag = null;
     current.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;

@@ -9,7 +9,7 @@
   const video = document.getElementById("sheet");
   if (!video) return;
   const play = document.getElementById("play");
-  const pictures = document.getElementById("pictures");
+  const images = document.getElementById("images");
   const facts = video.dataset;
   const [columns, width, height, rate] = [facts.columns, facts.width, facts.height, facts.rate].map(Number);
   const names = JSON.parse(facts.names);
@@ -31,8 +31,8 @@
   }
 
   function paint() {
-    if (pictures.dataset.playing === undefined) return;
-    const panes = pictures.querySelectorAll(".frame.current .before, .frame.current .after");
+    if (images.dataset.playing === undefined) return;
+    const panes = images.querySelectorAll(".frame.current .before, .frame.current .after");
     const last = Math.min(...[...panes].map((pane) => counts[names.indexOf(pane.dataset.version)]));
     if (video.ended || video.currentTime >= last / rate) {
       video.currentTime = 0;
@@ -49,15 +49,15 @@
 
   function stop() {
     video.pause();
-    delete pictures.dataset.playing;
+    delete images.dataset.playing;
     play.setAttribute("aria-pressed", "false");
     play.textContent = "Play";
   }
 
   play.addEventListener("click", async () => {
-    if (pictures.dataset.playing !== undefined) { stop(); return; }
+    if (images.dataset.playing !== undefined) { stop(); return; }
     await video.play();
-    pictures.dataset.playing = "";
+    images.dataset.playing = "";
     play.setAttribute("aria-pressed", "true");
     play.textContent = "Stop";
     paint();

@@ -171,7 +171,7 @@ def try_candidates(
         excerpt,
         part,
         methods,
-        (first.num_frames_from_header * first.pictures_per_frame) or None,
+        (first.num_frames_from_header * first.images_per_frame) or None,
         {one.name: one.command for one in candidates if one.name in methods},
         chosen if chosen in methods else next(iter(methods)),
         (*notes, *failed),

@@ -24,7 +24,7 @@ from vsr.media.small_clip import encode_small_clip
 from vsr.methods.findings import describe_findings
 from vsr.pipeline.excerpt import Excerpt
 from vsr.pipeline.trial import MethodTrial, Part
-from vsr.report.encode import data_uri, encode_pictures, jpeg, thumbnail
+from vsr.report.encode import data_uri, encode_images, jpeg, thumbnail
 from vsr.report.render import render
 from vsr.report.trial.words import (
     cost_note,
@@ -49,7 +49,7 @@ _TEXT_BYTES = 120_000
 _BASE64 = 4 / 3
 _LEAST_WIDE = 480  # CSS pixels of a stage, where the image is smaller
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -82,25 +82,25 @@ class Subject:
         first = self.excerpt.records[0].ordinal
         return self.excerpt.records[ordinal - first].pts * self.info.video.time_base - self.info.start
 
-    def source(self, number: int) -> Picture:
+    def source(self, number: int) -> Image:
         """A frame of the input, or the part of it, as it is seen."""
         frame = self.excerpt.frames[self.excerpt.start + number]
         planes = tuple(torch.from_numpy(plane) for plane in planes_of(frame))
-        picture = VideoFrame(planes, frame_layout(frame), self.info.video.color, 0, 0, Fraction(1))
-        return self._turn_upright(shown(picture if self.part is None else cut(picture, self.part.shown)))
+        image = VideoFrame(planes, frame_layout(frame), self.info.video.color, 0, 0, Fraction(1))
+        return self._turn_upright(shown(image if self.part is None else cut(image, self.part.shown)))
 
-    def result(self, method: str, number: int) -> Picture:
+    def result(self, method: str, number: int) -> Image:
         """What a method made of it."""
         trial = self.methods[method]
-        return self._turn_upright(shown(trial.picture(number * trial.job.pictures_per_frame)))
+        return self._turn_upright(shown(trial.image(number * trial.job.images_per_frame)))
 
-    def _turn_upright(self, picture: Picture) -> Picture:
-        return upright(picture, self.info.video.display)
+    def _turn_upright(self, image: Image) -> Image:
+        return upright(image, self.info.video.display)
 
     def count(self, method: str) -> int:
         """Frames of the excerpt that a method has restored."""
         trial = self.methods[method]
-        return len(trial.pixels) // trial.job.pictures_per_frame
+        return len(trial.pixels) // trial.job.images_per_frame
 
 
 def trial_page(subject: Subject, *, with_video: bool, most_bytes: int) -> str:
@@ -108,13 +108,13 @@ def trial_page(subject: Subject, *, with_video: bool, most_bytes: int) -> str:
     room = int((most_bytes - _TEXT_BYTES) / _BASE64)
     names = [INPUT, *subject.methods]
     numbers = _spread(min(map(subject.count, subject.methods)), _SHOWN_FRAMES)
-    pictures = {
+    images = {
         name: {n: _fit(subject.source(n) if name == INPUT else subject.result(name, n)) for n in numbers}
         for name in names
     }
     clip, sheet = _sheet(subject, int(room * _SHEET_SHARE)) if with_video else (b"", None)
-    encoded = encode_pictures(pictures, room - len(clip))
-    result = pictures[subject.chosen][numbers[0]]
+    encoded = encode_images(images, room - len(clip))
+    result = images[subject.chosen][numbers[0]]
     ratio = _ratio(subject, result)
     rows = [_row(subject, name) for name in subject.methods]
     return render(
@@ -129,7 +129,7 @@ def trial_page(subject: Subject, *, with_video: bool, most_bytes: int) -> str:
         versions=[{"name": name} for name in names],
         left=INPUT,
         right=subject.chosen,
-        frames=[_frame(subject, n, names, encoded.files, pictures[subject.chosen][n]) for n in numbers],
+        frames=[_frame(subject, n, names, encoded.files, images[subject.chosen][n]) for n in numbers],
         thumbnail={"width": 160, "height": max(1, round(160 / ratio))},
         sheet=sheet,
         rows=rows,
@@ -138,7 +138,7 @@ def trial_page(subject: Subject, *, with_video: bool, most_bytes: int) -> str:
         found=found_rows(subject.info, subject.excerpt, [trial.findings for trial in subject.methods.values()]),
         locator=_locator(subject),
         sameness=sameness(subject.excerpt, subject.part, subject.methods),
-        picture_note=_picture_note(subject, encoded.quality, result),
+        image_note=_image_note(subject, encoded.quality, result),
     )
 
 
@@ -148,15 +148,15 @@ def _spread(count: int, requested: int) -> list[int]:
     return [0] if most == 1 else [round(place * (count - 1) / (most - 1)) for place in range(most)]
 
 
-def _fit(picture: Picture) -> Picture:
-    height, width = picture.shape[:2]
+def _fit(image: Image) -> Image:
+    height, width = image.shape[:2]
     factor = min(1.0, _LARGEST[0] / width, _LARGEST[1] / height)
-    return resized(picture, max(1, round(height * factor)), max(1, round(width * factor)))
+    return resized(image, max(1, round(height * factor)), max(1, round(width * factor)))
 
 
-def _ratio(subject: Subject, picture: Picture) -> float:
+def _ratio(subject: Subject, image: Image) -> float:
     """Width over height on the screen."""
-    height, width = (int(side) for side in picture.shape[:2])
+    height, width = (int(side) for side in image.shape[:2])
     return width / height * (1 / subject.aspect if subject.is_turned else subject.aspect)
 
 
@@ -187,7 +187,7 @@ def _what(subject: Subject) -> str:
 
 
 def _frame(
-    subject: Subject, number: int, names: Sequence[str], files: Mapping[str, Mapping[int, bytes]], small: Picture
+    subject: Subject, number: int, names: Sequence[str], files: Mapping[str, Mapping[int, bytes]], small: Image
 ) -> dict[str, Any]:
     ordinal = subject.excerpt.start + number
     clock = format_seconds(subject.seconds(ordinal))
@@ -195,7 +195,7 @@ def _frame(
         "where": f"frame {ordinal} at {clock}" if subject.excerpt.from_start else f"at {clock}",
         "clock": clock,
         "thumbnail": data_uri("image/jpeg", thumbnail(small)),
-        "pictures": [{"version": name, "uri": data_uri("image/webp", files[name][number])} for name in names],
+        "images": [{"version": name, "uri": data_uri("image/webp", files[name][number])} for name in names],
     }
 
 
@@ -237,11 +237,11 @@ def _sheet(subject: Subject, room: int) -> tuple[bytes, dict[str, Any] | None]:
                 if number >= counts[place]:
                     continue  # the last one stays; the page does not go that far
                 if name == INPUT:
-                    picture = resized(subject.source(number), *first.shape[:2])
+                    image = resized(subject.source(number), *first.shape[:2])
                 else:
-                    picture = subject.result(name, number)
+                    image = subject.result(name, number)
                 top, left = place // columns * height, place % columns * width
-                sheet[top : top + height, left : left + width] = picture[:height, :width]
+                sheet[top : top + height, left : left + width] = image[:height, :width]
             yield Fraction(number) / rate, sheet
 
     bits_per_second = int(8 * room / max(1.0, float(counts[0] / rate)))
@@ -297,8 +297,8 @@ def _as_seen(box: Box, width: int, height: int, info: MediaInfo) -> Box:
     return Box(top, left, int(rows.max()) + 1 - top, int(columns.max()) + 1 - left)
 
 
-def _picture_note(subject: Subject, quality: int, result: Picture) -> str:
-    parts = [f"Pictures are WebP of quality {quality}, of what goes to the encoder"]
+def _image_note(subject: Subject, quality: int, result: Image) -> str:
+    parts = [f"Images are WebP of quality {quality}, of what goes to the encoder"]
     whole = subject.result(subject.chosen, 0).shape[1]
     if result.shape[1] < whole:
         parts.append(f"shown at {result.shape[1]} of {whole} pixels' width")

@@ -52,11 +52,11 @@ export function upload(file, onShare) {
   });
 }
 
-export function picture(path) {
+export function loadImage(path) {
   return new Promise((resolve, reject) => {
     const image = new Image();
     image.addEventListener("load", () => resolve(image));
-    image.addEventListener("error", () => reject(new Error("the picture could not be loaded")));
+    image.addEventListener("error", () => reject(new Error("the image could not be loaded")));
     image.src = path;
   });
 }

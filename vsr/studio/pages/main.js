@@ -1,7 +1,7 @@
 // The studio's page: open a video, look at its frames, choose, preview, queue.
 
 import { at, bytes, make, rows, say } from "./dom.js";
-import { get, picture, post, Refusal, upload, whenLost } from "./api.js";
+import { get, loadImage, post, Refusal, upload, whenLost } from "./api.js";
 import { Queue } from "./queue.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
@@ -28,7 +28,7 @@ async function list(folder, target) {
   const buttons = entries.map((entry) => {
     const name = entry.name.slice(entry.name.lastIndexOf("/") + 1);
     if (entry.kind === "folder") return button(`${name}/`, "folder", () => list(entry.name, target));
-    return button(name, entry.kind === "video" ? bytes(entry.bytes) : "pictures", () => open(entry.name, entry.kind === "pictures" ? at("rate").value.trim() : null));
+    return button(name, entry.kind === "video" ? bytes(entry.bytes) : "images", () => open(entry.name, entry.kind === "images" ? at("rate").value.trim() : null));
   });
   if (folder) buttons.unshift(button("↑", "up", () => list(up, target)));
   target.replaceChildren(...buttons, ...(entries.length ? [] : [make("p", { class: "soft", textContent: "No videos here." })]));
@@ -109,7 +109,7 @@ async function seek(number) {
       const [number, source] = [requested, video];
       requested = null;
       const [image, facts] = await Promise.all([
-        picture(`/api/videos/${source.id}/frames/${number}.jpg`), get(`/api/videos/${source.id}/where?at=${number}`),
+        loadImage(`/api/videos/${source.id}/frames/${number}.jpg`), get(`/api/videos/${source.id}/where?at=${number}`),
       ]);
       if (source !== video) continue;
       frame = settings.frame = number;
@@ -198,7 +198,7 @@ function showRegion() {
   const region = stage.region;
   for (const [id, key] of [["rx", "x"], ["ry", "y"], ["rw", "width"], ["rh", "height"]]) at(id).value = region ? String(region[key]) : "";
   at("region-clear").disabled = !region;
-  at("region-hint").textContent = region ? (video.turns || video.mirrored ? `${settings.roi} as it is coded` : "") : "none: drag on the picture";
+  at("region-hint").textContent = region ? (video.turns || video.mirrored ? `${settings.roi} as it is coded` : "") : "none: drag on the image";
   at("preview").textContent = region ? "Preview the region" : "Preview this frame";
 }
 
@@ -225,7 +225,7 @@ at("preview").addEventListener("click", async () => {
   try {
     const made = await post("/api/previews", { choice: settings.upscale, frame, roi: settings.roi });
     if (number !== previews) return;
-    const [before, after] = await Promise.all(["before", "after"].map((side) => picture(`/api/previews/${made.id}/${side}.png`)));
+    const [before, after] = await Promise.all(["before", "after"].map((side) => loadImage(`/api/previews/${made.id}/${side}.png`)));
     const note = made.whole ? "the samples of a run over the whole video" : settings.roi ? "this part alone, with a margin; a run sees whole frames" : "cuts may lie elsewhere in a run";
     stage.preview = { before, after, width: made.width, height: made.height, isPart: settings.roi !== null, note: `frame ${frame}, ${made.width}×${made.height}, ${made.seconds.toFixed(1)} s: ${note}` };
     enableModes(true);
@@ -258,25 +258,25 @@ async function play(job) {
   const isStill = job.kind === "still";
   at("player-title").textContent = job.output;
   at("player-video").hidden = isStill;
-  at("player-pictures").replaceChildren();
+  at("player-images").replaceChildren();
   at("player-record").replaceChildren();
   const source = `/jobs/${job.id}/output?show`;
   if (isStill) {
     const found = await get(`/api/jobs/${job.id}/record`);
-    at("player-pictures").replaceChildren(...(await stillPictures(found, job, source)));
+    at("player-images").replaceChildren(...(await stillImages(found, job, source)));
     describe(found, job);
   } else at("player-video").src = source;
   at("player").showModal();
 }
 
 // The region as one frame shows it, the still, and its maps.
-async function stillPictures(found, job, source) {
+async function stillImages(found, job, source) {
   const shown = [[source, "the still", `The still ${job.output}`], ...Object.entries(found.output.maps).map(([what, meaning]) => [`/jobs/${job.id}/maps/${what}.png`, `${what}: ${meaning}`, `Map of ${what}`])];
   const figures = shown.map(([src, caption, alt]) => make("figure", {}, make("img", { src, alt }), make("figcaption", { textContent: caption })));
   try {
     const { id, turns, mirrored } = await post("/api/open", { name: job.input, fps: video?.name === job.input ? video.fps : null });
-    if (turns || mirrored) return figures; // regions are those of the picture as it is coded
-    const frame = await picture(`/api/videos/${id}/frames/${found.reference.ordinal}.png`);
+    if (turns || mirrored) return figures; // regions are those of the image as it is coded
+    const frame = await loadImage(`/api/videos/${id}/frames/${found.reference.ordinal}.png`);
     const [x, y, width, height] = found.request.roi.split(",").map(Number);
     const canvas = make("canvas", { width: found.output.width, height: found.output.height, role: "img", "aria-label": "The region in one frame, enlarged" });
     const context = canvas.getContext("2d");
@@ -299,7 +299,7 @@ function describe(found, job) {
   ]);
   const warnings = (found.warnings ?? []).map((text) => make("p", { class: "warning", textContent: `Warning: ${text}` }));
   const compare = make("button", { type: "button", textContent: "Compare with its frame", onclick: async () => {
-    const [before, after] = [at("player-pictures").querySelector("canvas"), await picture(`/jobs/${job.id}/output?show`)];
+    const [before, after] = [at("player-images").querySelector("canvas"), await loadImage(`/jobs/${job.id}/output?show`)];
     at("player").close();
     if (video?.name !== job.input) await open(job.input);
     await seek(found.reference.ordinal);
@@ -308,7 +308,7 @@ function describe(found, job) {
     enableModes(true);
     setMode("compare");
   } });
-  compare.hidden = !at("player-pictures").querySelector("canvas"); // the video has gone
+  compare.hidden = !at("player-images").querySelector("canvas"); // the video has gone
   const table = make("table", {}, make("caption", { textContent: "Frames" }), make("thead", {}, make("tr", {}, ...["frame", "time", "used", "why not"].map((name) => make("th", { scope: "col", textContent: name })))),
     make("tbody", {}, ...found.frames.map((one) => make("tr", {}, ...[one.ordinal, one.time, one.used ? "yes" : "no", one.reason].map((text) => make("td", { textContent: String(text ?? "") }))))));
   const follow = make("button", { type: "button", textContent: "Show the followed region on the video", onclick: async () => {

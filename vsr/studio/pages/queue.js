@@ -83,7 +83,7 @@ export class Queue {
     card.level = job.priority;
     if (document.activeElement !== card.priority) card.priority.value = String(job.priority);
     this.link(card, job);
-    this.picture(card, job, isActive);
+    this.showNewest(card, job, isActive);
   }
 
   link(card, job) {
@@ -99,7 +99,7 @@ export class Queue {
     card.links.replaceChildren(...links);
   }
 
-  picture(card, job, isActive) {
+  showNewest(card, job, isActive) {
     if (job.kind !== "upscale" || !isActive) { card.newest.hidden = true; return; }
     if (job.newest === null || job.newest === card.newestShown) return;
     card.newestShown = job.newest;

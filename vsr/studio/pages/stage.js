@@ -1,4 +1,4 @@
-// The picture: a frame of the video with the region on it, or a frame before and after. Zoom, pan, divider, region.
+// The image: a frame of the video with the region on it, or a frame before and after. Zoom, pan, divider, region.
 
 import { at } from "./dom.js";
 

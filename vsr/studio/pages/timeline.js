@@ -1,12 +1,12 @@
-// Where in the video we are: small pictures, cuts, and what is not read yet. The range input below it does the same.
+// Where in the video we are: small images, cuts, and what is not read yet. The range input below it does the same.
 
 import { at } from "./dom.js";
-import { picture } from "./api.js";
+import { loadImage } from "./api.js";
 
 export class Timeline {
   constructor(onSeek) {
     this.canvas = at("strip");
-    this.pictures = new Map();
+    this.images = new Map();
     this.index = null;
     this.video = null;
     this.frame = 0;
@@ -23,7 +23,7 @@ export class Timeline {
 
   open(video) {
     this.video = video;
-    this.pictures.clear();
+    this.images.clear();
     this.update(video.index);
   }
 
@@ -79,12 +79,12 @@ export class Timeline {
   }
 
   load(frame) {
-    const known = this.pictures.get(frame);
+    const known = this.images.get(frame);
     if (known !== undefined) return known;
-    this.pictures.set(frame, null);
-    picture(`/api/videos/${this.video.id}/thumbnails/${frame}.jpg`).then(
-      (image) => { this.pictures.set(frame, image); this.draw(); },
-      () => this.pictures.delete(frame),
+    this.images.set(frame, null);
+    loadImage(`/api/videos/${this.video.id}/thumbnails/${frame}.jpg`).then(
+      (image) => { this.images.set(frame, image); this.draw(); },
+      () => this.images.delete(frame),
     );
     return null;
   }

@@ -19,7 +19,7 @@ Range = tuple[float, float]
 class Degradation(Protocol):
     """A pure function of images and a generator: equal images and an equal generator give equal results."""
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """``(T, C, H, W)`` float32 in 0…255, consecutive frames of a clip → the same, or smaller where it shrinks."""
         ...
 
@@ -35,7 +35,7 @@ class Step:
     num_frames: ClassVar[int] = 1
     """Consecutive frames that it needs to be itself."""
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """See `Degradation`."""
         raise NotImplementedError
 

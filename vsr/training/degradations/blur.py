@@ -18,17 +18,17 @@ __all__ = ["GaussianBlur", "MotionBlur", "blurred"]
 _MOST_SIGMA_PX, _MOST_LENGTH_PX = 8.0, 31.0
 
 
-def blurred(pictures: Tensor, kernel: Tensor) -> Tensor:
+def blurred(images: Tensor, kernel: Tensor) -> Tensor:
     """``(T, C, H, W)`` convolved with a ``(h, w)`` kernel of odd sizes, mirrored at the border; by Fourier transform.
 
     One kernel for all frames. Where the image is smaller than the kernel's reach, its edge is repeated instead.
     """
     radius_y, radius_x = kernel.shape[0] // 2, kernel.shape[1] // 2
-    height, width = pictures.shape[-2:]
+    height, width = images.shape[-2:]
     mode = "reflect" if radius_y < height and radius_x < width else "replicate"
-    padded = pad(pictures, (radius_x, radius_x, radius_y, radius_y), mode=mode)
+    padded = pad(images, (radius_x, radius_x, radius_y, radius_y), mode=mode)
     size = _quick(padded.shape[-2]), _quick(padded.shape[-1])
-    spectrum = torch.fft.rfft2(padded, s=size) * torch.fft.rfft2(kernel.to(pictures.dtype), s=size)
+    spectrum = torch.fft.rfft2(padded, s=size) * torch.fft.rfft2(kernel.to(images.dtype), s=size)
     whole: Tensor = torch.fft.irfft2(spectrum, s=size)
     return whole[..., 2 * radius_y : 2 * radius_y + height, 2 * radius_x : 2 * radius_x + width].contiguous()
 
@@ -58,15 +58,15 @@ class GaussianBlur(Step):
         check_probability("gaussian-blur.round_share", self.round_share)
         check_probability("gaussian-blur.probability", self.probability)
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """``(T, C, H, W)`` → the same."""
         occurs, is_round = happens(self.probability, generator), happens(self.round_share, generator)
         across, along = uniform(self.sigma, generator), uniform(self.sigma, generator)
         angle = uniform((0, 180), generator)
         if not occurs:
-            return pictures
+            return images
         sigmas = (across, across) if is_round else (across, along)
-        return blurred(pictures, gaussian_kernel(sigmas, angle_degrees=0 if is_round else angle))
+        return blurred(images, gaussian_kernel(sigmas, angle_degrees=0 if is_round else angle))
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class MotionBlur(Step):
         check_range("motion-blur.length", self.length, 0, _MOST_LENGTH_PX)
         check_probability("motion-blur.probability", self.probability)
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """``(T, C, H, W)`` → the same."""
         occurs = happens(self.probability, generator)
         length, angle = uniform(self.length, generator), uniform((0, 180), generator)
-        return blurred(pictures, motion_kernel(length, angle)) if occurs else pictures
+        return blurred(images, motion_kernel(length, angle)) if occurs else images

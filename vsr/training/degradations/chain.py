@@ -48,11 +48,11 @@ class Chain:
 
     parts: tuple[Step, ...]
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """``(T, C, H, W)`` float32 in 0…255 → ``(T, C, H / scale, W / scale)``; unrounded where the last step is."""
         for part in self.parts:
-            pictures = part(pictures, generator)
-        return pictures
+            images = part(images, generator)
+        return images
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -93,7 +93,7 @@ def parse_chain(items: Sequence[Any], scale: int) -> Chain:
     parts = tuple(_parse(item, scale) for item in items)
     shrinking = sum(step.shrinks() for step in Chain(parts).steps)
     if shrinking != 1:
-        raise UsageError(f"degradations: exactly one must make pictures small (bicubic), {shrinking} do")
+        raise UsageError(f"degradations: exactly one must make images small (bicubic), {shrinking} do")
     return Chain(parts)
 
 

@@ -52,14 +52,14 @@ class FootageBlur(Step):
         """The same with the widths of these shots; see `measure_footage`."""
         return replace(self, sigmas=measure_footage(shots))
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """``(T, C, H, W)`` → the same; ahead of the shrinking, so a pixel of the footage is ``scale`` of these."""
         if not self.sigmas:
             raise UsageError("footage-blur: no widths; they are measured when a run begins, or given as sigmas")
         occurs = happens(self.probability, generator)
         sigma = self.sigmas[choose(len(self.sigmas), generator)]
         width = self.scale * sigma * uniform((1 - self.vary, 1 + self.vary), generator)
-        return blurred(pictures, gaussian_kernel((width, width))) if occurs else pictures
+        return blurred(images, gaussian_kernel((width, width))) if occurs else images
 
 
 def measure_footage(shots: Sequence[Tensor]) -> tuple[float, ...]:

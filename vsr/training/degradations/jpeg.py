@@ -26,16 +26,16 @@ class Jpeg(Step):
         check_range("jpeg.quality", self.quality, 1, 100)
         check_probability("jpeg.probability", self.probability)
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """``(T, 3, H, W)`` → the same, whole numbers from 0 to 255."""
         occurs, quality = happens(self.probability, generator), round(uniform(self.quality, generator))
-        return torch.stack([_through_jpeg(picture, quality) for picture in pictures]) if occurs else pictures
+        return torch.stack([_through_jpeg(image, quality) for image in images]) if occurs else images
 
 
-def _through_jpeg(picture: Tensor, quality: int) -> Tensor:
+def _through_jpeg(image: Tensor, quality: int) -> Tensor:
     import cv2
 
-    bgr = picture.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()[:, :, ::-1]
+    bgr = image.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()[:, :, ::-1]
     done, data = cv2.imencode(".jpg", np.ascontiguousarray(bgr), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise MachineError("OpenCV cannot write JPEG here; leave jpeg out of the degradations")

@@ -30,15 +30,15 @@ class GaussianNoise(Step):
         check_probability("gaussian-noise.grey_share", self.grey_share)
         check_probability("gaussian-noise.probability", self.probability)
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """``(T, C, H, W)`` → the same, not clipped."""
         occurs, is_grey = happens(self.probability, generator), happens(self.grey_share, generator)
         sigma = uniform(self.sigma, generator)
         if not occurs:
-            return pictures
-        frames, channels, height, width = pictures.shape
+            return images
+        frames, channels, height, width = images.shape
         noise = torch.randn(frames, 1 if is_grey else channels, height, width, generator=generator)
-        return pictures + sigma * noise
+        return images + sigma * noise
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class PoissonNoise(Step):
         check_range("poisson-noise.photons", self.photons, 1, 1e7)
         check_probability("poisson-noise.probability", self.probability)
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """``(T, C, H, W)`` → the same; what is under 0 counts as dark."""
         occurs = happens(self.probability, generator)
         low, high = self.photons
         photons = math.exp(uniform((math.log(low), math.log(high)), generator))
         if not occurs:
-            return pictures
-        light = pictures.clamp(min=0) * (photons / _PEAK)
+            return images
+        light = images.clamp(min=0) * (photons / _PEAK)
         return torch.poisson(light, generator=generator) * (_PEAK / photons)

@@ -22,11 +22,11 @@ class Shuffled(Step):
 
     parts: tuple[Step, ...] = ()
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """As its parts, one after the other."""
         for index in torch.randperm(len(self.parts), generator=generator).tolist():
-            pictures = self.parts[index](pictures, generator)
-        return pictures
+            images = self.parts[index](images, generator)
+        return images
 
     def shrinks(self) -> bool:
         """Whether a part does."""

@@ -24,10 +24,10 @@ class Bicubic(Step):
     scale: int = 2
     """Of the run; not set by hand."""
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """``(T, C, H, W)`` → ``(T, C, H / scale, W / scale)``; sides must be multiples of the scale."""
-        height, width = pictures.shape[-2:]
-        return resample(pictures, (height // self.scale, width // self.scale), kernel="bicubic")
+        height, width = images.shape[-2:]
+        return resample(images, (height // self.scale, width // self.scale), kernel="bicubic")
 
     def shrinks(self) -> bool:
         """Yes."""

@@ -35,13 +35,13 @@ class Video(Step):
         check_range("video.quality", self.quality, 0, 51)
         check_probability("video.probability", self.probability)
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """``(T, 3, H, W)`` → the same, whole numbers from 0 to 255; see `vsr.media.compression.compress`."""
         occurs = happens(self.probability, generator)
         codec = self.codecs[choose(len(self.codecs), generator)]
         quality = uniform(self.quality, generator)
         if not occurs:
-            return pictures
-        frames = pictures.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+            return images
+        frames = images.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
         through = compress(list(frames), codec, quality)
         return torch.from_numpy(np.stack(through)).permute(0, 3, 1, 2).float()

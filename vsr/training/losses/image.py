@@ -85,11 +85,11 @@ def _matrix(size: int, scale: int, device: torch.device) -> Tensor:
     return resample(unit, (size // scale, size), kernel="bicubic").float().to(device)
 
 
-def shrunk(pictures: Tensor, scale: int) -> Tensor:
+def shrunk(images: Tensor, scale: int) -> Tensor:
     """``(B, C, H, W)`` → ``(B, C, H / scale, W / scale)``, as `vsr.observation.resample`, with gradients."""
-    height, width = pictures.shape[-2:]
-    down, across = _matrix(height, scale, pictures.device), _matrix(width, scale, pictures.device)
-    return down @ pictures @ across.T
+    height, width = images.shape[-2:]
+    down, across = _matrix(height, scale, images.device), _matrix(width, scale, images.device)
+    return down @ images @ across.T
 
 
 def cycle(made: Tensor, true: Tensor, small: Tensor) -> Tensor:

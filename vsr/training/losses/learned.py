@@ -83,8 +83,8 @@ class Content(nn.Module):
         difference: Tensor = self._compute_features(made) - self._compute_features(true.detach())
         return difference.square().mean()
 
-    def _compute_features(self, pictures: Tensor) -> Tensor:
-        rgb = pictures.expand(-1, 3, -1, -1)
+    def _compute_features(self, images: Tensor) -> Tensor:
+        rgb = images.expand(-1, 3, -1, -1)
         features: Tensor = self.features((rgb - self.mean) / self.std)
         return features
 

@@ -33,8 +33,8 @@ class _Graph:
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[_Graph]:
     graphs: list[_Graph] = []
 
-    def record(self: GraphedModule, pictures: Tensor) -> tuple[Any, Tensor, Tensor]:
-        given = pictures.clone()
+    def record(self: GraphedModule, images: Tensor) -> tuple[Any, Tensor, Tensor]:
+        given = images.clone()
         graphs.append(_Graph(self, given))
         return graphs[-1], given, graphs[-1].result
 
@@ -44,8 +44,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[_Graph]:
 
 
 class _Twice(nn.Module):
-    def forward(self, pictures: Tensor) -> Tensor:
-        return 2 * pictures
+    def forward(self, images: Tensor) -> Tensor:
+        return 2 * images
 
 
 def test_each_shape_is_recorded_once_and_results_are_kept_apart(recorded: list[_Graph]) -> None:
@@ -58,15 +58,15 @@ def test_each_shape_is_recorded_once_and_results_are_kept_apart(recorded: list[_
     assert [graph.replays for graph in recorded] == [2, 1]
 
 
-def test_large_pictures_and_many_shapes_run_as_usual(recorded: list[_Graph], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_images_and_many_shapes_run_as_usual(recorded: list[_Graph], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "_MOST_PIXELS", 100)
     graphed = GraphedModule(_Twice())
     large = torch.rand(2, 3, 10, 6)
     assert torch.equal(graphed(large), 2 * large)
     assert recorded == []
     for side in range(1, 9):
-        picture = torch.rand(1, 3, side, side)
-        assert torch.equal(graphed(picture), 2 * picture)
+        image = torch.rand(1, 3, side, side)
+        assert torch.equal(graphed(image), 2 * image)
     assert len(recorded) == cuda_graphs._MOST_GRAPHS
 
 

@@ -53,13 +53,13 @@ def test_the_first_and_the_last_convolution_stay_and_codes_are_as_the_standard_h
 
 def test_lite_side_by_side_computes_the_same_with_channels_of_one_range() -> None:
     network = load_network("lite", 2)
-    prepared, pictures = prepare_module(network), torch.cat(calibration_inputs(network))
+    prepared, images = prepare_module(network), torch.cat(calibration_inputs(network))
     with torch.no_grad():
-        torch.testing.assert_close(prepared(pictures), network.module(pictures), rtol=0, atol=1e-4)
+        torch.testing.assert_close(prepared(images), network.module(images), rtol=0, atol=1e-4)
 
     def spread(lite: Lite) -> float:
         """How much further the farthest-reaching layer reaches than the least."""
-        reached, features = [], pictures
+        reached, features = [], images
         with torch.no_grad():
             for layer in (lite.head, *lite.body):
                 features = torch.nn.functional.leaky_relu(layer(features), 0.1)

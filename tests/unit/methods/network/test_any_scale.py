@@ -66,9 +66,9 @@ def test_bands_are_the_whole(name: str, out_yx: tuple[int, int], step: int) -> N
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_whole_magnifications_are_those_of_forward(name: str) -> None:
-    module, pictures = _module(name), torch.rand(1, 3, 6, 7)
+    module, images = _module(name), torch.rand(1, 3, 6, 7)
     grid = Grid.whole((6, 7), (12, 14))
-    assert torch.equal(module(pictures), module.render(module.features(pictures), grid))
+    assert torch.equal(module(images), module.render(module.features(images), grid))
 
 
 def test_any_size_is_reached_and_tiles_do_not_show(weights: str) -> None:

@@ -43,11 +43,11 @@ def _random(layout: PixelLayout, color: ColorSpec, height: int = 12, width: int 
     return _frame(layout, color, *planes)
 
 
-def _written(frame: VideoFrame, colour: str, picture: Tensor, factor: int = 1) -> tuple[Tensor, ...]:
+def _written(frame: VideoFrame, colour: str, image: Tensor, factor: int = 1) -> tuple[Tensor, ...]:
     geometry = Geometry(frame.width, frame.height, frame.width * factor, frame.height * factor)
-    writer = PlaneWriter(frame, colour, geometry, tuple(picture.shape[1:]), CPU)  # type: ignore[arg-type]
-    for row in range(0, int(picture.shape[1]), 5):
-        writer.push(picture[:, row : row + 5])
+    writer = PlaneWriter(frame, colour, geometry, tuple(image.shape[1:]), CPU)  # type: ignore[arg-type]
+    for row in range(0, int(image.shape[1]), 5):
+        writer.push(image[:, row : row + 5])
     return writer.planes()
 
 
@@ -167,8 +167,8 @@ def test_subsampled_chroma_keeps_its_place(location: ChromaLocation) -> None:
 
     chroma = smooth((16, 24), 2.0, offset)
     frame = _frame(YUV420, color, torch.full((height, width), 120.0), chroma, chroma)
-    picture = network_input(frame, "RGB", CPU)
-    enlarged = resample(picture, (2 * height, 2 * width), kernel="bicubic")
+    image = network_input(frame, "RGB", CPU)
+    enlarged = resample(image, (2 * height, 2 * width), kernel="bicubic")
     planes = _written(frame, "RGB", enlarged, factor=2)
     expected = smooth((32, 48), 1.0, offset)
     assert float((planes[1] - expected)[4:-4, 4:-4].abs().max()) < 0.3
@@ -195,12 +195,12 @@ def test_colour_of_rgb_survives_a_luma_network() -> None:
 
 def test_the_rest_to_the_size_is_resampled() -> None:
     frame = _random(YUV444, BT709)
-    picture = resample(network_input(frame, "RGB", CPU), (48, 80), kernel="bicubic")
+    image = resample(network_input(frame, "RGB", CPU), (48, 80), kernel="bicubic")
     geometry = Geometry(20, 12, 50, 31)
     writer = PlaneWriter(frame, "RGB", geometry, (48, 80), CPU)
     for row in range(0, 48, 7):
-        writer.push(picture[:, row : row + 7])
-    whole = resample(picture, (31, 50), kernel="bicubic")
+        writer.push(image[:, row : row + 7])
+    whole = resample(image, (31, 50), kernel="bicubic")
     exact = PlaneWriter(frame, "RGB", geometry, (31, 50), CPU)
     exact.push(whole)
     for banded, expected in zip(writer.planes(), exact.planes(), strict=True):

@@ -88,7 +88,7 @@ def test_later_passes_get_neither(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("size", [(55, 49), (30, 27)], ids=["x1.37", "x0.75"])
 def test_any_scale(size: tuple[int, int]) -> None:
-    """×1.37 is ×2, shrunk; for less than ×1 the picture alone is."""
+    """×1.37 is ×2, shrunk; for less than ×1 the image alone is."""
     geometry = Geometry(40, 36, *size)
     result = _restored(geometry, blur_sigma_px=0.0, noise_codes=0.0)
     assert all(tuple(plane.shape) == size[::-1] for plane in result.planes)

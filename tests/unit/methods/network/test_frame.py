@@ -47,11 +47,11 @@ def _restored(path: Path, geometry: Geometry, frame: VideoFrame, **options: obje
     return result
 
 
-def _alone(path: Path, picture: Tensor, *scales: int) -> Tensor:
+def _alone(path: Path, image: Tensor, *scales: int) -> Tensor:
     with torch.no_grad():
         for scale in scales:
-            picture = load_network(path, scale).module(picture)
-    return picture
+            image = load_network(path, scale).module(image)
+    return image
 
 
 def test_rgb_networks_on_rgb() -> None:

@@ -55,11 +55,11 @@ def _rescaler(geometry: Geometry, **options: Any) -> Rescaler:
     return restorer
 
 
-def _by_module(picture: Tensor) -> Tensor:
+def _by_module(image: Tensor) -> Tensor:
     module = load_network(PATH, 2).module
     assert isinstance(module, RescalingUpscaler)
     with torch.no_grad():
-        return module.downscale(picture)
+        return module.downscale(image)
 
 
 @pytest.mark.parametrize("tile_px", [None, 16])

@@ -1,4 +1,4 @@
-"""Networks that are given noise: whose it is, how much, and how many pictures are averaged."""
+"""Networks that are given noise: whose it is, how much, and how many images are averaged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _frames(count: int, first: int = 0) -> list[VideoFrame]:
-    """Equal pictures: what differs in the results is noise."""
+    """Equal images: what differs in the results is noise."""
     plane = torch.arange(30 * 40).reshape(30, 40) % 200
     planes = (plane.to(torch.uint8),) * 3
     return [VideoFrame(planes, RGB, ColorSpec(1, 13, 0, True), first + k, 2 * k, Fraction(1, 25)) for k in range(count)]
@@ -47,8 +47,8 @@ def _expected(frame: VideoFrame, field: NoiseField, temperature: float = 1.0) ->
     """What the stand-in makes, worked out here from the noise of `field`."""
     noise = temperature * field.window(4, 0, 0, 30, 40)
     added = conv2d(noise[None], sampler_weights(1, STRENGTH, 2)["spread.weight"], padding=1)
-    picture = torch.stack(frame.planes).float().repeat_interleave(2, -1).repeat_interleave(2, -2)
-    return picture + 255 * pixel_shuffle(added, 2)[0]
+    image = torch.stack(frame.planes).float().repeat_interleave(2, -1).repeat_interleave(2, -2)
+    return image + 255 * pixel_shuffle(added, 2)[0]
 
 
 @pytest.mark.parametrize("tile_px", [None, 16])
@@ -66,7 +66,7 @@ def test_seeds_and_frames_differ() -> None:
     assert float((one - other).abs().mean()) > 1
 
 
-def test_no_temperature_is_the_picture_without_noise() -> None:
+def test_no_temperature_is_the_image_without_noise() -> None:
     [made] = _restored(_frames(1), temperature=0.0, seed=3)
     torch.testing.assert_close(made, _expected(_frames(1)[0], NoiseField(0, 0), 0), rtol=0, atol=0.01)
 

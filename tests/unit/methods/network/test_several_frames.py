@@ -35,10 +35,10 @@ def _prepared(path: Path, geometry: Geometry = GEOMETRY, **options: Any) -> Prep
 def _gray(count: int, geometry: Geometry = GEOMETRY) -> list[VideoFrame]:
     generator = torch.Generator().manual_seed(4)
     size = (geometry.height, geometry.width)
-    pictures = [torch.randint(0, 256, size, generator=generator).to(torch.uint8) for _ in range(count)]
+    images = [torch.randint(0, 256, size, generator=generator).to(torch.uint8) for _ in range(count)]
     return [
-        VideoFrame((picture,), GRAY, ColorSpec(full_range=True), number, number, Fraction(1, 25))
-        for number, picture in enumerate(pictures)
+        VideoFrame((image,), GRAY, ColorSpec(full_range=True), number, number, Fraction(1, 25))
+        for number, image in enumerate(images)
     ]
 
 
@@ -59,10 +59,10 @@ def test_windows_repeat_the_ends(count: int, radius: int, expected: list[tuple[i
 def _by_hand(path: Path, frames: list[VideoFrame], start: int = 0) -> dict[int, Tensor]:
     """Luma of one go through frames from number ``start`` on, by the module alone; it starts from nothing there."""
     module = load_network(path).module
-    pictures = [frame.planes[0].float().expand(3, -1, -1) / 255 for frame in frames]
-    given, results = torch.zeros(4 + 8, *pictures[0].shape[-2:]), {}
-    for number in range(start, len(pictures)):
-        window = [pictures[max(0, number - 1)], pictures[number], pictures[min(len(pictures) - 1, number + 1)]]
+    images = [frame.planes[0].float().expand(3, -1, -1) / 255 for frame in frames]
+    given, results = torch.zeros(4 + 8, *images[0].shape[-2:]), {}
+    for number in range(start, len(images)):
+        window = [images[max(0, number - 1)], images[number], images[min(len(images) - 1, number + 1)]]
         with torch.no_grad():
             given = module(torch.cat([*window, given])[None])[0]
         results[number] = (pixel_shuffle(given[:4], 2)[0] * 255 - 16) * 255 / 219
@@ -76,9 +76,9 @@ def test_memory_is_reset_a_warm_up_ahead_of_its_chain() -> None:
     restored = [frame.planes[0] for frame in _prepared(path, degradation="BD").open(GEOMETRY).restore(frames)]
     one_go, warmed = _by_hand(path, frames), _by_hand(path, frames, CHAIN_FRAMES - WARM_UP_FRAMES)
     cold = _by_hand(path, frames, CHAIN_FRAMES)
-    for number, picture in enumerate(restored):
+    for number, image in enumerate(restored):
         expected = one_go if number < CHAIN_FRAMES else warmed
-        torch.testing.assert_close(picture, expected[number], rtol=0, atol=1e-3)
+        torch.testing.assert_close(image, expected[number], rtol=0, atol=1e-3)
     assert not torch.allclose(restored[CHAIN_FRAMES], cold[CHAIN_FRAMES], rtol=0, atol=1e-1)
 
 
@@ -122,8 +122,8 @@ def test_a_chunk_is_one_sequence_with_what_lies_around_it(both_ways: Path, count
     for start in range(0, count, CHUNK_FRAMES):
         first, last = max(0, start - OVERLAP_FRAMES), start + CHUNK_FRAMES + OVERLAP_FRAMES
         expected = _in_one(frames[first:last])[start - first :][:CHUNK_FRAMES]
-        for made, picture in zip(restored[start : start + CHUNK_FRAMES], expected, strict=True):
-            torch.testing.assert_close(made, picture, rtol=0, atol=1e-3)
+        for made, image in zip(restored[start : start + CHUNK_FRAMES], expected, strict=True):
+            torch.testing.assert_close(made, image, rtol=0, atol=1e-3)
 
 
 def test_chunks_count_from_a_segments_first_frame(both_ways: Path) -> None:
@@ -175,7 +175,7 @@ def test_the_result_is_laid_where_the_inputs_samples_lie(tmp_path: Path, layout:
 @pytest.mark.parametrize("kind", ["window", "recurrent", "sequence"])
 @pytest.mark.usefixtures("both_ways")
 def test_shrinking_needs_no_network(kind: Any) -> None:
-    """The picture of the middle frame, whatever its neighbours are."""
+    """The image of the middle frame, whatever its neighbours are."""
     geometry = Geometry(12, 10, 6, 5)
     frames = _gray(5, geometry)
     changed = [replace(frame, planes=(255 - frame.planes[0],)) if frame.ordinal != 2 else frame for frame in frames]

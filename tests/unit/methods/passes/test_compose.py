@@ -42,23 +42,23 @@ class _Restorer:
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         taken = list(frames)
         core = [number for number, frame in enumerate(taken) if not frame.is_halo]
-        pictures = [frame.planes[0].float() for frame in taken]
+        images = [frame.planes[0].float() for frame in taken]
         halo, length, level = self._needs.halo_frames, self._needs.chain_frames, float(adaptation.get("level", 0.0))
         assert not core or core[0] <= halo
         assert not core or len(taken) - 1 - core[-1] <= halo
         for start in range(core[0], core[-1] + 1, length) if core else ():
             own = range(start, min(start + length, core[-1] + 1))
-            forward = list(accumulate((_around(pictures, n, halo) for n in own), lambda a, b: a / 2 + b))
-            backward = list(accumulate((pictures[n] for n in reversed(own)), lambda a, b: a / 2 + b))[::-1]
+            forward = list(accumulate((_around(images, n, halo) for n in own), lambda a, b: a / 2 + b))
+            backward = list(accumulate((images[n] for n in reversed(own)), lambda a, b: a / 2 + b))[::-1]
             for n, one, other in zip(own, forward, backward, strict=True):
                 mixed = self._amount * (one + other) / 8 + level / 100
                 found = {"seen": float(other.mean())} if self._amount == 1.0 else {}
                 yield replace(taken[n], planes=(mixed,), findings=found)
 
 
-def _around(pictures: Sequence[torch.Tensor], number: int, halo: int) -> torch.Tensor:
-    near = [n for n in range(number - halo, number + halo + 1) if 0 <= n < len(pictures)]
-    return torch.stack([pictures[n] * (1 + (n - number) / 9) for n in near]).mean(0)
+def _around(images: Sequence[torch.Tensor], number: int, halo: int) -> torch.Tensor:
+    near = [n for n in range(number - halo, number + halo + 1) if 0 <= n < len(images)]
+    return torch.stack([images[n] * (1 + (n - number) / 9) for n in near]).mean(0)
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def _main() -> Prepared[Any]:
 
 
 def _frames(count: int) -> list[VideoFrame]:
-    pictures = torch.randint(0, 256, (count, 4, 6), generator=torch.Generator().manual_seed(3)).to(torch.uint8)
-    return [VideoFrame((p,), GRAY, ColorSpec(), 50 + n, 2 * n, Fraction(1, 50)) for n, p in enumerate(pictures)]
+    images = torch.randint(0, 256, (count, 4, 6), generator=torch.Generator().manual_seed(3)).to(torch.uint8)
+    return [VideoFrame((p,), GRAY, ColorSpec(), 50 + n, 2 * n, Fraction(1, 50)) for n, p in enumerate(images)]
 
 
 def _in_segments(

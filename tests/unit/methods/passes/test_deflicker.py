@@ -1,4 +1,4 @@
-"""Flicker of known size goes; fades, flashes of light, moving things and still pictures stay."""
+"""Flicker of known size goes; fades, flashes of light, moving things and still images stay."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ def _scene(count: int, *, pan_px: float = 0.0, seed: int = 5) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(12, 80, generator=generator)
     wide = 0.1 + 0.6 * resample(coarse, (HEIGHT, 8 * WIDTH), kernel="bicubic").clamp(0, 1)
-    pictures = []
+    images = []
     for number in range(count):
         left = int(pan_px * number)
-        picture = wide[:, left : left + WIDTH].clone()
+        image = wide[:, left : left + WIDTH].clone()
         place = (3 * number) % (WIDTH - 20)
-        picture[20:45, place : place + 20] = 0.12
-        pictures.append(picture)
-    return torch.stack(pictures)
+        image[20:45, place : place + 20] = 0.12
+        images.append(image)
+    return torch.stack(images)
 
 
-def _frames(pictures: Tensor) -> list[VideoFrame]:
-    noisy = 255 * pictures + torch.randn(pictures.shape, generator=torch.Generator().manual_seed(1))
+def _frames(images: Tensor) -> list[VideoFrame]:
+    noisy = 255 * images + torch.randn(images.shape, generator=torch.Generator().manual_seed(1))
     codes = noisy.round().clamp(0, 255).to(torch.uint8)
     full = ColorSpec(full_range=True)
     return [VideoFrame((plane,), GRAY, full, n, n, Fraction(1, 24)) for n, plane in enumerate(codes)]
 
 
-def _restored(pictures: Tensor, **options: float | bool) -> Tensor:
+def _restored(images: Tensor, **options: float | bool) -> Tensor:
     geometry = Geometry(WIDTH, HEIGHT, WIDTH, HEIGHT)
     prepared = PASSES["deflicker"].prepare(geometry, DeflickerOptions(**options), "cpu")
-    return torch.stack([f.planes[0] for f in restore_shot(prepared, geometry, _frames(pictures))]) / 255
+    return torch.stack([f.planes[0] for f in restore_shot(prepared, geometry, _frames(images))]) / 255
 
 
-def _flicker(pictures: Tensor, clean: Tensor) -> float:
+def _flicker(images: Tensor, clean: Tensor) -> float:
     """Standard deviation of relative brightness errors from frame to frame, by von Neumann's successive differences."""
-    ratio = (pictures.flatten(1).mean(1) / clean.flatten(1).mean(1)).log()
+    ratio = (images.flatten(1).mean(1) / clean.flatten(1).mean(1)).log()
     return float(ratio.diff().std() / math.sqrt(2))
 
 
@@ -73,11 +73,11 @@ def test_flicker_of_gain_and_offset_goes_from_dark_and_light() -> None:
     made = _restored(given)
     still = slice(50, None)  # rows that nothing runs through
     for shade in (clean[0, still] < 0.3, clean[0, still] > 0.5):
-        levels = torch.stack([(picture[still][shade]).mean() for picture in made])
+        levels = torch.stack([(image[still][shade]).mean() for image in made])
         assert float(levels.log().diff().std() / math.sqrt(2)) < 0.005
 
 
-def test_flicker_that_differs_over_the_picture_goes() -> None:
+def test_flicker_that_differs_over_the_image_goes() -> None:
     across = torch.linspace(-1, 1, WIDTH)
     clean = _scene(COUNT)
     given = clean * (1 + 0.1 * _uniform(2)[:, None, None] * across)

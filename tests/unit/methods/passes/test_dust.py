@@ -38,13 +38,13 @@ def _scene(pan_px: float = 1.3, noise: float = 1.0) -> Frames:
     generator = torch.Generator().manual_seed(5)
     coarse = torch.rand(40, 64, generator=generator)
     wide = resample(coarse, (2 * HEIGHT, 2 * WIDTH + 64), kernel="bicubic").clamp(0, 1)
-    pictures = []
+    images = []
     for number in range(COUNT):
         left = round(2 * pan_px * number)
-        picture = wide[:, left : left + 2 * WIDTH].reshape(HEIGHT, 2, WIDTH, 2).mean((1, 3))
-        codes = 50 + 130 * picture + noise * torch.randn(HEIGHT, WIDTH, generator=generator)
-        pictures.append(codes.round().clamp(0, 255).to(torch.uint8).numpy())
-    return np.stack(pictures)
+        image = wide[:, left : left + 2 * WIDTH].reshape(HEIGHT, 2, WIDTH, 2).mean((1, 3))
+        codes = 50 + 130 * image + noise * torch.randn(HEIGHT, WIDTH, generator=generator)
+        images.append(codes.round().clamp(0, 255).to(torch.uint8).numpy())
+    return np.stack(images)
 
 
 def _made(frames: list[VideoFrame], **options: Any) -> list[VideoFrame]:

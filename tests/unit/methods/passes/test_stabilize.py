@@ -38,10 +38,10 @@ def _frames(
         turn = 0.0 if turns is None else float(turns[number])
         rows = math.cos(turn) * (y - CENTRE[1]) + math.sin(turn) * (x - CENTRE[0]) + CENTRE[1] + MARGIN + down
         cols = math.cos(turn) * (x - CENTRE[0]) - math.sin(turn) * (y - CENTRE[1]) + CENTRE[0] + MARGIN + right
-        picture = sample_bicubic(wide[None], rows, cols)[0]
+        image = sample_bicubic(wide[None], rows, cols)[0]
         if block:
-            picture[20:50, 2 * (number % 45) : 2 * (number % 45) + 20] = 0.1
-        codes = 40 + 150 * picture + torch.randn(HEIGHT, WIDTH, generator=torch.Generator().manual_seed(number))
+            image[20:50, 2 * (number % 45) : 2 * (number % 45) + 20] = 0.1
+        codes = 40 + 150 * image + torch.randn(HEIGHT, WIDTH, generator=torch.Generator().manual_seed(number))
         if bars:
             codes[:10], codes[-10:] = 16, 16
         plane = codes.round().clamp(0, 255).to(torch.uint8)
@@ -64,7 +64,7 @@ def _positions(frames: list[VideoFrame], rows: slice = slice(10, -10)) -> Tensor
     """``(T, 2)``: where each frame shows the middle of the scene, by registration to that scene."""
     reference = _wide()[MARGIN : MARGIN + HEIGHT, MARGIN : MARGIN + WIDTH]
     seen = [(frame.planes[0].float() - 40) / 150 for frame in frames]
-    found = [register(reference[rows, 10:-10], picture[rows, 10:-10]) for picture in seen]
+    found = [register(reference[rows, 10:-10], image[rows, 10:-10]) for image in seen]
     assert all(one.converged for one in found)
     middle = torch.tensor([(WIDTH - 20) / 2, HEIGHT / 2 - rows.start, 1.0], dtype=torch.float64)
     return torch.stack([(one.matrix @ middle)[:2] - middle[:2] for one in found])

@@ -77,11 +77,11 @@ def test_what_no_camera_has_is_not_trusted(
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_flat_pictures_tell_nothing(level: float) -> None:
+def test_flat_images_tell_nothing(level: float) -> None:
     assert find_psf([torch.full((SIDE, SIDE), level)] * 3) is None
 
 
-def test_pictures_too_small_tell_nothing() -> None:
+def test_images_too_small_tell_nothing() -> None:
     small = torch.rand(11, 40, generator=torch.Generator().manual_seed(0))
     assert find_psf([small] * 3) is None
 

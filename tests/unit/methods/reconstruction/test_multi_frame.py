@@ -39,8 +39,8 @@ def _rgb_frames(clip: DemoClip) -> list[VideoFrame]:
     ]
 
 
-def _gray_frames(pictures: list[Tensor]) -> list[VideoFrame]:
-    return [VideoFrame((p,), GRAY, ColorSpec(), i, i, Fraction(1)) for i, p in enumerate(pictures)]
+def _gray_frames(images: list[Tensor]) -> list[VideoFrame]:
+    return [VideoFrame((p,), GRAY, ColorSpec(), i, i, Fraction(1)) for i, p in enumerate(images)]
 
 
 def _restore(frames: list[VideoFrame], **options: object) -> list[VideoFrame]:
@@ -77,35 +77,35 @@ def _luma(clip: DemoClip) -> list[Tensor]:
 def test_flicker_makes_no_difference(clip: DemoClip) -> None:
     steady = _luma(clip)
     gains = (0.85, 1.1, 1.0, 0.9, 1.15)
-    flickering = [picture * gain + 0.03 * (1 - gain) for picture, gain in zip(steady, gains, strict=True)]
+    flickering = [image * gain + 0.03 * (1 - gain) for image, gain in zip(steady, gains, strict=True)]
     expected, got = (_restore(_gray_frames(p))[2].planes[0] for p in (steady, flickering))
     assert (expected - got).abs().mean() < 0.003
 
 
 def test_unrelated_neighbours_leave_the_frame_alone(clip: DemoClip) -> None:
     """Frames of another scene must not ghost: the result is that of the frame on its own."""
-    pictures = _luma(clip)
+    images = _luma(clip)
     generator = torch.Generator().manual_seed(0)
     strange = [resample(torch.rand(12, 16, generator=generator), (96, 128)).clamp(0, 1) for _ in range(4)]
-    alone = _restore(_gray_frames(pictures[2:3]))[0].planes[0]
-    among = _restore(_gray_frames([*strange[:2], pictures[2], *strange[2:]]))[2].planes[0]
+    alone = _restore(_gray_frames(images[2:3]))[0].planes[0]
+    among = _restore(_gray_frames([*strange[:2], images[2], *strange[2:]]))[2].planes[0]
     assert (alone - among).abs().mean() < 0.006
 
 
 def test_a_sharp_edge_does_not_ring() -> None:
-    """On an already sharp picture overshoot stays within a sixth of the step (Lanczos: a tenth)."""
-    picture = torch.full((48, 64), 0.2)
-    picture[:, 32:] = 0.8
-    restored = _restore(_gray_frames([picture]))[0].planes[0]
+    """On an already sharp image overshoot stays within a sixth of the step (Lanczos: a tenth)."""
+    image = torch.full((48, 64), 0.2)
+    image[:, 32:] = 0.8
+    restored = _restore(_gray_frames([image]))[0].planes[0]
     assert restored.max() < 0.8 + 0.1
     assert restored.min() > 0.2 - 0.1
 
 
 @pytest.mark.parametrize("size", [(20, 64), (64, 23), (5, 5)])
 def test_too_small_for_motion_is_resampled(size: tuple[int, int]) -> None:
-    picture = torch.rand(size)
-    restored = _restore(_gray_frames([picture, picture]))[0].planes[0]
-    assert torch.allclose(restored, resample(picture, (2 * size[0], 2 * size[1])))
+    image = torch.rand(size)
+    restored = _restore(_gray_frames([image, image]))[0].planes[0]
+    assert torch.allclose(restored, resample(image, (2 * size[0], 2 * size[1])))
 
 
 def test_failed_motion_falls_back_to_the_frame_itself(clip: DemoClip, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,15 +122,15 @@ def test_each_frame_is_registered_once_to_the_next(clip: DemoClip, monkeypatch: 
         pairs.append((float(a[0, 0]), float(b[0, 0])))
 
     monkeypatch.setattr(module, "global_then_dense", count)
-    pictures = [torch.full((32, 32), index / 10) for index in range(6)]
-    _restore(_gray_frames(pictures), radius_frames=2)
-    levels = [float(picture[0, 0]) for picture in pictures]
+    images = [torch.full((32, 32), index / 10) for index in range(6)]
+    _restore(_gray_frames(images), radius_frames=2)
+    levels = [float(image[0, 0]) for image in images]
     assert sorted(pairs) == list(itertools.pairwise(levels))
 
 
 def test_known_compression_changes_how_frames_are_weighed(clip: DemoClip) -> None:
     """It stands among the findings as given; the rest of the source is as the frames tell it."""
-    frames = _gray_frames([picture[:64, :80] for picture in _luma(clip)[:3]])
+    frames = _gray_frames([image[:64, :80] for image in _luma(clip)[:3]])
     geometry, results = Geometry(80, 64, 160, 128), {}
     for codes in (None, 0.0, 8.0):
         prepared = PreparedMultiFrame(MultiFrameOptions(compression_codes=codes), "cpu")

@@ -1,4 +1,4 @@
-"""One picture from registered frames: what neighbours bring, what they must not do, and borders of the method.
+"""One image from registered frames: what neighbours bring, what they must not do, and borders of the method.
 
 Frames are photographs moved by whole pixels of the photograph, so motion and ground truth are known exactly.
 """
@@ -133,20 +133,20 @@ def test_neighbours_are_distrusted_where_their_motion_is() -> None:
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("count", [0, 2])
-def test_pictures_of_one_level_stay(level: float, count: int) -> None:
+def test_images_of_one_level_stay(level: float, count: int) -> None:
     luma = torch.full((SIDE, SIDE), level)
     made = _reconstruct(luma, [Neighbour(luma, _motion(shift)) for shift in SHIFTS[:count]])
     assert (made.image - level).abs().max() < 1e-4
     assert made.noise_sigma > 0
 
 
-def test_saturated_pictures_stay_finite() -> None:
+def test_saturated_images_stay_finite() -> None:
     luma, *others = ((_frame(shift) > 0.5).float() for shift in ((0, 0), *SHIFTS))
     neighbours = [Neighbour(other, _motion(shift)) for other, shift in zip(others, SHIFTS, strict=True)]
-    picture = _reconstruct(luma, neighbours).image
-    assert bool(torch.isfinite(picture).all())
-    assert picture.min() > -0.5
-    assert picture.max() < 1.5
+    image = _reconstruct(luma, neighbours).image
+    assert bool(torch.isfinite(image).all())
+    assert image.min() > -0.5
+    assert image.max() < 1.5
 
 
 def test_strips_make_little_difference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,25 +155,25 @@ def test_strips_make_little_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     luma, neighbours = _frame((0, 0), height, width), _neighbours(height, width)
     differences = []
     for cg_iterations in (8, 60):
-        pictures = []
+        images = []
         for pixels in (1 << 21, 1):
             monkeypatch.setattr(module, "_STRIP_PIXELS", pixels)
-            pictures.append(_reconstruct(luma, neighbours, rounds=1, cg_iterations=cg_iterations).image)
-        differences.append((pictures[0] - pictures[1]).abs())
+            images.append(_reconstruct(luma, neighbours, rounds=1, cg_iterations=cg_iterations).image)
+        differences.append((images[0] - images[1]).abs())
     assert 0 < differences[0].max() < 0.01
     assert differences[0].mean() < 5e-4
     assert differences[1].mean() < 0.2 * differences[0].mean()
 
 
-def test_the_previous_picture_is_carried_on_by_the_motion() -> None:
-    previous = _hr((2, 3))  # what the picture shows at p, the previous one shows at p - shift
+def test_the_previous_image_is_carried_on_by_the_motion() -> None:
+    previous = _hr((2, 3))  # what the image shows at p, the previous one shows at p - shift
     start = carried(previous, _motion((-2.0, -3.0)), _frame(), _imaging())
     assert _rms(start.image, _hr()) < 0.25 * _rms(_imaging().enlarged(_frame()), _hr())
     assert start.weight is not None
     assert start.weight[8:-8, 8:-8].median() > 0.8
 
 
-def test_a_carried_picture_takes_on_the_brightness() -> None:
+def test_a_carried_image_takes_on_the_brightness() -> None:
     start = carried(0.8 * _hr() + 0.05, _motion((0, 0)), _frame(), _imaging())
     assert _rms(start.image, _hr()) < 0.002
 
@@ -186,7 +186,7 @@ def test_where_the_motion_leads_nowhere_nothing_is_carried() -> None:
     assert start.weight.max() < 1e-6
 
 
-def test_where_the_previous_picture_does_not_fit_the_frame_is_interpolated() -> None:
+def test_where_the_previous_image_does_not_fit_the_frame_is_interpolated() -> None:
     previous, plain = _hr(), _imaging().enlarged(_frame())
     noise = torch.rand(previous.shape, generator=torch.Generator().manual_seed(1))
     previous[:, SIDE:] = resample(noise[::8, ::8], (SCALE * SIDE, SCALE * SIDE)).clamp(0, 1)[:, SIDE:]
@@ -213,7 +213,7 @@ def test_what_earlier_frames_showed_helps_where_it_has_weight() -> None:
 
 
 def _led(luma: Tensor, neighbours: Sequence[Neighbour], guess: Tensor) -> Tensor:
-    """The picture that a ``guess`` of half a sample's weight leads to."""
+    """The image that a ``guess`` of half a sample's weight leads to."""
     imaging, weighing = _imaging(*luma.shape), replace(ANCHORED, own_confidence=1.0, guess_weight=0.5)
     solve, start = video_solver(weighing), Start(imaging.enlarged(luma))
     made = reconstruct(

@@ -69,5 +69,5 @@ def test_noise_counts_like_compression_where_a_network_leads(noise: float, error
 
 
 @pytest.mark.parametrize("leading", LEADS)
-def test_a_picture_of_one_level_has_no_detail_and_a_finite_weight(leading: Leading) -> None:
+def test_an_image_of_one_level_has_no_detail_and_a_finite_weight(leading: Leading) -> None:
     assert 0 < suited(ANCHORED, _source(4.0), 0.0, leading).guess_weight < 100

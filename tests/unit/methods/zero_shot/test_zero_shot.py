@@ -21,30 +21,30 @@ from vsr.networks.blocks import enlarge
 from vsr.observation.block_kernels import blurred_bicubic_kernel, degrade, gaussian_kernel, read_kernel
 
 
-def _picture(side: int = 160) -> Tensor:
+def _image(side: int = 160) -> Tensor:
     """Discs with sharp edges at all places and sizes, ``(1, 1, side, side)`` in 0…1."""
     random = np.random.default_rng(3)
     y, x = np.mgrid[:side, :side]
-    picture = np.full((side, side), 0.5)
+    image = np.full((side, side), 0.5)
     for _ in range(60):
         cy, cx, radius, value = *random.uniform(0, side, 2), random.uniform(3, 16), random.uniform(0.05, 0.95)
-        picture[(y - cy) ** 2 + (x - cx) ** 2 < radius**2] = value
-    return torch.from_numpy(picture).float()[None, None]
+        image[(y - cy) ** 2 + (x - cx) ** 2 < radius**2] = value
+    return torch.from_numpy(image).float()[None, None]
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_no_blur_is_bicubic_shrinking(scale: int) -> None:
-    picture = torch.rand(1, 1, 12 * scale, 14 * scale, generator=torch.Generator().manual_seed(0))
-    made = degrade(picture, blurred_bicubic_kernel(scale, 0.0), scale)
-    requested = shrink_bicubic(picture, (12, 14)).float()
+    image = torch.rand(1, 1, 12 * scale, 14 * scale, generator=torch.Generator().manual_seed(0))
+    made = degrade(image, blurred_bicubic_kernel(scale, 0.0), scale)
+    requested = shrink_bicubic(image, (12, 14)).float()
     torch.testing.assert_close(made[..., 2:-2, 2:-2], requested[..., 2:-2, 2:-2], atol=1e-5, rtol=0)
 
 
 def test_degrading_is_correlation_at_the_middle_of_blocks() -> None:
     """Against SciPy, for an odd kernel and ×3, whose blocks have a middle pixel."""
-    picture, kernel = _picture(30), gaussian_kernel(3, 2.0, 0.8, 30.0)
-    requested = correlate(picture[0, 0].numpy(), kernel.numpy(), mode="nearest")[1::3, 1::3]
-    np.testing.assert_allclose(degrade(picture, kernel, 3)[0, 0].numpy(), requested, atol=1e-5)
+    image, kernel = _image(30), gaussian_kernel(3, 2.0, 0.8, 30.0)
+    requested = correlate(image[0, 0].numpy(), kernel.numpy(), mode="nearest")[1::3, 1::3]
+    np.testing.assert_allclose(degrade(image, kernel, 3)[0, 0].numpy(), requested, atol=1e-5)
 
 
 def test_gaussians_have_their_widths_and_direction() -> None:
@@ -86,7 +86,7 @@ def _frame(luma: Tensor) -> VideoFrame:
 
 def test_training_gains_on_interpolation_of_blurred_frames(tmp_path: Path) -> None:
     """With the kernel given, a hundred steps gain a decibel; the same weights come out again."""
-    hr, kernel = _picture(), gaussian_kernel(2, 2.5, 1.2, 35.0)
+    hr, kernel = _image(), gaussian_kernel(2, 2.5, 1.2, 35.0)
     frame = _frame(degrade(hr, kernel, 2)[0, 0])
     np.savetxt(tmp_path / "kernel.txt", kernel.numpy())
     geometry = Geometry(80, 80, 160, 160)
@@ -104,7 +104,7 @@ def test_training_gains_on_interpolation_of_blurred_frames(tmp_path: Path) -> No
 
 def test_small_frames_are_interpolated_and_said_so() -> None:
     geometry = Geometry(48, 40, 96, 80)
-    frame = _frame(_picture(48)[0, 0, :40])
+    frame = _frame(_image(48)[0, 0, :40])
     prepared = find_method("zssr").prepare(geometry, ZeroShotOptions(), "cpu")
     [made] = restore_shot(prepared, geometry, [frame])
     assert made.findings == {"training_steps": 0.0}

@@ -158,8 +158,8 @@ def test_damage_anywhere_is_one_line(tmp_path: Path) -> None:
 
 def test_other_content(tmp_path: Path) -> None:
     path = tmp_path / "file.mat"
-    scipy.io.savemat(path, {"picture": np.eye(3), "note": "x"})
-    with pytest.raises(ModelError, match=r"a MATLAB file with 'picture', 'note'; expected the weights of SRCNN"):
+    scipy.io.savemat(path, {"image": np.eye(3), "note": "x"})
+    with pytest.raises(ModelError, match=r"a MATLAB file with 'image', 'note'; expected the weights of SRCNN"):
         load_network(path)
 
 
@@ -261,6 +261,6 @@ def test_ms_lapsrn_carries_its_recursions(recursions: int, tmp_path: Path) -> No
     assert network.context_px in (2 * recursions + 2, 2 * recursions + 3)
     torch.save(network.module.state_dict(), tmp_path / "ms.pth")
     again = load_network(tmp_path / "ms.pth", 2)
-    pictures = torch.rand(1, 1, 4, 5)
-    assert torch.equal(again(pictures), network(pictures))
+    images = torch.rand(1, 1, 4, 5)
+    assert torch.equal(again(images), network(images))
     assert again.digest == network.digest

@@ -22,5 +22,5 @@ def test_tensorflows_names_and_axes(tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "weights.safetensors")
     ours, theirs = load_network(given), load_network(tmp_path / "weights.safetensors")
     assert (theirs.name, theirs.digest) == (ours.name, ours.digest)
-    picture = torch.rand(1, ours.in_channels, 5, 6)
-    assert torch.equal(theirs(picture), ours(picture))
+    image = torch.rand(1, ours.in_channels, 5, 6)
+    assert torch.equal(theirs(image), ours(image))

@@ -1,4 +1,4 @@
-"""Curves of what a method found: picture by picture where the record has it, else segment by segment."""
+"""Curves of what a method found: frame by frame where the record has it, else segment by segment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _segments(**first_curves: list[float]) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_picture_has_its_own_value() -> None:
+def test_an_image_has_its_own_value() -> None:
     line = _finding_line("noise_sigma", 100.0, _pairs(5), _segments(noise_sigma=[0.01, 0.02, 0.03]))
     assert not line.is_step
     assert line.times == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
@@ -35,7 +35,7 @@ def test_measured_frames_of_a_long_video() -> None:
     assert line.values == pytest.approx([1, 3, 5])
 
 
-def test_two_pictures_of_a_frame() -> None:
+def test_two_images_of_a_frame() -> None:
     curve = [0.01, 0.02, 0.03, 0.04, 0.05, 0.06]
     line = _finding_line("noise_sigma", 100.0, _pairs(10), _segments(noise_sigma=curve))
     assert line.values == pytest.approx([1, 2, 3, 4, 5, 6, 5, 5, 5, 5])

@@ -1,4 +1,4 @@
-"""Words in picture files, read by Pillow and ffmpeg; the samples stay what they were."""
+"""Words in image files, read by Pillow and ffmpeg; the samples stay what they were."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from PIL import Image
 
 from vsr.frames import ColorSpec
 from vsr.media.codecs import CODECS
-from vsr.media.encode import EncoderSpec, encode_picture
+from vsr.media.encode import EncoderSpec, encode_image
 from vsr.media.ffmpeg import run_ffmpeg
-from vsr.media.images import read_picture
+from vsr.media.image_text import ImageText, with_text
+from vsr.media.images import read_samples
 from vsr.media.layouts import LAYOUTS
-from vsr.media.picture_text import PictureText, with_text
 
-TEXT = PictureText("vsr 1.2.3", "still: recorded frames; no generative model took part")
+TEXT = ImageText("vsr 1.2.3", "still: recorded frames; no generative model took part")
 COLOR = ColorSpec(1, 13, 0, full_range=True)
 
 
-def _picture(codec: str, layout: str) -> bytes:
+def _image(codec: str, layout: str) -> bytes:
     rng = np.random.default_rng(4)
     spec = EncoderSpec(
         CODECS[codec], LAYOUTS[layout], COLOR, 37, 23, Fraction(1, 25), Fraction(25), Fraction(1), None, "", 1
@@ -34,7 +34,7 @@ def _picture(codec: str, layout: str) -> bytes:
         else:
             kind = np.uint8 if LAYOUTS[layout].bit_depth <= 8 else np.uint16
             planes.append(rng.integers(0, 1 << LAYOUTS[layout].bit_depth, (23, 37)).astype(kind))
-    return encode_picture(tuple(planes), spec)
+    return encode_image(tuple(planes), spec)
 
 
 CASES = [
@@ -47,7 +47,7 @@ CASES = [
 
 @pytest.mark.parametrize(("codec", "layout"), CASES)
 def test_samples_stay(codec: str, layout: str, tmp_path: Path) -> None:
-    plain = _picture(codec, layout)
+    plain = _image(codec, layout)
     worded = with_text(plain, TEXT)
     assert worded != plain
     for part in (TEXT.software, TEXT.comment):
@@ -55,7 +55,7 @@ def test_samples_stay(codec: str, layout: str, tmp_path: Path) -> None:
     before, after = tmp_path / f"before.{codec}", tmp_path / f"after.{codec}"
     before.write_bytes(plain)
     after.write_bytes(worded)
-    for one, other in zip(read_picture(before), read_picture(after), strict=True):
+    for one, other in zip(read_samples(before), read_samples(after), strict=True):
         assert np.array_equal(one, other)
     decoded = [
         run_ffmpeg(["-v", "error", "-i", str(path), "-f", "framemd5", "-"]).stdout.splitlines()[-1]
@@ -67,8 +67,8 @@ def test_samples_stay(codec: str, layout: str, tmp_path: Path) -> None:
 
 def test_pillow_reads_them(tmp_path: Path) -> None:
     png, tiff = tmp_path / "x.png", tmp_path / "x.tif"
-    png.write_bytes(with_text(_picture("png", "gbrp16le"), TEXT))
-    tiff.write_bytes(with_text(_picture("tiff", "gbrp"), TEXT))
+    png.write_bytes(with_text(_image("png", "gbrp16le"), TEXT))
+    tiff.write_bytes(with_text(_image("tiff", "gbrp"), TEXT))
     with Image.open(png) as opened:
         opened.load()
         assert opened.text == {"Software": TEXT.software, "Comment": TEXT.comment}
@@ -80,7 +80,7 @@ def test_pillow_reads_them(tmp_path: Path) -> None:
 
 def test_ffmpeg_tells_them_of_exr(tmp_path: Path) -> None:
     path = tmp_path / "x.exr"
-    path.write_bytes(with_text(_picture("exr", "gbrpf32le"), TEXT))
+    path.write_bytes(with_text(_image("exr", "gbrpf32le"), TEXT))
     log = run_ffmpeg(["-i", str(path), "-f", "null", "-"]).stderr
     assert "Error" not in log
     assert hashlib.sha256(path.read_bytes()).hexdigest()

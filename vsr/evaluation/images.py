@@ -7,29 +7,29 @@ import time
 from torch import Tensor
 
 from vsr.errors import InputError
-from vsr.evaluation.base import PictureMethod
+from vsr.evaluation.base import ImageMethod
 from vsr.evaluation.perceptual import Perceptual
 from vsr.evaluation.protocol import downscale_hr, eight_bits, hr_from, in_colour, scored, smallest_side
 from vsr.evaluation.records import ItemScore, Scores
 from vsr.evaluation.sets import Item
-from vsr.media.pictures import read_picture
+from vsr.media.image_files import read_image
 
-__all__ = ["given_to", "score_picture"]
+__all__ = ["given_to", "score_image"]
 
 
-def given_to(method: PictureMethod, hr: Tensor) -> Tensor:
+def given_to(method: ImageMethod, hr: Tensor) -> Tensor:
     """What ``method`` is given for the ground truth ``(1 or 3, H, W)``: ``(C, h, w)`` float64 in 0…255."""
     if method.make_small is None:
         return downscale_hr(hr, method.scale, method.colour)
     return eight_bits(method.make_small(in_colour(hr, method.colour)))
 
 
-def score_picture(item: Item, method: PictureMethod, perceptual: Perceptual | None = None) -> ItemScore:
+def score_image(item: Item, method: ImageMethod, perceptual: Perceptual | None = None) -> ItemScore:
     """Scores of ``method`` on an image, with LPIPS if ``perceptual`` is given.
 
     Raises `InputError` where it cannot be read or is too small.
     """
-    image = read_picture(item.path)
+    image = read_image(item.path)
     scale, (height, width) = method.scale, image.shape[:2]
     if min(height, width) < smallest_side(scale):
         raise InputError(

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw docs/images/studio.png, a preview in the studio of the demonstration's clip: scripts/studio_picture.py FOLDER
+"""Draw docs/images/studio.png, a preview in the studio of the demonstration's clip: scripts/studio_screenshot.py FOLDER
 
 The folder is one that ``vsr demo`` filled. The studio is started, opened in Debian's Chromium and used by its buttons.
 """

@@ -1,4 +1,4 @@
-"""What picture files say beside their samples, put in after encoding: FFmpeg's picture encoders write none of it.
+"""What image files say beside their samples, put in after encoding: FFmpeg's image encoders write none of it.
 
 Words, two of them: the software, and a comment. PNG takes them as ``tEXt``, TIFF as the tags Software and
 ImageDescription, DPX as creator and project, OpenEXR as attributes ``software`` and ``comments``. And from the source
@@ -15,7 +15,7 @@ from vsr.media.dpx import DpxHeader, with_dpx_header
 from vsr.media.exr import EXR_MAGIC, ExrHeader, with_exr_attributes
 from vsr.media.icc import TIFF_TAG, IccProfile
 
-__all__ = ["PictureText", "with_text"]
+__all__ = ["ImageText", "with_text"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR = (b"cICP", b"sRGB", b"gAMA", b"cHRM", b"iCCP")
@@ -24,61 +24,61 @@ _DPX_CREATOR, _DPX_PROJECT = (160, 100), (260, 200)  # place and length
 
 
 @dataclass(frozen=True)
-class PictureText:
-    """What a picture says of itself, in ASCII."""
+class ImageText:
+    """What an image says of itself, in ASCII."""
 
     software: str
     comment: str
     profile: IccProfile | None = None
     """Written into PNG and TIFF; it must be for samples such as theirs."""
     header: DpxHeader | ExrHeader | None = None
-    """Written into pictures of its own kind."""
+    """Written into images of its own kind."""
 
 
-def with_text(picture: bytes, text: PictureText) -> bytes:
-    """The file ``picture`` (PNG, TIFF, DPX or OpenEXR as FFmpeg writes them) with ``text``; others as they are."""
+def with_text(image: bytes, text: ImageText) -> bytes:
+    """The file ``image`` (PNG, TIFF, DPX or OpenEXR as FFmpeg writes them) with ``text``; others as they are."""
     software, comment = (part.encode("ascii", "replace") for part in (text.software, text.comment))
-    if picture.startswith(_PNG):
-        return _in_png(picture, software, comment, text.profile)
-    if picture.startswith(b"II*\0"):
-        return _in_tiff(picture, software, comment, text.profile)
-    if picture.startswith((b"SDPX", b"XPDS")):
-        worded = _in_dpx(picture, software, comment)
+    if image.startswith(_PNG):
+        return _in_png(image, software, comment, text.profile)
+    if image.startswith(b"II*\0"):
+        return _in_tiff(image, software, comment, text.profile)
+    if image.startswith((b"SDPX", b"XPDS")):
+        worded = _in_dpx(image, software, comment)
         return with_dpx_header(worded, text.header) if isinstance(text.header, DpxHeader) else worded
-    if picture.startswith(EXR_MAGIC):
+    if image.startswith(EXR_MAGIC):
         words = (("software", "string", software), ("comments", "string", comment))
         return with_exr_attributes(
-            picture, words + (text.header.attributes if isinstance(text.header, ExrHeader) else ())
+            image, words + (text.header.attributes if isinstance(text.header, ExrHeader) else ())
         )
-    return picture
+    return image
 
 
-def _in_png(picture: bytes, software: bytes, comment: bytes, profile: IccProfile | None) -> bytes:
+def _in_png(image: bytes, software: bytes, comment: bytes, profile: IccProfile | None) -> bytes:
     """Chunks before the first ``IDAT``. A profile takes the place of what else says what colours are meant."""
     place, kept = len(_PNG), bytearray(_PNG)
-    while (kind := picture[place + 4 : place + 8]) != b"IDAT":
-        end = place + 12 + int.from_bytes(picture[place : place + 4], "big")
+    while (kind := image[place + 4 : place + 8]) != b"IDAT":
+        end = place + 12 + int.from_bytes(image[place : place + 4], "big")
         if profile is None or kind not in _PNG_COLOUR:
-            kept += picture[place:end]
+            kept += image[place:end]
         place = end
     if profile is not None:
         name = profile.name.encode("latin-1", "replace")[:79].strip() or b"ICC"
         kept += _png_chunk(b"iCCP", name + b"\0\0" + zlib.compress(profile.profile))
     for keyword, words in ((b"Software", software), (b"Comment", comment)):
         kept += _png_chunk(b"tEXt", keyword + b"\0" + words)
-    return bytes(kept) + picture[place:]
+    return bytes(kept) + image[place:]
 
 
 def _png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _in_tiff(picture: bytes, software: bytes, comment: bytes, profile: IccProfile | None) -> bytes:
+def _in_tiff(image: bytes, software: bytes, comment: bytes, profile: IccProfile | None) -> bytes:
     """A longer directory at the end of the file, instead of the old one."""
-    [old] = struct.unpack_from("<I", picture, 4)
-    [count] = struct.unpack_from("<H", picture, old)
+    [old] = struct.unpack_from("<I", image, 4)
+    [count] = struct.unpack_from("<H", image, old)
     entries = {
-        struct.unpack_from("<H", picture, old + 2 + 12 * n)[0]: picture[old + 2 + 12 * n : old + 14 + 12 * n]
+        struct.unpack_from("<H", image, old + 2 + 12 * n)[0]: image[old + 2 + 12 * n : old + 14 + 12 * n]
         for n in range(count)
     }
     added = [
@@ -86,7 +86,7 @@ def _in_tiff(picture: bytes, software: bytes, comment: bytes, profile: IccProfil
         (_TIFF_SOFTWARE, _TIFF_ASCII, software + b"\0"),
         *([(TIFF_TAG, _TIFF_UNDEFINED, profile.profile)] if profile is not None else []),
     ]
-    out = bytearray(picture)
+    out = bytearray(image)
     for tag, kind, content in added:
         out += b"\0" * (len(out) % 2)
         entries[tag] = struct.pack("<HHII", tag, kind, len(content), len(out))
@@ -97,8 +97,8 @@ def _in_tiff(picture: bytes, software: bytes, comment: bytes, profile: IccProfil
     return bytes(out)
 
 
-def _in_dpx(picture: bytes, software: bytes, comment: bytes) -> bytes:
-    out = bytearray(picture)
+def _in_dpx(image: bytes, software: bytes, comment: bytes) -> bytes:
+    out = bytearray(image)
     for (place, length), words in ((_DPX_CREATOR, software), (_DPX_PROJECT, comment)):
         out[place : place + length] = words[: length - 1].ljust(length, b"\0")
     return bytes(out)

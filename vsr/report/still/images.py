@@ -16,15 +16,15 @@ from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.damage import Damage
 from vsr.media.display import Box, cut, resized, shown
 from vsr.media.grabbing import Grabbed, grab_frames
-from vsr.media.images import read_picture
+from vsr.media.images import read_samples
 from vsr.media.layouts import LAYOUTS
 from vsr.media.looks import color_of
 from vsr.media.probe import MediaInfo
 from vsr.observation import ObservationModel, grid_positions, reading_blur
 
-__all__ = ["Glance", "Looked", "Region", "difference", "look", "map_in_color", "sharpened", "still_picture"]
+__all__ = ["Glance", "Looked", "Region", "difference", "look", "map_in_color", "sharpened", "still_image"]
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 Point = tuple[float, float]
 
 _CONTEXT = 0.6  # of the region's longer side, around it
@@ -66,9 +66,9 @@ class Region:
 class Glance:
     """The region and what is around it, as one frame shows them."""
 
-    picture: Picture
+    image: Image
     outline: tuple[Point, ...]
-    """Corners of the followed region in ``picture``; none where it was not found."""
+    """Corners of the followed region in ``image``; none where it was not found."""
 
 
 @dataclass
@@ -77,9 +77,9 @@ class Looked:
 
     glances: dict[int, Glance] = field(default_factory=dict)
     """By the frame's ordinal."""
-    whole: Picture | None = None
+    whole: Image | None = None
     """The reference."""
-    own: Picture | None = None
+    own: Image | None = None
     """The region in the reference, ``(h, w, 3)``."""
     changed: int = 0
     """Frames that decode differently from what the record says."""
@@ -132,8 +132,8 @@ def _glance(frame: VideoFrame, region: Region, entry: Mapping[str, Any], *, is_o
     height, width = frame.planes[0].shape
     left, across = _span(middle[0], region.width + 2 * around, int(width))
     top, down = _span(middle[1], region.height + 2 * around, int(height))
-    picture = shown(cut(frame, Box(top, left, down, across)))
-    return Glance(picture, tuple((x - left, y - top) for x, y in corners) if is_found else ())
+    image = shown(cut(frame, Box(top, left, down, across)))
+    return Glance(image, tuple((x - left, y - top) for x, y in corners) if is_found else ())
 
 
 def _span(middle: float, length: int, limit: int) -> tuple[int, int]:
@@ -143,15 +143,15 @@ def _span(middle: float, length: int, limit: int) -> tuple[int, int]:
     return start, min(length, limit - start)
 
 
-def still_picture(output: Path, record: Mapping[str, Any]) -> Picture:
+def still_image(output: Path, record: Mapping[str, Any]) -> Image:
     """The still as a browser shows it, ``(H, W, 3)``."""
     entry = record["output"]
     color = ColorSpec(**entry["color"])
-    planes = tuple(torch.from_numpy(plane) for plane in read_picture(output))
+    planes = tuple(torch.from_numpy(plane) for plane in read_samples(output))
     return shown(VideoFrame(planes, LAYOUTS[entry["layout"]], color, 0, 0, Fraction(1)))
 
 
-def sharpened(enlarged: Picture, psf_px: float) -> Picture:
+def sharpened(enlarged: Image, psf_px: float) -> Image:
     """``enlarged`` ``(H, W, 3)`` through an unsharp mask; ``psf_px`` is the blur in its pixels."""
     import cv2
 
@@ -161,7 +161,7 @@ def sharpened(enlarged: Picture, psf_px: float) -> Picture:
     return np.asarray(np.clip(codes, 0, 255), np.uint8)
 
 
-def difference(own: Picture, still: Picture, record: Mapping[str, Any]) -> Picture:
+def difference(own: Image, still: Image, record: Mapping[str, Any]) -> Image:
     """Own frame less the still as the model records it, on the frame's grid, grey where there is none.
 
     `_STRENGTH` times as strong as it is.
@@ -183,10 +183,10 @@ def difference(own: Picture, still: Picture, record: Mapping[str, Any]) -> Pictu
     return np.repeat(grey[..., None], 3, axis=2)
 
 
-def map_in_color(path: Path, size: tuple[int, int]) -> Picture:
+def map_in_color(path: Path, size: tuple[int, int]) -> Image:
     """A map, 0 to 255, from dark violet to yellow (viridis), at ``size`` (height, width)."""
     import cv2
 
-    [values] = read_picture(path)
+    [values] = read_samples(path)
     colored = cv2.applyColorMap(values.astype(np.uint8), cv2.COLORMAP_VIRIDIS)[:, :, ::-1]
     return resized(np.ascontiguousarray(colored), *size)

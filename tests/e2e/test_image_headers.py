@@ -1,4 +1,4 @@
-"""What pictures say in their headers is kept, or named before the work: ICC profiles, and the film headers of DPX."""
+"""What images say in their headers is kept, or named before the work: ICC profiles, and the film headers of DPX."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
-from plain_reader import first_pictures
+from plain_reader import first_frames
 from program import Run
 from videos import encode, ffmpeg, scene
 
 import vsr
-from vsr.media.images import read_picture
+from vsr.media.images import read_samples
 
 Call = Callable[..., Run]
 PLAIN = {"scale": 1, "method": "bicubic", "speed": None}
@@ -32,11 +32,10 @@ def _profile(space: str) -> bytes:
     return bytes(data)
 
 
-def _pictures(folder: Path, suffix: str, *, space: str = "RGB", mode: str = "RGB", count: int = 3) -> Path:
+def _images(folder: Path, suffix: str, *, space: str = "RGB", mode: str = "RGB", count: int = 3) -> Path:
     folder.mkdir()
-    for number, picture in enumerate(scene(count, 48, 32), 1):
-        image = Image.fromarray(picture).convert(mode)
-        image.save(folder / f"{number:04d}.{suffix}", icc_profile=_profile(space))
+    for number, image in enumerate(scene(count, 48, 32), 1):
+        Image.fromarray(image).convert(mode).save(folder / f"{number:04d}.{suffix}", icc_profile=_profile(space))
     return folder
 
 
@@ -49,10 +48,8 @@ def _run(source: Path, target: Path, quick: dict[str, Any], **changes: Any) -> l
 
 @pytest.mark.parametrize("target", ["png", "tif"])
 @pytest.mark.parametrize("source", ["png", "tif", "jpg"])
-def test_a_profile_goes_from_picture_to_picture(
-    tmp_path: Path, quick: dict[str, Any], source: str, target: str
-) -> None:
-    folder = _pictures(tmp_path / "in", source)
+def test_a_profile_goes_from_image_to_image(tmp_path: Path, quick: dict[str, Any], source: str, target: str) -> None:
+    folder = _images(tmp_path / "in", source)
     assert not _run(folder, tmp_path / "out" / f"%04d.{target}", quick, fps="25")
     for number in range(1, 4):
         path = tmp_path / "out" / f"{number:04d}.{target}"
@@ -61,12 +58,12 @@ def test_a_profile_goes_from_picture_to_picture(
                 assert image.info["icc_profile"] == _profile("RGB")
         assert _profile("RGB") in _inflated(path)
         if source != "jpg":
-            given = read_picture(folder / f"{number:04d}.{source}")
-            assert all(np.array_equal(a, b) for a, b in zip(given, read_picture(path), strict=True))
+            given = read_samples(folder / f"{number:04d}.{source}")
+            assert all(np.array_equal(a, b) for a, b in zip(given, read_samples(path), strict=True))
 
 
 def _inflated(path: Path) -> bytes:
-    """A picture's bytes, the profile of a PNG unpacked by Pillow."""
+    """An image's bytes, the profile of a PNG unpacked by Pillow."""
     data = path.read_bytes()
     if path.suffix != ".png":
         return data
@@ -78,7 +75,7 @@ def _inflated(path: Path) -> bytes:
 
 def test_grey_profiles_stay_with_grey_and_are_named_elsewhere(tmp_path: Path, quick: dict[str, Any]) -> None:
     """A sister: a profile for other samples than those written would be wrong."""
-    folder = _pictures(tmp_path / "in", "png", space="GRAY", mode="L")
+    folder = _images(tmp_path / "in", "png", space="GRAY", mode="L")
     assert not _run(folder, tmp_path / "grey" / "%04d.png", quick, fps="25")
     with Image.open(tmp_path / "grey" / "0001.png") as image:
         assert (image.mode, image.info["icc_profile"]) == ("L", _profile("GRAY"))
@@ -90,30 +87,30 @@ def test_grey_profiles_stay_with_grey_and_are_named_elsewhere(tmp_path: Path, qu
 
 @pytest.mark.parametrize("extension", ["mkv", "mov", "mp4"])
 def test_videos_name_it_before_the_work(call: Call, tmp_path: Path, extension: str) -> None:
-    folder = _pictures(tmp_path / "in", "png")
+    folder = _images(tmp_path / "in", "png")
     done = call("upscale", folder, "-o", tmp_path / f"out.{extension}", "--fps", 25, "--dry-run", "-q")
-    assert "does not take it over; png and tiff pictures do" in done.out
+    assert "does not take it over; png and tiff images do" in done.out
 
 
-def test_a_profile_inside_a_video_reaches_pictures(call: Call, tmp_path: Path) -> None:
+def test_a_profile_inside_a_video_reaches_images(call: Call, tmp_path: Path) -> None:
     """A sister: PNG in MOV, out of which frames are exported."""
-    folder = _pictures(tmp_path / "in", "png")
+    folder = _images(tmp_path / "in", "png")
     ffmpeg("-framerate", "25", "-i", str(folder / "%04d.png"), "-c", "copy", str(tmp_path / "in.mov"))
     assert call("frames", tmp_path / "in.mov", "-o", tmp_path / "f" / "%03d.png").code == 0
     with Image.open(tmp_path / "f" / "002.png") as image:
         assert image.info["icc_profile"] == _profile("RGB")
 
 
-def test_pictures_that_disagree_are_named(call: Call, tmp_path: Path) -> None:
-    folder = _pictures(tmp_path / "in", "png")
+def test_images_that_disagree_are_named(call: Call, tmp_path: Path) -> None:
+    folder = _images(tmp_path / "in", "png")
     with Image.open(folder / "0002.png") as image:
         image.copy().save(folder / "0002.png", icc_profile=None)
     done = call("upscale", folder, "-o", tmp_path / "out" / "%04d.png", "--fps", 25, "--dry-run", "-q")
-    assert "ICC profile (not the same in all pictures): it is not taken over" in done.out
+    assert "ICC profile (not the same in all images): it is not taken over" in done.out
 
 
 def test_a_still_keeps_the_profile(call: Call, tmp_path: Path) -> None:
-    folder = _pictures(tmp_path / "in", "png", count=5)
+    folder = _images(tmp_path / "in", "png", count=5)
     done = call("still", folder, "-o", tmp_path / "still.png", "--at", 2, "--fps", 25, "--scale", 1, "-q")
     assert done.code == 0, done.err
     assert _inflated(tmp_path / "still.png") == _profile("RGB")
@@ -121,7 +118,7 @@ def test_a_still_keeps_the_profile(call: Call, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [30, 60, 200])
 def test_a_broken_profile_breaks_nothing(call: Call, tmp_path: Path, cut: int) -> None:
-    folder = _pictures(tmp_path / "in", "tif")
+    folder = _images(tmp_path / "in", "tif")
     for path in folder.iterdir():
         data = bytearray(path.read_bytes())
         place = data.index(_profile("RGB")[:40])
@@ -138,7 +135,7 @@ _START = 86400
 
 
 def _dpx(folder: Path, order: str, transfer: int = 1, count: int = 4) -> Path:
-    """Pictures in either byte order, each with frame number, timecode, edge code and a frame rate."""
+    """Images in either byte order, each with frame number, timecode, edge code and a frame rate."""
     folder.mkdir()
     pix_fmt = "gbrp10le" if order == "<" else "gbrp10be"
     encode(folder / "%04d.dpx", scene(count, 48, 32), "-c:v", "dpx", "-strict", "-2", pix_fmt=pix_fmt)
@@ -184,9 +181,9 @@ def test_dpx_headers_go_with_their_frames(
             "rate": 24.0,
             "whole": True,
         }
-        [frame] = first_pictures(tmp_path / "out" / f"{number + 1:04d}.dpx")
+        [frame] = first_frames(tmp_path / "out" / f"{number + 1:04d}.dpx")
         if pix_fmt is None:
-            [given] = first_pictures(folder / f"{number + 1:04d}.dpx")
+            [given] = first_frames(folder / f"{number + 1:04d}.dpx")
             assert np.array_equal(frame.to_ndarray(), given.to_ndarray())
         assert frame.metadata["timecode"] == f"01:02:03:{4 + number:02d}", "as FFmpeg reads it"
 
@@ -230,16 +227,16 @@ def test_log_is_not_taken_for_srgb(call: Call, tmp_path: Path, transfer: int, lo
     if log:
         assert "primaries not tagged: taken as sRGB" in done.out, "primaries alone are assumed"
         assert call("upscale", folder, "-o", tmp_path / "o.mkv", "--fps", 24, "--method", "bicubic", "-q").code == 0
-        [frame] = first_pictures(tmp_path / "o.mkv", 1)
+        [frame] = first_frames(tmp_path / "o.mkv", 1)
         assert int(frame.color_trc) == 2
 
 
-def test_log_stays_log_through_pictures_of_another_kind(tmp_path: Path, quick: dict[str, Any]) -> None:
+def test_log_stays_log_through_images_of_another_kind(tmp_path: Path, quick: dict[str, Any]) -> None:
     """A sister: ``timing.json`` says that the transfer is none of those that have a code."""
     folder = _dpx(tmp_path / "in", ">")
     _run(folder, tmp_path / "png" / "%04d.png", quick, fps="24")
     _run(tmp_path / "png", tmp_path / "again.mkv", quick, codec="ffv1")
-    assert int(first_pictures(tmp_path / "again.mkv", 1)[0].color_trc) == 2
+    assert int(first_frames(tmp_path / "again.mkv", 1)[0].color_trc) == 2
 
 
 def test_dpx_without_those_headers_gets_none(tmp_path: Path, quick: dict[str, Any]) -> None:
@@ -248,14 +245,14 @@ def test_dpx_without_those_headers_gets_none(tmp_path: Path, quick: dict[str, An
     encode(folder / "%04d.dpx", scene(2, 48, 32), "-c:v", "dpx", pix_fmt="gbrp")
     assert not _run(folder, tmp_path / "out.mkv", quick, fps="24")
     assert not _run(folder, tmp_path / "out" / "%04d.dpx", quick, fps="24")
-    assert len(first_pictures(tmp_path / "out" / "0001.dpx")) == 1
+    assert len(first_frames(tmp_path / "out" / "0001.dpx")) == 1
 
 
 def test_profiles_are_found_in_bytes_as_in_files(tmp_path: Path) -> None:
     from vsr.media.icc import find_profile, profile_of_file
 
     for suffix in ("png", "tif", "jpg"):
-        path = _pictures(tmp_path / suffix, suffix, count=1) / f"0001.{suffix}"
+        path = _images(tmp_path / suffix, suffix, count=1) / f"0001.{suffix}"
         with Image.open(io.BytesIO(path.read_bytes())) as image:
             requested = image.info["icc_profile"]
         found = profile_of_file(path)
@@ -314,7 +311,7 @@ def test_attributes_of_openexr_go_with_their_frames(tmp_path: Path, quick: dict[
         kept = ("chromaticities", "timeCode", "cameraSerialNumber")
         assert {name: _attributes(out)[name] for name in kept} == {name: _attributes(given)[name] for name in kept}
         assert _attributes(out)["software"].startswith(b"vsr")
-        assert all(np.array_equal(a, b) for a, b in zip(read_picture(out), read_picture(given), strict=True))
+        assert all(np.array_equal(a, b) for a, b in zip(read_samples(out), read_samples(given), strict=True))
     assert '"timecode": "01:02:03:04"' in (tmp_path / "out" / "timing.json").read_text()
 
 
@@ -328,7 +325,7 @@ def test_primaries_of_openexr_are_read_or_said_to_be_others(call: Call, tmp_path
     assert dropped == ["attributes chromaticities, cameraSerialNumber: only EXR has a place for it"]
     assert '"primaries": 2' in (tmp_path / "out" / "timing.json").read_text()
     _run(wide, tmp_path / "wide.mkv", quick, fps="24", codec="ffv1", pix_fmt="gbrp16le")
-    assert int(first_pictures(tmp_path / "wide.mkv", 1)[0].color_primaries) == 9
+    assert int(first_frames(tmp_path / "wide.mkv", 1)[0].color_primaries) == 9
 
 
 def test_an_openexr_header_that_ends_early_is_left_to_the_decoder(call: Call, tmp_path: Path) -> None:

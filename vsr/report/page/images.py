@@ -18,7 +18,7 @@ from vsr.report.side_by_side import busiest_crop
 
 __all__ = ["Gathered", "gather"]
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _PANE_WIDTH, _PANE_HEIGHT = 560, 420  # largest detail that the video shows, in pixels of the output
 _GAP = 8
@@ -29,13 +29,13 @@ _MARGIN = 4  # pixels of the input around a detail, for the kernel that enlarges
 class Gathered:
     """Images as they are shown, ``(H, W, 3)`` uint8."""
 
-    before: dict[int, Picture] = field(default_factory=dict)
+    before: dict[int, Image] = field(default_factory=dict)
     """By the output's ordinal, at the input's own size."""
-    after: dict[int, Picture] = field(default_factory=dict)
+    after: dict[int, Image] = field(default_factory=dict)
     most_pixels_wide: int = 0
     """Width of the output as shown before it was made smaller."""
     clip: bytes = b""
-    poster: Picture | None = None
+    poster: Image | None = None
     """Its first image."""
     is_detail: bool = False
     """Whether the video shows a detail."""
@@ -79,7 +79,7 @@ class _Maker:
         self._box: Box | None = None
         self._aspect = float(output.video.sample_aspect_ratio)
 
-    def run(self, pairs: Sequence[Pair], picked: set[int], moving: set[int]) -> Iterator[tuple[Fraction, Picture]]:
+    def run(self, pairs: Sequence[Pair], picked: set[int], moving: set[int]) -> Iterator[tuple[Fraction, Image]]:
         """Keeps the images of ``picked``; yields an image of both versions for each of ``moving``."""
         afters = frames_at(self._output, [pair.output for pair in pairs])
         befores = (
@@ -96,19 +96,19 @@ class _Maker:
                 yield pair.seconds - start, self._together(after, before)
 
     def _keep(self, pair: Pair, after: Frame, before: Frame | None) -> None:
-        picture = upright(displayed(after, self._output.video.color), self._output.video.display)
-        self._gathered.most_pixels_wide = picture.shape[1]
-        self._gathered.after[pair.output] = self._fit(picture)
+        image = upright(displayed(after, self._output.video.color), self._output.video.display)
+        self._gathered.most_pixels_wide = image.shape[1]
+        self._gathered.after[pair.output] = self._fit(image)
         if before is not None and self._source is not None:
             seen = upright(displayed(before, self._source.video.color), self._source.video.display)
             self._gathered.before[pair.output] = self._fit(seen)
 
-    def _fit(self, picture: Picture) -> Picture:
-        height, width = picture.shape[:2]
+    def _fit(self, image: Image) -> Image:
+        height, width = image.shape[:2]
         factor = min(1.0, self._largest[0] / width, self._largest[1] / height)
-        return resized(picture, max(1, round(height * factor)), max(1, round(width * factor)))
+        return resized(image, max(1, round(height * factor)), max(1, round(width * factor)))
 
-    def _together(self, after: Frame, before: Frame | None) -> Picture:
+    def _together(self, after: Frame, before: Frame | None) -> Image:
         if self._box is None:
             self._box = self._choose(after)
         details = [displayed(after, self._output.video.color, self._box)]
@@ -125,14 +125,14 @@ class _Maker:
 
     def _choose(self, after: Frame) -> Box:
         """The busiest part of the first frame, on even pixels."""
-        picture = displayed(after, self._output.video.color)
+        image = displayed(after, self._output.video.color)
         most_height, most_width = int(_PANE_HEIGHT * min(1, self._aspect)), int(_PANE_WIDTH / max(1, self._aspect))
-        height, width = min(picture.shape[0], most_height), min(picture.shape[1], most_width)
-        self._gathered.is_detail = (height, width) != picture.shape[:2]
-        top, left = busiest_crop(picture, height, width) if min(picture.shape[:2]) > 1 else (0, 0)
+        height, width = min(image.shape[0], most_height), min(image.shape[1], most_width)
+        self._gathered.is_detail = (height, width) != image.shape[:2]
+        top, left = busiest_crop(image, height, width) if min(image.shape[:2]) > 1 else (0, 0)
         return Box(top // 4 * 4, left // 4 * 4, height, width)
 
-    def _enlarge(self, before: Frame, source: MediaInfo) -> Picture:
+    def _enlarge(self, before: Frame, source: MediaInfo) -> Image:
         """What ``self._box`` shows, from the input: enlarged by bicubic to the output's pixels."""
         assert self._box is not None
         box, video, target = self._box, source.video, self._output.video
@@ -143,12 +143,12 @@ class _Maker:
         return np.ascontiguousarray(large[skip_y : skip_y + box.height, skip_x : skip_x + box.width])
 
 
-def _square(picture: Picture, aspect: float) -> Picture:
-    """``picture`` with square pixels; ``aspect`` is the width of its own over their height."""
-    height, width = picture.shape[:2]
+def _square(image: Image, aspect: float) -> Image:
+    """``image`` with square pixels; ``aspect`` is the width of its own over their height."""
+    height, width = image.shape[:2]
     if aspect >= 1:
-        return resized(picture, height, max(1, round(width * aspect)))
-    return resized(picture, max(1, round(height / aspect)), width)
+        return resized(image, height, max(1, round(width * aspect)))
+    return resized(image, max(1, round(height / aspect)), width)
 
 
 def _span(start: int, length: int, small: int, large: int) -> tuple[int, int, int, int]:
