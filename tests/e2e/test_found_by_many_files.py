@@ -50,7 +50,7 @@ for width in (128, *range(32, 66, 2)):
 
 
 def test_narrow_images_do_not_end_the_process() -> None:
-    """x265 wrote behind its lookahead's images, wherever they were 34 to 48 wide; glibc looks after each free."""
+    """x265 wrote behind its lookahead's frames, wherever they were 34 to 48 wide; glibc looks after each free."""
     environment = os.environ | {"MALLOC_CHECK_": "3", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", _NARROW], env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr

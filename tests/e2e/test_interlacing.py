@@ -93,7 +93,7 @@ def test_interlaced_images_are_deinterlaced_whatever_their_flags(
 @pytest.mark.parametrize("flag", ["tff", "bff"])
 @pytest.mark.parametrize("top_first", [True, False])
 def test_fields_come_in_the_order_of_their_moments(run: Any, tmp_path: Path, flag: str, top_first: bool) -> None:
-    """A wrong flag would make the motion jump back with every second image."""
+    """A wrong flag would make the motion jump back with every second frame."""
     moments = moving(2 * FRAMES)
     source = clip(tmp_path / "in.mp4", woven(moments, top_first=top_first), flag)
     output, _ = run(source, "mkv", deinterlace="field", **EXACT)

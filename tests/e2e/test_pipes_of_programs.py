@@ -46,7 +46,7 @@ def test_a_full_disk_behind_the_pipe(clips: Clips) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("container", ["y4m", "nut"])
 def test_frames_leave_while_others_are_to_come(tmp_path: Path, container: str) -> None:
-    """Half of a stream is written and the pipe kept open: images must come out; then the rest follows."""
+    """Half of a stream is written and the pipe kept open: frames must come out; then the rest follows."""
     data = made_by_ffmpeg(
         *("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25", "-frames:v", "300", "-f", "yuv4mpegpipe"), folder=tmp_path
     )

@@ -160,7 +160,7 @@ def test_a_short_recording_joined_to_a_longer_one(count: int, tmp_path: Path) ->
 
 
 def test_a_part_of_joined_broadcasts(tmp_path: Path) -> None:
-    """A span across the join: times count on the one timeline, sound is cut where the images are."""
+    """A span across the join: times count on the one timeline, sound is cut where the frames are."""
     joined = tmp_path / "joined.ts"
     joined.write_bytes(b"".join(_broadcast(tmp_path / f"{n}.ts", n).read_bytes() for n in range(3)))
     vsr.upscale(joined, tmp_path / "out.mkv", start=Fraction(3), end=Fraction(5), settings=SETTINGS)
@@ -172,7 +172,7 @@ def test_a_part_of_joined_broadcasts(tmp_path: Path) -> None:
 
 
 def test_images_that_fail_in_a_broadcast_leave_the_sound_where_it_is(tmp_path: Path) -> None:
-    """Eleven seconds without images while the sound goes on are no jump of the clock."""
+    """Eleven seconds without frames while the sound goes on are no jump of the clock."""
     source = tmp_path / "gap.ts"
     chosen = "select='lt(t,1)+gte(t,12.5)'"
     ffmpeg(
@@ -249,7 +249,7 @@ def test_verify_compares_the_outputs_times(tmp_path: Path, call: Call) -> None:
 
 
 def test_fields_follow_their_timeline(tmp_path: Path, call: Call) -> None:
-    """Two images a frame, across a join."""
+    """Two frames for each, across a join."""
     source = tmp_path / "in.ts"
     part = encode(tmp_path / "part.ts", scene(20, 64, 48), "-c:v", "mpeg2video", "-flags", "+ildct+ilme")
     source.write_bytes(part.read_bytes() * 2)

@@ -145,7 +145,7 @@ def test_streams_that_do_not_fit_are_refused_with_advice(run: Any, tmp_path: Pat
 
 @pytest.mark.parametrize("extension", ["mp4", "mov"])
 def test_sound_that_is_read_back_in_smaller_blocks_is_the_same_sound(run: Any, tmp_path: Path, extension: str) -> None:
-    """As from DV tapes and MXF: a block of PCM an image, which MOV gives back in blocks of its own."""
+    """As from DV tapes and MXF: a block of PCM a frame, which MOV gives back in blocks of its own."""
     blocks = ("-af", "asetnsamples=1920", "-c:a", "pcm_s16le")
     source = encode(tmp_path / "blocks.mkv", scene(25), *X264, *blocks, inputs=tone(1))
     output, _ = run(source, extension)

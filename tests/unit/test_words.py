@@ -35,10 +35,10 @@ _ALLOWED = re.compile(
     r"(?i)ground[ _]truths?|mended_times|told_(?:blur_px|noise_codes)|[`\"]mended[`\"]|prediction_misfits"
     r"|`trust` and `believed"
     r"|groups? of pictures|attached picture|picture coding extension|_MPEG[24]_PICTURE"
-    r"|keep_pictures|seconds_per_picture|whole_picture|`pictures/`|_IMAGES = \"curves.png\", \"pictures\""
+    r"|keep_pictures|seconds_per_picture|whole_picture"
 )
 """The term itself; keys of older manifests and records; a module's old interface in the changelog; pictures
-of the standards of video; a setting of training, its folder, a column of scores and a key of the records of stills."""
+of the standards of video; a setting of training, a column of scores and a key of the records of stills."""
 
 _EXEMPT = {"tests/unit/test_words.py", "docs/adr/0084-rooms-by-kind.md"}
 

@@ -24,7 +24,7 @@ from vsr.training.validation import Validation
 
 __all__ = ["Keeper"]
 
-_CURVES, _IMAGES = "curves.png", "pictures"
+_CURVES, _IMAGES = "curves.png", "images"
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def test_sparse_streams_pass_with_the_video() -> None:
 
 @pytest.mark.parametrize("late", [-1, 0, 1, 3])
 def test_interleaving_may_carry_packets_past_the_jump(late: int) -> None:
-    """Sound of the old timeline after the first image of the new one, or the other way round."""
+    """Sound of the old timeline after the first frame of the new one, or the other way round."""
     jump = _Jump(place=100 - late, seconds=_s("-4"), offset=_s("4.04"))
     sound = [(2 * n, Fraction(n, 10)) for n in range(50)] + [(100 + 2 * n, Fraction(9 + n, 10)) for n in range(50)]
     assert _move(sound, [jump]).runs == ((50, _s("4.04")),)
@@ -68,7 +68,7 @@ _GAPS, _GAP_SECONDS, _GROUP = 200, 11, 10
 
 @pytest.mark.parametrize("has_sound", [True, False])
 def test_many_gaps_are_judged_by_one_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_sound: bool) -> None:
-    """200 gaps of eleven seconds: images that failed where the sound goes on, else the clock that was reset."""
+    """200 gaps of eleven seconds: frames that failed where the sound goes on, else the clock that was reset."""
     reads: list[Path] = []
 
     def count(path: Path, index: int) -> Any:
