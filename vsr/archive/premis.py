@@ -178,7 +178,7 @@ def _describe_made(contents: Contents, packing: Packing, identifier: str, source
 
 
 def _looks_of(record: Mapping[str, Any]) -> dict[str, str]:
-    """How the output's pictures are coded, in words, by name."""
+    """How the output's images are coded, in words, by name."""
     output = record["output"]
     encoder = output.get("encoder", output)  # a still says it at once
     layout = encoder["layout"]
