@@ -30,6 +30,7 @@ from vsr.media.boxes import HeaderInserter, insert_into_file
 from vsr.media.ffmpeg import ffmpeg_reason, run_ffmpeg
 from vsr.media.gaps import ClosedGaps, close_gaps, track_clock
 from vsr.media.immersive import boxes_for
+from vsr.media.matroska import complete_header
 from vsr.media.mux_command import MuxJob, copy_command, cover_options, mux_command, pipe_format
 from vsr.media.packets import PacketTable, decode_times
 from vsr.media.safe_open import file_url
@@ -70,6 +71,8 @@ def mux(segments: Sequence[SegmentFile], job: MuxJob, target: Path) -> None:
         raise kind(f"{target.name}: could not be put together: {ended.reason}")
     if job.container in ("mp4", "mov") and job.immersive is not None and (extra := boxes_for(job.immersive)):
         insert_into_file(target, extra)
+    if job.container == "mkv":
+        complete_header(target)
 
 
 def refusal(segments: Sequence[SegmentFile], job: MuxJob, scratch: Path) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vsr.media.codecs import fourcc
 from vsr.media.color import COLOR_NAMES
@@ -19,10 +20,14 @@ from vsr.media.labels import label_options
 from vsr.media.safe_open import file_url, input_options
 from vsr.media.timelines import StreamMove
 
+if TYPE_CHECKING:
+    from vsr.media.y4m import Scanning
+
 __all__ = ["MuxJob", "copy_command", "cover_options", "mux_command", "pipe_format"]
 
 _FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "nut": "nut"}
 _COPY = ("-c", "copy", "-copy_unknown", "-fflags", "+bitexact", "-max_interleave_delta", "0")
+_FIELD_ORDERS = {"progressive": "progressive", "top first": "tt", "bottom first": "bb"}
 _NO_PARAMETER_SETS = "filter_units=remove_types=32-34"
 """Takes VPS, SPS and PPS out of HEVC packets: ``hvc1`` promises that they are in the header alone (ISO 14496-15)."""
 _ITUNES_TAGS = frozenset(
@@ -105,6 +110,8 @@ class MuxJob:
     """Cover images of the source that become attached files, after all other streams: Matroska's way."""
     deep: bool = False
     """Whether ffmpeg must read further into ``source`` than usual to know its streams."""
+    scanning: Scanning = "unknown"
+    """How lines of the new video belong to fields."""
     unmeasured: tuple[int, ...] = ()
     """Copied sound whose packets may come without durations, where the container's last packet needs one."""
 
@@ -260,6 +267,8 @@ def _video_output_options(job: MuxJob) -> list[str]:
         options += ["-metadata:s:v:0", f"{key}={value}"]
     if job.timecode:
         options += ["-metadata:s:v:0", f"timecode={job.timecode}"]
+    if job.container == "mkv" and (order := _FIELD_ORDERS.get(job.scanning)):
+        options += ["-field_order:v:0", order]
     if job.container == "mkv" and job.immersive is not None and (mode := stereo_tag(job.immersive)):
         options += ["-metadata:s:v:0", f"stereo_mode={mode}"]
     return options

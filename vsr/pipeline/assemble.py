@@ -205,6 +205,7 @@ def mux_job(
         moves=moves,
         copies_source=job.info.streams_path is not None or not (job.info.images or job.info.is_piped),
         deep=job.info.deep,
+        scanning=scanning(job.video, job.deinterlace, job.out_height),
         unmeasured=_find_unmeasured(job),
     )
 
