@@ -36,9 +36,11 @@ _ALLOWED = re.compile(
     r"|`trust` and `believed"
     r"|groups? of pictures|attached picture|picture coding extension|_MPEG[24]_PICTURE"
     r"|keep_pictures|seconds_per_picture|whole_picture"
+    r"|trust[ _]lists?"
 )
 """The term itself; keys of older manifests and records; a module's old interface in the changelog; pictures
-of the standards of video; a setting of training, a column of scores and a key of the records of stills."""
+of the standards of video; a setting of training, a column of scores and a key of the records of stills; lists of the
+certificates that signatures may rest on."""
 
 _EXEMPT = {"tests/unit/test_words.py", "docs/adr/0084-rooms-by-kind.md"}
 

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from vsr.api.measuring import evaluate
     from vsr.api.probing import estimate_source, probe
     from vsr.api.reporting import make_report
+    from vsr.api.signing import sign
     from vsr.api.stills import export_frames, still
     from vsr.api.trying import RunEstimate, estimate_run, try_methods
     from vsr.api.upscaling import check_plan, done_before, is_batch, plan, upscale
-    from vsr.archive import Bag
+    from vsr.archive import Bag, Signed
     from vsr.evaluation import Evaluation
     from vsr.media.probe import MediaInfo
     from vsr.pipeline.job import Job
@@ -49,6 +50,7 @@ __all__ = [
     "Outcome",
     "Progress",
     "RunEstimate",
+    "Signed",
     "Still",
     "TrainingOutcome",
     "TrainingProgress",
@@ -71,6 +73,7 @@ __all__ = [
     "pair_outputs",
     "plan",
     "probe",
+    "sign",
     "still",
     "train",
     "try_methods",
@@ -89,6 +92,7 @@ _HOMES = {
     "Outcome": "vsr.pipeline.request",
     "Progress": "vsr.pipeline.progress",
     "RunEstimate": "vsr.api.trying",
+    "Signed": "vsr.archive",
     "Still": "vsr.stills.run",
     "TrainingOutcome": "vsr.training",
     "TrainingProgress": "vsr.training",
@@ -111,6 +115,7 @@ _HOMES = {
     "pair_outputs": "vsr.api.inputs",
     "plan": "vsr.api.upscaling",
     "probe": "vsr.api.probing",
+    "sign": "vsr.api.signing",
     "still": "vsr.api.stills",
     "train": "vsr.api.learning",
     "try_methods": "vsr.api.trying",

@@ -1,5 +1,6 @@
-"""Outputs packed for an archive: BagIt folders with PREMIS descriptions."""
+"""Outputs for an archive: packed into BagIt folders with PREMIS descriptions, and signed by content credentials."""
 
 from vsr.archive.bag import Bag, make_bag
+from vsr.archive.sign import Signed, sign_output
 
-__all__ = ["Bag", "make_bag"]
+__all__ = ["Bag", "Signed", "make_bag", "sign_output"]

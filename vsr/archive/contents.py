@@ -20,7 +20,7 @@ __all__ = ["SOURCE_FOLDER", "Contents", "find_contents"]
 SOURCE_FOLDER = "source"
 """Name, in the payload, of the folder with the sources."""
 
-_BESIDE = (".vsr.json", ".input.framemd5", ".framemd5", ".data.zip", ".report.html", ".preview.png")
+_BESIDE = (".vsr.json", ".input.framemd5", ".framemd5", ".data.zip", ".c2pa", ".report.html", ".preview.png")
 """What the names of files about an output end with."""
 
 

@@ -80,6 +80,7 @@ def list_events(
             [f"record_sha256: {record['record_sha256']}"],
             [*made, *about],
         ),
+        *_signing(record, made),
         Event(
             "fixity check",
             packed_at,
@@ -98,6 +99,23 @@ def list_events(
             made + [(f"data/{place}", "outcome") for place in contents.about] + held,
             "packed",
         ),
+    ]
+
+
+def _signing(record: Mapping[str, Any], made: Sequence[tuple[str, str]]) -> list[Event]:
+    entry = record["output"].get("credentials")
+    if entry is None:
+        return []
+    where = f"in {entry['file']}" if entry["file"] else "in the file itself"
+    return [
+        Event(
+            "digital signature generation",
+            entry["signed"],
+            [f"content credentials (C2PA) {where}, signed by {entry['signer']}"],
+            "success",
+            [f"before: {name}, SHA-256 {digest}" for name, digest in entry["unsigned_files"].items()],
+            made,
+        )
     ]
 
 

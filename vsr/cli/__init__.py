@@ -18,6 +18,7 @@ from vsr.cli import (
     presets,
     probe,
     report,
+    sign,
     still,
     studio,
     train,
@@ -45,6 +46,7 @@ app.command("frames")(frames.frames)
 app.command("probe")(probe.probe)
 app.command("verify")(verify.verify)
 app.command("bag")(bag.bag)
+app.command("sign")(sign.sign)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("presets")(presets.presets)

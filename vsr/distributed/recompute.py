@@ -16,7 +16,7 @@ from vsr.media.reading import is_there
 from vsr.methods import METHODS
 from vsr.pipeline.differences import between_videos, describe_elsewhere, meaning
 from vsr.pipeline.job import Span
-from vsr.pipeline.manifest import load_manifest
+from vsr.pipeline.manifest import load_manifest, unsigned_files
 from vsr.pipeline.objects import is_url
 from vsr.pipeline.progress import OnProgress
 from vsr.pipeline.request import Outcome, Request
@@ -98,7 +98,7 @@ def _make(request: Request, on_progress: OnProgress) -> Mapping[str, Any]:
 
 
 def _compare(output: Path, manifest: Mapping[str, Any], again: Path, made: Mapping[str, Any]) -> Check:
-    recorded, found = manifest["output"]["files"], made["output"]["files"]
+    recorded, found = unsigned_files(manifest), made["output"]["files"]
     if sorted(recorded.values()) == sorted(found.values()):
         return Check(_WHAT, True, f"identical bytes, {len(found)} file(s)")
     difference = between_videos(output, again)

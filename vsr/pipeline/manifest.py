@@ -41,6 +41,7 @@ __all__ = [
     "load_manifest",
     "manifest_path",
     "output_files",
+    "unsigned_files",
     "with_current_keys",
     "write_manifest",
 ]
@@ -59,6 +60,13 @@ def output_files(output: Path) -> list[Path]:
     if is_numbered(output):
         return sorted(entry for entry in output.parent.iterdir() if entry.is_file())
     return [output]
+
+
+def unsigned_files(record: Mapping[str, Any]) -> dict[str, str]:
+    """SHA-256 of the files of an output as they were made, before it was signed."""
+    output = record["output"]
+    entry = output.get("credentials")
+    return dict(output["files"] if entry is None else entry["unsigned_files"])
 
 
 def _digests(digests: Sequence[StreamDigest]) -> list[dict[str, Any]]:

@@ -15,7 +15,9 @@ from vsr.media.framemd5 import ChecksumFile
 from vsr.media.images import is_numbered, is_single_image
 from vsr.media.inspect import digest_streams, video_times
 from vsr.media.reading import probe
+from vsr.pipeline.beside import find_beside
 from vsr.pipeline.chain import checksum_decoded, checksum_paths, output_checksums
+from vsr.pipeline.credentials import SIDECAR, is_installed, read_credentials
 from vsr.pipeline.manifest import manifest_path, output_files, with_current_keys
 from vsr.pipeline.recorded_times import describe_wrong_rule, describe_wrong_times
 from vsr.pipeline.seal import read_sealed
@@ -23,9 +25,10 @@ from vsr.pipeline.sidecar import canonical, file_digest
 from vsr.pipeline.streams import find_kept_path
 from vsr.timeline import parse_rate
 
-__all__ = ["Check", "find_changed_frames", "verify_output"]
+__all__ = ["Check", "check_credentials", "find_changed_frames", "verify_output"]
 
 _NAMED = 5  # of what differs, by name
+_CREDENTIALS = "credentials"
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def verify_output(output: Path, source: Path | None = None) -> list[Check]:
         *_checksums(output, manifest),
         *_times(output, manifest),
         *_check_kept(output, manifest),
+        *check_credentials(output, manifest),
         _input(output, manifest, source),
     ]
 
@@ -170,6 +174,25 @@ def _check_kept(output: Path, manifest: Mapping[str, Any]) -> list[Check]:
     if not _is_whole(path, entry):
         return [Check("kept packets", False, f"{path.name}: changed")]
     return [Check("kept packets", True, f"{len(entry['streams'])} stream(s), SHA-256")]
+
+
+def check_credentials(output: Path, record: Mapping[str, Any]) -> list[Check]:
+    """The content credentials of an output, where it was signed: signature and hashes, where the library is here."""
+    entry = record["output"].get("credentials")
+    if entry is None:
+        return []
+    sidecar = find_beside(output, SIDECAR) if entry["file"] else None
+    if sidecar is not None and not sidecar.is_file():
+        return [Check(_CREDENTIALS, False, f"{sidecar.name}: missing")]
+    if sidecar is not None and file_digest(sidecar) != entry["sha256"]:
+        return [Check(_CREDENTIALS, False, f"{sidecar.name}: changed")]
+    if not is_installed():
+        return [Check(_CREDENTIALS, True, f"signed by {entry['signer']}; not read: pip install 'vsr[c2pa]'")]
+    found = read_credentials(output, sidecar)
+    if found is None or found.failures:
+        why = "cannot be read" if found is None else ", ".join(found.failures)
+        return [Check(_CREDENTIALS, False, f"signed by {entry['signer']}: {why}")]
+    return [Check(_CREDENTIALS, True, f"C2PA, signed by {found.signer}; signature and hashes are right")]
 
 
 def _input(output: Path, manifest: Mapping[str, Any], source: Path | None) -> Check:

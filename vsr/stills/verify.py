@@ -13,9 +13,10 @@ from vsr.media.grabbing import grab_frames
 from vsr.media.images import read_samples
 from vsr.media.reading import is_there
 from vsr.pipeline.differences import between_planes, describe_elsewhere, meaning
+from vsr.pipeline.manifest import unsigned_files
 from vsr.pipeline.seal import read_sealed
 from vsr.pipeline.sidecar import device_class, file_digest, software_versions
-from vsr.pipeline.verify import Check
+from vsr.pipeline.verify import Check, check_credentials
 from vsr.stills.make import OnStep
 from vsr.stills.options import Source
 from vsr.stills.record import FORMAT, KIND
@@ -52,7 +53,12 @@ def verify_still(
         raise VerificationError(f"{path}: does not say {', '.join(lacking)}; it is not a record of this version of vsr")
     source = source or Path(record["input"]["path"])
     own_input = _input(record, source)
-    checks = [Check("record", True, "its own digest"), _files(output, record), own_input]
+    checks = [
+        Check("record", True, "its own digest"),
+        _files(output, record),
+        *check_credentials(output, record),
+        own_input,
+    ]
     if recompute:
         if not own_input.passed or not is_there(source):
             checks.append(Check("made again", False, f"not made: {own_input.detail}"))
@@ -135,7 +141,7 @@ def _check_frames(path: Path, record: Mapping[str, Any]) -> str:
 
 def _reproduce(output: Path, record: Mapping[str, Any], made: StillFiles) -> Check:
     """The files made again against those recorded."""
-    what, recorded = "made again", record["output"]["files"]
+    what, recorded = "made again", unsigned_files(record)
     if {name: hashlib.sha256(data).hexdigest() for name, data in made.files.items()} == recorded:
         return Check(what, True, f"identical bytes, {len(recorded)} files")
     elsewhere = describe_elsewhere(record, device_class("cpu"), software_versions())
