@@ -115,7 +115,7 @@ def _is_lossless(name: str) -> bool:
 @pytest.mark.parametrize(("name", "layout_name"), [row for row in _ROWS if _is_lossless(row[0])])
 def test_what_is_lossless_comes_back_bit_for_bit(tmp_path: Path, name: str, layout_name: str) -> None:
     layout = LAYOUTS[layout_name]
-    spec = _spec(CODECS[name], layout, lossless=name in ("h264", "hevc"))
+    spec = _spec(CODECS[name], layout, lossless=CODECS[name].lossless == "asked")
     images = [_noise(layout, seed) for seed in range(_FRAMES)]
     packets = _write(tmp_path / "segment.bin", spec, images)
     assert sorted(packet.pts for packet in packets) == _PTS
@@ -129,8 +129,14 @@ def test_what_is_lossless_comes_back_bit_for_bit(tmp_path: Path, name: str, layo
         if _shows_grey_as_420(name, layout):
             assert all((chroma == 1 << (layout.bit_depth - 1)).all() for chroma in got[1:])
             got, found = got[:1], layout
+        if name == "webp" and layout.name == "gbrp":  # FFmpeg's decoder adds alpha
+            assert (got[3] == 255).all()
+            got, found = got[:3], layout
         assert (found.family, found.bit_depth, found.has_alpha) == (layout.family, layout.bit_depth, layout.has_alpha)
+        seen = given[3].astype(bool) if layout.name == "gbrap" else slice(None)
         for before, after in zip(given, got, strict=True):
+            if name == "webp":  # it stores no colours where nothing is seen
+                before, after = before[seen], after[seen]
             np.testing.assert_array_equal(after, before)
 
 
@@ -216,7 +222,8 @@ def test_rows_are_consistent(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "container"), [(n, c) for n, s in CODECS.items() if s.kind == "video" for c in s.containers]
+    ("name", "container"),
+    [(n, c) for n, s in CODECS.items() if s.kind == "video" and n != "gif" for c in s.containers],  # it is made of them
 )
 def test_containers_hold_the_codecs_written_into_them(name: str, container: str) -> None:
     codec = av.Codec(next(iter(CODECS[name].encoders.values())), "w").canonical_name

@@ -219,6 +219,13 @@ def test_damage_is_counted_by_kind(run: Runs) -> None:
     assert damage["repeated_frames"] >= 0
 
 
+def test_a_folder_of_that_name_may_hold_outputs(clips: Any, tmp_path: Path) -> None:
+    (tmp_path / ".vsr").mkdir()
+    output = tmp_path / ".vsr" / "out.mp4"
+    vsr.upscale(clips("plain"), output, end=2, settings={"method": "bicubic", "scale": 1})
+    assert all(check.passed for check in vsr.verify(output.with_name("out.mp4.vsr.json")))
+
+
 def test_sidecars_in_a_hidden_folder_are_found(call: Any, clips: Any, tmp_path: Path) -> None:
     output, hidden = tmp_path / "out.mp4", tmp_path / ".vsr"
     command = ("upscale", clips("plain"), "-o", output, "--method", "bicubic", "--scale", 1, "--end", 4)
@@ -240,6 +247,10 @@ def test_sidecars_in_a_hidden_folder_are_found(call: Any, clips: Any, tmp_path: 
     with (tmp_path / "out.mp4.framemd5").open("a") as file:
         file.write("#\n")
     assert [check.what for check in vsr.verify(output) if not check.passed] == ["output checksums"]
+    (hidden / "notes.txt").write_text("mine")
+    refused = call(*command, "--sidecars", "folder", "--overwrite")
+    assert (refused.code, "notes.txt: is not of vsr" in refused.one_line()) == (2, True)
+    (hidden / "notes.txt").unlink()
     images = tmp_path / "f" / "%03d.png"
     vsr.upscale(clips("plain"), images, end=2, settings={"method": "bicubic", "scale": 1, "sidecars": "folder"})
     assert (hidden / "f.vsr.json").is_file()

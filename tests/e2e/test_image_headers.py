@@ -89,7 +89,7 @@ def test_grey_profiles_stay_with_grey_and_are_named_elsewhere(tmp_path: Path, qu
 def test_videos_name_it_before_the_work(call: Call, tmp_path: Path, extension: str) -> None:
     folder = _images(tmp_path / "in", "png")
     done = call("upscale", folder, "-o", tmp_path / f"out.{extension}", "--fps", 25, "--dry-run", "-q")
-    assert "does not take it over; png and tiff images do" in done.out
+    assert "does not take it over; png, tiff and webp images do" in done.out
 
 
 def test_a_profile_inside_a_video_reaches_images(call: Call, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""FIFOs, devices and images under the names of videos: one true line each, and nothing replaced."""
+"""FIFOs and devices under the names of videos: one true line each, and nothing replaced."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from program import Run
-from videos import ffmpeg
 
 
 @pytest.mark.parametrize(
@@ -52,14 +51,3 @@ def test_a_fifo_as_input_is_refused_with_a_hint(tmp_path: Path, call: Callable[.
     refused = call("probe", tmp_path / "in.y4m")
     assert refused.code == 3
     assert "is not a regular file; read it as -" in refused.one_line()
-
-
-def test_webp(tmp_path: Path, call: Callable[..., Run]) -> None:
-    """FFmpeg reads images in WebP, and no animations."""
-    source = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=10")
-    ffmpeg(*source, "-frames:v", "1", str(tmp_path / "still.webp"))
-    ffmpeg(*source, "-frames:v", "3", str(tmp_path / "moving.webp"))
-    assert call("probe", tmp_path / "still.webp").code == 0
-    refused = call("upscale", tmp_path / "moving.webp", "-o", tmp_path / "out.mp4")
-    assert refused.code == 3
-    assert "is an animated WebP, which FFmpeg cannot decode" in refused.one_line()

@@ -68,6 +68,18 @@ def test_one_process(objects: ObjectStore, bucket: str, reel: Path, expected: by
     assert not leftovers(tmp_path / "staging")
 
 
+def test_one_image_goes_there_and_comes_from_there(objects: ObjectStore, bucket: str, clips: Clips) -> None:
+    settings: dict[str, Any] = {"method": "bicubic", "scale": 2}
+    source, image = objects.put(bucket, "in/plain.mp4", clips("plain")), f"s3://{bucket}/out/frame.png"
+    vsr.upscale(source, image, at=3, settings=settings)
+    assert objects.names(bucket, "out/") == _made("out/frame.png")
+    assert all(check.passed for check in vsr.verify(image))
+    vsr.upscale(image, f"s3://{bucket}/out/twice.webp", settings=settings)
+    assert objects.read(bucket, "out/twice.webp")[8:12] == b"WEBP"
+    with pytest.raises(vsr.UsageError, match="is one image, and the video has more"):
+        vsr.upscale(source, f"s3://{bucket}/out/all.png", settings=settings)
+
+
 def test_kept_packets_go_with_their_output(objects: ObjectStore, bucket: str, tmp_path: Path) -> None:
     """They are refused like an output, removed with it, and left alone where they are anything else."""
     source, target = camera_clip(tmp_path / "phone.mp4", b"mebx"), f"s3://{bucket}/out/big.mp4"

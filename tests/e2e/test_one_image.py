@@ -29,7 +29,7 @@ def test_it_is_the_frame_of_a_whole_run(clips: Clips, tmp_path: Path, at: str | 
     source = clips("plain")
     vsr.upscale(source, tmp_path / "all" / "%03d.png", end=8, settings=QUICK)
     vsr.upscale(source, tmp_path / "one.png", at=at, settings=QUICK)
-    one, of_all = (read_samples(tmp_path / name) for name in ("one.png", f"all/{number + 1:03d}.png"))
+    one, of_all = (read_samples(tmp_path / name) for name in ("one.png", f"all/{number:03d}.png"))
     assert all(np.array_equal(a, b) for a, b in zip(one, of_all, strict=True))
     assert all(check.passed for check in vsr.verify(tmp_path / "one.png", recompute=True))
     record = json.loads((tmp_path / "one.png.vsr.json").read_text())
@@ -70,6 +70,20 @@ def test_what_makes_more_than_one_is_refused(clips: Clips, tmp_path: Path) -> No
     with pytest.raises(UsageError, match="for several name the number of the frame"):
         vsr.upscale([source, clips("cfr")], f"{tmp_path}/", at="0.2s", settings=QUICK)
     assert not list(tmp_path.iterdir())
+
+
+def test_images_bear_the_numbers_of_their_frames(clips: Clips, tmp_path: Path) -> None:
+    """Those of the video from 0, as ``--at`` counts them; of a sequence its own; two for two fields."""
+    source, names = clips("plain"), lambda folder: sorted(path.name for path in (tmp_path / folder).glob("*.png"))
+    vsr.upscale(source, tmp_path / "part" / "%04d.png", start=3, end=6, settings=QUICK)
+    assert names("part") == ["0003.png", "0004.png", "0005.png"]
+    assert all(check.passed for check in vsr.verify(tmp_path / "part" / "%04d.png", recompute=True))
+    vsr.upscale(tmp_path / "part", tmp_path / "again" / "%03d.png", start=1, settings=QUICK)
+    assert names("again") == ["004.png", "005.png"]
+    vsr.export_frames(tmp_path / "part", tmp_path / "frames" / "%03d.png", end=2)
+    assert names("frames") == ["003.png", "004.png"]
+    vsr.upscale(source, tmp_path / "fields" / "%d.png", start=1, end=3, settings=QUICK | {"deinterlace": "field"})
+    assert names("fields") == ["2.png", "3.png", "4.png", "5.png"]
 
 
 def test_exported_frames_have_their_own_numbers(clips: Clips, tmp_path: Path) -> None:

@@ -26,7 +26,10 @@ def frames(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> None:
-    """Write frames exactly as they were decoded, at their own depth, with their times; nothing is restored."""
+    """Write frames exactly as they were decoded, at their own depth, with their times; nothing is restored.
+
+    Images bear the numbers of their frames: from 0, as --start counts them, or those of the source's own images.
+    """
     del debug
     from vsr import api
     from vsr.cli.console import print_table

@@ -193,13 +193,33 @@ _ROWS = (
         lossless="always",
         quality=None,
     ),
+    CodecSpec(
+        name="webp",
+        summary="WebP images and animations: RGB 8 bit, alpha; for the web",
+        kind="images",
+        encoders={"rgb": "libwebp"},
+        layouts=("gbrp", "gbrap"),
+        containers=("webp",),
+        lossless="asked",
+        quality=None,
+        max_side=16383,
+    ),
+    CodecSpec(
+        name="gif",
+        summary="GIF animations: 256 colours, alpha on or off",
+        kind="video",
+        encoders={"rgb": "ffv1"},  # of its segments: the palette is that of the whole clip
+        layouts=("gbrp", "gbrap"),
+        containers=("gif",),
+        quality=None,
+    ),
 )
 
 CODECS: Mapping[str, CodecSpec] = table_of("codecs", _ROWS)
 """Every way to write video, by name, preferred ones first."""
 
 CONTAINERS: Mapping[str, str] = MappingProxyType(
-    {"mp4": "mp4", "m4v": "mp4", "mov": "mov", "mkv": "mkv", "nut": "nut", "y4m": "y4m"}
+    {"mp4": "mp4", "m4v": "mp4", "mov": "mov", "mkv": "mkv", "nut": "nut", "y4m": "y4m", "gif": "gif"}
     | {extension: extension for row in _ROWS if row.kind == "images" for extension in row.containers}
 )
 """Container by file extension."""
@@ -245,10 +265,13 @@ def find_codec(name: str) -> CodecSpec:
 
 
 def _holders(source: PixelLayout, container: str | None = None) -> list[str]:
+    """Codecs that keep ``source``; GIF takes RGB, and keeps 256 colours of it."""
     return [
         row.name
         for row in _ROWS
-        if (container is None or container in row.containers) and _lossless(row, source) is not None
+        if row.name != "gif"
+        and (container is None or container in row.containers)
+        and _lossless(row, source) is not None
     ]
 
 

@@ -54,7 +54,7 @@ def holds(container: str, stream: StreamInfo) -> bool:
         return stream.kind == "attachment" or (
             stream.kind in ("audio", "video") and stream.has_decoder and stream.codec not in _MKV_NOT.split()
         )
-    return stream.codec in _HELD[container].get(stream.kind, frozenset())
+    return stream.codec in _HELD.get(container, {}).get(stream.kind, frozenset())  # images and animations: nothing
 
 
 def _holds_data(container: str, stream: StreamInfo) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from vsr.errors import MachineError, UsageError
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.codecs import CodecSpec, prores_profile
-from vsr.media.hdr import ContentLight, MasteringDisplay
+from vsr.media.hdr import ContentLight, DisplayTransform, MasteringDisplay
 from vsr.media.packets import PacketTimes
 from vsr.media.planes import frame_from_planes
 from vsr.media.repeatable import join_params, repeatable_x264, repeatable_x265
@@ -47,6 +47,8 @@ _PACKED = {  # what an encoder takes instead of the planar layout of the same sa
     ("tiff", "gbrap"): "rgba",
     ("tiff", "gbrp16le"): "rgb48le",
     ("tiff", "gbrap16le"): "rgba64le",
+    ("libwebp", "gbrp"): "bgra",
+    ("libwebp", "gbrap"): "bgra",
     ("dpx", "gbrp"): "rgb24",
     ("dpx", "gbrap"): "rgba",
     ("dpx", "gbrp16le"): "rgb48le",
@@ -73,6 +75,13 @@ class EncoderSpec:
     mastering: MasteringDisplay | None = None
     content_light: ContentLight | None = None
     lossless: bool = False
+    turn: DisplayTransform = field(default_factory=DisplayTransform)
+    """How images are turned before they are encoded, where the container cannot say that players should do it."""
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Width and height of the images as they are in the file."""
+        return (self.height, self.width) if self.turn.is_sideways else (self.width, self.height)
 
     @property
     def encoder(self) -> str:
@@ -99,7 +108,7 @@ class SegmentSink(Protocol):
 
 def segment_format(codec: CodecSpec) -> str:
     """FFmpeg's name of the container of segment files: one that holds the codec and its aspect ratio."""
-    return {"av1": "mp4", "ffv1": "matroska", "raw": "nut"}.get(codec.name, "mov")
+    return {"av1": "mp4", "ffv1": "matroska", "gif": "matroska", "raw": "nut"}.get(codec.name, "mov")
 
 
 def segment_sink(path: Path, spec: EncoderSpec) -> SegmentSink:
@@ -149,15 +158,17 @@ def _options(spec: EncoderSpec) -> dict[str, str]:
     makers = {"h264": _x264_options, "hevc": _x265_options, "av1": _svt_options, "prores": _prores_options}
     if spec.codec.name in makers:
         return makers[spec.codec.name](spec)
-    if spec.codec.name == "ffv1":
+    if spec.encoder == "ffv1":
         return {"level": "3", "slices": "4", "slicecrc": "1", "g": "1", "context": "0"}
     if spec.codec.name == "png":  # three times the default's speed for 3 % more bytes
         return {"compression_level": "1", "pred": "paeth"}
+    if spec.codec.name == "webp":
+        return {"lossless": "1"} if spec.lossless else {"quality": "90"}
     return {}
 
 
 def _configure(context: VideoCodecContext, spec: EncoderSpec, pix_fmt: str) -> None:
-    context.width, context.height, context.pix_fmt = spec.width, spec.height, pix_fmt
+    (context.width, context.height), context.pix_fmt = spec.stored_size, pix_fmt
     context.time_base, context.framerate = spec.time_base, spec.frame_rate
     context.thread_count = spec.threads
     if spec.codec.name == "h264":
@@ -176,13 +187,21 @@ def _configure(context: VideoCodecContext, spec: EncoderSpec, pix_fmt: str) -> N
 
 
 def _make_frame(planes: tuple[NDArray[np.generic], ...], spec: EncoderSpec, pix_fmt: str) -> av.VideoFrame:
-    frame = frame_from_planes(planes, spec.layout, spec.width, spec.height)
+    frame = frame_from_planes(_turned(planes, spec.turn), spec.layout, *spec.stored_size)
     if pix_fmt != spec.layout.name:
         frame = frame.reformat(format=pix_fmt)
     frame.color_range = 2 if spec.color.full_range else 1
     frame.color_primaries, frame.color_trc = spec.color.primaries, spec.color.transfer
     frame.colorspace = spec.color.matrix
     return frame
+
+
+def _turned(planes: tuple[NDArray[np.generic], ...], turn: DisplayTransform) -> tuple[NDArray[np.generic], ...]:
+    """Planes of one size, turned by whole quarter turns and then mirrored."""
+    if not turn:
+        return planes
+    turned = (np.rot90(plane, round(turn.rotation / 90)) for plane in planes)
+    return tuple(plane[:, ::-1] if turn.mirrored else plane for plane in turned)
 
 
 def _refuse(spec: EncoderSpec, error: Exception) -> UsageError:

@@ -25,6 +25,7 @@ from vsr.errors import InputError
 from vsr.media.decode import FrameRecord
 from vsr.media.demuxing import demux
 from vsr.media.safe_open import open_input
+from vsr.media.webp import WEBP_TICK, holds_webp, read_webp
 
 __all__ = ["Checksum", "ChecksumFile", "Checksums", "FrameHasher", "hash_frames", "packet_checksums", "raw_bytes"]
 
@@ -209,8 +210,20 @@ def hash_frames(
         yield record, frame
 
 
+def _webp_checksums(path: Path) -> ChecksumFile:
+    found, rows = read_webp(path), Checksums()
+    for frame in found.frames:
+        rows.append(Checksum(frame.pts, frame.pts, frame.duration, frame.num_bytes, frame.md5))
+    return ChecksumFile(WEBP_TICK, "webp", found.width, found.height, Fraction(1), rows)
+
+
 def packet_checksums(path: Path, stream_index: int = 0) -> ChecksumFile:
-    """Checksums of the packets of a file's video stream number ``stream_index``: those of ``ffmpeg -c copy``."""
+    """Checksums of the packets of a file's video stream number ``stream_index``: those of ``ffmpeg -c copy``.
+
+    The packets of WebP are the chunks of its frames.
+    """
+    if holds_webp(path):
+        return _webp_checksums(path)
     with open_input(path) as container:
         stream = container.streams.video[stream_index]
         context = stream.codec_context

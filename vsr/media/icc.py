@@ -1,4 +1,4 @@
-"""ICC profiles inside images: found in PNG, TIFF and JPEG, and what becomes of them.
+"""ICC profiles inside images: found in PNG, TIFF, JPEG and WebP, and what becomes of them.
 
 A profile says what the samples mean. vsr does not apply it: samples are restored as they are coded, so an image in the
 same colour space takes the profile over unchanged. Profiles are read from the file, not from decoded frames
@@ -29,7 +29,7 @@ __all__ = [
 TIFF_TAG = 34675
 """Number of the tag of TIFF that holds a profile."""
 _PNG = b"\x89PNG\r\n\x1a\n"
-_TAKES = ("png", "tiff")
+_TAKES = ("png", "tiff", "webp")
 _SPACE, _SIGNATURE = slice(16, 20), slice(36, 40)  # in the header of a profile
 _MOST_BYTES = 64 << 20
 _FAMILIES = {"RGB": "rgb", "GRAY": "gray"}
@@ -79,7 +79,7 @@ def why_dropped(profile: IccProfile, codec: str, family: Literal["yuv", "rgb", "
     if not profile.profile:
         return "it is not taken over"
     if codec not in _TAKES:
-        return f"{codec} does not take it over; {' and '.join(_TAKES)} images do"
+        return f"{codec} does not take it over; {', '.join(_TAKES[:-1])} and {_TAKES[-1]} images do"
     if _FAMILIES.get(profile.space) != family:
         return f"it is for {profile.space or 'unknown'} samples, these are {family}"
     return ""
@@ -94,6 +94,8 @@ def _read(file: IO[bytes]) -> IccProfile | None:
             return _in_tiff(file, "<" if head[:2] == b"II" else ">")
         if head[:3] == b"\xff\xd8\xff":
             return _in_jpeg(file)
+        if head[:4] == b"RIFF":
+            return _in_webp(file)
     except (struct.error, zlib.error, IndexError):  # cut short, or not what it seems: the decoder has the last word
         return None
     return None
@@ -103,6 +105,17 @@ def _profile(name: str, data: bytes) -> IccProfile | None:
     if len(data) < 128 or data[_SIGNATURE] != b"acsp":
         return None
     return IccProfile(name, data[_SPACE].decode("ascii", "replace").strip(), data)
+
+
+def _in_webp(file: IO[bytes]) -> IccProfile | None:
+    """It stands right behind the first chunk."""
+    if file.read(8) != b"WEBPVP8X":
+        return None
+    file.seek(struct.unpack("<I", file.read(4))[0], io.SEEK_CUR)
+    if file.read(4) != b"ICCP":
+        return None
+    size = struct.unpack("<I", file.read(4))[0]
+    return _profile("of the WebP file", file.read(min(size, _MOST_BYTES)))
 
 
 def _in_png(file: IO[bytes]) -> IccProfile | None:

@@ -1,8 +1,8 @@
 """What image files say beside their samples, put in after encoding: FFmpeg's image encoders write none of it.
 
 Words, two of them: the software, and a comment. PNG takes them as ``tEXt``, TIFF as the tags Software and
-ImageDescription, DPX as creator and project, OpenEXR as attributes ``software`` and ``comments``. And from the source
-its ICC profile in PNG and TIFF, its headers in DPX and OpenEXR. Samples are not touched.
+ImageDescription, WebP as XMP, DPX as creator and project, OpenEXR as attributes ``software`` and ``comments``. And from
+the source its ICC profile in PNG, TIFF and WebP, its headers in DPX and OpenEXR. Samples are not touched.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from vsr.media.dpx import DpxHeader, with_dpx_header
 from vsr.media.exr import EXR_MAGIC, ExrHeader, with_exr_attributes
 from vsr.media.icc import TIFF_TAG, IccProfile
+from vsr.media.webp import is_webp, with_webp_text
 
 __all__ = ["ImageText", "with_text"]
 
@@ -30,18 +31,22 @@ class ImageText:
     software: str
     comment: str
     profile: IccProfile | None = None
-    """Written into PNG and TIFF; it must be for samples such as theirs."""
+    """Written into PNG, TIFF and WebP; it must be for samples such as theirs."""
     header: DpxHeader | ExrHeader | None = None
     """Written into images of its own kind."""
 
 
 def with_text(image: bytes, text: ImageText) -> bytes:
-    """The file ``image`` (PNG, TIFF, DPX or OpenEXR as FFmpeg writes them) with ``text``; others as they are."""
+    """The file ``image`` (PNG, TIFF, WebP, DPX, OpenEXR as FFmpeg writes them) with ``text``; others as they are."""
     software, comment = (part.encode("ascii", "replace") for part in (text.software, text.comment))
     if image.startswith(_PNG):
         return _in_png(image, software, comment, text.profile)
     if image.startswith(b"II*\0"):
         return _in_tiff(image, software, comment, text.profile)
+    if is_webp(image):
+        return with_webp_text(
+            image, text.software, text.comment, None if text.profile is None else text.profile.profile
+        )
     if image.startswith((b"SDPX", b"XPDS")):
         worded = _in_dpx(image, software, comment)
         return with_dpx_header(worded, text.header) if isinstance(text.header, DpxHeader) else worded

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -40,6 +40,8 @@ __all__ = [
     "ImageReader",
     "Timing",
     "find_images",
+    "frame_numbers",
+    "is_animation",
     "is_image_sequence",
     "is_numbered",
     "is_single_image",
@@ -59,9 +61,11 @@ IMAGE_SUFFIXES = {
     ".jpg": "jpeg_pipe",
     ".jpeg": "jpeg_pipe",
     ".bmp": "bmp_pipe",
+    ".webp": "webp_pipe",
 }
 """Extensions of images, with the demuxer that reads one."""
 
+_ANIMATIONS = (".gif", ".webp")
 TIMING_FILE = "timing.json"
 STREAMS_FILE = "streams.mkv"
 _UNSPECIFIED = 2
@@ -127,7 +131,12 @@ def place_of(output: Path) -> Path:
 
 def is_single_image(path: Path) -> bool:
     """Whether a name stands for one image, ``frame.png`` and the like, not for numbered ones."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not is_numbered(path)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_numbered(path) and not is_animation(path)
+
+
+def is_animation(path: Path) -> bool:
+    """Whether a name stands for an animation of any number of frames, one included: ``clip.gif`` or ``clip.webp``."""
+    return path.suffix.lower() in _ANIMATIONS and not is_numbered(path)
 
 
 def is_image_sequence(path: Path) -> bool:
@@ -177,11 +186,19 @@ def _match(pattern: Path, entry: Path) -> str:
     return found[1] if found else ""
 
 
+def frame_numbers(info: MediaInfo) -> Callable[[int], int]:
+    """By the ordinal of a frame, the number that images made from it bear: its image's in a sequence, else that."""
+    numbers = _frame_numbers(info.images)
+    return numbers.__getitem__ if numbers else lambda ordinal: ordinal
+
+
 def _frame_numbers(images: Sequence[Path]) -> list[int]:
     """The number in each name that counts the images; none where a name has none.
 
     That is the one number that differs between names alike in all else, as in ``shot2_0001_x4``; otherwise the last.
     """
+    if not images:
+        return []
     fields = [[int(digits) for digits in re.findall(r"\d+", image.stem)] for image in images]
     if not all(fields):
         return []

@@ -15,9 +15,11 @@ from typing import Any
 import av
 import av.error
 
+from vsr.media.animated_webp import WEBP
 from vsr.media.demuxing import demux, open_for
 from vsr.media.packets import is_empty_sample
 from vsr.media.probe import MediaInfo
+from vsr.media.webp import read_webp
 
 __all__ = ["PacketIndex", "index_packets"]
 
@@ -46,9 +48,12 @@ class PacketIndex:
 
 
 def index_packets(info: MediaInfo) -> PacketIndex:
-    """Demux the whole stream once. Image sequences are indexed from their times."""
+    """Demux the whole stream once. Image sequences and animated WebP are indexed from their times."""
     if info.images:
         return _index(info, _Packets(list(info.image_pts), keys=len(info.image_pts)))
+    if info.container == WEBP:
+        times = [frame.pts for frame in read_webp(info.path).frames]
+        return _index(info, _Packets(times, keys=1))
     found = _Packets()
     with open_for(info.path, info.video.index) as container:
         demuxer = demux(container, container.streams[info.video.index])

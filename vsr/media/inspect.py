@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from vsr.errors import Interrupted
 from vsr.media.demuxing import demux
 from vsr.media.safe_open import open_input
+from vsr.media.webp import WEBP_TICK, holds_webp, read_webp
 
 __all__ = ["PartSample", "StreamDigest", "count_shown_packets", "digest_streams", "packet_sizes", "video_times"]
 
@@ -70,6 +71,8 @@ def digest_streams(
     further into it), ``on_part`` for each packet that ends within a sample. Raises `Interrupted` soon after
     ``stop`` is set.
     """
+    if holds_webp(path):
+        return (_digest_webp(path),)
     with open_input(path, deep=deep) as container:
         streams = list(container.streams)
         samples = [_sample_bytes(stream) for stream in streams]
@@ -104,6 +107,13 @@ def digest_streams(
             )
             for stream in streams
         )
+
+
+def _digest_webp(path: Path) -> StreamDigest:
+    """FFmpeg's library does not split animations."""
+    found = read_webp(path)
+    num_bytes = sum(frame.num_bytes for frame in found.frames)
+    return StreamDigest(0, "video", "webp", len(found.frames), num_bytes, WEBP_TICK, Fraction(0), found.sha256)
 
 
 def _sample_bytes(stream: Any) -> int:
@@ -150,14 +160,36 @@ def count_shown_packets(path: Path, index: int) -> tuple[int, Fraction | None]:
 
 
 def packet_sizes(path: Path, index: int, times: Collection[int]) -> list[int]:
-    """Bytes of the packets of stream ``index`` that are shown at ``times`` (ticks), in file order."""
+    """Bytes of the packets of stream ``index`` that are shown at ``times`` (ticks), in file order.
+
+    Read from the key frame before them on, where the file can be sought in and its clock does not jump; else all of it.
+    """
+    near = _sizes(path, index, times, from_near=True)
+    return near if len(near) == len(times) else _sizes(path, index, times, from_near=False)
+
+
+def _sizes(path: Path, index: int, times: Collection[int], *, from_near: bool) -> list[int]:
+    sizes: list[int] = []
     with open_input(path) as container:
         stream = container.streams[index]
-        return [p.size for p in demux(container, stream) if p.size and p.pts is not None and p.pts in times]
+        try:
+            if from_near:
+                container.seek(min(times), stream=stream)
+            for packet in demux(container, stream):
+                if packet.size and packet.pts is not None and packet.pts in times:
+                    sizes.append(packet.size)
+                if from_near and (packet.dts is None or packet.dts > max(times)):
+                    break
+        except av.error.FFmpegError:
+            if not from_near:
+                raise
+    return sizes
 
 
 def video_times(path: Path) -> tuple[NDArray[np.int64], Fraction]:
     """Presentation times of the first video stream's packets, sorted, and their time base; of those that are shown."""
+    if holds_webp(path):
+        return np.array([frame.pts for frame in read_webp(path).frames], np.int64), WEBP_TICK
     with open_input(path) as container:
         stream = container.streams.video[0]
         shown = (p.pts for p in container.demux(stream) if p.size and p.pts is not None and not p.is_discard)

@@ -1,4 +1,4 @@
-"""One door to every kind of source: a media file or an image sequence."""
+"""One door to every kind of source: a media file, an image sequence, or an animated WebP."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import av
 
 from vsr.errors import InputError, UsageError
+from vsr.media.animated_webp import WEBP, WebpReader, is_webp_animation, probe_webp, scan_webp, view_webp
 from vsr.media.combing import FieldJudge, Fields, luma_rows
 from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord, Look, VideoTrack, decode_frames, decode_from, decode_linear, decode_looks
@@ -67,6 +68,8 @@ def probe(path: Path, fps: Fraction | None = None, video_stream: int | None = No
     ``fps`` is the frame rate of images and of streams that have no times;
     ``video_stream`` is the number, in a file, of the video stream that is meant; see `probe_media`.
     """
+    if is_webp_animation(path):
+        return probe_webp(path)
     if not is_image_sequence(path):
         return probe_media(path, fps, video_stream)
     if video_stream is not None:
@@ -89,7 +92,10 @@ def scan(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[FrameR
 
     Raises `InputError` where not a single frame comes out.
     """
-    frames = scan_images(info, damage) if info.images else decode_linear(_track(info, threads), damage)
+    if info.container == WEBP:
+        frames = scan_webp(info)
+    else:
+        frames = scan_images(info, damage) if info.images else decode_linear(_track(info, threads), damage)
     count = 0
     for record, frame in frames:
         count += 1
@@ -103,6 +109,8 @@ def scan_from(
 ) -> Iterator[tuple[FrameRecord, av.VideoFrame]]:
     """`scan` from shortly before the time ``seconds`` by the file's clock, its ordinals counted from there."""
     pts = int(seconds / info.video.time_base)
+    if info.container == WEBP:
+        return scan_webp(info, pts)
     if not info.images:
         return decode_from(_track(info, threads), pts, damage)
     first = max(0, bisect_right(info.image_pts, pts) - 1)
@@ -137,6 +145,8 @@ def scan_and_judge(
 
 def looks(info: MediaInfo, threads: int) -> Iterator[tuple[int, Look]]:
     """The time in ticks and the look of every frame of `scan`, alone."""
+    if info.container == WEBP:
+        return ((record.pts, record.look) for record, _ in scan_webp(info))
     if info.images:
         return ((record.pts, record.look) for record, _ in scan_images(info, Damage()))
     return decode_looks(_track(info, threads))
@@ -156,6 +166,8 @@ def look_at(info: MediaInfo, threads: int, ordinal: int) -> Look:
 
 def view(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[int, av.VideoFrame]]:
     """The frames of `scan` with their times in ticks, for who only looks at them: without names and fingerprints."""
+    if info.container == WEBP:
+        return view_webp(info)
     if info.images:
         return view_images(info)
     return decode_frames(_track(info, threads), damage)
@@ -163,6 +175,8 @@ def view(info: MediaInfo, threads: int, damage: Damage) -> Iterator[tuple[int, a
 
 def open_reader(info: MediaInfo, threads: int, overlap_frames: int) -> Reader:
     """A reader of the source's video."""
+    if info.container == WEBP:
+        return WebpReader(info)
     if info.images:
         return ImageReader(info)
     return FrameReader(_track(info, threads), info.video.time_base, overlap_frames=overlap_frames)

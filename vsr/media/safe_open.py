@@ -19,6 +19,7 @@ from av.container import InputContainer
 
 from vsr.errors import InputError, MachineError
 from vsr.media.ffmpeg import run_ffmpeg
+from vsr.media.webp import is_animated_webp
 
 __all__ = [
     "Readable",
@@ -159,10 +160,8 @@ def check_head(head: bytes, name: Path) -> None:
     """Refuse by its first 4096 bytes what FFmpeg must not open, or cannot. Raises `InputError`."""
     if not head:
         raise InputError(f"{name}: is empty")
-    if _is_animated_webp(head):
-        raise InputError(
-            f"{name}: is an animated WebP, which FFmpeg cannot decode; convert it to APNG or numbered images"
-        )
+    if is_animated_webp(head):
+        raise InputError(f"{name}: is an animated WebP, which can only be read as the whole input, from a file")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     for mark, what in _REFUSED_PLAYLISTS:
         if text.startswith(mark) or (mark == b"<MPD" and b"<MPD" in text[:1024]):
@@ -178,10 +177,6 @@ def is_resource_fork(path: Path) -> bool:
             return file.read(len(_RESOURCE_FORK_MARK)) == _RESOURCE_FORK_MARK
     except OSError:  # opening it later says why it cannot be read
         return False
-
-
-def _is_animated_webp(head: bytes) -> bool:
-    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20:21]) and bool(head[20] & 2)
 
 
 def _is_handle(path: Path) -> bool:

@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.errors import MachineError, VerificationError
+from vsr.media.animated_webp import WEBP
 from vsr.media.codecs import choose_fourcc
 from vsr.media.image_text import with_text
-from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing, is_numbered, place_of
+from vsr.media.images import STREAMS_FILE, TIMING_FILE, Timing, frame_numbers, is_animation, is_numbered, place_of
 from vsr.media.immersive import Immersive
 from vsr.media.inspect import StreamDigest, digest_streams
 from vsr.media.mux import SegmentFile, copy_streams, mux, sync_file
 from vsr.media.mux_command import MuxJob
 from vsr.media.timelines import StreamMove, stream_moves
 from vsr.media.y4m import count_off_rate, header, write_y4m
+from vsr.pipeline.animations import write_animation
 from vsr.pipeline.checks import check_copied, check_cover, check_times
 from vsr.pipeline.headers import add_header, first_timecode
 from vsr.pipeline.job import Job
@@ -39,7 +41,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Assembled", "assemble", "mux_job", "partial_path"]
 
-_WITH_DELAYS = ("gif", "apng")  # demuxers of animations: each frame says how long it lasts, nothing says when all ends
+_WITH_DELAYS = (
+    "gif",
+    "apng",
+    "webp",
+)  # demuxers of animations: each frame says how long it lasts, nothing says when all ends
 _WITH_DURATIONS = ("mov", "matroska", *_WITH_DELAYS)  # demuxers of containers in which each frame has its own
 _FINEST_CLOCK = 1 << 27  # a day still fits MP4's 64-bit durations many times over, and no reader chokes
 
@@ -94,6 +100,8 @@ def assemble(
         on_stage("assembling")
         if is_numbered(job.output):
             assembled = _write_images(job, work, ordered, partial, source)
+        elif is_animation(job.output):
+            assembled = _write_animation(job, work, ordered, partial, source, on_stage)
         elif job.encoder.codec.kind == "images":
             assembled = _write_image(job, work, ordered, partial)
         elif job.container == "y4m":
@@ -203,7 +211,8 @@ def mux_job(
         label=label(job.title, job.evidence, job.info.metadata, job.made_by),
         keep_chapters=job.info.num_chapters > 0 and not job.span,
         moves=moves,
-        copies_source=job.info.streams_path is not None or not (job.info.images or job.info.is_piped),
+        copies_source=job.info.streams_path is not None
+        or not (job.info.images or job.info.is_piped or job.info.container == WEBP),
         deep=job.info.deep,
         scanning=scanning(job.video, job.deinterlace, job.out_height),
         unmeasured=_find_unmeasured(job),
@@ -291,6 +300,25 @@ def _write_y4m(
     return Assembled(len(pts), start, Fraction(0), not off_rate, streams, None, off_rate)
 
 
+def _write_animation(
+    job: Job,
+    work: WorkFolder,
+    ordered: Sequence[SegmentResult],
+    partial: Path,
+    source: SourceSummary,
+    on_stage: Callable[[Stage], None],
+) -> Assembled:
+    pts = _times(ordered)
+    words = image_text(job.title, job.evidence, job.info.metadata, job.made_by)
+    words = add_header(job, words, ordered[0].start)
+    last = _last_duration(pts, job, source)
+    write_animation(_segment_files(work, ordered), pts, last, job.encoder, words, partial)
+    on_stage("verifying")
+    shift = int(pts[0]) * job.encoder.time_base  # it begins with its first frame
+    moved, exact = check_times(job, pts, shift, partial)
+    return Assembled(len(pts), shift, moved, exact, digest_streams(partial), None)
+
+
 def _write_image(job: Job, work: WorkFolder, ordered: Sequence[SegmentResult], partial: Path) -> Assembled:
     """One image alone, without times or streams beside it."""
     pts = _times(ordered)
@@ -312,16 +340,17 @@ def _write_images(
 ) -> Assembled:
     partial.mkdir()
     words = image_text(job.title, job.evidence, job.info.metadata, job.made_by)
-    number = 1
+    number_of = frame_numbers(job.info)
     for segment, result in zip(_segment_files(work, ordered), ordered, strict=True):
         with segment.path.open("rb") as file:
             for place, packet in enumerate(result.packets):
                 data = file.read(packet.size)
                 if len(data) != packet.size:
                     raise VerificationError(f"{segment.path.name} is shorter than its sidecar says")
-                text = add_header(job, words, result.start + place // job.images_per_frame)
+                ordinal, field = result.start + place // job.images_per_frame, place % job.images_per_frame
+                number = number_of(ordinal) * job.images_per_frame + field
+                text = add_header(job, words, ordinal)
                 (partial / (job.output.name % number)).write_bytes(with_text(data, text))
-                number += 1
     pts = _times(ordered)
     final = _final_job(job, pts, source)
     ticks = round(final.shift / job.encoder.time_base)

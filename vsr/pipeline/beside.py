@@ -8,10 +8,11 @@ from pathlib import Path
 
 from vsr.media.images import place_of
 
-__all__ = ["HIDDEN", "arrange", "find_beside", "output_place"]
+__all__ = ["HIDDEN", "arrange", "find_beside", "output_place", "unexpected_beside"]
 
 HIDDEN = ".vsr"
 """Name of the folder."""
+_SUFFIXES = (".vsr.json", ".framemd5", ".data.zip")
 
 
 def find_beside(output: Path, suffix: str) -> Path:
@@ -20,6 +21,17 @@ def find_beside(output: Path, suffix: str) -> Path:
     plain = plain.with_name(f"{plain.name}{suffix}")
     hidden = plain.parent / HIDDEN / plain.name
     return hidden if hidden.is_file() and not plain.exists() else plain
+
+
+def unexpected_beside(output: Path) -> str:
+    """What is in the place of the hidden folder and is not of ours, by name; empty where there is nothing such."""
+    folder = place_of(output).parent / HIDDEN
+    if not folder.exists():
+        return ""
+    if not folder.is_dir():
+        return HIDDEN
+    strangers = (entry.name for entry in folder.iterdir() if not entry.name.endswith(_SUFFIXES))
+    return next((f"{HIDDEN}/{name}" for name in strangers), "")
 
 
 def arrange(output: Path, paths: Iterable[Path], *, hidden: bool) -> None:
@@ -33,6 +45,6 @@ def arrange(output: Path, paths: Iterable[Path], *, hidden: bool) -> None:
 
 
 def output_place(record: Path, suffix: str) -> Path:
-    """What the file ``record``, whose name ends so, is about."""
-    folder = record.parent.parent if record.parent.name == HIDDEN else record.parent
-    return folder / record.name.removesuffix(suffix)
+    """What the file ``record``, whose name ends so, is about: beside it, even in a folder that is called like ours."""
+    beside = record.with_name(record.name.removesuffix(suffix))
+    return beside.parent.parent / beside.name if record.parent.name == HIDDEN and not beside.exists() else beside

@@ -17,12 +17,14 @@ from vsr.media.decode import Look
 from vsr.media.encode import EncoderSpec
 from vsr.media.fitting import Area, fit
 from vsr.media.icc import why_dropped
+from vsr.media.images import is_animation
 from vsr.media.immersive import drop_for
 from vsr.media.looks import shape_of
 from vsr.media.probe import MediaInfo, VideoInfo
 from vsr.media.streams import StreamInfo
 from vsr.methods import ALONE, Evidence, Geometry, Pair, Prepared, find_method, find_pass
 from vsr.methods.passes.compose import Step, compose
+from vsr.pipeline.animations import describe_animation, find_lost_in_animation
 from vsr.pipeline.evidence import check_evidence
 from vsr.pipeline.matching import check_pair, keep_chroma
 from vsr.pipeline.output_format import choose_container, plan_encoder
@@ -195,7 +197,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     video = info.video
     container = choose_container(output)
     for_encoder, kept = keep_chroma(settings, video, container)
-    encoder, notes = plan_encoder(info, container, for_encoder)
+    encoder, notes = plan_encoder(info, output, for_encoder)
     width, height = encoder.width, encoder.height
     holder = "mkv" if encoder.codec.kind == "images" else container
     streams = plan_streams(info, output, holder, settings, from_start=span.start is None)
@@ -223,17 +225,19 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         kept=streams.kept,
         dropped=(
             *streams.dropped,
-            *_find_lost(info, container, encoder, span),
+            *_find_lost(info, output, container, encoder, span),
             *find_lost_tags(info, holder, streams.copied, _shift(info, container), is_whole=not span),
             *find_lost_in_raw(info, container, encoder),
+            *find_lost_in_animation(video, encoder, output),
         ),
         assumptions=(*video.assumptions, *notes, *kept),
     )
     note = check_pair(info, job.pair if job.made_by is None else None, settings.method, options)
+    note += describe_animation(output, encoder, job.num_frames_from_header)
     return replace(job, assumptions=(*job.assumptions, *note))
 
 
-def _find_lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span) -> list[str]:
+def _find_lost(info: MediaInfo, output: Path, container: str, encoder: EncoderSpec, span: Span) -> list[str]:
     """What besides streams the output cannot keep, in words."""
     video, codec = info.video, encoder.codec
     lost = [f"{name}: dynamic metadata does not survive new frames" for name in video.dropped_hdr]
@@ -253,9 +257,12 @@ def _find_lost(info: MediaInfo, container: str, encoder: EncoderSpec, span: Span
         lost += [f"{said}: only {video.codec.upper()} has a place for it" for said in video.header.in_words()]
     if span and info.num_chapters:
         lost.append("chapters: their times are those of the whole video")
-    if span.start is not None and video.timecode and not goes_on:
+    if span.start is not None and video.timecode and not goes_on and not is_animation(output):
         lost.append("timecode: it is that of the first frame of the whole video")
-    if codec.kind == "images":
+    if is_animation(output):
+        if info.num_chapters:
+            lost.append(f"chapters: {output.suffix.lower()} has no place for them")
+    elif codec.kind == "images":
         if video.display:
             lost.append("rotation: images have no place for it")
         if video.mastering or video.content_light:

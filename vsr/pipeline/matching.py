@@ -49,7 +49,7 @@ def keep_chroma(settings: Settings, video: VideoInfo, container: str) -> tuple[S
         return settings, []
     holders = [row for row in CODECS.values() if container in row.containers and settings.codec in (None, row.name)]
     asked = LAYOUTS.get(settings.pix_fmt, video.layout) if settings.pix_fmt is not None else video.layout
-    if any(row.kind == "images" for row in holders) or _is_fine(asked):
+    if all(_is_fine(LAYOUTS[name]) for row in holders for name in row.layouts) or _is_fine(asked):
         return settings, []
     fine = [
         one

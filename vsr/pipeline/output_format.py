@@ -5,7 +5,6 @@ Follows from the source, the output's name and the settings; refuses what the co
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,26 +14,21 @@ from vsr.errors import UsageError, nearest
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.codecs import CODECS, CONTAINERS, CodecSpec, choose_codec, choose_layout, find_codec
 from vsr.media.encode import EncoderSpec
+from vsr.media.hdr import DisplayTransform
+from vsr.media.images import is_animation
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
+from vsr.pipeline.animations import fit_animation
 from vsr.pipeline.settings import Settings
 
 __all__ = ["choose_container", "plan_encoder"]
 
 
-_WHOLE_ANIMATIONS = ("gif", "webp")  # extensions of what is encoded as a whole
-_ANIMATIONS = ("gif", "apng", "webp")
+_ANIMATIONS = ("gif", "apng", "webp")  # codecs of sources
 
 
 def choose_container(output: Path) -> str:
     """The container that the extension of ``output`` names; raises `UsageError` where none has it."""
     extension = output.suffix.lower().lstrip(".")
-    if extension in _WHOLE_ANIMATIONS:
-        palette = ' -vf "split[a][b];[a]palettegen[p];[b][p]paletteuse"' if extension == "gif" else " -loop 0"
-        made, name = shlex.quote(f"{output.stem}.mp4"), shlex.quote(output.name)
-        raise UsageError(
-            f"output {output.name!r}: a .{extension} is made at once, not in segments; write {made}, and then: "
-            f"ffmpeg -i {made}{palette} {name}"
-        )
     if extension not in CONTAINERS:
         raise UsageError(
             f"output {output.name!r}: unknown container {output.suffix!r}; "
@@ -43,20 +37,23 @@ def choose_container(output: Path) -> str:
     return CONTAINERS[extension]
 
 
-def plan_encoder(info: MediaInfo, container: str, settings: Settings) -> tuple[EncoderSpec, tuple[str, ...]]:
-    """The encoder for ``info`` in ``container``; and, in words, what was assumed and what settings mean nothing to it.
+def plan_encoder(info: MediaInfo, output: Path, settings: Settings) -> tuple[EncoderSpec, tuple[str, ...]]:
+    """The encoder for ``info`` in ``output``; and, in words, what was assumed and what settings mean nothing to it.
 
     Raises `UsageError` for what the codec cannot hold.
     """
-    video = info.video
-    settings = _for_animation(video, container, settings)
+    video, container = info.video, choose_container(output)
+    settings = fit_animation(_for_players(video, container, settings), video, output)
     codec = _codec(info, container, settings)
-    is_sideways = video.display.is_sideways and codec.kind == "video"  # images have no place for a rotation
+    is_turned = is_animation(output)
+    # images have no place for a rotation
+    is_sideways = video.display.is_sideways and (codec.kind == "video" or is_turned)
+    layout = choose_layout(codec, video.layout, settings.pix_fmt)
     width, height = _output_size(video, settings, is_sideways=is_sideways)
+    (width, height), evened = _fit_chroma(codec, layout, settings, width, height)
     quality, speed, unused = _encoder_settings(codec, settings, width, height)
     if settings.fps is not None and not info.images and video.untimed_rate is None:
         unused = (*unused, f"fps {settings.fps} means nothing to a video: it keeps its own times")
-    layout = choose_layout(codec, video.layout, settings.pix_fmt)
     _check_chroma(codec, layout, width, height)
     color, assumptions = _output_color(video, codec, container, layout.family, layout.is_float)
     rate = video.average_rate or video.base_rate or Fraction(25)
@@ -70,18 +67,19 @@ def plan_encoder(info: MediaInfo, container: str, settings: Settings) -> tuple[E
         height=height,
         time_base=video.time_base / images,
         frame_rate=rate * images,
-        sample_aspect_ratio=Fraction(1) if settings.square_pixels else _aspect(video, width, height),
+        sample_aspect_ratio=Fraction(1) if settings.square_pixels or is_turned else _aspect(video, width, height),
         quality=quality,
         speed=speed,
         threads=settings.encoder_threads,
         mastering=video.mastering,
         content_light=video.content_light,
         lossless=settings.lossless,
+        turn=video.display if is_turned else DisplayTransform(),
     )
-    return encoder, (*assumptions, *unused)
+    return encoder, (*assumptions, *evened, *unused)
 
 
-def _for_animation(video: VideoInfo, container: str, settings: Settings) -> Settings:
+def _for_players(video: VideoInfo, container: str, settings: Settings) -> Settings:
     """An animation's RGB and alpha become what players of MP4 and MOV show, where no format is named."""
     plays = settings.codec in (None, "h264", "hevc", "av1") and container in ("mp4", "mov")
     if video.codec not in _ANIMATIONS or settings.pix_fmt is not None or not plays:
@@ -175,6 +173,23 @@ def _encoder_settings(
         able = ", ".join(name for name, row in CODECS.items() if row.lossless != "never" and row.kind == "video")
         raise UsageError(f"{codec.name} has no lossless mode here; use {able}")
     return quality, speed, tuple(unused)
+
+
+def _fit_chroma(
+    codec: CodecSpec, layout: PixelLayout, settings: Settings, width: int, height: int
+) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """The size with whole chroma samples where the encoder wants them; and that in words. What is asked for stays."""
+    if not codec.wants_whole_chroma or settings.size is not None:
+        return (width, height), ()
+    shifts = layout.chroma_shift_x, layout.chroma_shift_y
+    sides = (
+        side if side == settings.height else -(-side >> shift << shift)
+        for side, shift in zip((width, height), shifts, strict=True)
+    )
+    fitted = next(sides), next(sides)
+    if fitted == (width, height):
+        return fitted, ()
+    return fitted, (f"{fitted[0]}x{fitted[1]}, not {width}x{height}: {codec.name} {layout.name} wants even sides",)
 
 
 def _check_chroma(codec: CodecSpec, layout: PixelLayout, width: int, height: int) -> None:

@@ -22,6 +22,7 @@ from vsr.errors import UsageError
 from vsr.media.codecs import CONTAINERS
 from vsr.media.containers import holds
 from vsr.media.encode import EncoderSpec, segment_sink
+from vsr.media.images import is_animation
 from vsr.media.mux import SegmentFile, copy_refusal, refusal
 from vsr.media.packets import PacketTable
 from vsr.media.probe import probe_streams
@@ -42,8 +43,8 @@ def rehearse(job: Job) -> Job:
 
     Raises `UsageError` where they do not, with the container that takes the streams where there is one.
     """
-    if job.container == "y4m":
-        return job  # a line and images, which need no muxer
+    if job.container == "y4m" or is_animation(job.output):
+        return job  # images, which need no muxer
     with tempfile.TemporaryDirectory(prefix="vsr-") as folder:
         stage = _Stage(job, Path(folder))
         if stage.refusal(job.container, job.copied) is None:

@@ -16,7 +16,7 @@ from vsr.errors import MachineError, UsageError, WorkFolderBusy
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.images import is_numbered, is_single_image, place_of
 from vsr.pipeline.assemble import assemble, partial_path
-from vsr.pipeline.beside import arrange
+from vsr.pipeline.beside import HIDDEN, arrange, unexpected_beside
 from vsr.pipeline.chain import checksum_paths, write_checksums
 from vsr.pipeline.job import Job
 from vsr.pipeline.kept import check_kept, find_kept_url, keep_packets, remove_former
@@ -44,12 +44,16 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
     replaced.
     """
     ffmpeg_version()  # without it the output cannot be put together, which is done last
-    images = job.encoder.codec.kind == "images"
     if job.output_url is not None:
         if job.settings.sidecars == "folder":
             raise UsageError(f"{job.output_url}: object stores hide nothing; leave out --sidecars folder")
-        if images:
-            raise UsageError(f"{job.output_url}: image sequences go to a folder, not to an object store")
+        if is_numbered(job.output):
+            raise UsageError(
+                f"{job.output_url}: image sequences go to a folder of this machine, not to an object store; one image "
+                f"does: --at 120 -o {join_url(split_url(job.output_url)[0], 'frame' + job.output.suffix)}"
+            )
+        if is_single_image(job.output):
+            _check_single(job)
         if job.source_url is not None and is_same_object(job.source_url, job.output_url):
             raise UsageError(f"output {job.output_url} is the input; name another object")
         if not overwrite and find_object(job.output_url) is not None:
@@ -66,6 +70,11 @@ def check_output(job: Job, overwrite: bool, work: WorkFolder | None = None) -> N
             raise UsageError(f"{job.output.name}: is not a numbered name; write it like %06d.png") from error
     place = place_of(job.output)
     folder = place.parent
+    if job.settings.sidecars == "folder" and (stranger := unexpected_beside(job.output)):
+        raise UsageError(
+            f"{folder / stranger}: is not of vsr, which would put its files into {folder / HIDDEN}; move it, or leave "
+            "out --sidecars folder"
+        )
     if not folder.is_dir():
         raise MachineError(f"output folder {folder} does not exist; make it first")
     if not os.access(folder, os.W_OK):
@@ -90,7 +99,7 @@ def _check_single(job: Job) -> None:
     """One image can be named where one is made. Raises `UsageError`."""
     start, stop = job.span.start, job.span.stop
     one_of_many = isinstance(start, int) and isinstance(stop, int) and stop == start + 1
-    is_one = job.num_frames_from_header == 1 or is_single_image(job.info.path)
+    is_one = job.num_frames_from_header == 1 or is_single_image(job.info.path) or job.info.container == "webp_pipe"
     if not (one_of_many or (not job.span and is_one)):
         raise UsageError(
             f"{job.output}: is one image, and the video has more; name the frame (--at 12.5s), or give all of them "

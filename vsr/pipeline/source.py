@@ -21,10 +21,12 @@ from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord
 from vsr.media.framemd5 import Checksums, FrameHasher, hash_frames
 from vsr.media.gaps import StepMeter
+from vsr.media.images import is_animation
 from vsr.media.inspect import PartSample, StreamDigest, digest_streams
 from vsr.media.looks import Changes
 from vsr.media.reading import scan
 from vsr.media.timelines import stream_moves
+from vsr.pipeline.animations import CLOCKS
 from vsr.pipeline.handling import describe_handling
 from vsr.pipeline.job import Job
 from vsr.pipeline.rehearsal import leave_out, refuse_copies
@@ -85,6 +87,7 @@ class SourcePass:
         self._damage = Damage()
         self._frames = self._interlaced = self._flagged = 0
         self._changes = Changes(job.info, partial(describe_handling, job))
+        self._first: FrameRecord | None = None
         self._last: FrameRecord | None = None
         self._stop = threading.Event()
         self._hasher = FrameHasher()
@@ -148,6 +151,7 @@ class SourcePass:
                 self._refuse_streams(self._copies.result())
             if self._streams is not None and self._streams.done():
                 leave_out(job, _is_broken_off(job, self._streams.result(), self._parts, ()))
+            self._first = self._first or planned.core[0]
             if not steps.add(record.pts * job.images_per_frame for record in planned.core):
                 self._refuse_gap(planned)
             self._refuse_crowd(planned)
@@ -215,7 +219,7 @@ class SourcePass:
     def _refuse_gap(self, planned: PlannedSegment) -> None:
         job = self._job
         if job.encoder.codec.kind == "images" or job.container not in ("mp4", "mov"):
-            return  # these hold any
+            return  # these hold any, or are not asked here
         frames = [*([self._last] if self._last is not None else []), *planned.core]
         steps = [(after.pts - before.pts, after.ordinal) for before, after in itertools.pairwise(frames)]
         step, ordinal = max(steps, key=lambda one: one[0])
@@ -225,21 +229,38 @@ class SourcePass:
         )
 
     def _refuse_crowd(self, planned: PlannedSegment) -> None:
-        """Refuse frames so close that Matroska's clock gives two of them one time."""
+        """Refuse frames so close that the output's clock gives two of them one time, or too far apart for it."""
         job, base = self._job, self._job.video.time_base
-        if job.container != "mkv" or job.encoder.codec.kind == "images" or base >= _MKV_TICK:
+        if is_animation(job.output):
+            tick = CLOCKS[job.container][0]
+        elif job.container == "mkv" and job.encoder.codec.kind != "images":
+            tick = _MKV_TICK
+        else:
             return
+        longest = CLOCKS[job.container][1] * tick if job.container in CLOCKS else None
         frames = [*([self._last] if self._last is not None else []), *planned.core]
         for before, after in itertools.pairwise(frames):
-            if (after.pts - before.pts) * base >= _MKV_TICK:
+            length = (after.pts - before.pts) * base
+            if longest is not None and length > longest:
+                raise UsageError(
+                    f"{job.info.path}: frame {before.ordinal} lasts {float(length):.0f} s, and .{job.container} has "
+                    f"{float(longest):.0f} s for one; name the output .mp4"
+                )
+            if length >= tick:
                 continue
-            shifted = [rescale(one.pts - round(job.shift / base), base, _MKV_TICK) for one in (before, after)]
+            shifted = [rescale(one.pts - self._first_tick(), base, tick) for one in (before, after)]
             if shifted[0] == shifted[1]:
-                apart = float((after.pts - before.pts) * base * 1000)
+                apart = float(length * 1000)
                 raise UsageError(
                     f"{job.info.path}: frame {after.ordinal} comes {apart:.2f} ms after the one before, "
-                    "which .mkv with its clock of 1 ms cannot tell apart; name the output .mp4"
+                    f"which .{job.container} with its clock of {tick * 1000} ms cannot tell apart; name the output .mp4"
                 )
+
+    def _first_tick(self) -> int:
+        """What is 0 in the output."""
+        if is_animation(self._job.output) and self._first is not None:
+            return self._first.pts
+        return round(self._job.shift / self._job.video.time_base)
 
     def _refuse_damage(self) -> None:
         damage = self._damage

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vsr.errors import UsageError
 from vsr.media.containers import holders, holds
-from vsr.media.images import is_single_image
+from vsr.media.images import is_animation, is_single_image
 from vsr.media.probe import MediaInfo
 from vsr.media.streams import StreamInfo
 from vsr.pipeline.beside import find_beside
@@ -74,6 +74,9 @@ def plan_streams(info: MediaInfo, output: Path, container: str, settings: Settin
     if is_single_image(output):
         others = [stream for stream in info.streams if stream.index != info.video.index]
         return StreamPlan((), (), tuple(f"{stream}: one image has no place for it" for stream in others))
+    if is_animation(output):
+        others = [one for one in info.streams if one.index != info.video.index and one.codec != "chapters"]
+        return StreamPlan((), (), tuple(f"{stream}: {output.suffix.lower()} holds images alone" for stream in others))
     for stream in info.streams:
         if stream.index == info.video.index:
             continue

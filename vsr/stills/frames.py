@@ -22,7 +22,7 @@ from vsr.media.encode import encode_image
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.framemd5 import FrameHasher, hash_frames
 from vsr.media.image_text import with_text
-from vsr.media.images import TIMING_FILE, Timing, place_of
+from vsr.media.images import TIMING_FILE, Timing, frame_numbers, place_of
 from vsr.media.looks import Changes, color_of
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.reading import scan
@@ -73,7 +73,7 @@ def export_frames(
 ) -> Exported:
     """Write the frames of ``span`` to ``output``, a pattern such as ``frames/%06d.png``, without any restoration.
 
-    Each image's number is that of its frame in the video, from 0.
+    Each image's number is that of its frame in the video, from 0, or that of its image in a sequence.
 
     Each keeps all that was decoded: layouts that images cannot hold are widened (to RGB with the stream's own
     matrix, at 16 bits for 8), which the manifest names. Interlaced frames keep both fields. Raises a `VsrError`; then
@@ -108,8 +108,12 @@ def export_frames(
 def _plan(path: Path, output: Path, span: Span, choice: Mapping[str, Any]) -> Job:
     settings, options = load_settings("default", {**_AS_THEY_ARE, **choice})
     job = Request(path, output, settings, options, span).plan()
-    if job.encoder.codec.kind != "images":
-        raise UsageError(f"{output}: frames are written as images; name the output like {output.stem}/%06d.png")
+    codec = job.encoder.codec
+    if codec.kind != "images" or codec.lossless != "always":
+        raise UsageError(
+            f"{output}: frames are written as images without loss (png, tiff, dpx, exr); name the output like "
+            f"{output.stem if codec.kind != 'images' else output.parent}/%06d.png"
+        )
     return job
 
 
@@ -121,7 +125,7 @@ def _is_before(job: Job, record: FrameRecord, bound: int | Fraction) -> bool:
 
 def _write(job: Job, folder: Path, damage: Damage, hasher: FrameHasher) -> Iterator[FrameRecord]:
     """Decode from the start, write the requested frames to ``folder``, and name each one."""
-    start, stop = job.span.start, job.span.stop
+    start, stop, number_of = job.span.start, job.span.stop, frame_numbers(job.info)
     words = image_text("frames", "interpolation", job.info.metadata)
     words = dataclasses.replace(words, comment=f"{_conversion(job)}; no model took part, no generative one either")
     for record, frame in hash_frames(scan(job.info, job.settings.decoder_threads, damage), hasher):
@@ -134,7 +138,7 @@ def _write(job: Job, folder: Path, damage: Damage, hasher: FrameHasher) -> Itera
         image = VideoFrame(planes, frame_layout(frame), color, record.ordinal, record.pts, job.video.time_base)
         spec = dataclasses.replace(job.encoder, width=record.width, height=record.height)
         data = with_text(encode_image(quantise(image, job.target), spec), add_header(job, words, record.ordinal))
-        (folder / (job.output.name % record.ordinal)).write_bytes(data)
+        (folder / (job.output.name % number_of(record.ordinal))).write_bytes(data)
         yield record
 
 
@@ -162,7 +166,7 @@ def _timing(job: Job, records: list[FrameRecord]) -> Timing:
 
 def _manifest(job: Job, records: list[FrameRecord], damage: Damage, checksums: Mapping[str, Any]) -> dict[str, Any]:
     """As `vsr.pipeline.manifest` writes them, where frames were not restored."""
-    info, changes = job.info, Changes(job.info)
+    info, changes, number_of = job.info, Changes(job.info), frame_numbers(job.info)
     for record in records:
         changes.add(record)
     return {
@@ -190,7 +194,7 @@ def _manifest(job: Job, records: list[FrameRecord], damage: Damage, checksums: M
             "generative": False,
             "says": f"{_conversion(job)}; no generative model took part",
         },
-        "frames": [_name(job, record) for record in records],
+        "frames": [_name(job, record, number_of(record.ordinal)) for record in records],
         "changes": {"count": changes.count, "first": canonical(changes.changes)},
         "settings": {
             "fps": job.settings.fps,
@@ -206,10 +210,10 @@ def _manifest(job: Job, records: list[FrameRecord], damage: Damage, checksums: M
     }
 
 
-def _name(job: Job, record: FrameRecord) -> dict[str, Any]:
+def _name(job: Job, record: FrameRecord, number: int) -> dict[str, Any]:
     seconds = record.pts * job.video.time_base - job.info.start
     return {
-        "file": job.output.name % record.ordinal,
+        "file": job.output.name % number,
         "ordinal": record.ordinal,
         "pts": record.pts,
         "time": format_seconds(seconds),

@@ -12,6 +12,7 @@ import torch
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
+from vsr.media.animated_webp import WEBP
 from vsr.media.inspect import packet_sizes
 from vsr.media.looks import with_look
 from vsr.media.probe import MAX_PIXELS, MediaInfo
@@ -181,7 +182,9 @@ def _bits_a_pixel(info: MediaInfo, window: Window, fused: Fused) -> float | None
     """The median over the frames used, most of which a codec predicts from others."""
     records = [window.frames[view.number].record for view in fused.views]
     times = {record.decoded_pts for record in records if record.decoded_pts is not None}
-    sizes = [] if info.images else packet_sizes(info.path, info.video.index, times)
+    sizes = (
+        [] if info.images or info.container == WEBP or not times else packet_sizes(info.path, info.video.index, times)
+    )
     return 8 * median(sizes) / (records[0].width * records[0].height) if len(sizes) > 1 else None
 
 
