@@ -41,11 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Assembled", "assemble", "mux_job", "partial_path"]
 
-_WITH_DELAYS = (
-    "gif",
-    "apng",
-    "webp",
-)  # demuxers of animations: each frame says how long it lasts, nothing says when all ends
+_WITH_DELAYS = ("gif", "apng", WEBP)  # animations: each frame says how long it lasts, nothing says when all ends
 _WITH_DURATIONS = ("mov", "matroska", *_WITH_DELAYS)  # demuxers of containers in which each frame has its own
 _FINEST_CLOCK = 1 << 27  # a day still fits MP4's 64-bit durations many times over, and no reader chokes
 
