@@ -107,7 +107,7 @@ def upscale(
     codec: Annotated[
         str | None,
         typer.Option(
-            help="h264, hevc, av1, ffv1, prores, raw (y4m, nut); png, tiff, dpx, exr follow from the name.",
+            help="h264, hevc, av1, ffv1, prores, raw (y4m, nut); png, tiff, dpx, exr, webp, gif follow from the name.",
             autocompletion=completion.codecs,
         ),
     ] = None,
