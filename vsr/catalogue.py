@@ -66,6 +66,14 @@ PASS_ENTRIES: Mapping[str, Entry] = MappingProxyType(
             "observation-model",
             "before",
         ),
+        "degrain": Entry(
+            "measure film grain and take it away, across frames and within them", "observation-model", "before"
+        ),
+        "grain": Entry(
+            "add grain as degrain measured it, rendered anew at the output's size, or as described",
+            "generative",
+            "after",
+        ),
         "stabilize": Entry(
             "steady frames that jump, as film in its gate does; pans stay", "observation-model", "before"
         ),

@@ -34,6 +34,7 @@ from vsr.methods.network.conditioned import ConditionedOptions
 from vsr.methods.network.several_frames import SeveralFramesOptions
 from vsr.methods.passes.compose import Step, compose
 from vsr.methods.passes.deflicker import DeflickerOptions
+from vsr.methods.passes.grain import GrainOptions
 from vsr.methods.passes.stabilize import StabilizeOptions
 from vsr.observation import resample
 from vsr.pipeline.adapting import load_adaptation, store_adaptation
@@ -92,12 +93,14 @@ NETWORKS: dict[str, tuple[Kind, Any]] = {
 COMPOSED: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "a pass before lanczos": (("deflicker",), "lanczos", ()),
     "a pass behind a network that remembers": ((), "recurrent network", ("deflicker",)),
+    "grain taken away and added": (("degrain",), "lanczos", ("grain",)),
 }
 """Methods run one after another."""
 NAMES = (*METHODS, *NETWORKS, *PASSES, *COMPOSED)
 _ADDING = {*NETWORKS, *(name for name, (_, main, _) in COMPOSED.items() if main in NETWORKS)}
 _OPTIONS_OF_PASSES = {
     "deflicker": DeflickerOptions(radius_frames=3),
+    "grain": GrainOptions(codes=4.0),
     "stabilize": StabilizeOptions(radius_frames=3, model="homography"),
 }
 CONSTANT_CODES = 1.5  # what these networks add to a constant at most

@@ -89,7 +89,10 @@ def test_the_plan_says_order_places_and_options(call: Call, source: Path, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--pass", "deflikcer"], "no pass 'deflikcer'; known: deflicker, dust, stabilize; did you mean 'deflicker'?"),
+        (
+            ["--pass", "deflikcer"],
+            "no pass 'deflikcer'; known: deflicker, dust, degrain, grain, stabilize; did you mean 'deflicker'?",
+        ),
         (["--pass", "deflicker:strenth=1"], "pass deflicker has no setting 'strenth'; did you mean 'strength'?"),
         (["--pass", "deflicker:strength"], "--pass wants NAME or NAME:key=value,key=value"),
         (["--pass", "deflicker:strength=2"], "strength is 2"),

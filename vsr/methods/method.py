@@ -163,6 +163,11 @@ class Prepared(ABC, Generic[OptionsT]):
         """What it needs and gives."""
 
     @property
+    def learns_from(self) -> str | None:
+        """The pass whose adaptation `Restorer.restore` is given in place of its own; it runs somewhere before it."""
+        return None
+
+    @property
     def torch_device(self) -> torch.device:
         """Where it computes."""
         return torch.device(self.device)

@@ -23,7 +23,9 @@ from vsr.methods.network.sequence import prepare_sequence_network
 from vsr.methods.network.several_frames import SeveralFramesOptions
 from vsr.methods.network.window import prepare_window_network
 from vsr.methods.passes.deflicker import DeflickerOptions, prepare_deflicker
+from vsr.methods.passes.degrain import DegrainOptions, prepare_degrain
 from vsr.methods.passes.dust import DustOptions, prepare_dust
+from vsr.methods.passes.grain import GrainOptions, prepare_grain
 from vsr.methods.passes.stabilize import StabilizeOptions, prepare_stabilize
 from vsr.methods.reconstruction.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.methods.source import estimator_digest
@@ -105,6 +107,8 @@ PASSES: Mapping[str, Method[Any]] = table_of(
     [
         _row("deflicker", DeflickerOptions, prepare_deflicker),
         _row("dust", DustOptions, prepare_dust),
+        _row("degrain", DegrainOptions, prepare_degrain),
+        _row("grain", GrainOptions, prepare_grain),
         _row("stabilize", StabilizeOptions, prepare_stabilize),
     ],
 )

@@ -76,7 +76,7 @@ def test_what_is_offered_can_be_chosen() -> None:
         ("vsr upscale in.mp4 --preset v", ["vhs"]),
         ("vsr upscale --to ", ["720p", "1080p", "1440p", "4k", "8k"]),
         ("vsr upscale in.mp4 -o out.mp4 --method m", ["multiframe"]),
-        ("vsr upscale --pass d", ["deflicker", "dust"]),
+        ("vsr upscale --pass d", ["deflicker", "dust", "degrain"]),
         ("vsr train lite-x", ["lite-x2", "lite-x3", "lite-x4"]),
         ("vsr upscale my-", []),
         ("vsr upscale in.mp4 -o my-", []),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import chain, islice
 from typing import Any
 
+from vsr.errors import UsageError
 from vsr.frames import VideoFrame
 from vsr.methods.consistency import watched
 from vsr.methods.method import (
@@ -172,10 +173,27 @@ class PreparedComposition(Prepared[Any]):
 
 
 def compose(before: Sequence[Step], name: str, prepared: Prepared[Any], after: Sequence[Step]) -> Prepared[Any]:
-    """``prepared``, called ``name``, with passes before and after it; itself where there are none."""
+    """``prepared``, called ``name``, with passes before and after it; itself where there are none.
+
+    Raises `UsageError` where a pass needs another one that does not run before it.
+    """
     if not before and not after:
         return prepared
-    return PreparedComposition(prepared.options, prepared.device, (*before, Step(name, None, prepared), *after))
+    steps = (*before, Step(name, None, prepared), *after)
+    for number in range(len(steps)):
+        _teacher(steps, number)
+    return PreparedComposition(prepared.options, prepared.device, steps)
+
+
+def _teacher(steps: Sequence[Step], number: int) -> int:
+    """The number of the step whose adaptation step ``number`` is given: its own, or that of a pass before it."""
+    step, name = steps[number], steps[number].prepared.learns_from
+    if name is None:
+        return number
+    found = [at for at, one in enumerate(steps[:number]) if one.name == name and one.place is not None]
+    if not found:
+        raise UsageError(f"the pass {step.name} needs {name} before it; add --pass {name}")
+    return found[-1]
 
 
 class _Segment:
@@ -231,7 +249,8 @@ class Composition:
         segment = _Segment()
         placed = segment.place(frames)
         for number in range(len(self._steps)):
-            placed = self._through(number, placed, segment, part_of(adaptation, f"{number}."))
+            learnt = part_of(adaptation, f"{_teacher(self._steps, number)}.")
+            placed = self._through(number, placed, segment, learnt)
         for _, frame in placed:
             yield frame
 
