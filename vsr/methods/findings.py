@@ -25,6 +25,11 @@ for the pass ``dust``:
 
 - ``dust_share``, ``dust_spots``: share of the frame's pixels that were filled, and in how many spots;
 
+for the passes ``degrain`` and ``grain``:
+
+- ``grain_codes``: standard deviation of grain at the frame's brightness, in codes of 255; 0 where none was found;
+- ``grain_added_codes``: the same of what was added;
+
 for the pass ``stabilize``:
 
 - ``stabilize_shift_px``: how far the frame's corners were moved, at most, in pixels;
@@ -159,6 +164,11 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
     if "dust_share" in found:
         share = 100 * found["dust_share"]
         lines.append(f"dirt was filled in {found['dust_spots']:.1f} spots a frame, {share:.3f} % of its pixels")
+    if "grain_codes" in found:
+        codes = found["grain_codes"]
+        lines.append(f"grain of {codes:.1f} of 255 was measured" if codes else "no grain could be measured")
+    if "grain_added_codes" in found:
+        lines.append(f"grain of {found['grain_added_codes']:.1f} of 255 was added; it was not recorded")
     if "stabilize_shift_px" in found:
         share = 100 * found["stabilize_filled_share"]
         lines.append(f"frames were moved by {found['stabilize_shift_px']:.2f} px; {share:.2f} % was filled at borders")

@@ -91,7 +91,7 @@ def test_grain_is_measured_as_it_was_made(codes: float, sigma_px: float) -> None
     found = measure_grain(_gray(_filmed(own, _scene())))
     assert found is not None
     inner = slice(1, LEVELS - 1)  # the scene has no black and no white
-    assert (found.planes[0].strength / own.strength)[inner].tolist() == pytest.approx([1] * (LEVELS - 2), abs=0.12)
+    assert (found.planes[0].strength / own.strength)[inner].tolist() == pytest.approx([1] * (LEVELS - 2), abs=0.15)
     assert (_bands(found.planes[0].spectrum) / _bands(own.spectrum)).tolist() == pytest.approx([1] * 4, abs=0.15)
 
 
