@@ -70,7 +70,7 @@ PASS_ENTRIES: Mapping[str, Entry] = MappingProxyType(
             "measure film grain and take it away, across frames and within them", "observation-model", "before"
         ),
         "grain": Entry(
-            "add grain as degrain measured it, rendered anew at the output's size, or as described",
+            "add grain as degrain measured it, rendered again at the output's size, or as described",
             "generative",
             "after",
         ),

@@ -1,4 +1,4 @@
-"""Adds film grain: that which `degrain` took away, rendered anew at the size of the output, or one that is described.
+"""Adds film grain: that which `degrain` took away, rendered again at the size of the output, or one that is described.
 
 Each frame has its own grain, counted from the seed and the frame's number (`vsr.randomness`), so every worker makes the
 same. It is as strong at each brightness and as coarse in the image as the shot's own was.

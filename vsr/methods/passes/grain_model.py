@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,7 +57,8 @@ class PlaneGrain:
         below = place.floor().clamp(max=LEVELS - 2)
         low = self.strength.to(values.device)[below.long()]
         high = self.strength.to(values.device)[below.long() + 1]
-        return torch.lerp(low, high, place - below)
+        between: Tensor = torch.lerp(low, high, place - below)
+        return between
 
     def render(self, white: Tensor, size_yx: tuple[int, int]) -> Tensor:
         """``white`` noise ``(h, w)``, standard normal, with this spectrum, on ``size_yx`` samples of the same image.
@@ -73,7 +75,8 @@ class PlaneGrain:
         if down:
             kept[-down:, :across] = waves[-down:, :across]
         scale = size_yx[0] * size_yx[1] / (height * width)
-        return torch.fft.irfft2(kept, s=size_yx) * scale
+        rendered: Tensor = torch.fft.irfft2(kept, s=size_yx) * scale
+        return rendered
 
     def _amplitude(self, height: int, width: int) -> Tensor:
         """Square root of the spectrum on ``height`` × ``width`` samples, as `torch.fft.rfft2` orders it."""
@@ -93,7 +96,8 @@ class PlaneGrain:
 
     def covariance(self) -> Tensor:
         """``(SIDE, SIDE)`` float64: between samples of grain of strength 1, by their distance (wrapped)."""
-        return torch.fft.irfft2(self.spectrum.double(), s=(SIDE, SIDE))
+        covariance: Tensor = torch.fft.irfft2(self.spectrum.double(), s=(SIDE, SIDE))
+        return covariance
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ def measure_grain(frames: Sequence[VideoFrame]) -> Grain | None:
     lumas = [luma_of_frame(frame) for frame in frames]
     pairs = [flow_pair(first, second, detail="coarse") for first, second in pairwise(lumas)]
     motions = [None if pair is None else pair.forward for pair in pairs]
-    samples = []
+    samples: list[_Samples | None] = []
     for number in color_planes(frames[0]):
         values = [plane_values(frame, number).cpu() for frame in frames]
         found = _samples(values, lumas if is_rgb else None, motions)
@@ -230,7 +234,8 @@ def _without_slope(blocks: Tensor) -> Tensor:
     surfaces = torch.stack([torch.ones_like(x), x, y, x * y, x * x, y * y]).reshape(6, -1)
     basis = torch.linalg.qr(surfaces.T).Q.to(blocks.dtype)
     flat = blocks.reshape(len(blocks), -1)
-    return (flat - (flat @ basis) @ basis.T).reshape(blocks.shape)
+    rest: Tensor = flat - (flat @ basis) @ basis.T
+    return rest.reshape(blocks.shape)
 
 
 def _flat(mean: Tensor, difference: Tensor) -> Tensor:
@@ -240,7 +245,7 @@ def _flat(mean: Tensor, difference: Tensor) -> Tensor:
     ratio = variance / moving.clamp(min=_LEAST_VARIANCE)
     is_grain = (ratio > _ALIKE[0]) & (ratio < _ALIKE[1]) & (moving > _LEAST_VARIANCE)
     flat = torch.zeros(len(mean), dtype=torch.bool)
-    for one in level.unique():
+    for one in set(level.tolist()):
         here = (level == one).nonzero()[:, 0]
         flattest = here[variance[here].argsort(stable=True)][: -(-len(here) // round(1 / _FLATTEST))]
         if float(is_grain[flattest].float().mean()) > _MOSTLY_GRAIN:
@@ -255,14 +260,15 @@ def _plane_grain(found: _Samples | None) -> PlaneGrain:
     variances = found.differences.var((1, 2))
     place = found.levels.clamp(0, 1) * (LEVELS - 1)
     nearest = place.round().long()
-    known = [int(level) for level in nearest.unique()]
+    known = sorted(set(nearest.tolist()))
     quiet = [float(variances[nearest == level].quantile(_QUIETEST)) for level in known]
+    between = torch.from_numpy(np.interp(np.arange(LEVELS), known, quiet)).float()
     scaled = found.differences / variances.sqrt()[:, None, None]
     window = torch.hann_window(SIDE, periodic=False)
     power = torch.fft.rfft2(scaled * window[:, None] * window).abs().square().mean(0)
     completed = _with_coarsest(power)
     known_power, all_power = _mean_power(power), _mean_power(completed)
-    strength = (_interpolate(known, quiet) * all_power / known_power).sqrt()
+    strength = (between * all_power / known_power).sqrt()
     return PlaneGrain(strength, completed / all_power)
 
 
@@ -279,21 +285,10 @@ def _with_coarsest(power: Tensor) -> Tensor:
     return torch.where(distance < 2, near * (steepness * (2.5**2 - distance.square())).exp(), power)
 
 
-def _interpolate(known: Sequence[int], values: Sequence[float]) -> Tensor:
-    """``(LEVELS,)``: linear between what is ``known``, constant beyond."""
-    filled = []
-    for level in range(LEVELS):
-        below = max((n for n, one in enumerate(known) if one <= level), default=0)
-        above = min((n for n, one in enumerate(known) if one >= level), default=len(known) - 1)
-        gap = known[above] - known[below]
-        share = (level - known[below]) / gap if gap > 0 else 0.0
-        filled.append(values[below] + share * (values[above] - values[below]))
-    return torch.tensor(filled)
-
-
 def _mixing(differences: Sequence[Tensor]) -> Tensor:
     """Lower triangular ``(planes, planes)`` from blocks that lie at the same places, ``(n, SIDE, SIDE)`` each."""
     flat = torch.stack([one.reshape(-1) / one.std() for one in differences]).double()
     correlation = flat @ flat.T / flat.shape[1]
     correlation += 1e-6 * torch.eye(len(flat), dtype=torch.float64)
-    return torch.linalg.cholesky(correlation).float()
+    lower: Tensor = torch.linalg.cholesky(correlation)
+    return lower.float()
