@@ -57,7 +57,7 @@ def test_a_bag_of_everything_is_valid_for_another_program(call: Call, made: Path
     beside = (".vsr.json", ".framemd5", ".input.framemd5", ".premis.xml")
     assert _names(bag) == {
         *("master.mkv", *(f"master.mkv{suffix}" for suffix in beside)),
-        *("frames/000001.png", "frames/000002.png", "frames/timing.json", *(f"frames{suffix}" for suffix in beside)),
+        *("frames/000000.png", "frames/000001.png", "frames/timing.json", *(f"frames{suffix}" for suffix in beside)),
         *("plate.png", "plate.support.png", "plate.confidence.png", "plate.png.vsr.json", "plate.png.premis.xml"),
         *("source/clip.mp4", "source/plate.mp4"),
     }

@@ -149,6 +149,8 @@ def _dpx(folder: Path, order: str, transfer: int = 1, count: int = 4) -> Path:
         struct.pack_into(order + "I", out, _NUMBERS["frame"], _START + number)
         struct.pack_into(order + "f", out, 1724, 24.0)
         struct.pack_into(order + "I", out, _NUMBERS["timecode"], 0x01020304 + number)
+        struct.pack_into(order + "IfIf", out, 784, 95, 0.0, 685, 2.048)
+        out[460:471], out[1432:1440], out[1556:1564] = b"(c) archive", b"reel.dpx", b"ARRISCAN"
         struct.pack_into(order + "I", out, 4, 2048)
         struct.pack_into(order + "I", out, 16, len(out))
         path.write_bytes(bytes(out))
@@ -162,6 +164,8 @@ def _header(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {name: struct.unpack_from(order + "I", data, place)[0] for name, place in _NUMBERS.items()}
     [size] = struct.unpack_from(order + "I", data, 16)
     [rate] = struct.unpack_from(order + "f", data, 1724)
+    found |= {"references": struct.unpack_from(order + "IfIf", data, 784)}
+    found |= {"said": [data[place : place + 200].partition(b"\0")[0] for place in (460, 1432, 1556)]}
     return found | {"edge": data[1664:1680], "transfer": data[801:803], "rate": rate, "whole": size == len(data)}
 
 
@@ -180,7 +184,10 @@ def test_dpx_headers_go_with_their_frames(
             "transfer": b"\1\1",
             "rate": 24.0,
             "whole": True,
+            "references": pytest.approx((95, 0.0, 685, 2.048)) if pix_fmt is None else found["references"],
+            "said": [b"(c) archive", b"reel.dpx", b"ARRISCAN"],
         }
+        assert pix_fmt is None or found["references"][0] != 95, "codes of another depth"
         [frame] = first_frames(tmp_path / "out" / f"{number + 1:04d}.dpx")
         if pix_fmt is None:
             [given] = first_frames(folder / f"{number + 1:04d}.dpx")
@@ -192,10 +199,23 @@ def test_a_part_of_a_dpx_sequence_keeps_its_own_numbers(tmp_path: Path, quick: d
     """A sister: the numbers are those of each frame, not of the first."""
     folder = _dpx(tmp_path / "in", ">")
     [outcome] = vsr.upscale(folder, tmp_path / "out" / "%04d.dpx", start=2, settings=quick | PLAIN | {"fps": "24"})
-    assert [_header(p)["frame"] for p in sorted((tmp_path / "out").glob("*.dpx"))] == [_START + 2, _START + 3]
+    paths = sorted((tmp_path / "out").glob("*.dpx"))
+    assert [_header(p)["frame"] for p in paths] == [_START + 2, _START + 3]
+    assert [p.name for p in paths] == ["0003.dpx", "0004.dpx"]
     assert '"timecode": "01:02:03:06"' in (tmp_path / "out" / "timing.json").read_text()
     assert outcome.manifest is not None
     assert not outcome.manifest["output"]["dropped"]
+
+
+def test_images_keep_the_numbers_in_their_names(tmp_path: Path, quick: dict[str, Any]) -> None:
+    folder = _images(tmp_path / "in", "png")
+    for number, path in enumerate(sorted(folder.iterdir())):
+        path.rename(folder / f"reel7_{_START + number:07d}.png")
+    _run(folder, tmp_path / "out" / "reel7_%07d.tif", quick, fps="24")
+    names = sorted(path.name for path in (tmp_path / "out").glob("*.tif"))
+    assert names == [f"reel7_{_START + number:07d}.tif" for number in range(3)]
+    output = tmp_path / "out" / "reel7_%07d.tif"
+    assert all(check.passed for check in vsr.verify(output, recompute=True))
 
 
 def test_frames_are_exported_with_their_headers(call: Call, tmp_path: Path) -> None:
@@ -211,7 +231,9 @@ def test_videos_get_the_timecode_and_name_the_rest(
     folder = _dpx(tmp_path / "in", ">")
     said = _run(folder, tmp_path / f"out.{extension}", quick, fps="24", codec="ffv1")
     only = "only DPX has a place for it"
-    assert said == [f"transfer printing density: {only}", f"frame number {_START}: {only}", f"film edge code: {only}"]
+    names = ("transfer printing density", f"frame number {_START}", "film edge code")
+    names += ("codes and densities of black and white", "copyright", "scanner and source image")
+    assert said == [f"{name}: {only}" for name in names]
     import av
 
     with av.open(str(tmp_path / f"out.{extension}")) as file:

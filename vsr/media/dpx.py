@@ -7,7 +7,8 @@ video uses, so such images are of unspecified transfer to everything but DPX.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 __all__ = ["DpxHeader", "read_dpx_header", "with_dpx_header"]
@@ -15,8 +16,10 @@ __all__ = ["DpxHeader", "read_dpx_header", "with_dpx_header"]
 _MAGIC = {b"SDPX": ">", b"XPDS": "<"}
 _GENERIC, _INDUSTRY = 1664, 384
 _OFFSET, _FILE_SIZE, _GENERIC_SIZE, _INDUSTRY_SIZE = 4, 16, 24, 28
-_TRANSFER, _COLORIMETRIC = 801, 802
+_TRANSFER, _COLORIMETRIC, _BITS = 801, 802, 803
+_COPYRIGHT, _REFERENCES, _ORIGIN = slice(460, 660), slice(784, 800), slice(1432, 1620)
 _WORDS = (*range(48, 68, 4), 256, 260, *range(268, 308, 4))  # numbers of 32 bits among the industry header's bytes
+_FOUR = range(0, 16, 4)
 _FRAME_NUMBER, _TIMECODE = 48, 256
 _SCAN, _SAMPLE_RATES = slice(264, 267), slice(268, 276)
 _KEY_CODE, _SLATE = slice(0, 48), slice(68, 200)
@@ -34,6 +37,14 @@ class DpxHeader:
     """Code of the colorimetric specification."""
     industry: bytes
     """Film and television headers, 384 bytes; nothing set where the file has none."""
+    bits: int = 0
+    """Of a sample."""
+    references: bytes = b""
+    """Codes of black and white, and the densities or light that they stand for, 16 bytes of four big-endian numbers."""
+    copyright: bytes = b""
+    """200 characters."""
+    origin: bytes = b""
+    """Name and time of the source image, scanner and its serial number, 188 characters."""
 
     @property
     def log_transfer(self) -> str:
@@ -65,6 +76,12 @@ class DpxHeader:
             said.append("film edge code")
         if self.industry[_SLATE].strip(b"\0\xff"):
             said.append("frame identification and slate")
+        if self.references.strip(b"\0\xff"):
+            said.append("codes and densities of black and white")
+        if self.copyright.strip(b"\0\xff"):
+            said.append("copyright")
+        if self.origin.strip(b"\0\xff"):
+            said.append("scanner and source image")
         return said
 
     def for_new_image(self, *, resized: bool, deinterlaced: bool) -> DpxHeader:
@@ -74,7 +91,7 @@ class DpxHeader:
             industry[_SAMPLE_RATES] = b"\xff" * 8
         if deinterlaced:
             industry[_SCAN] = b"\0\xff\xff"
-        return DpxHeader(self.transfer, self.colorimetric, bytes(industry))
+        return replace(self, industry=bytes(industry))
 
 
 def read_dpx_header(path: Path) -> DpxHeader | None:
@@ -87,15 +104,26 @@ def read_dpx_header(path: Path) -> DpxHeader | None:
     [offset] = struct.unpack_from(order + "I", head, _OFFSET)
     has_industry = offset >= _GENERIC + _INDUSTRY and len(head) == _GENERIC + _INDUSTRY
     industry = head[_GENERIC:] if has_industry else b"\xff" * _INDUSTRY
-    return DpxHeader(head[_TRANSFER], head[_COLORIMETRIC], industry if order == ">" else _swap(industry))
+    return DpxHeader(
+        head[_TRANSFER],
+        head[_COLORIMETRIC],
+        industry if order == ">" else _swap(industry, _WORDS),
+        head[_BITS],
+        head[_REFERENCES] if order == ">" else _swap(head[_REFERENCES], _FOUR),
+        head[_COPYRIGHT],
+        head[_ORIGIN],
+    )
 
 
 def with_dpx_header(image: bytes, header: DpxHeader) -> bytes:
     """The DPX file ``image``, as FFmpeg writes it without film and television headers, with ``header``."""
     order = _MAGIC[image[:4]]
     [offset] = struct.unpack_from(order + "I", image, _OFFSET)
-    industry = header.industry if order == ">" else _swap(header.industry)
+    industry = header.industry if order == ">" else _swap(header.industry, _WORDS)
     out = bytearray(image[:_GENERIC]) + industry + image[offset:]
+    out[_COPYRIGHT], out[_ORIGIN] = header.copyright or out[_COPYRIGHT], header.origin or out[_ORIGIN]
+    if header.bits == out[_BITS]:  # codes of another depth are others
+        out[_REFERENCES] = header.references if order == ">" else _swap(header.references, _FOUR)
     out[_TRANSFER], out[_COLORIMETRIC] = header.transfer, header.colorimetric
     struct.pack_into(order + "I", out, _OFFSET, _GENERIC + _INDUSTRY)
     struct.pack_into(order + "I", out, _FILE_SIZE, len(out))
@@ -103,9 +131,9 @@ def with_dpx_header(image: bytes, header: DpxHeader) -> bytes:
     return bytes(out)
 
 
-def _swap(industry: bytes) -> bytes:
-    """The same with the bytes of every number the other way round."""
-    out = bytearray(industry)
-    for place in _WORDS:
+def _swap(part: bytes, places: Sequence[int]) -> bytes:
+    """The same with the bytes of the numbers at ``places`` the other way round."""
+    out = bytearray(part)
+    for place in places:
         out[place : place + 4] = out[place : place + 4][::-1]
     return bytes(out)
