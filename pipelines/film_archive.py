@@ -1,14 +1,16 @@
 """Restored masters of a film archive: every reel twice the size, lossless FFV1 or ProRes, sound untouched.
 
     python pipelines/film_archive.py scans/ -o masters/
+    python pipelines/film_archive.py scans/ -o masters/ --bags bags/ --organization "Film museum"
     python pipelines/film_archive.py s3://archive/scans/ reels.txt -o s3://archive/masters/ --master prores
     ray job submit -- python /opt/pipelines/film_archive.py /data/scans -o /data/masters
 
 Reels are files, folders, lists of them in a ``.txt`` file, or URLs; a folder of scanned images (DPX, TIFF) is a
 reel, too, and needs ``--fps``. Give the same command again after a stop of any kind, or when new reels have come:
 what is finished stays as it is. ``batch.json`` beside the masters says what became of each reel, ``REEL.vsr.json`` how
-each master was made. Inside a Ray job the workers are the cluster's; elsewhere they are this machine's, unless
-``--ray`` names a cluster. Exit codes are those of ``vsr upscale``.
+each master was made. With ``--bags`` each master, its record and its reel are packed into a BagIt folder, described in
+PREMIS (``vsr bag``); bags that are there stay. Inside a Ray job the workers are the cluster's; elsewhere they are this
+machine's, unless ``--ray`` names a cluster. Exit codes are those of ``vsr upscale``.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import vsr
 
@@ -33,6 +35,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("reels", nargs="+", help="files, folders, lists (.txt) or URLs")
     parser.add_argument("-o", "--output", required=True, help="folder or URL for the masters")
     parser.add_argument("--master", choices=MASTERS, default="ffv1", help="codec of the masters")
+    parser.add_argument("--bags", type=Path, metavar="FOLDER", help="folder for bags of the masters and their reels")
+    parser.add_argument("--organization", help="what bags call their source, such as the archive's name")
     parser.add_argument("--scale", type=float, default=2.0)
     parser.add_argument("--fps", help="rate of reels that are images and do not tell theirs")
     parser.add_argument("--ray", default="auto" if os.environ.get("RAY_ADDRESS") else None, metavar="auto|HOST:PORT")
@@ -41,6 +45,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not options.output:
         parser.error("-o names no folder")
+    if options.bags is not None and "://" in options.output:
+        parser.error("--bags needs masters on this machine: name a folder by -o")
+    if options.bags is not None and not options.bags.is_dir():
+        parser.error(f"--bags: {options.bags} is no folder; make it first")
+    if options.organization and options.bags is None:
+        parser.error("--organization is written into bags; give --bags")
     options.settings = dict(text.partition("=")[::2] for text in options.set)
     return options
 
@@ -75,6 +85,28 @@ def describe(outcome: vsr.Outcome) -> str:
     return f"{when}, {frames} frames{note} → {outcome.output}"
 
 
+def pack(outcomes: Sequence[vsr.Outcome], options: argparse.Namespace) -> list[vsr.VsrError]:
+    """Put each finished master into a bag with its reel, if it is not in one; what went wrong."""
+    info = {"Source-Organization": options.organization} if options.organization else {}
+    errors = []
+    for outcome in outcomes:
+        if outcome.manifest is None:
+            continue
+        output = Path(outcome.output)
+        folder = options.bags / output.name
+        if folder.is_dir():
+            say(f"{output.name}: is in {folder} already")
+            continue
+        try:
+            has_file = Path(str(outcome.manifest["input"]["path"])).exists()
+            made = vsr.bag(output, folder, with_source=has_file, info=info)
+            say(f"{output.name}: packed, {made.num_files} files → {folder}")
+        except vsr.VsrError as error:
+            errors.append(error)
+            say(f"{output.name}: NOT PACKED: {error}")
+    return errors
+
+
 def _name(place: object) -> str:
     return PurePosixPath(str(place)).name
 
@@ -101,7 +133,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     say(f"{len(outcomes) - len(failed)} of {len(outcomes)} reels are restored; see {options.output}")
-    return max((outcome.error.exit_code for outcome in failed if outcome.error is not None), default=0)
+    errors = [outcome.error for outcome in failed if outcome.error is not None]
+    if options.bags is not None:
+        errors += pack(outcomes, options)
+    return max((error.exit_code for error in errors), default=0)
 
 
 if __name__ == "__main__":

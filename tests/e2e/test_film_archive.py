@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import uuid
 from pathlib import Path
 
+import bagit
 import pytest
 from object_store import ObjectStore
 from plain_reader import read_plain
@@ -68,6 +70,30 @@ def test_scanned_images_become_masters(recipe: Recipe, reels: Path, tmp_path: Pa
         master = read_plain(tmp_path / "masters" / f"{name}.mov")
         assert (master.video.codec, len(master.video.payloads)) == ("ffv1", 3)
         assert vsr.probe(tmp_path / "masters" / f"{name}.mov").video.average_rate == 24
+
+
+def test_masters_go_into_bags_with_their_reels(recipe: Recipe, reels: Path, tmp_path: Path) -> None:
+    (reels / "cfr.mp4").unlink()
+    arguments = ["film_archive", reels, "-o", tmp_path / "masters", "--bags", tmp_path / "bags", "--scale", 1]
+    done = recipe(*arguments)
+    assert (done.code, done.err.splitlines()[-1].endswith("bags is no folder; make it first")) == (2, True)
+    (tmp_path / "bags").mkdir()
+    for words in ("packed, ", "is in "):
+        done = recipe(*arguments, "--organization", "Film museum")
+        assert done.code == 0, done.out + done.err
+        assert f"plain.mov: {words}" in done.out
+    bag = bagit.Bag(str(tmp_path / "bags" / "plain.mov"))
+    assert bag.validate()
+    assert bag.info["Source-Organization"] == "Film museum"
+    names = {path.removeprefix("data/") for path in bag.payload_files()}
+    assert {"plain.mov", "plain.mov.vsr.json", "plain.mov.premis.xml", "source/plain.mp4"} <= names
+    (tmp_path / "masters" / "plain.mov.framemd5").write_text("changed")
+    shutil.rmtree(tmp_path / "bags" / "plain.mov")
+    done = recipe(*arguments)
+    assert done.code == 5
+    assert "plain.mov: NOT PACKED: " in done.out
+    done = recipe("film_archive", reels, "-o", "s3://bucket/masters", "--bags", tmp_path / "bags")
+    assert (done.code, "needs masters on this machine" in done.err) == (2, True)
 
 
 def test_no_folder_is_not_the_root(recipe: Recipe, reels: Path) -> None:
