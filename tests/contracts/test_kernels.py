@@ -79,17 +79,40 @@ def _neighbourhoods(size: Size) -> Arguments:
     return _random(3, *size, low=-0.1, high=0.1), slopes, _random(3, *size), 1e-3, 0.5, 7
 
 
+def _laid(size: Size) -> Arguments:
+    matrix = (1.01, 0.02, 0.3, -0.015, 0.99, -0.4, 1e-3, -2e-3, 1.0)
+    return _random(*size), _random(*size), _random(2, *size), matrix, 0.6, 1e-3, 1.1, -0.02
+
+
+def _step_of(count: int) -> Callable[[Size], Arguments]:
+    def make(size: Size) -> Arguments:
+        images = (
+            _random(2, *size, low=-1),
+            _random(3, *size, low=-1),
+            _random(*size),
+            _random(*size, low=-1),
+            _random(*size),
+        )
+        images[1][2] = 1
+        return *images, 0.7, 0.5, count
+
+    return make
+
+
 ROWS: dict[str, Callable[[Size], Arguments]] = {
     "add_up_samples": lambda size: (*_places(size), _random(2, 5, 7), _random(2, 5, 7), size),
     "bilateral_maps": _prior,
     "join_flows": _flows,
+    "lay_on": _laid,
     "read_samples": lambda size: (_random(*size), *_places(size)),
     "read_spline": _between,
     "read_with_slopes": lambda size: (_random(*size), *_places(size)),
+    "replace_impulses": lambda size: (_random(*size), 0.04, 0.35),
     "residual_exponents": lambda size: (_random(3, *size), _random(3, *size), _random(3, low=0.1), 2.0, 0.1),
     "round_trip_error": _flows,
     "solve_neighbourhoods": _neighbourhoods,
     "solve_normal_equations": _equations,
+    "step_products": _step_of(8),
     "weigh_samples": lambda size: (_random(2, *size, low=-1.0), _random(2, *size), 0.05, 3.0, 4.0),
 }
 

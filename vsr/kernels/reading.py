@@ -15,6 +15,7 @@ __all__ = [
     "join_flows",
     "read_samples",
     "read_spline",
+    "read_spline_at",
     "read_with_slopes",
     "round_trip_error",
 ]
@@ -116,7 +117,7 @@ def _row_of_four(flat: Array, start: np.int64, b: tuple[np.float32, np.float32, 
 
 
 @jit
-def _read_spline(padded: Array, size_yx: tuple[int, int], places: tuple[Array, Array], values: Array) -> None:
+def read_spline_at(padded: Array, size_yx: tuple[int, int], places: tuple[Array, Array], values: Array) -> None:
     """``padded``: images flat, with `_FRAME` pixels of border repeated, so that four rows and columns are there."""
     height, width = size_yx
     across = width + 2 * _FRAME
@@ -146,7 +147,7 @@ def read_spline(images: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     values = torch.empty((count, *rows.shape), dtype=rows.dtype)
     places = array(rows).reshape(-1), array(cols).reshape(-1)
     flat, results = array(padded).reshape(count, -1), array(values).reshape(count, -1)
-    _read_spline(flat, (height, width), places, results)
+    read_spline_at(flat, (height, width), places, results)
     return values
 
 

@@ -11,18 +11,20 @@ are the same on all levels. Small matrices live on the processor, images on thei
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from vsr.kernels import kernel
 from vsr.registration.impulses import without_impulses
 from vsr.registration.spline import read_spline, smooth_spline
 from vsr.registration.transform import MotionModel
 
-__all__ = ["Comparison", "Estimate", "Level", "compare", "improve", "observability", "pyramid", "template"]
+__all__ = ["Comparison", "Estimate", "Level", "compare", "improve", "observability", "pyramid", "template", "to_unit"]
 
 _COARSEST = 24  # no level of the pyramid has a side shorter than this
 _MARGIN = 2  # pixels at the border that are not compared: the kernels would reach beyond
@@ -104,32 +106,28 @@ def pyramid(image: Tensor, weights: Tensor | None) -> list[Tensor]:
     return levels
 
 
-def template(images_by_level: Sequence[Tensor]) -> list[Level]:
-    """Image ``a``, of which this is the `pyramid`, ready to be compared; finest level first."""
-    height, width = images_by_level[0].shape[1:]
-    half = max(height, width) / 2
+def to_unit(size_yx: Sequence[int], number: int) -> Tensor:
+    """From pixel indices (x, y, 1) of a level of an image of ``size_yx`` to unit coordinates, (3, 3) float64."""
+    height, width = size_yx
+    half, stride = max(height, width) / 2, 2.0**number
+    shift = (stride - 1) / 2
+    across, down = (shift - (width - 1) / 2) / half, (shift - (height - 1) / 2) / half
+    return torch.tensor([[stride / half, 0, across], [0, stride / half, down], [0, 0, 1]], dtype=torch.float64)
+
+
+def template(images_by_level: Sequence[Tensor], skipped: int = 0) -> list[Level]:
+    """Image ``a``, of which this is the `pyramid`, ready to be compared; finest level first, ``skipped`` left out."""
     levels = []
-    for number, images in enumerate(images_by_level):
-        stride = 2.0**number
-        shift = (stride - 1) / 2
-        to_unit = torch.tensor(
-            [
-                [stride / half, 0, (shift - (width - 1) / 2) / half],
-                [0, stride / half, (shift - (height - 1) / 2) / half],
-                [0, 0, 1],
-            ],
-            dtype=torch.float64,
-        )
+    for number, images in enumerate(images_by_level[skipped:], skipped):
+        unit = to_unit(images_by_level[0].shape[1:], number)
         rows, cols = (torch.arange(n, device=images.device, dtype=images.dtype) for n in images.shape[1:])
         y, x = torch.meshgrid(
-            rows * float(to_unit[1, 1]) + float(to_unit[1, 2]),
-            cols * float(to_unit[0, 0]) + float(to_unit[0, 2]),
-            indexing="ij",
+            rows * float(unit[1, 1]) + float(unit[1, 2]), cols * float(unit[0, 0]) + float(unit[0, 2]), indexing="ij"
         )
         smooth, weights = smooth_spline(images)
         weights = weights * _within(torch.stack(torch.meshgrid(rows, cols, indexing="ij")))
         places = torch.stack([x, y, torch.ones_like(x)])
-        levels.append(Level(smooth, weights, _gradients(smooth, half / stride), places, to_unit))
+        levels.append(Level(smooth, weights, _gradients(smooth, 1 / float(unit[0, 0])), places, unit))
     return levels
 
 
@@ -140,19 +138,45 @@ def _within(indices: Tensor) -> Tensor:
     return inside[0] & inside[1]
 
 
+@kernel("vsr.kernels.registration")
+def lay_on(
+    smooth: Tensor,
+    weights: Tensor,
+    other: Tensor,
+    matrix: tuple[float, ...],
+    margin_px: float,
+    nearest: float,
+    gain: float,
+    offset: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Image and weights ``other`` ``(2, h, w)`` laid on ``smooth`` ``(h, w)``: the image moved, residual, weights.
+
+    ``matrix``: from pixel indices (x, y, 1) to those of ``other``, row by row. Weights are 0 within ``margin_px`` of
+    the border and behind the horizon, where the homogeneous coordinate is under ``nearest``.
+    """
+    height, width = smooth.shape
+    y, x = torch.meshgrid(*(torch.arange(n).to(smooth) for n in (height, width)), indexing="ij")
+    cols, rows, depth = (matrix[n] * x + matrix[n + 1] * y + matrix[n + 2] for n in (0, 3, 6))
+    is_tilted = bool(matrix[6] or matrix[7])
+    if is_tilted:
+        cols, rows = cols / depth.clamp(min=nearest), rows / depth.clamp(min=nearest)
+    moved, good = read_spline(other, rows, cols)
+    inside = (
+        (rows >= margin_px) & (rows <= height - 1 - margin_px) & (cols >= margin_px) & (cols <= width - 1 - margin_px)
+    )
+    if is_tilted:
+        inside &= depth > nearest
+    return moved, smooth - gain * moved - offset, weights * good * inside
+
+
 def compare(level: Level, other: Tensor, estimate: Estimate) -> Comparison:
     """``b``, whose image and weights are ``other`` ``(2, h, w)``, laid on ``a`` by the estimate."""
-    to_index = torch.linalg.inv(level.to_unit) @ estimate.motion
-    cols, rows, depth = (to_index.to(level.places) @ level.places.flatten(1)).view_as(level.places)
-    indices = torch.stack([rows, cols])
-    is_tilted = bool(to_index[2, :2].any())
-    if is_tilted:
-        indices /= depth.clamp(min=_NEAREST)
-    moved, good = read_spline(other, *indices)
-    weights = level.weights * good * _within(indices)
-    if is_tilted:
-        weights *= depth > _NEAREST
-    residual = level.smooth - estimate.gain * moved - estimate.offset
+    to_index = torch.linalg.inv(level.to_unit) @ estimate.motion @ level.to_unit
+    matrix = tuple(to_index.flatten().tolist())
+    bounds = float(_MARGIN), _NEAREST
+    moved, residual, weights = lay_on(
+        level.smooth, level.weights, other, matrix, *bounds, estimate.gain, estimate.offset
+    )
     step = max(1, residual.numel() // _ENOUGH_PIXELS)
     thinned = residual.reshape(-1)[::step][weights.reshape(-1)[::step] > 0]
     sigma = 1.4826 * float(thinned.abs().median()) if thinned.numel() else math.inf
@@ -199,17 +223,46 @@ def _normal_matrix(left: Tensor, right: Tensor, weights: Tensor) -> Tensor:
     return ((left * weights.flatten()) @ right.T).to("cpu", torch.float64)
 
 
-def _robust_weights(comparison: Comparison) -> tuple[Tensor, Tensor]:
-    """ψ(r)/r and ψ'(r), ``(h, w)``, for the residuals r."""
-    squared = (comparison.residual / (_CUT * comparison.sigma)).square()
+def _robust_weights(comparison: Comparison) -> Tensor:
+    """ψ(r)/r, ``(h, w)``, for the residuals r."""
+    return comparison.weights / (1 + (comparison.residual / (_CUT * comparison.sigma)).square()).square()
+
+
+def _lengthening(weights: float, slopes: float) -> float:
+    """Factor that makes a re-weighted least-squares step about a Newton step: sum of ψ(r)/r over that of ψ'(r)."""
+    return min(max(weights / max(slopes, 1e-9), 1.0), _LENGTHENING_LIMIT)
+
+
+_NUM_PARAMETERS: Mapping[MotionModel, int] = MappingProxyType({"translation": 2, "affine": 6, "homography": 8})
+
+
+@kernel("vsr.kernels.registration")
+def step_products(
+    gradients: Tensor,
+    places: Tensor,
+    moved: Tensor,
+    residual: Tensor,
+    weights: Tensor,
+    slope: float,
+    reach: float,
+    count: int,
+) -> tuple[Tensor, Tensor]:
+    """The equations of a step, ``(n, n + 1)`` with the right side last, and the sums of ψ(r)/r and of ψ'(r), ``(2,)``.
+
+    ``gradients`` ``(2, h, w)`` and ``places`` ``(3, h, w)`` are those of a `Level`. Central differences of ``moved``
+    count ``slope``; ``reach`` is where the residuals' weights have fallen to a quarter. n is ``count``, the parameters
+    of the motion, and two for brightness.
+    """
+    model = next(name for name, number in _NUM_PARAMETERS.items() if number == count)
+    mean = _gradients(moved, 2 * slope).add_(gradients).div_(2)
+    brightness = torch.stack([moved, places[2], residual]).flatten(1)
+    rows = torch.cat([_rows(places.flatten(1), mean.flatten(1), model), brightness])
+    squared = (residual / reach).square()
     beyond = 1 + squared
-    weights = comparison.weights / beyond.square()
-    return weights, weights * (1 - 3 * squared) / beyond
-
-
-def _lengthening(weights: Tensor, slopes: Tensor) -> float:
-    """Factor that makes a re-weighted least-squares step about a Newton step: mean of ψ(r)/r over mean of ψ'(r)."""
-    return min(max(float(weights.sum()) / max(float(slopes.sum()), 1e-9), 1.0), _LENGTHENING_LIMIT)
+    robust = weights / beyond.square()
+    slopes = robust * (1 - 3 * squared) / beyond
+    products = (rows[:-1] * robust.flatten()) @ rows.T
+    return products, torch.stack([robust.sum(), slopes.sum()])
 
 
 def improve(
@@ -219,17 +272,15 @@ def improve(
 
     None where the equations have no finite solution.
     """
-    places, moved = level.places.flatten(1), comparison.moved
-    gradients = _gradients(moved, level.pixels_per_unit * estimate.gain).add_(level.gradients).div_(2)
-    brightness = torch.stack([moved, level.places[2], comparison.residual]).flatten(1)
-    rows = torch.cat([_rows(places, gradients.flatten(1), model), brightness])
-    weights, slopes = _robust_weights(comparison)
-    products = _normal_matrix(rows[:-1], rows, weights)
+    slope, reach = level.pixels_per_unit * estimate.gain / 2, _CUT * comparison.sigma
+    images = level.gradients, level.places, comparison.moved, comparison.residual, comparison.weights
+    products, sums = step_products(*images, slope, reach, _NUM_PARAMETERS[model])
+    products = products.to("cpu", torch.float64)
     matrix, right = products[:, :-1], products[:, -1:]
     scale = matrix.diagonal().clamp(min=1e-12).rsqrt()
     matrix = matrix * scale * scale[:, None] + 1e-6 * torch.eye(len(scale), dtype=torch.float64)
     solution, failed = torch.linalg.solve_ex(matrix, right * scale[:, None])
-    step = solution[:, 0] * scale * _lengthening(weights, slopes)
+    step = solution[:, 0] * scale * _lengthening(*sums.tolist())
     if int(failed) or not bool(torch.isfinite(step).all()):
         return None
     change = _change(step[:-2], model)
@@ -250,7 +301,7 @@ def observability(level: Level, comparison: Comparison, estimate: Estimate, mode
     ``deviation`` is the standard deviation to expect of the worst corner's place, in pixels of this level; that of
     strongly aliased images without noise may be three times as large.
     """
-    weights, _ = _robust_weights(comparison)
+    weights = _robust_weights(comparison)
     gradients = _gradients(comparison.moved, level.pixels_per_unit * estimate.gain)
     first, second = (_rows(level.places.flatten(1), one.flatten(1), model) for one in (level.gradients, gradients))
     mean = (first + second) / 2

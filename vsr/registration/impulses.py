@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["without_impulses"]
+from vsr.kernels import kernel
+
+__all__ = ["replace_impulses", "without_impulses"]
 
 _LEAST_STEP = 0.04  # 0…1: standing out by less is noise
 _STEP_SHARE = 0.35  # of the range of the other pixels: standing out by less is detail
@@ -23,6 +25,12 @@ def without_impulses(image: Tensor) -> tuple[Tensor, Tensor]:
     An impulse is the highest of its 3×3 neighbourhood and exceeds the second highest by more than a third of the
     range from there to the second lowest; or the same downwards. The median replaces it. The border is repeated.
     """
+    return replace_impulses(image, _LEAST_STEP, _STEP_SHARE)
+
+
+@kernel("vsr.kernels.registration")
+def replace_impulses(image: Tensor, least_step: float, step_share: float) -> tuple[Tensor, Tensor]:
+    """`without_impulses` with what standing out means: by ``least_step`` and ``step_share`` of the others' range."""
     padded = torch.nn.functional.pad(image[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
     columns = _sorted3(padded[:-2], padded[1:-1], padded[2:])
     low, middle, high = (_sorted3(c[:, :-2], c[:, 1:-1], c[:, 2:]) for c in columns)
@@ -30,5 +38,5 @@ def without_impulses(image: Tensor) -> tuple[Tensor, Tensor]:
     second_low = torch.minimum(low[1], middle[0])
     second_high = torch.maximum(high[1], middle[2])
     step = torch.maximum(image - second_high, second_low - image)
-    impulse = step > _LEAST_STEP + _STEP_SHARE * (second_high - second_low)
+    impulse = step > least_step + step_share * (second_high - second_low)
     return torch.where(impulse, median, image), (~impulse).to(image.dtype)

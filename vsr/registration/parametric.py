@@ -22,6 +22,7 @@ from vsr.registration.gauss_newton import (
     observability,
     pyramid,
     template,
+    to_unit,
 )
 from vsr.registration.phase import phase_correlation
 from vsr.registration.transform import MotionModel, Registration
@@ -124,11 +125,8 @@ def _start(levels: Sequence[Level], others: Sequence[Tensor], model: MotionModel
     return max(results, key=lambda result: result[0])[1]
 
 
-def _motions(a: Tensor, b: Tensor, level: Level, initial: Registration | None) -> list[Tensor]:
+def _motions(a: Tensor, b: Tensor, level: Level) -> list[Tensor]:
     """Motions to start from, in unit coordinates, of images on this level."""
-    if initial is not None and initial.converged:
-        matrix = initial.matrix.to("cpu", torch.float64)
-        return [level.to_unit @ matrix @ torch.linalg.inv(level.to_unit)]
     found = phase_correlation(a, b)
     nothing = torch.eye(3, dtype=torch.float64)
     shift = nothing.clone()
@@ -171,10 +169,10 @@ class _Reference:
             self.failure = str(error)
             return
         images = pyramid(image, weights)
-        self.image = images[0][0]
         self.skipped = sum(p[0].numel() > _ENOUGH_PIXELS for p in images)
-        self.full = template(images)
-        self.levels = self.full[self.skipped :]
+        self.image = images[self.skipped][0]
+        self.to_unit = to_unit(image.shape, 0)
+        self.levels = template(images, self.skipped)
 
     def motion_to(self, image: Tensor, initial: Registration | None) -> Registration:
         """``image`` registered; where that is impossible, the reason."""
@@ -188,9 +186,12 @@ class _Reference:
             return Registration(nowhere, self.model, False, 0.0, math.inf, math.inf, str(error))
 
     def _motion_to(self, image: Tensor, initial: Registration | None) -> Registration:
-        images = pyramid(image, None)
-        motions = _motions(self.image, images[0][0], self.full[0], initial)
-        estimate, comparison, length_px = _fit(self.levels, images[self.skipped :], self.model, motions)
+        images = pyramid(image, None)[self.skipped :]
+        if initial is not None and initial.converged:
+            motions = [self.to_unit @ initial.matrix.to("cpu", torch.float64) @ torch.linalg.inv(self.to_unit)]
+        else:
+            motions = _motions(self.image, images[0][0], self.levels[0])
+        estimate, comparison, length_px = _fit(self.levels, images, self.model, motions)
         finest = self.levels[0]
         correlation = _correlation(finest, comparison)
         if not correlation >= _LEAST_CORRELATION:
@@ -202,9 +203,8 @@ class _Reference:
             raise _Failed(f"too little texture for the noise: the motion is uncertain by {deviation_px:.1f} pixels")
         if length_px > max(_CONVERGED_PX, deviation_px):
             raise _Failed(f"the fit did not converge: its last step was {length_px:.2f} pixels long")
-        stride = self.full[0].pixels_per_unit / finest.pixels_per_unit
-        to_unit = self.full[0].to_unit
-        matrix = torch.linalg.inv(to_unit) @ estimate.motion @ to_unit
+        stride = 1 / float(self.to_unit[0, 0]) / finest.pixels_per_unit
+        matrix = torch.linalg.inv(self.to_unit) @ estimate.motion @ self.to_unit
         return Registration(
             matrix=(matrix / matrix[2, 2]).to(image.device),
             model=self.model,
