@@ -24,10 +24,14 @@ Matrix = tuple[Array, Array, NDArray[np.int64]]
 Rings = tuple[Array, Array, Array, Array]
 
 
+_CENTRE, _RIGHT, _DOWN, _DOWN_RIGHT, _DOWN_LEFT, _SPREAD = range(6)
+_SUMS = 6
+
+
 @jit
 def _add_up(rows: Array, cols: Array, weights: Array, values: Array, size_yx: tuple[int, int], sums: Array) -> None:
+    """Add samples to ``sums``, where those of one pixel lie side by side: a sample touches two pieces of memory."""
     height, width = size_yx
-    centre, right, down, down_right, down_left, spread = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]
     last_row, last_col = np.float32(height - 1), np.float32(width - 1)
     for n in range(rows.size):
         if not is_within(rows[n], cols[n], last_row, last_col):
@@ -39,22 +43,30 @@ def _add_up(rows: Array, cols: Array, weights: Array, values: Array, size_yx: tu
         one, two, three, four = a * p, a * q, b * p, b * q
         weight, value = weights[n], values[n]
         w1, w2, w3, w4 = weight * one, weight * two, weight * three, weight * four
-        cell = y * width + x
-        i, j, k, m = np.uintp(cell), np.uintp(cell + 1), np.uintp(cell + width), np.uintp(cell + width + 1)
-        centre[i] += w1 * one
-        centre[j] += w2 * two
-        centre[k] += w3 * three
-        centre[m] += w4 * four
-        right[i] += w1 * two
-        right[k] += w3 * four
-        down[i] += w1 * three
-        down[j] += w2 * four
-        down_right[i] += w1 * four
-        down_left[j] += w2 * three
-        spread[i] += w1 * value
-        spread[j] += w2 * value
-        spread[k] += w3 * value
-        spread[m] += w4 * value
+        cell = np.int64(y) * width + x
+        i, j = np.uintp(_SUMS * cell), np.uintp(_SUMS * (cell + 1))
+        k, m = np.uintp(_SUMS * (cell + width)), np.uintp(_SUMS * (cell + width + 1))
+        sums[i + np.uintp(_CENTRE)] += w1 * one
+        sums[i + np.uintp(_RIGHT)] += w1 * two
+        sums[i + np.uintp(_DOWN)] += w1 * three
+        sums[i + np.uintp(_DOWN_RIGHT)] += w1 * four
+        sums[i + np.uintp(_SPREAD)] += w1 * value
+        sums[j + np.uintp(_CENTRE)] += w2 * two
+        sums[j + np.uintp(_DOWN)] += w2 * four
+        sums[j + np.uintp(_DOWN_LEFT)] += w2 * three
+        sums[j + np.uintp(_SPREAD)] += w2 * value
+        sums[k + np.uintp(_CENTRE)] += w3 * three
+        sums[k + np.uintp(_RIGHT)] += w3 * four
+        sums[k + np.uintp(_SPREAD)] += w3 * value
+        sums[m + np.uintp(_CENTRE)] += w4 * four
+        sums[m + np.uintp(_SPREAD)] += w4 * value
+
+
+@jit
+def _separate(sums: Array, maps: Array) -> None:
+    for cell in range(maps.shape[1]):
+        for number in range(_SUMS):
+            maps[number, cell] = sums[_SUMS * cell + number]
 
 
 def add_up_samples(
@@ -62,10 +74,11 @@ def add_up_samples(
 ) -> tuple[Tensor, ...]:
     """See `vsr.observation.sampling.add_up_samples`."""
     check_size(size_yx)
-    sums = torch.zeros((6, *size_yx))
+    sums, maps = np.zeros(_SUMS * size_yx[0] * size_yx[1], np.float32), torch.empty((_SUMS, *size_yx))
     places = array(rows).reshape(-1), array(cols).reshape(-1)
-    _add_up(*places, array(weights).reshape(-1), array(values).reshape(-1), size_yx, array(sums).reshape(6, -1))
-    return tuple(sums)
+    _add_up(*places, array(weights).reshape(-1), array(values).reshape(-1), size_yx, sums)
+    _separate(sums, array(maps).reshape(_SUMS, -1))
+    return tuple(maps)
 
 
 @jit

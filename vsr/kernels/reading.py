@@ -11,8 +11,11 @@ from vsr.kernels.jit import Array, array, jit
 __all__ = [
     "check_size",
     "clamped",
+    "follow",
     "is_within",
     "join_flows",
+    "read_residual",
+    "read_residual_with_slopes",
     "read_samples",
     "read_spline",
     "read_spline_at",
@@ -101,6 +104,35 @@ def read_with_slopes(image: Tensor, rows: Tensor, cols: Tensor) -> tuple[Tensor,
 
 
 @jit
+def _subtract(
+    rows: Array, cols: Array, last_row: np.float32, last_col: np.float32, frames: Array, values: Array
+) -> None:
+    """``values``, that were read, become ``frames`` minus them; 0 outside."""
+    for n in range(rows.size):
+        values[n] = frames[n] - values[n] if is_within(rows[n], cols[n], last_row, last_col) else _NONE
+
+
+def _take_off(image: Tensor, rows: Tensor, cols: Tensor, frames: Tensor, values: Tensor) -> Tensor:
+    places = array(rows).reshape(-1), array(cols).reshape(-1)
+    last = np.float32(image.shape[0] - 1), np.float32(image.shape[1] - 1)
+    _subtract(*places, *last, array(frames).reshape(-1), array(values).reshape(-1))
+    return values
+
+
+def read_residual(image: Tensor, rows: Tensor, cols: Tensor, frames: Tensor) -> Tensor:
+    """See `vsr.observation.sampling.read_residual`."""
+    return _take_off(image, rows, cols, frames, read_samples(image, rows, cols))
+
+
+def read_residual_with_slopes(
+    image: Tensor, rows: Tensor, cols: Tensor, frames: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `vsr.observation.sampling.read_residual_with_slopes`."""
+    values, along_rows, along_cols = read_with_slopes(image, rows, cols)
+    return _take_off(image, rows, cols, frames, values), along_rows, along_cols
+
+
+@jit
 def _spline(t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
     """Weights of four samples around a place ``t`` behind the second: the cubic B-spline."""
     u, sixth = _ONE - t, np.float32(1 / 6)
@@ -152,7 +184,7 @@ def read_spline(images: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
 
 
 @jit
-def _follow(flow: Array, row: np.float32, col: np.float32) -> tuple[np.float32, np.float32]:
+def follow(flow: Array, row: np.float32, col: np.float32) -> tuple[np.float32, np.float32]:
     """``flow`` between pixels, bilinear; the border's goes on outside."""
     last_row, last_col = flow.shape[1] - 1, flow.shape[2] - 1
     row, col = (
@@ -176,7 +208,7 @@ def _compose(first: Array, second: Array, total: Array) -> None:
     for y in range(height):
         for x in range(width):
             row, col = first[0, y, x], first[1, y, x]
-            more_rows, more_cols = _follow(second, np.float32(y) + row, np.float32(x) + col)
+            more_rows, more_cols = follow(second, np.float32(y) + row, np.float32(x) + col)
             total[0, y, x], total[1, y, x] = row + more_rows, col + more_cols
 
 
@@ -195,7 +227,7 @@ def _miss(forward: Array, backward: Array, miss: Array) -> None:
         for x in range(width):
             row, col = np.float32(y) + forward[0, y, x], np.float32(x) + forward[1, y, x]
             if -_HALF < row < end_row and -_HALF < col < end_col:
-                back_rows, back_cols = _follow(backward, row, col)
+                back_rows, back_cols = follow(backward, row, col)
                 rest_rows, rest_cols = forward[0, y, x] + back_rows, forward[1, y, x] + back_cols
                 miss[y, x] = np.sqrt(rest_rows * rest_rows + rest_cols * rest_cols)
             else:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vsr.kernels.jit import Array, array, jit
+from vsr.kernels.reading import follow
 
-__all__ = ["residual_exponents", "solve_neighbourhoods", "weigh_samples"]
+__all__ = [
+    "fit_brightness",
+    "registration_exponents",
+    "residual_exponents",
+    "solve_neighbourhoods",
+    "square_off_grid",
+    "weigh_samples",
+]
 
 _ONE, _TINY = np.float32(1), np.float32(np.finfo(np.float32).tiny)
 _LEAST = np.float32(1e-20)
@@ -150,3 +159,137 @@ def solve_neighbourhoods(
     damping_, limit = np.float32(damping), np.float32(limit_px)
     _refine(array(residual), slope_y, slope_x, array(weights), window, damping_, limit, array(steps))
     return steps[0], steps[1]
+
+
+@jit
+def _widen(flow: Array, y: int, ranges: Array, columns: Array) -> None:
+    """Let ``ranges`` grow to what a flow changes by within 3×3 pixels around those of row ``y``."""
+    height, width = flow.shape
+    above, here, below = flow[max(y - 1, 0)], flow[y], flow[min(y + 1, height - 1)]
+    low, high = columns[0], columns[1]
+    for x in range(width):
+        a, b, c = above[x], here[x], below[x]
+        small, large = (a, b) if a < b else (b, a)
+        low[x], high[x] = c if c < small else small, c if large < c else large
+    for x in range(width):
+        left, right = max(x - 1, 0), min(x + 1, width - 1)
+        lowest = low[left] if low[left] < low[x] else low[x]
+        lowest = low[right] if low[right] < lowest else lowest
+        highest = high[left] if high[x] < high[left] else high[x]
+        highest = high[right] if highest < high[right] else highest
+        size = highest - lowest
+        ranges[x] = size if ranges[x] < size else ranges[x]
+
+
+@jit
+def _register(
+    forward: Array, backward: Array, consistency_px: np.float32, step_px: np.float32, exponents: Array
+) -> None:
+    _, height, width = forward.shape
+    half = np.float32(0.5)
+    end_row, end_col = np.float32(height) - half, np.float32(width) - half
+    columns, ranges = np.empty((2, width), np.float32), np.empty(width, np.float32)
+    for y in range(height):
+        ranges[:] = np.float32(0)
+        _widen(forward[0], y, ranges, columns)
+        _widen(forward[1], y, ranges, columns)
+        for x in range(width):
+            down, right = forward[0, y, x], forward[1, y, x]
+            row, col = np.float32(y) + down, np.float32(x) + right
+            step = ranges[x] / step_px
+            if -half < row < end_row and -half < col < end_col:
+                back_rows, back_cols = follow(backward, row, col)
+                miss_rows, miss_cols = (down + back_rows) / consistency_px, (right + back_cols) / consistency_px
+                exponents[y, x] = -(miss_rows * miss_rows + miss_cols * miss_cols) - step * step
+            else:
+                exponents[y, x] = np.float32(-np.inf)
+
+
+def registration_exponents(forward: Tensor, backward: Tensor, consistency_px: float, step_px: float) -> Tensor:
+    """See `vsr.methods.reconstruction.reconstruct.registration_exponents`."""
+    exponents = torch.empty(forward.shape[1:])
+    limits = np.float32(consistency_px), np.float32(step_px)
+    _register(array(forward), array(backward), *limits, array(exponents))
+    return exponents
+
+
+@jit
+def _measure(
+    rows: Array, cols: Array, scale_y: np.float32, scale_x: np.float32, offset: np.float32, result: Array
+) -> None:
+    half = np.float32(0.5)
+    for n in range(rows.size):
+        row, col = (rows[n] + half) / scale_y - half - offset, (cols[n] + half) / scale_x - half - offset
+        row, col = row - np.rint(row), col - np.rint(col)
+        result[n] = row * row + col * col
+
+
+def square_off_grid(rows: Tensor, cols: Tensor, scale_yx: tuple[float, float], offset_px: float) -> Tensor:
+    """See `vsr.methods.reconstruction.reconstruct.square_off_grid`."""
+    result = torch.empty_like(rows, memory_format=torch.contiguous_format)
+    scales = np.float32(scale_yx[0]), np.float32(scale_yx[1])
+    _measure(
+        array(rows).reshape(-1), array(cols).reshape(-1), *scales, np.float32(offset_px), array(result).reshape(-1)
+    )
+    return result
+
+
+@jit
+def _median(values: NDArray[np.float64]) -> float:
+    """The lower of the two middle ones where there is no middle."""
+    middle = (values.size - 1) // 2
+    return np.partition(values, middle)[middle]
+
+
+@jit
+def _fit(
+    reference: Array, other: Array, confidence: Array, most_steps: int, converged: float, limit: float, spread: float
+) -> tuple[float, float]:
+    count = reference.size
+    known = np.empty(count, np.float64)
+    seen, total = 0, 0.0
+    for n in range(count):
+        total += np.float64(confidence[n])
+        if confidence[n] > 0:
+            known[seen] = np.float64(reference[n]) - np.float64(other[n])
+            seen += 1
+    if total < 1e-6:
+        return 1.0, 0.0
+    gain, offset = 1.0, _median(known[:seen])
+    residual = np.empty(count, np.float64)
+    for _ in range(most_steps):
+        for n in range(count):
+            residual[n] = abs(np.float64(reference[n]) - gain * np.float64(other[n]) - offset)
+        reach = 2 * (1.4826 * _median(residual) + 1e-3)
+        weights, sum_r, sum_o = 0.0, 0.0, 0.0
+        for n in range(count):
+            ratio = residual[n] / reach
+            beyond = 1 + ratio * ratio
+            residual[n] = np.float64(confidence[n]) / (beyond * beyond)
+            weights += residual[n]
+            sum_r += residual[n] * np.float64(reference[n])
+            sum_o += residual[n] * np.float64(other[n])
+        weights = max(weights, 1e-9)
+        mean_r, mean_o = sum_r / weights, sum_o / weights
+        square, product = 0.0, 0.0
+        for n in range(count):
+            centred = np.float64(other[n]) - mean_o
+            square += residual[n] * centred * centred
+            product += residual[n] * centred * (np.float64(reference[n]) - mean_r)
+        variance = square / weights
+        slope = 1.0 if variance < spread * spread else product / weights / max(variance, 1e-12)
+        slope = min(max(slope, 1 / limit), limit)
+        new_offset = mean_r - slope * mean_o
+        change = max(abs(slope - gain), abs(new_offset - offset))
+        gain, offset = slope, new_offset
+        if change < converged:
+            break
+    return gain, offset
+
+
+def fit_brightness(
+    reference: Tensor, other: Tensor, weights: Tensor, most_steps: int, converged: float, limit: float, spread: float
+) -> tuple[Tensor, Tensor]:
+    """See `vsr.registration.brightness.fit_brightness`."""
+    gain, offset = _fit(array(reference), array(other), array(weights), most_steps, converged, limit, spread)
+    return torch.tensor(gain, dtype=reference.dtype), torch.tensor(offset, dtype=reference.dtype)

@@ -13,7 +13,7 @@ from vsr.observation.decimation import Antialiased, Decimation
 from vsr.observation.degradation import DEGRADATIONS, Degradation, degradation_at, degradation_operator, simulate
 from vsr.observation.kernels import box_kernel, disc_kernel, gaussian_kernel, motion_kernel
 from vsr.observation.model import ObservationModel, grid_positions
-from vsr.observation.neighbourhoods import neighbourhood_mean, neighbourhood_range
+from vsr.observation.neighbourhoods import neighbourhood_bounds, neighbourhood_mean, neighbourhood_range
 from vsr.observation.operator import Composed, LinearOperator
 from vsr.observation.recording import Recording
 from vsr.observation.resample import Kernel, resample
@@ -48,6 +48,7 @@ __all__ = [
     "grid_positions",
     "mean_blur",
     "motion_kernel",
+    "neighbourhood_bounds",
     "neighbourhood_mean",
     "neighbourhood_range",
     "reading_blur",

@@ -15,6 +15,8 @@ from vsr.observation.sampling import (
     PointSampler,
     add_up_samples,
     lie_inside,
+    read_residual,
+    read_residual_with_slopes,
     read_samples,
     read_with_slopes,
 )
@@ -122,6 +124,14 @@ class ObservationModel:
     def read_with_slopes(self, blurred: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`read`, and its derivatives along rows and columns, per pixel; ``(K, h, w)`` each."""
         return read_with_slopes(blurred, self.rows, self.cols)
+
+    def residual(self, blurred: Tensor, frames: Tensor) -> Tensor:
+        """``frames`` ``(K, h, w)`` minus `read`; 0 outside the image."""
+        return read_residual(blurred, self.rows, self.cols, frames)
+
+    def residual_with_slopes(self, blurred: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`residual`, and the slopes of `read_with_slopes`; ``(K, h, w)`` each."""
+        return read_residual_with_slopes(blurred, self.rows, self.cols, frames)
 
     def A_adjoint(self, samples: Tensor) -> Tensor:  # noqa: N802
         """The transpose of `A`: samples ``(K, h, w)`` spread onto an image ``(H, W)``."""

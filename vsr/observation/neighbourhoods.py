@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d, pad
 
-__all__ = ["neighbourhood_mean", "neighbourhood_range"]
+__all__ = ["neighbourhood_bounds", "neighbourhood_mean", "neighbourhood_range"]
 
 
 def _opencv_for(maps: Tensor) -> ModuleType | None:
@@ -49,3 +49,17 @@ def neighbourhood_range(maps: Tensor) -> Tensor:
     for source, target in zip(maps.contiguous().numpy(), ranges.numpy(), strict=True):
         cv2.morphologyEx(source, cv2.MORPH_GRADIENT, square, dst=target)
     return ranges
+
+
+def neighbourhood_bounds(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Smallest and largest of each 3×3 neighbourhood of ``(K, h, w)`` floating-point maps, within the image."""
+    cv2 = _opencv_for(maps)
+    if cv2 is None:
+        high, low = max_pool2d(torch.cat([maps, -maps])[:, None], 3, 1, 1)[:, 0].chunk(2)
+        return -low, high
+    bounds = torch.empty((2, *maps.shape), dtype=maps.dtype)
+    square = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
+    for source, lowest, highest in zip(maps.contiguous().numpy(), *bounds.numpy(), strict=True):
+        cv2.erode(source, square, dst=lowest)
+        cv2.dilate(source, square, dst=highest)
+    return bounds[0], bounds[1]

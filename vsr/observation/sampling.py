@@ -21,6 +21,8 @@ __all__ = [
     "PointSampler",
     "add_up_samples",
     "lie_inside",
+    "read_residual",
+    "read_residual_with_slopes",
     "read_samples",
     "read_with_slopes",
 ]
@@ -203,6 +205,21 @@ def read_with_slopes(image: Tensor, rows: Tensor, cols: Tensor) -> tuple[Tensor,
     parts = zip(*(sampler.with_slopes(image) for sampler in _samplers(rows, cols, _size(image))), strict=True)
     value, along_rows, along_cols = (torch.stack(part).reshape(rows.shape) for part in parts)
     return value, along_rows, along_cols
+
+
+@kernel("vsr.kernels.reading")
+def read_residual(image: Tensor, rows: Tensor, cols: Tensor, frames: Tensor) -> Tensor:
+    """``frames`` ``(K, h, w)`` minus `read_samples`; 0 at places outside."""
+    return (frames - read_samples.reference(image, rows, cols)) * lie_inside(rows, cols, _size(image))
+
+
+@kernel("vsr.kernels.reading")
+def read_residual_with_slopes(
+    image: Tensor, rows: Tensor, cols: Tensor, frames: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`read_residual`, and the slopes of `read_with_slopes`; ``(K, h, w)`` each."""
+    values, along_rows, along_cols = read_with_slopes.reference(image, rows, cols)
+    return (frames - values) * lie_inside(rows, cols, _size(image)), along_rows, along_cols
 
 
 @kernel("vsr.kernels.equations")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["BrightnessMatch", "match_brightness"]
+from vsr.kernels import kernel
+
+__all__ = ["BrightnessMatch", "fit_brightness", "match_brightness"]
 
 _MOST_STEPS = 10
 _CONVERGED = 1e-4  # change of gain and offset that ends the iteration
@@ -37,10 +39,23 @@ def match_brightness(reference: Tensor, other: Tensor, weights: Tensor) -> Brigh
     shape, range 0…1; ``weights`` ≥ 0 is the confidence of each pixel. Flat ones get an offset only.
     """
     step = max(1, reference.numel() // _ENOUGH_PIXELS)
-    ref, oth, confidence = (t.reshape(-1)[::step].to(torch.float64) for t in (reference, other, weights))
+    thinned = (t.reshape(-1)[::step] for t in (reference, other, weights))
+    return BrightnessMatch(*fit_brightness(*thinned, _MOST_STEPS, _CONVERGED, _GAIN_LIMIT, _MIN_SPREAD))
+
+
+@kernel("vsr.kernels.weighing")
+def fit_brightness(
+    reference: Tensor, other: Tensor, weights: Tensor, most_steps: int, converged: float, limit: float, spread: float
+) -> tuple[Tensor, Tensor]:
+    """Gain and offset, 0-d, of `match_brightness` from pixels ``(N,)``.
+
+    Steps end after ``most_steps``, or where they change both by less than ``converged``. The gain lies within a factor
+    ``limit`` of 1, and is 1 where ``other`` has a standard deviation under ``spread``.
+    """
+    ref, oth, confidence = (t.to(torch.float64) for t in (reference, other, weights))
     gain = torch.ones_like(ref[:1])[0]
     offset = (ref - oth)[confidence > 0].median() if bool((confidence > 0).any()) else torch.zeros_like(gain)
-    for _ in range(_MOST_STEPS):
+    for _ in range(most_steps):
         before = torch.stack([gain, offset])
         residual = (ref - gain * oth - offset).abs()
         scale = 1.4826 * residual.median() + 1e-3
@@ -50,12 +65,12 @@ def match_brightness(reference: Tensor, other: Tensor, weights: Tensor) -> Brigh
         centred = oth - mean_o
         variance = (weight * centred * centred).sum() / total
         slope = (weight * centred * (ref - mean_r)).sum() / total / variance.clamp(min=1e-12)
-        slope = torch.where(variance < _MIN_SPREAD**2, torch.ones_like(slope), slope)
-        gain = slope.clamp(1 / _GAIN_LIMIT, _GAIN_LIMIT)
+        slope = torch.where(variance < spread**2, torch.ones_like(slope), slope)
+        gain = slope.clamp(1 / limit, limit)
         offset = mean_r - gain * mean_o
-        if bool((torch.stack([gain, offset]) - before).abs().max() < _CONVERGED):
+        if bool((torch.stack([gain, offset]) - before).abs().max() < converged):
             break
     empty = confidence.sum() < 1e-6
     gain = torch.where(empty, torch.ones_like(gain), gain)
     offset = torch.where(empty, torch.zeros_like(offset), offset)
-    return BrightnessMatch(gain.to(reference.dtype), offset.to(reference.dtype))
+    return gain.to(reference.dtype), offset.to(reference.dtype)

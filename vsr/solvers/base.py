@@ -57,7 +57,7 @@ class Observations:
 
     def residual(self, x: Tensor) -> Tensor:
         """Samples minus what the image ``x`` predicts for them, ``(K, h, w)``; 0 outside the image."""
-        return (self.frames - self.model.A(x)) * self.model.inside
+        return self.model.residual(self.model.blur.A(x), self.frames)
 
     def sample_weights(self) -> Tensor:
         """``confidence``, or ones."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.functional import interpolate
 
 from vsr.frames import VideoFrame
 from vsr.methods.highlights import compress_highlights, expand_highlights
@@ -12,7 +12,7 @@ from vsr.methods.interpolation import resample_plane
 from vsr.methods.method import Geometry
 from vsr.methods.reconstruction.reconstruct import Imaging, Reconstruction
 from vsr.methods.reconstruction.window import Seen
-from vsr.observation import neighbourhood_mean, resample
+from vsr.observation import neighbourhood_bounds, neighbourhood_mean, resample
 
 __all__ = ["compose_planes", "guide_detail", "luma_of"]
 
@@ -47,9 +47,12 @@ def compose_planes(
     nearby is taken back.
     """
     frame = seen.frame
+    is_luma = [made is not None and number == 0 and frame.layout.family != "rgb" for number in range(len(frame.planes))]
     planes = [
-        resample_plane(frame, number, geometry, "lanczos", device, offset_px=imaging.offset_px)
-        for number in range(frame.layout.num_planes)
+        frame.planes[number]
+        if is_made
+        else resample_plane(frame, number, geometry, "lanczos", device, offset_px=imaging.offset_px)
+        for number, is_made in enumerate(is_luma)
     ]
     if made is None:
         return tuple(planes)
@@ -59,8 +62,8 @@ def compose_planes(
         luma, plain = expand_highlights(luma), expand_highlights(plain)
     detail = luma - plain
     for number in range(frame.layout.num_planes):
-        if number == 0 and frame.layout.family != "rgb":
-            planes[0] = luma * peak
+        if is_luma[number]:
+            planes[number] = luma * peak
         elif number < 3:
             planes[number] = planes[number] + _follow(seen, number, detail, made.noise_sigma, geometry, device) * peak
     return tuple(planes)
@@ -72,11 +75,12 @@ def _reduce_halos(restored: Tensor, recorded: Tensor, noise: float) -> Tensor:
     Detail finer than a recorded pixel may exceed its surroundings somewhat; far beyond them lie mostly halos
     of edges that are sharper than the assumed blur allows.
     """
-    both = max_pool2d(torch.stack([recorded, -recorded])[None], 3, 1, 1)
-    slack = _OVERSHOOT_SHARE * both.sum(1, keepdim=True) + 2 * noise
+    lowest, highest = neighbourhood_bounds(recorded[None])
+    slack = _OVERSHOOT_SHARE * (highest - lowest) + 2 * noise
     size = (int(restored.shape[0]), int(restored.shape[1]))
-    high, low = interpolate(both + slack, size=size, mode="bilinear", align_corners=False)[0]
-    inside = torch.minimum(torch.maximum(restored, -low), high)
+    both = torch.cat([lowest - slack, highest + slack])[None]
+    low, high = interpolate(both, size=size, mode="bilinear", align_corners=False)[0]
+    inside = torch.minimum(torch.maximum(restored, low), high)
     return torch.lerp(inside, restored, _OVERSHOOT_KEPT)
 
 

@@ -287,11 +287,12 @@ class _Shot:
         motions = window.motions_to(number)
         neighbours = [Neighbour(window[other].luma, motion) for other, motion in sorted(motions.items())]
         back = motions.get(last.number) if last is not None else None
-        guess = self._imaging.enlarged(luma) if guess is None else guess
+        enlarged = self._imaging.enlarged(luma)
+        guess = enlarged if guess is None else guess
         if last is None or back is None:
             start, unrefined = Start(guess), 1
         else:
-            start, unrefined = carried(last.result.image, back.reversed(), luma, self._imaging), 0
+            start, unrefined = carried(last.result.image, back.reversed(), luma, self._imaging, enlarged), 0
         rounds = level.rounds(self._leading, is_warm=not unrefined)
         if self._options.solver != DEFAULT_SOLVER:
             rounds = min(rounds, _FOREIGN_ROUNDS)

@@ -15,6 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from vsr.kernels import kernel
 from vsr.methods.interpolation import sampling_offset
 from vsr.methods.reconstruction.weighing import ANCHORED, Weighing
 from vsr.observation import (
@@ -25,7 +26,9 @@ from vsr.observation import (
     neighbourhood_range,
     resample,
 )
-from vsr.registration import FlowPair, consistency_error, match_brightness, pixel_positions, sample_bicubic
+from vsr.observation.resample import Kernel as ResamplingKernel
+from vsr.registration import FlowPair, match_brightness, pixel_positions, sample_bicubic
+from vsr.registration.flow import round_trip_error
 from vsr.registration.refine import refining_steps
 from vsr.solvers.base import Observations, residual_sigma
 from vsr.solvers.confidence import RESIDUAL_BLUR, residual_confidence
@@ -63,13 +66,13 @@ class Imaging:
     offset_px: float
     """How far right of and below the centre of its block a sample sits, in samples."""
 
-    def enlarged(self, plane: Tensor) -> Tensor:
+    def enlarged(self, plane: Tensor, kernel: ResamplingKernel = "lanczos") -> Tensor:
         """``plane`` ``(h, w)`` interpolated on the grid of the sought image."""
         offset_yx = (
             sampling_offset(self.offset_px, self.scale_yx[0]),
             sampling_offset(self.offset_px, self.scale_yx[1]),
         )
-        return resample(plane, self.size_yx, scale_yx=self.scale_yx, offset_yx=offset_yx)
+        return resample(plane, self.size_yx, kernel=kernel, scale_yx=self.scale_yx, offset_yx=offset_yx)
 
     def place(self, rows: Tensor, cols: Tensor) -> tuple[Tensor, Tensor]:
         """Positions in the frame, in pixel indices, as positions in the sought image."""
@@ -127,8 +130,14 @@ def _levels(soft_residual: Tensor) -> Tensor:
 
 def _registration_confidence(motion: FlowPair) -> Tensor:
     """Confidence in 0…1 from how well the two ways agree and how evenly things move, ``(h, w)``."""
-    step = neighbourhood_range(motion.forward).amax(0)
-    return torch.exp(-((consistency_error(motion) / _CONSISTENCY_PX) ** 2) - (step / _MOTION_STEP_PX) ** 2)
+    return registration_exponents(motion.forward, motion.backward, _CONSISTENCY_PX, _MOTION_STEP_PX).exp_()
+
+
+@kernel("vsr.kernels.weighing")
+def registration_exponents(forward: Tensor, backward: Tensor, consistency_px: float, step_px: float) -> Tensor:
+    """Logarithm of the confidence in a motion, ``(h, w)``; −1 for a miss, or a change within 3×3, as large as given."""
+    step = neighbourhood_range(forward).amax(0)
+    return -((round_trip_error.reference(forward, backward) / consistency_px) ** 2) - (step / step_px) ** 2
 
 
 def observe(
@@ -137,23 +146,24 @@ def observe(
     """All samples with their places and first confidence, the frame's own ones first; and their local contrast."""
     size = (int(luma.shape[0]), int(luma.shape[1]))
     rows, cols = grid_positions(size, imaging.scale_yx, (imaging.offset_px, imaging.offset_px), device=luma.device)
-    frames, places, confidences = [luma], [(rows, cols)], [torch.full_like(luma, weighing.own_confidence)]
-    for neighbour in neighbours:
+    count = 1 + len(neighbours)
+    frames, all_rows, all_cols, confidences, contrasts = (luma.new_empty(count, *size) for _ in range(5))
+    frames[0], all_rows[0], all_cols[0], confidences[0] = luma, rows, cols, weighing.own_confidence
+    contrasts[0] = neighbourhood_range(luma[None])[0]
+    for number, neighbour in enumerate(neighbours, 1):
         at = pixel_positions(neighbour.motion.forward)
         expected = sample_bicubic(luma[None], *at)[0]
         confidence = _registration_confidence(neighbour.motion)
-        values = match_brightness(expected, neighbour.luma, confidence).apply(neighbour.luma)
-        soft_residual = _soften((expected - values)[None])
+        match = match_brightness(expected, neighbour.luma, confidence)
+        torch.mul(neighbour.luma, match.gain, out=frames[number]).add_(match.offset)
+        soft_residual = _soften((expected - frames[number])[None])
         level = _levels(soft_residual).clamp_(max=_MOST_RESIDUAL)
-        contrast = neighbourhood_range(values[None])
-        confidence = confidence * residual_confidence(soft_residual, contrast, level)[0]
-        frames.append(values)
-        places.append(imaging.place(*at))
-        confidences.append(confidence)
-    stacked = torch.stack(frames)
-    all_rows, all_cols = (torch.stack(axis) for axis in zip(*places, strict=True))
+        contrasts[number] = neighbourhood_range(frames[number : number + 1])[0]
+        fits = residual_confidence(soft_residual, contrasts[number : number + 1], level)[0]
+        torch.mul(confidence, fits, out=confidences[number])
+        all_rows[number], all_cols[number] = imaging.place(*at)
     model = ObservationModel(imaging.size_yx, all_rows, all_cols, imaging.blur, imaging.scale_yx)
-    return Observations(stacked, model, torch.stack(confidences)), neighbourhood_range(stacked)
+    return Observations(frames, model, confidences), contrasts
 
 
 def _refine(
@@ -167,19 +177,25 @@ def _refine(
     return model.moved(torch.cat([still, rows]), torch.cat([still, cols]))
 
 
-def _square_off_grid(model: ObservationModel, imaging: Imaging) -> Tensor:
-    """Squared distance of neighbours' samples from the frame's own grid, ``(K - 1, h, w)``, in its pixels."""
-    squared = torch.zeros_like(model.rows[1:])
-    for places, scale in ((model.rows, imaging.scale_yx[0]), (model.cols, imaging.scale_yx[1])):
-        own = (places[1:] + 0.5) / scale - 0.5 - imaging.offset_px
+@kernel("vsr.kernels.weighing")
+def square_off_grid(rows: Tensor, cols: Tensor, scale_yx: tuple[float, float], offset_px: float) -> Tensor:
+    """Squared distance of places in the sought image from the grid of a frame's samples, same shape, in its pixels."""
+    squared = torch.zeros_like(rows)
+    for places, scale in ((rows, scale_yx[0]), (cols, scale_yx[1])):
+        own = (places + 0.5) / scale - 0.5 - offset_px
         squared += (own - own.round()).square_()
     return squared
+
+
+def _neighbours_off_grid(model: ObservationModel, imaging: Imaging) -> Tensor:
+    """`square_off_grid` of neighbours' samples, ``(K - 1, h, w)``."""
+    return square_off_grid(model.rows[1:], model.cols[1:], imaging.scale_yx, imaging.offset_px)
 
 
 def _sample_spread(model: ObservationModel, confidence: Tensor, imaging: Imaging) -> float:
     """See `Reconstruction.sample_spread_px`."""
     sample_weights = confidence[1:].sum()
-    off_grid = _square_off_grid(model, imaging).sqrt_()
+    off_grid = _neighbours_off_grid(model, imaging).sqrt_()
     return float((confidence[1:] * off_grid).sum() / sample_weights) if float(sample_weights) > 0 else 0.0
 
 
@@ -189,10 +205,10 @@ def _repetition(observed: Observations, imaging: Imaging) -> Tensor:
     Samples with weight at the places of the frame's own ones, over those in between; the frame itself counts in both.
     """
     confidence = observed.sample_weights()[1:]
-    sameness = (_square_off_grid(observed.model, imaging) / -(_SAME_PLACE_PX**2)).exp_()
-    same = (confidence * sameness).sum(0)
+    sameness = _neighbours_off_grid(observed.model, imaging).div_(-(_SAME_PLACE_PX**2)).exp_()
+    same = sameness.mul_(confidence).sum(0)
     both = neighbourhood_mean(torch.stack([same, confidence.sum(0) - same]), _REPETITION_WINDOW)
-    same, new = (imaging.enlarged(part).clamp_(min=0) for part in both)
+    same, new = (imaging.enlarged(part, "bicubic").clamp_(min=0) for part in both)
     return (1 + same) / (1 + new)
 
 
@@ -210,13 +226,13 @@ def _in_strips(observed: Observations, x: Tensor, solve: Solve) -> Tensor:
     return torch.cat(parts)
 
 
-def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) -> Start:
-    """The ``previous`` reconstruction ``(H, W)`` moved to the present, interpolation of ``luma`` where that fails.
+def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging, enlarged: Tensor) -> Start:
+    """The ``previous`` reconstruction ``(H, W)`` moved to the present; ``enlarged`` ``luma`` where that fails.
 
     ``motion`` leads from the present frame to the previous one, and back.
     """
     scale = torch.tensor(imaging.scale_yx, device=luma.device)[:, None, None]
-    flow = torch.stack([imaging.enlarged(axis) for axis in motion.forward]) * scale
+    flow = torch.stack([imaging.enlarged(axis, "bicubic") for axis in motion.forward]) * scale
     moved = sample_bicubic(previous[None], *pixel_positions(flow))[0]
     rows, cols = grid_positions(
         (int(luma.shape[0]), int(luma.shape[1])),
@@ -226,8 +242,9 @@ def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) 
     )
     own = ObservationModel(imaging.size_yx, rows[None], cols[None], imaging.blur, imaging.scale_yx)
     confidence = _registration_confidence(motion)
-    moved = match_brightness(luma, own.A(moved)[0], confidence).apply(moved)
-    soft_residual = _soften(Observations(luma[None], own).residual(moved))
+    samples = own.A(moved)
+    match = match_brightness(luma, samples[0], confidence)
+    soft_residual = _soften((luma - match.apply(samples)) * own.inside)  # blur keeps constants
     fits = residual_confidence(
         soft_residual,
         neighbourhood_range(luma[None]),
@@ -235,8 +252,8 @@ def carried(previous: Tensor, motion: FlowPair, luma: Tensor, imaging: Imaging) 
         tolerance=_CARRIED_TOLERANCE,
         contrast_share=_CARRIED_CONTRAST,
     )
-    weight = imaging.enlarged(confidence * fits[0]).clamp_(0, 1)
-    return Start(torch.lerp(imaging.enlarged(luma), moved, weight), weight)
+    weight = imaging.enlarged(confidence.mul_(fits[0]), "bicubic").clamp_(0, 1)
+    return Start(torch.lerp(enlarged, match.apply(moved), weight), weight)
 
 
 @dataclass(frozen=True)
@@ -297,33 +314,38 @@ def reconstruct(
     the weight that ``weighing`` gives it. Values 0…1, float32. Deterministic on one kind of device.
     """
     observed, contrast = observe(luma, neighbours, imaging, weighing)
-    observed = replace(observed, half=half)
-    registered, x = observed.confidence, start.image
+    registered, x, model = observed.confidence, start.image, observed.model
     assert registered is not None
     expectations = _expectations(guess, start, weighing, observed, imaging)
     confidence, sigma = registered, 0.0
     for number in range(rounds):
-        model = observed.model
         blurred = model.blur.A(x)
         if weighing.refines_motion and number >= unrefined_rounds and neighbours:
-            predicted, *slopes = model.read_with_slopes(blurred)
-            residual = (observed.frames - predicted) * model.inside
+            residual, *slopes = model.residual_with_slopes(blurred, observed.frames)
             model = _refine(model, residual, (slopes[0], slopes[1]), registered, residual_sigma(residual, confidence))
-        residual = (observed.frames - model.read(blurred)) * model.inside
+        residual = model.residual(blurred, observed.frames)
         soft_residual = _soften(residual)
         levels = _levels(soft_residual)
         usual = _ABOVE_USUAL * levels.median()
         fits = residual_confidence(soft_residual, contrast, levels.clamp(max=usual))
         fits[0] = 1.0
-        confidence = registered * fits
+        confidence = fits.mul_(registered)
         sigma = residual_sigma(residual, confidence)
-        observed = replace(observed, model=model, confidence=confidence, noise_sigma=sigma)
         expected, weight = expectations.at(sigma)
-        observed = replace(observed, expected=expected, expected_weight=weight, start_residual=residual)
-        x = _in_strips(observed, x, solve)
+        known = replace(
+            observed,
+            model=model,
+            confidence=confidence,
+            noise_sigma=sigma,
+            expected=expected,
+            expected_weight=weight,
+            start_residual=residual,
+            half=half,
+        )
+        x = _in_strips(known, x, solve)
     mean_confidence = float(confidence[1:].mean()) if neighbours else 0.0
     used = 1.0 + len(neighbours) * mean_confidence
-    return Reconstruction(x, sigma, used, mean_confidence, _sample_spread(observed.model, confidence, imaging))
+    return Reconstruction(x, sigma, used, mean_confidence, _sample_spread(model, confidence, imaging))
 
 
 _PRIOR_RADIUS, _PRIOR_ALPHA = 1, 0.6  # with many frames a wider prior only costs time

@@ -167,20 +167,20 @@ def test_strips_make_little_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_previous_image_is_carried_on_by_the_motion() -> None:
     previous = _hr((2, 3))  # what the image shows at p, the previous one shows at p - shift
-    start = carried(previous, _motion((-2.0, -3.0)), _frame(), _imaging())
+    start = carried(previous, _motion((-2.0, -3.0)), _frame(), _imaging(), _imaging().enlarged(_frame()))
     assert _rms(start.image, _hr()) < 0.25 * _rms(_imaging().enlarged(_frame()), _hr())
     assert start.weight is not None
     assert start.weight[8:-8, 8:-8].median() > 0.8
 
 
 def test_a_carried_image_takes_on_the_brightness() -> None:
-    start = carried(0.8 * _hr() + 0.05, _motion((0, 0)), _frame(), _imaging())
+    start = carried(0.8 * _hr() + 0.05, _motion((0, 0)), _frame(), _imaging(), _imaging().enlarged(_frame()))
     assert _rms(start.image, _hr()) < 0.002
 
 
 def test_where_the_motion_leads_nowhere_nothing_is_carried() -> None:
     lost = FlowPair(torch.zeros(2, SIDE, SIDE), torch.full((2, SIDE, SIDE), 3.0))
-    start = carried(_hr(), lost, _frame(), _imaging())
+    start = carried(_hr(), lost, _frame(), _imaging(), _imaging().enlarged(_frame()))
     assert torch.allclose(start.image, _imaging().enlarged(_frame()), atol=1e-6)
     assert start.weight is not None
     assert start.weight.max() < 1e-6
@@ -190,7 +190,7 @@ def test_where_the_previous_image_does_not_fit_the_frame_is_interpolated() -> No
     previous, plain = _hr(), _imaging().enlarged(_frame())
     noise = torch.rand(previous.shape, generator=torch.Generator().manual_seed(1))
     previous[:, SIDE:] = resample(noise[::8, ::8], (SCALE * SIDE, SCALE * SIDE)).clamp(0, 1)[:, SIDE:]
-    got = carried(previous, _motion((0, 0)), _frame(), _imaging()).image
+    got = carried(previous, _motion((0, 0)), _frame(), _imaging(), _imaging().enlarged(_frame())).image
     assert _rms(got[:, : SIDE - 8], _hr()[:, : SIDE - 8]) < 0.1 * _rms(plain[:, : SIDE - 8], _hr()[:, : SIDE - 8])
     assert _rms(got[:, SIDE + 8 :], plain[:, SIDE + 8 :]) < 0.1 * _rms(previous[:, SIDE + 8 :], plain[:, SIDE + 8 :])
 
