@@ -226,8 +226,8 @@ def step_products(
     """See `vsr.registration.gauss_newton.step_products`."""
     size, width = count + _BRIGHTNESS, int(residual.shape[1])
     triangle, sums = np.zeros((size * (size + 1) // 2 - 1, width), np.float32), np.zeros((2, width), np.float32)
-    images = (array(one) for one in (gradients, places, moved, residual, weights))
-    _step(*images, np.float32(slope), np.float32(reach), count, triangle, sums)
+    level, laid = (array(gradients), array(places)), (array(moved), array(residual), array(weights))
+    _step(*level, *laid, np.float32(slope), np.float32(reach), count, triangle, sums)
     totals, products = triangle.sum(1, dtype=np.float64), np.empty((size, size))
     upper = np.triu_indices(size)
     products[upper] = np.append(totals, 0.0)

@@ -238,7 +238,7 @@ def square_off_grid(rows: Tensor, cols: Tensor, scale_yx: tuple[float, float], o
 def _median(values: NDArray[np.float64]) -> float:
     """The lower of the two middle ones where there is no middle."""
     middle = (values.size - 1) // 2
-    return np.partition(values, middle)[middle]
+    return float(np.partition(values, middle)[middle])
 
 
 @jit

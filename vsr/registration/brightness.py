@@ -39,8 +39,8 @@ def match_brightness(reference: Tensor, other: Tensor, weights: Tensor) -> Brigh
     shape, range 0…1; ``weights`` ≥ 0 is the confidence of each pixel. Flat ones get an offset only.
     """
     step = max(1, reference.numel() // _ENOUGH_PIXELS)
-    thinned = (t.reshape(-1)[::step] for t in (reference, other, weights))
-    return BrightnessMatch(*fit_brightness(*thinned, _MOST_STEPS, _CONVERGED, _GAIN_LIMIT, _MIN_SPREAD))
+    ref, oth, confidence = (t.reshape(-1)[::step] for t in (reference, other, weights))
+    return BrightnessMatch(*fit_brightness(ref, oth, confidence, _MOST_STEPS, _CONVERGED, _GAIN_LIMIT, _MIN_SPREAD))
 
 
 @kernel("vsr.kernels.weighing")

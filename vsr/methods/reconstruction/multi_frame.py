@@ -25,6 +25,7 @@ from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared, part_of, with_prefix
 from vsr.methods.network.colour import network_input
 from vsr.methods.network.frame import check_compression
+from vsr.methods.network.recurrent import Motions
 from vsr.methods.reconstruction.calibration import CALIBRATION_FRAMES, calibrate_shot, fine_detail, likely_blur
 from vsr.methods.reconstruction.luma import compose_planes, luma_of
 from vsr.methods.reconstruction.reconstruct import (
@@ -116,8 +117,13 @@ class Guesser(Protocol):
         """The luma expected of ``frame`` by itself, ``(H, W)`` in 0…1."""
         ...
 
-    def guesses(self, frames: Iterable[VideoFrame], adaptation: Adaptation) -> Iterator[Tensor]:
-        """The lumas expected of those of ``frames`` that are not halo, in order, each with what those before showed."""
+    def guesses(
+        self, frames: Iterable[VideoFrame], adaptation: Adaptation, motions: Motions | None = None
+    ) -> Iterator[Tensor | None]:
+        """The lumas expected of ``frames`` in order, each with what those before showed; None for halo.
+
+        ``motions``: that to each frame from the one before it, by number from 0, once it is that frame's turn.
+        """
         ...
 
 
@@ -238,24 +244,27 @@ class _Shot:
         """One frame for each frame that is not halo; resampled where nothing ``reconstructs`` it."""
         frames, led = (frames, ()) if self._guesser is None or not reconstructs else tee(frames)
         window = Window(self._see(frames), self._radius if reconstructs else 0, _WARM_UP_FRAMES, self._register)
-        guesses = self._guesses(led) if reconstructs else repeat(None)
+        guesses = self._guesses(led, window) if reconstructs else repeat(None)
         last: _Made | None = None
         done = 0
         for number in window.advance():
-            frame = window[number].frame
+            frame, guess = window[number].frame, next(guesses, None)
             if frame.is_halo:
                 continue
             if reconstructs:
                 if done % CHAIN_FRAMES == 0:
                     last = self._warm_up(window, number)
-                last = self._reconstruct(window, number, last, next(guesses))
+                last = self._reconstruct(window, number, last, guess)
             result = None if last is None else last.result
             yield replace(frame, planes=self._planes(window[number], result), findings=self._findings(result))
             done += 1
 
-    def _guesses(self, frames: Iterable[VideoFrame]) -> Iterator[Tensor | None]:
+    def _guesses(self, frames: Iterable[VideoFrame], window: Window) -> Iterator[Tensor | None]:
         """What is expected of each frame that is not halo; None: what interpolation gives."""
-        return repeat(None) if self._guesser is None else self._guesser.guesses(frames, self._learnt_by_guesser)
+        if self._guesser is None:
+            return repeat(None)
+        motions = window.step_to if self._level.motion == "global-then-dense" else None  # coarse flow would not do
+        return self._guesser.guesses(frames, self._learnt_by_guesser, motions)
 
     def _guess(self, frame: VideoFrame) -> Tensor | None:
         """The same of a frame by itself."""
