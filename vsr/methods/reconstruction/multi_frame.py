@@ -43,7 +43,7 @@ from vsr.methods.reconstruction.window import Seen, Window
 from vsr.methods.source import estimate_source, estimator_digest, source_in
 from vsr.observation import LinearOperator, degradation_at, reading_blur
 from vsr.registration import FlowPair, flow_pair, global_then_dense
-from vsr.registration.flow import MIN_FLOW_SIZE
+from vsr.registration.flow import MIN_FLOW_SIZE, Detail
 from vsr.solvers import DEFAULT_SOLVER, find_solver
 
 __all__ = [
@@ -277,7 +277,8 @@ class _Shot:
 
     def _register(self, first: Tensor, second: Tensor) -> FlowPair | None:
         if self._level.motion == "global-then-dense":
-            return global_then_dense(first, second, reluctance=self._weighing.dense_reluctance)
+            detail: Detail = "fine" if self._leading == "frames" else "medium"  # memory is moved by it as well
+            return global_then_dense(first, second, detail=detail, reluctance=self._weighing.dense_reluctance)
         return flow_pair(first, second, detail=self._level.motion)
 
     def _warm_up(self, window: Window, number: int) -> _Made | None:
