@@ -127,7 +127,7 @@ class Level:
 LEVELS: Mapping[Quality, Level] = MappingProxyType(
     {
         "draft": Level(0.75, 2, 2, 1, (2, 1), False, 6, "coarse"),
-        "standard": Level(0.75, 7, 5, 1, (3, 1), True, 6, "global-then-dense"),
+        "standard": Level(0.75, 7, 5, 1, (3, 1), True, 8, "global-then-dense"),
         "best": Level(1.0, 8, 8, 3, (5, 2), True, 8, "global-then-dense"),
     }
 )
