@@ -303,7 +303,7 @@ class _Shot:
             start, unrefined = Start(guess), 1
         else:
             start, unrefined = carried(last.result.image, back.reversed(), luma, self._imaging, enlarged), 0
-        rounds = level.rounds(self._leading, is_warm=not unrefined)
+        rounds = level.rounds(self._leading, _scale(self._geometry), is_warm=not unrefined)
         if self._options.solver != DEFAULT_SOLVER:
             rounds = min(rounds, _FOREIGN_ROUNDS)
         unrefined = unrefined if level.refines_motion else rounds

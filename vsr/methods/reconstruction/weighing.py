@@ -93,6 +93,9 @@ Motion = Literal["coarse", "fine", "global-then-dense"]
 """Dense flow down to half resolution, to full resolution, or that beyond what the camera's own motion explains."""
 
 
+_FEW_PIXELS_SCALE = 2.0  # magnification up to which the previous image is near enough for fewer rounds
+
+
 @dataclass(frozen=True)
 class Level:
     """One quality level."""
@@ -103,8 +106,8 @@ class Level:
     """Neighbours on each side at most."""
     cold_rounds: int
     """Rounds of confidence and solving from interpolation."""
-    warm_rounds: int
-    """Rounds from the previous image carried on."""
+    warm_rounds: tuple[int, int]
+    """Rounds from the previous image carried on: up to ×2, and beyond, where a sample has to become more pixels."""
     led_rounds: tuple[int, int]
     """The same two where a network that remembers leads: its image is nearer to the result to begin with."""
     refines_motion: bool
@@ -114,10 +117,11 @@ class Level:
     motion: Motion
     """How motion is found."""
 
-    def rounds(self, leading: Leading, *, is_warm: bool) -> int:
-        """Rounds for a frame; ``is_warm``: it starts from the previous image carried on."""
-        rounds = self.led_rounds if leading == "frames" else (self.cold_rounds, self.warm_rounds)
-        return rounds[is_warm]
+    def rounds(self, leading: Leading, scale: float, *, is_warm: bool) -> int:
+        """Rounds for a frame at a magnification; ``is_warm``: it starts from the previous image carried on."""
+        if leading == "frames":
+            return self.led_rounds[is_warm]
+        return self.warm_rounds[scale > _FEW_PIXELS_SCALE] if is_warm else self.cold_rounds
 
     def radius_frames(self, scale: float) -> int:
         """Neighbours on each side at a magnification: in proportion to what each sample has to become."""
@@ -126,9 +130,9 @@ class Level:
 
 LEVELS: Mapping[Quality, Level] = MappingProxyType(
     {
-        "draft": Level(0.75, 2, 2, 1, (2, 1), False, 6, "coarse"),
-        "standard": Level(0.75, 7, 5, 1, (3, 1), True, 8, "global-then-dense"),
-        "best": Level(1.0, 8, 8, 3, (5, 2), True, 8, "global-then-dense"),
+        "draft": Level(0.75, 2, 2, (1, 1), (2, 1), False, 6, "coarse"),
+        "standard": Level(0.75, 7, 5, (1, 2), (3, 1), True, 8, "global-then-dense"),
+        "best": Level(1.0, 8, 8, (3, 3), (5, 2), True, 8, "global-then-dense"),
     }
 )
 """What each level does."""
