@@ -5,7 +5,7 @@
 The reference is a blur by OpenCV. All run in turns in one process, on one thread, and of each the quickest run counts,
 so that a busy machine changes ratios little. Ratios of processors differ, so they are stored by its name in
 ``guard.json``; --store puts this processor's there. A ratio that is 15 % off in either direction is an error: what
-became quicker is stored anew, so that it stays.
+became quicker is stored again, so that it stays.
 """
 
 from __future__ import annotations

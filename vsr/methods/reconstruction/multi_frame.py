@@ -238,7 +238,8 @@ class _Shot:
         if spec.name != DEFAULT_SOLVER:
             usual = spec.options_type()
             return partial(spec, options=replace(usual, regularization=options.regularization * usual.regularization))
-        return video_solver(self._weighing, regularization=options.regularization, cg_iterations=level.cg_iterations)
+        steps = level.steps(self._leading, _scale(self._geometry))
+        return video_solver(self._weighing, regularization=options.regularization, cg_iterations=steps)
 
     def stream(self, frames: Iterable[VideoFrame], *, reconstructs: bool) -> Iterator[VideoFrame]:
         """One frame for each frame that is not halo; resampled where nothing ``reconstructs`` it."""
@@ -303,7 +304,7 @@ class _Shot:
             start, unrefined = Start(guess), 1
         else:
             start, unrefined = carried(last.result.image, back.reversed(), luma, self._imaging, enlarged), 0
-        rounds = level.rounds(self._leading, _scale(self._geometry), is_warm=not unrefined)
+        rounds = level.rounds(self._leading, is_warm=not unrefined)
         if self._options.solver != DEFAULT_SOLVER:
             rounds = min(rounds, _FOREIGN_ROUNDS)
         unrefined = unrefined if level.refines_motion else rounds

@@ -93,7 +93,7 @@ Motion = Literal["coarse", "fine", "global-then-dense"]
 """Dense flow down to half resolution, to full resolution, or that beyond what the camera's own motion explains."""
 
 
-_FEW_PIXELS_SCALE = 2.0  # magnification up to which the previous image is near enough for fewer rounds
+_FEW_PIXELS_SCALE = 2.0  # magnification up to which few steps a round do
 
 
 @dataclass(frozen=True)
@@ -106,22 +106,25 @@ class Level:
     """Neighbours on each side at most."""
     cold_rounds: int
     """Rounds of confidence and solving from interpolation."""
-    warm_rounds: tuple[int, int]
-    """Rounds from the previous image carried on: up to ×2, and beyond, where a sample has to become more pixels."""
+    warm_rounds: int
+    """Rounds from the previous image carried on."""
     led_rounds: tuple[int, int]
     """The same two where a network that remembers leads: its image is nearer to the result to begin with."""
     refines_motion: bool
     """Whether motion is refined against the reconstruction."""
-    cg_iterations: int
-    """Solver steps a round."""
+    cg_iterations: tuple[int, int]
+    """Solver steps a round: up to ×2; and beyond, or where a network that remembers leads, which leaves one round."""
     motion: Motion
     """How motion is found."""
 
-    def rounds(self, leading: Leading, scale: float, *, is_warm: bool) -> int:
-        """Rounds for a frame at a magnification; ``is_warm``: it starts from the previous image carried on."""
-        if leading == "frames":
-            return self.led_rounds[is_warm]
-        return self.warm_rounds[scale > _FEW_PIXELS_SCALE] if is_warm else self.cold_rounds
+    def rounds(self, leading: Leading, *, is_warm: bool) -> int:
+        """Rounds for a frame; ``is_warm``: it starts from the previous image carried on."""
+        rounds = self.led_rounds if leading == "frames" else (self.cold_rounds, self.warm_rounds)
+        return rounds[is_warm]
+
+    def steps(self, leading: Leading, scale: float) -> int:
+        """Solver steps a round at a magnification: few where rounds are several and a sample becomes few pixels."""
+        return self.cg_iterations[leading == "frames" or scale > _FEW_PIXELS_SCALE]
 
     def radius_frames(self, scale: float) -> int:
         """Neighbours on each side at a magnification: in proportion to what each sample has to become."""
@@ -130,9 +133,9 @@ class Level:
 
 LEVELS: Mapping[Quality, Level] = MappingProxyType(
     {
-        "draft": Level(0.75, 2, 2, (1, 1), (2, 1), False, 6, "coarse"),
-        "standard": Level(0.75, 7, 5, (1, 2), (3, 1), True, 8, "global-then-dense"),
-        "best": Level(1.0, 8, 8, (3, 3), (5, 2), True, 8, "global-then-dense"),
+        "draft": Level(0.75, 2, 2, 1, (2, 1), False, (6, 6), "coarse"),
+        "standard": Level(0.75, 7, 5, 2, (3, 1), True, (5, 8), "global-then-dense"),
+        "best": Level(1.0, 8, 8, 3, (5, 2), True, (8, 8), "global-then-dense"),
     }
 )
 """What each level does."""
