@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import tee
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, 
 from vsr.methods.network.frame import PerFrame, PerFrameOptions, PreparedPerFrame, prepare_network
 from vsr.methods.network.model import ComputeOptions, magnification, plan_passes
 from vsr.methods.network.recurrent import CHAIN_FRAMES as MEMORY_FRAMES
-from vsr.methods.network.recurrent import Motions, PreparedRecurrent, Recurrent, prepare_recurrent_network
+from vsr.methods.network.recurrent import PreparedRecurrent, Recurrent, prepare_recurrent_network
 from vsr.methods.network.several_frames import SeveralFramesOptions
 from vsr.methods.reconstruction.luma import luma_of
 from vsr.methods.reconstruction.multi_frame import CHAIN_FRAMES, MultiFrame, MultiFrameOptions, PreparedMultiFrame
@@ -64,17 +63,9 @@ class _Learned:
         """The luma that the network makes of ``frame`` alone."""
         return luma_of(self._network.enlarge(frame, adaptation), self._device)
 
-    def guesses(
-        self, frames: Iterable[VideoFrame], adaptation: Adaptation, motions: Motions | None = None
-    ) -> Iterator[Tensor | None]:
-        """The lumas that the network makes of ``frames``; None for halo."""
-        if isinstance(self._network, Recurrent):
-            made = self._network.follow(frames, adaptation, motions)
-        else:
-            frames, led = tee(frames)
-            enlarged = self._network.restore(led, adaptation)
-            made = (None if frame.is_halo else next(enlarged) for frame in frames)
-        return (None if frame is None else luma_of(frame, self._device) for frame in made)
+    def guesses(self, frames: Iterable[VideoFrame], adaptation: Adaptation) -> Iterator[Tensor]:
+        """The lumas that the network makes of ``frames``."""
+        return (luma_of(frame, self._device) for frame in self._network.restore(frames, adaptation))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from vsr.registration.flow import FlowPair, consistency_error, flow_pair, pixel_positions, sample_bicubic
+from vsr.registration.flow import consistency_error, flow_pair, pixel_positions, sample_bicubic
 
 __all__ = ["PreviousFrame", "register_previous"]
 
@@ -33,15 +33,14 @@ class PreviousFrame:
     """``(h, w)``: the frame before, read at p + flow by cubics."""
 
 
-def register_previous(previous: Tensor, current: Tensor, pair: FlowPair | None = None) -> PreviousFrame | None:
+def register_previous(previous: Tensor, current: Tensor) -> PreviousFrame | None:
     """Motion from ``current`` to ``previous``, each ``(h, w)`` float32 luma in 0…1; None if they are too small.
 
-    ``pair``: that motion and back where it is known, else it is dense flow both ways. The confidence is 1 / (1 + e²)
-    for an error e in pixels of going there and back (Sundaram, Brox, Keutzer, ECCV 2010, have it as the test for
-    occlusion). Where ``previous`` at rest differs from ``current`` about as little as at the flow's places, the flow is
-    0 and the confidence 1.
+    Dense flow both ways; the confidence is 1 / (1 + e²) for an error e in pixels of going there and back (Sundaram,
+    Brox, Keutzer, ECCV 2010, have it as the test for occlusion). Where ``previous`` at rest differs from ``current``
+    about as little as at the flow's places, the flow is 0 and the confidence 1.
     """
-    pair = flow_pair(current, previous) if pair is None else pair
+    pair = flow_pair(current, previous)
     if pair is None:
         return None
     confidence = 1 / (1 + consistency_error(pair).square())

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vsr.observation import resample
-from vsr.registration import FlowPair, pixel_positions, register_previous, sample_bicubic
+from vsr.registration import pixel_positions, register_previous, sample_bicubic
 
 
 def _texture(height: int, width: int, seed: int = 1) -> Tensor:
@@ -45,17 +45,3 @@ def test_motion_is_found_and_what_left_is_not_trusted() -> None:
 
 def test_small_frames_are_not_registered() -> None:
     assert register_previous(torch.rand(20, 60), torch.rand(20, 60)) is None
-
-
-def test_motion_that_is_known_is_taken() -> None:
-    previous = _texture(48, 60)
-    current, flow = previous.roll(8, 1), torch.zeros(2, 48, 60)
-    flow[1] = -8
-    motion = register_previous(previous, current, FlowPair(flow, -flow))
-    assert motion is not None
-    inner = (slice(4, -4), slice(12, -4))
-    assert float((motion.flow[1][inner] == -8).float().mean()) > 0.9
-    assert float((motion.warped - current)[inner].abs().max()) < 0.2
-    other = register_previous(previous, current, FlowPair(-flow, flow))
-    assert other is not None
-    assert not torch.equal(other.flow, motion.flow)

@@ -9,9 +9,9 @@ frames show ahead of each step (ADR 77).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, repeat
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -33,19 +33,15 @@ from vsr.methods.network.several_frames import (
 )
 from vsr.methods.source import source_in
 from vsr.networks import RecurrentUpscaler
-from vsr.registration import FlowPair, PreviousFrame, register_previous
+from vsr.registration import PreviousFrame, register_previous
 
-__all__ = ["CHAIN_FRAMES", "WARM_UP_FRAMES", "Motions", "PreparedRecurrent", "Recurrent", "prepare_recurrent_network"]
+__all__ = ["CHAIN_FRAMES", "WARM_UP_FRAMES", "PreparedRecurrent", "Recurrent", "prepare_recurrent_network"]
 
 CHAIN_FRAMES = 48
 """Frames after which a warmed-up memory takes over, counted from a segment's first."""
 
 WARM_UP_FRAMES = 12
 """Frames ahead of those that a memory starts at; fewer where the shot begins there."""
-
-
-Motions = Callable[[int], FlowPair | None]
-"""From the frame before to the frame of a number; None where it could not be found."""
 
 
 @dataclass
@@ -65,17 +61,7 @@ class Recurrent(SeveralFrames):
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
-        return (made for made in self.follow(frames, adaptation) if made is not None)
-
-    def follow(
-        self, frames: Iterable[VideoFrame], adaptation: Adaptation, motions: Motions | None = None
-    ) -> Iterator[VideoFrame | None]:
-        """`restore` step by step: None for each frame ahead of those, and an end where halo follows.
-
-        ``motions``: the motion to each frame from the one before it, by number from 0, where that is known to others.
-        """
-        stream, first, skipped = self._drop_unneeded(frames)
-        yield from repeat(None, skipped)
+        stream, first = self._drop_unneeded(frames)
         engine, before = self.engine(adaptation), None
         findings = source_findings(source_in(adaptation))
         memory: _Memory | None = None
@@ -85,11 +71,11 @@ class Recurrent(SeveralFrames):
             if number >= 0 and frame.is_halo:
                 return  # it was needed as a neighbour
             if not self.enlarges:
-                yield replace(frame, planes=self.shrunk(frame)) if number >= 0 else None
+                if number >= 0:
+                    yield replace(frame, planes=self.shrunk(frame))
                 continue
             images = torch.cat([seen.image for seen in window])
-            step = None if motions is None or before is None else motions(skipped + first + number - self.radius_frames)
-            motion = self._motion(before, images, step)
+            motion = self._motion(before, images)
             before = images
             if number % CHAIN_FRAMES == CHAIN_FRAMES - WARM_UP_FRAMES or number == max(-first, -WARM_UP_FRAMES):
                 warming = _Memory()
@@ -97,12 +83,10 @@ class Recurrent(SeveralFrames):
                 memory, warming = warming, None
             if warming is not None:
                 self._step(engine, self._stack_input(images, motion, warming), warming)
-            if memory is None:
-                yield None
-                continue
-            writer = self.writer(frame)
-            self._step(engine, self._stack_input(images, motion, memory), memory, writer)
-            yield replace(frame, planes=writer.planes(), findings=findings)
+            if memory is not None:
+                writer = self.writer(frame)
+                self._step(engine, self._stack_input(images, motion, memory), memory, writer)
+                yield replace(frame, planes=writer.planes(), findings=findings)
 
     def enlarge(self, frame: VideoFrame, adaptation: Adaptation) -> VideoFrame:
         """``frame``, halo or not, enlarged by itself: neighbours look like it, and nothing is remembered."""
@@ -113,20 +97,20 @@ class Recurrent(SeveralFrames):
         self._step(self.engine(adaptation), self._stack_input(images, None, memory), memory, writer)
         return replace(frame, planes=writer.planes())
 
-    def _drop_unneeded(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int, int]:
-        """``frames`` from the first that has an influence on, how many of them are halo, and how many were dropped."""
+    def _drop_unneeded(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
+        """``frames`` from the first that has an influence on, and how many there are ahead of those to restore."""
         source = iter(frames)
         ahead: deque[VideoFrame] = deque(maxlen=WARM_UP_FRAMES + self.radius_frames)
-        for number, frame in enumerate(source):
+        for frame in source:
             if not frame.is_halo:
-                return chain(ahead, [frame], source), len(ahead), number - len(ahead)
+                return chain(ahead, [frame], source), len(ahead)
             ahead.append(frame)
-        return (), 0, 0
+        return (), 0
 
-    def _motion(self, before: Tensor | None, images: Tensor, step: FlowPair | None) -> PreviousFrame | None:
+    def _motion(self, before: Tensor | None, images: Tensor) -> PreviousFrame | None:
         if before is None or not self.is_aligned:
             return None
-        return register_previous(before[0], images[0], None if step is None else step.reversed())
+        return register_previous(before[0], images[0])
 
     def _stack_input(self, images: Tensor, motion: PreviousFrame | None, memory: _Memory) -> Tensor:
         """What the network is given of ``images`` ``(C, h, w)`` and ``memory``."""

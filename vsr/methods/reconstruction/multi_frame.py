@@ -25,7 +25,6 @@ from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared, part_of, with_prefix
 from vsr.methods.network.colour import network_input
 from vsr.methods.network.frame import check_compression
-from vsr.methods.network.recurrent import Motions
 from vsr.methods.reconstruction.calibration import CALIBRATION_FRAMES, calibrate_shot, fine_detail, likely_blur
 from vsr.methods.reconstruction.luma import compose_planes, luma_of
 from vsr.methods.reconstruction.reconstruct import (
@@ -43,7 +42,7 @@ from vsr.methods.reconstruction.window import Seen, Window
 from vsr.methods.source import estimate_source, estimator_digest, source_in
 from vsr.observation import LinearOperator, degradation_at, reading_blur
 from vsr.registration import FlowPair, flow_pair, global_then_dense
-from vsr.registration.flow import MIN_FLOW_SIZE, Detail
+from vsr.registration.flow import MIN_FLOW_SIZE
 from vsr.solvers import DEFAULT_SOLVER, find_solver
 
 __all__ = [
@@ -117,13 +116,8 @@ class Guesser(Protocol):
         """The luma expected of ``frame`` by itself, ``(H, W)`` in 0…1."""
         ...
 
-    def guesses(
-        self, frames: Iterable[VideoFrame], adaptation: Adaptation, motions: Motions | None = None
-    ) -> Iterator[Tensor | None]:
-        """The lumas expected of ``frames`` in order, each with what those before showed; None for halo.
-
-        ``motions``: that to each frame from the one before it, by number from 0, once it is that frame's turn.
-        """
+    def guesses(self, frames: Iterable[VideoFrame], adaptation: Adaptation) -> Iterator[Tensor]:
+        """The lumas expected of those of ``frames`` that are not halo, in order, each with what those before showed."""
         ...
 
 
@@ -245,27 +239,24 @@ class _Shot:
         """One frame for each frame that is not halo; resampled where nothing ``reconstructs`` it."""
         frames, led = (frames, ()) if self._guesser is None or not reconstructs else tee(frames)
         window = Window(self._see(frames), self._radius if reconstructs else 0, _WARM_UP_FRAMES, self._register)
-        guesses = self._guesses(led, window) if reconstructs else repeat(None)
+        guesses = self._guesses(led) if reconstructs else repeat(None)
         last: _Made | None = None
         done = 0
         for number in window.advance():
-            frame, guess = window[number].frame, next(guesses, None)
+            frame = window[number].frame
             if frame.is_halo:
                 continue
             if reconstructs:
                 if done % CHAIN_FRAMES == 0:
                     last = self._warm_up(window, number)
-                last = self._reconstruct(window, number, last, guess)
+                last = self._reconstruct(window, number, last, next(guesses))
             result = None if last is None else last.result
             yield replace(frame, planes=self._planes(window[number], result), findings=self._findings(result))
             done += 1
 
-    def _guesses(self, frames: Iterable[VideoFrame], window: Window) -> Iterator[Tensor | None]:
+    def _guesses(self, frames: Iterable[VideoFrame]) -> Iterator[Tensor | None]:
         """What is expected of each frame that is not halo; None: what interpolation gives."""
-        if self._guesser is None:
-            return repeat(None)
-        motions = window.step_to if self._level.motion == "global-then-dense" else None  # coarse flow would not do
-        return self._guesser.guesses(frames, self._learnt_by_guesser, motions)
+        return repeat(None) if self._guesser is None else self._guesser.guesses(frames, self._learnt_by_guesser)
 
     def _guess(self, frame: VideoFrame) -> Tensor | None:
         """The same of a frame by itself."""
@@ -278,8 +269,7 @@ class _Shot:
 
     def _register(self, first: Tensor, second: Tensor) -> FlowPair | None:
         if self._level.motion == "global-then-dense":
-            detail: Detail = "fine" if self._leading == "frames" else "medium"  # memory is moved by it as well
-            return global_then_dense(first, second, detail=detail, reluctance=self._weighing.dense_reluctance)
+            return global_then_dense(first, second, reluctance=self._weighing.dense_reluctance)
         return flow_pair(first, second, detail=self._level.motion)
 
     def _warm_up(self, window: Window, number: int) -> _Made | None:

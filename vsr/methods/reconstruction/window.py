@@ -103,10 +103,6 @@ class Window:
                 found[other] = path
         return found
 
-    def step_to(self, number: int) -> FlowPair | None:
-        """Motion to frame ``number`` from the one before it; None where there is none or it could not be estimated."""
-        return self._step(number - 1, number) if number - 1 in self._steps else None
-
     def _step(self, start: int, end: int) -> FlowPair | None:
         """Motion between two consecutive frames."""
         step = self._steps[min(start, end)].result()

@@ -18,7 +18,7 @@ from torch.nn.functional import pixel_shuffle
 from vsr.errors import UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import Geometry, Prepared, find_method
-from vsr.methods.network.recurrent import CHAIN_FRAMES, WARM_UP_FRAMES, Recurrent
+from vsr.methods.network.recurrent import CHAIN_FRAMES, WARM_UP_FRAMES
 from vsr.methods.network.sequence import CHUNK_FRAMES, OVERLAP_FRAMES
 from vsr.methods.network.several_frames import SeveralFramesOptions, windows
 from vsr.networks import load_network
@@ -80,19 +80,6 @@ def test_memory_is_reset_a_warm_up_ahead_of_its_chain() -> None:
         expected = one_go if number < CHAIN_FRAMES else warmed
         torch.testing.assert_close(image, expected[number], rtol=0, atol=1e-3)
     assert not torch.allclose(restored[CHAIN_FRAMES], cold[CHAIN_FRAMES], rtol=0, atol=1e-1)
-
-
-def test_following_gives_one_item_a_frame_until_halo_behind() -> None:
-    """None for halo ahead, so that others can go along; what is enlarged is what `restore` gives."""
-    path = small_network("recurrent", strength=0.5)
-    frames = [replace(one, is_halo=n < 15 or n > 18) for n, one in enumerate(_gray(22))]
-    restorer = _prepared(path).open(GEOMETRY)
-    assert isinstance(restorer, Recurrent)
-    along = list(restorer.follow(frames, {}))
-    assert [frame is None for frame in along] == [True] * 15 + [False] * 4
-    made = list(restorer.restore(frames))
-    followed = [frame for frame in along if frame is not None]
-    assert all(torch.equal(a.planes[0], b.planes[0]) for a, b in zip(followed, made, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["window", "recurrent"])

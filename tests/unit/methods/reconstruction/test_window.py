@@ -71,16 +71,6 @@ def test_only_steps_are_registered_each_once_the_earlier_frame_first() -> None:
     assert sorted(calls) == [(float(number), float(number + 1)) for number in range(11)]
 
 
-def test_the_step_to_each_frame_is_there_when_it_is_its_turn() -> None:
-    window, steps = _window(12, radius=2, behind=4), {}
-    for number in window.advance():
-        steps[number] = window.step_to(number)
-    assert steps.pop(0) is None
-    assert all(step is not None and float(step.forward[0, 0, 0]) == 1 for step in steps.values())
-    alone = _window(3, radius=0)
-    assert [alone.step_to(number) for number in alone.advance()] == [None, None, None]
-
-
 def test_motion_over_several_frames_follows_the_steps() -> None:
     """Composed, not added: the second step is read where the first one leads."""
     steps = {0.0: torch.tensor([0.0, 1.0]), 1.0: torch.tensor([1.0, 0.0])}
