@@ -39,7 +39,7 @@ _GRADIENT_CONSTANCY = 20.0  # weight of slopes that stay the same; OpenCV's defa
 Detail = Literal["coarse", "medium", "fine"]
 """How closely to look: down to half resolution; to full resolution; the same with more steps."""
 
-_FULL_RESOLUTION: Mapping[Detail, tuple[int, int, int]] = MappingProxyType({"medium": (4, 4, 2), "fine": (3, 12, 5)})
+_FULL_RESOLUTION: Mapping[Detail, tuple[int, int, int]] = MappingProxyType({"medium": (4, 8, 5), "fine": (3, 12, 5)})
 """Distance of patches in pixels, steps for each patch, and steps for all of them together."""
 
 
