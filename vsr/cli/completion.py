@@ -42,7 +42,7 @@ def fixed(*values: str) -> Callable[[], Offer]:
 SCALES = fixed("2", "3", "4", "1.5", "1")
 HEIGHTS = fixed("720", "1080", "1440", "2160")
 DEVICES = fixed("auto", "cpu", "cuda", "cuda:1")
-DEINTERLACERS = fixed("auto", "off", "frame", "field")
+DEINTERLACERS = fixed("auto", "off", "film", "frame", "field")
 DOWNSCALERS = fixed("rescale", "bicubic", "lanczos")
 PIPE_CONTAINERS = fixed("y4m", "mkv", "nut")
 WORKERS = fixed("auto", "1")

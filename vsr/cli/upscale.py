@@ -120,7 +120,8 @@ def upscale(
     deinterlace: Annotated[
         str | None,
         typer.Option(
-            help="auto, off, frame (one per frame), field (one per field).", autocompletion=completion.DEINTERLACERS
+            help="auto, off, film (undo telecine), frame (one per frame), field (one per field).",
+            autocompletion=completion.DEINTERLACERS,
         ),
     ] = None,
     split: Annotated[

@@ -268,7 +268,8 @@ def _release(segments: Iterator[PlannedSegment], held: HeldFrames) -> Iterator[P
         held.want_more(False)
         if planned is None:
             return
-        held.forget_before(planned.records[0].ordinal, spared={record.ordinal for record in planned.calibration})
+        spared = {frame.ordinal for record in planned.calibration for frame in record.sources}
+        held.forget_before(planned.records[0].sources[0].ordinal, spared)
         yield planned
 
 

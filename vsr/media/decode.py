@@ -37,6 +37,7 @@ __all__ = [
     "FrameRecord",
     "Look",
     "VideoTrack",
+    "Weave",
     "decode_frames",
     "decode_from",
     "decode_linear",
@@ -81,6 +82,18 @@ class FrameRecord:
     """What the stream says of its colours."""
     fields: Fields = "progressive"
     """How its rows were scanned, judged by content (`vsr.media.combing`); a linear decode leaves it open."""
+    weave: Weave | None = None
+    """Of a film frame, what it comes from; then ``ordinal`` counts film frames, and ``pts`` finer ticks."""
+
+    @property
+    def sources(self) -> tuple[FrameRecord, ...]:
+        """The frames of the video that have to be read for it."""
+        return (self,) if self.weave is None else self.weave.records
+
+    @property
+    def source_ordinal(self) -> int:
+        """Its ordinal among the frames of the video, also where film frames are counted."""
+        return self.ordinal if self.weave is None else min(self.weave.top, self.weave.bottom)
 
     @property
     def geometry(self) -> tuple[int, int, str]:
@@ -91,6 +104,20 @@ class FrameRecord:
     def look(self) -> Look:
         """How its samples are to be shown."""
         return Look(self.width, self.height, self.pix_fmt, self.aspect, self.tags)
+
+
+@dataclass(frozen=True)
+class Weave:
+    """What a film frame of a telecined video comes from; see `vsr.media.film`."""
+
+    records: tuple[FrameRecord, ...]
+    """Consecutive frames of the video: those that show it, and those left out since the film frame before."""
+    top: int
+    """Ordinal of the one that has its rows 0, 2, …"""
+    bottom: int
+    """Ordinal of the one that has its rows 1, 3, …"""
+    is_film: bool
+    """Whether the fields are of one moment; else it is a frame of the video as it is."""
 
 
 @dataclass(frozen=True)

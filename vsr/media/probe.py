@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout
+from vsr.media.cadence import find_cadence
 from vsr.media.color import UNTAGGED, ColorTags, chroma_location, color_from_tags, color_tags, complete_color
 from vsr.media.combing import Fields, judge_fields
 from vsr.media.cropping import Crop, crop_frames, find_crop
@@ -102,6 +103,8 @@ class VideoInfo:
     """The profile that the images carry."""
     header: DpxHeader | ExrHeader | None = None
     """That of the first image, where they are DPX or OpenEXR."""
+    cadence: str | None = None
+    """The pattern in which it shows film, where it is certain to (key of `vsr.media.cadence.PATTERNS`)."""
     flagged_interlaced: bool = False
     """Whether any of the first frames is flagged as interlaced."""
     tags: ColorTags = UNTAGGED
@@ -313,6 +316,7 @@ def _video_info(
         lost=tuple(sorted(set().union(*map(find_lost_side_data, beside)))),
         immersive=read_immersive(beside[0]),
         icc=find_profile(packet) or (UNREADABLE if has_icc_profile(head) else None),
+        cadence=find_cadence(frames),
         flagged_interlaced=any(frame.interlaced_frame for frame in frames),
     )
 

@@ -150,7 +150,7 @@ def _end_of_last(job: Job, source: SourceSummary) -> int | None:
     MP4 and MOV give durations in decoding order: there the track's end counts, if no frame of it is missing.
     """
     video, last, form = job.video, source.last_frame, job.info.container
-    if job.span or last is None or not form.startswith(_WITH_DURATIONS):
+    if job.span or last is None or job.is_film or not form.startswith(_WITH_DURATIONS):
         return None
     if form in _WITH_DELAYS:
         return last.pts + last.duration if last.duration else None

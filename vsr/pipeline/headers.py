@@ -29,7 +29,7 @@ def first_timecode(job: Job, first: int) -> str | None:
 
 def _header(job: Job, ordinal: int) -> DpxHeader | ExrHeader | None:
     """None unless source and output are of one kind, an image for an image."""
-    if not goes_with_frames(job.video, job.encoder) or job.images_per_frame > 1:
+    if not goes_with_frames(job.video, job.encoder) or job.images_per_frame > 1 or job.is_film:
         return None
     path = job.info.images[ordinal]
     if job.encoder.codec.name == "exr":

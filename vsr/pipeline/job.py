@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from vsr.errors import UsageError
+from vsr.media.cadence import film_rate
 from vsr.media.convert import OutputFormat
 from vsr.media.decode import Look
 from vsr.media.encode import EncoderSpec
+from vsr.media.film import FILM_TICKS
 from vsr.media.fitting import Area, fit
 from vsr.media.icc import why_dropped
 from vsr.media.images import is_animation
@@ -27,7 +29,7 @@ from vsr.methods.passes.compose import Step, compose
 from vsr.pipeline.animations import describe_animation, find_lost_in_animation
 from vsr.pipeline.evidence import check_evidence
 from vsr.pipeline.matching import check_pair, keep_chroma
-from vsr.pipeline.output_format import choose_container, plan_encoder
+from vsr.pipeline.output_format import choose_container, plan_encoder, resolve_deinterlacing
 from vsr.pipeline.passes import titled
 from vsr.pipeline.raw_output import find_lost_in_raw
 from vsr.pipeline.settings import Settings
@@ -69,7 +71,8 @@ class Job:
     out_height: int
     encoder: EncoderSpec
     deinterlace: str
-    """``off``; ``auto``: one image a frame, deinterlaced where a frame is interlaced; ``frame`` or ``field``."""
+    """``off``; ``auto``: one image a frame, deinterlaced where a frame is interlaced; ``film``: the same, of the film
+    frames of a telecined video; ``frame`` or ``field``."""
     span: Span
     shift: Fraction
     """Seconds taken off every source time (spans without ``span``; those with it start at their first frame)."""
@@ -133,6 +136,16 @@ class Job:
         return 2 if self.deinterlace == "field" else 1
 
     @property
+    def is_film(self) -> bool:
+        """Whether the frames that are restored are film frames of a telecined video."""
+        return self.deinterlace == "film"
+
+    @property
+    def record_time_base(self) -> Fraction:
+        """Of the times in records of frames."""
+        return self.video.time_base / (FILM_TICKS if self.is_film else 1)
+
+    @property
     def num_frames_from_header(self) -> int:
         """Frames that are requested, by the header of the source; 0 where that does not say."""
         video, span = self.video, self.span
@@ -142,7 +155,8 @@ class Job:
             return min(video.num_frames_from_header, place if isinstance(place, int) else int(place * rate))
 
         stop = video.num_frames_from_header if span.stop is None else ordinal(span.stop)
-        return max(0, stop - (0 if span.start is None else ordinal(span.start)))
+        count = max(0, stop - (0 if span.start is None else ordinal(span.start)))
+        return round(count * film_rate(video.cadence)) if self.is_film and video.cadence else count
 
     def area(self, look: Look | None = None) -> Area:
         """Where in the output the image of frames of this look lies; without one, of the first frame's look."""
@@ -218,7 +232,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         out_width=width,
         out_height=height,
         encoder=encoder,
-        deinterlace=settings.deinterlace,
+        deinterlace=resolve_deinterlacing(video, settings),
         span=span,
         shift=_shift(info, container),
         copied=streams.copied,

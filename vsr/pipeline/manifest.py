@@ -167,6 +167,7 @@ def describe_run(
         "settings": canonical(job.settings.model_dump()),
         "span": canonical(job.span),
         "deinterlace": _describe_fields(job, source),
+        "film": canonical(source.film),
         "interlaced_frames": source.interlaced_frames,
         "flagged_interlaced_frames": source.flagged_frames,
         "changes": {"count": source.changes.count, "first": [canonical(one) for one in source.changes.changes]},
@@ -196,7 +197,9 @@ def describe_run(
 
 
 def _describe_fields(job: Job, source: SourceSummary) -> str:
-    """What was done: ``off``, ``frame`` or ``field``."""
+    """What was done: ``off``, ``film``, ``frame`` or ``field``."""
+    if job.is_film:
+        return "film"
     if job.deinterlace == "auto":
         return "frame" if source.interlaced_frames else "off"
     return job.deinterlace

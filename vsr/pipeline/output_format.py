@@ -12,15 +12,17 @@ from pathlib import Path
 from vsr.catalogue import SCREENS
 from vsr.errors import UsageError, nearest
 from vsr.frames import ColorSpec, PixelLayout
+from vsr.media.cadence import film_rate
 from vsr.media.codecs import CODECS, CONTAINERS, CodecSpec, choose_codec, choose_layout, find_codec
 from vsr.media.encode import EncoderSpec
+from vsr.media.film import FILM_TICKS
 from vsr.media.hdr import DisplayTransform
 from vsr.media.images import is_animation
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
 from vsr.pipeline.animations import fit_animation
 from vsr.pipeline.settings import Settings
 
-__all__ = ["choose_container", "plan_encoder"]
+__all__ = ["choose_container", "plan_encoder", "resolve_deinterlacing"]
 
 
 _ANIMATIONS = ("gif", "apng", "webp")  # codecs of sources
@@ -58,14 +60,17 @@ def plan_encoder(info: MediaInfo, output: Path, settings: Settings) -> tuple[Enc
     color, assumptions = _output_color(video, codec, container, layout.family, layout.is_float)
     rate = video.average_rate or video.base_rate or Fraction(25)
     rate = rate if 0 < rate <= 480 else Fraction(25)
-    images = 2 if settings.deinterlace == "field" else 1
+    deinterlacing = resolve_deinterlacing(video, settings)
+    images = 2 if deinterlacing == "field" else 1
+    if deinterlacing == "film":
+        rate *= film_rate(video.cadence) if video.cadence else 1
     encoder = EncoderSpec(
         codec=codec,
         layout=layout,
         color=color,
         width=width,
         height=height,
-        time_base=video.time_base / images,
+        time_base=video.time_base / (FILM_TICKS if deinterlacing == "film" else images),
         frame_rate=rate * images,
         sample_aspect_ratio=Fraction(1) if settings.square_pixels or is_turned else _aspect(video, width, height),
         quality=quality,
@@ -77,6 +82,12 @@ def plan_encoder(info: MediaInfo, output: Path, settings: Settings) -> tuple[Enc
         turn=video.display if is_turned else DisplayTransform(),
     )
     return encoder, (*assumptions, *evened, *unused)
+
+
+def resolve_deinterlacing(video: VideoInfo, settings: Settings) -> str:
+    """What ``auto`` means for this video: ``film`` where the first frames are certain to hold film, telecined."""
+    is_film = settings.deinterlace == "auto" and video.cadence is not None
+    return "film" if is_film else settings.deinterlace
 
 
 def _for_players(video: VideoInfo, container: str, settings: Settings) -> Settings:

@@ -32,9 +32,13 @@ def plan_rows(job: Job) -> list[tuple[str, str]]:
 
 
 def _deinterlacing(job: Job) -> str:
+    rest = "frames that show two moments"
+    if job.is_film:
+        found = f"film on video ({job.video.cadence})" if job.video.cadence else "film on video, where there is any"
+        return f"{found}: its frames are put together, at their own rate; of the others, {rest}"
     if job.deinterlace != "auto":
         return job.deinterlace
-    return "frames that show two moments" + ("" if job.video.interlaced else "; the first ones do not")
+    return rest + ("" if job.video.interlaced else "; the first ones do not")
 
 
 def _turn(job: Job) -> str:

@@ -93,7 +93,8 @@ class _Planner:
         for frames in (self._pending, self._head):
             for place, record in enumerate(frames):
                 number = record.ordinal - ordinal
-                if 0 <= number < len(verdicts) and record.fields != verdicts[number]:
+                is_known = record.weave is not None and record.weave.is_film
+                if 0 <= number < len(verdicts) and not is_known and record.fields != verdicts[number]:
                     frames[place] = replace(record, fields=verdicts[number])
 
     def resolve(self, known: int) -> Iterator[PlannedSegment]:
@@ -136,7 +137,7 @@ class _Planner:
 
     def _is_before(self, record: FrameRecord, bound: int | Fraction) -> bool:
         if isinstance(bound, int):
-            return record.ordinal < bound
+            return record.source_ordinal < bound
         return record.pts * self._rules.time_base - self._rules.origin < bound
 
     def _bounds(self, known: int) -> tuple[int | None, int]:

@@ -75,8 +75,9 @@ class Settings(BaseModel):
     """Mathematically lossless H.264 or HEVC (FFV1 and image sequences always are)."""
     pix_fmt: str | None = None
     """Planar pixel format of the output; None: the source's, or wider."""
-    deinterlace: Literal["auto", "off", "frame", "field"] = "auto"
-    """auto: frames that are interlaced, judged by content, one for one; frame: all; field: one frame a field."""
+    deinterlace: Literal["auto", "off", "frame", "field", "film"] = "auto"
+    """auto: film frames of telecined video put together, other interlaced frames deinterlaced one for one, both by
+    content; film: as auto where film is not certain at once; frame: all, one for one; field: one frame a field."""
     shapes: Literal["fit", "stretch"] = "fit"
     """Images whose shape changes inside a video: fit into the first one's, black around; or stretch to it."""
     split: bool = False

@@ -19,6 +19,7 @@ import av
 from vsr.errors import DamageError, InputError, UsageError
 from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord
+from vsr.media.film import FilmFound, recover_film
 from vsr.media.framemd5 import Checksums, FrameHasher, hash_frames
 from vsr.media.gaps import StepMeter
 from vsr.media.images import is_animation
@@ -52,6 +53,8 @@ class SourceSummary:
     """Those of them that are interlaced, judged by content."""
     flagged_frames: int
     """Those of them that the decoder calls interlaced."""
+    film: FilmFound | None
+    """What was found in a video that is taken for telecined film."""
     changes: Changes
     """Where images change their size, shape, format, colours or scan."""
     damage: Damage
@@ -86,6 +89,7 @@ class SourcePass:
         self._job, self._piped, self._longest = job, frames, longest_segment
         self._damage = Damage()
         self._frames = self._interlaced = self._flagged = 0
+        self._film = FilmFound()
         self._changes = Changes(job.info, partial(describe_handling, job))
         self._first: FrameRecord | None = None
         self._last: FrameRecord | None = None
@@ -140,11 +144,13 @@ class SourcePass:
             cut_threshold=job.settings.cut_threshold,
             span=job.span,
             origin=job.info.start,
-            time_base=job.video.time_base,
+            time_base=job.record_time_base,
         )
         read = self._piped or partial(scan, job.info)
         frames = hash_frames(read(job.settings.decoder_threads, self._damage), self._hasher)
         steps = StepMeter(job.encoder.time_base, None if job.span else round(job.shift / job.encoder.time_base))
+        if job.is_film:
+            frames = recover_film(frames, self._film)
         for planned in plan_segments(frames, rules):
             self._refuse_damage()
             if self._copies.done() and not self._damage.timelines:
@@ -188,6 +194,7 @@ class SourcePass:
             num_frames=self._frames,
             interlaced_frames=self._interlaced,
             flagged_frames=self._flagged,
+            film=self._film if job.is_film else None,
             changes=self._changes,
             damage=self._damage,
             sha256=sha256,
@@ -224,13 +231,13 @@ class SourcePass:
         steps = [(after.pts - before.pts, after.ordinal) for before, after in itertools.pairwise(frames)]
         step, ordinal = max(steps, key=lambda one: one[0])
         raise UsageError(
-            f"{job.info.path}: frame {ordinal} comes {float(step * job.video.time_base):.0f} s after the one before, "
+            f"{job.info.path}: frame {ordinal} comes {float(step * job.record_time_base):.0f} s after the one before, "
             f"which .{job.container} cannot hold at a clock of {1 / job.encoder.time_base} Hz; name the output .mkv"
         )
 
     def _refuse_crowd(self, planned: PlannedSegment) -> None:
         """Refuse frames so close that the output's clock gives two of them one time, or too far apart for it."""
-        job, base = self._job, self._job.video.time_base
+        job, base = self._job, self._job.record_time_base
         if is_animation(job.output):
             tick = CLOCKS[job.container][0]
         elif job.container == "mkv" and job.encoder.codec.kind != "images":

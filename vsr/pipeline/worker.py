@@ -22,6 +22,7 @@ from vsr.frames import VideoFrame
 from vsr.media.convert import quantise
 from vsr.media.deinterlace import deinterlace
 from vsr.media.encode import SegmentSink, segment_sink
+from vsr.media.film import FilmReader
 from vsr.media.fitting import Area, pad
 from vsr.media.looks import color_of
 from vsr.media.packets import PacketTable
@@ -120,7 +121,11 @@ class SegmentWorker:
         self._job, self._work = job, work
         halo_frames = in_source_frames(job, job.prepared.capabilities.halo_frames)
         overlap_frames = 2 * (halo_frames + DEINTERLACE_CONTEXT)
+        if job.is_film:
+            overlap_frames = 2 * overlap_frames + 8  # of the video, which has more frames than the film
         self._reader = reader or open_reader(job.info, job.settings.decoder_threads, overlap_frames)
+        if job.is_film:
+            self._reader = FilmReader(self._reader)
         self._restorers: dict[Geometry, Restorer] = {}  # the latest: a video hardly ever changes size
         self._adaptation: tuple[str, Adaptation] | None = None  # of the latest shot, by its key
         self._preview = Preview(job.preview)
@@ -285,11 +290,12 @@ class SegmentWorker:
         """The frames of ``planned``, deinterlaced as the job wants them."""
         mode, records = self._job.deinterlace, planned.records
         frames = self._reader.read(records)
-        if mode == "off" or (mode == "auto" and all(record.fields == "progressive" for record in records)):
+        only_interlaced = mode in ("auto", "film")
+        if mode == "off" or (only_interlaced and all(record.fields == "progressive" for record in records)):
             return frames
         with_fields = zip(frames, (record.fields for record in records), strict=True)
         rate: Literal["frame", "field"] = "field" if mode == "field" else "frame"
-        return deinterlace(with_fields, rate, only_interlaced=mode == "auto")
+        return deinterlace(with_fields, rate, only_interlaced=only_interlaced)
 
 
 def _times(job: Job, planned: PlannedSegment, ordinal: int) -> list[int]:
