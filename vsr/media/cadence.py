@@ -45,6 +45,7 @@ _DIFFERENT = 0.5  # price of a pair that should comb and does not
 _OUTSIDE = 0.3  # price of a frame that is in no cadence, so that cadences are preferred where nothing contradicts
 _PARTED = 0.9  # that surely fields that a cadence joins are not of one moment: a cut of the video lies between
 _CERTAIN = 5.0  # pairs that contradict a cadence less than none, for it to be certain
+_MIXED = 0.45  # distance of a blended field from the mean of those beside it, over theirs from there
 _REPEAT = 0.5  # price of a field that should repeat another and does not
 _REPEATED, _MOVED = 0.3, 0.7  # changes since the field before, over those nearby: of a repeated field, and of another
 
@@ -61,6 +62,8 @@ class Phase:
     """Of its first field, in the fields of the pattern."""
     continues: bool = False
     """Whether it goes on where the frame before ended."""
+    is_blended: bool = False
+    """Whether a field of it mixes those before and after it: it was converted from another rate, or there is a dissolve."""
 
     def within(self, field: int) -> tuple[int, int]:
         """Of its first field (0) or second (1): the film frame of the pattern, and the field's place in that."""
@@ -140,6 +143,21 @@ def _pair(top: Rows, bottom: Rows, moving: NDArray[np.bool_]) -> _Pair:
     return _Pair(weight * float(np.clip(-way, 0, 1)), weight * float(np.clip(way, 0, 1)))
 
 
+def _mixes(rows: Rows, before: Rows, after: Rows) -> bool:
+    """Whether one field of a frame is between those before and after it, rather than like one or the other."""
+    apart = np.abs(after - before)
+    moving = apart > 2 * _MOTION
+    off = np.abs(2 * rows - before - after)
+    for first in (0, 1):
+        there = moving[first::2]
+        count = int(np.count_nonzero(there))
+        if count < max(_LEAST_SAMPLES, _ENOUGH_SHARE * there.size):
+            continue
+        if (off[first::2] * there).sum(dtype=np.int64) < _MIXED * (apart[first::2] * there).sum(dtype=np.int64):
+            return True
+    return False
+
+
 def _unlike(change: float, nearby: float) -> float:
     """0…1: how sure it is that a field does not repeat the one before of its parity."""
     if nearby <= 0:
@@ -157,6 +175,7 @@ class CadenceTracker:
         self._costs[[_FRAMES, _VIDEO]] = 0.0
         self._origins: deque[NDArray[np.intp]] = deque()  # for every state of a frame, that of the frame before
         self._is_parted: deque[tuple[bool, bool]] = deque()  # whether its first field fits none before, by order
+        self._is_blended: deque[bool] = deque()
         self._last: int | None = None  # state of the last frame that was decided
         self._outside = np.zeros(2)  # what it costs to be outside all the time
         self._total = 0.0  # what the best path costs
@@ -166,7 +185,7 @@ class CadenceTracker:
         rows = rows[: len(rows) // 2 * 2]
         moving = np.abs(rows - self._rows[-1]) > _MOTION if self._rows else np.zeros(rows.shape, np.bool_)
         if self._rows:
-            self._see(moving)
+            self._see(moving, rows)
         self._rows.append(rows)
         self._moving.append(moving)
         return self._resolve(LAG_FRAMES)
@@ -174,7 +193,7 @@ class CadenceTracker:
     def finish(self) -> list[Phase]:
         """What all frames hold that are left; no more can follow."""
         if self._rows:
-            self._see(np.zeros(self._rows[-1].shape, np.bool_))
+            self._see(np.zeros(self._rows[-1].shape, np.bool_), None)
         return self._resolve(0)
 
     @property
@@ -182,11 +201,13 @@ class CadenceTracker:
         """How many pairs more would contradict if there were no cadence at all."""
         return float(self._outside.min()) - self._total
 
-    def _see(self, later: NDArray[np.bool_]) -> None:
-        """The newest frame, now that it is known what moves from it to the ``later`` one."""
+    def _see(self, later: NDArray[np.bool_], following: Rows | None) -> None:
+        """The newest frame, now that the ``following`` one is known, and what moves from it to the ``later`` one."""
         rows, since = self._rows[-1], self._moving[-1]
         top, bottom = rows[0::2], rows[1::2]
         inside = _pair(top, bottom, since | later)
+        is_inside = following is not None and len(self._rows) > 1
+        self._is_blended.append(following is not None and is_inside and _mixes(rows, self._rows[0], following))
         if len(self._rows) == 1:
             self._step(inside, (_NOTHING, _NOTHING), (0.0, 0.0))
             return
@@ -237,7 +258,8 @@ class CadenceTracker:
         phase = _STATES[chosen]
         is_parted = self._is_parted.popleft()[phase.order == "bottom first"] and _JOINS_BEFORE[chosen] > 0
         continues = self._last is not None and int(_NEXT[self._last]) == chosen and not is_parted
-        return Phase(phase.pattern, phase.order, phase.place, continues)
+        is_blended = self._is_blended.popleft() and chosen == _VIDEO
+        return Phase(phase.pattern, phase.order, phase.place, continues, is_blended)
 
 
 def film_rate(pattern: str) -> Fraction:

@@ -45,6 +45,8 @@ class FilmFound:
     """Those of them whose fields come from two frames of the video."""
     other_frames: int = 0
     """Frames in no cadence, or whose fields belong together anyway, which stay as they are."""
+    blended_frames: int = 0
+    """Those of them in which a field mixes two moments: converted from another rate, or in a dissolve."""
     single_fields: int = 0
     """Fields left out as the other one of their film frame is not in the video."""
     repeated_fields: int = 0
@@ -97,6 +99,7 @@ class _Groups:
         self._found.breaks += not phase.continues and number > 0
         if phase.pattern is None:
             done += self.finish()
+            self._found.blended_frames += phase.is_blended
             return [*done, _Group(Fraction(2 * number), None, phase.order, [(number, 0), (number, 1)])]
         for which in (0, 1):
             film, place = phase.within(which)
