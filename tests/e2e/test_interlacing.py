@@ -148,20 +148,6 @@ def test_segments_do_not_show_in_a_mixed_file(run: Any, tmp_path: Path) -> None:
     )
 
 
-def test_film_on_video_keeps_its_whole_frames(run: Any, tmp_path: Path) -> None:
-    """Of five frames of 3:2 pulldown three are of one moment, and two of two."""
-    film = moving(24)
-    moments = np.concatenate([np.repeat(film[n : n + 1], 2 + n % 2, axis=0) for n in range(len(film))])
-    source = clip(tmp_path / "in.mp4", woven(moments), "tff")
-    output, _ = run(source, "mkv", **EXACT)
-    given, got = lumas(source), lumas(output)
-    kept = [np.array_equal(one, other) for one, other in zip(given, got, strict=True)]
-    was_combed = [combing(image) > COMBED for image in given]
-    assert sum(was_combed) == 12
-    assert max(map(combing, got)) < COMBED
-    assert sum(kept) >= 15, "of 18 whole frames"
-
-
 def test_flags_decide_where_nothing_moves(run: Any, tmp_path: Path) -> None:
     still = np.repeat(moving(1), FRAMES, axis=0)
     _, manifest = run(clip(tmp_path / "flagged.mp4", still, "tff"), "mkv", **EXACT)

@@ -225,6 +225,8 @@ def _video_rows(info: MediaInfo) -> list[tuple[str, str]]:
 
 def _scan(video: VideoInfo) -> str:
     scan = f"interlaced, {video.field_order}" if video.interlaced else "progressive"
+    if video.cadence is not None:
+        scan += f", showing film ({video.cadence})"
     if video.interlaced == video.flagged_interlaced:
         return scan
     return f"{scan}, though it is flagged as {'interlaced' if video.flagged_interlaced else 'progressive'}"

@@ -82,6 +82,7 @@ def _resumed(progress: Progress) -> str:
 def _result_line(outcome: Outcome) -> str:
     assert outcome.manifest is not None
     from vsr.media.damage import describe_damage
+    from vsr.media.film import describe_film
 
     times, damage = outcome.manifest["times"], outcome.manifest["damage"]
     note = "".join(f"\n  {line}" for line in describe_damage(damage))
@@ -89,6 +90,8 @@ def _result_line(outcome: Outcome) -> str:
     combed = outcome.manifest["interlaced_frames"] if outcome.manifest["deinterlace"] == "off" else 0
     if combed:
         note += f"\n  {combed} interlaced frames left as they are (--deinterlace frame would deinterlace them)"
+    if outcome.manifest.get("film"):
+        note += "".join(f"\n  {line}" for line in describe_film(outcome.manifest["film"]))
     if times.get("off_rate"):
         note += f"\n  {times['off_rate']} frames off the constant rate, which is all that y4m holds"
     if outcome.was_done:

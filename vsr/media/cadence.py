@@ -29,7 +29,6 @@ PATTERNS: dict[str, tuple[int, ...]] = {
     "3:2": (2, 3),
     "2:3:3:2": (2, 3, 3, 2),
     "3:2:3:2:2": (3, 2, 3, 2, 2),
-    "2:2:2:4": (2, 2, 2, 4),
     "2:2": (2, 2),
 }
 """How many fields each film frame lasts, over and over."""
@@ -63,7 +62,7 @@ class Phase:
     continues: bool = False
     """Whether it goes on where the frame before ended."""
     is_blended: bool = False
-    """Whether a field of it mixes those before and after it: it was converted from another rate, or there is a dissolve."""
+    """Whether a field of it mixes those before and after: converted from another rate, or in a dissolve."""
 
     def within(self, field: int) -> tuple[int, int]:
         """Of its first field (0) or second (1): the film frame of the pattern, and the field's place in that."""

@@ -13,10 +13,11 @@ second from 30000/1001. Where a cadence breaks, times start anew from those of t
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import av
 import numpy as np
@@ -29,7 +30,7 @@ from vsr.media.detach import FrameCopier
 from vsr.media.planes import fingerprint, planes_of
 from vsr.media.reading import Reader
 
-__all__ = ["FILM_TICKS", "FilmFound", "FilmReader", "recover_film", "weave_fields"]
+__all__ = ["FILM_TICKS", "FilmFound", "FilmReader", "describe_film", "recover_film", "weave_fields"]
 
 FILM_TICKS = 4
 """Ticks of a film frame's time for each tick of the video: four film frames lie evenly in the time of five."""
@@ -55,6 +56,26 @@ class FilmFound:
     """Places where a cadence begins, changes or breaks off."""
     patterns: Counter[str] = field(default_factory=Counter)
     """Film frames by the pattern of their cadence (key of `PATTERNS`)."""
+
+
+def describe_film(found: Mapping[str, Any]) -> list[str]:
+    """What was found, in words; ``found`` has the fields of `FilmFound`."""
+    if not found["film_frames"]:
+        return ["not telecined: no film frames were found, all frames stay as they are"]
+    patterns = ", ".join(sorted(found["patterns"], key=lambda name: -found["patterns"][name]))
+    lines = [
+        f"film on video ({patterns}): {found['film_frames']} film frames, {found['woven_frames']} of them from two "
+        f"frames; {found['repeated_fields']} repeated fields left out, cadence broken {found['breaks']} times"
+    ]
+    if found["single_fields"]:
+        lines.append(
+            f"{found['single_fields']} single fields left out: the other half of their film frame is not there"
+        )
+    if found["other_frames"]:
+        lines.append(f"{found['other_frames']} frames in no cadence stay frames of their own")
+    if found["blended_frames"]:
+        lines.append(f"{found['blended_frames']} of these mix two moments (converted from another rate, or a dissolve)")
+    return lines
 
 
 @dataclass

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -19,7 +20,7 @@ from vsr.media.cadence import find_cadence
 from vsr.media.color import UNTAGGED, ColorTags, chroma_location, color_from_tags, color_tags, complete_color
 from vsr.media.combing import Fields, judge_fields
 from vsr.media.cropping import Crop, crop_frames, find_crop
-from vsr.media.demuxing import demux
+from vsr.media.demuxing import demux, frames_of
 from vsr.media.dpx import DpxHeader
 from vsr.media.exr import ExrHeader
 from vsr.media.hdr import (
@@ -45,6 +46,7 @@ __all__ = ["MAX_PIXELS", "MediaInfo", "StreamInfo", "VideoInfo", "probe_media", 
 MAX_PIXELS = 1 << 28
 """Largest image that is decoded or made: 16,384 × 16,384 samples."""
 
+_LATER_PLACES, _LATER_FRAMES = (0.2, 0.4, 0.6, 0.8), 30  # of the whole, where the first frames do not tell
 _HEAD_FRAMES = 24
 _WITHOUT_LIST = ("flv", "live_flv", "mpeg")
 """Demuxers of containers that need not list their streams at the start."""
@@ -183,7 +185,9 @@ def probe_media(path: Path, fps: Fraction | None = None, video_stream: int | Non
             video=_video_info(container, stream, frames, packet, described.get(stream.index, "")),
             deep=deep,
         )
-        return _without_times(info, find_untimed_rate(container, stream, fps))
+        info = _without_times(info, find_untimed_rate(container, stream, fps))
+        cadence = _find_later_cadence(container, stream, info.video)
+        return replace(info, video=replace(info.video, cadence=cadence))
 
 
 def _without_times(info: MediaInfo, found: UntimedRate | None) -> MediaInfo:
@@ -319,6 +323,24 @@ def _video_info(
         cadence=find_cadence(frames),
         flagged_interlaced=any(frame.interlaced_frame for frame in frames),
     )
+
+
+def _find_later_cadence(container: InputContainer, stream: VideoStream, video: VideoInfo) -> str | None:
+    """The pattern of film in a video that is interlaced or flagged so, and whose first frames do not tell."""
+    if video.cadence is not None or not (video.interlaced or video.flagged_interlaced):
+        return video.cadence
+    if not container.duration or video.num_frames_from_header < 2 * _HEAD_FRAMES * len(_LATER_PLACES):
+        return None
+    for place in _LATER_PLACES:
+        try:
+            container.seek(int((container.start_time or 0) + container.duration * place))
+            frames = islice(crop_frames(frames_of(container, stream), video.crop), _LATER_FRAMES)
+            cadence = find_cadence(frames)
+        except (av.error.FFmpegError, ValueError):
+            continue
+        if cadence is not None:
+            return cadence
+    return None
 
 
 def _field_order(scanned: list[Fields], header: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from operator import sub
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,13 @@ def describe_wrong_times(output: Path, used: Sequence[int], manifest: Mapping[st
     shift, moved = (Fraction(manifest["times"][name]) for name in ("shift_seconds", "container_shift_seconds"))
     found, clock = video_times(output)
     images = 2 if manifest["deinterlace"] == "field" else 1
+    if manifest["deinterlace"] == "film":  # frames and times of its own, between those of the input
+        if len(found) != stop - first:
+            return f"{len(found)} film frames are there of {stop - first}"
+        seconds = [time * source - shift + moved for time in used]
+        low, high = seconds[0] - clock, seconds[-1] + max(map(sub, seconds[1:], seconds), default=Fraction(0)) + clock
+        num_wrong = sum(not low <= there * clock <= high for there in found.tolist())
+        return f"{num_wrong} film frames are outside the times of the input" if num_wrong else ""
     shown = found[::images].tolist()  # of two fields the first has the time of its frame
     if stop > len(used) or len(shown) != stop - first:
         return f"{len(shown)} frames are there of {stop - first}"

@@ -267,7 +267,7 @@ class SourcePass:
         """What is 0 in the output."""
         if is_animation(self._job.output) and self._first is not None:
             return self._first.pts
-        return round(self._job.shift / self._job.video.time_base)
+        return round(self._job.shift / self._job.record_time_base)
 
     def _refuse_damage(self) -> None:
         damage = self._damage
