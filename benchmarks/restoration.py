@@ -1,6 +1,7 @@
 """What passes make of damage from a seed on real clips. Prints Markdown.
 
     python benchmarks/restoration.py dust [--data FOLDER] [--part test] [--frames 12] [--crop 288 192] [--noise 0]
+    python benchmarks/restoration.py telecine [--data FOLDER] [--part test] [--frames 28] [--bit-rate 0]
     python benchmarks/restoration.py stabilize [--data FOLDER] [--part test] [--frames 60]
     python benchmarks/restoration.py grain [--data FOLDER] [--part test] [--frames 6] [--crop 288 192]
 
@@ -31,6 +32,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from footage.sources import Part, Source, find_sources
 from restoration.damage import MOVERS, Frames, add_dirt, add_movers
+from restoration.telecine import CASES
+from restoration.telecine import measure as measure_cadence
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import Geometry, find_pass, restore_shot
@@ -147,6 +150,23 @@ def measure_grain(sources: Sequence[Source], frames: int, crop: tuple[int, int] 
             print(f"| {source.name} | {grain.std():.1f}, {soft_px} | {found:.1f} | {quality} |", flush=True)
 
 
+def measure_telecine(sources: Sequence[Source], frames: int, crop: tuple[int, int] | None, bit_rate: int) -> None:
+    """A row for each cadence, over all clips of at least 20 frames that have the commonest size."""
+    clips = [clip for clip in (source.frames(frames, crop) for source in sources) if len(clip) >= 20]
+    shape = max((clip.shape[1:] for clip in clips), key=[clip.shape[1:] for clip in clips].count)
+    shots = [clip for clip in clips if clip.shape[1:] == shape]
+    print("| cadence | film frames | exact %: fieldmatch, vsr | not of the film: the same | PSNR: bwdif, vsr | ms |")
+    print("|---|---|---|---|---|---|")
+    for seed, name in enumerate(CASES):
+        found = measure_cadence(name, shots, seed, bit_rate)
+        print(
+            f"| {name} | {found['whole']:.0f} | {found['ffmpeg_exact']:.1f}, {found['ours_exact']:.1f} "
+            f"| {found['ffmpeg_strange']:.0f}, {found['ours_strange']:.0f} "
+            f"| {found['plain_db']:.1f}, {found['ours_db']:.1f} | {found['ms']:.1f} |",
+            flush=True,
+        )
+
+
 def _places(reference: torch.Tensor, frames: Frames) -> NDArray[np.float64]:
     """``(T, 2)``: where the middle of each frame shows ``reference``, by registration."""
     inner = frames[:, 16:-16, 16:-16].astype(np.float32) / 255
@@ -156,19 +176,22 @@ def _places(reference: torch.Tensor, frames: Frames) -> NDArray[np.float64]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["dust", "stabilize", "grain"])
+    parser.add_argument("what", choices=["dust", "stabilize", "grain", "telecine"])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--part", choices=["tune", "test"], default="test")
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--crop", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="the middle of each clip")
     parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of grain, in codes of 255")
+    parser.add_argument("--bit-rate", type=int, default=0, help="telecine: of MPEG-2, bits a second; 0: lossless")
     parser.add_argument("--only", default="", help="clips whose names contain this")
     asked = parser.parse_args()
     part: Part = asked.part
     clips = [s for s in find_sources(asked.data) if s.movement is None and s.part == part and asked.only in s.name]
     torch.set_num_threads(1)
     crop = tuple(asked.crop) if asked.crop else None
-    if asked.what == "stabilize":
+    if asked.what == "telecine":
+        measure_telecine(clips, asked.frames, crop, asked.bit_rate)
+    elif asked.what == "stabilize":
         measure_stabilize(clips, asked.frames)
     elif asked.what == "grain":
         measure_grain(clips, asked.frames, crop)
