@@ -3,11 +3,11 @@
 `vsr.media.cadence` tells which fields belong to one film frame. Here they become frames again: two fields of one
 moment, which the video often holds in one frame and otherwise in two neighbours, none of it computed. Fields that only
 repeat others are left out, and so are single fields whose other half is not in the video (cuts made after the
-telecine leave some); no picture is made up. Frames in no cadence stay as they are. So the film is a video of its own:
+telecine leave some); no image is made up. Frames in no cadence stay as they are. So the film is a video of its own:
 its frames have ordinals, times and fingerprints, and name the frames that they come from.
 
 In an unbroken cadence, film frames are evenly spaced over the time of the fields that they were shown for: 24000/1001 a
-second from 30000/1001. Where a cadence breaks, times start anew from those of the video, so sound stays in step.
+second from 30000/1001. Where a cadence breaks, times start again from those of the video, so sound stays in step.
 """
 
 from __future__ import annotations

@@ -81,9 +81,9 @@ def test_shots_in_cadences_of_their_own(shots: list[tuple[str, int, int]], top_f
         fields += shown(range(first, first + count), PATTERNS[pattern], begin=begin)
         first += count
     records, lumas, _ = recovered(video(frames, fields, top_first=top_first))
-    got, wanted = numbers(lumas, frames), whole_frames(fields)
+    got, expected = numbers(lumas, frames), whole_frames(fields)
     # where film comes first as video and then as film, a frame or two may be left as the video has them
-    assert len(set(wanted) - set(got)) <= 0.005 * len(wanted) + len(shots) - 1
+    assert len(set(expected) - set(got)) <= 0.005 * len(expected) + len(shots) - 1
     assert got.count(None) <= len(shots) - 1
     assert all(after.pts > before.pts for before, after in pairwise(records))
     apart = [
@@ -148,9 +148,9 @@ def test_all_planes_are_woven(pix_fmt: str) -> None:
     frames = film(30)
     fields = shown(range(30), (2, 3))
     coloured = [next(iter(frames_of(frame[None], pix_fmt)))[1] for frame in frames]
-    wanted = [fingerprint(planes_of(coloured[number])) for number in whole_frames(fields)]
+    expected = [fingerprint(planes_of(coloured[number])) for number in whole_frames(fields)]
     records, _, _ = recovered(video(frames, fields), pix_fmt)
-    assert [record.fingerprint for record in records] == wanted
+    assert [record.fingerprint for record in records] == expected
 
 
 def test_frames_are_read_again_from_any_place() -> None:
