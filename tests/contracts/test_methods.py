@@ -100,7 +100,7 @@ NAMES = (*METHODS, *NETWORKS, *PASSES, *COMPOSED)
 _ADDING = {*NETWORKS, *(name for name, (_, main, _) in COMPOSED.items() if main in NETWORKS)}
 _OPTIONS_OF_PASSES = {
     "deflicker": DeflickerOptions(radius_frames=3),
-    "grain": GrainOptions(codes=4.0),
+    "grain": GrainOptions(sigma_codes=4.0),
     "stabilize": StabilizeOptions(radius_frames=3, model="homography"),
 }
 CONSTANT_CODES = 1.5  # what these networks add to a constant at most

@@ -32,7 +32,7 @@ class GrainOptions:
 
     strength: float = 1.0
     """Times the grain that was measured, above 0 to 4."""
-    codes: float = 0.0
+    sigma_codes: float = 0.0
     """Standard deviation in codes of 255, to 50, of grain that is described; 0: as `degrain` measured it."""
     size_px: float = 1.0
     """Of grain that is described: how coarse it is, in pixels of the output, 0.5 to 8."""
@@ -42,8 +42,8 @@ class GrainOptions:
     def __post_init__(self) -> None:
         if not 0.0 < self.strength <= 4.0:
             raise UsageError(f"strength is {self.strength}; grain takes values above 0, to 4")
-        if not 0.0 <= self.codes <= 50.0:
-            raise UsageError(f"codes is {self.codes}; grain takes 0 to 50")
+        if not 0.0 <= self.sigma_codes <= 50.0:
+            raise UsageError(f"sigma_codes is {self.sigma_codes}; grain takes 0 to 50")
         if not 0.5 <= self.size_px <= 8.0:
             raise UsageError(f"size_px is {self.size_px}; grain takes 0.5 to 8 pixels")
         if not 0 <= self.seed <= _MOST_SEED:
@@ -67,7 +67,7 @@ class AddGrain:
             check_size(frame, self._geometry)
             if frame.is_halo:
                 continue
-            grain = self._described(frame) if self._options.codes else measured
+            grain = self._described(frame) if self._options.sigma_codes else measured
             yield frame if grain is None else self._add(frame, grain)
 
     def _described(self, frame: VideoFrame) -> Grain:
@@ -76,7 +76,7 @@ class AddGrain:
         rows, cols = torch.fft.fftfreq(SIDE)[:, None], torch.fft.rfftfreq(SIDE)
         power = torch.exp(-((2 * math.pi * sigma) ** 2) * (rows.square() + cols.square()))
         whole = torch.cat([power, power[:, 1:-1]], 1)
-        plane = PlaneGrain(torch.full((LEVELS,), self._options.codes / 255), power / whole.mean())
+        plane = PlaneGrain(torch.full((LEVELS,), self._options.sigma_codes / 255), power / whole.mean())
         count = len(color_planes(frame))
         if frame.layout.family != "rgb":
             none = PlaneGrain(torch.zeros(LEVELS), plane.spectrum)
@@ -119,7 +119,7 @@ class PreparedGrain(Prepared[GrainOptions]):
     @property
     def learns_from(self) -> str | None:
         """`Degrain`, unless the grain is described."""
-        return None if self.options.codes else "degrain"
+        return None if self.options.sigma_codes else "degrain"
 
     def open(self, geometry: Geometry) -> AddGrain:
         """See `Prepared`."""
