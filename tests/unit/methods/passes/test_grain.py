@@ -174,7 +174,9 @@ def test_alpha_and_chroma_without_grain_are_left_alone() -> None:
 
 def test_described_grain_needs_no_measurement() -> None:
     frames = _gray([torch.full((HEIGHT, WIDTH), 128.0)] * 2)
-    fine, coarse = (_made("grain", frames, GrainOptions(sigma_codes=5, size_px=size))[0].planes[0] for size in (0.5, 3.0))
+    fine, coarse = (
+        _made("grain", frames, GrainOptions(sigma_codes=5, size_px=size))[0].planes[0] for size in (0.5, 3.0)
+    )
     assert float(fine.std()) == pytest.approx(5, rel=0.05)
     assert float(coarse.std()) == pytest.approx(5, rel=0.1)
     steps = [float((one[:, 1:] - one[:, :-1]).std() / one.std()) for one in (fine, coarse)]
