@@ -1,6 +1,5 @@
 """Restored masters of a film archive: every reel twice the size, lossless FFV1 or ProRes, sound untouched.
 
-    python pipelines/film_archive.py scans/ -o masters/
     python pipelines/film_archive.py scans/ -o masters/ --bags bags/ --organization "Film museum"
     python pipelines/film_archive.py s3://archive/scans/ reels.txt -o s3://archive/masters/ --master prores
     ray job submit -- python /opt/pipelines/film_archive.py /data/scans -o /data/masters
@@ -10,8 +9,7 @@ reel, too, and needs ``--fps``. Give the same command again after a stop of any 
 what is finished stays as it is. ``batch.json`` beside the masters says what became of each reel, ``REEL.vsr.json`` how
 each master was made. With ``--bags`` each master, its record and its reel are packed into a BagIt folder, described in
 PREMIS (``vsr bag``); bags that are there stay. Inside a Ray job the workers are the cluster's; elsewhere they are this
-machine's, unless ``--ray`` names a cluster. Exit codes are those of ``vsr upscale``.
-"""
+machine's, unless ``--ray`` names a cluster. Exit codes are those of ``vsr upscale``."""
 
 from __future__ import annotations
 

@@ -34,7 +34,6 @@ from vsr.methods.network.conditioned import ConditionedOptions
 from vsr.methods.network.several_frames import SeveralFramesOptions
 from vsr.methods.passes.compose import Step, compose
 from vsr.methods.passes.deflicker import DeflickerOptions
-from vsr.methods.passes.grain import GrainOptions
 from vsr.methods.passes.stabilize import StabilizeOptions
 from vsr.observation import resample
 from vsr.pipeline.adapting import load_adaptation, store_adaptation
@@ -100,7 +99,6 @@ NAMES = (*METHODS, *NETWORKS, *PASSES, *COMPOSED)
 _ADDING = {*NETWORKS, *(name for name, (_, main, _) in COMPOSED.items() if main in NETWORKS)}
 _OPTIONS_OF_PASSES = {
     "deflicker": DeflickerOptions(radius_frames=3),
-    "grain": GrainOptions(sigma_codes=4.0),
     "stabilize": StabilizeOptions(radius_frames=3, model="homography"),
 }
 CONSTANT_CODES = 1.5  # what these networks add to a constant at most

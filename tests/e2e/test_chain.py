@@ -201,7 +201,7 @@ def test_one_changed_sample_of_an_image_sequence_as_input(run: Runs, tmp_path: P
     assert not _failed(output)
     victim = frames.parent / "000007.tiff"
     _flip(victim, 0.3, 0)
-    assert "1 frame(s) differ: 6 (" in _failed(output)["input"]
+    assert "1 frame(s) differ: 7 (" in _failed(output)["input"]
 
 
 def test_evidence_refuses_on_the_command_line(call: Any, clips: Clips, tmp_path: Path) -> None:

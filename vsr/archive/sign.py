@@ -19,6 +19,7 @@ from typing import Any
 from vsr.archive.claims import SOURCE_LABEL, describe_claims, name_source
 from vsr.errors import MachineError, UsageError, VerificationError
 from vsr.media.images import is_numbered, is_single_image
+from vsr.media.mux import sync_file
 from vsr.pipeline.beside import find_beside
 from vsr.pipeline.chain import checksum_paths, output_checksums
 from vsr.pipeline.credentials import SIDECAR, Credentials, library, media_type, read_credentials, settings_context
@@ -91,10 +92,14 @@ def _tidy(output: Path) -> None:
     """Finish what a run left that was killed: the unsigned file comes back where the record does not know better."""
     unsigned, path = _unsigned_path(output), manifest_path(output)
     if unsigned.is_file() and path.is_file():
-        if read_sealed(path)[0].get("output", {}).get("credentials"):
+        record = read_sealed(path)[0]
+        recorded = record["output"]["files"][_recorded_name(record, output)]
+        if output.is_file() and file_digest(output) == recorded:  # signed, not yet replaced, or made since then
             unsigned.unlink()
-        else:
+        elif file_digest(unsigned) == recorded:
             os.replace(unsigned, output)
+        else:
+            raise VerificationError(f"{unsigned}: neither it nor {output.name} is what the record says; move it away")
 
 
 def _make_signer(certificates: Path, key: Path) -> Any:
@@ -146,8 +151,12 @@ def _make_builder(record: dict[str, Any], output: Path, form: str, place: Path) 
             builder.add_resource(_STORE, file)
     else:
         builder = library().Builder(claims, settings_context())
-        with place.open("rb") as file:
-            builder.add_ingredient(described, media_type(place)[0], file)
+        try:
+            with place.open("rb") as file:
+                builder.add_ingredient(described, media_type(place)[0], file)
+        except library().C2paError:
+            claims["ingredients"] = [described]
+            return library().Builder(claims, settings_context()), "named only: the library cannot read it"
     return builder, "has none of its own" if found is None else f"kept, signed by {found.signer}"
 
 
@@ -182,6 +191,7 @@ def _replace(output: Path, partial: Path, record: dict[str, Any], store: bytes) 
     if "size_bytes" in signed["output"]:
         signed["output"]["size_bytes"] = partial.stat().st_size
     unsigned = _unsigned_path(output)
+    sync_file(partial)
     _keep(output, unsigned)
     os.replace(partial, output)
     if is_single_image(output) and not is_still(record):  # whose packet is the whole file

@@ -112,6 +112,8 @@ class _Groups:
         self._found = found
         self._open: _Group | None = None
         self._count = 0
+        self._dropped: int | None = None
+        """Number of the frame whose first field was left out last."""
 
     def push(self, phase: Phase) -> list[_Group]:
         """Take the next frame; returns the groups that are complete."""
@@ -134,6 +136,12 @@ class _Groups:
         """The group that is open, if it has both fields."""
         group, self._open = self._open, None
         if group is not None and len(group.fields) < 2:
+            number, which = group.fields[0]
+            if which == 1 and self._dropped == number:  # both fields of one frame: it stays as it is
+                self._dropped = None
+                self._found.single_fields -= 1
+                return [_Group(Fraction(2 * number), None, group.order, [(number, 0), (number, 1)])]
+            self._dropped = number if which == 0 else None
             self._found.single_fields += 1
             return []
         return [group] if group is not None else []
@@ -146,7 +154,7 @@ class _Groups:
         if phase.pattern == "2:2":
             return Fraction(2 * number)  # half a frame early, at the times that the video has
         even = 2 * number + which - place - sum(lengths[:film]) + Fraction(film * sum(lengths), len(lengths))
-        return max(even, Fraction(2 * number)) if place else even
+        return max(even, Fraction(2 * number if place else 0))
 
 
 class _Clock:

@@ -8,6 +8,7 @@ own animations, which store differences. Layout: Google, WebP Container Specific
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def read_webp(path: Path) -> WebpFile:
     """What the chunks of ``path`` say; no image is decoded. Raises `InputError` where they say nothing usable."""
     width = height = 0
     frames: list[WebpFrame] = []
-    extras, digest, still = [], hashlib.sha256(), b""
+    extras, digest, still = [], hashlib.sha256(), bytearray()
     names = {b"ICCP": "ICC profile", b"EXIF": "EXIF", b"XMP ": "XMP"}
     try:
         with path.open("rb") as file:
@@ -123,8 +124,11 @@ def read_webp(path: Path) -> WebpFile:
 
 def _chunks(file: IO[bytes], size: int) -> Iterator[tuple[bytes, bytes]]:
     """The chunks from where ``file`` is to its byte ``size``; one that is cut off ends them."""
+    size_on_disk = os.fstat(file.fileno()).st_size
     while file.tell() + 8 <= size and len(head := file.read(8)) == 8:
         length = int.from_bytes(head[4:], "little")
+        if length > size_on_disk - file.tell():
+            return
         content = file.read(length)
         if len(content) < length:
             return

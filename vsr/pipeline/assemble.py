@@ -196,7 +196,7 @@ def mux_job(
         trim=trim,
         streams=tuple(stream.index for stream in job.copied if container != "mkv" or stream.kind != "cover"),
         covers=tuple(stream.index for stream in job.copied if container == "mkv" and stream.kind == "cover"),
-        timecode=job.video.timecode if starts_at_zero and not has_timecode_track else None,
+        timecode=job.video.timecode if starts_at_zero and not has_timecode_track and not job.is_film else None,
         last_duration=last_duration,
         clock=_clock(job),
         metadata=job.info.metadata,
@@ -336,7 +336,7 @@ def _write_images(
 ) -> Assembled:
     partial.mkdir()
     words = image_text(job.title, job.evidence, job.info.metadata, job.made_by)
-    number_of = frame_numbers(job.info)
+    number_of = (lambda ordinal: ordinal) if job.is_film else frame_numbers(job.info)
     for segment, result in zip(_segment_files(work, ordered), ordered, strict=True):
         with segment.path.open("rb") as file:
             for place, packet in enumerate(result.packets):

@@ -223,6 +223,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     geometry, device = Geometry(video.width, video.height, width, height), resolve_device(settings.device)
     prepared = prepare_all(geometry, settings, options, device)
     check_evidence(prepared.capabilities.evidence, settings, options, name=titled(settings.method, settings.passes))
+    deinterlace = resolve_deinterlacing(video, settings)
     job = Job(
         info=info,
         output=output,
@@ -232,7 +233,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         out_width=width,
         out_height=height,
         encoder=encoder,
-        deinterlace=resolve_deinterlacing(video, settings),
+        deinterlace=deinterlace,
         span=span,
         shift=_shift(info, container),
         copied=streams.copied,
@@ -240,6 +241,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         dropped=(
             *streams.dropped,
             *_find_lost(info, output, container, encoder, span),
+            *_find_lost_timecode(video, deinterlace),
             *find_lost_tags(info, holder, streams.copied, _shift(info, container), is_whole=not span),
             *find_lost_in_raw(info, container, encoder),
             *find_lost_in_animation(video, encoder, output),
@@ -249,6 +251,11 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     note = check_pair(info, job.pair if job.made_by is None else None, settings.method, options)
     note += describe_animation(output, encoder, job.num_frames_from_header)
     return replace(job, assumptions=(*job.assumptions, *note))
+
+
+def _find_lost_timecode(video: VideoInfo, deinterlace: str) -> list[str]:
+    is_lost = deinterlace == "film" and video.timecode
+    return ["timecode: it counts the frames of the video, not those of the film"] if is_lost else []
 
 
 def _find_lost(info: MediaInfo, output: Path, container: str, encoder: EncoderSpec, span: Span) -> list[str]:

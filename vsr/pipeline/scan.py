@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import zip_longest
 
 import av
 
@@ -140,15 +141,22 @@ class _Planner:
             return record.source_ordinal < bound
         return record.pts * self._rules.time_base - self._rules.origin < bound
 
+    def _ends_before(self, record: FrameRecord, after: FrameRecord | None, bound: int | Fraction) -> bool:
+        """Whether all that ``record`` shows comes before: a film frame stands for the frames up to the next one's."""
+        if not isinstance(bound, int) or record.weave is None:
+            return self._is_before(record, bound)
+        end = record.sources[-1].ordinal + 1 if after is None else after.source_ordinal
+        return end <= bound
+
     def _bounds(self, known: int) -> tuple[int | None, int]:
         """Requested frames of this shot not yet handed out, among the settled ones."""
         span = self._rules.span
         first = self._next_start if self._next_start is not None else self._shot_start
         requested = [
             record.ordinal
-            for record in self._pending
+            for record, after in zip_longest(self._pending, self._pending[1:])
             if first <= record.ordinal < known
-            and (span.start is None or not self._is_before(record, span.start))
+            and (span.start is None or not self._ends_before(record, after, span.start))
             and (span.stop is None or self._is_before(record, span.stop))
         ]
         return (requested[0], requested[-1] + 1) if requested else (None, first)

@@ -24,7 +24,19 @@ from vsr.registration.impulses import without_impulses
 from vsr.registration.spline import read_spline, smooth_spline
 from vsr.registration.transform import MotionModel
 
-__all__ = ["Comparison", "Estimate", "Level", "compare", "improve", "observability", "pyramid", "template", "to_unit"]
+__all__ = [
+    "Comparison",
+    "Estimate",
+    "Level",
+    "compare",
+    "improve",
+    "lay_on",
+    "observability",
+    "pyramid",
+    "step_products",
+    "template",
+    "to_unit",
+]
 
 _COARSEST = 24  # no level of the pyramid has a side shorter than this
 _MARGIN = 2  # pixels at the border that are not compared: the kernels would reach beyond

@@ -220,7 +220,7 @@ class Previewer:
             height=after.shape[0],
             seconds=time.perf_counter() - began,
             sha256=_digest(pixels),
-            is_whole=part is None and is_alike,
+            is_whole=part is None and is_alike and not job.is_film,
             found=tuple(describe_findings(mean_findings([(1, findings)]))),
         )
 

@@ -32,7 +32,7 @@ _ADAPT_FRAMES = 8
 _BLOCK, _STRIDE = 8, 4
 _THRESHOLD = 2.7  # standard deviations of grain, for the first estimate
 _TOLERANCE = 0.8  # of differences between frames, in standard deviations of their grain: beyond, motion was not found
-_LEAST_POWER = 1e-12
+_LEAST_LEVEL, _LEAST_POWER = 1e-4, 1e-12
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class _Cleaner:
 
     def _neighbours(self, window: Window, number: int) -> list[_Neighbour]:
         luma = window[number].luma
-        level = math.sqrt(2) * float(self._grain.planes[0].strength_at(luma).mean())
+        level = max(_LEAST_LEVEL, math.sqrt(2) * float(self._grain.planes[0].strength_at(luma).mean()))
         found = []
         for other, pair in window.motions_to(number).items():
             motion = pair.reversed()

@@ -68,7 +68,8 @@ class AddGrain:
             if frame.is_halo:
                 continue
             grain = self._described(frame) if self._options.sigma_codes else measured
-            yield frame if grain is None else self._add(frame, grain)
+            floats = replace(frame, planes=tuple(plane.float() for plane in frame.planes))
+            yield floats if grain is None else self._add(floats, grain)
 
     def _described(self, frame: VideoFrame) -> Grain:
         """Grain of the options, alike in all planes of RGB, and in the luma alone of YUV."""
@@ -91,7 +92,7 @@ class AddGrain:
             is_chroma = frame.layout.is_chroma(number)
             strength = self._options.strength * grain.planes[number].strength_at(plane_values(frame, number))
             span = code_range(frame.layout, frame.color.full_range, is_chroma)[1]
-            planes[number] = planes[number].float() + span * strength * noise.to(strength.device)
+            planes[number] = planes[number] + span * strength * noise.to(strength.device)
             codes = codes if number else 255 * float(strength.mean())
         return replace(frame, planes=tuple(planes), findings={**frame.findings, "grain_added_codes": codes})
 

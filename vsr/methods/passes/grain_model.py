@@ -37,6 +37,7 @@ _QUIETEST = 0.4  # quantile of the variances of those: what else changes adds to
 _MOSTLY_GRAIN = 0.5  # share of those that must look like grain, or they are texture
 _LEAST_BLOCKS = 20  # in all, below which nothing is said
 _ALIKE = (0.2, 0.5)  # variance of the mean over that of the difference: 0.5 for grain alone, more for texture
+_MOST_VALUE = 65536.0  # of floating-point video: half precision holds no more
 _STEEPEST = 2.0  # fall of the spectrum from one frequency to the next, where the coarsest is extrapolated
 _LEAST_VARIANCE = 1e-8  # of a difference, black 0 and white 1: less is a repeated frame
 
@@ -136,7 +137,7 @@ def plane_values(frame: VideoFrame, number: int) -> Tensor:
     """``(h, w)`` float32: a plane with black 0 and white 1, chroma with grey 0.5."""
     is_chroma = frame.layout.is_chroma(number)
     base, span = code_range(frame.layout, frame.color.full_range, is_chroma)
-    values = torch.nan_to_num(frame.planes[number].float())
+    values = torch.nan_to_num(frame.planes[number].float()).clamp(-_MOST_VALUE, _MOST_VALUE)
     return (values - base) / span + (0.5 if is_chroma else 0.0)
 
 
@@ -258,12 +259,15 @@ def _plane_grain(found: _Samples | None) -> PlaneGrain:
     if found is None:
         return PlaneGrain(torch.zeros(LEVELS), torch.ones(SIDE, SIDE // 2 + 1))
     variances = found.differences.var((1, 2))
+    seen = variances > _LEAST_VARIANCE  # not those that are cut off at black or white
+    if int(seen.sum()) < _LEAST_BLOCKS:
+        return PlaneGrain(torch.zeros(LEVELS), torch.ones(SIDE, SIDE // 2 + 1))
     place = found.levels.clamp(0, 1) * (LEVELS - 1)
     nearest = place.round().long()
     known = sorted(set(nearest.tolist()))
     quiet = [float(variances[nearest == level].quantile(_QUIETEST)) for level in known]
     between = torch.from_numpy(np.interp(np.arange(LEVELS), known, quiet)).float()
-    scaled = found.differences / variances.sqrt()[:, None, None]
+    scaled = found.differences[seen] / variances[seen].sqrt()[:, None, None]
     window = torch.hann_window(SIDE, periodic=False)
     power = torch.fft.rfft2(scaled * window[:, None] * window).abs().square().mean(0)
     completed = _with_coarsest(power)
@@ -287,7 +291,7 @@ def _with_coarsest(power: Tensor) -> Tensor:
 
 def _mixing(differences: Sequence[Tensor]) -> Tensor:
     """Lower triangular ``(planes, planes)`` from blocks that lie at the same places, ``(n, SIDE, SIDE)`` each."""
-    flat = torch.stack([one.reshape(-1) / one.std() for one in differences]).double()
+    flat = torch.stack([one.reshape(-1) / one.std().clamp(min=1e-6) for one in differences]).double()
     correlation = flat @ flat.T / flat.shape[1]
     correlation += 1e-6 * torch.eye(len(flat), dtype=torch.float64)
     lower: Tensor = torch.linalg.cholesky(correlation)

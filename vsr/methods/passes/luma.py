@@ -11,6 +11,7 @@ from vsr.media.convert import code_range
 __all__ = ["luma_of_frame"]
 
 _LUMA = (0.299, 0.587, 0.114)
+_MOST_VALUE = 65536.0  # of floating-point video: half precision holds no more
 
 
 def luma_of_frame(frame: VideoFrame) -> Tensor:
@@ -19,4 +20,4 @@ def luma_of_frame(frame: VideoFrame) -> Tensor:
     total = torch.zeros(frame.height, frame.width)
     for share, plane in zip(_LUMA if frame.layout.family == "rgb" else (1.0,), frame.planes, strict=False):
         total += share * plane.cpu().float()
-    return (torch.nan_to_num(total) - offset) / span
+    return (torch.nan_to_num(total).clamp(-_MOST_VALUE, _MOST_VALUE) - offset) / span

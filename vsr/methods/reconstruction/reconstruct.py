@@ -34,7 +34,18 @@ from vsr.solvers.base import Observations, residual_sigma
 from vsr.solvers.confidence import RESIDUAL_BLUR, residual_confidence
 from vsr.solvers.huber_btv import HuberBtvOptions, solve_huber_btv, weigh_samples
 
-__all__ = ["Imaging", "Neighbour", "Reconstruction", "Start", "carried", "observe", "reconstruct", "video_solver"]
+__all__ = [
+    "Imaging",
+    "Neighbour",
+    "Reconstruction",
+    "Start",
+    "carried",
+    "observe",
+    "reconstruct",
+    "registration_exponents",
+    "square_off_grid",
+    "video_solver",
+]
 
 _CONSISTENCY_PX = 0.5  # forward-backward miss at which confidence falls to 1/e
 _MOTION_STEP_PX = 0.5  # change of motion between neighbouring samples at which confidence falls to 1/e

@@ -159,7 +159,9 @@ def _method_rows(manifest: Mapping[str, Any]) -> list[Row]:
     for one in method.get("passes", []):
         options = ", ".join(f"{name}={_plain(value)}" for name, value in one["options"].items())
         rows.append((f"Pass {one['name']}", f"{one['place']} the enlarging; {options}"))
-    if manifest["deinterlace"] != "off":
+    if manifest["deinterlace"] == "film":
+        rows.append(("Deinterlaced", "film frames put together from the fields of the video"))
+    elif manifest["deinterlace"] != "off":
         rows.append(("Deinterlaced", f"one image a {manifest['deinterlace']}"))
     for change in manifest.get("changes", {}).get("first", [])[:_NAMED_CHANGES]:
         words = f"{change['what']} {change['before']} becomes {change['after']}; {change['handling']}"

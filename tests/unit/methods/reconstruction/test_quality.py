@@ -22,7 +22,9 @@ def test_higher_levels_work_no_less() -> None:
     for lower, higher in pairwise(LEVELS.values()):
         assert lower.cold_rounds <= higher.cold_rounds
         assert lower.warm_rounds <= higher.warm_rounds
-        assert lower.cg_iterations <= higher.cg_iterations
+        for ratio, steps in enumerate(lower.cg_iterations):
+            assert lower.cold_rounds * steps <= higher.cold_rounds * higher.cg_iterations[ratio]
+            assert lower.warm_rounds * steps <= higher.warm_rounds * higher.cg_iterations[ratio]
         assert lower.refines_motion <= higher.refines_motion
         assert lower.most_radius < higher.most_radius
 
