@@ -71,6 +71,7 @@ def read_kernel(path: Path, scale: int) -> Tensor:
     values = _read_array(path)
     if values.ndim != 2 or values.dtype.kind not in "fiu":
         raise InputError(f"{path}: holds {values.ndim} dimensions of {values.dtype}; a kernel is a square of numbers")
+    values = values.astype(np.float64)  # both kinds of files have the same sum
     height, width = values.shape
     if height != width or not 1 <= height <= _MOST_SIDE:
         raise InputError(f"{path}: has {height} rows of {width} numbers; a kernel is a square of at most {_MOST_SIDE}")

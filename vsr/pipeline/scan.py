@@ -142,8 +142,9 @@ class _Planner:
         return record.pts * self._rules.time_base - self._rules.origin < bound
 
     def _ends_before(self, record: FrameRecord, after: FrameRecord | None, bound: int | Fraction) -> bool:
-        """Whether all that ``record`` shows comes before: a film frame stands for the frames up to the next one's."""
-        if not isinstance(bound, int) or record.weave is None:
+        """Whether ``record`` comes before; for one frame alone, whether all that a film frame shows does."""
+        stop = self._rules.span.stop
+        if not isinstance(bound, int) or record.weave is None or stop != bound + 1:
             return self._is_before(record, bound)
         end = record.sources[-1].ordinal + 1 if after is None else after.source_ordinal
         return end <= bound
