@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ def _find_source(output: Path, said: str) -> dict[str, Path]:
         raise UsageError(f"{output}: its source {said} is not here; name it by --input, to include it")
     if not is_image_sequence(path):
         return {f"{SOURCE_FOLDER}/{path.name}": path}
-    folder = path if path.is_dir() else path.parent
+    folder = Path(os.path.abspath(path if path.is_dir() else path.parent))  # ``..`` is no name in a bag
     extra = [folder / name for name in (TIMING_FILE, STREAMS_FILE)]
     images = [*find_images(path), *(entry for entry in extra if entry.is_file())]
     return {f"{SOURCE_FOLDER}/{folder.name}/{entry.name}": entry for entry in images}

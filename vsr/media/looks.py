@@ -88,6 +88,8 @@ class Changes:
     info: MediaInfo
     handling: Callable[[str, FrameRecord], str] = _no_words
     """What becomes of a change (``Change.what``) that comes with a frame, in words."""
+    time_base: Fraction | None = None
+    """Seconds a tick of the records' times; None: the video's."""
     count: int = 0
     changes: list[Change] = field(default_factory=list)
     """The first hundred."""
@@ -102,7 +104,7 @@ class Changes:
                 continue
             self.count += 1
             if len(self.changes) < _MAX_CHANGES:
-                seconds = record.pts * self.info.video.time_base - self.info.start
+                seconds = record.pts * (self.time_base or self.info.video.time_base) - self.info.start
                 self.changes.append(Change(record.ordinal, seconds, what, before, after, self.handling(what, record)))
         self._last = now
 

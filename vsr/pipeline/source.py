@@ -90,7 +90,7 @@ class SourcePass:
         self._damage = Damage()
         self._frames = self._interlaced = self._flagged = 0
         self._film = FilmFound()
-        self._changes = Changes(job.info, partial(describe_handling, job))
+        self._changes = Changes(job.info, partial(describe_handling, job), job.record_time_base)
         self._first: FrameRecord | None = None
         self._last: FrameRecord | None = None
         self._stop = threading.Event()
