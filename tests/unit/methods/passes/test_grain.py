@@ -215,3 +215,16 @@ def test_what_is_kept_of_a_shot_is_read_again() -> None:
     assert again.size_yx == grain.size_yx
     assert torch.equal(again.planes[0].strength, grain.planes[0].strength)
     assert Grain.from_tensors({}) is None
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_clipped_channel_gives_finite_planes(share: float) -> None:
+    """Nothing changes where a channel is cut off, in half of the frame or all of it."""
+    frames = []
+    for n, plane in enumerate(_filmed(_grain(4.0, 0.6), _scene())):
+        clipped = plane.clone()
+        clipped[:, : int(share * WIDTH)] = 0
+        planes = (plane.to(torch.uint8), plane.to(torch.uint8), clipped.to(torch.uint8))
+        frames.append(VideoFrame(planes, RGB, FULL, n, n, Fraction(1, 24)))
+    for frame in _regrained(frames[:4], 1):
+        assert all(bool(plane.isfinite().all()) for plane in frame.planes)
