@@ -169,6 +169,6 @@ def test_tables_and_pages_do_not_replace_videos_or_images(call: Call, clips: Cli
 def test_frames_name_what_they_drop(call: Call, clips: Clips, tmp_path: Path) -> None:
     done = call("frames", clips("rotated"), "-o", tmp_path / "f" / "%06d.png", "--end", 1, "-q")
     assert done.code == 0, done.err
-    assert "dropped   rotation: images have no place for it" in done.out.splitlines()
+    assert "dropped  rotation: images have no place for it" in done.out.splitlines()
     record = json.loads((tmp_path / "f.vsr.json").read_text())
     assert "rotation: images have no place for it" in record["output"]["dropped"]

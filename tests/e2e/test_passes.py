@@ -102,7 +102,7 @@ def test_the_plan_says_order_places_and_options(call: Call, source: Path, tmp_pa
         (["--set", "multiframe.quality=draft"], "multiframe is not in use; this run is by auto"),
         (["--set", "mutliframe.quality=draft"], "no method is called 'mutliframe'; did you mean 'multiframe'?"),
         (["--set", "auto.qualty=draft"], "auto has no setting 'qualty'; did you mean 'quality'?"),
-        (["--seed", "3"], "seed is a setting of network; this run is by auto"),
+        (["--seed", "3"], "seed is a setting of grain, network; this run is by auto"),
         (["--pass", "deflicker", "--set", "radius_frames=3"], "write auto.radius_frames or deflicker.radius_frames"),
         (["--pass", "deflicker", "--set", "passes=[]"], "contradict each other"),
     ],

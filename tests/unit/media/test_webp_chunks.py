@@ -1,4 +1,4 @@
-"""Chunks that claim more than the file holds are not believed."""
+"""Chunks that claim more than the file holds are refused."""
 
 from __future__ import annotations
 
