@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["ChromaLocation", "ColorSpec", "PixelLayout", "VideoFrame"]
+__all__ = ["BT601_LUMA", "BT601_YCBCR", "ChromaLocation", "ColorSpec", "PixelLayout", "VideoFrame"]
 
 ChromaLocation = Literal["unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom"]
 """Where chroma samples sit among the luma samples they belong to (FFmpeg's names)."""
@@ -31,6 +31,12 @@ _SITING = {  # (horizontal, vertical): 0 on the first luma sample, 0.5 midway, 1
     "bottomleft": (0.0, 1.0),
     "bottom": (0.5, 1.0),
 }
+
+
+BT601_LUMA = (0.299, 0.587, 0.114)
+"""Shares of R, G and B in the luma of BT.601; they sum to 1."""
+BT601_YCBCR = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
+"""Y, Cb and Cr in video range, less 16, 128 and 128, of R, G and B in 0…1 (MATLAB's ``rgb2ycbcr``): a row each."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vsr.api.archiving import bag
+    from vsr.api.archiving import bag, sign
     from vsr.api.checking import verify
     from vsr.api.comparing import compare, make_blind
     from vsr.api.downscaling import downscale, downscaling_settings
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from vsr.api.measuring import evaluate
     from vsr.api.probing import estimate_source, probe
     from vsr.api.reporting import make_report
-    from vsr.api.signing import sign
     from vsr.api.stills import export_frames, still
     from vsr.api.trying import RunEstimate, estimate_run, try_methods
     from vsr.api.upscaling import check_plan, done_before, is_batch, plan, upscale
@@ -115,7 +114,7 @@ _HOMES = {
     "pair_outputs": "vsr.api.inputs",
     "plan": "vsr.api.upscaling",
     "probe": "vsr.api.probing",
-    "sign": "vsr.api.signing",
+    "sign": "vsr.api.archiving",
     "still": "vsr.api.stills",
     "train": "vsr.api.learning",
     "try_methods": "vsr.api.trying",

@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vsr.frames import BT601_LUMA
 from vsr.metrics import lr_psnr, luma_bt601, psnr, shrink_bicubic, ssim
 from vsr.networks import Colour
 
@@ -57,7 +58,6 @@ PROTOCOL: Mapping[str, str] = MappingProxyType(
 """The rules in words."""
 
 _SSIM_WINDOW = 11
-_GREY_OF_RGB = (65.481 / 219, 128.553 / 219, 24.966 / 219)  # BT.601 in full range; sums to 1
 
 
 def smallest_side(scale: int) -> int:
@@ -110,7 +110,7 @@ def compared(result: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
     if rounded.shape[0] == 1:
         return rounded[0], eight_bits(_luma(hr)[0])
     if hr.shape[0] == 1:
-        weights = rounded.new_tensor(_GREY_OF_RGB)
+        weights = rounded.new_tensor(BT601_LUMA)
         return (rounded * weights[:, None, None]).sum(0), hr[0]
     return luma_bt601(rounded), luma_bt601(hr)
 

@@ -15,6 +15,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from vsr.errors import MachineError, UsageError
+from vsr.frames import BT601_YCBCR
 from vsr.media.planes import planes_of
 from vsr.media.repeatable import join_params, repeatable_x264, repeatable_x265
 
@@ -35,9 +36,7 @@ _FPS = 25
 _BLOCK = 32  # x265 (its cutree) writes past its buffers where sides are no multiples of this
 
 _ZERO = np.array([16, 128, 128], np.float32)
-_FROM_RGB = np.array(
-    [[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]], np.float32
-) / np.float32(255)
+_FROM_RGB = np.array(BT601_YCBCR, np.float32) / np.float32(255)
 _TO_RGB = np.linalg.inv(_FROM_RGB.astype(np.float64)).astype(np.float32)
 
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from vsr.media.cadence import PATTERNS, CadenceTracker, Order, Phase
 from vsr.media.combing import luma_rows
 from vsr.media.decode import FrameRecord, Weave
-from vsr.media.detach import FrameCopier
+from vsr.media.filtering import FrameCopier
 from vsr.media.planes import fingerprint, planes_of
 from vsr.media.reading import Reader
 

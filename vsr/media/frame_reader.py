@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from vsr.errors import InputError
 from vsr.media.cropping import crop_frames
 from vsr.media.decode import FrameRecord, VideoTrack, decode_packets
-from vsr.media.detach import FrameCopier
+from vsr.media.filtering import FrameCopier
 from vsr.media.planes import fingerprint, planes_of
 
 __all__ = ["FrameReader"]

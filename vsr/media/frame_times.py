@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vsr.media.damage import Damage, Timeline
-from vsr.media.detach import FrameCopier
+from vsr.media.filtering import FrameCopier
 from vsr.timestamps import Timestamp, TimestampRepairer, frame_ticks
 
 __all__ = ["timed"]

@@ -18,7 +18,7 @@ from vsr.media.combing import Fields
 from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord
 from vsr.media.deinterlace import deinterlace
-from vsr.media.detach import FrameCopier
+from vsr.media.filtering import FrameCopier
 from vsr.media.framemd5 import raw_bytes
 from vsr.media.planes import frame_layout, planes_of
 from vsr.media.probe import MediaInfo

@@ -86,7 +86,7 @@ def _luma(frame: av.VideoFrame, color: ColorSpec, code: LumaCode) -> NDArray[Any
     layout = frame_layout(frame)
     if layout.family == "rgb":
         return _from_rgb(frame, layout, color, code)
-    [plane] = planes_of(frame, 1)  # a copy: holding the decoder's buffers changes damaged frames (vsr.media.detach)
+    [plane] = planes_of(frame, 1)  # a copy: holding the decoder's buffers changes damaged frames (vsr.media.filtering)
     if not layout.is_float and (layout.bit_depth, color.full_range) == (code.bit_depth, code.full_range):
         return plane
     offset, span = _range(layout.bit_depth, color.full_range) if not layout.is_float else (0.0, 1.0)

@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from vsr.errors import InputError
 from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord, decode_once
-from vsr.media.detach import FrameCopier
+from vsr.media.filtering import FrameCopier
 from vsr.media.probe import MediaInfo, probe_media
 from vsr.media.safe_open import check_head, open_input, open_pipe
 from vsr.media.streams import StreamInfo, stream_infos

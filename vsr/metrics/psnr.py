@@ -12,9 +12,10 @@ __all__ = ["cropped", "luma_bt601", "psnr"]
 
 def luma_bt601(rgb: Tensor) -> Tensor:
     """``(3, H, W)`` RGB in 0…255 → ``(H, W)`` float64 luma in 16…235 (MATLAB's ``rgb2ycbcr``, unrounded)."""
-    red, green, blue = rgb.to(torch.float64)
-    weighted: Tensor = 65.481 * red + 128.553 * green + 24.966 * blue
-    return 16.0 + weighted / 255.0
+    from kornia.color import rgb_to_y
+
+    luma: Tensor = rgb_to_y(rgb.to(torch.float64) / 255)[0]
+    return 16 + 219 * luma
 
 
 def cropped(image: Tensor, crop: int) -> Tensor:

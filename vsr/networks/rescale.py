@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, leaky_relu, pad
 
+from vsr.frames import BT601_YCBCR
 from vsr.networks.base import Found, RescalingUpscaler, Shapes
 from vsr.networks.blocks import Constant, count, weights_dtype
 from vsr.networks.footprint import INPUT, Footprint
@@ -34,8 +35,7 @@ _FINE, _LEFT = 16.0, 24.0  # what fine detail is multiplied by, so that weights 
 
 def _to_ycc() -> Tensor:
     """BT.601, video range, of RGB in 0…1: ``(3, 3, 1, 1)``."""
-    rows = [[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]
-    return torch.tensor(rows)[:, :, None, None] / 255
+    return torch.tensor(BT601_YCBCR)[:, :, None, None] / 255
 
 
 def _to_rgb() -> Tensor:

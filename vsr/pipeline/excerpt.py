@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vsr.errors import InputError, UsageError
 from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord
-from vsr.media.detach import FrameCopier
+from vsr.media.filtering import FrameCopier
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import Reader, scan, scan_from
 from vsr.media.thumbnails import thumbnail

@@ -44,12 +44,15 @@ class Candidate:
         return not self.reason
 
 
-def frame_noise(luma: Tensor) -> float:
-    """Standard deviation of the noise of ``luma`` ``(h, w)``, 0…1 (Immerkær 1996, with a median against edges)."""
+def frame_noise(luma: Tensor, *, step: int = _NOISE_STEP) -> float:
+    """Standard deviation of the noise of ``luma`` ``(h, w)``, 0…1, from every ``step``-th row and column.
+
+    Immerkær 1996, with a median against edges. 0 for images of less than 3×3.
+    """
     middle = luma[1:-1, 1:-1]
     cross = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
     corners = luma[:-2, :-2] + luma[:-2, 2:] + luma[2:, :-2] + luma[2:, 2:]
-    residual = (4 * middle - 2 * cross + corners)[::_NOISE_STEP, ::_NOISE_STEP].abs()
+    residual = (4 * middle - 2 * cross + corners)[::step, ::step].abs()
     return 1.4826 * float(residual.median()) / 6 if residual.numel() else 0.0
 
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from vsr.frames import ColorSpec, PixelLayout, VideoFrame
+from vsr.frames import BT601_LUMA, ColorSpec, PixelLayout, VideoFrame
 from vsr.media.grabbing import Grabbed
 from vsr.media.layouts import LAYOUTS
 from vsr.methods.reconstruction.luma import guide_detail
@@ -22,7 +22,6 @@ from vsr.stills.maps import confidences_at
 
 __all__ = ["colourise", "luma_of"]
 
-_LUMA_OF_RGB = (0.299, 0.587, 0.114)
 _RELIABLE = 0.3  # a frame of less confidence does not show the colour of a place
 
 
@@ -30,7 +29,7 @@ def luma_of(grabbed: Grabbed, dtype: torch.dtype) -> Tensor:
     """The luma of a frame, ``(h, w)``: code values over the peak, float formats cut off at 0 and 1."""
     planes = [plane.to(dtype) / grabbed.layout.peak for plane in grabbed.planes]
     if grabbed.layout.family == "rgb":
-        luma = sum((plane * weight for plane, weight in zip(planes, _LUMA_OF_RGB, strict=False)), torch.zeros(()))
+        luma = sum((plane * weight for plane, weight in zip(planes, BT601_LUMA, strict=False)), torch.zeros(()))
     else:
         luma = planes[0]
     return torch.nan_to_num(luma).clamp(0, 1) if grabbed.layout.is_float else luma

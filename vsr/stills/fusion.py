@@ -23,6 +23,7 @@ from vsr.solvers.confidence import RESIDUAL_BLUR, residual_confidence
 from vsr.solvers.huber_btv import HuberBtvOptions
 from vsr.stills.boxes import Box, normalise
 from vsr.stills.canvas import Canvas, View, tiles
+from vsr.stills.choosing import frame_noise
 from vsr.stills.refining import MotionSums
 
 __all__ = ["Fused", "Imaging", "Part", "assemble", "fuse"]
@@ -65,13 +66,6 @@ class Part:
     """``(H, W)``, 0…1, with the margin."""
     confidence: Tensor | None = None
     """``(K, h, w)``: of the samples of each frame's crop, after the last round."""
-
-
-def _diagonal_noise(luma: Tensor) -> float:
-    """Standard deviation of white noise in ``luma`` ``(h, w)`` from its finest diagonal detail (Donoho 1995)."""
-    even = luma[: luma.shape[0] // 2 * 2, : luma.shape[1] // 2 * 2]
-    diagonal = (even[::2, ::2] - even[::2, 1::2] - even[1::2, ::2] + even[1::2, 1::2]) / 2
-    return float(diagonal.abs().median()) / 0.6745
 
 
 def _similarity(residual: Tensor, contrast: Tensor, sigma: float) -> Tensor:
@@ -161,7 +155,7 @@ class _Rounds:
         self.reference = next(n for n, view in enumerate(views) if view.number == reference)
         self.sigma = 0.0
         self.sigmas = [0.0] * len(views)
-        own_noise = _diagonal_noise(self.views[self.reference].luma)
+        own_noise = frame_noise(self.views[self.reference].luma, step=1)
         self._most_unlike = _MOST_UNLIKE * max(_LEAST_SIGMA, own_noise)
 
     def run(self, sums: MotionSums, *, move: bool, finish: bool) -> Iterator[float]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vsr.frames import BT601_LUMA
 from vsr.networks import Colour
 from vsr.training.degradations import Chain
 
 __all__ = ["as_colour", "degraded", "luma"]
 
-_LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
+_LUMA = [share * 219 / 255 for share in BT601_LUMA]
 _BLACK = 16.0
 
 

@@ -11,7 +11,7 @@ import av
 import pytest
 
 from vsr.media.decode import FrameRecord
-from vsr.media.detach import FrameCopier
+from vsr.media.filtering import FrameCopier
 from vsr.media.piped import HeldFrames
 
 NUM_FRAMES = 40

@@ -16,10 +16,9 @@ from vsr.media.compression import CODECS
 from vsr.observation import gaussian_kernel
 from vsr.training.degradations import DEGRADATIONS, measure_footage, parse_chain
 from vsr.training.degradations.blur import GaussianBlur, MotionBlur, blurred
+from vsr.training.degradations.compression import Jpeg, Video
 from vsr.training.degradations.footage import FootageBlur
-from vsr.training.degradations.jpeg import Jpeg
 from vsr.training.degradations.noise import GaussianNoise, PoissonNoise
-from vsr.training.degradations.video import Video
 
 ITEMS: dict[str, Any] = {name: name for name in DEGRADATIONS} | {"footage-blur": {"footage-blur": {"sigmas": [0.5]}}}
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from vsr.errors import UsageError
-from vsr.frames import VideoFrame
+from vsr.frames import BT601_LUMA, VideoFrame
 from vsr.media.convert import code_range
 from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared
@@ -38,7 +38,6 @@ _TREND_ROUNDS = 10
 _OUTLIER = 3.0  # noise sigmas from which a frame counts less for the trend
 _MOST_GAIN = 2.0  # more is no flicker: a flash, or light that is switched
 _LEAST_LEVEL = 0.01  # that a frame is taken to have, over the one that is corrected
-_LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _cells(frame: VideoFrame, device: torch.device) -> Tensor:
     offset, span = code_range(layout, frame.color.full_range, chroma=False)
     size_yx = (min(frame.height, _CELLS_YX[0]), min(frame.width, _CELLS_YX[1]))
     total = torch.zeros(size_yx, dtype=torch.float64)
-    for plane, share in enumerate(_LUMA if layout.family == "rgb" else (1.0,)):
+    for plane, share in enumerate(BT601_LUMA if layout.family == "rgb" else (1.0,)):
         values = torch.nan_to_num(frame.planes[plane].to(device).float())
         means = torch.nn.functional.adaptive_avg_pool2d(values[None], size_yx)[0]
         total += share * (means.double().cpu() - offset) / span

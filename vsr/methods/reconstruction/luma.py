@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from vsr.frames import VideoFrame
+from vsr.frames import BT601_LUMA, VideoFrame
 from vsr.methods.highlights import compress_highlights, expand_highlights
 from vsr.methods.interpolation import resample_plane
 from vsr.methods.method import Geometry
@@ -16,7 +16,6 @@ from vsr.observation import neighbourhood_bounds, neighbourhood_mean, resample
 
 __all__ = ["compose_planes", "guide_detail", "luma_of"]
 
-_LUMA_OF_RGB = (0.299, 0.587, 0.114)
 _OVERSHOOT_SHARE = 0.1  # of the local range: overshoot that is left as it is
 _OVERSHOOT_KEPT = 0.3  # of what goes beyond
 
@@ -27,7 +26,7 @@ def luma_of(frame: VideoFrame, device: torch.device) -> Tensor:
     if frame.layout.family != "rgb":
         luma = planes[0]
     else:
-        luma = sum((plane * weight for plane, weight in zip(planes, _LUMA_OF_RGB, strict=False)), torch.zeros(()))
+        luma = sum((plane * weight for plane, weight in zip(planes, BT601_LUMA, strict=False)), torch.zeros(()))
     luma = luma / frame.layout.peak
     return compress_highlights(luma) if frame.layout.is_float else luma
 

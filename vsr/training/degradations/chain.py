@@ -15,12 +15,11 @@ from torch import Tensor
 from vsr.errors import UsageError, nearest
 from vsr.training.degradations.base import Step
 from vsr.training.degradations.blur import GaussianBlur, MotionBlur
+from vsr.training.degradations.compression import Jpeg, Video
 from vsr.training.degradations.footage import FootageBlur
-from vsr.training.degradations.jpeg import Jpeg
 from vsr.training.degradations.noise import GaussianNoise, PoissonNoise
 from vsr.training.degradations.order import Shuffled
 from vsr.training.degradations.shrink import Bicubic
-from vsr.training.degradations.video import Video
 
 __all__ = ["DEGRADATIONS", "Chain", "parse_chain"]
 

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from vsr.media.detach import FrameCopier
+from vsr.media.filtering import FrameCopier
 from vsr.media.planes import fingerprint, planes_of
 
 FORMATS = (
