@@ -3,7 +3,8 @@
 
     scripts/compare_outputs.py OLD NEW
 
-Both run in this environment. Prints a line for each file; the exit code is 1 where one differs or fails.
+Both run in this environment. Prints a line for each file, with the least PSNR of a frame where bytes differ; the exit code
+is 1 where one differs or fails.
 """
 
 from __future__ import annotations
@@ -54,6 +55,15 @@ def restore(checkout: Path, source: Path, options: tuple[str, ...], output: Path
     return hashlib.sha256(output.read_bytes()).hexdigest()
 
 
+def least_psnr(old: Path, new: Path) -> float:
+    """PSNR in dB of the luma of the frame that differs most; infinite where none does."""
+    import vsr
+
+    curve = vsr.compare(old, new, exact=True).curve("psnr")
+    assert curve is not None
+    return min(value for value in curve.values if value is not None)
+
+
 def main() -> int:
     """Compare the two checkouts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -63,13 +73,18 @@ def main() -> int:
     num_equal = 0
     with tempfile.TemporaryDirectory() as folder:
         for name, source in make_clips(Path(folder)).items():
+            outputs = [Path(folder) / f"{name}-{number}.mkv" for number in range(2)]
             old, new = (
-                restore(checkout.resolve(), source, JOBS[name], Path(folder) / f"{name}-{number}.mkv")
-                for number, checkout in enumerate((given.old, given.new))
+                restore(checkout.resolve(), source, JOBS[name], output)
+                for checkout, output in zip((given.old, given.new), outputs, strict=True)
             )
-            is_equal = old == new and not old.startswith("failed")
-            num_equal += is_equal
-            print(f"{name} {' '.join(JOBS[name])}: {'equal' if is_equal else f'{old} / {new}'}", flush=True)
+            failed = [one for one in (old, new) if one.startswith("failed")]
+            num_equal += old == new and not failed
+            if failed:
+                told = ", ".join(failed)
+            else:
+                told = "equal" if old == new else f"differs, PSNR at least {least_psnr(*outputs):.1f} dB"
+            print(f"{name} {' '.join(JOBS[name])}: {told}", flush=True)
     print(f"{num_equal} of {len(JOBS)} equal")
     return int(num_equal < len(JOBS))
 
