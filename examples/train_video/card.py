@@ -41,8 +41,9 @@ vsr upscale in.mp4 -o out.mp4 --scale {scale} --method {file_name}
 
 ## Training
 
-{step:,} steps of {batch} patches of {patch}×{patch} (small side) over {through} frames, in float32; loss log(squared \
-error) of every frame; Muon for the matrices and Adam for the rest at {rate:g}, cosine; averaged weights. Seed {seed}.
+{step:,} steps of {batch} patches of {patch}×{patch} (small side) over {through} frames, in {precision}; loss \
+log(squared error) of every frame; Muon for the matrices and Adam for the rest at {rate:g}, cosine; averaged weights. \
+Began as {init}. Seed {seed}.
 
 ```sh
 {command}
@@ -56,7 +57,7 @@ PSNR of Y (dB) on {held_sequences} held-back sequences, degraded as in training:
 
 ## Limits
 
-- Where motion is not found, or the shot has just begun, it is `{base}`.
+- Where motion is not found, or the shot has just begun, it is `{base}`, exactly.
 - A learned prior: what it adds is likely, not recorded. No evidence; the preset `surveillance` is for that.
 - Few sequences decide the figures; other footage may fare better or worse.
 
@@ -94,7 +95,9 @@ def write_card(
         batch=given.batch,
         patch=given.patch,
         through=given.frames,
+        precision="bfloat16" if given.bfloat16 else "float32",
         rate=given.rate,
+        init=f"`{base}`" if given.init is None else f"the weights `{without_folders(given.init)}`",
         seed=given.seed,
         command=_command(given),
         held_sequences=given.held_sequences,
@@ -114,8 +117,10 @@ def _command(given: argparse.Namespace) -> str:
     for option, paths in (("--images", given.images), ("--clips", given.clips)):
         words += [option, *(path.resolve().name for path in paths)] if paths else []
     words += ["--hold-back", *given.hold_back, "--base", without_folders(given.base), "--out", given.out.name]
+    words += [] if given.init is None else ["--init", without_folders(given.init)]
     words += ["--sequences", given.sequences, "--held-sequences", given.held_sequences]
     words += ["--minutes", f"{given.minutes:g}"] if given.steps is None else ["--steps", given.steps]
     for option in ("patch", "batch", "frames", "rate", "seed", "threads"):
         words += [f"--{option}", getattr(given, option)]
+    words += ["--bfloat16"] if given.bfloat16 else []
     return shlex.join(["python", "examples/train_video/train.py", *map(str, words)])

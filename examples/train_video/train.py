@@ -63,6 +63,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clips", type=Path, nargs="+", default=[], metavar="FOLDER", help="of pristine videos")
     parser.add_argument("--hold-back", nargs="+", required=True, metavar="NAME", help="file names without suffix")
     parser.add_argument("--base", default="lite", help="weights of lite, by name or file (default: %(default)s)")
+    parser.add_argument(
+        "--init", metavar="WEIGHTS", help="of video over that base, to go on from; else it begins as lite"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the .safetensors file; its card gets the suffix .md")
     parser.add_argument("--force", action="store_true", help="write over what is there")
     parser.add_argument("--sequences", type=int, default=230, help="to learn from (default: %(default)s)")
@@ -74,6 +77,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=2, help="patches a step (default: %(default)s)")
     parser.add_argument("--frames", type=int, default=7, help="that a gradient goes through (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="of learning (default: %(default)s)")
+    parser.add_argument("--bfloat16", action="store_true", help="half the time, where processors have it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="of torch; the weights depend on it a little")
     given = parser.parse_args(argv)
@@ -105,6 +109,30 @@ def new_network(base: Network) -> Video:
     with torch.no_grad():
         video.tail.weight[: base.scale**2] = 0
     return video
+
+
+def read_init(given: argparse.Namespace, base: Network, video: Video) -> dict[str, Tensor]:
+    """Weights of the second network that ``--init`` names, as `Learning.stacked`; `ModelError` if they are of another.
+
+    They must be of ``video``'s size, over ``base``, and have as many sets.
+    """
+    network = load_network(given.init, given.scale)
+    sets, expected = _sets_of(network), {f"base.{name}": value for name, value in _sets_of(base).items()}
+    same_base = expected.keys() <= sets.keys() and all(
+        torch.equal(sets[name].half(), value.half()) for name, value in expected.items()
+    )
+    second = {name: value for name, value in sets.items() if not name.startswith("base.")}
+    own = {name: value.shape for name, value in video.named_parameters() if not name.startswith("base.")}
+    if not same_base or {name: value.shape[1:] for name, value in second.items()} != own:
+        raise ModelError(f"{network.source}: give --init weights of video over {without_folders(base.source)}")
+    return second
+
+
+def _sets_of(network: Network) -> dict[str, Tensor]:
+    """All sets of each tensor, ``(K, …)``."""
+    if network.mixture is not None:
+        return dict(network.mixture.experts)
+    return {name: value[None] for name, value in network.module.state_dict().items()}
 
 
 class _Refiner(nn.Module):
@@ -214,7 +242,9 @@ def train(learning: Learning, items: Sequence[Item], given: argparse.Namespace) 
             for group in optimiser.param_groups:
                 group["lr"] = given.rate * rate
         batch, ahead = draw(items, given, rng)
-        errors = squares(learning.results(batch, ahead), batch.hr[ahead:]) + LEAST_SQUARE
+        with torch.autocast("cpu", torch.bfloat16, enabled=given.bfloat16):
+            made = learning.results(batch, ahead)
+        errors = squares(made, batch.hr[ahead:]) + LEAST_SQUARE
         for optimiser in optimisers:
             optimiser.zero_grad()
         errors.log().mean().backward()  # type: ignore[no-untyped-call]
@@ -281,7 +311,10 @@ def run(given: argparse.Namespace) -> None:
     shots, held = Shots.found_in(given.images, given.clips).split(given.hold_back)
     items = make_items(given, shots, base, _ITEMS, given.sequences)
     held_items = make_items(given, held, base, _HELD, given.held_sequences)
-    learning = Learning(new_network(base), 1 if base.mixture is None else len(base.mixture.usual))
+    video = new_network(base)
+    learning = Learning(video, 1 if base.mixture is None else len(base.mixture.usual))
+    if given.init is not None:
+        learning.take(read_init(given, base, video))
     averaged, step = train(learning, items, given)
     learning.take(averaged)
     figures = measure(learning, held_items)
@@ -292,11 +325,12 @@ def run(given: argparse.Namespace) -> None:
         "scale": given.scale,
         "base": name,
         "base_digest": base.digest,
+        "init": given.init and without_folders(given.init),
         "data": [folder.resolve().name for folder in [*given.images, *given.clips]],
         "held_back": list(given.hold_back),
         "sequences": given.sequences,
         "degradations": DEGRADATIONS,
-        **{key: getattr(given, key) for key in ("patch", "batch", "frames", "rate", "seed", "threads")},
+        **{key: getattr(given, key) for key in ("patch", "batch", "frames", "rate", "bfloat16", "seed", "threads")},
         "step": step,
         "steps": given.steps or step,
     }

@@ -70,6 +70,13 @@ def test_weights_of_video_over_a_mixture(train: ModuleType, material: Path, tmp_
     assert network.digest in card
     assert "| all | 2 |" in card
 
+    further = tmp_path / "further-x2.safetensors"
+    assert train.main(_words(material, further, "--init", paths[0], "--steps", 1, "--rate", 1e-9)) == 0
+    gone_on = load_network(further)
+    assert gone_on.mixture is not None
+    assert torch.allclose(gone_on.mixture.experts["tail.weight"], learnt, atol=1e-4)
+    assert "the weights `one-x2.safetensors`" in further.with_suffix(".md").read_text(encoding="utf-8")
+
 
 def test_it_begins_as_its_base(train: ModuleType, material: Path) -> None:
     base = load_network(material / "base-x2.safetensors")
@@ -86,6 +93,7 @@ def test_it_begins_as_its_base(train: ModuleType, material: Path) -> None:
     [
         (["--hold-back", "p9"], "no image or clip is called that"),
         (["--base", str(small_network("Y"))], "give weights of lite"),
+        (["--init", "video"], "give --init weights of video over base-x2.safetensors"),
         (["--out", "nowhere/video-x2.safetensors"], "in a folder that is there"),
     ],
 )
