@@ -3,8 +3,8 @@
 
     scripts/compare_outputs.py OLD NEW
 
-Both run in this environment. Prints a line for each file, with the least PSNR of a frame where bytes differ; the exit code
-is 1 where one differs or fails.
+Both run in this environment. Prints a line for each file, with the least PSNR of a frame where bytes differ; the exit
+code is 1 where one differs or fails.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def main() -> int:
             if failed:
                 told = ", ".join(failed)
             else:
-                told = "equal" if old == new else f"differs, PSNR at least {least_psnr(*outputs):.1f} dB"
+                told = "equal" if old == new else f"other bytes, PSNR of frames at least {least_psnr(*outputs):.1f} dB"
             print(f"{name} {' '.join(JOBS[name])}: {told}", flush=True)
     print(f"{num_equal} of {len(JOBS)} equal")
     return int(num_equal < len(JOBS))

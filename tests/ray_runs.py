@@ -15,5 +15,5 @@ RAY_SETTINGS: dict[str, Any] = {
 }
 """Small segments, two of which fit on one core."""
 
-MANY_FRAMES = 960
+MANY_FRAMES = 480
 """Of the clip ``many`` of tests/faults."""

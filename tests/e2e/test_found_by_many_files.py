@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 def _restore(source: Path, target: Path, **settings: Any) -> dict[str, Any]:
-    [outcome] = vsr.upscale(source, target, settings=QUICK | settings)
+    [outcome] = vsr.upscale(source, target, workers=1, settings=QUICK | settings)
     assert outcome.manifest is not None
     return dict(outcome.manifest)
 

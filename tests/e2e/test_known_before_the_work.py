@@ -32,7 +32,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _restore(source: Path, target: Path, **settings: Any) -> dict[str, Any]:
-    [outcome] = vsr.upscale(source, target, settings=QUICK | settings)
+    [outcome] = vsr.upscale(source, target, workers=1, settings=QUICK | settings)
     assert outcome.manifest is not None
     return dict(outcome.manifest)
 

@@ -122,7 +122,7 @@ class _Poisoned(SegmentWorker):
     """Its process dies at one segment; others are made as always."""
 
     def encode(self, planned: PlannedSegment) -> Any:
-        if planned.segment.start <= 500 < planned.segment.stop:
+        if planned.segment.start <= 250 < planned.segment.stop:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().encode(planned)
 
@@ -132,7 +132,7 @@ class _Stuck(SegmentWorker):
 
     def encode(self, planned: PlannedSegment) -> Any:
         once = self._work.path.parent / "hung"
-        if planned.segment.start <= 500 < planned.segment.stop and not once.exists():
+        if planned.segment.start <= 250 < planned.segment.stop and not once.exists():
             once.touch()
             time.sleep(1000)
         return super().encode(planned)
@@ -162,11 +162,11 @@ class _StuckHost(_Host):
 @pytest.mark.usefixtures("local_ray")
 def test_a_poisonous_segment_is_named_and_all_others_are_made(many: Path, whole: bytes, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
-    with pytest.raises(MachineError, match=r"segment \d+ \(frames 496 to \d+\) failed 3 times .*worker was lost"):
+    with pytest.raises(MachineError, match=r"segment \d+ \(frames 240 to \d+\) failed 3 times .*worker was lost"):
         _run(many, target, 2, _PoisonedHost)
     finished = list((tmp_path / ".out.mp4.vsr-work").glob("segment-*.json"))
     manifest = _run(many, target, 2)
-    assert [segment["start"] for segment in manifest["segments"] if not segment["reused"]] == [496]
+    assert [segment["start"] for segment in manifest["segments"] if not segment["reused"]] == [240]
     assert len(finished) == len(manifest["segments"]) - 1
     assert target.read_bytes() == whole
 

@@ -176,7 +176,7 @@ def probe_media(path: Path, fps: Fraction | None = None, video_stream: int | Non
             path=path,
             container=container.format.name,
             start=min(starts, default=Fraction(0)),
-            duration=Fraction(container.duration, av.time_base) if container.duration else None,
+            duration=_duration(container),
             size_bytes=path.stat().st_size,
             streams=streams,
             num_chapters=len(container.chapters()),
@@ -329,11 +329,12 @@ def _find_later_cadence(container: InputContainer, stream: VideoStream, video: V
     """The pattern of film in a video that is interlaced or flagged so, and whose first frames do not tell."""
     if video.cadence is not None or not (video.interlaced or video.flagged_interlaced):
         return video.cadence
-    if not container.duration or video.num_frames_from_header < 2 * _HEAD_FRAMES * len(_LATER_PLACES):
+    duration = _duration(container)
+    if duration is None or video.num_frames_from_header < 2 * _HEAD_FRAMES * len(_LATER_PLACES):
         return None
     for place in _LATER_PLACES:
         try:
-            container.seek(int((container.start_time or 0) + container.duration * place))
+            container.seek(int((container.start_time or 0) + duration * av.time_base * place))
             frames = islice(crop_frames(frames_of(container, stream), video.crop), _LATER_FRAMES)
             cadence = find_cadence(frames)
         except (av.error.FFmpegError, ValueError):
@@ -358,9 +359,19 @@ def _is_tagged_alpha(stream: VideoStream) -> bool:
 def _end_from_header(container: InputContainer, stream: VideoStream) -> int | None:
     if stream.start_time is not None and stream.duration:
         return int(stream.start_time + stream.duration)
-    if container.duration and stream.time_base:
-        return int(Fraction((container.start_time or 0) + container.duration, av.time_base) / stream.time_base)
+    duration = _duration(container)
+    if duration and stream.time_base:
+        return int((Fraction(container.start_time or 0, av.time_base) + duration) / stream.time_base)
     return None
+
+
+def _duration(container: InputContainer) -> Fraction | None:
+    """Seconds, from the header. FFmpeg's muxer of Matroska writes the end of the last frame there, counted from 0."""
+    if not container.duration:
+        return None
+    start = max(0, container.start_time or 0) if container.format.name.startswith("matroska") else 0
+    ticks = container.duration - start
+    return Fraction(ticks if ticks > 0 else container.duration, av.time_base)
 
 
 def _frames_from_header(container: InputContainer, stream: VideoStream) -> int:
@@ -370,7 +381,7 @@ def _frames_from_header(container: InputContainer, stream: VideoStream) -> int:
     seconds = (
         stream.duration * stream.time_base
         if stream.duration and stream.time_base
-        else Fraction(container.duration or 0, av.time_base)
+        else _duration(container) or Fraction(0)
     )
     return int(seconds * rate) if rate and rate < 1000 else 0
 

@@ -183,6 +183,15 @@ def test_a_transport_stream_starts_where_its_clock_does(probed: Probed) -> None:
     assert 36001 < info.start < 36005
 
 
+@pytest.mark.parametrize("name", ["late.mkv", "late.mp4", "late.ts"])
+def test_a_late_start_is_no_part_of_the_length(tmp_path: Path, name: str) -> None:
+    """FFmpeg writes the end of the last frame as the duration of Matroska: a day and more, for six frames."""
+    info = probe_media(encode(tmp_path / name, scene(6, 64, 48), *X264, "-output_ts_offset", "90000"))
+    assert info.start >= 90000
+    assert info.duration == Fraction(6, 25)
+    assert info.video.num_frames_from_header == 6
+
+
 def test_a_cover_image_is_not_the_video(clips: Callable[[str], Path], tmp_path: Path) -> None:
     cover = tmp_path / "cover.png"
     encode(cover, scene(1, 200, 200), "-frames:v", "1", "-update", "1", pix_fmt="rgb24")
