@@ -54,7 +54,7 @@ export class Timeline {
     const each = Math.max(16, height * this.video.shown.width * this.video.aspect / this.video.shown.height);
     const slots = Math.max(1, Math.ceil(width / each));
     for (let slot = 0; slot < slots; slot += 1) {
-      const middle = (slot + 0.5) * each / width * this.total;
+      const middle = Math.min((slot + 0.5) * each / width * this.total, this.total - 1);  // of the last one, its part that is seen
       const thumb = this.nearest(middle);
       if (middle >= this.index.known || thumb === null) continue;
       const image = this.load(thumb);
