@@ -15,6 +15,7 @@ from vsr.methods.network.rescaling import Downscaler
 from vsr.networks import (
     NETWORKS,
     Upscaler,
+    asdn,
     cnf,
     csfm,
     csnln,
@@ -56,6 +57,8 @@ REDUCED: dict[str, Callable[[int], Upscaler]] = {
     "memnet": partial(memnet.MemNet, width=8),
     "red30": partial(rednet.REDNet, width=8),
     "mwcnn": partial(mwcnn.MWCNN, widths=(8, 12, 12)),
+    "asdn": partial(asdn.ASDN, blocks=2, layers=2, width=8),
+    "fsdn": partial(asdn.FSDN, blocks=2, layers=2, width=8),
     "meta-rdn": partial(meta_sr.meta_rdn, growth=4, width=8),
     "srflow": partial(srflow.SRFlow, width=8, growth=4, blocks=4, steps=2),
     "srflow-da": partial(srflow.SRFlow, variant="srflow-da", width=8, growth=4, blocks=4, steps=2),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from vsr.networks import (
     anchored,
+    asdn,
     basicvsr,
     carn,
     cnf,
@@ -28,6 +29,7 @@ from vsr.networks import (
     lapsrn,
     liif,
     lite,
+    lite_any,
     mdsr,
     memnet,
     meta_sr,
@@ -105,7 +107,9 @@ _MODULES = (
     srfbn,
     csnln,
     meta_sr,
+    asdn,
     liif,
+    lite_any,
     vsrnet,
     vespcn,
     sofvsr,

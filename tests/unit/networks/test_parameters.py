@@ -78,6 +78,7 @@ PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     ("csnln", 4, learnt, 6.57e6, 10_000),
     ("csfm", 4, learnt, 12.9e6, 800_000),  # the paper's text leaves 0.7M unexplained
     ("liif", 4, everything, 1_567_323, 1),  # the checkpoint
+    ("asdn", 2, learnt, 22.4e6, 100_000),
     ("rescale", 2, everything, 251_272, 1),  # what ships
     ("irn", 2, learnt, 1.66e6, 10_000),
     ("irn", 4, learnt, 4.35e6, 10_000),

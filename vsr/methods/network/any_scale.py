@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +17,14 @@ from vsr.errors import UsageError
 from vsr.frames import VideoFrame
 from vsr.inference import Engine, EngineOptions, batch_frames, measure_load
 from vsr.methods.method import Adaptation, Geometry
-from vsr.methods.network.frame import PerFrame, PerFrameOptions, PreparedPerFrame, prepare_network
-from vsr.methods.network.model import Model, magnification, open_part
+from vsr.methods.network.frame import (
+    PerFrame,
+    PerFrameOptions,
+    PreparedPerFrame,
+    have_same_source,
+    prepare_network,
+)
+from vsr.methods.network.model import Model, magnification
 from vsr.networks import AnyScaleUpscaler, Network
 from vsr.networks.grids import Grid
 
@@ -87,26 +92,30 @@ class AnyScale(PerFrame):
         super().__init__(geometry, options, device, model)
         self._enlarges = magnification(geometry) >= 1
         self._passes = ()
+        self._halves: tuple[Engine, AnyScaleUpscaler] | None = None  # with the weights for that adaptation
 
     @property
     def _size_yx(self) -> tuple[int, int]:
         geometry = self._geometry
         return (geometry.out_height, geometry.out_width) if self._enlarges else (geometry.height, geometry.width)
 
-    @cached_property
-    def _halves(self) -> tuple[Engine, AnyScaleUpscaler]:
-        part = self._model.parts[0]
-        network = open_part(self._model, part)
-        features = features_network(network)
-        frames = batch_frames(self._geometry.width, self._geometry.height, self._device)
-        load, tile_px = measure_load(features), self._options.tile_px
-        run = EngineOptions(part.precision, load, tile_px, frames=frames, runtime=part.runtime)
-        return Engine(features, run, self._device), _module_of(network).to(self._device)
+    def _halves_for(self, adaptation: Adaptation) -> tuple[Engine, AnyScaleUpscaler]:
+        """What finds features and what makes pixels of them, with the weights that suit the shot."""
+        if self._halves is None or not have_same_source(adaptation, self._adaptation):
+            part = self._model.parts[0]
+            network = self._network(part, adaptation)
+            features = features_network(network)
+            frames = batch_frames(self._geometry.width, self._geometry.height, self._device)
+            load, tile_px = measure_load(features), self._options.tile_px
+            run = EngineOptions(part.precision, load, tile_px, frames=frames, runtime=part.runtime)
+            self._halves = Engine(features, run, self._device), _module_of(network).to(self._device)
+        self._adaptation = adaptation
+        return self._halves
 
     def _bands(self, batch: Sequence[VideoFrame], images: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
         if not self._enlarges:
             return iter([images])
-        engine, module = self._halves
+        engine, module = self._halves_for(adaptation)
         size_yx = (self._geometry.height, self._geometry.width)
         return self._render(module, engine.bands(images), size_yx)
 

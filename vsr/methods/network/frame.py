@@ -45,7 +45,15 @@ from vsr.networks import Network, with_weights_for
 from vsr.networks.mixture import Mixture
 from vsr.observation import degradation_at
 
-__all__ = ["ADAPT_FRAMES", "PerFrame", "PerFrameOptions", "PreparedPerFrame", "check_compression", "prepare_network"]
+__all__ = [
+    "ADAPT_FRAMES",
+    "PerFrame",
+    "PerFrameOptions",
+    "PreparedPerFrame",
+    "check_compression",
+    "have_same_source",
+    "prepare_network",
+]
 
 _TRAINED_FOR = "BI"  # what networks were mostly trained to undo
 ADAPT_FRAMES = 5
@@ -136,7 +144,7 @@ class PerFrame:
     def _engine(self, scale: int, adaptation: Adaptation) -> Engine:
         """The network for ``scale`` with the weights that suit the shot, ready to run."""
         if adaptation is not self._adaptation:
-            if not _have_same_source(adaptation, self._adaptation):
+            if not have_same_source(adaptation, self._adaptation):
                 self._engines.clear()
             self._adaptation = adaptation
         if scale not in self._engines:
@@ -204,7 +212,8 @@ class PerFrame:
             yield replace(frame, planes=planes, findings=findings)
 
 
-def _have_same_source(one: Adaptation, other: Adaptation) -> bool:
+def have_same_source(one: Adaptation, other: Adaptation) -> bool:
+    """Whether both choose the same weights."""
     first, second = one.get("source"), other.get("source")
     return first is second or (first is not None and second is not None and torch.equal(first, second))
 

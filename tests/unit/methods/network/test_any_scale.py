@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,13 +16,17 @@ from vsr.media.layouts import LAYOUTS
 from vsr.methods import Geometry, find_method, restore_shot
 from vsr.methods.network.any_scale import render_bands
 from vsr.networks import AnyScaleUpscaler
+from vsr.networks.asdn import ASDN
 from vsr.networks.grids import Grid
 from vsr.networks.liif import LIIF
+from vsr.networks.lite_any import LiteAny
 from vsr.networks.meta_sr import meta_edsr
 
-NETWORKS = {
+NETWORKS: dict[str, Callable[[], AnyScaleUpscaler]] = {
     "liif": lambda: LIIF(2, blocks=1, width=8, hidden=8, depth=1),
     "meta": lambda: meta_edsr(2, blocks=1, width=8),
+    "asdn": lambda: ASDN(2, blocks=1, layers=1, width=8),
+    "lite-any": lambda: LiteAny(2, width=8, depth=3, terms=6, hidden=8),
 }
 SIZES = [(27, 31), (40, 44), (55, 33), (21, 80)]
 
@@ -36,6 +41,10 @@ def weights(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     path = tmp_path / f"{request.param}.safetensors"
     save_file({key: value.contiguous() for key, value in _module(request.param).state_dict().items()}, path)
     return str(path)
+
+
+def _channels(name: str) -> int:
+    return 1 if name == "lite-any" else 3
 
 
 def _frame(height: int = 20, width: int = 22) -> VideoFrame:
@@ -58,7 +67,7 @@ def _restored(weights: str, out_yx: tuple[int, int], **options: object) -> torch
 @pytest.mark.parametrize("step", [1, 3, 7])
 def test_bands_are_the_whole(name: str, out_yx: tuple[int, int], step: int) -> None:
     module = _module(name)
-    features = module.features(torch.rand(1, 3, 20, 22))
+    features = module.features(torch.rand(1, _channels(name), 20, 22))
     whole = module.render(features, Grid.whole((20, 22), out_yx))
     bands = render_bands(module, iter(features.split(step, -2)), (20, 22), out_yx)
     torch.testing.assert_close(torch.cat(list(bands), -2), whole, rtol=1e-5, atol=1e-6)
@@ -66,7 +75,7 @@ def test_bands_are_the_whole(name: str, out_yx: tuple[int, int], step: int) -> N
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_whole_magnifications_are_those_of_forward(name: str) -> None:
-    module, images = _module(name), torch.rand(1, 3, 6, 7)
+    module, images = _module(name), torch.rand(1, _channels(name), 6, 7)
     grid = Grid.whole((6, 7), (12, 14))
     assert torch.equal(module(images), module.render(module.features(images), grid))
 
