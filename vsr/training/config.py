@@ -67,7 +67,8 @@ class TrainingConfig(BaseModel):
     teacher_self_ensemble: bool = True
     """Average what a teacher makes over the eight symmetries, for eight times the work."""
     vgg: str | None = None
-    """File with the weights of VGG-19 for the loss ``Content``; None: ``vgg19`` among the models."""
+    """File with the weights of VGG-19 or VGG-16 for ``Content`` and ``Texture``; None: ``vgg19``, else ``vgg16``, among
+    the models."""
     steps: int = Field(10_000, ge=1, le=100_000_000)
     """Changes of the weights."""
     optimiser: Literal["adam", "muon"] = "adam"

@@ -26,7 +26,7 @@ __all__ = ["Setup", "prepare", "versions"]
 
 _MARGIN_PX = 16
 _FOOTAGE_FRAMES = 9
-_WINDOWED_LOSS_PX = {"SSIM": 11, "Content": 16, "GAN": 8, "LSGAN": 8}
+_WINDOWED_LOSS_PX = {"SSIM": 11, "Content": 16, "Texture": 16, "GAN": 8, "LSGAN": 8, "RaGAN": 8}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vsr.errors import ModelError, UsageError
 from vsr.metrics import ssim
@@ -15,7 +15,8 @@ from vsr.observation import resample
 from vsr.training.discriminator import Discriminator
 from vsr.training.losses import LOSSES, LossNeeds, WeightedLosses, parse_losses
 from vsr.training.losses.image import shrunk, total_variation
-from vsr.training.losses.learned import judged
+from vsr.training.losses.learned import Relativistic, judged
+from vsr.training.losses.vgg import gram
 
 NEEDS = LossNeeds(2, "RGB", None, Discriminator(3, width=4).eval())  # in training each call changes its norms a little
 
@@ -27,7 +28,7 @@ def _triple(side: int = 24) -> tuple[Tensor, Tensor, Tensor]:
     return made, true, shrunk(true, 2)
 
 
-@pytest.mark.parametrize("name", [name for name in LOSSES if name != "Content"])
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in ("Content", "Texture")])
 def test_losses_are_scalars_with_gradients_and_do_not_grow_with_the_batch(name: str) -> None:
     made, true, small = _triple()
     loss = LOSSES[name](NEEDS)
@@ -80,7 +81,7 @@ def test_judgements() -> None:
     assert float(judged(zeros, as_true=False, by="least-squares")) == 0
 
 
-@pytest.mark.parametrize("name", ["GAN", "LSGAN"])
+@pytest.mark.parametrize("name", ["GAN", "LSGAN", "RaGAN"])
 def test_a_discriminator_learns_what_is_made(name: str) -> None:
     torch.manual_seed(2)
     discriminator = Discriminator(1, width=8)
@@ -96,6 +97,24 @@ def test_a_discriminator_learns_what_is_made(name: str) -> None:
         optimiser.step()
     assert float(adversarial.of_discriminator(made, true).detach()) < 0.5 * before
     assert float(adversarial(made, true, true).detach()) > float(adversarial(true, true, true).detach())
+
+
+def test_relativistic_judgements() -> None:
+    """ESRGAN's formulas, with a judge that sees means: made 1 and 3, true 2 and 6, so their means are 2 and 4."""
+
+    class Mean(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images.mean((1, 2, 3))
+
+    def error(logit: float, *, as_true: bool) -> float:
+        return math.log1p(math.exp(-logit if as_true else logit))
+
+    made, true = (torch.tensor(values).reshape(2, 1, 1, 1).expand(2, 1, 4, 4) for values in ([1.0, 3.0], [2.0, 6.0]))
+    loss = Relativistic(Mean())
+    for as_true, value in ((True, loss(made, true, true)), (False, loss.of_discriminator(made, true))):
+        on_made = [error(one - 4, as_true=as_true) for one in (1, 3)]
+        on_true = [error(one - 2, as_true=not as_true) for one in (2, 6)]
+        assert float(value) == pytest.approx(sum(on_made + on_true) / 4, rel=1e-5)
 
 
 def test_the_sum_is_weighted() -> None:
@@ -123,7 +142,8 @@ def test_weights_strings() -> None:
         ("1*L1 + 2*L1", "twice"),
         ("1*L3", "no loss 'L3'"),
         ("1*Charbonier", "did you mean 'Charbonnier'"),
-        ("GAN + LSGAN", "exclude each other"),
+        ("GAN + LSGAN", "GAN, LSGAN exclude each other"),
+        ("L1 + RaGAN + GAN", "GAN, RaGAN exclude each other"),
     ],
 )
 def test_bad_weights_strings_are_refused(text: str, message: str) -> None:
@@ -131,30 +151,44 @@ def test_bad_weights_strings_are_refused(text: str, message: str) -> None:
         parse_losses(text)
 
 
-def test_content_without_weights_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["Content", "Texture"])
+def test_features_without_weights_say_what_to_do(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VSR_MODELS", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(ModelError, match="needs the weights of torchvision's VGG-19"):
-        WeightedLosses.from_text("Content", NEEDS)
-    torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "vgg19.pth")
+    with pytest.raises(ModelError, match=f"the loss {name} needs the weights of torchvision's VGG-19 or VGG-16"):
+        WeightedLosses.from_text(name, NEEDS)
+    torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "vgg16.pth")
     with pytest.raises(ModelError, match="not the weights"):
-        WeightedLosses.from_text("Content", NEEDS)
+        WeightedLosses.from_text(name, NEEDS)
 
 
-def test_content_with_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("network", "prefix"), [("vgg19", "features."), ("vgg16", "net.slice1.")])
+def test_features_with_weights(network: str, prefix: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By the names of torchvision or of files of LPIPS."""
     models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
     torch.manual_seed(3)
     with torch.device("meta"):
-        shapes = {key: value.shape for key, value in models.vgg19().features.state_dict().items()}
-    state = {f"features.{key}": torch.randn(shape) * 0.05 for key, shape in shapes.items()}
-    torch.save(state, tmp_path / "vgg19.pth")
+        shapes = {key: value.shape for key, value in getattr(models, network)().features.state_dict().items()}
+    state = {f"{prefix}{key}": torch.randn(shape) * 0.05 for key, shape in shapes.items()}
+    torch.save(state, tmp_path / f"{network}.pth")
     monkeypatch.setenv("VSR_MODELS", str(tmp_path))
-    loss = WeightedLosses.from_text("Content", LossNeeds(2, "Y", None, None))
     true = torch.rand(1, 1, 32, 32)
-    made = (true + 0.1).requires_grad_(True)
-    total, _ = loss(made, true, true)
-    total.backward()
-    assert float(total.detach()) > 0
-    assert made.grad is not None
-    assert float(made.grad.abs().max()) > 0
-    assert float(loss(true, true, true)[0]) == 0
+    for name in ("Content", "Texture"):
+        loss = WeightedLosses.from_text(name, LossNeeds(2, "Y", None, None))
+        made = (true + 0.1).requires_grad_(True)
+        total, _ = loss(made, true, true)
+        total.backward()
+        assert float(total.detach()) > 0
+        assert made.grad is not None
+        assert float(made.grad.abs().max()) > 0
+        assert float(loss(true, true, true)[0]) == 0
+
+
+def test_textures_do_not_tell_places() -> None:
+    """Gram matrices against their sum over places; the same where places within a patch change."""
+    features = torch.rand(1, 3, 4, 9)
+    found = gram(features, 4)
+    assert found.shape == (1, 2, 3, 3)
+    patch = features[0, :, :, 4:8].flatten(1)
+    torch.testing.assert_close(found[0, 1], torch.einsum("fp,gp->fg", patch, patch) / 16)
+    torch.testing.assert_close(gram(features[..., :4].flip(2, 3), 4), found[:, :1])

@@ -33,7 +33,7 @@ class LossNeeds:
     scale: int
     colour: Colour
     vgg: str | None
-    """File with the weights of VGG-19."""
+    """File with the weights of VGG-19 or VGG-16."""
     discriminator: nn.Module | None
     """Judges images, for adversarial losses."""
 

@@ -13,17 +13,23 @@ from torch import Tensor
 
 from vsr.errors import UsageError, nearest
 from vsr.training.losses.image import Loss, LossNeeds, charbonnier, cycle, l1, l2, ssim_loss, total_variation
-from vsr.training.losses.learned import Adversarial, Content, Judgement
+from vsr.training.losses.learned import Adversarial, Judgement, Relativistic
+from vsr.training.losses.vgg import Content, Texture
 
 __all__ = ["ADVERSARIAL", "LOSSES", "WeightedLosses", "parse_losses"]
 
-ADVERSARIAL = frozenset(["GAN", "LSGAN"])
+ADVERSARIAL = frozenset(["GAN", "LSGAN", "RaGAN"])
 """Losses that need a discriminator."""
 
 
 def _adversarial(by: Judgement, needs: LossNeeds) -> Loss:
     assert needs.discriminator is not None
     return Adversarial(needs.discriminator, by)
+
+
+def _relativistic(needs: LossNeeds) -> Loss:
+    assert needs.discriminator is not None
+    return Relativistic(needs.discriminator)
 
 
 LOSSES: Mapping[str, Callable[[LossNeeds], Loss]] = MappingProxyType(
@@ -35,8 +41,10 @@ LOSSES: Mapping[str, Callable[[LossNeeds], Loss]] = MappingProxyType(
         "TV": lambda needs: total_variation,
         "Cycle": lambda needs: cycle,
         "Content": lambda needs: Content(needs.vgg),
+        "Texture": lambda needs: Texture(needs.vgg),
         "GAN": partial(_adversarial, "cross-entropy"),
         "LSGAN": partial(_adversarial, "least-squares"),
+        "RaGAN": _relativistic,
     }
 )
 """How each is made, by name."""
@@ -65,7 +73,7 @@ def parse_losses(text: str) -> dict[str, float]:
             raise UsageError(f"loss {text!r}: the weight of {name} must be a positive number")
         weights[name] = weight
     if len(ADVERSARIAL & weights.keys()) > 1:
-        raise UsageError(f"loss {text!r}: GAN and LSGAN exclude each other")
+        raise UsageError(f"loss {text!r}: {', '.join(sorted(ADVERSARIAL & weights.keys()))} exclude each other")
     return weights
 
 
