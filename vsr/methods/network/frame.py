@@ -51,6 +51,7 @@ __all__ = [
     "PerFrameOptions",
     "PreparedPerFrame",
     "check_compression",
+    "check_noise",
     "have_same_source",
     "prepare_network",
 ]
@@ -64,6 +65,12 @@ def check_compression(codes: float | None) -> None:
     """Raise `UsageError` unless ``codes`` is None or an error that compression can leave."""
     if codes is not None and not 0.0 <= codes <= 64.0:
         raise UsageError(f"compression_codes is {codes}; allowed are 0 (nothing was compressed) to 64")
+
+
+def check_noise(sigma: float | None) -> None:
+    """Raise `UsageError` unless ``sigma`` is None or noise in code values of 8 bits."""
+    if sigma is not None and not 0.0 <= sigma <= 255.0:
+        raise UsageError(f"noise_sigma is {sigma}; allowed are 0 to 255")
 
 
 @dataclass(frozen=True)
@@ -85,8 +92,7 @@ class PerFrameOptions(ComputeOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_compression(self.compression_codes)
-        if self.noise_sigma is not None and not 0.0 <= self.noise_sigma <= 255.0:
-            raise UsageError(f"noise_sigma is {self.noise_sigma}; allowed are 0 to 255")
+        check_noise(self.noise_sigma)
 
     @property
     def assumed_degradation(self) -> str:

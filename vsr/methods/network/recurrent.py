@@ -86,7 +86,7 @@ class Recurrent(SeveralFrames):
             if memory is not None:
                 writer = self.writer(frame)
                 self._step(engine, self._stack_input(images, motion, memory), memory, writer)
-                yield replace(frame, planes=writer.planes(), findings=findings)
+                yield replace(frame, planes=self.planes(frame, writer, adaptation), findings=findings)
 
     def enlarge(self, frame: VideoFrame, adaptation: Adaptation) -> VideoFrame:
         """``frame``, halo or not, enlarged by itself: neighbours look like it, and nothing is remembered."""
@@ -95,7 +95,7 @@ class Recurrent(SeveralFrames):
         images = torch.cat([seen.image] * (2 * self.radius_frames + 1))
         memory = _Memory()
         self._step(self.engine(adaptation), self._stack_input(images, None, memory), memory, writer)
-        return replace(frame, planes=writer.planes())
+        return replace(frame, planes=self.planes(frame, writer, adaptation))
 
     def _drop_unneeded(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
         """``frames`` from the first that has an influence on, and how many there are ahead of those to restore."""

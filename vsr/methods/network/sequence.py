@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import torch
 
 from vsr.frames import VideoFrame
-from vsr.inference import Engine
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
 from vsr.methods.network.several_frames import PreparedSeveralFrames, Seen, SeveralFrames, SeveralFramesOptions, resolve
 
@@ -32,13 +31,12 @@ class InChunks(SeveralFrames):
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
-        engine = self.engine(adaptation)
         for chunk, first in self._chunks(self.seen(frames)):
             requested = [seen for seen in chunk[first : first + CHUNK_FRAMES] if not seen.frame.is_halo]
             if not self.enlarges:
                 yield from (replace(seen.frame, planes=self.shrunk(seen.frame)) for seen in requested)
             elif requested:  # what follows a segment's last chunk is halo
-                yield from self._enlarge(chunk, first, requested, engine)
+                yield from self._enlarge(chunk, first, requested, adaptation)
 
     def _chunks(self, stream: Iterator[Seen]) -> Iterator[tuple[Sequence[Seen], int]]:
         """Chunks with what lies around them, and the place in them of the first requested frame."""
@@ -60,14 +58,14 @@ class InChunks(SeveralFrames):
             first = _advance(around, first)
 
     def _enlarge(
-        self, chunk: Sequence[Seen], first: int, requested: Sequence[Seen], engine: Engine
+        self, chunk: Sequence[Seen], first: int, requested: Sequence[Seen], adaptation: Adaptation
     ) -> Iterator[VideoFrame]:
         writers = [self.writer(seen.frame) for seen in requested]
-        for band in engine.bands(torch.cat([seen.image for seen in chunk])[None]):
+        for band in self.engine(adaptation).bands(torch.cat([seen.image for seen in chunk])[None]):
             for writer, result in zip(writers, band[0].chunk(len(chunk))[first:], strict=False):
                 writer.push(result)
         for seen, writer in zip(requested, writers, strict=True):
-            yield replace(seen.frame, planes=writer.planes())
+            yield replace(seen.frame, planes=self.planes(seen.frame, writer, adaptation))
 
 
 def _advance(around: deque[Seen], first: int) -> int:

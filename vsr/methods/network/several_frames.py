@@ -16,10 +16,11 @@ from torch import Tensor
 
 from vsr.frames import VideoFrame
 from vsr.inference import Engine, EngineOptions, upload_ahead
+from vsr.methods.consistency import Consistency
 from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Geometry
 from vsr.methods.network.colour import PlaneWriter, network_input
-from vsr.methods.network.frame import ADAPT_FRAMES, check_compression
+from vsr.methods.network.frame import ADAPT_FRAMES, check_compression, check_noise
 from vsr.methods.network.model import ComputeOptions, Model, PreparedNetworks, magnification, open_part, resolve_model
 from vsr.networks import Upscaler, with_weights_for
 from vsr.observation import degradation_at
@@ -35,12 +36,17 @@ class SeveralFramesOptions(ComputeOptions):
 
     degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
     """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: BI."""
+    consistent: bool = False
+    """Bring the result into agreement with the input, as the degradation would have recorded it."""
+    noise_sigma: float | None = None
+    """Noise of the input, in code values of 8 bits, that agreement with it stops at; None: estimated for each shot."""
     compression_codes: float | None = None
     """Compression error of the input, root mean square in codes of 255; None: estimated for each shot."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_compression(self.compression_codes)
+        check_noise(self.noise_sigma)
 
     @property
     def assumed_degradation(self) -> str:
@@ -98,15 +104,20 @@ class SeveralFrames:
         self._offset_px = preset.offset_px
         self._shift_px = (network.module.offset_px - preset.offset_px) * part.scale if self.enlarges else 0.0
         self._geometry, self._device, self._options = geometry, device, options
+        self._consistency = Consistency(geometry, options.assumed_degradation, options.noise_sigma)
 
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
-        """``source``: estimates that choose the weights, where there is a choice."""
+        """``source``: estimates that choose the weights, where there is a choice; ``noise`` of each colour plane.
+
+        The latter where results are to agree with the input, and its noise is not given.
+        """
+        learnt = dict(self._consistency.adapt(frames)) if self._options.consistent else {}
         mixture = self._network.mixture
-        if mixture is None:
-            return NOT_ADAPTED
-        lumas = [network_input(frame, "Y", self._device)[0] for frame in frames]
-        estimates = mixture.estimate(lumas, self._options.compression_codes)
-        return NOT_ADAPTED if estimates is None else {"source": estimates}
+        if mixture is not None:
+            lumas = [network_input(frame, "Y", self._device)[0] for frame in frames]
+            estimates = mixture.estimate(lumas, self._options.compression_codes)
+            learnt |= {} if estimates is None else {"source": estimates}
+        return learnt or NOT_ADAPTED
 
     def engine(self, adaptation: Adaptation) -> Engine:
         """The network with the weights that suit the shot, ready to run."""
@@ -141,6 +152,12 @@ class SeveralFrames:
             shift_px=self._shift_px,
         )
 
+    def planes(self, frame: VideoFrame, writer: PlaneWriter, adaptation: Adaptation) -> tuple[Tensor, ...]:
+        """What ``writer`` was given, for ``frame``; in agreement with it where the user wants that."""
+        if not self._options.consistent or not self._consistency.applies:
+            return writer.planes()
+        return self._consistency.with_adaptation(adaptation).project(frame, writer.planes())
+
     def shrunk(self, frame: VideoFrame) -> tuple[Tensor, ...]:
         """Planes of ``frame`` where the network does not run."""
         writer = self.writer(frame)
@@ -158,7 +175,8 @@ class PreparedSeveralFrames(PreparedNetworks[SeveralFramesOptions]):
     @property
     def adapt_frames(self) -> int:
         """First frames of a shot that are learnt from."""
-        return ADAPT_FRAMES if self.model.adapts else 0
+        needs_noise = self.options.consistent and self.options.noise_sigma is None
+        return ADAPT_FRAMES if needs_noise or self.model.adapts else 0
 
 
 def resolve(name: str, geometry: Geometry, options: SeveralFramesOptions, device: torch.device) -> tuple[Model, int]:

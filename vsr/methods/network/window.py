@@ -11,6 +11,7 @@ from vsr.frames import VideoFrame
 from vsr.inference import Engine
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
 from vsr.methods.network.alignment import aligned_window
+from vsr.methods.network.colour import PlaneWriter
 from vsr.methods.network.model import Model
 from vsr.methods.network.several_frames import (
     PreparedSeveralFrames,
@@ -37,16 +38,21 @@ class Windowed(SeveralFrames):
         engine = self.engine(adaptation)
         for window in windows(self.seen(frames), self.radius_frames):
             frame = window[self.radius_frames].frame
-            if not frame.is_halo:
-                yield replace(frame, planes=self._enlarge(window, engine) if self.enlarges else self.shrunk(frame))
+            if frame.is_halo:
+                continue
+            if not self.enlarges:
+                yield replace(frame, planes=self.shrunk(frame))
+                continue
+            yield replace(frame, planes=self.planes(frame, self._enlarge(window, engine), adaptation))
 
-    def _enlarge(self, window: tuple[Seen, ...], engine: Engine) -> tuple[torch.Tensor, ...]:
+    def _enlarge(self, window: tuple[Seen, ...], engine: Engine) -> PlaneWriter:
+        """What has taken the result for the frame in the middle."""
         writer = self.writer(window[self.radius_frames].frame)
         images = [seen.image for seen in window]
         stacked = aligned_window(images, self.scale) if self._is_aligned else torch.cat(images)
         for band in engine.bands(stacked[None]):
             writer.push(band[0])
-        return writer.planes()
+        return writer
 
 
 @dataclass(frozen=True)

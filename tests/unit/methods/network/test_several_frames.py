@@ -17,7 +17,8 @@ from torch.nn.functional import pixel_shuffle
 
 from vsr.errors import UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
-from vsr.methods import Geometry, Prepared, find_method
+from vsr.methods import Geometry, Prepared, find_method, restore_shot
+from vsr.methods.consistency import Consistency
 from vsr.methods.network.recurrent import CHAIN_FRAMES, WARM_UP_FRAMES
 from vsr.methods.network.sequence import CHUNK_FRAMES, OVERLAP_FRAMES
 from vsr.methods.network.several_frames import SeveralFramesOptions, windows
@@ -195,6 +196,29 @@ def test_a_size_beyond_the_networks_is_one_pass_and_a_rest(kind: Any) -> None:
     assert prepared.describe()["model"].passes == (2,)
     [out] = prepared.open(geometry).restore(_gray(1, geometry))
     assert tuple(out.planes[0].shape) == (50, 60)
+
+
+@pytest.mark.parametrize("kind", ["window", "recurrent", "sequence"])
+@pytest.mark.usefixtures("both_ways")
+def test_consistent_results_agree_with_the_input(kind: Any) -> None:
+    """All frames, to the rounding of their codes; noise is learnt only where it matters."""
+    frames = [replace(frame, planes=(64 + frame.planes[0] // 2,)) for frame in _gray(3)]
+    agreements = {}
+    for consistent in (False, True):
+        prepared = _prepared(small_network(kind), consistent=consistent, noise_sigma=0.0)
+        assert prepared.capabilities.adapt_frames == 0
+        made = restore_shot(prepared, GEOMETRY, frames)
+        measured = [
+            Consistency(GEOMETRY, "BI").measure(frame, one.planes) for frame, one in zip(frames, made, strict=True)
+        ]
+        agreements[consistent] = min(one.lr_psnr_db for one in measured)
+    assert agreements[False] < 45 < agreements[True]
+    assert _prepared(small_network(kind), consistent=True).capabilities.adapt_frames > 0
+
+
+def test_noise_that_cannot_be_is_refused() -> None:
+    with pytest.raises(UsageError, match="noise_sigma is -1"):
+        SeveralFramesOptions(noise_sigma=-1.0)
 
 
 def test_tiles_that_cannot_be_are_refused() -> None:
