@@ -2,8 +2,8 @@
 
 The form is that of ncnn's own documentation ("param and model file structure"). A convolution's weights begin with four
 bytes that tell their type, 0 for float32, 0x01306B47 for float16, and end at a multiple of four bytes; its biases
-follow as float32. Only layers without weights and plain convolutions are read: where another layer's numbers end cannot
-be known without knowing the layer.
+follow as float32, as do the slopes of a PReLU. Layers without weights, plain convolutions and PReLUs alone are read:
+where another layer's numbers end cannot be known without knowing the layer.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vsr.errors import ModelError
+from vsr.networks.files.ncnn_layouts import names_of_authors
 
 __all__ = ["NCNN_MAGIC", "read_ncnn"]
 
@@ -23,12 +24,16 @@ NCNN_MAGIC = b"7767517"
 """First line of a ``.param``."""
 
 _FLOAT32, _FLOAT16 = 0, 0x01306B47
-_WEIGHTLESS = ("Concat", "Crop", "Eltwise", "BinaryOp", "Input", "Interp", "PixelShuffle", "ReLU", "Sigmoid", "Split")
+_WEIGHTLESS = ("Concat", "Crop", "Eltwise", "BinaryOp", "Input", "PixelShuffle", "ReLU", "Sigmoid", "Split")
 _MOST_BYTES = 1 << 20  # of a .param: the largest networks list some thousand layers
 
 
 class _Damaged(Exception):
     """What is wrong with a file, in words."""
+
+
+class _Unsupported(Exception):
+    """What a sound file holds that is not read, in words."""
 
 
 def _layers(text: str) -> list[tuple[str, str, dict[str, str]]]:
@@ -96,19 +101,44 @@ def _convolution(name: str, settings: dict[str, str], numbers: _Numbers) -> dict
     return {**tensors, f"{name}.bias": numbers.floats(width, name)} if has_bias else tensors
 
 
+def _slopes(name: str, settings: dict[str, str], numbers: _Numbers) -> dict[str, Tensor]:
+    count = settings.get("0", "")
+    if not count.isdecimal() or int(count) < 1:
+        raise _Damaged(f"the settings of layer {name} cannot be read")
+    return {f"{name}.weight": numbers.floats(int(count), name)}
+
+
+def _check_enlarges(name: str, settings: dict[str, str]) -> None:
+    """Some networks of ×2 and ×3 are one of ×4 whose result is made smaller again, which weights do not show."""
+    try:
+        factors = [float(settings.get(key, "1")) for key in ("1", "2")]
+    except ValueError as error:
+        raise _Damaged(f"the settings of layer {name} cannot be read") from error
+    if min(factors) < 1:
+        raise _Unsupported(
+            f"layer {name} makes the result smaller by {min(factors):g}; take the file of the larger scale"
+        )
+
+
 def _tensors(text: str, data: bytes) -> dict[str, Tensor]:
     numbers, tensors = _Numbers(data), dict[str, Tensor]()
     for kind, name, settings in _layers(text):
         if kind == "Convolution":
             tensors |= _convolution(name, settings, numbers)
+        elif kind == "PReLU":
+            tensors |= _slopes(name, settings, numbers)
+        elif kind == "Interp":
+            _check_enlarges(name, settings)
         elif kind not in _WEIGHTLESS:
-            raise _Damaged(f"layer {name} is of type {kind}; convolutions alone are read")
+            raise _Unsupported(f"layer {name} is of type {kind}; convolutions and PReLUs alone are read")
     numbers.end()
-    return tensors
+    return names_of_authors(tensors)
 
 
 def read_ncnn(path: Path) -> dict[str, Tensor]:
     """Tensors ``LAYER.weight`` and ``LAYER.bias`` of the ``.param`` at ``path`` with its ``.bin`` beside it, float32.
+
+    Layers are called as in the file, those of ESRGAN's networks as by their authors (`names_of_authors`).
 
     `ModelError` where one of the two is missing, damaged, or holds what cannot be read.
     """
@@ -125,5 +155,7 @@ def read_ncnn(path: Path) -> dict[str, Tensor]:
         ) from error
     except OSError as error:
         raise ModelError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
+    except _Unsupported as error:
+        raise ModelError(f"{path}: an ncnn network that is not read: {error}") from error
     except (_Damaged, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: an ncnn network that cannot be read ({error}); fetch both files again") from error

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
+from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet
 
 from vsr.errors import ModelError
 from vsr.networks import load_network
@@ -78,6 +80,9 @@ def test_a_bin_with_more_than_the_layers_hold_is_refused(tmp_path: Path) -> None
     assert "4 bytes more than the layers hold" in _refusal(path)
 
 
+LAST = "PixelShuffle     out    1 1 b out 0=1"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
@@ -88,8 +93,24 @@ def test_a_bin_with_more_than_the_layers_hold_is_refused(tmp_path: Path) -> None
         ("0=1 1=3", "0=0 1=3", "do not make 0 kernels"),
         ("0=1 1=3", "0=x 1=3", "settings of layer first cannot be read"),
         ("0=1 1=3", "nonsense 1=3", "settings of layer first cannot be read"),
-        ("Convolution      second", "Deconvolution    second", "is of type Deconvolution; convolutions alone are read"),
+        (
+            "Convolution      second",
+            "Deconvolution    second",
+            "is of type Deconvolution; convolutions and PReLUs alone are read",
+        ),
         ("Input            data   0 1 data", "Input data", "layer 'Input data' cannot be read"),
+        (
+            "PixelShuffle     out    1 1 b out 0=1",
+            "Interp out 1 1 b out 0=3 1=0.5 2=0.5",
+            "makes the result smaller by 0.5",
+        ),
+        (
+            "PixelShuffle     out    1 1 b out 0=1",
+            "Interp out 1 1 b out 0=3 1=x",
+            "settings of layer out cannot be read",
+        ),
+        (LAST, "PReLU out 1 1 b out", "settings of layer out cannot be read"),
+        (LAST, "PReLU out 1 1 b out 0=1", "its .bin ends within layer out"),
     ],
 )
 def test_a_damaged_param_is_refused(old: str, new: str, why: str, tmp_path: Path) -> None:
@@ -111,3 +132,44 @@ def test_the_bin_alone_and_the_binary_form_say_what_they_are(tmp_path: Path) -> 
 
 def test_sound_files_of_no_known_network_are_refused(tmp_path: Path) -> None:
     assert "weights of no network known here" in _refusal(_write(tmp_path))
+
+
+def _export(folder: Path, kernels: list[tuple[str, torch.Tensor, torch.Tensor | None]]) -> Path:
+    """Layers ``(kind, weights, biases)`` with the names and in the form that exporters give them."""
+    lines, numbers = ["Input input 0 1 data"], b""
+    for place, (kind, weights, biases) in enumerate(kernels):
+        one = f"0={len(weights)}"
+        if biases is not None:
+            one += f" 1={weights.shape[-1]} 4=1 5=1 6={weights.numel()}"
+            numbers += struct.pack("<I", 0)
+        lines.append(f"{kind} {kind[:4]}_{place} 1 1 {place} {place + 1} {one}")
+        numbers += b"".join(one.numpy().astype("<f4").tobytes() for one in (weights, biases) if one is not None)
+    text = "\n".join(["7767517", f"{len(lines)} {len(lines)}", *lines, ""])
+    path = folder / "exported.param"
+    path.write_text(text)
+    path.with_suffix(".bin").write_bytes(numbers)
+    return path
+
+
+def test_real_esrgan_compact_is_told_by_its_layers(tmp_path: Path) -> None:
+    state = SRVGGNetCompact(num_feat=8, num_conv=3, upscale=4).state_dict()
+    names = list(dict.fromkeys(name.rpartition(".")[0] for name in state))
+    layers = [(state[f"{name}.weight"], state.get(f"{name}.bias")) for name in names]
+    path = _export(tmp_path, [("PReLU" if b is None else "Convolution", w, b) for w, b in layers])
+    network = load_network(path)
+    assert (network.name, network.scale) == ("RealESRGAN Compact", 4)
+    loaded = network.module.state_dict()
+    assert all(torch.equal(loaded[f"model.{name}"], tensor) for name, tensor in state.items())
+
+
+@pytest.mark.parametrize("num_blocks", [1, 2])
+def test_rrdb_is_told_by_its_layers(tmp_path: Path, num_blocks: int) -> None:
+    reference = RRDBNet(num_filters=8, num_blocks=num_blocks, scale=4)
+    state = reference.state_dict()
+    names = list(dict.fromkeys(name.rpartition(".")[0] for name in state))
+    path = _export(tmp_path, [("Convolution", state[f"{name}.weight"], state[f"{name}.bias"]) for name in names])
+    network = load_network(path)
+    assert (network.name, network.scale) == ("ESRGAN", 4)
+    image = torch.rand(1, 3, 12, 12)
+    with torch.inference_mode():
+        assert torch.equal(network.module(image), reference(image))
