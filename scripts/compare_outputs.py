@@ -81,10 +81,10 @@ def main() -> int:
             failed = [one for one in (old, new) if one.startswith("failed")]
             num_equal += old == new and not failed
             if failed:
-                told = ", ".join(failed)
+                said = ", ".join(failed)
             else:
-                told = "equal" if old == new else f"other bytes, PSNR of frames at least {least_psnr(*outputs):.1f} dB"
-            print(f"{name} {' '.join(JOBS[name])}: {told}", flush=True)
+                said = "equal" if old == new else f"other bytes, PSNR of frames at least {least_psnr(*outputs):.1f} dB"
+            print(f"{name} {' '.join(JOBS[name])}: {said}", flush=True)
     print(f"{num_equal} of {len(JOBS)} equal")
     return int(num_equal < len(JOBS))
 

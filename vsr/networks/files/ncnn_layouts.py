@@ -1,6 +1,6 @@
 """Weights of ncnn under the names that networks of the field have in PyTorch.
 
-ncnn's layers bear the numbers of the operations that they were exported from, so networks are told by the order and the
+ncnn's layers bear the numbers of the operations that they were exported from, so networks are recognised by the order and the
 shapes of their layers: Real-ESRGAN compact (SRVGGNetCompact), and RRDBNet of ESRGAN and Real-ESRGAN at ×4.
 """
 

@@ -151,7 +151,7 @@ def _export(folder: Path, kernels: list[tuple[str, torch.Tensor, torch.Tensor | 
     return path
 
 
-def test_real_esrgan_compact_is_told_by_its_layers(tmp_path: Path) -> None:
+def test_real_esrgan_compact_is_recognised_by_its_layers(tmp_path: Path) -> None:
     state = SRVGGNetCompact(num_feat=8, num_conv=3, upscale=4).state_dict()
     names = list(dict.fromkeys(name.rpartition(".")[0] for name in state))
     layers = [(state[f"{name}.weight"], state.get(f"{name}.bias")) for name in names]
@@ -163,7 +163,7 @@ def test_real_esrgan_compact_is_told_by_its_layers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("num_blocks", [1, 2])
-def test_rrdb_is_told_by_its_layers(tmp_path: Path, num_blocks: int) -> None:
+def test_rrdb_is_recognised_by_its_layers(tmp_path: Path, num_blocks: int) -> None:
     reference = RRDBNet(num_filters=8, num_blocks=num_blocks, scale=4)
     state = reference.state_dict()
     names = list(dict.fromkeys(name.rpartition(".")[0] for name in state))
