@@ -16,6 +16,10 @@ for conditioned networks, their conditions, the same for a whole shot:
 - ``condition_blur_px``: blur ahead of bicubic shrinking, in input pixels;
 - ``condition_noise_codes``: noise, in codes of 255;
 
+where a whole kernel was estimated, the same for a whole shot:
+
+- ``kernel_along_px``, ``kernel_across_px``: standard deviations along its longest axis and across it, in input pixels;
+
 for the pass ``deflicker``:
 
 - ``deflicker_gain``, ``deflicker_offset_codes``: what brought a frame to the trend, the offset in codes of 255;
@@ -175,6 +179,15 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
     if "condition_blur_px" in found:
         blur_px, noise_codes = found["condition_blur_px"], found["condition_noise_codes"]
         lines.append(f"the network was conditioned on blur {blur_px:.2f} px, noise {noise_codes:.1f} of 255")
+    elif "condition_noise_codes" in found:
+        lines.append(
+            f"the network was conditioned on noise {found['condition_noise_codes']:.1f} of 255 and on a kernel"
+        )
+    if "kernel_along_px" in found:
+        along_px, across_px = found["kernel_along_px"], found["kernel_across_px"]
+        lines.append(
+            f"a kernel was estimated for each shot: {along_px:.2f} px along its longest axis, {across_px:.2f} across"
+        )
     if "training_loss" in found:
         lines.append(f"a network was trained on each shot; its error there is {found['training_loss']:.1f} of 255")
     elif "training_steps" in found:

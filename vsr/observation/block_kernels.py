@@ -20,10 +20,18 @@ from torch.nn import functional
 from vsr.errors import InputError
 from vsr.observation.resample import KERNELS
 
-__all__ = ["blurred_bicubic_kernel", "degrade", "gaussian_kernel", "read_kernel"]
+__all__ = [
+    "blurred_bicubic_kernel",
+    "centre_kernel",
+    "degrade",
+    "gaussian_kernel",
+    "kernel_widths",
+    "read_kernel",
+]
 
 _WIDE = 3.5  # standard deviations of a Gaussian that are kept
 _MOST_SIDE = 129
+_EMPTY = 1e-6  # share of a kernel that its border may hold to be cut off
 
 
 def _offsets(reach: float, scale: int) -> Tensor:
@@ -60,6 +68,60 @@ def blurred_bicubic_kernel(scale: int, sigma_px: float) -> Tensor:
         row = torch.from_numpy(np.convolve(row.numpy(), (bell / bell.sum()).numpy()))
     row = row / row.sum()
     return (row[:, None] * row).float()
+
+
+def _centre_yx(kernel: Tensor) -> tuple[float, float]:
+    place = torch.arange(kernel.shape[0], dtype=kernel.dtype)
+    return float((kernel.sum(1) * place).sum() / kernel.sum()), float((kernel.sum(0) * place).sum() / kernel.sum())
+
+
+def kernel_widths(kernel: Tensor) -> tuple[float, float, float]:
+    """Standard deviations of a kernel ``(n, n)`` along its longest axis and across it, and that axis in degrees.
+
+    As `gaussian_kernel` takes them: in pixels of the large image, x towards y, from 0 to below 180.
+    """
+    weights = kernel.double() / kernel.double().sum()
+    centre_y, centre_x = _centre_yx(weights)
+    place = torch.arange(weights.shape[0], dtype=torch.float64)
+    y, x = place[:, None] - centre_y, place[None, :] - centre_x
+    mixed = (weights * y * x).sum()
+    matrix = torch.stack([(weights * x * x).sum(), mixed, mixed, (weights * y * y).sum()]).reshape(2, 2)
+    values, axes = torch.linalg.eigh(matrix)
+    across, along = (math.sqrt(max(0.0, float(value))) for value in values)
+    return along, across, math.degrees(math.atan2(float(axes[1, 1]), float(axes[0, 1]))) % 180
+
+
+def centre_kernel(kernel: Tensor, scale: int) -> Tensor:
+    """A kernel ``(m, m)`` of any side, moved so that its centre of mass is the middle of a block; ``(n, n)`` float32.
+
+    Parts of a pixel are shared out linearly, which widens it by at most half a pixel. Weights below 0 count as 0.
+    """
+    weights = kernel.double().clamp(min=0)
+    weights = weights / weights.sum()
+    side = weights.shape[0]
+    room = 2 * side + (2 * side - scale) % 2 + 2
+    shifts = [(room - 1) / 2 - centre for centre in _centre_yx(weights)]
+    moves = []
+    for shift in shifts:
+        whole = math.floor(shift)
+        move = torch.zeros(room, side, dtype=torch.float64)
+        rows = torch.arange(side)
+        move[rows + whole, rows] = 1 - (shift - whole)
+        move[rows + whole + 1, rows] = shift - whole
+        moves.append(move)
+    return _without_rim(moves[0] @ weights @ moves[1].T, scale).float()
+
+
+def _without_rim(kernel: Tensor, scale: int) -> Tensor:
+    """What is left when empty borders are cut off on all sides alike; at least a block."""
+    rim = 0
+    while kernel.shape[0] - 2 * rim > scale + 1:
+        inner = kernel[rim + 1 : kernel.shape[0] - rim - 1, rim + 1 : kernel.shape[0] - rim - 1]
+        if float(inner.sum()) < 1 - _EMPTY:
+            break
+        rim += 1
+    kept = kernel[rim : kernel.shape[0] - rim, rim : kernel.shape[0] - rim]
+    return kept / kept.sum()
 
 
 def read_kernel(path: Path, scale: int) -> Tensor:

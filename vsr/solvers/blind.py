@@ -8,6 +8,7 @@ t² by t² + sigma². So moments at a few widths t tell sigma, with no sharp ima
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -17,7 +18,7 @@ from vsr.observation.blur import GaussianBlur
 from vsr.solvers.base import Observations
 from vsr.solvers.huber_btv import HuberBtvOptions, solve_huber_btv
 
-__all__ = ["MIN_PSF_SIZE", "estimate_psf", "gradient_moments"]
+__all__ = ["MIN_PSF_SIZE", "blur_covariance", "estimate_psf", "gradient_moments"]
 
 MIN_PSF_SIZE = 48
 """Shortest side, in pixels of x, of an image whose blur can be estimated."""
@@ -31,11 +32,13 @@ _READING_VARIANCE = 1 / 6  # of bilinear reading, which fusion undoes
 _PHOTOGRAPH_VARIANCE = 0.10  # square pixels: what photographs taken for sharp are blurred by already
 _STEP = 0.005  # square pixels
 _FLAT = 1e-12
+_NUM_DIRECTIONS = 8
+_MOST_VARIANCE = 4.0  # square pixels of the input
 _FUSION = HuberBtvOptions(radius=1)
 
 
-def gradient_moments(image: Tensor) -> tuple[Tensor, Tensor]:
-    """``(widths, moments)`` in float64: mean fourth power of the gradient of ``image`` ``(H, W)`` at each width.
+def _slopes(image: Tensor) -> Iterator[tuple[float, Tensor, Tensor]]:
+    """Each width, and the slopes of ``image`` ``(H, W)`` down and across when it is seen through it; float64.
 
     The image is taken for periodic; the border that this mixes up is left out.
     """
@@ -45,13 +48,20 @@ def gradient_moments(image: Tensor) -> tuple[Tensor, Tensor]:
     waves_x = torch.fft.rfftfreq(width, dtype=torch.float64, device=image.device)
     border = math.ceil(_BORDER_WIDTHS * _WIDTHS[1])
     ratio = (_WIDTHS[1] / _WIDTHS[0]) ** (1 / (_NUM_WIDTHS - 1))
-    widths = [_WIDTHS[0] * ratio**number for number in range(_NUM_WIDTHS)]
-    moments = []
-    for sigma in widths:
+    for number in range(_NUM_WIDTHS):
+        sigma = _WIDTHS[0] * ratio**number
         seen = spectrum * torch.exp(-2 * math.pi**2 * sigma**2 * (waves_y**2 + waves_x**2))
         slopes = [torch.fft.irfft2(seen * (2j * math.pi * waves), s=(height, width)) for waves in (waves_y, waves_x)]
-        inside = [slope[border:-border, border:-border] for slope in slopes]
-        moments.append((inside[0].square() + inside[1].square()).pow(_POWER / 2).mean())
+        down, across = (slope[border:-border, border:-border] for slope in slopes)
+        yield sigma, down, across
+
+
+def gradient_moments(image: Tensor) -> tuple[Tensor, Tensor]:
+    """``(widths, moments)`` in float64: mean fourth power of the gradient of ``image`` ``(H, W)`` at each width."""
+    widths, moments = [], []
+    for sigma, down, across in _slopes(image):
+        widths.append(sigma)
+        moments.append((down.square() + across.square()).pow(_POWER / 2).mean())
     return torch.tensor(widths, dtype=torch.float64, device=image.device), torch.stack(moments)
 
 
@@ -88,3 +98,30 @@ def estimate_psf(observed: Observations, start: Tensor) -> float | None:
     most = max(observed.model.scale_yx) ** 2
     variance = _blur_variance(widths, moments, most) + _READING_VARIANCE - _PHOTOGRAPH_VARIANCE
     return math.sqrt(max(variance, 0.0))
+
+
+def blur_covariance(image: Tensor) -> Tensor | None:
+    """Covariance ``(2, 2)``, x then y, in square pixels, of the Gaussian that blurred ``image`` ``(H, W)``, 0…1.
+
+    Blur of any widths and direction lengthens the fall of slopes in each direction by its own variance, so the moments
+    of slopes in eight directions tell it, as those of whole gradients tell a round one. What photographs taken for
+    sharp are blurred by counts as part of it. On one image the content misleads it easily: about a third above or
+    below. None for images under `MIN_PSF_SIZE`, or without edges. Deterministic.
+    """
+    if min(image.shape) < MIN_PSF_SIZE:
+        return None
+    angles = [math.pi * number / _NUM_DIRECTIONS for number in range(_NUM_DIRECTIONS)]
+    widths, rows = [], []
+    for sigma, down, across in _slopes(image):
+        widths.append(sigma)
+        along = [across * math.cos(angle) + down * math.sin(angle) for angle in angles]
+        rows.append(torch.stack([slope.square().pow(_POWER / 2).mean() for slope in along]))
+    moments = torch.stack(rows)
+    if float(moments.min()) < _FLAT:
+        return None
+    places = torch.tensor(widths, dtype=torch.float64, device=image.device)
+    variances = [_blur_variance(places, moments[:, number], _MOST_VARIANCE) for number in range(_NUM_DIRECTIONS)]
+    terms = [[math.cos(a) ** 2, 2 * math.cos(a) * math.sin(a), math.sin(a) ** 2] for a in angles]
+    matrix, given = torch.tensor(terms, dtype=torch.float64), torch.tensor(variances, dtype=torch.float64)
+    xx, xy, yy = torch.linalg.lstsq(matrix, given[:, None]).solution[:, 0]
+    return torch.stack([xx, xy, xy, yy]).reshape(2, 2)

@@ -2,16 +2,15 @@
 
 Conditions are the same for a whole shot: given by the user, else estimated from the shot's first frames
 (`vsr.methods.source`). Where several networks run one after another, the first takes blur and noise away, so the
-others get none. Some networks take a whole kernel instead of a Gaussian's width; the user gives it as a file.
+others get none. Some networks take a whole kernel instead of a Gaussian's width: of a file, or estimated for each shot
+(`vsr.methods.kernel_estimation`).
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,13 +18,13 @@ from torch import Tensor
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
+from vsr.methods.kernel_estimation.choice import KernelChoice, check_kernel_options, choose_kernel, kernel_findings
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
 from vsr.methods.network.colour import network_input
 from vsr.methods.network.frame import ADAPT_FRAMES, PerFrame, PerFrameOptions, PreparedPerFrame, prepare_network
 from vsr.methods.network.model import Model, ModelPart, open_part
 from vsr.methods.source import estimate_source, estimator_digest, source_in
 from vsr.networks import ConditionedUpscaler, Network
-from vsr.observation.block_kernels import read_kernel
 
 __all__ = [
     "Conditioned",
@@ -48,7 +47,12 @@ class ConditionedOptions(PerFrameOptions):
     noise_codes: float | None = None
     """Noise of the input, standard deviation in codes of 255, as given to the network; None: estimated."""
     kernel: str = "auto"
-    """How samples came about: auto (Gaussian blur, then bicubic shrinking), or a file of a kernel's weights."""
+    """How samples came about: auto (Gaussian blur, then bicubic shrinking), a file of a kernel's weights, or what
+    estimates one for each shot: survey, psf, directions, kernelgan, kernelgan-fkp, dip, dip-fkp."""
+    kernel_steps: int | None = None
+    """Steps of estimating the kernel of each shot, for estimators that learn; None: the estimator's usual ones."""
+    kernel_prior: str | None = None
+    """Weights of a kernel prior by name or file, for estimators that need one; None: those called fkp."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,8 +60,9 @@ class ConditionedOptions(PerFrameOptions):
             raise UsageError(f"blur_sigma_px is {self.blur_sigma_px}; allowed are 0 (none) to {_MOST_BLUR_PX:g}")
         if self.noise_codes is not None and not 0.0 <= self.noise_codes <= _MOST_NOISE_CODES:
             raise UsageError(f"noise_codes is {self.noise_codes}; allowed are 0 (none) to {_MOST_NOISE_CODES:g}")
+        check_kernel_options(self.kernel, self.kernel_steps, self.kernel_prior)
         if self.kernel != "auto" and self.blur_sigma_px is not None:
-            raise UsageError("a kernel's file says how blurred the input is; leave blur_sigma_px out")
+            raise UsageError("a kernel says how blurred the input is; leave blur_sigma_px out")
         if self.kernel != "auto" and self.self_ensemble:
             raise UsageError("self_ensemble turns the image, but not the kernel; leave one of them out")
         if self.consistent and self.blur_sigma_px != 0:
@@ -131,26 +136,30 @@ class Conditioned(PerFrame):
         options: ConditionedOptions,
         device: torch.device,
         model: Model,
-        kernel: Tensor | None = None,
+        kernel: KernelChoice | None = None,
     ) -> None:
         super().__init__(geometry, options, device, model)
         self._given, self._kernel = options, kernel
 
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
-        """What `PerFrame` learns, and ``source``: estimates of blur and noise, unless frames are too small to tell."""
-        learnt = super().adapt(frames)
-        if "source" in learnt or not self._given.estimates:
-            return learnt
-        lumas = (network_input(frame, "Y", self._device)[0] for frame in frames)
-        estimates = estimate_source(lumas, self._given.compression_codes)
-        return learnt if estimates is None else {**learnt, "source": estimates}
+        """What `PerFrame` learns; ``source``, estimates of blur and noise, and ``kernel``, where they are left open.
+
+        Neither where frames are too small to tell.
+        """
+        learnt = dict(super().adapt(frames))
+        lumas = [network_input(frame, "Y", self._device)[0] for frame in frames]
+        if "source" not in learnt and self._given.estimates:
+            estimates = estimate_source(lumas, self._given.compression_codes)
+            learnt |= {} if estimates is None else {"source": estimates}
+        return learnt if self._kernel is None else {**learnt, **self._kernel.learn(lumas)}
 
     def _network(self, part: ModelPart, adaptation: Adaptation) -> Network:
         network = super()._network(part, adaptation)
-        if self._kernel is None:
+        kernel = None if self._kernel is None else self._kernel.kernel(adaptation)
+        if kernel is None:
             return network
         own = replace(network, module=copy.deepcopy(network.module))
-        _module_of(own).set_kernel(self._kernel)
+        _module_of(own).set_kernel(kernel)
         return own
 
     def _conditions(self, adaptation: Adaptation) -> Conditions:
@@ -169,6 +178,7 @@ class Conditioned(PerFrame):
         found = {**super()._findings(adaptation), **self._conditions(adaptation).findings()}
         if self._kernel is not None:
             del found["condition_blur_px"]  # the kernel says it
+            found |= kernel_findings(adaptation, self._kernel.scale)
         return found
 
 
@@ -177,33 +187,35 @@ class PreparedConditioned(PreparedPerFrame):
     """Networks that see one frame and its conditions."""
 
     options: ConditionedOptions
-    kernel: tuple[tuple[float, ...], ...] | None = None
-    """Of the user's file."""
+    kernel: KernelChoice | None = None
+    """Where whole kernels come from; None: there are none."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """As of networks that see one frame; first frames tell the source."""
+        """As of networks that see one frame; first frames tell the source and the kernel."""
         own = super().capabilities
-        return replace(own, adapt_frames=ADAPT_FRAMES) if self.options.estimates else own
+        learns = self.options.estimates or (self.kernel is not None and self.kernel.estimator is not None)
+        return replace(own, adapt_frames=ADAPT_FRAMES) if learns else own
 
     def key(self) -> Mapping[str, Any]:
         """The networks, the kernel, and what estimates the source."""
-        digest = None if self.kernel is None else hashlib.sha256(repr(self.kernel).encode()).hexdigest()
-        return {**super().key(), "kernel": digest, "estimator": self._estimator()}
+        kernel = {"kernel": None} if self.kernel is None else self.kernel.key()
+        return {**super().key(), **kernel, "estimator": self._estimator()}
 
     def describe(self) -> Mapping[str, Any]:
         """The networks, and what estimates the source."""
         return {**super().describe(), "estimator": self._estimator()}
 
     def _estimator(self) -> str | None:
-        return estimator_digest() if self.options.estimates else None
+        is_used = self.options.estimates or (self.kernel is not None and self.kernel.is_surveyed)
+        return estimator_digest() if is_used else None
 
     def plan_rows(self) -> list[tuple[str, str]]:
         """Passes, networks and their conditions."""
         given = {"blur": self.options.blur_sigma_px, "noise": self.options.noise_codes}
         if self.kernel is not None:
             del given["blur"]
-        words = [] if self.kernel is None else [f"kernel of {self.options.kernel}"]
+        words = [] if self.kernel is None else [self.kernel.words(self.options.kernel)]
         words += [
             f"{name} {'estimated for each shot' if value is None else f'{value:g}'}" for name, value in given.items()
         ]
@@ -211,8 +223,7 @@ class PreparedConditioned(PreparedPerFrame):
 
     def open(self, geometry: Geometry) -> Conditioned:
         """See `Prepared`."""
-        kernel = None if self.kernel is None else torch.tensor(self.kernel)
-        return Conditioned(geometry, self.options, self.torch_device, self.model, kernel)
+        return Conditioned(geometry, self.options, self.torch_device, self.model, self.kernel)
 
 
 def prepare_conditioned_network(
@@ -222,11 +233,11 @@ def prepare_conditioned_network(
     model = prepare_network(name, geometry, options, device).model
     network = open_part(model, model.parts[0])
     resolve_conditions(network, options)
-    return PreparedConditioned(options, device, model, _read_kernel(network, model, options))
+    return PreparedConditioned(options, device, model, _choose_kernel(network, model, options))
 
 
-def _read_kernel(network: Network, model: Model, options: ConditionedOptions) -> tuple[tuple[float, ...], ...] | None:
-    """The user's kernel in rows. Raises `UsageError` where the network takes none, `InputError` for a bad file."""
+def _choose_kernel(network: Network, model: Model, options: ConditionedOptions) -> KernelChoice | None:
+    """As `choose_kernel`. Raises `UsageError` where the network takes no kernels."""
     if options.kernel == "auto":
         return None
     name = network.source or network.name
@@ -235,5 +246,4 @@ def _read_kernel(network: Network, model: Model, options: ConditionedOptions) ->
     if len(model.passes) > 1:
         steps = ", then ".join(f"x{scale}" for scale in model.passes)
         raise UsageError(f"{name}: a kernel is for one pass, and this magnification takes {steps}")
-    rows = read_kernel(Path(options.kernel).expanduser(), network.scale).tolist()
-    return tuple(tuple(row) for row in rows)
+    return choose_kernel(options.kernel, options.kernel_steps, options.kernel_prior, network.scale)

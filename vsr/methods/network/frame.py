@@ -219,9 +219,12 @@ class PerFrame:
 
 
 def have_same_source(one: Adaptation, other: Adaptation) -> bool:
-    """Whether both choose the same weights."""
-    first, second = one.get("source"), other.get("source")
-    return first is second or (first is not None and second is not None and torch.equal(first, second))
+    """Whether the same weights and the same kernel follow from both."""
+    for name in ("source", "kernel"):
+        first, second = one.get(name), other.get(name)
+        if first is not second and (first is None or second is None or not torch.equal(first, second)):
+            return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,15 @@ from vsr.observation import GaussianBlur, LinearOperator, mean_blur, reading_blu
 from vsr.registration import FlowPair, flow_pair, global_then_dense
 from vsr.solvers.blind import estimate_psf
 
-__all__ = ["CALIBRATION_FRAMES", "calibrate_shot", "choose_weighing", "find_psf", "fine_detail", "likely_blur"]
+__all__ = [
+    "CALIBRATION_FRAMES",
+    "calibrate_shot",
+    "choose_weighing",
+    "find_psf",
+    "fine_detail",
+    "likely_blur",
+    "measure_psf",
+]
 
 CALIBRATION_FRAMES = 9
 """Frames of a shot that are looked at."""
@@ -54,12 +62,10 @@ def likely_blur(psf_sigma_px: float, scale_yx: tuple[float, float]) -> LinearOpe
     return mean_blur(gaussian, reading_blur(None, scale_yx), _MOST_BICUBIC * min(1.0, max(0.0, bicubic)))
 
 
-def find_psf(lumas: Sequence[Tensor]) -> float | None:
+def measure_psf(lumas: Sequence[Tensor]) -> float | None:
     """Standard deviation of the blur of consecutive frames ``(h, w)``, 0…1, in their pixels; None if unknown.
 
-    The frames are registered to the middle one and fused without deblurring; see `vsr.solvers.blind`. Estimates
-    under 0.25 pixels tell nothing; others are kept within 0.38 and 0.6 pixels, between which cameras lie: too narrow a
-    blur leaves the grid of the samples in the image.
+    The frames are registered to the middle one and fused without deblurring; see `vsr.solvers.blind`.
     """
     parts = [_middle(luma, _MOST_SIDE) for luma in lumas]
     centre = parts.pop(len(parts) // 2)
@@ -72,9 +78,17 @@ def find_psf(lumas: Sequence[Tensor]) -> float | None:
             neighbours.append(Neighbour(other, motion))
     observed, _ = observe(centre, neighbours, imaging)
     sigma = estimate_psf(observed, imaging.enlarged(centre))
-    if sigma is None or sigma / _SCALE < _CONFIDENT_PX:
-        return None
-    return min(_MOST_PX, max(_LEAST_PX, sigma / _SCALE))
+    return None if sigma is None else sigma / _SCALE
+
+
+def find_psf(lumas: Sequence[Tensor]) -> float | None:
+    """As `measure_psf`, within what reconstruction can do something with.
+
+    Estimates under 0.25 pixels tell nothing; others are kept within 0.38 and 0.6 pixels, between which cameras lie:
+    too narrow a blur leaves the grid of the samples in the image.
+    """
+    sigma = measure_psf(lumas)
+    return None if sigma is None or sigma < _CONFIDENT_PX else min(_MOST_PX, max(_LEAST_PX, sigma))
 
 
 def fine_detail(lumas: Sequence[Tensor]) -> float:

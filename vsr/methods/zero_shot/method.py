@@ -1,18 +1,16 @@
 """`zssr`: a network for each shot, trained on the shot's own frames.
 
-The blur of the frames is given by the user or estimated by `vsr.methods.source`; training downscales the frames in the
-same way. The weights are what `adapt` learns, so the pipeline keeps them beside the segments: they are trained once a
-shot. The budget is a number of steps, not a time, so that every machine comes to the same weights for the same
-frames.
+The blur of the frames is given by the user, or estimated by `vsr.methods.source` or `vsr.methods.kernel_estimation`;
+training downscales the frames in the same way. The weights are what `adapt` learns, so the pipeline keeps them beside
+the segments: they are trained once a shot. The budget is a number of steps, not a time, so that every machine comes to
+the same weights for the same frames.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +21,7 @@ from vsr.frames import VideoFrame
 from vsr.inference import Engine, EngineOptions, Precision, check_tile, measure_load
 from vsr.methods.findings import source_findings
 from vsr.methods.interpolation import check_size, resample_plane
+from vsr.methods.kernel_estimation.choice import KernelChoice, check_kernel_options, choose_kernel, kernel_findings
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared, part_of, with_prefix
 from vsr.methods.network.colour import PlaneWriter, network_input
 from vsr.methods.network.model import magnification, plan_passes
@@ -30,7 +29,7 @@ from vsr.methods.source import estimate_source, estimator_digest, source_in
 from vsr.methods.zero_shot.training import LEAST_SIDE_PX, ShotNetwork, train_on_frames
 from vsr.networks import Network
 from vsr.networks.blocks import enlarge
-from vsr.observation.block_kernels import blurred_bicubic_kernel, degrade, read_kernel
+from vsr.observation.block_kernels import blurred_bicubic_kernel, degrade
 
 __all__ = ["PreparedZeroShot", "ZeroShot", "ZeroShotOptions", "prepare_zero_shot"]
 
@@ -49,7 +48,12 @@ class ZeroShotOptions:
     training_frames: int = 16
     """First frames of a shot that are trained on."""
     kernel: str = "auto"
-    """How samples came about: auto (Gaussian blur, then bicubic shrinking), or a file of a kernel's weights."""
+    """How samples came about: auto (Gaussian blur, then bicubic shrinking), a file of a kernel's weights, or what
+    estimates one for each shot: survey, psf, directions, kernelgan, kernelgan-fkp, dip, dip-fkp."""
+    kernel_steps: int | None = None
+    """Steps of estimating the kernel of each shot, for estimators that learn; None: the estimator's usual ones."""
+    kernel_prior: str | None = None
+    """Weights of a kernel prior by name or file, for estimators that need one; None: those called fkp."""
     blur_sigma_px: float | None = None
     """Blur ahead of bicubic shrinking, standard deviation in input pixels, as given to the network; None: estimated."""
     noise_codes: float | None = None
@@ -74,8 +78,9 @@ class ZeroShotOptions:
             raise UsageError(f"blur_sigma_px is {self.blur_sigma_px}; allowed are 0 (none) to {_MOST_BLUR_PX:g}")
         if self.noise_codes is not None and not 0.0 <= self.noise_codes <= _MOST_NOISE_CODES:
             raise UsageError(f"noise_codes is {self.noise_codes}; allowed are 0 (none) to {_MOST_NOISE_CODES:g}")
+        check_kernel_options(self.kernel, self.kernel_steps, self.kernel_prior)
         if self.kernel != "auto" and self.blur_sigma_px is not None:
-            raise UsageError("a kernel's file says how blurred the input is; leave blur_sigma_px out")
+            raise UsageError("a kernel says how blurred the input is; leave blur_sigma_px out")
 
     @property
     def estimates(self) -> bool:
@@ -87,10 +92,15 @@ class ZeroShot:
     """Enlarge each frame of a shot by the network that was trained on it; by interpolation where none was."""
 
     def __init__(
-        self, geometry: Geometry, options: ZeroShotOptions, device: torch.device, given: Tensor | None, scale: int
+        self,
+        geometry: Geometry,
+        options: ZeroShotOptions,
+        device: torch.device,
+        choice: KernelChoice | None,
+        scale: int,
     ) -> None:
         self._geometry, self._options, self._device = geometry, options, device
-        self._given, self._scale = given, scale
+        self._choice, self._scale = choice, scale
         self._adaptation: Adaptation = NOT_ADAPTED
         self._engine: Engine | None = None  # for the weights of that adaptation
 
@@ -107,12 +117,17 @@ class ZeroShot:
         blur, noise = (0.0, 0.0) if source is None else (source.blur_px, source.noise_codes)
         blur = blur if self._options.blur_sigma_px is None else self._options.blur_sigma_px
         noise = noise if self._options.noise_codes is None else self._options.noise_codes
-        kernel = blurred_bicubic_kernel(self._scale, blur) if self._given is None else self._given
+        kernel = self._kernel(lumas, blur)
         weights, loss = train_on_frames(
             lumas, kernel, self._scale, steps=self._options.training_steps, noise_codes=noise
         )
         found = {} if estimates is None else {"source": estimates}
         return {**with_prefix(weights, _WEIGHTS), "kernel": kernel, "loss": torch.tensor([loss]), **found}
+
+    def _kernel(self, lumas: Sequence[Tensor], blur_px: float) -> Tensor:
+        """As given, else as estimated, else a Gaussian ahead of bicubic shrinking."""
+        kernel = None if self._choice is None else self._choice.kernel(self._choice.learn(lumas))
+        return blurred_bicubic_kernel(self._scale, blur_px) if kernel is None else kernel
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
@@ -142,6 +157,8 @@ class ZeroShot:
 
     def _findings(self, adaptation: Adaptation) -> dict[str, float]:
         found = {"training_steps": float(self._options.training_steps), "training_loss": float(adaptation["loss"])}
+        if self._choice is not None and self._choice.estimator is not None:
+            found |= kernel_findings(adaptation, self._scale)
         return {**found, **source_findings(source_in(adaptation))}
 
     def _network(self, adaptation: Adaptation) -> Engine:
@@ -163,45 +180,42 @@ class PreparedZeroShot(Prepared[ZeroShotOptions]):
 
     scale: int
     """Magnification that is trained; what then remains is resampled. 1: nothing is trained."""
-    kernel: tuple[tuple[float, ...], ...] | None
-    """Of the user's file."""
+    kernel: KernelChoice | None
+    """Where whole kernels come from; None: there are none."""
 
     @property
     def capabilities(self) -> Capabilities:
         """Frames stand for themselves once the shot's first ones are learnt from."""
         return Capabilities("learned", adapt_frames=self.options.training_frames if self.scale > 1 else 0)
 
-    def _kernel_digest(self) -> str | None:
-        return None if self.kernel is None else hashlib.sha256(repr(self.kernel).encode()).hexdigest()
-
     def key(self) -> Mapping[str, Any]:
         """The kernel, and what estimates the source."""
-        return {"kernel": self._kernel_digest(), "estimator": self._estimator()}
+        kernel = {"kernel": None} if self.kernel is None else self.kernel.key()
+        return {**kernel, "estimator": self._estimator()}
 
     def describe(self) -> Mapping[str, Any]:
         """What estimates the source; there are no weights but the shots' own."""
         return {"model": None, "estimator": self._estimator()}
 
     def _estimator(self) -> str | None:
-        return estimator_digest() if self.options.estimates else None
+        is_used = self.options.estimates or (self.kernel is not None and self.kernel.is_surveyed)
+        return estimator_digest() if is_used else None
 
     def plan_rows(self) -> list[tuple[str, str]]:
         """What is trained, and how long that takes about."""
         if self.scale < 2:
             return [("training", "none: the image is not enlarged")]
         minutes = max(1, math.ceil(self.options.training_steps * _SECONDS_A_STEP / 60))
-        return [
-            (
-                "training",
-                f"{self.options.training_steps} steps on the first {self.options.training_frames} frames of each shot, "
-                f"about {minutes} minutes a shot on one core",
-            )
-        ]
+        training = (
+            f"{self.options.training_steps} steps on the first {self.options.training_frames} frames of each shot, "
+            f"about {minutes} minutes a shot on one core"
+        )
+        kernel = [] if self.kernel is None else [("conditions", self.kernel.words(self.options.kernel))]
+        return [("training", training), *kernel]
 
     def open(self, geometry: Geometry) -> ZeroShot:
         """See `Prepared`."""
-        kernel = None if self.kernel is None else torch.tensor(self.kernel)
-        return ZeroShot(geometry, self.options, self.torch_device, kernel, _scale_of(geometry))
+        return ZeroShot(geometry, self.options, self.torch_device, self.kernel, _scale_of(geometry))
 
 
 def _scale_of(geometry: Geometry) -> int:
@@ -210,9 +224,7 @@ def _scale_of(geometry: Geometry) -> int:
 
 
 def prepare_zero_shot(geometry: Geometry, options: ZeroShotOptions, device: str) -> PreparedZeroShot:
-    """See `vsr.methods.method.Method`. Raises `InputError` for a kernel that is none."""
-    scale, kernel = _scale_of(geometry), None
-    if options.kernel != "auto":
-        rows = read_kernel(Path(options.kernel).expanduser(), scale).tolist()
-        kernel = tuple(tuple(row) for row in rows)
+    """See `vsr.methods.method.Method`. Raises as `choose_kernel`."""
+    scale = _scale_of(geometry)
+    kernel = choose_kernel(options.kernel, options.kernel_steps, options.kernel_prior, scale) if scale > 1 else None
     return PreparedZeroShot(options, device, scale, kernel)

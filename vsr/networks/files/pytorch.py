@@ -19,7 +19,18 @@ from vsr.errors import ModelError
 
 __all__ = ["read_torch"]
 
-_WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net", "netG", "generator", "weights")
+_WRAPPERS = (
+    "params_ema",
+    "params",
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "netG",
+    "generator",
+    "weights",
+)
 """Keys under which training programs keep the weights, the preferred first."""
 
 _PREFIXES = ("module.", "_orig_mod.")

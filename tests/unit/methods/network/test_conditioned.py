@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from small_networks import small_network
 from torch import Tensor
 
-from vsr.errors import InputError, UsageError
+from vsr.errors import InputError, ModelError, UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import Geometry, restore_shot
 from vsr.methods.network.conditioned import ConditionedOptions, PreparedConditioned, prepare_conditioned_network
@@ -162,6 +162,64 @@ def test_kernels_that_are_none_are_refused(unfolding: str, tmp_path: Path) -> No
         prepare_conditioned_network(unfolding, Geometry(24, 20, 48, 40), options, "cpu")
     with pytest.raises(UsageError, match="a kernel is for one pass, and this magnification takes x2, then x4"):
         prepare_conditioned_network(unfolding, Geometry(24, 20, 192, 160), options, "cpu")
+
+
+def test_a_kernel_is_estimated_once_a_shot(unfolding: str) -> None:
+    """What `adapt` learnt decides the image; its widths are findings."""
+    geometry = Geometry(96, 80, 192, 160)
+    prepared = prepare_conditioned_network(
+        unfolding, geometry, ConditionedOptions(kernel="directions", noise_codes=0.0), "cpu"
+    )
+    assert prepared.capabilities.adapt_frames > 0
+    restorer, frame = prepared.open(geometry), _frame(96, 80)
+    learnt = restorer.adapt([frame])
+    wide = {**learnt, "kernel": gaussian_kernel(2, 3.0, 1.0, 45.0)}
+    [first], [other], [again] = (list(restorer.restore([frame], given)) for given in (learnt, wide, learnt))
+    assert torch.equal(first.planes[0], again.planes[0])
+    assert not torch.equal(first.planes[0], other.planes[0])
+    assert other.findings["kernel_along_px"] == pytest.approx(1.5, abs=0.05)
+    assert other.findings["kernel_across_px"] == pytest.approx(0.5, abs=0.05)
+    assert "condition_blur_px" not in other.findings
+
+
+def test_frames_too_small_for_an_estimator_are_taken_as_not_blurred(unfolding: str) -> None:
+    geometry = Geometry(24, 20, 48, 40)
+    options = ConditionedOptions(kernel="kernelgan", noise_codes=0.0)
+    prepared = prepare_conditioned_network(unfolding, geometry, options, "cpu")
+    made = next(restore_shot(prepared, geometry, [_frame(24, 20)]))
+    plain = ConditionedOptions(blur_sigma_px=0.0, noise_codes=0.0)
+    expected = next(
+        restore_shot(prepare_conditioned_network(unfolding, geometry, plain, "cpu"), geometry, [_frame(24, 20)])
+    )
+    assert torch.equal(made.planes[0], expected.planes[0])
+    assert "kernel_along_px" not in made.findings
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "why"),
+    [
+        ({"kernel": "kernelgan", "kernel_steps": 0}, UsageError, "kernel_steps is 0; allowed are 1 to 100000"),
+        (
+            {"kernel": "directions", "kernel_steps": 5},
+            UsageError,
+            "kernel=directions takes no kernel_steps; these do: k",
+        ),
+        ({"kernel_steps": 5}, UsageError, "kernel=auto takes no kernel_steps"),
+        (
+            {"kernel": "dip", "kernel_prior": "a.pt"},
+            UsageError,
+            "takes no kernel_prior; these do: kernelgan-fkp, dip-fkp",
+        ),
+        ({"kernel": "kernelgam"}, InputError, "neither an estimator nor a file.*kernelgan"),
+        ({"kernel": "dip-fkp", "kernel_prior": "none-such"}, ModelError, "no weights called 'none-such'"),
+        ({"kernel": "dip", "blur_sigma_px": 0.5}, UsageError, "leave blur_sigma_px out"),
+    ],
+)
+def test_estimators_that_cannot_be_are_refused_before_the_work(
+    unfolding: str, options: dict[str, Any], error: type[Exception], why: str
+) -> None:
+    with pytest.raises(error, match=why):
+        prepare_conditioned_network(unfolding, Geometry(96, 80, 192, 160), ConditionedOptions(**options), "cpu")
 
 
 def test_prepared_for_a_gpu_counts_batches() -> None:

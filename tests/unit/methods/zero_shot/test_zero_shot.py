@@ -18,7 +18,14 @@ from vsr.methods import Geometry, find_method, restore_shot
 from vsr.methods.zero_shot.method import ZeroShotOptions
 from vsr.metrics import psnr, shrink_bicubic
 from vsr.networks.blocks import enlarge
-from vsr.observation.block_kernels import blurred_bicubic_kernel, degrade, gaussian_kernel, read_kernel
+from vsr.observation.block_kernels import (
+    blurred_bicubic_kernel,
+    centre_kernel,
+    degrade,
+    gaussian_kernel,
+    kernel_widths,
+    read_kernel,
+)
 
 
 def _image(side: int = 160) -> Tensor:
@@ -54,6 +61,18 @@ def test_gaussians_have_their_widths_and_direction() -> None:
     assert float(kernel.sum()) == pytest.approx(1)
     assert float((kernel.sum(1) * place**2).sum()) == pytest.approx(9.0, rel=0.03)  # along y
     assert float((kernel.sum(0) * place**2).sum()) == pytest.approx(1.0, rel=0.03)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_widths_are_read_off_and_shifted_kernels_are_centred(scale: int) -> None:
+    kernel = gaussian_kernel(scale, 2.0, 0.8, 150.0)
+    assert kernel_widths(kernel) == pytest.approx((2.0, 0.8, 150.0), rel=0.01)
+    moved = torch.nn.functional.pad(kernel, (3, 0, 0, 3))
+    centred = centre_kernel(moved, scale)
+    rim = (len(kernel) - len(centred)) // 2
+    torch.testing.assert_close(centred, kernel[rim : len(kernel) - rim, rim : len(kernel) - rim], atol=1e-5, rtol=0)
+    between = centre_kernel(torch.ones(3, 3), 2)
+    torch.testing.assert_close(between.sum(0), torch.tensor([0.5, 1.0, 1.0, 0.5]) / 3)
 
 
 def test_kernels_are_read_and_refused(tmp_path: Path) -> None:
@@ -100,6 +119,22 @@ def test_training_gains_on_interpolation_of_blurred_frames(tmp_path: Path) -> No
     figures = [psnr(one.double(), 255 * hr[0, 0].double(), crop=4) for one in (made.planes[0], plain)]
     assert figures[0] > figures[1] + 1.0
     assert made.findings["training_steps"] == 100
+
+
+def test_the_kernel_is_estimated_and_kept_with_the_weights() -> None:
+    """Of a frame blurred along one direction, the estimate knows it; findings say how wide."""
+    hr, kernel = _image(256), gaussian_kernel(2, 3.0, 1.2, 35.0)
+    frame = _frame(degrade(hr, kernel, 2)[0, 0])
+    geometry = Geometry(128, 128, 256, 256)
+    options = ZeroShotOptions(training_steps=2, kernel="directions", noise_codes=0.0)
+    prepared = find_method("zssr").prepare(geometry, options, "cpu")
+    learnt = prepared.open(geometry).adapt([frame])
+    along, across, angle = kernel_widths(learnt["kernel"])
+    assert along > 1.3 * across
+    assert abs(angle - 35.0) < 20.0
+    [made] = prepared.open(geometry).restore([frame], learnt)
+    assert made.findings["kernel_along_px"] == pytest.approx(along / 2)
+    assert ("conditions", "kernel estimated for each shot (directions)") in prepared.plan_rows()
 
 
 def test_small_frames_are_interpolated_and_said_so() -> None:
