@@ -36,9 +36,10 @@ class _Coupling(nn.Module):
         super().__init__()
         self.register_buffer("mask", (torch.arange(pixels) % 2 == parity).float())
         layers = [(pixels, hidden), (hidden, hidden), (hidden, pixels)]
-        for name, activation in (("s_net", nn.Tanh), ("t_net", nn.ReLU)):
-            parts = [part for sizes in layers for part in (nn.Linear(*sizes), activation())]
-            setattr(self, name, nn.Sequential(*parts[:-1]))
+        self.s_net, self.t_net = (
+            nn.Sequential(*[part for sizes in layers for part in (nn.Linear(*sizes), activation())][:-1])
+            for activation in (nn.Tanh, nn.ReLU)
+        )
 
     def forward(self, values: Tensor) -> Tensor:
         """``(B, pixels)`` → the same, from noise towards kernels."""

@@ -174,12 +174,12 @@ def _kernel_gan_step(
     cost, near = demands.cost(kernel, patches, made)
     judge.requires_grad_(False)
     optimisers[0].zero_grad(set_to_none=True)
-    ((1 - judge(made)).abs().mean() + cost).backward()  # type: ignore[no-untyped-call]
+    ((1 - judge(made)).abs().mean() + cost).backward()
     optimisers[0].step()
     judge.requires_grad_(True)
     noisy = made.detach() + _NOISE * torch.randn(made.shape, generator=generator)
     optimisers[1].zero_grad(set_to_none=True)
-    (0.5 * (judge(noisy).mean() + (1 - judge(real)).mean())).backward()  # type: ignore[no-untyped-call]
+    (0.5 * (judge(noisy).mean() + (1 - judge(real)).mean())).backward()
     optimisers[1].step()
     demands.update(step, float(near.detach()))
 
@@ -220,7 +220,8 @@ def _slope_penalty(judge: nn.Module, real: Tensor, made: Tensor, generator: torc
     share = torch.rand(len(real), 1, 1, 1, generator=generator)
     between = (share * real + (1 - share) * made).requires_grad_()
     (slope,) = torch.autograd.grad(judge(between).sum(), between, create_graph=True)
-    return (slope.norm(2, dim=1) - 1).square().mean()
+    penalty: Tensor = (slope.norm(2, dim=1) - 1).square().mean()
+    return penalty
 
 
 def estimate_by_kernel_gan_fkp(
@@ -260,11 +261,11 @@ def _fkp_step(
     still = made.detach()
     optimisers[1].zero_grad(set_to_none=True)
     loss = judge(still).mean() - judge(real).mean() + _PENALTY * _slope_penalty(judge, real, still, generator)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimisers[1].step()
     judge.requires_grad_(False)
     optimisers[0].zero_grad(set_to_none=True)
-    (-judge(made).mean()).backward()  # type: ignore[no-untyped-call]
+    (-judge(made).mean()).backward()
     optimisers[0].step()
     model.constrain()
     judge.requires_grad_(True)

@@ -87,7 +87,8 @@ def _fit(part: Tensor, scale: int, model: LearntKernel, rate: float, steps: int,
         if step >= waits:
             kernel.step()
             model.constrain()
-    return model().detach()
+    kernel: Tensor = model().detach()
+    return kernel
 
 
 def _estimate(lumas: Sequence[Tensor], scale: int, steps: int, prior: KernelPrior | None) -> Tensor | None:
