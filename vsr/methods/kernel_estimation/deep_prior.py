@@ -87,8 +87,8 @@ def _fit(part: Tensor, scale: int, model: LearntKernel, rate: float, steps: int,
         if step >= waits:
             kernel.step()
             model.constrain()
-    kernel: Tensor = model().detach()
-    return kernel
+    found: Tensor = model().detach()
+    return found
 
 
 def _estimate(lumas: Sequence[Tensor], scale: int, steps: int, prior: KernelPrior | None) -> Tensor | None:
