@@ -77,6 +77,9 @@ PASS_ENTRIES: Mapping[str, Entry] = MappingProxyType(
         "stabilize": Entry(
             "steady frames that jump, as film in its gate does; pans stay", "observation-model", "before"
         ),
+        "sdr-to-hdr": Entry(
+            "write SDR as HDR (PQ, BT.2020, 10 bits): colours as they are, or by a network", "interpolation", "after"
+        ),
     }
 )
 """Every pass by name: methods that keep the size, run before or after the one that sets it."""

@@ -95,7 +95,8 @@ COMPOSED: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "grain taken away and added": (("degrain",), "lanczos", ("grain",)),
 }
 """Methods run one after another."""
-NAMES = (*METHODS, *NETWORKS, *PASSES, *COMPOSED)
+NAMES = (*METHODS, *NETWORKS, *(name for name, row in PASSES.items() if row.recolour is None), *COMPOSED)
+"""Passes behind which samples mean something else have tests of their own."""
 _ADDING = {*NETWORKS, *(name for name, (_, main, _) in COMPOSED.items() if main in NETWORKS)}
 _OPTIONS_OF_PASSES = {
     "deflicker": DeflickerOptions(radius_frames=3),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,43 @@ def test_presets_name_passes(source: Path, tmp_path: Path) -> None:
     assert [(one.place, one.options["local"]) for one in job.settings.passes] == [("before", False), ("after", False)]
     assert job.title == "deflicker + bicubic + deflicker"
     assert vsr.plan(source, tmp_path / "x.mkv", preset=str(tmp_path / "old.yaml"), passes=[]).settings.passes == ()
+
+
+def test_sdr_as_hdr_in_a_file(source: Path, tmp_path: Path) -> None:
+    """Read by FFmpeg: 10 bits, PQ, BT.2020, the display and the light; brightness as BT.2408 has it."""
+    target = tmp_path / "hdr.mp4"
+    [outcome] = vsr.upscale(source, target, passes=["sdr-to-hdr"], settings={"scale": 1, "crf": 4})
+    assert outcome.manifest is not None
+    assert outcome.manifest["method"]["evidence"] == "interpolation"
+    video = vsr.probe(target).video
+    assert (video.codec, video.pix_fmt) == ("hevc", "yuv420p10le")
+    assert (video.color.primaries, video.color.transfer, video.color.matrix) == (9, 16, 9)
+    assert video.mastering is not None
+    assert (video.mastering.max_luminance, video.mastering.min_luminance) == (251, Fraction(1, 10_000))
+    assert (video.content_light.max_cll, video.content_light.max_fall) == (251, 0)
+    one, other = (planes_of(first_frames(path)[0])[0].astype(float) for path in (source, target))
+    nits = 203 * np.clip((one - 16) / 219, 0, None) ** 2.4  # the scene is nearly grey in the mean
+    power = (nits / 10_000) ** 0.1593017578125
+    codes = 64 + 876 * ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+    assert np.corrcoef(codes.ravel(), other.ravel())[0, 1] > 0.98
+    assert abs(float(codes.mean() - other.mean())) < 25
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--pass", "sdr-to-hdr", "--pass", "grain:sigma_codes=2"], "is the last step: name it last"),
+        (["--pass", "sdr-to-hdr:place=before"], "is the last step"),
+        (["--pass", "sdr-to-hdr", "--pix-fmt", "yuv420p"], "makes video of 10 bits, not"),
+        (["--pass", "sdr-to-hdr:white_nits=5"], "takes 80 to 1000"),
+        (["--pass", "sdr-to-hdr:network=nowhere.safetensors"], "nowhere.safetensors"),
+    ],
+)
+def test_sdr_to_hdr_refuses_in_one_line(
+    options: list[str], hint: str, call: Call, source: Path, tmp_path: Path
+) -> None:
+    run = call("upscale", source, "-o", tmp_path / "out.mp4", "--scale", "1", *options)
+    assert run.code in (2, 3, 4)
+    assert hint in run.err
+    assert run.err.count("\n") == 1
+    assert not list(tmp_path.glob("out*"))

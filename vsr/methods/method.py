@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from types import MappingProxyType
-from typing import Any, Generic, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
 from vsr.catalogue import Evidence, Place
 from vsr.frames import VideoFrame
+
+if TYPE_CHECKING:
+    from vsr.media.probe import VideoInfo
 
 __all__ = [
     "NOT_ADAPTED",
@@ -209,6 +212,9 @@ class Method(Generic[OptionsT]):
     """Whether it still has the weights of `Prepared.describe`, as a record holds them."""
     place: Place | None = None
     """Of a pass: where it stands unless it is put elsewhere. None: a method that sets the size."""
+    recolour: Callable[[VideoInfo, OptionsT], VideoInfo] | None = None
+    """Of a pass behind which samples mean something else: the video as the encoder is to take it then. It is the last
+    step. Raises `UsageError` for video that it cannot take."""
 
 
 def restore_shot(prepared: Prepared[Any], geometry: Geometry, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:

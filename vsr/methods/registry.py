@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vsr.catalogue import METHOD_ENTRIES, PASS_ENTRIES
 from vsr.errors import ModelError, UsageError, nearest
@@ -26,6 +26,7 @@ from vsr.methods.passes.deflicker import DeflickerOptions, prepare_deflicker
 from vsr.methods.passes.degrain import DegrainOptions, prepare_degrain
 from vsr.methods.passes.dust import DustOptions, prepare_dust
 from vsr.methods.passes.grain import GrainOptions, prepare_grain
+from vsr.methods.passes.sdr_to_hdr import SdrToHdrOptions, as_hdr, has_same_network, prepare_sdr_to_hdr
 from vsr.methods.passes.stabilize import StabilizeOptions, prepare_stabilize
 from vsr.methods.reconstruction.multi_frame import MultiFrameOptions, PreparedMultiFrame
 from vsr.methods.source import estimator_digest
@@ -33,6 +34,9 @@ from vsr.methods.zero_shot.method import ZeroShotOptions, prepare_zero_shot
 from vsr.networks import NETWORKS, Family, network_family
 from vsr.observation import Kernel
 from vsr.tables import table_of
+
+if TYPE_CHECKING:
+    from vsr.media.probe import VideoInfo
 
 __all__ = [
     "ADAPTORS",
@@ -83,10 +87,11 @@ def _row(
     options_type: type[Any],
     prepare: Callable[[Geometry, Any, str], Prepared[Any]],
     is_as_recorded: Callable[[Mapping[str, Any]], bool] = _always,
+    recolour: Callable[[VideoInfo, Any], VideoInfo] | None = None,
 ) -> Method[Any]:
     """What stands behind an entry of the catalogue."""
     entry = {**METHOD_ENTRIES, **PASS_ENTRIES}[name]
-    return Method(name, entry.summary, entry.evidence, options_type, prepare, is_as_recorded, entry.place)
+    return Method(name, entry.summary, entry.evidence, options_type, prepare, is_as_recorded, entry.place, recolour)
 
 
 METHODS: Mapping[str, Method[Any]] = table_of(
@@ -110,6 +115,7 @@ PASSES: Mapping[str, Method[Any]] = table_of(
         _row("degrain", DegrainOptions, prepare_degrain),
         _row("grain", GrainOptions, prepare_grain),
         _row("stabilize", StabilizeOptions, prepare_stabilize),
+        _row("sdr-to-hdr", SdrToHdrOptions, prepare_sdr_to_hdr, has_same_network, as_hdr),
     ],
 )
 """Every pass by name: methods that keep the size, run before or after the one that sets it."""

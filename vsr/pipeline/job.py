@@ -206,12 +206,37 @@ def prepare_all(geometry: Geometry, settings: Settings, options: Any, device: st
     return compose(before, settings.method, method.prepare(geometry, options, device), after)
 
 
+def _behind_passes(video: VideoInfo, settings: Settings) -> VideoInfo:
+    """The video as the encoder is to take it, where a pass gives samples another meaning."""
+    for number, choice in enumerate(settings.passes, 1):
+        row = find_pass(choice.name)
+        if row.recolour is None:
+            continue
+        if choice.place == "before" or number < len(settings.passes):
+            raise UsageError(f"the pass {choice.name} is the last step: name it last, and place=after")
+        video = row.recolour(video, row.options_type(**choice.options))
+    return video
+
+
+def _check_recoloured(encoder: EncoderSpec, settings: Settings) -> None:
+    """Refuse what cannot say or hold what samples mean behind a pass that changes it."""
+    codec, layout = encoder.codec, encoder.layout
+    holds = codec.kind == "video" and layout.family == "yuv" and layout.bit_depth >= 10
+    for choice in settings.passes:
+        if find_pass(choice.name).recolour is not None and not holds:
+            raise UsageError(
+                f"the pass {choice.name} makes video of 10 bits, not {codec.name} {layout.name}; "
+                "name the output .mp4 or .mkv, without --codec and --pix-fmt"
+            )
+
+
 def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any, span: Span) -> Job:
     """Decide everything about restoring ``info.path`` into ``output``; raises `UsageError` for what cannot be."""
     video = info.video
     container = choose_container(output)
     for_encoder, kept = keep_chroma(settings, video, container)
-    encoder, notes = plan_encoder(info, output, for_encoder)
+    encoder, notes = plan_encoder(replace(info, video=_behind_passes(video, settings)), output, for_encoder)
+    _check_recoloured(encoder, settings)
     width, height = encoder.width, encoder.height
     holder = "mkv" if encoder.codec.kind == "images" else container
     streams = plan_streams(info, output, holder, settings, from_start=span.start is None)
