@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["fail", "leave", "print_table", "run_guarded"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_LIBRARY = "cannot open shared object file"  # as the loader says it
 _PARSER_INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
@@ -103,6 +104,10 @@ def _run(app: typer.Typer) -> int:
             return MachineError.exit_code
         if isinstance(error, PermissionError) and error.filename is not None and not debug:
             fail(f"{error.filename}: cannot be reached ({error.strerror}); fix its permissions, or name another")
+            return MachineError.exit_code
+        if isinstance(error, ImportError) and _NO_LIBRARY in str(error) and not debug:
+            library = str(error).partition(":")[0]
+            fail(f"this machine has no {library}; for OpenCV on Debian: apt-get install libgl1 libglib2.0-0 libxcb1")
             return MachineError.exit_code
         if isinstance(error.__cause__, KeyboardInterrupt):  # as it comes out of a class that is being made
             _stop()

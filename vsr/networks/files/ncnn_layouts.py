@@ -1,7 +1,7 @@
 """Weights of ncnn under the names that networks of the field have in PyTorch.
 
-ncnn's layers bear the numbers of the operations that they were exported from, so networks are recognised by the order and the
-shapes of their layers: Real-ESRGAN compact (SRVGGNetCompact), and RRDBNet of ESRGAN and Real-ESRGAN at ×4.
+ncnn's layers bear the numbers of the operations that they were exported from, so networks are recognised by the order
+and the shapes of their layers: Real-ESRGAN compact (SRVGGNetCompact), and RRDBNet of ESRGAN and Real-ESRGAN at ×4.
 """
 
 from __future__ import annotations
