@@ -64,6 +64,20 @@ def test_by_name(method: str, scale: int, runs: int, call: Call, clips: Clips, t
 
 
 @pytest.mark.usefixtures("bare")
+def test_lite_between_whole_magnifications(call: Call, clips: Clips, tmp_path: Path) -> None:
+    """At x1.25 the weights for any scale are run and recorded; the output is verified by making it again."""
+    target = tmp_path / "out.mkv"
+    options = ["--method", "lite", "--scale", 1.25, "--codec", "ffv1", "--end", 3, "-q"]
+    done = call("upscale", clips("plain"), "-o", target, *options)
+    assert done.code == 0, done.err
+    record = _manifest(target)["method"]
+    assert (record["name"], record["model"]["method"], record["model"]["passes"]) == ("lite", "lite-any", [])
+    assert [part["digest"] for part in record["model"]["parts"]] == [load_network("lite-any").digest]
+    checks = vsr.verify(target, recompute=True)
+    assert all(check.passed for check in checks), [check.detail for check in checks]
+
+
+@pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize(
     ("preset", "method", "evidence"),
     [

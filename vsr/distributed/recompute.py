@@ -14,6 +14,7 @@ from vsr.errors import Interrupted, MachineError, UsageError, VerificationError,
 from vsr.media.images import is_numbered
 from vsr.media.reading import is_there
 from vsr.methods import METHODS
+from vsr.methods.network.any_scale import NATIVE
 from vsr.pipeline.differences import between_videos, describe_elsewhere, meaning
 from vsr.pipeline.job import Span
 from vsr.pipeline.manifest import load_manifest, unsigned_files
@@ -79,7 +80,10 @@ def _request(manifest: Mapping[str, Any], source: str | Path, output: Path) -> R
 def _find_recorded_method(recorded: Mapping[str, Any]) -> str:
     """A row of the table, or weights, whose place is absolute in the record of the network alone."""
     name = str(recorded["name"])
-    return name if name in METHODS else str(recorded["model"]["method"])
+    if name in METHODS:
+        return name
+    weights = str(recorded["model"]["method"])
+    return name if NATIVE.get(name) == weights else weights
 
 
 def _position(said: int | str | None) -> int | Fraction | None:

@@ -73,7 +73,8 @@ def pq_decode(signal: Tensor) -> Tensor:
 @lru_cache(maxsize=16)
 def primaries_matrix(source: int, target: int) -> Tensor:
     """``(3, 3)`` float64 from linear R, G, B of one set of `PRIMARIES` to that of another, white kept."""
-    return torch.linalg.solve(_to_xyz(target), _to_xyz(source))
+    matrix: Tensor = torch.linalg.solve(_to_xyz(target), _to_xyz(source))
+    return matrix
 
 
 def _to_xyz(code: int) -> Tensor:
@@ -84,4 +85,5 @@ def _to_xyz(code: int) -> Tensor:
         return torch.tensor([x / y, 1.0, (1 - x - y) / y], dtype=torch.float64)
 
     columns = torch.stack([xyz(point) for point in PRIMARIES[code]], 1)
-    return columns * torch.linalg.solve(columns, xyz(WHITE_POINT))
+    strengths: Tensor = torch.linalg.solve(columns, xyz(WHITE_POINT))
+    return columns * strengths

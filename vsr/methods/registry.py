@@ -12,9 +12,9 @@ from vsr.errors import ModelError, UsageError, nearest
 from vsr.methods.auto import AutoOptions, prepare_auto
 from vsr.methods.interpolation import InterpolateOptions, PreparedInterpolation
 from vsr.methods.method import Geometry, Method, Prepared
-from vsr.methods.network.any_scale import prepare_any_scale_network
+from vsr.methods.network.any_scale import NATIVE, prepare_any_scale_network, prepare_frame_network
 from vsr.methods.network.conditioned import ConditionedOptions, prepare_conditioned_network
-from vsr.methods.network.frame import PerFrameOptions, prepare_network
+from vsr.methods.network.frame import PerFrameOptions
 from vsr.methods.network.model import absolute_weights, has_same_weights, is_network
 from vsr.methods.network.recurrent import prepare_recurrent_network
 from vsr.methods.network.rescaling import RescalingOptions, prepare_rescaling_network
@@ -133,7 +133,7 @@ class Adaptor:
 
 
 ADAPTORS: Mapping[Family, Adaptor] = {
-    "frame": Adaptor("enlarge each frame by a network", PerFrameOptions, prepare_network),
+    "frame": Adaptor("enlarge each frame by a network", PerFrameOptions, prepare_frame_network),
     "any-scale": Adaptor("enlarge each frame to any size by a network", PerFrameOptions, prepare_any_scale_network),
     "sampling": Adaptor(
         "enlarge each frame by a network that invents detail", SamplingOptions, prepare_sampling_network
@@ -199,7 +199,9 @@ def find_method(name: str) -> Method[Any]:
 def _is_same_network(name: str, described: Mapping[str, Any]) -> bool:
     if described["estimator"] is not None and not _has_same_estimator(described):
         return False
-    return has_same_weights(name, described["model"])
+    model = described["model"]
+    is_native = model is not None and model["method"] == NATIVE.get(name)
+    return has_same_weights(NATIVE[name] if is_native else name, model)
 
 
 def _adaptor_of(name: str) -> Adaptor:

@@ -61,8 +61,8 @@ def load_network(
     """Weights by name or path, as a network in float32 on the CPU.
 
     ``scale`` picks among files of one name, among the scales that a file serves, and says the scale of weights that do
-    not tell it; None is enough where only one is possible. ``A:B@0.3`` is the network with the weights 0.7·A + 0.3·B,
-    both of one architecture. ``networks``: the architectures that are looked for, before spandrel's. Raises
+    not tell it; None is enough where only one is possible, or any. ``A:B@0.3`` is the network with the weights 0.7·A +
+    0.3·B, both of one architecture. ``networks``: the architectures that are looked for, before spandrel's. Raises
     `ModelError` for what cannot be loaded, and says what it is.
     """
     return make_network(read_weights(name_or_path, scale, networks=networks), scale)
@@ -217,6 +217,10 @@ def _foreign(checkpoint: Checkpoint, networks: Mapping[str, NetworkSpec]) -> Spa
     return upscaler
 
 
+def _takes_any(weights: Weights) -> bool:
+    return not isinstance(weights.found, SpandrelUpscaler) and weights.found[0].family == "any-scale"
+
+
 def _join_scales(scales: tuple[int, ...]) -> str:
     return ", ".join(f"×{scale}" for scale in scales)
 
@@ -231,6 +235,8 @@ def _choose(weights: Weights, requested: int | None) -> int:
         raise UsageError(f"a scale of {requested} makes no sense; give 2, 3, 4, …")
     if requested is not None and held and requested not in held:
         raise ModelError(f"{weights.source}: {weights.name} enlarges {_join_scales(held)}, not ×{requested}")
+    if requested is None and len(held) > 1 and _takes_any(weights):
+        return held[0]
     if requested is None and len(held) != 1:
         why = f"serves {_join_scales(held)}" if held else "neither the weights nor the file's name tell the scale"
         raise ModelError(f"{weights.source}: {why}; say which scale")

@@ -17,6 +17,7 @@ from vsr.networks.blending import without_folders
 from vsr.networks.carn import CARN, carn_m
 from vsr.networks.edsr import EDSR, edsr_baseline
 from vsr.networks.fsrcnn import FSRCNN
+from vsr.networks.lite_any import LiteAny
 from vsr.networks.locating import model_folders, scale_in_name
 from vsr.networks.rdn import RDN
 from vsr.networks.srresnet import SRResNet
@@ -141,6 +142,12 @@ def test_several_scales_in_one_file(tmp_path: Path) -> None:
         load_network(path)
     with pytest.raises(ModelError, match=r"carn-m enlarges ×2, ×3, ×4, not ×8"):
         load_network(path, 8)
+
+
+def test_networks_for_any_scale_need_none(tmp_path: Path) -> None:
+    torch.save(LiteAny(2, width=8, depth=3, terms=6, hidden=8).state_dict(), tmp_path / "any.pth")
+    assert load_network(tmp_path / "any.pth").family == "any-scale"
+    assert load_network(tmp_path / "any.pth", 3).scale == 3
 
 
 def test_one_scale_of_a_family_that_mostly_has_several(tmp_path: Path) -> None:

@@ -19,9 +19,10 @@ from vsr.networks.locating import SHIPPED, find_weights, scale_in_name
 from vsr.observation import resample
 
 FILES = sorted(SHIPPED.glob("*.safetensors"))
-SCALES = {"lite": (2, 3, 4), "real": (2, 4), "rescale": (2,), "video": (2, 4)}
-MIXTURES = ("lite-x2", "lite-x3", "lite-x4", "video-x2", "video-x4")
-MOST_BYTES, MOST_PARAMETERS = 2 << 20, {"lite": 150_000, "rescale": 300_000, "video": 200_000}
+SCALES = {"lite": (2, 3, 4), "lite-any": (2, 3, 4), "real": (2, 4), "rescale": (2,), "video": (2, 4)}
+ANY = "lite-any"  # one file for all magnifications
+MIXTURES = ("lite-any", "lite-x2", "lite-x3", "lite-x4", "video-x2", "video-x4")
+MOST_BYTES, MOST_PARAMETERS = 2 << 20, {"lite": 150_000, "lite-any": 155_000, "rescale": 300_000, "video": 200_000}
 
 
 @pytest.fixture(autouse=True)
@@ -35,11 +36,16 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_ships() -> None:
     assert {name: available_scales(name) for name in SCALES} == SCALES
     assert sorted(path.name for path in FILES) == sorted(
-        f"{name}-x{scale}.safetensors" for name, scales in SCALES.items() for scale in scales
+        {
+            f"{name}{'' if name == ANY else f'-x{scale}'}.safetensors"
+            for name, scales in SCALES.items()
+            for scale in scales
+        }
     )
-    assert {
-        name: tuple(sorted(scale or 0 for scale in files)) for name, files in find_installed_weights().items()
-    } == SCALES
+    assert {name: tuple(sorted(scale or 0 for scale in files)) for name, files in find_installed_weights().items()} == {
+        **SCALES,
+        ANY: (0,),
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -50,8 +56,8 @@ def test_file_and_card(path: Path) -> None:
     card = path.with_suffix(".md").read_text(encoding="utf-8")
     assert path.stat().st_size < MOST_BYTES
     assert network.num_parameters <= MOST_PARAMETERS[network.name]
-    assert network.name == next((name for name in ("rescale", "video") if path.stem.startswith(name)), "lite")
-    assert (network.scale, network.is_generative) == (scale_in_name(path), False)
+    assert network.name == next((name for name in (ANY, "rescale", "video") if path.stem.startswith(name)), "lite")
+    assert (network.scale, network.is_generative) == (2 if path.stem == ANY else scale_in_name(path), False)
     assert facts.card == str(path.with_suffix(".md"))
     assert facts.digest == network.digest == facts.metadata["vsr.digest"]
     assert network.digest in card
@@ -69,7 +75,7 @@ def test_file_and_card(path: Path) -> None:
 def test_recipe_in_the_file(path: Path) -> None:
     """The metadata has what the weights were trained with; all but plain `lite` have seen noise and compression."""
     recipe = json.loads(load_network(path).metadata["vsr.training"])
-    assert recipe["scale"] == scale_in_name(path)
+    assert recipe.get("scale") == scale_in_name(path)
     assert 0 < recipe["step"] <= recipe["steps"]
     is_for_clean_sources = path.stem.startswith("lite") and path.stem not in MIXTURES
     assert (recipe["degradations"] == ["bicubic"]) == is_for_clean_sources

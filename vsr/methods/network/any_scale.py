@@ -7,8 +7,11 @@ the output is smaller than the input, it is resampled as with other networks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +27,24 @@ from vsr.methods.network.frame import (
     have_same_source,
     prepare_network,
 )
-from vsr.methods.network.model import Model, magnification
-from vsr.networks import AnyScaleUpscaler, Network
+from vsr.methods.network.model import Model, magnification, plan_passes
+from vsr.networks import AnyScaleUpscaler, Network, available_scales
 from vsr.networks.grids import Grid
 
-__all__ = ["AnyScale", "PreparedAnyScale", "features_network", "prepare_any_scale_network", "render_bands"]
+__all__ = [
+    "NATIVE",
+    "AnyScale",
+    "PreparedAnyScale",
+    "features_network",
+    "prepare_any_scale_network",
+    "prepare_frame_network",
+    "render_bands",
+]
+
+NATIVE: Mapping[str, str] = MappingProxyType({"lite": "lite-any"})
+"""Weights that ship for whole magnifications, and those that stand in where their result would be shrunk by much."""
+
+_MUCH = Fraction(4, 3)  # by how much resampling would shrink: below, what was trained for one scale is as good
 
 
 class _Features(nn.Module):
@@ -148,3 +164,22 @@ def prepare_any_scale_network(name: str, geometry: Geometry, options: PerFrameOp
     small = Geometry(geometry.width, geometry.height, 2 * geometry.width, 2 * geometry.height)
     model = prepare_network(name, small, options, device).model
     return PreparedAnyScale(options, device, replace(model, passes=(), tiles_yx=()))
+
+
+def prepare_frame_network(name: str, geometry: Geometry, options: PerFrameOptions, device: str) -> PreparedPerFrame:
+    """As `prepare_network`; by `NATIVE` where the result would have to be shrunk by a third or more (ADR 109).
+
+    Not beyond the largest magnification, for a self-ensemble, in 8 bits, or by another library than torch.
+    """
+    if name in NATIVE and _suits_native(name, magnification(geometry), options):
+        return prepare_any_scale_network(NATIVE[name], geometry, options, device)
+    return prepare_network(name, geometry, options, device)
+
+
+def _suits_native(name: str, factor: Fraction, options: PerFrameOptions) -> bool:
+    scales = available_scales(name)
+    if not 1 < factor <= max(scales) or options.self_ensemble:
+        return False
+    if options.precision in ("int8", "fastest") or options.backend not in ("auto", "torch"):
+        return False
+    return math.prod(plan_passes(factor, scales)) >= factor * _MUCH

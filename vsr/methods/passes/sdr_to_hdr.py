@@ -25,7 +25,7 @@ from vsr.media.hdr import ContentLight, MasteringDisplay
 from vsr.media.layouts import LAYOUTS
 from vsr.media.light import PRIMARIES, SDR_TRANSFERS, WHITE_POINT, pq_encode, primaries_matrix, sdr_light
 from vsr.methods.interpolation import check_size
-from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared
+from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Evidence, Geometry, Prepared
 from vsr.networks.inverse_tone import InverseTone, read_inverse_tone
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class PreparedSdrToHdr(Prepared[SdrToHdrOptions]):
     @property
     def capabilities(self) -> Capabilities:
         """Frames stand for themselves; what a network adds is invented."""
-        evidence = "interpolation" if self.options.network is None else "generative"
+        evidence: Evidence = "interpolation" if self.options.network is None else "generative"
         return Capabilities(evidence, keeps_size=True, bytes_per_pixel=100)
 
     def key(self) -> Mapping[str, Any]:

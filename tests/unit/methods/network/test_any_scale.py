@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from vsr.errors import UsageError
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.layouts import LAYOUTS
 from vsr.methods import Geometry, find_method, restore_shot
-from vsr.methods.network.any_scale import render_bands
+from vsr.methods.network.any_scale import PreparedAnyScale, render_bands
 from vsr.networks import AnyScaleUpscaler
 from vsr.networks.asdn import ASDN
 from vsr.networks.grids import Grid
@@ -102,3 +103,48 @@ def test_smaller_sizes_are_resampled(weights: str) -> None:
 def test_self_ensemble_is_refused(weights: str) -> None:
     with pytest.raises(UsageError, match="whole magnifications"):
         _restored(weights, (27, 31), self_ensemble=True)
+
+
+@pytest.mark.parametrize(
+    ("out_yx", "options", "is_native"),
+    [
+        ((25, 25), {}, True),
+        ((30, 30), {}, True),
+        ((32, 32), {}, False),
+        ((40, 40), {}, False),
+        ((42, 42), {}, True),
+        ((50, 50), {}, False),
+        ((90, 90), {}, False),
+        ((18, 18), {}, False),
+        ((25, 25), {"self_ensemble": True}, False),
+    ],
+)
+def test_lite_between_whole_magnifications(out_yx: tuple[int, int], options: dict[str, bool], is_native: bool) -> None:
+    """Where the next whole one would be shrunk by a third or more, `lite` is run natively; and found again."""
+    method, geometry = find_method("lite"), Geometry(20, 20, out_yx[1], out_yx[0])
+    prepared = method.prepare(geometry, method.options_type(precision="float32", **options), "cpu")
+    assert isinstance(prepared, PreparedAnyScale) == is_native
+    described = {"estimator": None, "model": dataclasses.asdict(prepared.describe()["model"])}
+    assert method.is_as_recorded(described)
+
+
+def test_weights_are_mixed_for_each_shot() -> None:
+    """A mixture of any scale makes other pixels of a noisy source than of a clean one, by its estimates."""
+    method, geometry = find_method("lite-any"), Geometry(64, 48, 80, 60)
+    frames = [_luma_frame(sigma) for sigma in (0.0, 20.0)]
+    prepared = method.prepare(geometry, method.options_type(precision="float32"), "cpu")
+    restorer = prepared.open(geometry)
+    learnt = [restorer.adapt([frame]) for frame in frames]
+    assert not torch.equal(learnt[0]["source"], learnt[1]["source"])
+    first, second = (next(restorer.restore([frames[0]], one)) for one in learnt)
+    again = next(restorer.restore([frames[0]], learnt[0]))
+    assert not torch.equal(first.planes[0], second.planes[0])
+    assert torch.equal(first.planes[0], again.planes[0])
+    assert first.findings["source_noise_codes"] < second.findings["source_noise_codes"]
+
+
+def _luma_frame(sigma: float) -> VideoFrame:
+    generator = torch.Generator().manual_seed(7)
+    ramp = torch.linspace(40, 200, 64).expand(48, 64) + sigma * torch.randn(48, 64, generator=generator)
+    planes = (ramp.round().clamp(0, 255).to(torch.uint8),)
+    return VideoFrame(planes, LAYOUTS["gray"], ColorSpec(full_range=False), 0, 0, Fraction(1, 25))
