@@ -2,6 +2,7 @@
 
     python benchmarks/restoration.py dust [--data FOLDER] [--part test] [--frames 12] [--crop 288 192] [--noise 0]
     python benchmarks/restoration.py telecine [--data FOLDER] [--part test] [--frames 28] [--bit-rate 0]
+    python benchmarks/restoration.py deinterlace [--data FOLDER] [--part test] [--frames 16] [--nnedi WEIGHTS]
     python benchmarks/restoration.py stabilize [--data FOLDER] [--part test] [--frames 60]
     python benchmarks/restoration.py grain [--data FOLDER] [--part test] [--frames 6] [--crop 288 192]
 
@@ -10,6 +11,7 @@ chosen. Damaged pixels are those that damage changed by more than 8 codes of 255
 change. The first and the last frame of a clip have one neighbour only and are not counted. Jitter is what changes from
 frame to frame besides steady motion (root mean square of second differences, over √6). Grain is Gaussian noise,
 strongest at mid grey, softened by two blurs; its mean is given, and what was measured at each frame's brightness.
+Frames of a clip are taken for the fields of half as many.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import argparse
 import os
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from footage.sources import Part, Source, find_sources
 from restoration.damage import MOVERS, Frames, add_dirt, add_movers
+from restoration.deinterlacing import measure as measure_fields
 from restoration.telecine import CASES
 from restoration.telecine import measure as measure_cadence
 
@@ -42,6 +45,7 @@ from vsr.registration import register, sample_bicubic
 DATA = Path(os.environ.get("VSR_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 GRAY = PixelLayout("gray", "gray", 8)
 DAMAGED_CODES = 8
+_FRAMES = {"dust": 12, "telecine": 28, "deinterlace": 16, "stabilize": 60, "grain": 6}
 SPOTS = 20.0  # in 100,000 pixels
 
 
@@ -167,6 +171,29 @@ def measure_telecine(sources: Sequence[Source], frames: int, crop: tuple[int, in
         )
 
 
+def measure_deinterlace(
+    sources: Sequence[Source], frames: int, crop: tuple[int, int] | None, weights: Path | None
+) -> None:
+    """A row for each clip of at least 8 frames."""
+    names = ["yadif", "w3fdif", "estdif", *(["nnedi"] if weights else []), "bwdif", "motion"]
+    print(f"| clip, camera | {', '.join(names)} | MPEG-2: bwdif, motion | one a frame: bwdif, motion | CPU |")
+    print("|---|---|---|---|---|")
+    rows = []
+    for source in sources:
+        moments = source.frames(frames, crop)
+        if len(moments) >= 8:
+            rows.append(measure_fields(moments, weights))
+            _print_fields(f"{source.name}, {source.camera}", names, rows[-1])
+    _print_fields("**mean**", names, {name: float(np.mean([row[name] for row in rows])) for name in rows[0]})
+
+
+def _print_fields(title: str, names: Sequence[str], row: Mapping[str, float]) -> None:
+    clean = ", ".join(f"{row[name]:.1f}" for name in names)
+    pairs = [f"{row[f'bwdif, {case}']:.1f}, {row[f'motion, {case}']:.1f}" for case in ("MPEG-2", "frames")]
+    cost = f"{row['times']:.0f}×, {row['ms']:.0f} ms a megapixel"
+    print(f"| {title} | {clean} | {' | '.join(pairs)} | {cost} |", flush=True)
+
+
 def _places(reference: torch.Tensor, frames: Frames) -> NDArray[np.float64]:
     """``(T, 2)``: where the middle of each frame shows ``reference``, by registration."""
     inner = frames[:, 16:-16, 16:-16].astype(np.float32) / 255
@@ -176,27 +203,31 @@ def _places(reference: torch.Tensor, frames: Frames) -> NDArray[np.float64]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["dust", "stabilize", "grain", "telecine"])
+    parser.add_argument("what", choices=["dust", "stabilize", "grain", "telecine", "deinterlace"])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--part", choices=["tune", "test"], default="test")
-    parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("--frames", type=int, help="of each clip; telecine: at least 20")
     parser.add_argument("--crop", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="the middle of each clip")
     parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of grain, in codes of 255")
     parser.add_argument("--bit-rate", type=int, default=0, help="telecine: of MPEG-2, bits a second; 0: lossless")
     parser.add_argument("--only", default="", help="clips whose names contain this")
+    parser.add_argument("--nnedi", type=Path, help="deinterlace: the file nnedi3_weights.bin, for FFmpeg's filter")
     asked = parser.parse_args()
+    frames = asked.frames or _FRAMES[asked.what]
     part: Part = asked.part
     clips = [s for s in find_sources(asked.data) if s.movement is None and s.part == part and asked.only in s.name]
     torch.set_num_threads(1)
     crop = tuple(asked.crop) if asked.crop else None
-    if asked.what == "telecine":
-        measure_telecine(clips, asked.frames, crop, asked.bit_rate)
+    if asked.what == "deinterlace":
+        measure_deinterlace(clips, frames, crop, asked.nnedi)
+    elif asked.what == "telecine":
+        measure_telecine(clips, frames, crop, asked.bit_rate)
     elif asked.what == "stabilize":
-        measure_stabilize(clips, asked.frames)
+        measure_stabilize(clips, frames)
     elif asked.what == "grain":
-        measure_grain(clips, asked.frames, crop)
+        measure_grain(clips, frames, crop)
     else:
-        measure_dust(clips, asked.frames, crop, asked.noise)
+        measure_dust(clips, frames, crop, asked.noise)
 
 
 if __name__ == "__main__":

@@ -177,3 +177,29 @@ def test_probe_says_what_the_flags_hide(call: Callable[..., Run], tmp_path: Path
     assert "progressive, though it is flagged as interlaced" in call("probe", str(flagged)).out
     hidden = clip(tmp_path / "hidden.mp4", woven(moving(2 * FRAMES), top_first=False), None)
     assert "interlaced, bottom first, though it is flagged as progressive" in call("probe", str(hidden)).out
+
+
+@pytest.mark.parametrize("mode", ["field", pytest.param("auto", marks=pytest.mark.nightly)])
+def test_rows_filled_along_the_motion_do_not_show_where_a_run_is_cut(run: Any, tmp_path: Path, mode: str) -> None:
+    source = clip(tmp_path / "in.mp4", woven(moving(68)), "tff")
+    options = EXACT | {"deinterlace": mode, "deinterlacer": "motion", "cut_threshold": 100.0}
+    results = []
+    for length in (16, 240):
+        output, manifest = run(source, "mkv", segment_frames=length, **options)
+        results.append((len(manifest["segments"]), lumas(output)))
+        output.rename(tmp_path / f"{length}.mkv")
+        assert manifest["deinterlacer"] == "motion"
+    assert results[0][0] > results[1][0]
+    assert all(np.array_equal(one, other) for one, other in zip(results[0][1], results[1][1], strict=True))
+
+
+def test_what_fills_missing_rows_follows_the_method(run: Any, tmp_path: Path) -> None:
+    source = clip(tmp_path / "in.mp4", woven(moving(2 * FRAMES)), "tff")
+    output, manifest = run(source, "mkv", method="none", scale=1, codec="ffv1")
+    output.unlink()
+    assert manifest["deinterlacer"] == "motion"
+    output, manifest = run(source, "mkv", **EXACT)
+    assert manifest["deinterlacer"] == "bwdif"
+    output.unlink()
+    _, manifest = run(source, "mkv", deinterlace="off", **EXACT)
+    assert manifest["deinterlacer"] is None

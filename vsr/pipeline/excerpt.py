@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from vsr.errors import InputError, UsageError
 from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord
+from vsr.media.deinterlace import DEINTERLACE_CONTEXT
 from vsr.media.filtering import FrameCopier
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import Reader, scan, scan_from
 from vsr.media.thumbnails import thumbnail
 from vsr.pipeline.job import Span
-from vsr.pipeline.scan import DEINTERLACE_CONTEXT, PlanRules, plan_segments
+from vsr.pipeline.scan import PlanRules, plan_segments
 from vsr.timeline import Segment, format_seconds
 
 __all__ = ["Excerpt", "Needs", "find_excerpt"]

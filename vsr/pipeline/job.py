@@ -15,6 +15,7 @@ from vsr.errors import UsageError
 from vsr.media.cadence import film_rate
 from vsr.media.convert import OutputFormat
 from vsr.media.decode import Look
+from vsr.media.deinterlace import Deinterlacer
 from vsr.media.encode import EncoderSpec
 from vsr.media.film import FILM_TICKS
 from vsr.media.fitting import Area, fit
@@ -29,7 +30,7 @@ from vsr.methods.passes.compose import Step, compose
 from vsr.pipeline.animations import describe_animation, find_lost_in_animation
 from vsr.pipeline.evidence import check_evidence
 from vsr.pipeline.matching import check_pair, keep_chroma
-from vsr.pipeline.output_format import choose_container, plan_encoder, resolve_deinterlacing
+from vsr.pipeline.output_format import choose_container, plan_encoder, resolve_deinterlacer, resolve_deinterlacing
 from vsr.pipeline.passes import titled
 from vsr.pipeline.raw_output import find_lost_in_raw
 from vsr.pipeline.settings import Settings
@@ -73,6 +74,8 @@ class Job:
     deinterlace: str
     """``off``; ``auto``: one image a frame, deinterlaced where a frame is interlaced; ``film``: the same, of the film
     frames of a telecined video; ``frame`` or ``field``."""
+    deinterlacer: Deinterlacer
+    """What fills missing rows."""
     span: Span
     shift: Fraction
     """Seconds taken off every source time (spans without ``span``; those with it start at their first frame)."""
@@ -259,6 +262,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         out_height=height,
         encoder=encoder,
         deinterlace=deinterlace,
+        deinterlacer=resolve_deinterlacer(settings),
         span=span,
         shift=_shift(info, container),
         copied=streams.copied,

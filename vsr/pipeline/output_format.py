@@ -14,15 +14,17 @@ from vsr.errors import UsageError, nearest
 from vsr.frames import ColorSpec, PixelLayout
 from vsr.media.cadence import film_rate
 from vsr.media.codecs import CODECS, CONTAINERS, CodecSpec, choose_codec, choose_layout, find_codec
+from vsr.media.deinterlace import Deinterlacer
 from vsr.media.encode import EncoderSpec
 from vsr.media.film import FILM_TICKS
 from vsr.media.hdr import DisplayTransform
 from vsr.media.images import is_animation
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo
+from vsr.methods import ALONE, find_method
 from vsr.pipeline.animations import fit_animation
 from vsr.pipeline.settings import Settings
 
-__all__ = ["choose_container", "plan_encoder", "resolve_deinterlacing"]
+__all__ = ["choose_container", "plan_encoder", "resolve_deinterlacer", "resolve_deinterlacing"]
 
 
 _ANIMATIONS = ("gif", "apng", "webp")  # codecs of sources
@@ -88,6 +90,14 @@ def resolve_deinterlacing(video: VideoInfo, settings: Settings) -> str:
     """What ``auto`` means for this video: ``film`` where the first frames are certain to hold film, telecined."""
     is_film = settings.deinterlace == "auto" and video.cadence is not None
     return "film" if is_film else settings.deinterlace
+
+
+def resolve_deinterlacer(settings: Settings) -> Deinterlacer:
+    """What ``auto`` means for the method."""
+    if settings.deinterlacer != "auto":
+        return settings.deinterlacer
+    is_quick = settings.method != ALONE and find_method(settings.method).evidence == "interpolation"
+    return "bwdif" if is_quick else "motion"
 
 
 def _for_players(video: VideoInfo, container: str, settings: Settings) -> Settings:

@@ -18,17 +18,15 @@ import av
 
 from vsr.media.combing import FieldJudge, Fields, luma_rows
 from vsr.media.decode import FrameRecord
+from vsr.media.deinterlace import DEINTERLACE_CONTEXT
 from vsr.media.thumbnails import thumbnail
 from vsr.pipeline.job import Span
 from vsr.registration.cuts import CutDetector
 from vsr.timeline import Segment
 
-__all__ = ["DEINTERLACE_CONTEXT", "PlanRules", "PlannedSegment", "plan_segments"]
+__all__ = ["PlanRules", "PlannedSegment", "plan_segments"]
 
 _log = logging.getLogger(__name__)
-
-DEINTERLACE_CONTEXT = 2
-"""Frames the deinterlacer is given on each side of what the restorer sees."""
 
 _FIRST_CAPS = (48, 96)
 

@@ -78,6 +78,9 @@ class Settings(BaseModel):
     deinterlace: Literal["auto", "off", "frame", "field", "film"] = "auto"
     """auto: film frames of telecined video put together, other interlaced frames deinterlaced one for one, both by
     content; film: as auto where film is not certain at once; frame: all, one for one; field: one frame a field."""
+    deinterlacer: Literal["auto", "bwdif", "motion"] = "auto"
+    """What fills missing rows: bwdif, from three frames; motion, from fields along their motion, better and slower;
+    auto: motion, but bwdif with lanczos and bicubic, which are quick themselves."""
     shapes: Literal["fit", "stretch"] = "fit"
     """Images whose shape changes inside a video: fit into the first one's, black around; or stretch to it."""
     split: bool = False

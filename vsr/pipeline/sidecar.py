@@ -147,6 +147,7 @@ def _deciding(job: Job) -> dict[str, Any]:
         "encoder": describe_encoder(job),
         "color": canonical(job.video.color),
         "deinterlace": job.deinterlace,
+        "deinterlacer": job.deinterlacer,
         "versions": software_versions(),
         "device": device_class(job.device),
     }

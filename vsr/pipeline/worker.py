@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vsr.errors import InputError, MachineError
 from vsr.frames import VideoFrame
 from vsr.media.convert import quantise
-from vsr.media.deinterlace import deinterlace
+from vsr.media.deinterlace import DEINTERLACE_CONTEXT, deinterlace
 from vsr.media.encode import SegmentSink, segment_sink
 from vsr.media.film import FilmReader
 from vsr.media.fitting import Area, pad
@@ -35,7 +35,7 @@ from vsr.pipeline.adapting import load_adaptation, store_adaptation
 from vsr.pipeline.job import Job
 from vsr.pipeline.overlap import Overlap
 from vsr.pipeline.preview import Preview
-from vsr.pipeline.scan import DEINTERLACE_CONTEXT, PlannedSegment
+from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.sidecar import (
     SegmentPaths,
     SegmentResult,
@@ -295,7 +295,7 @@ class SegmentWorker:
             return frames
         with_fields = zip(frames, (record.fields for record in records), strict=True)
         rate: Literal["frame", "field"] = "field" if mode == "field" else "frame"
-        return deinterlace(with_fields, rate, only_interlaced=only_interlaced)
+        return deinterlace(with_fields, rate, only_interlaced=only_interlaced, by=self._job.deinterlacer)
 
 
 def _times(job: Job, planned: PlannedSegment, ordinal: int) -> list[int]:

@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 
 from vsr.errors import MachineError, UsageError, VsrError
 from vsr.frames import VideoFrame
+from vsr.media.deinterlace import DEINTERLACE_CONTEXT
 from vsr.media.display import Box, resized, shown, upright
 from vsr.methods.findings import describe_findings, mean_findings
 from vsr.pipeline.job import Job, Span
-from vsr.pipeline.scan import DEINTERLACE_CONTEXT, PlannedSegment
+from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.storage import WorkFolder
 from vsr.pipeline.trial import Part, part_of_frame, restored
 from vsr.pipeline.worker import Pixels, SegmentWorker, in_source_frames

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from vsr.media.damage import Damage
 from vsr.media.decode import FrameRecord
+from vsr.media.deinterlace import DEINTERLACE_CONTEXT
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import scan
 from vsr.pipeline.job import Span
-from vsr.pipeline.scan import DEINTERLACE_CONTEXT, PlannedSegment, PlanRules, plan_segments
+from vsr.pipeline.scan import PlannedSegment, PlanRules, plan_segments
 
 _TICKS = 40  # of 1 ms: 25 frames a second
 
