@@ -8,8 +8,11 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import bagit
@@ -20,6 +23,7 @@ from program import Run
 from videos import X264, encode, scene
 
 import vsr
+from vsr.archive import bag as bag_module
 from vsr.errors import MachineError, UsageError, VerificationError
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -205,6 +209,35 @@ def test_refusals_are_one_line_and_leave_nothing(call: Call, made: Path, tmp_pat
         done = call("bag", *arguments)
         assert (done.code, words in done.one_line()) == (code, True), done.err
     assert not bag.exists()
+
+
+def test_sources_in_two_folders_of_one_name_are_not_mixed(made: Path, tmp_path: Path) -> None:
+    for number, name in enumerate(("one", "other")):
+        folder = tmp_path / name / "scans"
+        folder.mkdir(parents=True)
+        encode(folder / f"{number}%03d.png", scene(2, 64, 48), "-c:v", "png")
+        vsr.upscale(folder, tmp_path / f"{name}.mkv", settings={**_QUICK, "codec": "ffv1", "fps": "24"})
+    masters = [tmp_path / "one.mkv", tmp_path / "other.mkv"]
+    with pytest.raises(UsageError, match=r"other/scans would both be data/source/scans; give them in bags"):
+        vsr.bag(masters, tmp_path / "bag", with_source=True)
+    assert vsr.bag(masters, tmp_path / "bag").num_files
+
+
+def test_checks_have_the_time_at_which_they_were_made(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_file = bag_module.copy_file
+
+    def slow(*arguments: Any) -> Any:
+        time.sleep(1.1)  # dates have whole seconds
+        return copy_file(*arguments)
+
+    monkeypatch.setattr(bag_module, "copy_file", slow)
+    bag = vsr.bag([made / "plate.png"], tmp_path / "bag")
+    root = ElementTree.parse(bag.folder / "data/plate.png.premis.xml").getroot()
+    kinds, times = (_texts(root, f"event/{name}") for name in ("eventType", "eventDateTime"))
+    when = dict(zip(kinds, map(datetime.fromisoformat, times), strict=True))
+    assert when["creation"] <= when["fixity check"] < when["packing"]
 
 
 def test_what_changed_is_not_packed(made: Path, tmp_path: Path) -> None:

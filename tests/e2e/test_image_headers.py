@@ -195,6 +195,20 @@ def test_dpx_headers_go_with_their_frames(
         assert frame.metadata["timecode"] == f"01:02:03:{4 + number:02d}", "as FFmpeg reads it"
 
 
+def test_who_made_a_dpx_file_is_named_before_vsr_says_so_of_itself(tmp_path: Path, quick: dict[str, Any]) -> None:
+    folder = _dpx(tmp_path / "in", ">")
+    for path in folder.iterdir():
+        data = bytearray(path.read_bytes())
+        data[160:170], data[260:268] = b"Scanner 3\0", b"Reel 12\0"
+        path.write_bytes(bytes(data))
+    said = ["creator Scanner 3", "project Reel 12"]
+    lost = _run(folder, tmp_path / "out" / "%04d.dpx", quick, fps="24")
+    assert lost == [f"{one}: vsr writes its own there" for one in said]
+    assert (tmp_path / "out" / "0001.dpx").read_bytes()[160:163] == b"vsr"
+    lost = _run(folder, tmp_path / "out.mkv", quick, fps="24", codec="ffv1")
+    assert lost[-2:] == [f"{one}: only DPX has a place for it" for one in said]
+
+
 def test_a_part_of_a_dpx_sequence_keeps_its_own_numbers(tmp_path: Path, quick: dict[str, Any]) -> None:
     """A sister: the numbers are those of each frame, not of the first."""
     folder = _dpx(tmp_path / "in", ">")

@@ -178,9 +178,11 @@ def test_refusals_are_one_line_and_change_nothing(call: Call, copy: Path) -> Non
         _sign(path)
 
 
-def test_a_run_that_was_killed_is_put_right(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = copy / "a.mp4"
+@pytest.mark.parametrize("name", ["a.mp4", "a.png", "plate.tiff"])
+def test_a_run_that_was_killed_is_put_right(copy: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    path = copy / name
     before = path.read_bytes()
+    unsigned = copy / f".{name}.vsr-unsigned"
 
     def die(*_: object) -> None:
         raise KeyboardInterrupt
@@ -190,10 +192,25 @@ def test_a_run_that_was_killed_is_put_right(copy: Path, monkeypatch: pytest.Monk
         with pytest.raises(KeyboardInterrupt):
             _sign(path)
     assert path.read_bytes() != before
-    assert (copy / ".a.mp4.vsr-unsigned").read_bytes() == before
+    assert unsigned.read_bytes() == before
     _sign(path)
     assert _failed(path) == {}
-    assert not (copy / ".a.mp4.vsr-unsigned").exists()
+    assert not unsigned.exists()
+
+
+def test_an_unsigned_file_that_is_out_of_date_goes_and_one_that_nobody_knows_stays(copy: Path) -> None:
+    path, unsigned = copy / "a.mp4", copy / ".a.mp4.vsr-unsigned"
+    unsigned.write_bytes(b"of a run before this output was made")
+    _sign(path)
+    assert _failed(path) == {}
+    assert not unsigned.exists()
+    path, unsigned = copy / "a.mov", copy / ".a.mov.vsr-unsigned"
+    unsigned.write_bytes(b"of somebody")
+    data = path.read_bytes()
+    path.write_bytes(data[:-1])
+    with pytest.raises(VerificationError, match=r"neither it nor a\.mov is what the record says"):
+        _sign(path)
+    assert (path.read_bytes(), unsigned.read_bytes()) == (data[:-1], b"of somebody")
 
 
 def test_what_generative_models_make_is_called_so() -> None:

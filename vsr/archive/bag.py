@@ -11,15 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vsr.archive.bagit import Payload, check_info, check_places, copy_file, finish_bag, put_file
-from vsr.archive.contents import Contents, find_contents
-from vsr.archive.events import Packing
+from vsr.archive.contents import SOURCE_FOLDER, Contents, find_contents
+from vsr.archive.events import Examined, Packing
 from vsr.archive.premis import describe_output
 from vsr.errors import MachineError, UsageError, VerificationError
 from vsr.pipeline.manifest import manifest_path
 from vsr.pipeline.objects import is_url
 from vsr.pipeline.publishing import publish
 from vsr.pipeline.seal import read_sealed
-from vsr.pipeline.verify import Check
 from vsr.verifying import find_output, verify_any
 
 __all__ = ["Bag", "OnFile", "make_bag"]
@@ -59,25 +58,25 @@ def make_bag(
         raise UsageError("--input says where the input of one output is; give the others in bags of their own")
     _check_folder(folder)
     checked = [_examine(given, source, with_source, on_file) for given in outputs]
-    files = _join([contents for contents, _ in checked])
+    files = _join([one.contents for one in checked])
     partial = folder.with_name(f".{folder.name}.vsr-partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         _check_room(partial, files.values())
         payload = _copy(files, partial, on_file)
-        _compare(payload, [contents for contents, _ in checked])
+        _compare(payload, [one.contents for one in checked])
         packing = Packing(folder.name, datetime.now(UTC), {file.place: file for file in payload})
-        for contents, checks in checked:
-            text = describe_output(contents, checks, packing)
-            payload.append(put_file(text, partial, _premis_place(contents)))
+        for one in checked:
+            text = describe_output(one, packing)
+            payload.append(put_file(text, partial, _premis_place(one.contents)))
         finish_bag(partial, payload, f"vsr {version('vsr')}", info)
         publish(partial, folder, replace=False)
     except OSError as error:
         raise MachineError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    names = tuple(contents.name for contents, _ in checked)
+    names = tuple(one.contents.name for one in checked)
     return Bag(folder, names, len(payload), sum(file.size_bytes for file in payload))
 
 
@@ -88,9 +87,7 @@ def _check_folder(folder: Path) -> None:
         raise UsageError(f"{folder} exists; a bag is a new folder: name another")
 
 
-def _examine(
-    given: str | Path, source: Path | None, with_source: bool, on_file: OnFile
-) -> tuple[Contents, Sequence[Check]]:
+def _examine(given: str | Path, source: Path | None, with_source: bool, on_file: OnFile) -> Examined:
     """The contents of an output and what was checked. Raises `VerificationError` where a check failed."""
     if is_url(given):
         raise UsageError(f"{given}: only outputs on this machine go into a bag; copy it and its record here")
@@ -101,7 +98,7 @@ def _examine(
     if failed is not None:
         raise VerificationError(f"{output}: is not what its record says: {failed.what}: {failed.detail}")
     record, _ = read_sealed(manifest_path(output))
-    return find_contents(output, record, source, with_source=with_source), checks
+    return Examined(find_contents(output, record, source, with_source=with_source), checks, datetime.now(UTC))
 
 
 def _premis_place(contents: Contents) -> str:
@@ -120,11 +117,24 @@ def _join(all_contents: Sequence[Contents]) -> dict[str, Path]:
                 raise UsageError(
                     f"{files[place]} and {path} would both be data/{place}; give them in bags of their own"
                 )
+    _refuse_mixed_folders(all_contents)
     for place in map(_premis_place, all_contents):
         if place in files:
             raise UsageError(f"{files[place]} has the name that its description gets in the bag; rename it")
     check_places(list(files))
     return files
+
+
+def _refuse_mixed_folders(all_contents: Sequence[Contents]) -> None:
+    """Images of two folders of one name would lie in one folder."""
+    folders: dict[str, Path] = {}
+    for contents in all_contents:
+        for place, path in contents.source.items():
+            inner = Path(place).parent.as_posix()
+            if inner != SOURCE_FOLDER and folders.setdefault(inner, path.parent) != path.parent:
+                raise UsageError(
+                    f"{folders[inner]} and {path.parent} would both be data/{inner}; give them in bags of their own"
+                )
 
 
 def _check_room(folder: Path, paths: Iterable[Path]) -> None:

@@ -14,7 +14,17 @@ from vsr.archive.contents import Contents
 from vsr.media.damage import describe_damage
 from vsr.pipeline.verify import Check
 
-__all__ = ["Event", "Packing", "list_events"]
+__all__ = ["Event", "Examined", "Packing", "list_events"]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """An output that was checked against its record, and passed."""
+
+    contents: Contents
+    checks: Sequence[Check]
+    time: datetime
+    """When the last of them was done."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +54,9 @@ class Event:
     """``made``: the vsr that made the output; ``packed``: the one that packs it."""
 
 
-def list_events(
-    contents: Contents, checks: Sequence[Check], packing: Packing, source: str, outputs: Sequence[str]
-) -> list[Event]:
-    """All events of an output whose ``checks`` passed; ``source`` and ``outputs`` identify the objects."""
+def list_events(examined: Examined, packing: Packing, source: str, outputs: Sequence[str]) -> list[Event]:
+    """All events of an output; ``source`` and ``outputs`` identify the objects."""
+    contents, checks = examined.contents, examined.checks
     record = contents.record
     damage = describe_damage(record["damage"] if "damage" in record else record["input"]["damage"])  # a still's
     made = [(identifier, "outcome") for identifier in outputs]
@@ -83,7 +92,7 @@ def list_events(
         *_signing(record, made),
         Event(
             "fixity check",
-            packed_at,
+            examined.time.isoformat(timespec="seconds"),
             [f"vsr {version('vsr')} verify: files, streams, frames and times against the record"],
             "success",
             [f"{check.what}: {check.detail}" for check in checks],

@@ -12,7 +12,7 @@ import json
 import mimetypes
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,8 @@ from xml.etree import ElementTree
 
 from vsr.archive.bagit import Payload
 from vsr.archive.contents import Contents
-from vsr.archive.events import Event, Packing, list_events
+from vsr.archive.events import Event, Examined, Packing, list_events
 from vsr.media.codecs import CODECS
-from vsr.pipeline.verify import Check
 
 __all__ = ["NAMESPACE", "describe_output"]
 
@@ -37,8 +36,9 @@ _FORMATS = {".framemd5": "text/plain", ".mkv": "video/x-matroska", ".dpx": "imag
 _Node = ElementTree.Element
 
 
-def describe_output(contents: Contents, checks: Sequence[Check], packing: Packing) -> bytes:
-    """The PREMIS document about an output, whose ``checks`` against its record passed, as an XML file."""
+def describe_output(examined: Examined, packing: Packing) -> bytes:
+    """The PREMIS document about an output, as an XML file."""
+    contents = examined.contents
     root = ElementTree.Element("premis", {"xmlns": NAMESPACE, "version": "3.0"})
     source, outputs = _source_identifier(contents), _output_identifiers(contents)
     root.append(_describe_source(contents, packing, source))
@@ -46,7 +46,7 @@ def describe_output(contents: Contents, checks: Sequence[Check], packing: Packin
         root.append(_describe_made(contents, packing, identifier, source))
     for place in contents.about:
         root.append(_describe_about(contents, packing, place, outputs[0]))
-    for event in list_events(contents, checks, packing, source, outputs):
+    for event in list_events(examined, packing, source, outputs):
         root.append(_event(event, contents))
     versions = {"made": contents.record["versions"]["vsr"], "packed": version("vsr")}
     for agent in sorted({_agent_identifier(number) for number in versions.values()}):

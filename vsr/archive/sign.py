@@ -98,6 +98,8 @@ def _tidy(output: Path) -> None:
             unsigned.unlink()
         elif file_digest(unsigned) == recorded:
             os.replace(unsigned, output)
+            if is_single_image(output) and not is_still(record):
+                _write_checksums(output, record)  # they may be those of the signed file
         else:
             raise VerificationError(f"{unsigned}: neither it nor {output.name} is what the record says; move it away")
 
@@ -195,12 +197,17 @@ def _replace(output: Path, partial: Path, record: dict[str, Any], store: bytes) 
     _keep(output, unsigned)
     os.replace(partial, output)
     if is_single_image(output) and not is_still(record):  # whose packet is the whole file
-        path, entry = checksum_paths(output)[1], signed["checksums"]["output"]
-        write_atomically(path, "".join(output_checksums(output, entry["of"]).pieces()))
-        entry["sha256"] = file_digest(path)
+        signed["checksums"]["output"]["sha256"] = _write_checksums(output, record)
     _write_record(output, signed)
     unsigned.unlink()
     return name
+
+
+def _write_checksums(output: Path, record: dict[str, Any]) -> str:
+    """Checksums of an image as it is now, beside it; returns the digest of their file."""
+    path = checksum_paths(output)[1]
+    write_atomically(path, "".join(output_checksums(output, record["checksums"]["output"]["of"]).pieces()))
+    return file_digest(path)
 
 
 def _keep(output: Path, unsigned: Path) -> None:

@@ -17,13 +17,15 @@ _MAGIC = {b"SDPX": ">", b"XPDS": "<"}
 _GENERIC, _INDUSTRY = 1664, 384
 _OFFSET, _FILE_SIZE, _GENERIC_SIZE, _INDUSTRY_SIZE = 4, 16, 24, 28
 _TRANSFER, _COLORIMETRIC, _BITS = 801, 802, 803
-_COPYRIGHT, _REFERENCES, _ORIGIN = slice(460, 660), slice(784, 800), slice(1432, 1620)
+_CREATOR, _PROJECT, _COPYRIGHT = slice(160, 260), slice(260, 460), slice(460, 660)
+_REFERENCES, _ORIGIN = slice(784, 800), slice(1432, 1620)
 _WORDS = (*range(48, 68, 4), 256, 260, *range(268, 308, 4))  # numbers of 32 bits among the industry header's bytes
 _FOUR = range(0, 16, 4)
 _FRAME_NUMBER, _TIMECODE = 48, 256
 _SCAN, _SAMPLE_RATES = slice(264, 267), slice(268, 276)
 _KEY_CODE, _SLATE = slice(0, 48), slice(68, 200)
 _UNSET = 0xFFFFFFFF
+_FFMPEG = "Lavc"  # what its encoder calls itself, which says nothing of the image
 _LOG = {1: "printing density", 3: "logarithmic"}
 
 
@@ -45,6 +47,11 @@ class DpxHeader:
     """200 characters."""
     origin: bytes = b""
     """Name and time of the source image, scanner and its serial number, 188 characters."""
+
+    creator: str = ""
+    """Who or what made the file."""
+    project: str = ""
+    """What it was made for."""
 
     @property
     def log_transfer(self) -> str:
@@ -82,7 +89,11 @@ class DpxHeader:
             said.append("copyright")
         if self.origin.strip(b"\0\xff"):
             said.append("scanner and source image")
-        return said
+        return said + self.replaced_words()
+
+    def replaced_words(self) -> list[str]:
+        """What every program that writes DPX says of itself instead."""
+        return [f"{name} {said}" for name, said in (("creator", self.creator), ("project", self.project)) if said]
 
     def for_new_image(self, *, resized: bool, deinterlaced: bool) -> DpxHeader:
         """Without what is no longer true of the restored image."""
@@ -112,7 +123,14 @@ def read_dpx_header(path: Path) -> DpxHeader | None:
         head[_REFERENCES] if order == ">" else _swap(head[_REFERENCES], _FOUR),
         head[_COPYRIGHT],
         head[_ORIGIN],
+        "" if (creator := _text(head[_CREATOR])).startswith(_FFMPEG) else creator,
+        _text(head[_PROJECT]),
     )
+
+
+def _text(field: bytes) -> str:
+    """ASCII up to the first zero byte; nothing where it is not set."""
+    return field.partition(b"\0")[0].rstrip(b"\xff").decode("ascii", "replace").strip()
 
 
 def with_dpx_header(image: bytes, header: DpxHeader) -> bytes:

@@ -16,6 +16,7 @@ from vsr.media.cadence import film_rate
 from vsr.media.convert import OutputFormat
 from vsr.media.decode import Look
 from vsr.media.deinterlace import Deinterlacer
+from vsr.media.dpx import DpxHeader
 from vsr.media.encode import EncoderSpec
 from vsr.media.film import FILM_TICKS
 from vsr.media.fitting import Area, fit
@@ -305,6 +306,8 @@ def _find_lost(info: MediaInfo, output: Path, container: str, encoder: EncoderSp
     goes_on = goes_with_frames(video, encoder)
     if video.header is not None and not goes_on:
         lost += [f"{said}: only {video.codec.upper()} has a place for it" for said in video.header.in_words()]
+    if isinstance(video.header, DpxHeader) and goes_on:
+        lost += [f"{said}: vsr writes its own there" for said in video.header.replaced_words()]
     if span and info.num_chapters:
         lost.append("chapters: their times are those of the whole video")
     if span.start is not None and video.timecode and not goes_on and not is_animation(output):
