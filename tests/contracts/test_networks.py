@@ -164,6 +164,23 @@ def test_sequences(name: str, count: int) -> None:
     assert all(bool((one != other).any()) for one, other in zip(results[0], changed[0], strict=True))
 
 
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_results_on_the_way(name: str) -> None:
+    """Of the networks that say so several, of one size, the last that of ``forward``."""
+    scale = NETWORKS[name].scales[0]
+    with torch.device("meta"):
+        if not NETWORKS[name].build(scale).has_outputs_on_the_way:
+            return
+    module = _built(name, scale)
+    images = torch.rand(1, _taken(module, name), 6, 5)
+    with torch.inference_mode():
+        results, last = module.all_outputs(images), module(images)
+    assert len(results) > 1
+    assert {one.shape for one in results} == {last.shape}
+    assert torch.equal(results[-1], last)
+    assert not torch.equal(results[0], last)
+
+
 @pytest.mark.parametrize("name", [name for name, row in NETWORKS.items() if row.family == "rescaling"])
 def test_the_halves_of_a_pair(name: str, tmp_path: Path) -> None:
     """The first half makes images small, by tiles as by the whole: what it says of its context is right."""

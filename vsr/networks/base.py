@@ -79,6 +79,18 @@ class Upscaler(nn.Module):
         """How many times larger what ``forward`` gives is than what it takes, in pixels."""
         return self.scale
 
+    def all_outputs(self, images: Tensor) -> list[Tensor]:
+        """What ``forward`` gives, last, behind the results that the network has on the way, where it has some.
+
+        Training with ``supervision`` compares each with the ground truth.
+        """
+        return [self(images)]
+
+    @property
+    def has_outputs_on_the_way(self) -> bool:
+        """Whether `all_outputs` gives more than one."""
+        return type(self).all_outputs is not Upscaler.all_outputs
+
     def finish_loading(self) -> None:
         """Called once after weights are loaded: take over what follows from their values."""
 

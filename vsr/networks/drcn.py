@@ -39,15 +39,20 @@ class DRCN(Upscaler):
 
     def forward(self, images: Tensor) -> Tensor:
         """``(B, 1, H, W)`` in 0…1 → ``(B, 1, scale·H, scale·W)``: Σ w_d · (interpolated + reconstruction of step d)."""
+        return self.all_outputs(images)[-1]
+
+    def all_outputs(self, images: Tensor) -> list[Tensor]:
+        """The reconstruction of each step, and last their weighted sum."""
         enlarged = enlarge(images, self.scale)
         features = self.relu(self.embedding1(enlarged.to(self.inference.weight.dtype)))
         features = self.relu(self.embedding2(features))
-        result = torch.zeros_like(enlarged)
+        results, total = [], torch.zeros_like(enlarged)
         for weight in self.ensemble.to(images.dtype):
             features = self.relu(self.inference(features))
             residual: Tensor = self.reconstruction2(self.relu(self.reconstruction1(features)))
-            result = result + weight * (enlarged + residual.to(images.dtype))
-        return result
+            results.append(enlarged + residual.to(images.dtype))
+            total = total + weight * results[-1]
+        return [*results, total]
 
 
 def recognise_drcn(shapes: Shapes) -> Found | None:

@@ -66,7 +66,7 @@ class MemNet(Upscaler):
         return self.all_outputs(images)[-1]
 
     def all_outputs(self, images: Tensor) -> list[Tensor]:
-        """The output of each block, and last their weighted mean: training compares each with the ground truth."""
+        """The output of each block, and last their weighted mean."""
         base = enlarge(images, self.scale)
         memory = [self.entry(base.to(self.shares.dtype))]
         results = []

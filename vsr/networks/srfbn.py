@@ -80,16 +80,25 @@ class SRFBN(Upscaler):
         self._value_range = self.add_mean.value_range
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``."""
+        """``(B, 3, H, W)`` in 0…1 → ``(B, 3, scale·H, scale·W)``: the result of the last step."""
+        return self._results(images, of_all=False)[-1]
+
+    def all_outputs(self, images: Tensor) -> list[Tensor]:
+        """The result of each step of feedback."""
+        return self._results(images, of_all=True)
+
+    def _results(self, images: Tensor, *, of_all: bool) -> list[Tensor]:
         shifted: Tensor = self.sub_mean(images * self._value_range)
         base = functional.interpolate(shifted, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
         features = self.feat_in(self.conv_in(shifted.to(weights_dtype(self.conv_in))))
-        hidden = features
-        for _ in range(_STEPS):
+        hidden, results = features, []
+        for step in range(_STEPS):
             hidden = self.block(features, hidden)
-        residual: Tensor = self.conv_out(self.out(hidden))
-        restored: Tensor = self.add_mean(base + residual.to(images.dtype))
-        return restored / self._value_range
+            if of_all or step == _STEPS - 1:
+                residual: Tensor = self.conv_out(self.out(hidden))
+                restored: Tensor = self.add_mean(base + residual.to(images.dtype))
+                results.append(restored / self._value_range)
+        return results
 
 
 def srfbn_small(scale: int) -> SRFBN:

@@ -57,6 +57,8 @@ class TrainingConfig(BaseModel):
     """Side of the random window that is kept of a shot."""
     loss: str = "1*L1"
     """Sum of weighted losses: ``1*L1 + 0.001*TV``; see docs/training.md."""
+    supervision: float = Field(0.0, ge=0, lt=1)
+    """Share of the loss for a network's results on the way (MemNet, DRCN, SRFBN), all alike; 0: the last alone."""
     teacher: tuple[str, ...] = ()
     """Teachers, by name or file, whose output is mixed into the target; needs degradations free of chance.
 

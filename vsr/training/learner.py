@@ -13,7 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam, Optimizer
 
 from vsr.errors import ModelError
-from vsr.networks import NETWORKS, Network
+from vsr.networks import NETWORKS, Network, Upscaler
 from vsr.training.collectives import average_gradients
 from vsr.training.config import TrainingConfig
 from vsr.training.discriminator import Discriminator
@@ -50,7 +50,9 @@ class Learner:
         torch.manual_seed(config.seed)
         self._config, self._device, self._half, self._world = config, device, half, world
         self._format = torch.channels_last if config.channels_last else torch.contiguous_format
-        self.network = build_in_training(config.network, config.scale, start)
+        network = build_in_training(config.network, config.scale, start)
+        assert isinstance(network, Upscaler), "networks of the table"
+        self.network = network
         self.reset_layers = begin_with(start, config.network, self.network) if start is not None else ()
         self.network.to(device=device, memory_format=self._format).train()  # type: ignore[call-overload]
         self._learnt = [value for value in self.network.parameters() if value.requires_grad]
@@ -76,9 +78,14 @@ class Learner:
         small = batch.small.to(self._device).contiguous(memory_format=self._format)
         true = batch.true.to(self._device).contiguous(memory_format=self._format)
         with torch.autocast(self._device.type, self._half, enabled=self._half is not None):
-            made = self.network(small).float()
+            outputs = self.network.all_outputs(small) if self._config.supervision else [self.network(small)]
+        *earlier, made = (one.float() for one in outputs)
         self.network.zero_grad(set_to_none=True)
         total, parts = self.losses(made, true, small)
+        if earlier:
+            share = self._config.supervision
+            on_the_way = torch.stack([self.losses(one, true, small)[0] for one in earlier]).mean()
+            total = (1 - share) * total + share * on_the_way
         total.backward()  # type: ignore[no-untyped-call]
         return total, parts, made, true
 

@@ -102,9 +102,16 @@ def _check(config: TrainingConfig) -> None:
         least = _WINDOWED_LOSS_PX.get(name, 1)
         if side < least:
             raise UsageError(f"patches of {side} pixels are too small for the loss {name}, which needs {least}")
+    if config.supervision and not _has_outputs_on_the_way(config):
+        raise UsageError(f"supervision: {config.network} has no results on the way; memnet, drcn and srfbn have")
     region = config.region_px
     if region is not None and region < config.patch_px:
         raise UsageError(f"region_px = {region} is less than a patch, {config.patch_px}")
+
+
+def _has_outputs_on_the_way(config: TrainingConfig) -> bool:
+    with torch.device("meta"):
+        return NETWORKS[config.network].build(config.scale).has_outputs_on_the_way
 
 
 def _teacher(config: TrainingConfig, chain: Chain, device: torch.device, half: torch.dtype | None) -> Teacher | None:
