@@ -7,6 +7,7 @@ the output is smaller than the input, it is resampled as with other networks.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,6 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from vsr.errors import UsageError
 from vsr.frames import VideoFrame
 from vsr.inference import Engine, EngineOptions, batch_frames, measure_load
 from vsr.methods.method import Adaptation, Geometry
@@ -132,14 +132,33 @@ class AnyScale(PerFrame):
         if not self._enlarges:
             return iter([images])
         engine, module = self._halves_for(adaptation)
-        size_yx = (self._geometry.height, self._geometry.width)
-        return self._render(module, engine.bands(images), size_yx)
+        if self._options.self_ensemble:
+            return iter([self._averaged(engine, module, images)])
+        return self._render(module, engine.bands(images), self._small_yx, self._size_yx)
+
+    @property
+    def _small_yx(self) -> tuple[int, int]:
+        return self._geometry.height, self._geometry.width
+
+    def _averaged(self, engine: Engine, module: AnyScaleUpscaler, images: Tensor) -> Tensor:
+        """The mean over the eight flips and turns of ``images``, each turned back; as a whole (`vsr.inference`)."""
+        total = torch.zeros((), device=self._device)
+        for turns, is_flipped in itertools.product(range(4), (False, True)):
+            turned = torch.rot90(images, turns, (-2, -1))
+            turned = turned.flip(-1) if is_flipped else turned
+            small, large = self._small_yx, self._size_yx
+            if turns % 2:
+                small, large = small[::-1], large[::-1]
+            result = torch.cat(list(self._render(module, engine.bands(turned), small, large)), -2)
+            result = result.flip(-1) if is_flipped else result
+            total = total + torch.rot90(result, -turns, (-2, -1))
+        return total / 8
 
     def _render(
-        self, module: AnyScaleUpscaler, features: Iterator[Tensor], size_yx: tuple[int, int]
+        self, module: AnyScaleUpscaler, features: Iterator[Tensor], size_yx: tuple[int, int], out_yx: tuple[int, int]
     ) -> Iterator[Tensor]:
         with torch.inference_mode():
-            for band in render_bands(module, features, size_yx, self._size_yx):
+            for band in render_bands(module, features, size_yx, out_yx):
                 yield band.float()
 
 
@@ -158,9 +177,7 @@ class PreparedAnyScale(PreparedPerFrame):
 
 
 def prepare_any_scale_network(name: str, geometry: Geometry, options: PerFrameOptions, device: str) -> PreparedAnyScale:
-    """As `prepare_network`. Raises `UsageError` for a self-ensemble, which is made of whole images."""
-    if options.self_ensemble:
-        raise UsageError(f"{name} enlarges to any size; self_ensemble is for networks of whole magnifications")
+    """As `prepare_network`."""
     small = Geometry(geometry.width, geometry.height, 2 * geometry.width, 2 * geometry.height)
     model = prepare_network(name, small, options, device).model
     return PreparedAnyScale(options, device, replace(model, passes=(), tiles_yx=()))
@@ -169,7 +186,7 @@ def prepare_any_scale_network(name: str, geometry: Geometry, options: PerFrameOp
 def prepare_frame_network(name: str, geometry: Geometry, options: PerFrameOptions, device: str) -> PreparedPerFrame:
     """As `prepare_network`; by `NATIVE` where the result would have to be shrunk by a third or more (ADR 109).
 
-    Not beyond the largest magnification, for a self-ensemble, in 8 bits, or by another library than torch.
+    Not beyond the largest magnification, in 8 bits, or by another library than torch.
     """
     if name in NATIVE and _suits_native(name, magnification(geometry), options):
         return prepare_any_scale_network(NATIVE[name], geometry, options, device)
@@ -178,7 +195,7 @@ def prepare_frame_network(name: str, geometry: Geometry, options: PerFrameOption
 
 def _suits_native(name: str, factor: Fraction, options: PerFrameOptions) -> bool:
     scales = available_scales(name)
-    if not 1 < factor <= max(scales) or options.self_ensemble:
+    if not 1 < factor <= max(scales):
         return False
     if options.precision in ("int8", "fastest") or options.backend not in ("auto", "torch"):
         return False

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from vsr.errors import UsageError
 from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.layouts import LAYOUTS
 from vsr.methods import Geometry, find_method, restore_shot
@@ -54,9 +54,11 @@ def _frame(height: int = 20, width: int = 22) -> VideoFrame:
     return VideoFrame(planes, LAYOUTS["gbrp"], ColorSpec(full_range=True), 0, 0, Fraction(1, 25))
 
 
-def _restored(weights: str, out_yx: tuple[int, int], **options: object) -> torch.Tensor:
-    frame = _frame()
-    geometry = Geometry(22, 20, out_yx[1], out_yx[0])
+def _restored(
+    weights: str, out_yx: tuple[int, int], frame: VideoFrame | None = None, **options: object
+) -> torch.Tensor:
+    frame = frame or _frame()
+    geometry = Geometry(frame.width, frame.height, out_yx[1], out_yx[0])
     method = find_method(weights)
     prepared = method.prepare(geometry, method.options_type(precision="float32", **options), "cpu")
     [result] = restore_shot(prepared, geometry, [frame])
@@ -100,9 +102,19 @@ def test_smaller_sizes_are_resampled(weights: str) -> None:
     assert _restored(weights, (11, 12)).shape == (3, 11, 12)
 
 
-def test_self_ensemble_is_refused(weights: str) -> None:
-    with pytest.raises(UsageError, match="whole magnifications"):
-        _restored(weights, (27, 31), self_ensemble=True)
+@pytest.mark.parametrize("out_yx", [(27, 31), (40, 44)], ids=str)
+def test_self_ensemble_is_the_mean_of_eight(weights: str, out_yx: tuple[int, int]) -> None:
+    """Of runs over the turned and mirrored frame, turned back; along each axis its own magnification."""
+    frame, total = _frame(), torch.zeros(3, *out_yx)
+    for turns in range(4):
+        for is_flipped in (False, True):
+            planes = [torch.rot90(plane, turns) for plane in frame.planes]
+            planes = [plane.flip(-1).contiguous() if is_flipped else plane.contiguous() for plane in planes]
+            size = out_yx[::-1] if turns % 2 else out_yx
+            made = _restored(weights, (size[0], size[1]), replace(frame, planes=tuple(planes)))
+            total += torch.rot90(made.flip(-1) if is_flipped else made, -turns, (-2, -1))
+    made = _restored(weights, out_yx, self_ensemble=True)
+    torch.testing.assert_close(made, total / 8, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -116,15 +128,18 @@ def test_self_ensemble_is_refused(weights: str) -> None:
         ((50, 50), {}, False),
         ((90, 90), {}, False),
         ((18, 18), {}, False),
-        ((25, 25), {"self_ensemble": True}, False),
+        ((25, 25), {"self_ensemble": True}, True),
+        ((25, 25), {"backend": "onnxruntime"}, False),
     ],
 )
-def test_lite_between_whole_magnifications(out_yx: tuple[int, int], options: dict[str, bool], is_native: bool) -> None:
+def test_lite_between_whole_magnifications(
+    out_yx: tuple[int, int], options: dict[str, object], is_native: bool
+) -> None:
     """Where the next whole one would be shrunk by a third or more, `lite` is run natively; and found again."""
     method, geometry = find_method("lite"), Geometry(20, 20, out_yx[1], out_yx[0])
     prepared = method.prepare(geometry, method.options_type(precision="float32", **options), "cpu")
     assert isinstance(prepared, PreparedAnyScale) == is_native
-    described = {"estimator": None, "model": dataclasses.asdict(prepared.describe()["model"])}
+    described = {"estimator": None, "model": asdict(prepared.describe()["model"])}
     assert method.is_as_recorded(described)
 
 
