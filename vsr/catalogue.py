@@ -74,6 +74,9 @@ PASS_ENTRIES: Mapping[str, Entry] = MappingProxyType(
             "generative",
             "after",
         ),
+        "faces": Entry(
+            "invent detail of small faces after a corpus of faces; all other pixels stay", "generative", "after"
+        ),
         "stabilize": Entry(
             "steady frames that jump, as film in its gate does; pans stay", "observation-model", "before"
         ),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_faces import know_no_faces, small_corpus
 from small_networks import Kind, know_stand_ins, small_network
 from torch import Tensor
 
@@ -34,6 +35,7 @@ from vsr.methods.network.conditioned import ConditionedOptions
 from vsr.methods.network.several_frames import SeveralFramesOptions
 from vsr.methods.passes.compose import Step, compose
 from vsr.methods.passes.deflicker import DeflickerOptions
+from vsr.methods.passes.faces import FacesOptions
 from vsr.methods.passes.stabilize import StabilizeOptions
 from vsr.observation import resample
 from vsr.pipeline.adapting import load_adaptation, store_adaptation
@@ -101,6 +103,7 @@ _ADDING = {*NETWORKS, *(name for name, (_, main, _) in COMPOSED.items() if main 
 _OPTIONS_OF_PASSES = {
     "deflicker": DeflickerOptions(radius_frames=3),
     "stabilize": StabilizeOptions(radius_frames=3, model="homography"),
+    "faces": FacesOptions(corpus=str(small_corpus()), detector=str(small_corpus())),
 }
 CONSTANT_CODES = 1.5  # what these networks add to a constant at most
 
@@ -108,6 +111,7 @@ CONSTANT_CODES = 1.5  # what these networks add to a constant at most
 @pytest.fixture(autouse=True)
 def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     know_stand_ins(monkeypatch)
+    know_no_faces(monkeypatch)
 
 
 def _prepare(name: str, geometry: Geometry) -> Prepared[Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vsr.api.downscaling import downscale, downscaling_settings
     from vsr.api.finding import expand_inputs
     from vsr.api.inputs import pair_outputs
-    from vsr.api.learning import fit_dictionary, train
+    from vsr.api.learning import fit_dictionary, fit_faces, train
     from vsr.api.measuring import evaluate
     from vsr.api.probing import estimate_source, probe
     from vsr.api.reporting import make_report
@@ -66,6 +66,7 @@ __all__ = [
     "expand_inputs",
     "export_frames",
     "fit_dictionary",
+    "fit_faces",
     "is_batch",
     "make_blind",
     "make_report",
@@ -108,6 +109,7 @@ _HOMES = {
     "expand_inputs": "vsr.api.finding",
     "export_frames": "vsr.api.stills",
     "fit_dictionary": "vsr.api.learning",
+    "fit_faces": "vsr.api.learning",
     "is_batch": "vsr.api.upscaling",
     "make_blind": "vsr.api.comparing",
     "make_report": "vsr.api.reporting",

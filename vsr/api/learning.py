@@ -15,8 +15,9 @@ from vsr.training import OnProgress as OnTraining
 from vsr.training import TrainingOutcome, heard, make_request, train_share
 from vsr.training.dictionaries import KINDS, DictionaryOptions
 from vsr.training.dictionaries import fit_dictionary as fitted
+from vsr.training.faces import gather_faces
 
-__all__ = ["fit_dictionary", "train"]
+__all__ = ["fit_dictionary", "fit_faces", "train"]
 
 
 def train(
@@ -114,3 +115,23 @@ def fit_dictionary(
     )
     save_weights(path, tensors, architecture=found, scale=scale, overwrite=overwrite)
     return describe_weights(str(path), scale)
+
+
+def fit_faces(out: PathLike, *, data: PathLike | Sequence[PathLike], overwrite: bool = False) -> tuple[int, int, int]:
+    """Gather a corpus for the pass ``faces``, and write it. Returns how many faces it has, their height and width.
+
+    Args:
+        out: a ``.safetensors`` file. It holds the faces themselves: treat it as their photographs.
+        data: folders of images of aligned, frontal faces, all of one size.
+        overwrite: whether a file that is there is replaced.
+
+    Raises `UsageError` for what cannot be, `InputError` for folders that are missing, empty or mixed, and for faces of
+    several sizes, `MachineError` for a full disk.
+    """
+    path = Path(out).expanduser()
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path}: is there already; choose another name, or --force to write over it")
+    tensors = gather_faces([Path(one) for one in ([data] if isinstance(data, (str, Path)) else data)])
+    save_weights(path, tensors, architecture="faces", is_generative=True, overwrite=overwrite)
+    count, height, width = tensors["faces"].shape
+    return count, height, width

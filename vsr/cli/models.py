@@ -195,7 +195,12 @@ class FitCommand(SeveralValues):
 
 @app.command("fit", cls=FitCommand)
 def fit_model(
-    kind: Annotated[str, typer.Argument(metavar="anr|aplus|ne-lle", help="The example-based method.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="anr|aplus|ne-lle|faces", help="The example-based method; faces: a corpus for the pass."
+        ),
+    ],
     output: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File to write.")],
     scale: Annotated[int, typer.Option(min=2, max=4, help="Magnification.")] = 2,
     data: Annotated[
@@ -224,6 +229,12 @@ def fit_model(
     def tell(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
+    if kind == "faces":
+        count, height, width = api.fit_faces(output, data=data or [], overwrite=force)
+        described = {"faces": count, "height": height, "width": width, "file": str(output)}
+        rows = [("faces", str(count)), ("size", f"{width}x{height}"), ("file", f"{output}: holds the faces themselves")]
+        print(json.dumps(described, indent=1)) if json_ else print_table(rows)
+        return
     facts = api.fit_dictionary(
         kind,
         output,

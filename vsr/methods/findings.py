@@ -29,6 +29,10 @@ for the pass ``dust``:
 
 - ``dust_share``, ``dust_spots``: share of the frame's pixels that were filled, and in how many spots;
 
+for the pass ``faces``:
+
+- ``faces_found``, ``faces_replaced``: faces in the frame, and those of them that were small enough to be replaced;
+
 for the passes ``degrain`` and ``grain``:
 
 - ``grain_codes``: standard deviation of grain at the frame's brightness, in codes of 255; 0 where none was found;
@@ -153,6 +157,15 @@ def _agreement(lr_psnr_db: float, residual_over_noise: float) -> str:
     )
 
 
+def _about_faces(found: float, replaced: float) -> str:
+    if not replaced:
+        return f"no face was replaced ({found:.1f} a frame were found): frames are those of the method alone"
+    return (
+        f"faces were INVENTED: of {found:.1f} a frame {replaced:.1f} were replaced after a corpus of other people; "
+        "they are no evidence of anyone's looks"
+    )
+
+
 def describe_findings(found: Mapping[str, float]) -> list[str]:
     """Plain sentences for people; empty where nothing was found."""
     lines = []
@@ -168,6 +181,8 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
     if "dust_share" in found:
         share = 100 * found["dust_share"]
         lines.append(f"dirt was filled in {found['dust_spots']:.1f} spots a frame, {share:.3f} % of its pixels")
+    if "faces_found" in found:
+        lines.append(_about_faces(found["faces_found"], found["faces_replaced"]))
     if "grain_codes" in found:
         codes = found["grain_codes"]
         lines.append(f"grain of {codes:.1f} of 255 was measured" if codes else "no grain could be measured")
