@@ -30,7 +30,7 @@ DATA = Path(os.environ.get("VSR_TEST_DATA", Path(__file__).parents[5] / "shared"
 
 @pytest.mark.parametrize("prior", ["patches", "gradients"])
 def test_small_faces_gain_on_interpolation(prior: FacePrior) -> None:
-    """Faces that the corpus does not hold; the result recorded again is the recording."""
+    """Faces that the corpus does not hold; a camera would record the result as it did the face."""
     model = FaceModel(draw_faces(60), 4)
     gains = []
     for face in draw_faces(6, seed=9):
