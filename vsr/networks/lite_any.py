@@ -75,17 +75,25 @@ class LiteAny(AnyScaleUpscaler):
     def render(self, features: Tensor, grid: Grid) -> Tensor:
         """See `AnyScaleUpscaler`."""
         terms, image = features[:, :-1].float(), features[:, -1:]
+        count, (batch, _, _, width) = self.feature_channels - 1, terms.shape
         (row, down), (column, across) = (
             self._weights(places, cell, size, features.device)
             for places, cell, size in zip((grid.y, grid.x), grid.cell_yx, grid.size_yx, strict=True)
         )
-        row = row - grid.first_row
-        down, across = down[:, : terms.shape[1]].T[..., None], across[:, terms.shape[1] :].T[:, None]
-        step = max(1, _SUMMED // (terms.shape[0] * terms.shape[1] * len(column)))
+        row, down, across = row - grid.first_row, down[:, :count], across[:, count:]
+        # pixels of a row that lie in one small pixel are a product of matrices
+        number = torch.arange(len(column), device=column.device) - torch.searchsorted(column, column)
+        most = int(number.max()) + 1
+        weights = across.new_zeros(width, most, count)
+        weights = weights.index_put((column, number), across).mT.expand(batch, -1, -1, -1).flatten(0, 1)
+        by_column = terms.permute(0, 3, 2, 1).contiguous()
+        step = max(1, _SUMMED // (batch * width * count))
         parts = []
         for start in range(0, len(row), step):
             rows = slice(start, start + step)
-            parts.append(((terms[:, :, row[rows]] * down[:, rows])[..., column] * across).sum(1, keepdim=True))
+            products = torch.bmm((by_column[:, :, row[rows]] * down[rows]).flatten(0, 1), weights)
+            sums = products.unflatten(0, (batch, width)).transpose(1, 2).flatten(2)
+            parts.append(sums[:, None, :, column * most + number])
         return _interpolate(image, grid) + torch.cat(parts, -2)
 
     def _weights(self, places: Tensor, cell: float, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
