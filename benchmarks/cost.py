@@ -1,23 +1,25 @@
 """What networks with published weights reach, and what that costs. Prints Markdown; draws PSNR over cost.
 
-    python benchmarks/cost.py [--data FOLDER] [--sets Set5 Set14] [--scales 2 4] [--only WORD] [--chart FILE.svg]
+    python benchmarks/cost.py [--data FOLDER] [--sets Set5 Set14] [--scales 2 4] [--only WORD] [--keep FILE]
+        [--chart FILE.svg]
 
-FOLDER holds ``images/Set5``, ``images/Set14`` and ``weights``. PSNR and SSIM of Y by the papers' protocol. Parameters
+With ``--keep`` rows are added to a file, one a line, and what is in it is not measured again. FOLDER holds
+``images/Set5``, ``images/Set14`` and ``weights``. PSNR and SSIM of Y by the papers' protocol. Parameters
 are all values in the network. MACs are multiplications of convolutions, matrices and attention for 1280×720 output
 pixels. CPU time is that of one thread for a million output pixels, by the process's own clock, in float32, the faster
-of two runs on a 96×96 input; what is compared is its ratio to bicubic interpolation on the same machine in the same
-run.
+of two runs on a 96×96 input; what is compared is its ratio to bicubic interpolation, which is measured right beside it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 
@@ -34,15 +36,21 @@ PIXELS_720P = 1280 * 720
 SIDE = 96
 METHODS = [  # name for people, file below weights/ (a name without one ships with vsr, or is a kernel)
     ("bicubic", "bicubic"),
+    ("ANR (Zeyde's dictionary)", "Zeyde_ANR/conf_Zeyde_1024_finalx{scale}.mat"),
+    ("A+", "Aplus/Aplus_x{scale}_1024atoms2048nn_5mil.mat"),
+    ("SRCNN 9-1-5", "SRCNN_official_mat/9-1-5(91_images)/x{scale}.mat"),
     ("SRCNN 9-5-5", "SRCNN_official_mat/9-5-5(ImageNet)/x{scale}.mat"),
     ("VDSR", "VDSR/VDSR_Official.mat"),
     ("FSRCNN (yjn870)", "FSRCNN_yjn870/fsrcnn_x{scale}.pth"),
     ("lite", "lite"),
+    ("lite-any", "lite-any"),
+    ("SRResNet, 5 blocks, adversarial", "SRResNet_leftthomas/netG_epoch_{scale}_100.pth"),
     ("LapSRN", "LapSRN/LapSRN_x{scale}.mat"),
     ("MS-LapSRN", "LapSRN/MSLapSRN_D5R8.mat"),
     ("DWSR (Jimmycho319)", "DWSR/cos_800_x{scale}.index"),
     ("EnhanceNet-PAT", "EnhanceNet/weights"),
     ("SRMDNF", "SRMD/srmdnf_x{scale}.param"),
+    ("USRNet-tiny", "USRNet_tiny/usrnet_tiny.safetensors"),
     ("IDN", "IDN/IDN_x{scale}.caffemodel"),
     ("CARN-M", "CARN/carn_m.pth"),
     ("ProSR-s", "ProSR/ProSRs_{scale}x-0000.params"),
@@ -59,6 +67,8 @@ class Cost:
     """Billions of multiplications for 1280×720 output pixels."""
     cpu_seconds: float
     """For a million output pixels, one thread."""
+    over_bicubic: float
+    """Times what bicubic interpolation took, measured beside it."""
 
 
 @dataclass(frozen=True)
@@ -96,37 +106,55 @@ def _macs(place: str, scale: int) -> tuple[int, float]:
 def measure(place: str, scale: int) -> Cost:
     """What ``place`` costs at ``scale``."""
     parameters, macs = _macs(place, scale)
+    seconds = _cpu_seconds(place, scale)
+    ratio = 1.0 if place == "bicubic" else seconds / _cpu_seconds("bicubic", scale)
+    return Cost(parameters, macs * PIXELS_720P / 1e9, seconds, ratio)
+
+
+def _cpu_seconds(place: str, scale: int) -> float:
+    """For a million output pixels; the first run warms up."""
     method = open_method(place, scale, torch.device("cpu"), {})
     assert isinstance(method, ImageMethod)
     image = 255 * torch.rand(1 if method.colour == "Y" else 3, SIDE, SIDE, dtype=torch.float64)
     seconds = []
-    for _ in range(2):
+    for _ in range(8 if place == "bicubic" else 2):
         began = time.process_time()
         method.enlarge(image)
         seconds.append(time.process_time() - began)
-    return Cost(parameters, macs * PIXELS_720P / 1e9, min(seconds) * 1e6 / (SIDE * scale) ** 2)
+    return min(seconds) * 1e6 / (SIDE * scale) ** 2
 
 
-def rows(data: Path, sets: Sequence[str], scales: Sequence[int], only: str) -> Iterator[Row]:
+def read_rows(path: Path | None) -> dict[tuple[str, int], Row]:
+    """What was measured before, by name and scale."""
+    if path is None or not path.exists():
+        return {}
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {(one["name"], one["scale"]): Row(**{**one, "cost": Cost(**one["cost"])}) for one in found}
+
+
+def rows(data: Path, sets: Sequence[str], scales: Sequence[int], only: str, keep: Path | None = None) -> Iterator[Row]:
     """Every method that has weights for a scale."""
+    known = read_rows(keep)
     for scale in scales:
         for name, pattern in METHODS:
+            if (name, scale) in known:
+                yield known[name, scale]
+                continue
             place = _place(data, pattern, scale)
             if place is None or (only not in name and name != "bicubic"):
                 continue
             try:
                 evaluations = {each: vsr.evaluate(place, scale, data / "images" / each).results[0] for each in sets}
-            except vsr.ModelError as error:
+            except (vsr.ModelError, vsr.UsageError) as error:
                 print(f"{name} x{scale}: {error}", file=sys.stderr)
                 continue
             scores = {each: (row.mean.psnr_y, row.mean.ssim_y) for each, row in evaluations.items()}
             row = Row(name, scale, scores, measure(place, scale))
             print(row, file=sys.stderr, flush=True)
+            if keep is not None:
+                with keep.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(row)) + "\n")
             yield row
-
-
-def _of(parts: Sequence[Row], scale: int) -> float:
-    return next(row.cost.cpu_seconds for row in parts if row.scale == scale and row.name == "bicubic")
 
 
 def table(found: Sequence[Row], sets: Sequence[str]) -> str:
@@ -138,7 +166,7 @@ def table(found: Sequence[Row], sets: Sequence[str]) -> str:
         cells = [row.name, f"×{row.scale}"]
         cells += [f"{psnr:.2f} / {ssim:.4f}" for psnr, ssim in (row.scores[each] for each in sets)]
         cells += [f"{row.cost.parameters:,}", f"{row.cost.gigamacs_720p:,.1f}", f"{row.cost.cpu_seconds:.3g}"]
-        cells.append(f"{row.cost.cpu_seconds / _of(found, row.scale):,.0f}")
+        cells.append(f"{row.cost.over_bicubic:,.0f}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -192,10 +220,11 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["Set5", "Set14"])
     parser.add_argument("--scales", nargs="+", type=int, default=[2, 3, 4])
     parser.add_argument("--only", default="", help="methods whose name has this word, and bicubic")
+    parser.add_argument("--keep", type=Path, metavar="FILE")
     parser.add_argument("--chart", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    found = list(rows(arguments.data, arguments.sets, arguments.scales, arguments.only))
+    found = list(rows(arguments.data, arguments.sets, arguments.scales, arguments.only, arguments.keep))
     print(table(found, arguments.sets))
     if arguments.chart:
         arguments.chart.write_text(chart(found, arguments.sets[0]), encoding="utf-8")

@@ -92,7 +92,7 @@ class LiteAny(AnyScaleUpscaler):
         for start in range(0, len(row), step):
             rows = slice(start, start + step)
             products = torch.bmm((by_column[:, :, row[rows]] * down[rows]).flatten(0, 1), weights)
-            sums = products.unflatten(0, (batch, width)).transpose(1, 2).flatten(2)
+            sums = products.reshape(batch, width, -1, most).transpose(1, 2).flatten(2)
             parts.append(sums[:, None, :, column * most + number])
         return _interpolate(image, grid) + torch.cat(parts, -2)
 
