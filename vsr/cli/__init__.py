@@ -24,6 +24,7 @@ from vsr.cli import (
     train,
     try_,
     upscale,
+    validate,
     verify,
 )
 from vsr.cli.console import leave, run_guarded
@@ -45,6 +46,7 @@ app.command("still")(still.still)
 app.command("frames")(frames.frames)
 app.command("probe")(probe.probe)
 app.command("verify")(verify.verify)
+app.command("validate")(validate.validate)
 app.command("bag")(bag.bag)
 app.command("sign")(sign.sign)
 app.command("compare")(compare.compare)
