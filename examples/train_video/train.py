@@ -111,12 +111,11 @@ def new_network(base: Network) -> Video:
     return video
 
 
-def read_init(given: argparse.Namespace, base: Network, video: Video) -> dict[str, Tensor]:
-    """Weights of the second network that ``--init`` names, as `Learning.stacked`; `ModelError` if they are of another.
+def second_network(network: Network, base: Network, video: Video) -> dict[str, Tensor]:
+    """Weights of the second network in ``network``, as `Learning.stacked`.
 
-    They must be of ``video``'s size, over ``base``, and have as many sets.
+    `ModelError` unless it is `Video` of ``video``'s size over ``base``, with as many sets of weights.
     """
-    network = load_network(given.init, given.scale)
     sets, expected = _sets_of(network), {f"base.{name}": value for name, value in _sets_of(base).items()}
     same_base = expected.keys() <= sets.keys() and all(
         torch.equal(sets[name].half(), value.half()) for name, value in expected.items()
@@ -308,13 +307,14 @@ def run(given: argparse.Namespace) -> None:
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
     base = read_base(given)
+    video = new_network(base)
+    learning = Learning(video, 1 if base.mixture is None else len(base.mixture.usual))
+    init = None if given.init is None else load_network(given.init, given.scale)
+    if init is not None:
+        learning.take(second_network(init, base, video))
     shots, held = Shots.found_in(given.images, given.clips).split(given.hold_back)
     items = make_items(given, shots, base, _ITEMS, given.sequences)
     held_items = make_items(given, held, base, _HELD, given.held_sequences)
-    video = new_network(base)
-    learning = Learning(video, 1 if base.mixture is None else len(base.mixture.usual))
-    if given.init is not None:
-        learning.take(read_init(given, base, video))
     averaged, step = train(learning, items, given)
     learning.take(averaged)
     figures = measure(learning, held_items)
@@ -325,7 +325,8 @@ def run(given: argparse.Namespace) -> None:
         "scale": given.scale,
         "base": name,
         "base_digest": base.digest,
-        "init": given.init and without_folders(given.init),
+        "init": init and without_folders(init.source),
+        "init_digest": init and init.digest,
         "data": [folder.resolve().name for folder in [*given.images, *given.clips]],
         "held_back": list(given.hold_back),
         "sequences": given.sequences,
