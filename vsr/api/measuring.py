@@ -22,6 +22,7 @@ def evaluate(
     max_frames: int | None = None,
     settings: Mapping[str, Any] | None = None,
     lpips: PathLike | None = None,
+    samples: int | None = None,
     resume: PathLike | None = None,
     on_step: OnStep | None = None,
 ) -> Evaluation:
@@ -38,6 +39,7 @@ def evaluate(
         max_frames: first frames of each clip that are used; all by default.
         settings: options of networks and restorers, as for `upscale`; networks run in float32 by default.
         lpips: file of weights for LPIPS; by default ``lpips-alex`` among the models, and without it no LPIPS.
+        samples: of every image, that networks which sample draw to measure their diversity; needs LPIPS, images alone.
         resume: file in which results are kept as they come; what it holds already is not measured again.
         on_step: called from this thread after every image and clip.
 
@@ -54,6 +56,7 @@ def evaluate(
         max_frames=max_frames,
         settings=settings,
         lpips=None if lpips is None else Path(lpips),
+        samples=samples,
         resume=None if resume is None else Path(resume),
         on_step=on_step,
     )

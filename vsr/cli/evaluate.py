@@ -52,6 +52,9 @@ def evaluate(
     lpips: Annotated[
         Path | None, typer.Option(help="Weights for LPIPS.  [default: lpips-alex among the models, if there]")
     ] = None,
+    samples: Annotated[
+        int | None, typer.Option(metavar="N", help="Draw N of each image and measure their diversity; needs LPIPS.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …", autocompletion=completion.DEVICES)] = "auto",
     resume: Annotated[
         Path | None,
@@ -85,6 +88,7 @@ def evaluate(
             max_frames=frames,
             settings=_settings(set_ or [], precision),
             lpips=lpips,
+            samples=samples,
             resume=kept,
             on_step=report,
         )

@@ -42,6 +42,8 @@ class ImageMethod:
     make_small: Callable[[Tensor], Tensor] | None = None
     """How it makes small what it enlarges, ``(C, scale·h, scale·w)`` → ``(C, h, w)``, both as `Enlarge` has them; None:
     it is given what the protocol makes small."""
+    draws: bool = False
+    """Whether it makes one of many images: another one for each ordinal."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import torch
 from torch import Tensor
 
 from vsr.errors import InputError
@@ -13,6 +14,7 @@ from vsr.evaluation.protocol import downscale_hr, eight_bits, hr_from, in_colour
 from vsr.evaluation.records import ItemScore, Scores
 from vsr.evaluation.sets import Item
 from vsr.media.image_files import read_image
+from vsr.metrics import diversity_score
 
 __all__ = ["given_to", "score_image"]
 
@@ -24,9 +26,12 @@ def given_to(method: ImageMethod, hr: Tensor) -> Tensor:
     return eight_bits(method.make_small(in_colour(hr, method.colour)))
 
 
-def score_image(item: Item, method: ImageMethod, perceptual: Perceptual | None = None) -> ItemScore:
+def score_image(
+    item: Item, method: ImageMethod, perceptual: Perceptual | None = None, samples: int | None = None
+) -> ItemScore:
     """Scores of ``method`` on an image, with LPIPS if ``perceptual`` is given.
 
+    With ``samples``, the diversity of as many, if ``method`` draws; all other scores are of the first.
     Raises `InputError` where it cannot be read or is too small.
     """
     image = read_image(item.path)
@@ -42,8 +47,12 @@ def score_image(item: Item, method: ImageMethod, perceptual: Perceptual | None =
     result = method.enlarge(given)
     seconds = time.perf_counter() - began
     psnr_y, ssim_y, lr_psnr = scored(result, hr, given, scale)
-    lpips = None
+    lpips = diversity = None
     if perceptual is not None:
         small = given if method.colour == "RGB" else downscale_hr(hr, scale, "RGB")
         lpips = perceptual(result, hr, small, str(item.path))
-    return ItemScore(item.name, 1, Scores(psnr_y, ssim_y, lr_psnr, seconds, lpips=lpips))
+        if samples is not None and method.draws:
+            drawn = (result, *(method.enlarge(given, number) for number in range(1, samples)))
+            distances = [perceptual.spatial(one, hr, small, str(item.path)) for one in drawn]
+            diversity = diversity_score(torch.stack(distances))
+    return ItemScore(item.name, 1, Scores(psnr_y, ssim_y, lr_psnr, seconds, lpips=lpips, diversity=diversity))

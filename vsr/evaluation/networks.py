@@ -109,4 +109,5 @@ def network_method(name: str, network: Network, device: torch.device, settings: 
         colour=network.colour,
         enlarge=images.enlarge,
         make_small=images.downscale if network.family == "rescaling" else None,
+        draws=network.noise_channels > 0,
     )

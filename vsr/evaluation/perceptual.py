@@ -37,14 +37,22 @@ class Perceptual:
         Luma gets the colour of the small image, enlarged bicubically. Raises `InputError` naming ``name`` for
         images that are too small.
         """
+        return self.measure(*self._both(result, hr, small, name))
+
+    def spatial(self, result: Tensor, hr: Tensor, small: Tensor, name: str) -> Tensor:
+        """The same for each pixel, ``(H, W)``."""
+        return self.measure.spatial(*self._both(result, hr, small, name))
+
+    def _both(self, result: Tensor, hr: Tensor, small: Tensor, name: str) -> tuple[Tensor, Tensor]:
+        """Result and ground truth as they are compared, ``(3, H, W)``."""
         if min(hr.shape[-2:]) < self.measure.smallest_side:
             raise InputError(
                 f"{name}: {hr.shape[-1]}x{hr.shape[-2]} is too small for LPIPS, which needs sides of "
                 f"{self.measure.smallest_side}; leave the weights of LPIPS away"
             )
         if hr.shape[0] == 1:
-            return self.measure(eight_bits(result[:1]).expand(3, -1, -1), hr.expand(3, -1, -1))
-        return self.measure(eight_bits(in_colour(result, small)), hr)
+            return eight_bits(result[:1]).expand(3, -1, -1), hr.expand(3, -1, -1)
+        return eight_bits(in_colour(result, small)), hr
 
 
 def in_colour(result: Tensor, small: Tensor) -> Tensor:

@@ -53,6 +53,7 @@ PROTOCOL: Mapping[str, str] = MappingProxyType(
         "border": "as many pixels as the scale are left out on every side, for psnr_y and ssim_y",
         "ssim": "11x11 Gaussian window, sigma 1.5, whole windows",
         "lr_psnr": "the 8-bit result made small again against what the method was given, in its channels, uncropped",
+        "diversity": "of samples by spatial LPIPS: (mean of the best - mean of the minimum at each pixel) / best * 100",
     }
 )
 """The rules in words."""

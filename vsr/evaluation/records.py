@@ -25,6 +25,8 @@ class Scores:
     """PSNR of the changes from frame to frame, in dB; None for single images."""
     lpips: float | None = None
     """Learned perceptual distance, lower is closer; None without weights for it."""
+    diversity: float | None = None
+    """Diversity score of several samples, in per cent; None where none were asked for, or the method makes one."""
 
     def __post_init__(self) -> None:
         for one in fields(self):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from vsr.errors import UsageError
-from vsr.evaluation.base import ClipMethod, Method
+from vsr.evaluation.base import ClipMethod, ImageMethod, Method
 from vsr.evaluation.clips import score_clip
 from vsr.evaluation.images import score_image
 from vsr.evaluation.methods import open_method
@@ -28,6 +28,7 @@ from vsr.pipeline.sidecar import device_class
 __all__ = ["evaluate_methods"]
 
 _MAX_SCALE = 16
+_FEWEST_SAMPLES, _MOST_SAMPLES = 2, 64
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def evaluate_methods(
     max_frames: int | None = None,
     settings: Mapping[str, Any] | None = None,
     lpips: Path | None = None,
+    samples: int | None = None,
     resume: Path | None = None,
     on_step: OnStep | None = None,
 ) -> Evaluation:
@@ -55,6 +57,8 @@ def evaluate_methods(
     place = torch.device(resolve_device(device))
     tasks = _tasks(methods, scales, sets, place, settings or {})
     perceptual = find_perceptual(lpips, place)
+    if samples is not None:
+        _check_samples(samples, tasks, perceptual)
     total, done, found = sum(len(task.data.items) for task in tasks), 0, 0
     tell = on_step or (lambda step: None)
     tell(Step(0, total, 0, ""))
@@ -63,11 +67,11 @@ def evaluate_methods(
         for task in tasks:
             scores = []
             for item in task.data.items:
-                key = _key(task, item, place, max_frames, perceptual)
+                key = _key(task, item, place, max_frames, perceptual, samples)
                 score = store.get(key)
                 found += score is not None
                 if score is None:
-                    score = _score(task, item, max_frames, perceptual)
+                    score = _score(task, item, max_frames, perceptual, samples)
                     store.put(key, score)
                 scores.append(replace(score, name=item.name))  # equal files may have several names
                 done += 1
@@ -109,16 +113,37 @@ def _once(methods: Sequence[str | Network]) -> list[str | Network]:
     return [one for number, one in enumerate(methods) if isinstance(one, Network) or one not in methods[:number]]
 
 
-def _score(task: _Task, item: Item, max_frames: int | None, perceptual: Perceptual | None) -> ItemScore:
+def _check_samples(samples: int, tasks: Sequence[_Task], perceptual: Perceptual | None) -> None:
+    """Raise `UsageError` where the diversity of samples cannot be measured."""
+    if not _FEWEST_SAMPLES <= samples <= _MOST_SAMPLES:
+        raise UsageError(f"samples is {samples}; allowed are {_FEWEST_SAMPLES} to {_MOST_SAMPLES}, papers take 10")
+    if perceptual is None:
+        raise UsageError("samples are compared by LPIPS; give its weights (--lpips FILE)")
+    if clips := [task.data.name for task in tasks if task.data.kind == "clips"]:
+        raise UsageError(f"samples are drawn of images; {clips[0]} holds clips")
+    if not any(isinstance(task.method, ImageMethod) and task.method.draws for task in tasks):
+        raise UsageError("none of the methods draws samples; leave samples away, or add a sampling network")
+
+
+def _score(
+    task: _Task, item: Item, max_frames: int | None, perceptual: Perceptual | None, samples: int | None
+) -> ItemScore:
     if task.data.kind == "clips" or isinstance(task.method, ClipMethod):
         return score_clip(item, task.method, max_frames, perceptual)
-    return score_image(item, task.method, perceptual)
+    return score_image(item, task.method, perceptual, samples)
 
 
-def _key(task: _Task, item: Item, device: torch.device, max_frames: int | None, perceptual: Perceptual | None) -> str:
+def _key(
+    task: _Task,
+    item: Item,
+    device: torch.device,
+    max_frames: int | None,
+    perceptual: Perceptual | None,
+    samples: int | None,
+) -> str:
     frames = max_frames if task.data.kind == "clips" else None
     scale = task.method.scale
-    how = (device_class(str(device)), str(torch.__version__), perceptual.digest if perceptual else None)
+    how = (device_class(str(device)), str(torch.__version__), perceptual.digest if perceptual else None, samples)
     return result_key(task.method.digest, scale, item.digest_at(scale), task.data.kind, frames, *how)
 
 

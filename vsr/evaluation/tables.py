@@ -24,6 +24,7 @@ _COLUMNS = {
     "lr_psnr": ("LR-PSNR", 2),
     "temporal_psnr_y": ("temporal PSNR-Y", 2),
     "lpips": ("LPIPS", 4),
+    "diversity": ("diversity", 2),
     "seconds": ("s / image", 3),
 }
 _LEFT = (0, 2)  # columns of text

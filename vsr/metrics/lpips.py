@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, max_pool2d
+from torch.nn.functional import conv2d, interpolate, max_pool2d
 
 __all__ = ["LPIPS_NETWORKS", "Lpips", "LpipsNetwork"]
 
@@ -83,20 +83,32 @@ class Lpips:
     @torch.inference_mode()
     def __call__(self, first: Tensor, second: Tensor) -> float:
         """Distance of two ``(3, H, W)`` RGB images in 0…255; 0 for equal ones, larger for more different ones."""
+        return sum(float(stage.mean()) for stage in self._stages(first, second))
+
+    @torch.inference_mode()
+    def spatial(self, first: Tensor, second: Tensor) -> Tensor:
+        """The same for each pixel, ``(H, W)`` float32: stages enlarged bilinearly, as the authors' ``spatial=True``."""
+        size = (int(first.shape[-2]), int(first.shape[-1]))
+        stages = self._stages(first, second)
+        enlarged = [interpolate(stage, size, mode="bilinear", align_corners=False) for stage in stages]
+        return torch.cat(enlarged).sum(0)[0].cpu()
+
+    def _stages(self, first: Tensor, second: Tensor) -> list[Tensor]:
+        """What each stage adds, ``(1, 1, h, w)``, each of its size."""
         if first.shape != second.shape or first.dim() != 3 or first.shape[0] != 3:
             raise ValueError(f"need two (3, H, W) images of one shape: {tuple(first.shape)}, {tuple(second.shape)}")
         if min(first.shape[1:]) < self.smallest_side:
             raise ValueError(f"LPIPS needs sides of {self.smallest_side} at least, got {tuple(first.shape[1:])}")
         images = torch.stack([first, second]).to(self._device, torch.float32) / 127.5 - 1
         shift, scale = (images.new_tensor(values).view(1, 3, 1, 1) for values in (_SHIFT, _SCALE))
-        features, distance = (images - shift) / scale, 0.0
+        features, distances = (images - shift) / scale, []
         for stage in range(len(self._backbone.stages)):
             features = self._stage(features, stage)
             norm = features.square().sum(1, keepdim=True).sqrt()
             directions = features / (norm + _EPSILON)
             difference = (directions[:1] - directions[1:]).square()
-            distance += float(conv2d(difference, self._importance[stage]).mean())
-        return distance
+            distances.append(conv2d(difference, self._importance[stage]))
+        return distances
 
     def _stage(self, features: Tensor, stage: int) -> Tensor:
         if self._backbone.pooled[stage]:

@@ -134,9 +134,18 @@ class SamplingUpscaler(Upscaler):
     ``forward`` takes the image with ``noise_channels`` of standard normal noise stacked behind its channels; noise of
     0 gives the most likely image. Set ``noise_channels``. Noise of other sizes is made of these inside, by
     `pixel_shuffle` and its inverse.
+
+    A network that makes its image in many steps (diffusion) sets ``levels``, and reads ``steps`` and ``eta`` in
+    ``forward``.
     """
 
     family: ClassVar[Family] = "sampling"
+    levels: int = 0
+    """Most steps in which it can make an image; 0: it makes it at once."""
+    steps: int
+    """Steps in which it makes an image, 1 to ``levels``."""
+    eta: float
+    """Share of fresh noise in each step, 0 to 1."""
 
 
 class WindowUpscaler(Upscaler):

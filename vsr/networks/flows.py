@@ -18,7 +18,6 @@ __all__ = ["Coupling", "FlowStep", "Split", "Subnets"]
 Subnets = Literal["plain", "deep"]
 """Networks inside of couplings: three convolutions with normalised activations (SRFlow), or six without (SRFlow-DA)."""
 
-_HIDDEN = 64
 _LOG_FACTOR = 3.0  # what the learnt logarithms of `_ScaledConv` are multiplied by
 _LEAST_FACTOR = 1e-4
 _NOISE_CHANNELS = 3  # of the map that a noise-conditional layer is given
@@ -86,19 +85,19 @@ class _ScaledConv(nn.Conv2d):
         return super().forward(given) * torch.exp(self.logs * _LOG_FACTOR)
 
 
-def _subnet(inputs: int, outputs: int, kind: Subnets) -> nn.Sequential:
+def _subnet(inputs: int, outputs: int, kind: Subnets, hidden: int) -> nn.Sequential:
     if kind == "plain":
         layers: list[nn.Module] = [
-            _NormedConv(inputs, _HIDDEN, 3),
+            _NormedConv(inputs, hidden, 3),
             nn.ReLU(),
-            _NormedConv(_HIDDEN, _HIDDEN, 1),
+            _NormedConv(hidden, hidden, 1),
             nn.ReLU(),
         ]
     else:
-        layers = [nn.Conv2d(inputs, _HIDDEN, 3, padding=1), nn.ReLU()]
+        layers = [nn.Conv2d(inputs, hidden, 3, padding=1), nn.ReLU()]
         for _ in range(4):
-            layers += [nn.Conv2d(_HIDDEN, _HIDDEN, 3, padding=1), nn.ReLU()]
-    return nn.Sequential(*layers, _ScaledConv(_HIDDEN, outputs))
+            layers += [nn.Conv2d(hidden, hidden, 3, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, _ScaledConv(hidden, outputs))
 
 
 def _shift_and_factor(subnet: nn.Module, given: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,18 +117,25 @@ class Coupling(nn.Module):
     All channels are shifted and scaled by what features say; then the second half by what the first half and
     features say. Between the two, a noise-conditional layer (NCSR) does it by the first half and a map of the noise
     added in training: three channels, 0 where images are made. ``has_noise_layer`` says whether there are weights for
-    it, ``uses_noise_layer`` whether it acts.
+    it, ``uses_noise_layer`` whether it acts; ``hidden`` is the width of the subnets.
     """
 
     def __init__(
-        self, channels: int, features: int, subnets: Subnets, *, has_noise_layer: bool, uses_noise_layer: bool
+        self,
+        channels: int,
+        features: int,
+        subnets: Subnets,
+        *,
+        hidden: int,
+        has_noise_layer: bool,
+        uses_noise_layer: bool,
     ) -> None:
         super().__init__()
         self._first = channels // 2
         changed = 2 * (channels - self._first)
-        self.fAffine = _subnet(self._first + features, changed, subnets)
-        self.fFeatures = _subnet(features, 2 * channels, subnets)
-        self.fAffine_std = _subnet(self._first + _NOISE_CHANNELS, changed, subnets) if has_noise_layer else None
+        self.fAffine = _subnet(self._first + features, changed, subnets, hidden)
+        self.fFeatures = _subnet(features, 2 * channels, subnets, hidden)
+        self.fAffine_std = _subnet(self._first + _NOISE_CHANNELS, changed, subnets, hidden) if has_noise_layer else None
         self._uses_noise_layer = has_noise_layer and uses_noise_layer
 
     def _by_first(self, first: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:

@@ -243,8 +243,7 @@ class SR3(SamplingUpscaler):
         self.in_channels = _COLOURS + self.noise_channels
         halvings = 1 << (len(widths) - 1)
         self.multiple = halvings // math.gcd(halvings, scale)
-        self.steps, self.eta = min(_STEPS, levels), 0.0
-        self.levels = levels
+        self.levels, self.steps, self.eta = levels, min(_STEPS, levels), 0.0
         groups = 16 if widths[-1] == 16 else min(_GROUPS, width)  # no shape shows them
         self.denoise_fn = _UNet(width, widths, blocks, attention, groups)
         self.schedule = _Schedule(levels)

@@ -171,6 +171,7 @@ class SRFlow(SamplingUpscaler):
         growth: int = 32,
         blocks: int = 23,
         steps: int | None = None,
+        hidden: int = 64,
     ) -> None:
         super().__init__()
         is_deep, has_noise_layer = variant == "srflow-da", variant == "ncsr"
@@ -185,7 +186,14 @@ class SRFlow(SamplingUpscaler):
         def coupling(channels: int, level: int, left: int) -> Coupling:
             uses = level >= self._noise_level and left <= _NOISE_STEPS
             subnets: Subnets = "deep" if is_deep else "plain"
-            return Coupling(channels, features, subnets, has_noise_layer=has_noise_layer, uses_noise_layer=uses)
+            return Coupling(
+                channels,
+                features,
+                subnets,
+                hidden=hidden,
+                has_noise_layer=has_noise_layer,
+                uses_noise_layer=uses,
+            )
 
         stacked: tuple[int, ...] = (1, 3, 5, 7) if variant == "srflow" and scale == 8 else (1, 8, 15, 22)
         if blocks <= stacked[-1]:
@@ -244,12 +252,13 @@ def _folded(noise: Tensor, power: int) -> Tensor:
 
 
 def recognise_srflow(shapes: Shapes) -> Found | None:
-    """Any of the three, of any number of blocks and steps."""
+    """Any of the three, of any widths and any number of blocks and steps."""
     width, growth = shapes["RRDB.conv_first.weight"][0], shapes["RRDB.RRDB_trunk.0.RDB1.conv1.weight"][0]
     layers = "flowUpsamplerNet.layers."
     first = 1 + _PLAIN_STEPS
     steps = count(shapes, layers, ".affine.fAffine.0.weight", first=first)
     prefix = f"{layers}{first}.affine."
+    hidden = shapes[f"{prefix}fAffine.0.weight"][0]
     variant: Variant = "srflow"
     if f"{prefix}fAffine_std.0.weight" in shapes:
         variant = "ncsr"
@@ -259,7 +268,7 @@ def recognise_srflow(shapes: Shapes) -> Found | None:
     scale = 1 << count(shapes, "RRDB.upconv", ".weight", first=1)
 
     def build(scale: int) -> SRFlow:
-        return SRFlow(scale, variant=variant, width=width, growth=growth, blocks=blocks, steps=steps)
+        return SRFlow(scale, variant=variant, width=width, growth=growth, blocks=blocks, steps=steps, hidden=hidden)
 
     return Found(variant, (scale,), build)
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_networks import know_stand_ins, small_network
 
 import vsr
 from vsr.evaluation.perceptual import find_perceptual, in_colour
 from vsr.media.image_files import read_image
+from vsr.methods.network import model
 from vsr.metrics import luma_bt601
 from vsr.metrics.lpips import LPIPS_NETWORKS
 
@@ -66,6 +68,50 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "other.safetensors", tmp_path / "missing.pth"):
         with pytest.raises(vsr.ModelError, match=path.name):
             find_perceptual(path, CPU)
+
+
+def test_diversity_of_samples(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of networks that draw; what they draw without noise is all alike."""
+    know_stand_ins(monkeypatch)
+    weights = _weights(tmp_path / "w.safetensors")
+    sampler = model.load_network(str(small_network("sampling", strength=1.0)), 2)
+    kept, resume = {}, tmp_path / "kept"
+    for samples, temperature in ((None, 1.0), (2, 1.0), (5, 1.0), (5, 0.0)):
+        drawn, bicubic = vsr.evaluate(
+            [sampler, "bicubic"],
+            2,
+            images,
+            lpips=weights,
+            samples=samples,
+            resume=resume,
+            settings={"temperature": temperature},
+        ).results
+        kept[samples, temperature] = drawn.mean
+        assert bicubic.mean.diversity is None
+    assert kept[None, 1.0].diversity is None
+    two, five, none = (kept[key].diversity for key in ((2, 1.0), (5, 1.0), (5, 0.0)))
+    assert two is not None
+    assert five is not None
+    assert 0.1 < two < five < 100
+    assert none == 0
+    assert kept[5, 1.0].lpips == kept[None, 1.0].lpips, "other scores are of the first"
+
+
+@pytest.mark.parametrize(
+    ("samples", "method", "has_weights", "expected"),
+    [
+        (1, "bicubic", True, "samples is 1"),
+        (65, "bicubic", True, "samples is 65"),
+        (10, "bicubic", False, "LPIPS"),
+        (10, "bicubic", True, "none of the methods"),
+    ],
+)
+def test_samples_that_cannot_be_compared(
+    tmp_path: Path, images: Path, samples: int, method: str, has_weights: bool, expected: str
+) -> None:
+    weights = _weights(tmp_path / "w.safetensors") if has_weights else None
+    with pytest.raises(vsr.UsageError, match=expected):
+        vsr.evaluate(method, 2, images, lpips=weights, samples=samples)
 
 
 def test_images_too_small_for_it(tmp_path: Path) -> None:

@@ -47,6 +47,19 @@ def test_equals_the_authors_package(network: LpipsNetwork) -> None:
     assert measure(first, first) == 0
 
 
+@pytest.mark.parametrize("network", list(LPIPS_NETWORKS))
+def test_for_each_pixel(network: LpipsNetwork) -> None:
+    """About the same in the mean, 0 far from where the images differ."""
+    measure, (first, second) = Lpips(weights_of(network)), images()
+    distances = measure.spatial(first, second)
+    assert distances.shape == (70, 83)
+    assert float(distances.mean()) == pytest.approx(measure(first, second), rel=0.05)
+    assert float(measure.spatial(first, first).abs().max()) == 0
+    wide, other = torch.cat([first] * 6, 2), torch.cat([second, *[first] * 5], 2)
+    partly = measure.spatial(wide, other)
+    assert float(partly[:, 400:].max()) < 1e-6 < float(partly[:, :80].min())
+
+
 def test_names_of_torchvision() -> None:
     weights = weights_of("alex")
     renamed = {

@@ -9,6 +9,7 @@ from torch import Tensor
 from vsr.networks import NETWORKS
 from vsr.networks.base import Shapes
 from vsr.networks.flows import Coupling, FlowStep, Split
+from vsr.networks.recognition import recognise
 from vsr.networks.srflow import SRFlow, Variant
 
 CASES: list[tuple[Variant, int]] = [
@@ -65,7 +66,7 @@ def test_log_determinant_is_that_of_the_jacobian(variant: Variant, scale: int) -
 def test_layers_alone() -> None:
     """A step and a split against autograd, without a network around them."""
     torch.manual_seed(1)
-    coupling = Coupling(6, 3, "plain", has_noise_layer=True, uses_noise_layer=True)
+    coupling = Coupling(6, 3, "plain", hidden=64, has_noise_layer=True, uses_noise_layer=True)
     step, split = FlowStep(6, coupling).double(), Split(6).double()
     for parameter in [*step.parameters(), *split.parameters()]:
         parameter.data += 0.2 * torch.randn_like(parameter)
@@ -102,6 +103,20 @@ def _shapes(name: str, scale: int) -> Shapes:
     with torch.device("meta"):
         state = NETWORKS[name].build(scale).state_dict()
     return {key: tuple(value.shape) for key, value in state.items()}
+
+
+@pytest.mark.parametrize("variant", ["srflow", "srflow-da", "ncsr"])
+def test_narrow_ones_are_recognised(variant: Variant) -> None:
+    """Widths of the encoder and of the subnets follow from the shapes."""
+    with torch.device("meta"):
+        state = SRFlow(4, variant=variant, width=12, growth=6, blocks=4, steps=2, hidden=24).state_dict()
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    found = recognise(shapes, NETWORKS)
+    assert found is not None
+    with torch.device("meta"):
+        built = found[1].build(4).state_dict()
+    assert found[1].name == variant
+    assert {key: tuple(value.shape) for key, value in built.items()} == shapes
 
 
 def test_names_of_the_authors() -> None:

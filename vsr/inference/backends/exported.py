@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vsr.errors import ModelError
 from vsr.networks import Network
+from vsr.networks.base import SamplingUpscaler
 from vsr.networks.export import Exported, export_onnx
 
 __all__ = ["ByShape", "Session"]
@@ -34,7 +35,9 @@ _free_exports: dict[tuple[object, ...], bool] = {}
 
 def _kind(network: Network) -> tuple[object, ...]:
     """What its graph follows from, besides sizes; its weights may change."""
-    return network.digest, type(network.module).__qualname__, network.scale, network.in_channels
+    module = network.module
+    steps = (module.steps, module.eta) if isinstance(module, SamplingUpscaler) and module.levels else None
+    return network.digest, type(module).__qualname__, network.scale, network.in_channels, steps
 
 
 def _export(network: Network, batch: int, size_yx: tuple[int, int]) -> Exported:

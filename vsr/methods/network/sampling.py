@@ -6,8 +6,10 @@ video, however it is cut into tiles and segments; another seed makes another one
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,13 +18,16 @@ from vsr.errors import UsageError
 from vsr.frames import VideoFrame
 from vsr.methods.method import Adaptation, Geometry
 from vsr.methods.network.frame import PerFrame, PerFrameOptions, PreparedPerFrame, prepare_network
-from vsr.methods.network.model import MAX_PASSES, Model, open_part
+from vsr.methods.network.model import MAX_PASSES, Model, ModelPart, open_part
+from vsr.networks import Network
+from vsr.networks.base import SamplingUpscaler
 from vsr.randomness import NoiseField
 
 __all__ = ["PreparedSampling", "Sampling", "SamplingOptions", "prepare_sampling_network", "stack_noise"]
 
 _MOST_SEED = 2**32 - 1
 _MOST_SAMPLES = 64  # they are made side by side: memory grows with them
+_SPREAD_GAIN = 8  # white is a standard deviation of an eighth of the range
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,12 @@ class SamplingOptions(PerFrameOptions):
     """The noise is multiplied by it; 0: the most likely image."""
     samples: int = 1
     """Images that are made of each frame with other noise; the result is their mean."""
+    show: Literal["image", "spread"] = "image"
+    """image: the mean of the samples; spread: how much they differ at each pixel, as grey, 8 times the deviation."""
+    steps: int | None = None
+    """Steps in which networks of diffusion make an image; None: the network's own number, 50 for `sr3`."""
+    eta: float | None = None
+    """Share of fresh noise in each of these steps: 0 is DDIM, 1 DDPM; None: the network's own, 0 for `sr3`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,6 +55,16 @@ class SamplingOptions(PerFrameOptions):
             raise UsageError(f"temperature is {self.temperature}; allowed are 0 (no noise) to 4")
         if not 1 <= self.samples <= _MOST_SAMPLES:
             raise UsageError(f"samples is {self.samples}; allowed are 1 to {_MOST_SAMPLES}")
+        if self.show not in ("image", "spread"):
+            raise UsageError(f"show is {self.show!r}; allowed are image and spread")
+        if self.show == "spread" and self.samples < 2:
+            raise UsageError(f"show=spread compares samples; samples is {self.samples}, needed are 2 or more")
+        if self.show == "spread" and self.consistent:
+            raise UsageError("show=spread writes no image that could agree with the input; leave consistent away")
+        if self.steps is not None and self.steps < 1:
+            raise UsageError(f"steps is {self.steps}; allowed are 1 to the network's levels of noise")
+        if self.eta is not None and not 0.0 <= self.eta <= 1.0:
+            raise UsageError(f"eta is {self.eta}; allowed are 0 (DDIM) to 1 (DDPM)")
 
 
 def stack_noise(
@@ -77,8 +98,12 @@ class Sampling(PerFrame):
         self._sampling = options
         self._noise_channels = {part.scale: open_part(model, part).noise_channels for part in model.parts}
 
+    def _network(self, part: ModelPart, adaptation: Adaptation) -> Network:
+        """The network of ``part``, in the steps that were asked for."""
+        return _in_steps(super()._network(part, adaptation), self._sampling)
+
     def _bands(self, batch: Sequence[VideoFrame], images: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
-        """The mean of the samples."""
+        """The mean of the samples, or their spread."""
         options, ordinals = self._sampling, [frame.ordinal for frame in batch]
 
         def sampled(sample: int) -> Iterator[Tensor]:
@@ -89,7 +114,34 @@ class Sampling(PerFrame):
             return self._enlarge(images, adaptation, stacked)
 
         for bands in zip(*(sampled(number) for number in range(options.samples)), strict=True):
-            yield sum(bands[1:], bands[0]) / options.samples
+            yield _spread(bands) if options.show == "spread" else sum(bands[1:], bands[0]) / options.samples
+
+
+def _spread(bands: Sequence[Tensor]) -> Tensor:
+    """Of samples ``(B, 3, h, W)``: `_SPREAD_GAIN` times their standard deviation, all colours together, as grey."""
+    variance = torch.stack(list(bands)).var(0).mean(1, keepdim=True)
+    return (_SPREAD_GAIN * variance.sqrt()).expand_as(bands[0])
+
+
+def _in_steps(network: Network, options: SamplingOptions) -> Network:
+    """``network`` with the ``steps`` and ``eta`` of ``options``; weights are shared, the given one stays as it is.
+
+    Raises `UsageError` for a network that takes no steps, or not as many.
+    """
+    if options.steps is None and options.eta is None:
+        return network
+    name = network.source or network.name
+    if not isinstance(network.module, SamplingUpscaler) or not network.module.levels:
+        raise UsageError(f"{name} makes its image at once; steps and eta are for networks of diffusion, such as sr3")
+    module = copy.copy(network.module)
+    if options.steps is not None:
+        if options.steps > module.levels:
+            raise UsageError(
+                f"steps is {options.steps}; {name} has {module.levels} levels of noise, and as many at most"
+            )
+        module.steps = options.steps
+    module.eta = module.eta if options.eta is None else options.eta
+    return replace(network, module=module)
 
 
 @dataclass(frozen=True)
@@ -101,8 +153,14 @@ class PreparedSampling(PreparedPerFrame):
     def plan_rows(self) -> list[tuple[str, str]]:
         """Passes, networks, and where the noise comes from."""
         options = self.options
-        mean = f", mean of {options.samples} samples" if options.samples > 1 else ""
-        return [*super().plan_rows(), ("noise", f"seed {options.seed}, temperature {options.temperature:g}{mean}")]
+        kind = f"spread, {_SPREAD_GAIN} times," if options.show == "spread" else "mean"
+        mean = f", {kind} of {options.samples} samples" if options.samples > 1 else ""
+        rows = [("noise", f"seed {options.seed}, temperature {options.temperature:g}{mean}")]
+        for part in self.model.parts:
+            module = _in_steps(open_part(self.model, part), options).module
+            if isinstance(module, SamplingUpscaler) and module.levels:
+                rows.append(("steps", f"x{part.scale}: {module.steps} of {module.levels}, eta {module.eta:g}"))
+        return [*super().plan_rows(), *rows]
 
     def open(self, geometry: Geometry) -> Sampling:
         """See `Prepared`."""
@@ -110,6 +168,10 @@ class PreparedSampling(PreparedPerFrame):
 
 
 def prepare_sampling_network(name: str, geometry: Geometry, options: SamplingOptions, device: str) -> PreparedSampling:
-    """As `prepare_network`."""
+    """As `prepare_network`. Raises `UsageError` for steps that the network does not take."""
     prepared = prepare_network(name, geometry, options, device)
+    for part in prepared.model.parts:
+        _in_steps(open_part(prepared.model, part), options)
+        if options.show == "spread" and part.colour != "RGB":
+            raise UsageError(f"{name} makes luma alone; show=spread is for networks that make RGB")
     return PreparedSampling(options, device, prepared.model)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from small_networks import know_stand_ins, sampler_weights, small_network
 from torch import Tensor
 from torch.nn.functional import conv2d, pixel_shuffle
@@ -15,6 +18,7 @@ from torch.nn.functional import conv2d, pixel_shuffle
 from vsr.errors import UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import Geometry, Prepared, SamplingOptions, find_method, restore_shot
+from vsr.networks.sr3 import SR3
 from vsr.randomness import NoiseField
 
 RGB = PixelLayout("gbrp", "rgb", 8)
@@ -80,6 +84,59 @@ def test_samples_are_averaged_and_each_has_noise_of_its_own() -> None:
     assert float((made - plain).std()) == pytest.approx(float((single[0] - plain).std()) / 3, rel=0.1)
 
 
+def test_spread_is_the_deviation_of_the_samples() -> None:
+    """As grey, 8 times; of equal samples, black."""
+    [frame] = _frames(1)
+    [made] = _restored([frame], samples=5, show="spread")
+    single = torch.stack([_expected(frame, NoiseField(0, 0, number)) for number in range(0, 20, 4)])
+    expected = 8 * ((single - single.mean(0)).square().sum(0) / 4).mean(0).sqrt()
+    assert float(expected.mean()) > 8, "more than a code"
+    torch.testing.assert_close(made, expected.expand(3, -1, -1), rtol=1e-3, atol=0.05)
+    [black] = _restored([frame], samples=5, show="spread", temperature=0.0)
+    assert float(black.abs().max()) < 1e-3
+    assert "spread, 8 times, of 5 samples" in _prepare(samples=5, show="spread").plan_rows()[-1][1]
+
+
+@pytest.fixture
+def diffusion(tmp_path: Path) -> Path:
+    """A small SR3 with six levels of noise."""
+    torch.manual_seed(2)
+    network = SR3(4, width=8, widths=(1, 2), blocks=1, attention=(), levels=6)
+    save_file(dict(network.state_dict()), tmp_path / "small-x4.safetensors")
+    return tmp_path / "small-x4.safetensors"
+
+
+def test_diffusion_takes_the_steps_that_are_asked_for(diffusion: Path) -> None:
+    geometry = Geometry(10, 8, 40, 32)
+    plane = (torch.arange(80).reshape(8, 10) * 3).to(torch.uint8)
+    frame = VideoFrame((plane,) * 3, RGB, ColorSpec(1, 13, 0, True), 0, 0, Fraction(1, 25))
+    images = torch.stack([plane] * 3)[None].float() / 255
+    given = torch.cat([images, NoiseField(0, 0).window(48, 0, 0, 8, 10)[None]], 1)
+    by_hand = SR3(4, width=8, widths=(1, 2), blocks=1, attention=(), levels=6)
+    by_hand.load_state_dict(load_file(diffusion))
+    made = {}
+    for steps, eta in ((None, None), (3, None), (3, 0.5), (6, 1.0)):
+        options = SamplingOptions(precision="float32", steps=steps, eta=eta)
+        prepared = find_method(str(diffusion)).prepare(geometry, options, "cpu")
+        [out] = restore_shot(prepared, geometry, [frame])
+        by_hand.steps, by_hand.eta = steps or 6, eta or 0.0
+        with torch.no_grad():
+            expected = 255 * by_hand(given)[0]
+        torch.testing.assert_close(torch.stack(out.planes), expected, rtol=0, atol=0.02)
+        made[steps, eta] = expected
+        assert ("steps", f"x4: {steps or 6} of 6, eta {eta or 0:g}") in prepared.plan_rows()
+    assert all(not torch.allclose(one, two, atol=0.1) for one, two in pairwise(made.values()))
+
+
+def test_steps_that_the_network_does_not_take(diffusion: Path) -> None:
+    geometry = Geometry(10, 8, 40, 32)
+    with pytest.raises(UsageError, match="6 levels of noise"):
+        find_method(str(diffusion)).prepare(geometry, SamplingOptions(steps=7), "cpu")
+    for options in ({"steps": 3}, {"eta": 0.0}):
+        with pytest.raises(UsageError, match="at once"):
+            _prepare(**options)
+
+
 def test_each_pass_has_noise_of_its_own() -> None:
     """×4 by ×2 twice: what the second adds is not the noise of the first."""
     geometry = Geometry(40, 30, 160, 120)
@@ -106,7 +163,20 @@ def test_halo_frames_make_no_difference() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"seed": -1}, {"seed": 2**32}, {"temperature": -0.1}, {"temperature": 5.0}, {"samples": 0}, {"samples": 65}],
+    [
+        {"seed": -1},
+        {"seed": 2**32},
+        {"temperature": -0.1},
+        {"temperature": 5.0},
+        {"samples": 0},
+        {"samples": 65},
+        {"show": "mask"},
+        {"show": "spread"},
+        {"show": "spread", "samples": 2, "consistent": True},
+        {"steps": 0},
+        {"eta": -0.1},
+        {"eta": 1.1},
+    ],
 )
 def test_options_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
