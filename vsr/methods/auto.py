@@ -2,7 +2,8 @@
 
 A network knows what images look like; reconstruction knows what all frames recorded. Here the network's image is
 what is expected (`vsr.methods.reconstruction.reconstruct`), and what the frames recorded corrects it as far as they can
-be used. Up to ×2 the network is one that remembers earlier frames (ADR 88).
+be used. At ×2 and ×4 the network is one that remembers earlier frames (ADR 88). Before a camera that stands still
+nothing new is recorded, and the image of such a network is the result (ADR 115).
 """
 
 from __future__ import annotations
@@ -65,7 +66,11 @@ class _Learned:
 
     def guesses(self, frames: Iterable[VideoFrame], adaptation: Adaptation) -> Iterator[Tensor]:
         """The lumas that the network makes of ``frames``."""
-        return (luma_of(frame, self._device) for frame in self._network.restore(frames, adaptation))
+        return (luma_of(frame, self._device) for frame in self.restore(frames, adaptation))
+
+    def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation) -> Iterator[VideoFrame]:
+        """What the network makes of ``frames``."""
+        return self._network.restore(frames, adaptation)
 
 
 @dataclass(frozen=True)

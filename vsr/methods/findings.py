@@ -56,6 +56,7 @@ and besides, for multi-frame reconstruction:
 - ``sample_spread_px``: how far neighbours' samples lie from the frame's own grid, in input pixels;
 - ``psf_sigma_px``: the blur assumed, in input pixels;
 - ``evenly_weighted``: 1 where the shot's frames were found too aliased or sharpened to lead, else 0;
+- ``at_rest``: where a network that remembers leads, 1 in shots of a fixed camera, where its image is the result, or 0;
 - ``guess_weight``: weight, for the shot, of what a frame alone lets expect, as a sample's confidence.
 """
 
@@ -207,7 +208,11 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
         lines.append(f"a network was trained on each shot; its error there is {found['training_loss']:.1f} of 255")
     elif "training_steps" in found:
         lines.append("frames were too small to train a network on: they were interpolated")
-    if "supported_scale" not in found:
+    if found.get("at_rest", 0.0) > _MOSTLY:
+        lines.append(
+            "the camera stands still: other frames show the same points again, and the network makes the image"
+        )
+    if "supported_scale" not in found or found.get("at_rest", 0.0) > _MOSTLY:
         return lines
     lines.append(
         f"each pixel rests on {found['frames_used']:.1f} frames; noise {255 * found['noise_sigma']:.1f} of 255, "

@@ -172,3 +172,16 @@ def test_segments_and_records_know_the_estimator() -> None:
         assert method.is_as_recorded(described)
         if estimator is not None:
             assert not method.is_as_recorded({**described, "estimator": "another"})
+
+
+def test_before_a_camera_at_rest_the_network_alone_makes_the_result(hr: Tensor) -> None:
+    still = _frames(np.repeat(_shrunk(hr[:1]), 4, axis=0))
+    moving = _frames(_shrunk(hr)[:4])
+    geometry = Geometry(128, 96, 256, 192)
+    auto = prepare_auto(geometry, AutoOptions(), "cpu")
+    for frames, at_rest in ((still, 1.0), (moving, 0.0)):
+        results = list(restore_shot(auto, geometry, frames))
+        network = list(restore_shot(auto.network, geometry, frames))
+        assert [result.findings["at_rest"] for result in results] == [at_rest] * 4
+        same = [torch.equal(a.planes[0], b.planes[0]) for a, b in zip(results, network, strict=True)]
+        assert all(same) if at_rest else not any(same[1:])

@@ -21,6 +21,7 @@ __all__ = [
     "choose_weighing",
     "find_psf",
     "fine_detail",
+    "is_at_rest",
     "likely_blur",
     "measure_psf",
 ]
@@ -36,6 +37,8 @@ _SHARPER_THAN_BICUBIC_PX = 0.25  # a blur that small, of an input pixel, no resa
 _AS_BICUBIC_PX = 0.37
 _MOST_BICUBIC = 0.4  # of a blur that is only guessed; costs 0.1 dB where it was a Gaussian, saves 0.4 where it was not
 _DETAIL_SIDE = 512  # samples a side of the part whose detail is looked at
+_REST_PX = 0.2  # motion over half of the frames looked at below which nothing new is sampled
+_REST_SHARE = 0.25  # of what is textured; before a fixed camera all else may move
 _TRIAL_SCALE = 2
 _TRIAL_SIDE = 128  # samples a side of the part that is tried
 _TRIAL_ROUNDS = 5
@@ -99,6 +102,22 @@ def fine_detail(lumas: Sequence[Tensor]) -> float:
     parts = [_middle(luma, _DETAIL_SIDE) for luma in lumas]
     lost = [(part - resample(_halve(part), (part.shape[0], part.shape[1]))).square().mean() for part in parts]
     return 255 * math.sqrt(float(torch.stack(lost).mean()))
+
+
+def is_at_rest(lumas: Sequence[Tensor]) -> bool:
+    """Whether consecutive frames ``(h, w)``, 0…1, are those of a camera that stands still.
+
+    A quarter of what is textured has to be where it was, from the first frame to the last.
+    """
+    parts = [_middle(luma, _DETAIL_SIDE) for luma in lumas]
+    centre = parts.pop(len(parts) // 2)
+    slopes = sum(slope.square() for slope in torch.gradient(GaussianBlur(1.0, 1.0).A(centre)))
+    textured = slopes >= slopes.median()
+    for part in parts:
+        motion = flow_pair(part, centre, detail="coarse")
+        if motion is None or float(motion.forward.norm(dim=0)[textured].quantile(_REST_SHARE)) >= _REST_PX:
+            return False
+    return len(parts) > 0
 
 
 def _halve(luma: Tensor) -> Tensor:

@@ -25,7 +25,13 @@ from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared, part_of, with_prefix
 from vsr.methods.network.colour import network_input
 from vsr.methods.network.frame import check_compression
-from vsr.methods.reconstruction.calibration import CALIBRATION_FRAMES, calibrate_shot, fine_detail, likely_blur
+from vsr.methods.reconstruction.calibration import (
+    CALIBRATION_FRAMES,
+    calibrate_shot,
+    fine_detail,
+    is_at_rest,
+    likely_blur,
+)
 from vsr.methods.reconstruction.luma import compose_planes, luma_of
 from vsr.methods.reconstruction.reconstruct import (
     Imaging,
@@ -57,6 +63,7 @@ CHAIN_FRAMES = 48
 """Frames after which a result no longer starts from the previous one, counted from a segment's first."""
 
 _GUESS = "guess."
+_NOISY_CODES = 1.0  # noise from which several frames of one image are worth more than one
 _WARM_UP_FRAMES = 4  # reconstructed ahead of a chain, so that its first frame starts warm
 _RUN_BACK_FRAMES = 2  # the same after a shot's first frame, which nothing is ahead of
 _FOREIGN_ROUNDS = 2  # rounds with solvers that iterate by themselves
@@ -120,6 +127,10 @@ class Guesser(Protocol):
         """The lumas expected of those of ``frames`` that are not halo, in order, each with what those before showed."""
         ...
 
+    def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation) -> Iterator[VideoFrame]:
+        """The same as whole frames: what is made of ``frames`` without reconstruction."""
+        ...
+
 
 @dataclass(frozen=True)
 class _Made:
@@ -149,7 +160,7 @@ class MultiFrame:
         """``psf_sigma_px`` where it is not given and was found; ``is_even``: whether all frames count nearly alike.
 
         ``detail_codes``: how much fine detail frames have; ``source``: estimates of how the shot came about;
-        ``guess.`` and what leads the reconstruction learnt.
+        ``guess.`` and what leads the reconstruction learnt, ``is_at_rest``: whether that alone makes the result.
         """
         if not frames or not self._reconstructs:
             return NOT_ADAPTED
@@ -167,10 +178,22 @@ class MultiFrame:
             learnt["psf_sigma_px"] = torch.tensor(found, dtype=torch.float64)
         if source is not None:
             learnt["source"] = source
+        known = source_in(learnt)
+        remembers = self._guesser is not None and self._guesser.leading == "frames"
+        if remembers and known is not None and known.noise_codes < _NOISY_CODES:
+            learnt["is_at_rest"] = torch.tensor(is_at_rest(lumas))
         return learnt
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
-        """One reconstructed frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
+        """One reconstructed frame for each frame that is not halo. See `vsr.methods.method.Restorer`.
+
+        Where the camera stands still other frames show the same points again: they take out noise, where there is
+        some, and else the errors of compression that they share count as recorded. A network that leads and remembers
+        makes the result by itself then.
+        """
+        if self._guesser is not None and adaptation.get("is_at_rest", False):
+            alone = self._guesser.restore(frames, part_of(adaptation, _GUESS))
+            return (replace(frame, findings={**frame.findings, "at_rest": 1.0}) for frame in alone)
         shot = _Shot(self._geometry, self._options, self._device, self._guesser, adaptation)
         return shot.stream(frames, reconstructs=self._reconstructs)
 
@@ -323,6 +346,7 @@ class _Shot:
             "psf_sigma_px": self._psf_sigma_px,
             "evenly_weighted": float(self._weighing.is_even),
             "guess_weight": self._weighing.guess_weight,
+            **({"at_rest": 0.0} if self._leading == "frames" else {}),
             **source_findings(self._source),
         }
 

@@ -15,12 +15,18 @@ from torch import Tensor
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import NOT_ADAPTED, Adaptation, Geometry
 from vsr.methods.reconstruction import calibration
-from vsr.methods.reconstruction.calibration import CALIBRATION_FRAMES, choose_weighing, find_psf, fine_detail
+from vsr.methods.reconstruction.calibration import (
+    CALIBRATION_FRAMES,
+    choose_weighing,
+    find_psf,
+    fine_detail,
+    is_at_rest,
+)
 from vsr.methods.reconstruction.multi_frame import MultiFrame, MultiFrameOptions, PreparedMultiFrame
 from vsr.methods.reconstruction.weighing import ANCHORED, EVEN
 from vsr.observation import GaussianBlur, simulate
 
-pytest.importorskip("cv2", reason="OpenCV is not installed")
+cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
 data = pytest.importorskip("skimage.data", reason="scikit-image, whose photographs are shown, is not installed")
 
 CPU = torch.device("cpu")
@@ -206,3 +212,28 @@ def test_fine_detail_is_what_two_pixels_cannot_hold() -> None:
 def test_blurred_frames_have_less_fine_detail() -> None:
     sharp, blurred = (fine_detail(_shot("astronaut", blur=blur, count=2)) for blur in (0.0, 3.0))
     assert blurred < 0.7 * sharp
+
+
+def _seen_from(step_px: float, *, passes: bool = False) -> list[Tensor]:
+    """Nine frames of a photograph, shrunk by 2, that moves by ``step_px`` a frame; a disc may pass in front."""
+    large = _photograph("astronaut", 1.0)[:300, :400].numpy()
+    rng = np.random.default_rng(0)
+    frames = []
+    for number in range(CALIBRATION_FRAMES):
+        shift = np.array([[1, 0, -2 * step_px * number], [0, 1, 0]], np.float32)
+        image = cv2.warpAffine(large, shift, (400, 300), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        if passes:
+            cv2.circle(image, (60 + 20 * number, 150), 60, 0.9, -1)
+        small = cv2.resize(image, (200, 150), interpolation=cv2.INTER_AREA)
+        frames.append(torch.from_numpy(small + rng.normal(0, 0.5 / 255, small.shape).astype(np.float32)))
+    return frames
+
+
+@pytest.mark.parametrize(("step_px", "passes", "expected"), [(0, False, True), (0, True, True), (0.1, False, False)])
+def test_a_camera_at_rest_is_recognised(step_px: float, passes: bool, expected: bool) -> None:
+    assert is_at_rest(_seen_from(step_px, passes=passes)) is expected
+
+
+def test_one_frame_alone_tells_nothing_of_rest() -> None:
+    assert not is_at_rest([torch.rand(40, 40)])
+    assert not is_at_rest([torch.rand(8, 8)] * 3)
