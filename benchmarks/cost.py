@@ -44,7 +44,7 @@ METHODS = [  # name for people, file below weights/ (a name without one ships wi
     ("FSRCNN (yjn870)", "FSRCNN_yjn870/fsrcnn_x{scale}.pth"),
     ("lite", "lite"),
     ("lite-any", "lite-any"),
-    ("SRResNet, 5 blocks, adversarial", "SRResNet_leftthomas/netG_epoch_{scale}_100.pth"),
+    ("SRGAN, 5 blocks", "SRResNet_leftthomas/netG_epoch_{scale}_100.pth"),
     ("LapSRN", "LapSRN/LapSRN_x{scale}.mat"),
     ("MS-LapSRN", "LapSRN/MSLapSRN_D5R8.mat"),
     ("DWSR (Jimmycho319)", "DWSR/cos_800_x{scale}.index"),
@@ -205,12 +205,25 @@ def chart(found: Sequence[Row], name: str) -> str:
             _, y = at(first, base)
             parts.append(f'<path d="M{x0} {y:.1f}H{x0 + wide}" stroke="#999" stroke-dasharray="4 3"/>')
             parts.append(f'<text x="{x0 + wide - 4}" y="{y - 4:.1f}" text-anchor="end" fill="#777">bicubic</text>')
+        placed: list[tuple[float, float, float]] = []
         for row, log in zip(points, logs, strict=True):
             x, y = at(log, row.scores[name][0])
             radius = 2 + 3 * math.sqrt(row.cost.parameters / 1e6)
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="#3f51b5" fill-opacity=".6"/>')
-            parts.append(f'<text x="{x + radius + 3:.1f}" y="{y + 4:.1f}">{escape(row.name)}</text>')
+            parts.append(_label(row.name, x, y, radius, x0 + wide + 60, placed))
     return "\n".join([*parts, "</svg>\n"])
+
+
+def _label(name: str, x: float, y: float, radius: float, right: float, placed: list[tuple[float, float, float]]) -> str:
+    """A point's name beside it, on the left where it would pass ``right``, moved up or down off those in ``placed``."""
+    length = 5.8 * len(name)
+    begins = x + radius + 3 if x + radius + 3 + length < right else x - radius - 3 - length
+    for shift in (0, -11, 11, -22, 22, -33, 33):
+        line = y + 4 + shift
+        if all(abs(line - other) >= 11 or begins > end or begins + length < start for start, end, other in placed):
+            break
+    placed.append((begins, begins + length, line))
+    return f'<text x="{begins:.1f}" y="{line:.1f}">{escape(name)}</text>'
 
 
 def main() -> None:
