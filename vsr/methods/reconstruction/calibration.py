@@ -111,7 +111,7 @@ def is_at_rest(lumas: Sequence[Tensor]) -> bool:
     """
     parts = [_middle(luma, _DETAIL_SIDE) for luma in lumas]
     centre = parts.pop(len(parts) // 2)
-    slopes = sum(slope.square() for slope in torch.gradient(GaussianBlur(1.0, 1.0).A(centre)))
+    slopes = torch.stack(torch.gradient(GaussianBlur(1.0, 1.0).A(centre))).square().sum(0)
     textured = slopes >= slopes.median()
     for part in parts:
         motion = flow_pair(part, centre, detail="coarse")
