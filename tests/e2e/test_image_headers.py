@@ -209,6 +209,31 @@ def test_who_made_a_dpx_file_is_named_before_vsr_says_so_of_itself(tmp_path: Pat
     assert lost[-2:] == [f"{one}: only DPX has a place for it" for one in said]
 
 
+def test_a_transfer_that_is_given_takes_the_place_of_what_the_header_says(
+    call: Call, tmp_path: Path, quick: dict[str, Any]
+) -> None:
+    folder, said = _dpx(tmp_path / "in", ">", transfer=6), "transfer is logarithmic, as input_transfer says"
+    [outcome] = vsr.upscale(
+        folder,
+        tmp_path / "out" / "%04d.dpx",
+        settings={**quick, "scale": 1, "fps": "24", "input_transfer": "logarithmic"},
+    )
+    assert outcome.manifest is not None
+    assert any(one.startswith(said) for one in outcome.manifest["assumptions"])
+    assert _header(tmp_path / "out" / "0002.dpx")["transfer"] == b"\3\6"
+    for number in (1, 2):
+        [one], [other] = (first_frames(tmp_path / where / f"{number:04d}.dpx") for where in ("in", "out"))
+        assert np.array_equal(one.to_ndarray(), other.to_ndarray()), "samples stay as they are coded"
+    dropped = _run(folder, tmp_path / "out.mkv", quick, fps="24", codec="ffv1", input_transfer="logarithmic")
+    assert "transfer logarithmic: only DPX has a place for it" in dropped
+    clip = encode(tmp_path / "clip.mp4", scene(3, 64, 48), "-c:v", "libx264", "-color_trc", "bt709")
+    done = call("upscale", clip, "-o", tmp_path / "c.mp4", "--input-transfer", "smpte2084", "--method", "bicubic", "-q")
+    assert done.code == 0, done.err
+    assert vsr.probe(tmp_path / "c.mp4").video.color.transfer == 16
+    done = call("upscale", clip, "-o", tmp_path / "d.mp4", "--input-transfer", "log", "-q")
+    assert (done.code, "input_transfer" in done.one_line(), "logarithmic" in done.one_line()) == (2, True, True)
+
+
 def test_a_part_of_a_dpx_sequence_keeps_its_own_numbers(tmp_path: Path, quick: dict[str, Any]) -> None:
     """A sister: the numbers are those of each frame, not of the first."""
     folder = _dpx(tmp_path / "in", ">")

@@ -213,6 +213,20 @@ def test_an_unsigned_file_that_is_out_of_date_goes_and_one_that_nobody_knows_sta
     assert (path.read_bytes(), unsigned.read_bytes()) == (data[:-1], b"of somebody")
 
 
+def test_a_source_that_the_library_cannot_read_is_named_only(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise c2pa.C2paError("no such format")
+
+    monkeypatch.setattr(c2pa.Builder, "add_ingredient", refuse)
+    path = copy / "a.mp4"
+    assert _sign(path).source == "named only: the library cannot read it"
+    manifest, failed, _ = _read(path)
+    assert failed == ["signingCredential.untrusted"]
+    [ingredient] = manifest["ingredients"]
+    assert (ingredient["title"], ingredient["relationship"]) == ("clip.mp4", "parentOf")
+    assert _failed(path) == {}
+
+
 def test_what_generative_models_make_is_called_so() -> None:
     assert SOURCE_TYPES["generative"].endswith("/compositeWithTrainedAlgorithmicMedia")
     assert SOURCE_TYPES["learned"].endswith("/algorithmicallyEnhanced")

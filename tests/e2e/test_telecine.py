@@ -82,6 +82,21 @@ def test_film_frames_come_out_exactly_at_their_rate_and_sound_in_step(source: Pa
     assert all(check.passed for check in vsr.verify(target))
 
 
+def test_the_timecode_of_the_video_is_not_given_to_the_film(tmp_path: Path) -> None:
+    plain = _telecined(tmp_path / "plain.mov", sound=False)
+    source = tmp_path / "in.mov"
+    ffmpeg("-i", str(plain), "-c", "copy", "-timecode", "01:00:00:00", str(source))
+    assert vsr.probe(source).video.timecode == "01:00:00:00"
+    lost = "timecode: it counts the frames of the video, not those of the film"
+    for name, mode in (("film.mov", "film"), ("film.mkv", "film"), ("off.mov", "off")):
+        [outcome] = vsr.upscale(source, tmp_path / name, settings={**SETTINGS, "deinterlace": mode})
+        assert outcome.manifest is not None
+        dropped, is_film = outcome.manifest["output"]["dropped"], mode == "film"
+        assert (lost in dropped) == is_film
+        assert not any("rewritten from its timecode" in one for one in dropped)
+        assert vsr.probe(tmp_path / name).video.timecode == (None if is_film else "01:00:00:00")
+
+
 def test_rates_are_exact_where_the_clock_is(tmp_path: Path) -> None:
     exact, target = _telecined(tmp_path / "exact.mov", sound=False), tmp_path / "out.mov"
     vsr.upscale(exact, target, settings=SETTINGS)

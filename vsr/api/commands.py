@@ -10,7 +10,7 @@ __all__ = ["upscale_words"]
 
 _OPTIONS = (
     *("scale", "size", "height", "to", "method", "codec", "crf", "speed", "pix_fmt", "deinterlace", "fps"),
-    *("video_stream", "device", "seed", "samples", "temperature"),
+    *("input_transfer", "video_stream", "device", "seed", "samples", "temperature"),
 )
 _FLAGS = ("consistent", "evidence", "lossless", "drop_streams", "keep_data", "strict", "split")
 

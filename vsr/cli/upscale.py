@@ -131,6 +131,12 @@ def upscale(
         int | None,
         typer.Option(metavar="N", help="Which video stream, by its number in vsr probe.  [default: the best]"),
     ] = None,
+    input_transfer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Transfer that the source has, whatever it says: bt709, log100, logarithmic …"
+        ),
+    ] = None,
     fps: Annotated[str | None, typer.Option(help="Frame rate of images, and of streams without times.")] = None,
     device: Device = None,
     evidence: Annotated[
@@ -193,6 +199,7 @@ def upscale(
             "scale": parse_factor("scale", scale), "size": size, "height": parse_height(height), "to": parse_screen(to),
             "method": method, "codec": codec,
             "crf": crf, "speed": speed, "pix_fmt": pix_fmt, "deinterlace": deinterlace, "fps": fps,
+            "input_transfer": input_transfer,
             "device": device, "lossless": lossless or None, "drop_streams": drop_streams or None,
             "keep_data": keep_data or None, "sidecars": sidecars,
             "strict": strict or None, "consistent": consistent or None, "evidence": evidence or None,

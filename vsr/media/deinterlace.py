@@ -194,7 +194,9 @@ def _along_the_motion(
 
 def _own_rows(image: Plane, frame: Plane) -> int:
     """Which rows of ``frame`` a moment took over: 0 for even ones, 1 for odd ones."""
-    even, odd = (np.abs(image[at::2].astype(np.float32) - frame[at::2]).sum(dtype=np.float64) for at in (0, 1))
+    even, odd = (
+        np.abs(image[at::2].astype(np.float32) - frame[at::2].astype(np.float32)).sum(dtype=np.float64) for at in (0, 1)
+    )
     return int(odd < even)
 
 

@@ -15,6 +15,7 @@ from vsr.media.color import COLOR_NAMES, color_from_tags, complete_color
 from vsr.media.decode import FrameRecord, Look
 from vsr.media.layouts import layout_for
 from vsr.media.probe import MediaInfo, VideoInfo
+from vsr.media.transfers import TRANSFERS
 from vsr.timeline import format_seconds
 
 __all__ = ["Change", "Changes", "aspect_of", "color_of", "describe_color", "shape_of", "with_look"]
@@ -37,7 +38,8 @@ def color_of(video: VideoInfo, look: Look) -> ColorSpec:
     if look.tags == video.tags and look.pix_fmt == video.pix_fmt:
         return video.color
     tagged = color_from_tags(look.tags, look.pix_fmt, video.color.chroma_location)
-    return complete_color(tagged, layout_for(look.pix_fmt), video.codec, look.width, look.height)[0]
+    color = complete_color(tagged, layout_for(look.pix_fmt), video.codec, look.width, look.height)[0]
+    return color if video.input_transfer is None else replace(color, transfer=TRANSFERS[video.input_transfer])
 
 
 def with_look(info: MediaInfo, look: Look) -> MediaInfo:

@@ -109,6 +109,8 @@ class VideoInfo:
     """The pattern in which it shows film, where it is certain to (key of `vsr.media.cadence.PATTERNS`)."""
     flagged_interlaced: bool = False
     """Whether any of the first frames is flagged as interlaced."""
+    input_transfer: str | None = None
+    """Key of `vsr.media.transfers.TRANSFERS` that was given instead of what the source says; None: what it says."""
     tags: ColorTags = UNTAGGED
     """The colour tags of the first frame, as they are."""
     untimed_rate: Fraction | None = None

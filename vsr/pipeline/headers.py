@@ -8,6 +8,7 @@ from vsr.media.dpx import DpxHeader, read_dpx_header
 from vsr.media.exr import ExrHeader, read_exr_header
 from vsr.media.icc import keep_profile
 from vsr.media.image_text import ImageText
+from vsr.media.transfers import dpx_code
 from vsr.pipeline.job import Job, goes_with_frames
 
 __all__ = ["add_header", "first_timecode"]
@@ -37,5 +38,7 @@ def _header(job: Job, ordinal: int) -> DpxHeader | ExrHeader | None:
     header = read_dpx_header(path)
     if header is None:
         return None
+    if job.video.input_transfer is not None:
+        header = dataclasses.replace(header, transfer=dpx_code(job.video.input_transfer))
     resized = (job.out_width, job.out_height) != (job.video.width, job.video.height)
     return header.for_new_image(resized=resized, deinterlaced=job.deinterlace != "off")

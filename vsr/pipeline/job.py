@@ -26,6 +26,7 @@ from vsr.media.immersive import drop_for
 from vsr.media.looks import shape_of
 from vsr.media.probe import MediaInfo, VideoInfo
 from vsr.media.streams import StreamInfo
+from vsr.media.transfers import with_transfer
 from vsr.methods import ALONE, Evidence, Geometry, Pair, Prepared, find_method, find_pass
 from vsr.methods.passes.compose import Step, compose
 from vsr.pipeline.animations import describe_animation, find_lost_in_animation
@@ -236,6 +237,7 @@ def _check_recoloured(encoder: EncoderSpec, settings: Settings) -> None:
 
 def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any, span: Span) -> Job:
     """Decide everything about restoring ``info.path`` into ``output``; raises `UsageError` for what cannot be."""
+    info = with_transfer(info, settings.input_transfer)
     video = info.video
     container = choose_container(output)
     for_encoder, kept = keep_chroma(settings, video, container)
@@ -243,7 +245,8 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     _check_recoloured(encoder, settings)
     width, height = encoder.width, encoder.height
     holder = "mkv" if encoder.codec.kind == "images" else container
-    streams = plan_streams(info, output, holder, settings, from_start=span.start is None)
+    deinterlace = resolve_deinterlacing(video, settings)
+    streams = plan_streams(info, output, holder, settings, keeps_timecode=span.start is None and deinterlace != "film")
     if settings.method == ALONE and (width, height) != (video.width, video.height):
         raise UsageError(f"method {ALONE} leaves frames at {video.width}x{video.height}; give --scale 1")
     check_evidence(find_method(settings.method).evidence, settings, options)
@@ -252,7 +255,6 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     geometry, device = Geometry(video.width, video.height, width, height), resolve_device(settings.device)
     prepared = prepare_all(geometry, settings, options, device)
     check_evidence(prepared.capabilities.evidence, settings, options, name=titled(settings.method, settings.passes))
-    deinterlace = resolve_deinterlacing(video, settings)
     job = Job(
         info=info,
         output=output,

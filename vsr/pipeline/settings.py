@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from vsr.errors import UsageError, nearest
+from vsr.media.transfers import TRANSFERS
 from vsr.methods import ALONE, METHODS, find_method, find_pass
 from vsr.pipeline.passes import PassChoice, PassRequest, parse_passes
 from vsr.pipeline.presets import SIZE_KEYS, Layer, list_presets, read_preset
@@ -87,6 +88,8 @@ class Settings(BaseModel):
     """Whether a video whose shape changes becomes one file for each run of one shape."""
     video_stream: int | None = Field(None, ge=0)
     """Which video stream is restored, by its number in the file; None: the one that FFmpeg takes for the best."""
+    input_transfer: str | None = None
+    """Transfer characteristic of the source, whatever it says: FFmpeg's names, printing-density or logarithmic."""
     cut_threshold: float = Field(3.0, gt=0)
     """PySceneDetect's adaptive threshold."""
     segment_frames: int = Field(240, ge=16, le=10_000)
@@ -128,6 +131,13 @@ class Settings(BaseModel):
         if fps is not None:
             parse_rate(fps)
         return fps
+
+    @field_validator("input_transfer")
+    @classmethod
+    def _is_transfer(cls, name: str | None) -> str | None:
+        if name is not None and name not in TRANSFERS:
+            raise ValueError(f"is none of {', '.join(TRANSFERS)}")
+        return name
 
 
 def is_setting(key: str) -> bool:

@@ -65,8 +65,10 @@ def find_kept_path(output: Path) -> Path:
     return find_beside(output, ".data.zip")
 
 
-def plan_streams(info: MediaInfo, output: Path, container: str, settings: Settings, *, from_start: bool) -> StreamPlan:
-    """Which streams of ``info`` go where; ``from_start``: the output begins with the source's first frame.
+def plan_streams(
+    info: MediaInfo, output: Path, container: str, settings: Settings, *, keeps_timecode: bool
+) -> StreamPlan:
+    """Which streams of ``info`` go where; ``keeps_timecode``: the output has the source's frames, from its first on.
 
     Raises `UsageError` where something would be lost unasked.
     """
@@ -82,8 +84,8 @@ def plan_streams(info: MediaInfo, output: Path, container: str, settings: Settin
             continue
         if stream.codec == "chapters":
             continue  # the chapters themselves are copied; the muxer makes a new track for them where it needs one
-        if stream.codec == "timecode" and not from_start:
-            continue  # named with the other things that a part of a video loses
+        if stream.codec == "timecode" and not keeps_timecode:
+            continue  # named with the other things that a part of a video loses, or that film does
         if stream.codec == "timecode" and container in ("mkv", "mp4") and info.video.timecode:
             dropped.append(f"{stream}: rewritten from its timecode, since .{container} cannot take a copy")
         elif holds(container, stream):

@@ -78,7 +78,8 @@ def _video(folder: Path, name: str = "in.mp4") -> tuple[Path, list[Image]]:
 
 def _made(source: Path, output: Path, **settings: Any) -> Mapping[str, Any]:
     [outcome] = api.upscale(source, output, settings=_EXACT | settings, workers=1)
-    return dict(outcome.manifest)
+    assert outcome.manifest is not None, outcome.error
+    return outcome.manifest
 
 
 def _gray(path: Path) -> NDArray[np.float64]:
@@ -157,7 +158,8 @@ def _place(folder: Path) -> Finding:
 
 def _shift(one: Image, other: Image) -> tuple[float, float]:
     """From ``one`` to ``other``, ``(y, x)`` pixels; infinite where it is not found."""
-    found = register(*(torch.from_numpy((image / 255).astype(np.float32)) for image in (one, other)), "translation")
+    first, second = (torch.from_numpy((image / 255).astype(np.float32)) for image in (one, other))
+    found = register(first, second, "translation")
     return (found.shift_yx[0], found.shift_yx[1]) if found.converged else (math.inf, math.inf)
 
 
