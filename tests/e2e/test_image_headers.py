@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 from plain_reader import first_frames
 from program import Run
 from videos import encode, ffmpeg, scene
@@ -395,3 +395,48 @@ def test_an_openexr_header_that_ends_early_is_left_to_the_decoder(call: Call, tm
     path.write_bytes(path.read_bytes()[:60])
     done = call("probe", folder, "--fps", 24)
     assert (done.code, "cannot be decoded" in done.one_line() or "not" in done.one_line()) == (3, True)
+
+
+def _tiffs(folder: Path) -> Path:
+    """Images written by Pillow with the tags of a scanner."""
+    folder.mkdir()
+    rng = np.random.default_rng(6)
+    for number in range(3):
+        tags = TiffImagePlugin.ImageFileDirectory_v2()
+        for tag, words in {269: "Reel 7", 270: f"Leaf {number}", 271: "Scans Ltd", 306: "2024:05:06 07:08:09"}.items():
+            tags[tag] = words
+        tags[305], tags[315], tags[33432] = "ScanTool 4", "A. Person", "(c) archive"
+        tags[282], tags[283], tags[296] = 300.5, 600, 3
+        image = Image.fromarray(rng.integers(0, 256, (32, 48, 3), np.uint8))
+        image.save(folder / f"{number:03d}.tif", tiffinfo=tags)
+    return folder
+
+
+_SCANNED = {269: "Reel 7", 271: "Scans Ltd", 306: "2024:05:06 07:08:09", 315: "A. Person", 33432: "(c) archive"}
+
+
+def test_tags_of_tiff_go_with_their_frames(tmp_path: Path, quick: dict[str, Any]) -> None:
+    folder = _tiffs(tmp_path / "in")
+    lost = _run(folder, tmp_path / "same" / "%03d.tiff", quick, fps="24")
+    assert lost == ["software ScanTool 4: vsr writes its own there"]
+    lost = _run(folder, tmp_path / "large" / "%03d.tiff", quick, fps="24", scale=2)
+    assert lost == ["software ScanTool 4: vsr writes its own there", "resolution 601/2x600: that of another size"]
+    for number in range(3):
+        for name in ("same", "large"):
+            with Image.open(tmp_path / name / f"{number:03d}.tiff") as image:
+                tags = dict(image.tag_v2)  # type: ignore[attr-defined]
+                image.load()
+            assert {tag: tags[tag] for tag in _SCANNED} == _SCANNED
+            assert tags[270].endswith(f"; of the source: Leaf {number}")
+            assert tags[305].startswith("vsr ")
+            found = (float(tags[282]), float(tags[283]), tags[296])
+            assert (found == (300.5, 600.0, 3)) == (name == "same")
+    again = _run(tmp_path / "same", tmp_path / "again" / "%03d.tiff", quick, fps="24")
+    assert not again, "what vsr says of itself is not named"
+
+
+def test_other_formats_name_the_tags_of_tiff(tmp_path: Path, quick: dict[str, Any]) -> None:
+    lost = _run(_tiffs(tmp_path / "in"), tmp_path / "out" / "%03d.png", quick, fps="24")
+    said = ["document name Reel 7", "make Scans Ltd", "date 2024:05:06 07:08:09", "artist A. Person"]
+    said += ["copyright (c) archive", "description Leaf 0", "resolution 601/2x600", "software ScanTool 4"]
+    assert lost == [f"{one}: only TIFF has a place for it" for one in said]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -153,13 +153,16 @@ _EXIF_OF_CAMERAS = frozenset((0x010F, 0x0110, 0x0132, 0x8769, 0x8825))  # make, 
 _EXIF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
-def find_lost_side_data(items: Sequence[SideData]) -> set[str]:
-    """What of a frame's side data new frames lose that no other field of `VideoInfo` tells, in words."""
+def find_lost_side_data(items: Sequence[SideData], kept_tags: Collection[int] = ()) -> set[str]:
+    """What of a frame's side data new frames lose that no other field of `VideoInfo` tells, in words.
+
+    ``kept_tags`` are numbers of EXIF that do not count.
+    """
     lost = {_PARTS_OF_OLD_FRAMES[item.kind] for item in items if item.kind in _PARTS_OF_OLD_FRAMES}
     for item in items:
         if item.kind == "SEI_UNREGISTERED" and item.data[:_UUID_BYTES] not in _ENCODERS_OWN:
             lost.add(f"user data in SEI messages ({item.data[:_UUID_BYTES].hex()})")
-        elif item.kind == _EXIF and _exif_tags(item.data) & _EXIF_OF_CAMERAS:
+        elif item.kind == _EXIF and _exif_tags(item.data) & _EXIF_OF_CAMERAS.difference(kept_tags):
             lost.add("EXIF (camera, date, place)")
     return lost
 

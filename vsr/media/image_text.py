@@ -2,7 +2,8 @@
 
 Words, two of them: the software, and a comment. PNG takes them as ``tEXt``, TIFF as the tags Software and
 ImageDescription, WebP as XMP, DPX as creator and project, OpenEXR as attributes ``software`` and ``comments``. And from
-the source its ICC profile in PNG, TIFF and WebP, its headers in DPX and OpenEXR. Samples are not touched.
+the source its ICC profile in PNG, TIFF and WebP, its headers in DPX and OpenEXR, its tags in TIFF. Samples are not
+touched.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from dataclasses import dataclass
 from vsr.media.dpx import DpxHeader, with_dpx_header
 from vsr.media.exr import EXR_MAGIC, ExrHeader, with_exr_attributes
 from vsr.media.icc import TIFF_TAG, IccProfile
+from vsr.media.tiff import TIFF_ASCII, TIFF_RATIONAL, TIFF_SHORT, TiffHeader
 from vsr.media.webp import is_webp, with_webp_text
 
 __all__ = ["ImageText", "with_text"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR = (b"cICP", b"sRGB", b"gAMA", b"cHRM", b"iCCP")
-_TIFF_SOFTWARE, _TIFF_DESCRIPTION, _TIFF_ASCII, _TIFF_UNDEFINED = 305, 270, 2, 7
+_TIFF_SOFTWARE, _TIFF_DESCRIPTION, _TIFF_UNDEFINED = 305, 270, 7
+_TIFF_RESOLUTION, _TIFF_UNIT = (282, 283), 296
 _DPX_CREATOR, _DPX_PROJECT = (160, 100), (260, 200)  # place and length
 
 
@@ -32,7 +35,7 @@ class ImageText:
     comment: str
     profile: IccProfile | None = None
     """Written into PNG, TIFF and WebP; it must be for samples such as theirs."""
-    header: DpxHeader | ExrHeader | None = None
+    header: DpxHeader | ExrHeader | TiffHeader | None = None
     """Written into images of its own kind."""
 
 
@@ -42,7 +45,8 @@ def with_text(image: bytes, text: ImageText) -> bytes:
     if image.startswith(_PNG):
         return _in_png(image, software, comment, text.profile)
     if image.startswith(b"II*\0"):
-        return _in_tiff(image, software, comment, text.profile)
+        tags = text.header if isinstance(text.header, TiffHeader) else TiffHeader()
+        return _in_tiff(image, software, comment, text.profile, tags)
     if is_webp(image):
         return with_webp_text(
             image, text.software, text.comment, None if text.profile is None else text.profile.profile
@@ -78,7 +82,7 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _in_tiff(image: bytes, software: bytes, comment: bytes, profile: IccProfile | None) -> bytes:
+def _in_tiff(image: bytes, software: bytes, comment: bytes, profile: IccProfile | None, tags: TiffHeader) -> bytes:
     """A longer directory at the end of the file, instead of the old one."""
     [old] = struct.unpack_from("<I", image, 4)
     [count] = struct.unpack_from("<H", image, old)
@@ -86,15 +90,22 @@ def _in_tiff(image: bytes, software: bytes, comment: bytes, profile: IccProfile 
         struct.unpack_from("<H", image, old + 2 + 12 * n)[0]: image[old + 2 + 12 * n : old + 14 + 12 * n]
         for n in range(count)
     }
+    if tags.description:
+        comment += b"; of the source: " + tags.description.encode("ascii", "replace")
     added = [
-        (_TIFF_DESCRIPTION, _TIFF_ASCII, comment + b"\0"),
-        (_TIFF_SOFTWARE, _TIFF_ASCII, software + b"\0"),
-        *([(TIFF_TAG, _TIFF_UNDEFINED, profile.profile)] if profile is not None else []),
+        (_TIFF_DESCRIPTION, TIFF_ASCII, 1, comment + b"\0"),
+        (_TIFF_SOFTWARE, TIFF_ASCII, 1, software + b"\0"),
+        *((tag, TIFF_ASCII, 1, words.encode("ascii", "replace") + b"\0") for tag, words in tags.words),
+        *([(TIFF_TAG, _TIFF_UNDEFINED, 1, profile.profile)] if profile is not None else []),
     ]
+    if tags.resolution is not None:
+        for tag, pixels in zip(_TIFF_RESOLUTION, tags.resolution, strict=True):
+            added.append((tag, TIFF_RATIONAL, 8, struct.pack("<2I", pixels.numerator, pixels.denominator)))
+        entries[_TIFF_UNIT] = struct.pack("<HHIHH", _TIFF_UNIT, TIFF_SHORT, 1, tags.unit, 0)
     out = bytearray(image)
-    for tag, kind, content in added:
+    for tag, kind, each, content in added:
         out += b"\0" * (len(out) % 2)
-        entries[tag] = struct.pack("<HHII", tag, kind, len(content), len(out))
+        entries[tag] = struct.pack("<HHII", tag, kind, len(content) // each, len(out))
         out += content
     out += b"\0" * (len(out) % 2)
     struct.pack_into("<I", out, 4, len(out))

@@ -32,6 +32,7 @@ from vsr.media.planes import fingerprint, frame_layout, planes_of
 from vsr.media.probe import MAX_PIXELS, MediaInfo, VideoInfo, probe_streams
 from vsr.media.safe_open import open_input
 from vsr.media.side_data import side_data
+from vsr.media.tiff import TIFF_WORDS, TiffHeader, read_tiff_header
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -248,7 +249,7 @@ def _is_full_range(frame: av.VideoFrame, layout: PixelLayout) -> bool:
 
 
 def _apply_header(
-    color: ColorSpec, header: DpxHeader | ExrHeader | None
+    color: ColorSpec, header: DpxHeader | ExrHeader | TiffHeader | None
 ) -> tuple[ColorSpec, tuple[str, ...], tuple[str, ...]]:
     """``color`` with what FFmpeg does not read, which parts have no code, and that in words."""
     if isinstance(header, DpxHeader) and header.log_transfer:
@@ -271,13 +272,13 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace), _is_full_range(frame, layout)
     )
     beside = side_data(frame)
-    header = read_dpx_header(images[0]) or read_exr_header(images[0])
+    header = read_dpx_header(images[0]) or read_exr_header(images[0]) or read_tiff_header(images[0])
     tagged, known, said = _apply_header(tagged, header)
     if timing is not None:
         tagged, known = timing.color, ("primaries", "transfer")
     color, assumptions = complete_color(tagged, layout, "png", frame.width, frame.height, known=known)
     assumptions = (*assumptions, *said)
-    timecode = header.timecode if header is not None else None
+    timecode = header.timecode if isinstance(header, (DpxHeader, ExrHeader)) else None
     streams_path = folder / STREAMS_FILE
     others = probe_streams(streams_path) if streams_path.exists() else ()
     unused: tuple[str, ...] = ()
@@ -295,7 +296,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         assumptions=(*assumptions, *unused),
         sample_aspect_ratio=timing.sample_aspect_ratio if timing else Fraction(1),
         display=display_transform(beside),
-        lost=tuple(sorted(find_lost_side_data(beside))),
+        lost=tuple(sorted(find_lost_side_data(beside, TIFF_WORDS if isinstance(header, TiffHeader) else ()))),
         mastering=None,
         content_light=None,
         dropped_hdr=(),

@@ -40,6 +40,7 @@ from vsr.media.rates import UntimedRate, find_untimed_rate
 from vsr.media.safe_open import describe_streams, open_input
 from vsr.media.side_data import has_icc_profile, side_data
 from vsr.media.streams import StreamInfo, is_cover, lacks_parameters, stream_infos
+from vsr.media.tiff import TiffHeader
 
 __all__ = ["MAX_PIXELS", "MediaInfo", "StreamInfo", "VideoInfo", "probe_media", "probe_streams"]
 
@@ -103,7 +104,7 @@ class VideoInfo:
     """Stereoscopic or spherical."""
     icc: IccProfile | None = None
     """The profile that the images carry."""
-    header: DpxHeader | ExrHeader | None = None
+    header: DpxHeader | ExrHeader | TiffHeader | None = None
     """That of the first image, where they are DPX or OpenEXR."""
     cadence: str | None = None
     """The pattern in which it shows film, where it is certain to (key of `vsr.media.cadence.PATTERNS`)."""

@@ -26,6 +26,7 @@ from vsr.media.immersive import drop_for
 from vsr.media.looks import shape_of
 from vsr.media.probe import MediaInfo, VideoInfo
 from vsr.media.streams import StreamInfo
+from vsr.media.tiff import TiffHeader
 from vsr.media.transfers import with_transfer
 from vsr.methods import ALONE, Evidence, Geometry, Pair, Prepared, find_method, find_pass
 from vsr.methods.passes.compose import Step, compose
@@ -307,12 +308,17 @@ def _find_lost(info: MediaInfo, output: Path, container: str, encoder: EncoderSp
         lost.append(f"ICC profile ({video.icc.name}): {why}")
     goes_on = goes_with_frames(video, encoder)
     if video.header is not None and not goes_on:
-        lost += [f"{said}: only {video.codec.upper()} has a place for it" for said in video.header.in_words()]
-    if isinstance(video.header, DpxHeader) and goes_on:
+        name = _codec_of_images(video).upper()
+        lost += [f"{said}: only {name} has a place for it" for said in video.header.in_words()]
+    if isinstance(video.header, (DpxHeader, TiffHeader)) and goes_on:
         lost += [f"{said}: vsr writes its own there" for said in video.header.replaced_words()]
+    if isinstance(video.header, TiffHeader) and goes_on:
+        resized = (encoder.width, encoder.height) != (video.width, video.height)
+        lost += [f"{said}: that of another size" for said in video.header.lost_words(resized=resized)]
     if span and info.num_chapters:
         lost.append("chapters: their times are those of the whole video")
-    if span.start is not None and video.timecode and not goes_on and not is_animation(output):
+    keeps_timecodes = goes_on and not isinstance(video.header, TiffHeader)
+    if span.start is not None and video.timecode and not keeps_timecodes and not is_animation(output):
         lost.append("timecode: it is that of the first frame of the whole video")
     if is_animation(output):
         if info.num_chapters:
@@ -329,4 +335,9 @@ def _find_lost(info: MediaInfo, output: Path, container: str, encoder: EncoderSp
 
 def goes_with_frames(video: VideoInfo, encoder: EncoderSpec) -> bool:
     """Whether the headers of the source's images, frame by frame, are those that the output has, too."""
-    return video.header is not None and encoder.codec.name == video.codec
+    return video.header is not None and encoder.codec.name == _codec_of_images(video)
+
+
+def _codec_of_images(video: VideoInfo) -> str:
+    """Of images, whose codec is what their names end with."""
+    return "tiff" if video.codec == "tif" else video.codec
