@@ -19,6 +19,7 @@ from vsr.training.degradations.blur import GaussianBlur, MotionBlur, blurred
 from vsr.training.degradations.compression import Jpeg, Video
 from vsr.training.degradations.footage import FootageBlur
 from vsr.training.degradations.noise import GaussianNoise, PoissonNoise
+from vsr.training.degradations.resize import Resize, Sinc, sinc_kernel
 
 ITEMS: dict[str, Any] = {name: name for name in DEGRADATIONS} | {"footage-blur": {"footage-blur": {"sigmas": [0.5]}}}
 
@@ -94,6 +95,31 @@ def test_blur_is_as_wide_as_asked() -> None:
     moved = MotionBlur(length=(9, 9))(point, _generator())[0, 0]
     assert float(moved.sum()) == pytest.approx(1000, rel=1e-4)
     assert sum(width**2 for width in _spread(moved)) == pytest.approx(81 / 12, rel=0.1), "a line of length 9"
+
+
+def test_ringing_is_what_the_ideal_filter_does() -> None:
+    """Waves below the cutoff pass, those above do not; constants stay."""
+    kernel = sinc_kernel(0.5, 15).double()
+    assert float(kernel.sum()) == pytest.approx(1)
+    place = torch.arange(-15, 16, dtype=torch.float64)
+    for share, least, most in ((0.25, 0.9, 1.1), (0.8, -0.1, 0.1)):
+        passed = float((kernel.sum(0) * torch.cos(torch.pi * share * place)).sum())
+        assert least < passed < most
+    edge = torch.zeros(1, 1, 9, 64)
+    edge[..., 32:] = 200
+    made = Sinc(cutoff=(0.5, 0.5))(edge, _generator())
+    assert float(made.max()) > 205, "it overshoots"
+
+
+def test_resizing_takes_away_what_the_smaller_size_cannot_hold() -> None:
+    fine = 100 + 50 * (torch.arange(64)[None, None, None] % 2).float().expand(1, 1, 48, 64)
+    halved = Resize(factor=(0.5, 0.5))(fine, _generator())
+    assert halved.shape == fine.shape
+    assert float(halved[..., 8:-8].std()) < 0.2 * float(fine.std())
+    flat = torch.full((1, 3, 48, 64), 77.0)
+    torch.testing.assert_close(Resize(factor=(0.3, 1.8))(flat, _generator()), flat, rtol=0, atol=1e-3)
+    with pytest.raises(UsageError, match=r"resize.factor = \[0.1, 1\]: allowed are two rising numbers from 0.2 to 2"):
+        Resize(factor=(0.1, 1))
 
 
 def test_noise_is_as_strong_as_asked() -> None:

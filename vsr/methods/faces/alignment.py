@@ -51,11 +51,16 @@ class _YuNet:
         except ImportError as error:
             raise MachineError("faces are found by OpenCV; install opencv-python-headless") from error
         self._cv2: Any = cv2
+        logging: Any = cv2.utils.logging
+        loudness = logging.getLogLevel()
+        logging.setLogLevel(logging.LOG_LEVEL_ERROR)  # it warns of its own ways of computing
         try:
             self._network = cv2.FaceDetectorYN.create(str(path), "", (_LEAST_SIDE, _LEAST_SIDE), _SCORE, _OVERLAP)
             self._network.detect(np.zeros((_LEAST_SIDE, _LEAST_SIDE, 3), np.uint8))
         except cv2.error as error:
             raise ModelError(f"{path}: no face detector of the kind YuNet that OpenCV can read") from error
+        finally:
+            logging.setLogLevel(loudness)
 
     def find(self, rgb: Tensor) -> list[Landmarks]:
         """See `Detector`."""

@@ -19,6 +19,7 @@ from vsr.training.degradations.compression import Jpeg, Video
 from vsr.training.degradations.footage import FootageBlur
 from vsr.training.degradations.noise import GaussianNoise, PoissonNoise
 from vsr.training.degradations.order import Shuffled
+from vsr.training.degradations.resize import Resize, Sinc
 from vsr.training.degradations.shrink import Bicubic
 
 __all__ = ["DEGRADATIONS", "Chain", "parse_chain"]
@@ -29,6 +30,8 @@ DEGRADATIONS: Mapping[str, type[Step]] = MappingProxyType(
         "gaussian-blur": GaussianBlur,
         "motion-blur": MotionBlur,
         "footage-blur": FootageBlur,
+        "resize": Resize,
+        "sinc": Sinc,
         "gaussian-noise": GaussianNoise,
         "poisson-noise": PoissonNoise,
         "jpeg": Jpeg,
