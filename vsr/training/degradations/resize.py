@@ -90,4 +90,5 @@ def sinc_kernel(cutoff: float, radius_px: int) -> Tensor:
     limit = math.pi * cutoff
     weights = limit * torch.special.bessel_j1(limit * distance) / (2 * math.pi * distance)
     weights[radius_px, radius_px] = limit**2 / (4 * math.pi)
-    return (weights / weights.sum()).float()
+    kernel: Tensor = (weights / weights.sum()).float()
+    return kernel
