@@ -14,7 +14,7 @@ from vsr.errors import ModelError
 from vsr.networks.files import read_checkpoint
 from vsr.networks.locating import SUFFIXES, is_path, model_folders
 
-__all__ = ["Content", "Texture"]
+__all__ = ["Content", "Texture", "gram"]
 
 _PREFIX = re.compile(r"features\.|net\.slice\d\.")  # torchvision's, and that of files of LPIPS
 _LAST = {"vgg19": 34, "vgg16": 28}  # convolutions conv5_4 and conv5_3, whose activation is left out
