@@ -21,7 +21,6 @@ from torch import Tensor
 from vsr.errors import UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.media.convert import LUMA_GRID, code_range, regrid, to_rgb, to_yuv
-from vsr.media.hdr import ContentLight, MasteringDisplay
 from vsr.media.layouts import LAYOUTS
 from vsr.media.light import PRIMARIES, SDR_TRANSFERS, WHITE_POINT, pq_encode, primaries_matrix, sdr_light
 from vsr.methods.interpolation import check_size
@@ -29,6 +28,7 @@ from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Evidence, 
 from vsr.networks.inverse_tone import InverseTone, read_inverse_tone
 
 if TYPE_CHECKING:
+    from vsr.media.hdr import MasteringDisplay
     from vsr.media.probe import VideoInfo
 
 __all__ = ["PreparedSdrToHdr", "SdrToHdr", "SdrToHdrOptions", "as_hdr", "has_same_network", "prepare_sdr_to_hdr"]
@@ -59,6 +59,8 @@ class SdrToHdrOptions:
 
 def as_hdr(video: VideoInfo, options: SdrToHdrOptions) -> VideoInfo:
     """``video`` as it is behind the pass: what the encoder is to take. Raises `UsageError` for what is no SDR video."""
+    from vsr.media.hdr import ContentLight
+
     layout, color = video.layout, video.color
     if color.transfer not in SDR_TRANSFERS or color.primaries not in PRIMARIES or color.primaries == _BT2020:
         what = f"primaries {color.primaries}, transfer {color.transfer}"
@@ -93,6 +95,8 @@ def _brightest(options: SdrToHdrOptions) -> float:
 
 def _mastering(primaries: int, options: SdrToHdrOptions) -> MasteringDisplay:
     """A display that shows all of it: with the source's primaries where colours stay."""
+    from vsr.media.hdr import MasteringDisplay
+
     gamut = PRIMARIES[_BT2020 if options.network is not None else primaries]
     return MasteringDisplay(gamut, WHITE_POINT, Fraction(math.ceil(_brightest(options))), _DARKEST)
 
