@@ -17,7 +17,7 @@ from vsr.solvers.blind import MIN_PSF_SIZE, blur_covariance
 
 __all__ = ["estimate_by_directions", "estimate_by_psf", "estimate_by_survey"]
 
-_SOFT_VARIANCE, _PHOTOGRAPH_VARIANCE = 1.0, 0.1  # by images restored from both, on ten photographs
+_SOFT_VARIANCE, _PHOTOGRAPH_VARIANCE = 1.0, 0.1  # by images restored from both, on five photographs
 _LEAST_SIGMA_PX = 0.3  # output pixels; under that a kernel is one pixel
 
 
