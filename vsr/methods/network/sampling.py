@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vsr.errors import UsageError
 from vsr.frames import VideoFrame
-from vsr.methods.method import Adaptation, Geometry
+from vsr.methods.method import Adaptation, Capabilities, Geometry
 from vsr.methods.network.frame import PerFrame, PerFrameOptions, PreparedPerFrame, prepare_network
 from vsr.methods.network.model import MAX_PASSES, Model, ModelPart, open_part
 from vsr.networks import Network
@@ -149,6 +149,11 @@ class PreparedSampling(PreparedPerFrame):
     """Networks that see one frame, and noise."""
 
     options: SamplingOptions
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """As other networks; a map of spread is not compared with the input."""
+        return replace(super().capabilities, measures_agreement=self.options.show == "spread")
 
     def plan_rows(self) -> list[tuple[str, str]]:
         """Passes, networks, and where the noise comes from."""

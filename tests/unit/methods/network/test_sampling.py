@@ -18,6 +18,7 @@ from torch.nn.functional import conv2d, pixel_shuffle
 from vsr.errors import UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import Geometry, Prepared, SamplingOptions, find_method, restore_shot
+from vsr.methods.consistency import watched
 from vsr.networks.sr3 import SR3
 from vsr.randomness import NoiseField
 
@@ -94,6 +95,9 @@ def test_spread_is_the_deviation_of_the_samples() -> None:
     torch.testing.assert_close(made, expected.expand(3, -1, -1), rtol=1e-3, atol=0.05)
     [black] = _restored([frame], samples=5, show="spread", temperature=0.0)
     assert float(black.abs().max()) < 1e-3
+    prepared = _prepare(samples=5, show="spread")
+    watch = watched(prepared, prepared.open(GEOMETRY), [frame], {}, GEOMETRY)
+    assert [one.findings for one in watch] == [{}], "a map is not compared with the input"
     assert "spread, 8 times, of 5 samples" in _prepare(samples=5, show="spread").plan_rows()[-1][1]
 
 
