@@ -112,7 +112,7 @@ class Capabilities:
     bytes_per_pixel: int = 150
     """Memory that a worker holds for each pixel of the output, about, besides its libraries."""
     measures_agreement: bool = False
-    """Whether its restorers themselves tell how well results agree with what the enlarging step was given, or need not."""
+    """Whether its restorers tell how well results agree with what the enlarging step was given, or need not."""
 
 
 class Restorer(Protocol):
