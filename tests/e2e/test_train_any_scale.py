@@ -17,7 +17,7 @@ from vsr.networks import load_network
 
 @pytest.mark.slow
 @pytest.mark.nightly
-def test_weights_of_lite_any(call: Any, clips: Any, tmp_path: Path, capsys: Any) -> None:
+def test_weights_of_lite_any(call: Any, clips: Any, tmp_path: Path, capfd: Any) -> None:
     """A few steps change what may change and leave the chain; the file says what it is, and goes on; vsr runs it."""
     (tmp_path / "images").mkdir()
     for number in range(3):
@@ -28,7 +28,7 @@ def test_weights_of_lite_any(call: Any, clips: Any, tmp_path: Path, capsys: Any)
         assert train.main([*words, "--out", str(first)]) == 0
         assert train.main([*words, "--out", str(second), "--go-on", str(first)]) == 0
         assert train.main([*words, "--out", str(second), "--force", "--from", "video"]) == 4
-        assert "begin with a mixture of weights of lite" in capsys.readouterr().err
+        assert "begin with a mixture of weights of lite" in capfd.readouterr().err
     base, network = load_network("lite", 2), load_network(first)
     assert (network.name, network.family, network.is_generative) == ("lite-any", "any-scale", False)
     assert network.metadata["vsr.digest"] == network.digest
