@@ -110,8 +110,9 @@ class _Attention(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """The same shape."""
-        query, key, value = (part.flatten(2).transpose(1, 2) for part in self.qkv(self.norm(features)).chunk(3, 1))
-        seen = scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(features.shape)
+        parts = self.qkv(self.norm(features)).chunk(3, 1)
+        query, key, value = (part.flatten(2).transpose(1, 2)[:, None] for part in parts)  # one head, which ONNX wants
+        seen = scaled_dot_product_attention(query, key, value)[:, 0].transpose(1, 2).reshape(features.shape)
         made: Tensor = self.out(seen) + features
         return made
 
