@@ -184,7 +184,6 @@ def _with_user_data(path: Path) -> Path:
         (_with_user_data, "user.mp4", "user data in SEI messages (0123456789abcdef0123456789abcdef)"),
         (_dated, "1.jpg", "EXIF (camera, date, place)"),
         (_dated, "1.png", "EXIF (camera, date, place)"),
-        (_dated, "1.tif", "EXIF (camera, date, place)"),
     ],
 )
 def test_what_new_images_lose_is_named(
@@ -199,6 +198,15 @@ def test_what_new_images_lose_is_named(
     done = call("upscale", source, "-o", tmp_path / "out.mkv", *rest, "--dry-run", "-q")
     assert f"{said}: part of the old frames" in done.out, done.err
     assert f"{said}: cannot be kept" in call("probe", source, *rest).out
+
+
+def test_tags_of_tiff_are_named_where_they_do_not_go_on(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    _dated(tmp_path / "in" / "1.tif")
+    done = call("upscale", tmp_path / "in", "-o", tmp_path / "out.mkv", "--fps", 25, "--dry-run", "-q")
+    assert "make A camera: only TIFF has a place for it" in done.out, done.err
+    done = call("upscale", tmp_path / "in", "-o", tmp_path / "out" / "%d.tif", "--fps", 25, "--dry-run", "-q")
+    assert "A camera" not in done.out, done.err
 
 
 @pytest.mark.parametrize("clip", ["plain", "hdr", "mpeg2_ts", "interlaced"])

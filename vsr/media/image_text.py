@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from vsr.media.dpx import DpxHeader, with_dpx_header
 from vsr.media.exr import EXR_MAGIC, ExrHeader, with_exr_attributes
 from vsr.media.icc import TIFF_TAG, IccProfile
-from vsr.media.tiff import TIFF_ASCII, TIFF_RATIONAL, TIFF_SHORT, TiffHeader
+from vsr.media.tiff import OF_THE_SOURCE, TIFF_ASCII, TIFF_RATIONAL, TIFF_SHORT, TiffHeader
 from vsr.media.webp import is_webp, with_webp_text
 
 __all__ = ["ImageText", "with_text"]
@@ -91,11 +91,11 @@ def _in_tiff(image: bytes, software: bytes, comment: bytes, profile: IccProfile 
         for n in range(count)
     }
     if tags.description:
-        comment += b"; of the source: " + tags.description.encode("ascii", "replace")
+        comment += OF_THE_SOURCE.encode() + tags.description.encode("latin-1")
     added = [
         (_TIFF_DESCRIPTION, TIFF_ASCII, 1, comment + b"\0"),
         (_TIFF_SOFTWARE, TIFF_ASCII, 1, software + b"\0"),
-        *((tag, TIFF_ASCII, 1, words.encode("ascii", "replace") + b"\0") for tag, words in tags.words),
+        *((tag, TIFF_ASCII, 1, words.encode("latin-1") + b"\0") for tag, words in tags.words),
         *([(TIFF_TAG, _TIFF_UNDEFINED, 1, profile.profile)] if profile is not None else []),
     ]
     if tags.resolution is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-__all__ = ["TIFF_ASCII", "TIFF_RATIONAL", "TIFF_SHORT", "TIFF_WORDS", "TiffHeader", "read_tiff_header"]
+__all__ = ["OF_THE_SOURCE", "TIFF_ASCII", "TIFF_RATIONAL", "TIFF_SHORT", "TIFF_WORDS", "TiffHeader", "read_tiff_header"]
 
 TIFF_ASCII, TIFF_SHORT, TIFF_RATIONAL = 2, 3, 5
 
@@ -29,11 +29,13 @@ TIFF_WORDS = {
 _DESCRIPTION, _SOFTWARE, _ACROSS, _DOWN, _UNIT = 270, 305, 282, 283, 296
 _MOST_BYTES, _MOST_TAGS = 65536, 512
 _FFMPEG, _VSR = "Lavc", "vsr "  # what they call themselves
+OF_THE_SOURCE = "; of the source: "
+"""Ahead of the source's description, in that of an output."""
 
 
 @dataclass(frozen=True)
 class TiffHeader:
-    """The tags that are kept."""
+    """The tags that are kept. Texts are bytes read as Latin-1, whatever they are: so each byte goes on."""
 
     words: tuple[tuple[int, str], ...] = ()
     """Numbers and texts of those that are text."""
@@ -46,13 +48,13 @@ class TiffHeader:
 
     def in_words(self) -> list[str]:
         """What is said that no other format keeps."""
-        said = [f"{TIFF_WORDS[tag]} {text}" for tag, text in self.words]
-        said += [f"description {self.description}"] if self.description else []
+        said = [f"{TIFF_WORDS[tag]} {_readable(text)}" for tag, text in self.words]
+        said += [f"description {_readable(self.description)}"] if self.description else []
         return said + self.lost_words(resized=True) + self.replaced_words()
 
     def replaced_words(self) -> list[str]:
         """What vsr says of itself instead."""
-        return [f"software {self.software}"] if self.software else []
+        return [f"software {_readable(self.software)}"] if self.software else []
 
     def lost_words(self, *, resized: bool) -> list[str]:
         """What is no longer true of a larger image."""
@@ -64,7 +66,7 @@ class TiffHeader:
 
 
 def read_tiff_header(path: Path) -> TiffHeader | None:
-    """The tags of the image at ``path``; None where it is no TIFF file, or has none of them."""
+    """The tags of the image at ``path``; None where it is no classic TIFF file."""
     with path.open("rb") as file:
         head = file.read(8)
         order = _ORDERS.get(head[:4])
@@ -82,7 +84,7 @@ def read_tiff_header(path: Path) -> TiffHeader | None:
             file.seek(struct.unpack(order + "I", head[4:])[0])
             [count] = struct.unpack(order + "H", file.read(2))
             rows = [struct.unpack(order + "HHI4s", file.read(12)) for _ in range(min(count, _MOST_TAGS))]
-            found = {tag: content(kind, size, value) for tag, kind, size, value in rows if kind == _kind(tag)}
+            found = {tag: content(kind, size, value) for tag, kind, size, value in rows if kind and kind == _kind(tag)}
             return _header(found, order)
         except struct.error:  # cut short: the decoder has the last word
             return None
@@ -94,26 +96,42 @@ def _kind(tag: int) -> int:
     return {_ACROSS: TIFF_RATIONAL, _DOWN: TIFF_RATIONAL, _UNIT: TIFF_SHORT}.get(tag, 0)
 
 
-def _header(found: dict[int, bytes], order: str) -> TiffHeader | None:
+def _header(found: dict[int, bytes], order: str) -> TiffHeader:
     texts = {tag: _text(found[tag]) for tag in found if _kind(tag) == TIFF_ASCII}
-    resolution = None
-    if _ACROSS in found and _DOWN in found:
-        pairs = [struct.unpack(order + "2I", found[tag]) for tag in (_ACROSS, _DOWN)]
-        if all(above and below for above, below in pairs):
-            across, down = (Fraction(*pair) for pair in pairs)
-            resolution = None if across == down == 72 else (across, down)  # 72 is what programs write who know none
-    software = texts.get(_SOFTWARE, "")
-    if software.startswith(_VSR):  # what it says is of this program, of a step before
-        texts[_DESCRIPTION] = ""
-    header = TiffHeader(
+    software, description = texts.get(_SOFTWARE, ""), texts.get(_DESCRIPTION, "")
+    if software.startswith(_VSR):  # the rest is said by this program, of a step before
+        description = description.partition(OF_THE_SOURCE)[2]
+    return TiffHeader(
         tuple((tag, texts[tag]) for tag in sorted(texts) if tag in TIFF_WORDS and texts[tag]),
-        texts.get(_DESCRIPTION, ""),
+        description,
         "" if software.startswith((_FFMPEG, _VSR)) else software,
-        resolution,
-        struct.unpack(order + "H", found[_UNIT])[0] if _UNIT in found else 2,
+        _resolution(found, order),
+        struct.unpack(order + "H", found[_UNIT])[0] if len(found.get(_UNIT, b"")) == 2 else 2,
     )
-    return None if header == TiffHeader(unit=header.unit) else header
+
+
+def _resolution(found: dict[int, bytes], order: str) -> tuple[Fraction, Fraction] | None:
+    """72 each way is what programs write who know none."""
+    values = [found.get(tag, b"") for tag in (_ACROSS, _DOWN)]
+    if any(len(value) != 8 for value in values):
+        return None
+    pairs = [struct.unpack(order + "2I", value) for value in values]
+    if not all(above and below for above, below in pairs):
+        return None
+    across, down = (Fraction(*pair) for pair in pairs)
+    return None if across == down == 72 else (across, down)
 
 
 def _text(content: bytes) -> str:
-    return content.partition(b"\0")[0].decode("ascii", "replace").strip()
+    """Parts between NULs stay: a copyright has two, the photographer's and the editor's."""
+    text = content.rstrip(b"\0 ").decode("latin-1")
+    return text if text.strip("\0 ") else ""
+
+
+def _readable(text: str) -> str:
+    """For people: as UTF-8 where it is that."""
+    try:
+        text = text.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        pass
+    return "; ".join(part.strip() for part in text.split("\0") if part.strip())

@@ -22,7 +22,12 @@ def add_header(job: Job, words: ImageText, ordinal: int) -> ImageText:
 
 
 def first_timecode(job: Job, first: int) -> str | None:
-    """Timecode of an output that begins with frame ``first``; None where it is not known."""
+    """Timecode of an output that begins with frame ``first``; None where it is not known, and of film.
+
+    A timecode counts the frames of the video that film was on.
+    """
+    if job.is_film:
+        return None
     header = _header(job, first)
     if isinstance(header, (DpxHeader, ExrHeader)):
         return header.timecode
