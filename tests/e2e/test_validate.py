@@ -109,3 +109,33 @@ def test_everything_passes() -> None:
     found = validate()
     assert found["passed"], [row for row in found["checks"] if not row["passed"]]
     assert [row["name"] for row in found["checks"]] == list(CHECKS)
+
+
+def test_a_check_that_breaks_is_a_row_and_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(folder: Path) -> Finding:
+        raise MachineError("no room")
+
+    checks = {
+        "broken": Check("it works", breaks, 0, "failures", "at most"),
+        "sound": Check("it works", lambda folder: Finding(0.0), 0, "failures", "at most"),
+    }
+    monkeypatch.setattr(report, "CHECKS", checks)
+    found = validate()
+    assert [(row["passed"], row["value"], row["error"]) for row in found["checks"]] == [
+        (False, None, "no room"),
+        (True, 0.0, ""),
+    ]
+    assert not found["passed"]
+    before = copy.deepcopy(found)
+    before["checks"][0] |= {"passed": True, "value": 0.0}
+    assert dict(compare_reports(before, found)) == {"broken": "passed, and fails now; 0 → nothing failures"}
+    assert report.newly_fails(before, found)
+    assert not report.newly_fails(found, found)
+
+
+def test_reports_that_lack_something_and_outputs_that_are_there_are_refused(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text('{"format": 1, "checks": []}')
+    with pytest.raises(InputError, match="is no report of vsr validate"):
+        read_report(tmp_path / "old.json")
+    assert "exists; name another file" in call("validate", "-o", tmp_path / "old.json").one_line()
+    assert "is in no folder that is there" in call("validate", "-o", tmp_path / "none" / "new.json").one_line()

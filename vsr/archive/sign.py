@@ -94,14 +94,21 @@ def _tidy(output: Path) -> None:
     if unsigned.is_file() and path.is_file():
         record = read_sealed(path)[0]
         recorded = record["output"]["files"][_recorded_name(record, output)]
-        if output.is_file() and file_digest(output) == recorded:  # signed, not yet replaced, or made since then
-            unsigned.unlink()
-        elif file_digest(unsigned) == recorded:
-            os.replace(unsigned, output)
+        try:
+            if not output.is_file() or file_digest(output) != recorded:
+                if file_digest(unsigned) != recorded:
+                    raise VerificationError(
+                        f"{unsigned}: neither it nor {output.name} is what the record says; move it away"
+                    )
+                partial = output.with_name(f".{output.name}.vsr-partial")
+                partial.unlink(missing_ok=True)
+                _keep(unsigned, partial)
+                os.replace(partial, output)
             if is_single_image(output) and not is_still(record):
                 _write_checksums(output, record)  # they may be those of the signed file
-        else:
-            raise VerificationError(f"{unsigned}: neither it nor {output.name} is what the record says; move it away")
+            unsigned.unlink()  # the last step: until then the next run begins here again
+        except OSError as error:
+            raise MachineError(f"cannot write {output}: {error.strerror or error}") from error
 
 
 def _make_signer(certificates: Path, key: Path) -> Any:
@@ -210,12 +217,12 @@ def _write_checksums(output: Path, record: dict[str, Any]) -> str:
     return file_digest(path)
 
 
-def _keep(output: Path, unsigned: Path) -> None:
-    """Another name for the output as it is; a copy where the file system has no hard links."""
+def _keep(file: Path, name: Path) -> None:
+    """Another name for a file as it is; a copy where the file system has no hard links."""
     try:
-        os.link(output, unsigned)
+        os.link(file, name)
     except OSError:
-        shutil.copy2(output, unsigned)
+        shutil.copy2(file, name)
 
 
 def _put_beside(output: Path, sidecar: Path, partial: Path, record: dict[str, Any], store: bytes) -> str:

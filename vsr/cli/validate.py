@@ -23,19 +23,23 @@ def validate(
     """Check what vsr claims against images of known ground truth, made from a seed; exits 5 where a check fails."""
     del debug
     from vsr.cli.console import print_table
-    from vsr.errors import VerificationError
-    from vsr.validation import compare_reports, read_report, write_report
+    from vsr.errors import UsageError, VerificationError
+    from vsr.validation import compare_reports, newly_fails, read_report, write_report
     from vsr.validation import validate as run
 
     if compare is not None:
         before, after = map(read_report, compare)
         print_table(list(compare_reports(before, after)) or [("same", "both found the same, with the same versions")])
-        return VerificationError.exit_code if before["passed"] and not after["passed"] else 0
+        return VerificationError.exit_code if newly_fails(before, after) else 0
+    if output is not None and (output.exists() or not output.absolute().parent.is_dir()):
+        why = "exists; name another file" if output.exists() else "is in no folder that is there"
+        raise UsageError(f"{output} {why}")
 
     def show(row: object) -> None:
         assert isinstance(row, dict)
         verdict = "pass" if row["passed"] else "FAIL"
-        measured = f"{row['value']:g} {row['unit']} ({row['passes']} {row['bound']:g})"
+        bound = f"{row['passes']} {row['bound']:g}"
+        measured = row["error"] or f"{row['value']:g} {row['unit']} ({bound})"
         print(f"{verdict}  {row['name']:16}{row['claim']:58}{measured}", flush=True)
 
     report = run(show)

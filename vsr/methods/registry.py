@@ -25,7 +25,7 @@ from vsr.methods.network.window import prepare_window_network
 from vsr.methods.passes.deflicker import DeflickerOptions, prepare_deflicker
 from vsr.methods.passes.degrain import DegrainOptions, prepare_degrain
 from vsr.methods.passes.dust import DustOptions, prepare_dust
-from vsr.methods.passes.faces import FacesOptions, prepare_faces
+from vsr.methods.passes.faces import FacesOptions, has_same_faces, prepare_faces
 from vsr.methods.passes.grain import GrainOptions, prepare_grain
 from vsr.methods.passes.sdr_to_hdr import SdrToHdrOptions, as_hdr, has_same_network, prepare_sdr_to_hdr
 from vsr.methods.passes.stabilize import StabilizeOptions, prepare_stabilize
@@ -115,7 +115,7 @@ PASSES: Mapping[str, Method[Any]] = table_of(
         _row("dust", DustOptions, prepare_dust),
         _row("degrain", DegrainOptions, prepare_degrain),
         _row("grain", GrainOptions, prepare_grain),
-        _row("faces", FacesOptions, prepare_faces),
+        _row("faces", FacesOptions, prepare_faces, has_same_faces),
         _row("stabilize", StabilizeOptions, prepare_stabilize),
         _row("sdr-to-hdr", SdrToHdrOptions, prepare_sdr_to_hdr, has_same_network, as_hdr),
     ],

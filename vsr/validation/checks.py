@@ -38,9 +38,12 @@ _STEPS = 12  # bits that are flipped
 class Finding:
     """What a check measured."""
 
-    value: float
+    value: float | None
+    """None where vsr failed."""
     digest: str = ""
     """SHA-256 of the samples that were made, where some were: equal between versions that compute the same."""
+    error: str = ""
+    """Why there is no value."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Check:
         return value <= self.bound if self.passes == "at most" else value >= self.bound
 
 
-_EXACT = {"codec": "ffv1", "encoder_threads": 1}
+_EXACT = {"codec": "ffv1", "encoder_threads": 1, "device": "cpu"}
 
 
 def _shifts(count: int) -> list[tuple[float, float]]:

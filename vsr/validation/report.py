@@ -9,15 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from vsr.errors import InputError, MachineError
+from vsr.errors import InputError, MachineError, VsrError
 from vsr.inference import device_class
 from vsr.pipeline.sidecar import software_versions, write_atomically
-from vsr.validation.checks import CHECKS
+from vsr.validation.checks import CHECKS, Check, Finding
 
-__all__ = ["FORMAT", "compare_reports", "read_report", "validate", "write_report"]
+__all__ = ["FORMAT", "compare_reports", "newly_fails", "read_report", "validate", "write_report"]
 
 FORMAT = 1
 
+_ROW = {"name", "value", "unit", "bound", "passed", "digest"}
 _SAME = 1e-3  # relative difference of measured values that is none
 
 
@@ -25,22 +26,23 @@ def validate(on_check: Callable[[Mapping[str, Any]], None] = lambda row: None) -
     """Run all of `CHECKS`, on the processor; ``on_check`` gets each row as soon as it is there.
 
     Returns the report: ``format``, ``written``, ``versions``, ``device``, ``passed`` and ``checks``, each with
-    ``name``, ``claim``, ``value``, ``unit``, ``bound``, ``passes`` (``at most`` or ``at least``), ``passed`` and
-    ``digest``.
+    ``name``, ``claim``, ``value``, ``unit``, ``bound``, ``passes`` (``at most`` or ``at least``), ``passed``,
+    ``digest`` and ``error``: why there is no ``value``, where vsr failed.
     """
     rows = []
     for name, check in CHECKS.items():
         with TemporaryDirectory(prefix="vsr-validate-") as folder:
-            found = check.run(Path(folder))
+            found = _run(check, Path(folder))
         row = {
             "name": name,
             "claim": check.claim,
-            "value": round(found.value, 4),
+            "value": None if found.value is None else round(found.value, 4),
             "unit": check.unit,
             "bound": check.bound,
             "passes": check.passes,
-            "passed": check.is_passed(found.value),
+            "passed": found.value is not None and check.is_passed(found.value),
             "digest": found.digest,
+            "error": found.error,
         }
         rows.append(row)
         on_check(row)
@@ -52,6 +54,14 @@ def validate(on_check: Callable[[Mapping[str, Any]], None] = lambda row: None) -
         "passed": all(row["passed"] for row in rows),
         "checks": rows,
     }
+
+
+def _run(check: Check, folder: Path) -> Finding:
+    """A failure of vsr is what such checks are there to find, and no reason to leave out the others."""
+    try:
+        return check.run(folder)
+    except (VsrError, AssertionError) as error:
+        return Finding(None, error=str(error) or type(error).__name__)
 
 
 def write_report(report: Mapping[str, Any], path: Path) -> None:
@@ -70,9 +80,22 @@ def read_report(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise InputError(f"{path}: is no JSON ({error})") from error
-    if not isinstance(report, dict) or report.get("format") != FORMAT or "checks" not in report:
+    if not isinstance(report, dict) or report.get("format") != FORMAT or not _is_whole(report):
         raise InputError(f"{path}: is no report of vsr validate in format {FORMAT}")
     return report
+
+
+def _is_whole(report: Mapping[str, Any]) -> bool:
+    rows, versions = report.get("checks"), report.get("versions")
+    if not isinstance(rows, list) or not isinstance(versions, dict) or "device" not in report:
+        return False
+    return all(isinstance(row, dict) and row.keys() >= _ROW for row in rows)
+
+
+def newly_fails(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a check fails in the second report that passed in the first."""
+    passed = {row["name"] for row in before["checks"] if row["passed"]}
+    return any(row["name"] in passed and not row["passed"] for row in after["checks"])
 
 
 def compare_reports(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -98,8 +121,10 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     said = []
     if one["passed"] != other["passed"]:
         said.append("passed, and fails now" if one["passed"] else "failed, and passes now")
-    if abs(one["value"] - other["value"]) > _SAME * max(1.0, abs(one["value"])):
-        said.append(f"{one['value']:g} → {other['value']:g} {other['unit']}")
+    values = [row["value"] for row in (one, other)]
+    if None in values or abs(values[0] - values[1]) > _SAME * max(1.0, abs(values[0])):
+        shown = ["nothing" if value is None else f"{value:g}" for value in values]
+        said += [f"{shown[0]} → {shown[1]} {other['unit']}"] if shown[0] != shown[1] else []
     if one["digest"] != other["digest"]:
         said.append("other samples")
     if one["bound"] != other["bound"]:

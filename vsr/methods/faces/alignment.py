@@ -78,11 +78,15 @@ class _YuNet:
         return sorted(found, key=lambda points: float(points[:, 0].mean()))
 
 
-@lru_cache(maxsize=2)
 def open_detector(path: Path) -> Detector:
     """The detector in a file of YuNet (``.onnx``). Raises `InputError` where there is none, `ModelError` for others."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; a face detector is YuNet as an ONNX file (OpenCV Zoo)")
+    return _open(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _open(path: Path, written_ns: int) -> Detector:
     return _YuNet(path)
 
 

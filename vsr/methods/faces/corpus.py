@@ -21,9 +21,13 @@ LEAST_FACES = 16
 LEAST_SIDE_PX, MOST_SIDE_PX = 32, 512
 
 
-@lru_cache(maxsize=2)
 def read_corpus(path: Path) -> tuple[Tensor, str]:
     """Faces ``(N, H, W)`` uint8, and the digest of what is in the file. Raises `ModelError` for anything else."""
+    return _read(path, path.stat().st_mtime_ns if path.is_file() else None)
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, written_ns: int | None) -> tuple[Tensor, str]:
     tensors = read_checkpoint(path).tensors
     faces = tensors.get(FACES)
     if faces is None or faces.dtype != torch.uint8 or faces.ndim != 3:

@@ -36,7 +36,7 @@ from vsr.methods.network.colour import network_input
 from vsr.methods.passes.luma import luma_of_frame
 from vsr.observation import resample
 
-__all__ = ["FacesOptions", "HallucinateFaces", "PreparedFaces", "prepare_faces"]
+__all__ = ["FacesOptions", "HallucinateFaces", "PreparedFaces", "has_same_faces", "prepare_faces"]
 
 _LEAST_FACTOR, _MOST_FACTOR = 1.5, 12.0
 """Times that a recorded face is smaller than those of the corpus, between which there is something to add."""
@@ -157,6 +157,10 @@ class PreparedFaces(Prepared[FacesOptions]):
         """Corpus and detector."""
         return {"corpus": self.digest, "detector": self.detector_digest}
 
+    def describe(self) -> Mapping[str, Any]:
+        """The same."""
+        return {"model": None, "estimator": None, "corpus": self.digest, "detector": self.detector_digest}
+
     def plan_rows(self) -> list[tuple[str, str]]:
         """What faces are made of."""
         return [
@@ -165,8 +169,21 @@ class PreparedFaces(Prepared[FacesOptions]):
 
     def open(self, geometry: Geometry) -> HallucinateFaces:
         """See `Prepared`."""
-        faces, _ = read_corpus(Path(self.options.corpus))
+        faces, digest = read_corpus(Path(self.options.corpus))
+        if (digest, _digest_of_file(Path(self.options.detector))) != (self.digest, self.detector_digest):
+            raise UsageError(f"{self.options.corpus}, or the detector, is another file than was planned; start again")
         return HallucinateFaces(geometry, self.options, faces, torch.tensor(self.landmarks))
+
+
+def _digest_of_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def has_same_faces(described: Mapping[str, Any]) -> bool:
+    """Whether the files that a record names are those that it had."""
+    options = described["options"]
+    corpus, detector = Path(options["corpus"]), Path(options["detector"])
+    return (read_corpus(corpus)[1], _digest_of_file(detector)) == (described["corpus"], described["detector"])
 
 
 def prepare_faces(geometry: Geometry, options: FacesOptions, device: str) -> PreparedFaces:
@@ -177,7 +194,7 @@ def prepare_faces(geometry: Geometry, options: FacesOptions, device: str) -> Pre
     paths = [Path(name).expanduser().absolute() for name in (options.corpus, options.detector)]
     faces, digest = read_corpus(paths[0])
     landmarks = find_corpus_landmarks(faces, open_detector(paths[1]), paths[0])
-    detector = hashlib.sha256(paths[1].read_bytes()).hexdigest()
+    detector = _digest_of_file(paths[1])
     settled = replace(options, corpus=str(paths[0]), detector=str(paths[1]))
     points = tuple((float(x), float(y)) for x, y in landmarks)
     return PreparedFaces(settled, device, digest, len(faces), points, detector)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from vsr.errors import UsageError
+from vsr.errors import InputError, UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.media.convert import LUMA_GRID, code_range, regrid, to_rgb, to_yuv
 from vsr.media.layouts import LAYOUTS
@@ -62,11 +62,8 @@ def as_hdr(video: VideoInfo, options: SdrToHdrOptions) -> VideoInfo:
     from vsr.media.hdr import ContentLight
 
     layout, color = video.layout, video.color
-    if color.transfer not in SDR_TRANSFERS or color.primaries not in PRIMARIES or color.primaries == _BT2020:
-        what = f"primaries {color.primaries}, transfer {color.transfer}"
-        raise UsageError(f"sdr-to-hdr takes SDR video of BT.601, BT.709 or P3; this one has {what}")
-    if layout.family == "gray" or layout.has_alpha or layout.is_float:
-        raise UsageError(f"sdr-to-hdr takes YUV or RGB without alpha, not {layout.name}")
+    if refusal := _refusal(layout, color):
+        raise UsageError(refusal)
     return replace(
         video,
         layout=_layout_behind(layout),
@@ -74,6 +71,16 @@ def as_hdr(video: VideoInfo, options: SdrToHdrOptions) -> VideoInfo:
         mastering=_mastering(color.primaries, options),
         content_light=ContentLight(math.ceil(_brightest(options)), 0),  # no average is known
     )
+
+
+def _refusal(layout: PixelLayout, color: ColorSpec) -> str:
+    """Why such frames are not taken; empty where they are."""
+    if color.transfer not in SDR_TRANSFERS or color.primaries not in PRIMARIES or color.primaries == _BT2020:
+        what = f"primaries {color.primaries}, transfer {color.transfer}"
+        return f"sdr-to-hdr takes SDR video of BT.601, BT.709 or P3, not {what}"
+    if layout.family == "gray" or layout.has_alpha or layout.is_float:
+        return f"sdr-to-hdr takes YUV or RGB without alpha, not {layout.name}"
+    return ""
 
 
 def _layout_behind(layout: PixelLayout) -> PixelLayout:
@@ -104,8 +111,10 @@ def _mastering(primaries: int, options: SdrToHdrOptions) -> MasteringDisplay:
 class SdrToHdr:
     """Brings frames to PQ and BT.2020."""
 
-    def __init__(self, geometry: Geometry, options: SdrToHdrOptions, network: InverseTone | None) -> None:
-        self._geometry, self._options, self._network = geometry, options, network
+    def __init__(
+        self, geometry: Geometry, options: SdrToHdrOptions, network: InverseTone | None, device: torch.device
+    ) -> None:
+        self._geometry, self._options, self._network, self._device = geometry, options, network, device
 
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
         """Nothing."""
@@ -119,6 +128,8 @@ class SdrToHdr:
                 yield self._converted(frame)
 
     def _converted(self, frame: VideoFrame) -> VideoFrame:
+        if refusal := _refusal(frame.layout, frame.color):
+            raise InputError(f"the video changes at {float(frame.pts * frame.time_base):.3f} s: {refusal}")
         layout, color = _layout_behind(frame.layout), _color_behind(frame.layout, frame.color)
         rgb = _signal(frame)
         yuv = self._displayed(rgb, frame.color) if self._network is None else self._invented(rgb)
@@ -145,8 +156,8 @@ class SdrToHdr:
         for start in range(0, height, _STRIP_ROWS):
             top, stop = max(0, start - reach), min(height, start + _STRIP_ROWS)
             with torch.inference_mode():
-                made = self._network(given[None, :, top : min(height, stop + reach)])[0]
-            parts.append(made[:, start - top : stop - top])
+                made = self._network(given[None, :, top : min(height, stop + reach)].to(self._device))[0]
+            parts.append(made[:, start - top : stop - top].to(given.device))
         codes = 1023 * torch.cat(parts, 1)
         made_rgb = torch.stack(to_rgb([(codes[0] - 64) / 876, *((one - 512) / 896 for one in codes[1:])], _BT2020))
         peak = float(pq_encode(torch.tensor(self._options.peak_nits, dtype=torch.float64)))
@@ -190,17 +201,19 @@ class PreparedSdrToHdr(Prepared[SdrToHdrOptions]):
         """See `Prepared`."""
         network = None
         if self.options.network is not None:
-            network, digest = read_inverse_tone(Path(self.options.network).expanduser())
+            network, digest = read_inverse_tone(Path(self.options.network))
             if digest != self.digest:
                 raise UsageError(f"{self.options.network}: other weights than when the run was planned; start again")
             network.to(self.torch_device)
-        return SdrToHdr(geometry, self.options, network)
+        return SdrToHdr(geometry, self.options, network, self.torch_device)
 
 
 def prepare_sdr_to_hdr(geometry: Geometry, options: SdrToHdrOptions, device: str) -> PreparedSdrToHdr:
     """See `vsr.methods.method.Method`. Raises `ModelError` for a file without such weights."""
-    digest = None if options.network is None else read_inverse_tone(Path(options.network).expanduser())[1]
-    return PreparedSdrToHdr(options, device, digest)
+    if options.network is None:
+        return PreparedSdrToHdr(options, device, None)
+    path = Path(options.network).expanduser().absolute()
+    return PreparedSdrToHdr(replace(options, network=str(path)), device, read_inverse_tone(path)[1])
 
 
 def has_same_network(described: Mapping[str, Any]) -> bool:

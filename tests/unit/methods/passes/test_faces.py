@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -149,6 +150,9 @@ def test_it_is_generative_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert prepared.capabilities.evidence == PASSES["faces"].evidence == "generative"
     assert "invented after 24 faces" in prepared.plan_rows()[0][1]
     assert set(prepared.key()) == {"corpus", "detector"}
+    described = {"options": asdict(prepared.options), **prepared.describe()}
+    assert PASSES["faces"].is_as_recorded(described)
+    assert not PASSES["faces"].is_as_recorded(described | {"corpus": "0" * 64})
 
 
 def test_files_that_are_missing_or_others_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

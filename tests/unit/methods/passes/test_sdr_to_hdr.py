@@ -185,3 +185,11 @@ def test_files_without_such_weights_are_refused(tmp_path: Path, weights: Path) -
     save_file(narrow, tmp_path / "narrow.safetensors")
     with pytest.raises(ModelError, match="of other sizes"):
         read_inverse_tone(tmp_path / "narrow.safetensors")
+
+
+def test_a_video_that_becomes_another_on_the_way_is_refused() -> None:
+    geometry = Geometry(9, 6, 9, 6)
+    restorer = PASS.prepare(geometry, SdrToHdrOptions(), "cpu").open(geometry)
+    changed = _frame((64, 512, 512), LAYOUTS["yuv420p10le"], ColorSpec(9, 16, 9, False, "left"))
+    with pytest.raises(InputError, match=r"changes at 0\.280 s: sdr-to-hdr takes SDR video"):
+        list(restorer.restore([_frame((64, 128, 128), YUV, BT709), changed]))
