@@ -162,11 +162,11 @@ class _StuckHost(_Host):
 @pytest.mark.usefixtures("local_ray")
 def test_a_poisonous_segment_is_named_and_all_others_are_made(many: Path, whole: bytes, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
-    with pytest.raises(MachineError, match=r"segment \d+ \(frames 240 to \d+\) failed 3 times .*worker was lost"):
+    with pytest.raises(MachineError, match=r"segment \d+ \(frames 248 to \d+\) failed 3 times .*worker was lost"):
         _run(many, target, 2, _PoisonedHost)
     finished = list((tmp_path / ".out.mp4.vsr-work").glob("segment-*.json"))
     manifest = _run(many, target, 2)
-    assert [segment["start"] for segment in manifest["segments"] if not segment["reused"]] == [240]
+    assert [segment["start"] for segment in manifest["segments"] if not segment["reused"]] == [248]
     assert len(finished) == len(manifest["segments"]) - 1
     assert target.read_bytes() == whole
 
