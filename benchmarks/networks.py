@@ -162,7 +162,7 @@ def one_large(given: argparse.Namespace) -> None:
     import vsr
     from vsr.media.damage import Damage
     from vsr.media.reading import scan
-    from vsr.pipeline.overlap import Overlap
+    from vsr.overlap import Overlap
     from vsr.pipeline.scan import PlannedSegment
     from vsr.pipeline.storage import WorkFolder
     from vsr.pipeline.worker import SegmentWorker

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +77,16 @@ def test_equal_windows_give_equal_bytes(backend: Backend, precision: str) -> Non
     assert all(torch.equal(result, results[0]) for result in results)
     assert torch.equal(given, before)
     assert all(result.dtype == torch.float32 for result in results)
+
+
+@pytest.mark.parametrize(("backend", "precision"), PRECISIONS)
+def test_threads_call_it_side_by_side(backend: Backend, precision: str) -> None:
+    executable = backend.compile(_network("RGB"), precision, CPU)  # type: ignore[arg-type]
+    images = [_images(1, 3, 20 + number, 24) for number in range(6)]
+    alone = [executable(image) for image in images]
+    with ThreadPoolExecutor(3) as pool:
+        beside = list(pool.map(executable, images * 3))
+    assert all(torch.equal(one, other) for one, other in zip(alone * 3, beside, strict=True))
 
 
 @pytest.mark.parametrize("backend", ROWS)

@@ -11,8 +11,8 @@ from typing import Any
 
 from vsr.distributed.interrupts import gentle_interrupts
 from vsr.errors import Interrupted, MachineError, VsrError
+from vsr.overlap import Overlap
 from vsr.pipeline.executor import OnOutcome
-from vsr.pipeline.overlap import Overlap
 from vsr.pipeline.progress import Meter, OnProgress
 from vsr.pipeline.request import Outcome, Request, at_hand
 from vsr.pipeline.run import FileRun

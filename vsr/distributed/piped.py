@@ -26,11 +26,11 @@ from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.piped import HeldFrames, PipedVideo
 from vsr.media.streams import StreamInfo
 from vsr.media.y4m import count_off_rate
+from vsr.overlap import Overlap
 from vsr.pipeline.assemble import Assembled
 from vsr.pipeline.checks import check_cover
 from vsr.pipeline.job import Job
 from vsr.pipeline.manifest import OutputFiles, describe_run
-from vsr.pipeline.overlap import Overlap
 from vsr.pipeline.pipe_output import PipeOutput, PipeWriter, open_output
 from vsr.pipeline.progress import Meter, OnProgress
 from vsr.pipeline.request import Request

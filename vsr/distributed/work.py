@@ -106,7 +106,7 @@ class VideoHost:
         """The worker for segments of that file; what was open for another is closed."""
         if self._open is None or self._open[0] != token:
             self.release()
-            self._open = (token, SegmentWorker(job, work))
+            self._open = (token, SegmentWorker(job, work, cores=job.settings.num_cpus))
         return self._open[1]
 
     def release(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from vsr.inference.backends import BACKENDS, Runtime
 from vsr.inference.engine import MOST_FRAMES, Engine, EngineOptions, batch_frames, check_tile, tiles_of, upload_ahead
-from vsr.inference.hardware import device_class, fast_half_types
+from vsr.inference.hardware import device_class, fast_half_types, frames_at_once
 from vsr.inference.precision import Precision, PrecisionChoice, choose_backend, choose_precision
 from vsr.inference.probe import measure_load
 from vsr.inference.tiling import Load
@@ -30,6 +30,7 @@ __all__ = [
     "choose_precision",
     "device_class",
     "fast_half_types",
+    "frames_at_once",
     "measure_load",
     "tiles_of",
     "upload_ahead",

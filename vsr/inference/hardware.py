@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -21,7 +22,9 @@ __all__ = [
     "cpu_instructions",
     "device_class",
     "fast_half_types",
+    "frames_at_once",
     "is_fast_at_int8",
+    "limit_cores",
     "memory_bytes",
     "refuse_excess",
     "usable_cores",
@@ -32,6 +35,8 @@ HalfType = Literal["float16", "bfloat16"]
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
 _DECIDING = ("avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16")
 """Instructions that choose other kernels for convolutions, float32 ones included."""
+
+_MEMORY_SHARE = 0.5  # for images that are made side by side
 
 _VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
 
@@ -108,11 +113,31 @@ def memory_bytes(device: torch.device) -> int:
     return whole if allowed is None else min(whole, int(allowed[0]))
 
 
+_core_limit = math.inf
+
+
+def limit_cores(cores: float | None) -> None:
+    """Let this process use ``cores`` of the processor and leave the others to processes beside it; None: all."""
+    global _core_limit
+    _core_limit = math.inf if cores is None else cores
+
+
 def usable_cores() -> float:
     """Processor cores that this process may use: in a container fewer than there are, maybe no whole number."""
-    cores = float(len(os.sched_getaffinity(0)))
+    cores = min(float(len(os.sched_getaffinity(0))), _core_limit)
     quota = _control_group("cpu.max")  # microseconds in a period, and the period
     return cores if quota is None else min(cores, int(quota[0]) / int(quota[1]))
+
+
+def frames_at_once(device: torch.device) -> int:
+    """Images that a network serves side by side, each in a thread: results are the same for any number of them.
+
+    On processors as many as there are cores for, as far as half of the memory goes; on GPUs 1, which is busy with that.
+    """
+    if device.type != "cpu":
+        return 1
+    by_memory = memory_bytes(device) * _MEMORY_SHARE // BUDGETS[device.type].tile_bytes
+    return max(1, int(min(usable_cores() / torch.get_num_threads(), by_memory)))
 
 
 def _control_group(name: str) -> list[str] | None:

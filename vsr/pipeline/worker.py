@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from vsr.errors import InputError, MachineError
 from vsr.frames import VideoFrame
+from vsr.inference.hardware import limit_cores
 from vsr.media.convert import quantise
 from vsr.media.deinterlace import DEINTERLACE_CONTEXT, deinterlace
 from vsr.media.encode import SegmentSink, segment_sink
@@ -31,9 +32,9 @@ from vsr.media.reading import Reader, open_reader
 from vsr.methods import NOT_ADAPTED, Adaptation, Geometry, Restorer
 from vsr.methods.consistency import watched
 from vsr.methods.findings import Findings
+from vsr.overlap import Overlap
 from vsr.pipeline.adapting import load_adaptation, store_adaptation
 from vsr.pipeline.job import Job
-from vsr.pipeline.overlap import Overlap
 from vsr.pipeline.preview import Preview
 from vsr.pipeline.scan import PlannedSegment
 from vsr.pipeline.sidecar import (
@@ -67,10 +68,14 @@ Finish = Callable[[], SegmentResult]
 """The rest of a segment's work once all its images are encoded."""
 
 
-def fix_threads(job: Job) -> None:
-    """Set thread counts and kernels that shape results to the plan's constants, for this process."""
+def fix_threads(job: Job, cores: float | None = None) -> None:
+    """Set thread counts and kernels that shape results to the plan's constants, for this process.
+
+    ``cores`` of the processor are left to it, None: all; they make nothing but speed.
+    """
     import cv2
 
+    limit_cores(cores)
     torch.set_num_threads(job.settings.torch_threads)
     cv2.setNumThreads(job.settings.torch_threads)
     cv2.setUseOptimized(True)
@@ -115,9 +120,9 @@ def _writing(work: WorkFolder) -> Iterator[None]:
 class SegmentWorker:
     """Makes segments of one job, keeping the source open and the restorer ready between them."""
 
-    def __init__(self, job: Job, work: WorkFolder, reader: Reader | None = None) -> None:
-        """``reader`` gives the source's frames where they cannot be read from a file."""
-        fix_threads(job)
+    def __init__(self, job: Job, work: WorkFolder, reader: Reader | None = None, *, cores: float | None = None) -> None:
+        """``reader`` gives the source's frames where they cannot be read from a file; ``cores`` as in `fix_threads`."""
+        fix_threads(job, cores)
         self._job, self._work = job, work
         halo_frames = in_source_frames(job, job.prepared.capabilities.halo_frames)
         overlap_frames = 2 * (halo_frames + DEINTERLACE_CONTEXT)

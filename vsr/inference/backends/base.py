@@ -29,7 +29,8 @@ class Executable(Protocol):
     def __call__(self, windows: Tensor, /) -> Tensor:
         """``(B, C, h, w)`` float32 on the device → ``(B, C', s·h, s·w)`` float32 there, as the network's module.
 
-        The same windows give the same bytes on one class of device. Windows are not modified.
+        The same windows give the same bytes on one class of device. Windows are not modified. Threads may call it
+        side by side.
         """
         ...
 

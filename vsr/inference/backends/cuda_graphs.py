@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import torch
 from torch import Tensor, nn
 
@@ -22,10 +24,11 @@ class GraphedModule:
     def __init__(self, module: nn.Module) -> None:
         self._module = module
         self._graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
+        self._running = threading.Lock()  # a graph has one place for what it is given
 
     def __call__(self, images: Tensor) -> Tensor:
         """What the module makes of ``images`` ``(B, C, H, W)``."""
-        with torch.cuda.device(images.device):
+        with self._running, torch.cuda.device(images.device):
             return self._call(images)
 
     def _call(self, images: Tensor) -> Tensor:

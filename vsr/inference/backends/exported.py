@@ -7,6 +7,7 @@ regard to their weights, so that a network whose weights are mixed for each shot
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import torch
@@ -20,7 +21,7 @@ from vsr.networks.export import Exported, export_onnx
 __all__ = ["ByShape", "Session"]
 
 Session = Callable[[Tensor], Tensor]
-"""A compiled graph: contiguous ``(B, C, h, w)`` float32 on the CPU → ``(B, C', s·h, s·w)`` float32."""
+"""A compiled graph: contiguous ``(B, C, h, w)`` float32 on the CPU → ``(B, C', s·h, s·w)`` float32, from any thread."""
 
 _MOST_SESSIONS = 12  # an image in tiles has up to nine sizes of them
 _MOST_EXPORTS = 12
@@ -75,17 +76,23 @@ class ByShape:
         self._state = network.module.state_dict()
         self._free: dict[int, Session | None] = {}
         self._fixed: dict[tuple[int, int, int], Session] = {}
+        self._opening = threading.Lock()
 
     def __call__(self, windows: Tensor, /) -> Tensor:
         """See `Executable`."""
-        batch, _, height, width = (int(side) for side in windows.shape)
+        with self._opening:
+            session = self._session(*(int(side) for side in windows.shape))
+        return session(windows.contiguous())
+
+    def _session(self, batch: int, channels: int, height: int, width: int) -> Session:
+        """The one that fits windows of that shape."""
         if batch not in self._free:
             self._free[batch] = self._open_free(batch)
         free = self._free[batch] if min(height, width) >= _LEAST_FREE or self._free_alone else None
         if free is None and self._free_alone:
             name = self._network.source or self._network.name
             raise ModelError(f"{name}: works on sizes of images, or on whole ones; use precision=auto")
-        return (free or self._open_fixed(batch, height, width))(windows.contiguous())
+        return free or self._open_fixed(batch, height, width)
 
     def _open_free(self, batch: int) -> Session | None:
         """The session for all sizes; None where sides are not free."""

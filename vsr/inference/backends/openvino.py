@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -44,14 +45,16 @@ def _compiled(graph: bytes, precision: PrecisionName, outputs: Sequence[str] = (
     model = core.read_model(graph)
     if outputs:
         model.add_outputs(list(outputs))
-    return core.compile_model(model, "CPU", settings).create_infer_request()
+    return core.compile_model(model, "CPU", settings)
 
 
 def _open(graph: bytes, precision: PrecisionName) -> Session:
-    openvino, request = _load(), _compiled(graph, precision)
+    openvino, model, own = _load(), _compiled(graph, precision), threading.local()
 
     def run(windows: Tensor) -> Tensor:
-        found = request.infer([openvino.Tensor(windows.numpy(), shared_memory=True)], share_outputs=False)
+        if not hasattr(own, "request"):
+            own.request = model.create_infer_request()
+        found = own.request.infer([openvino.Tensor(windows.numpy(), shared_memory=True)], share_outputs=False)
         return torch.from_numpy(next(iter(found.values())))
 
     return run
@@ -59,7 +62,7 @@ def _open(graph: bytes, precision: PrecisionName) -> Session:
 
 def _measure(graph: bytes, names: Sequence[str], inputs: Iterable[Tensor]) -> dict[str, tuple[float, float]]:
     """See `vsr.inference.backends.quantising.Measure`."""
-    request = _compiled(graph, "float32", names)
+    request = _compiled(graph, "float32", names).create_infer_request()
     ranges = dict.fromkeys(names, (math.inf, -math.inf))
     for given in inputs:
         request.infer([given.contiguous().numpy()])

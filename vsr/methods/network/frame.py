@@ -7,6 +7,7 @@ in bands, so a large image is never held in all its stages at once.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -23,6 +24,7 @@ from vsr.inference import (
     Engine,
     EngineOptions,
     batch_frames,
+    frames_at_once,
     upload_ahead,
 )
 from vsr.methods.consistency import Consistency
@@ -44,6 +46,7 @@ from vsr.methods.source import source_in
 from vsr.networks import Network, with_weights_for
 from vsr.networks.mixture import Mixture
 from vsr.observation import degradation_at
+from vsr.overlap import map_ahead
 
 __all__ = [
     "ADAPT_FRAMES",
@@ -109,6 +112,7 @@ class PerFrame:
         self._consistency = Consistency(geometry, options.assumed_degradation, options.noise_sigma)
         self._adaptation = NOT_ADAPTED
         self._engines: dict[int, Engine] = {}  # for the weights of that adaptation
+        self._opening = threading.Lock()
 
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
         """``source``: estimates that choose the weights, where there is a choice; ``noise`` of each colour plane.
@@ -127,8 +131,11 @@ class PerFrame:
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
         size = batch_frames(self._geometry.width, self._geometry.height, self._device)
-        for batch in upload_ahead(self._batches(frames, size), self._device):
-            yield from self._restore(batch, size, adaptation)
+        batches = upload_ahead(self._batches(frames, size), self._device)
+        for restored in map_ahead(
+            lambda batch: list(self._restore(batch, size, adaptation)), batches, frames_at_once(self._device), "network"
+        ):
+            yield from restored
 
     def enlarge(self, frame: VideoFrame, adaptation: Adaptation) -> VideoFrame:
         """``frame``, halo or not, enlarged by itself."""
@@ -149,6 +156,10 @@ class PerFrame:
 
     def _engine(self, scale: int, adaptation: Adaptation) -> Engine:
         """The network for ``scale`` with the weights that suit the shot, ready to run."""
+        with self._opening:
+            return self._open_engine(scale, adaptation)
+
+    def _open_engine(self, scale: int, adaptation: Adaptation) -> Engine:
         if adaptation is not self._adaptation:
             if not have_same_source(adaptation, self._adaptation):
                 self._engines.clear()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -33,6 +34,7 @@ from vsr.methods.network.several_frames import (
 )
 from vsr.methods.source import source_in
 from vsr.networks import RecurrentUpscaler
+from vsr.overlap import Overlap
 from vsr.registration import PreviousFrame, register_previous
 
 __all__ = ["CHAIN_FRAMES", "WARM_UP_FRAMES", "PreparedRecurrent", "Recurrent", "prepare_recurrent_network"]
@@ -42,6 +44,22 @@ CHAIN_FRAMES = 48
 
 WARM_UP_FRAMES = 12
 """Frames ahead of those that a memory starts at; fewer where the shot begins there."""
+
+
+_VIEWS_AHEAD = 1  # beside the one that is being made
+
+
+@dataclass(frozen=True)
+class _View:
+    """A frame to restore and what surrounds it."""
+
+    number: int
+    """Counted from the first frame to restore."""
+    frame: VideoFrame
+    images: Tensor
+    """``(C, h, w)``: what the network is given of it and its neighbours, one after another."""
+    motion: PreviousFrame | None
+    """From the frame before; None for the first, for images that are too small and networks that do not want it."""
 
 
 @dataclass
@@ -62,39 +80,44 @@ class Recurrent(SeveralFrames):
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
         stream, first = self._drop_unneeded(frames)
-        engine, before = self.engine(adaptation), None
-        findings = source_findings(source_in(adaptation))
+        with (
+            Overlap(self._views(stream, first), _VIEWS_AHEAD, "motion") as views,
+            ThreadPoolExecutor(1, thread_name_prefix="warm-up") as pool,
+        ):
+            if self.enlarges:
+                yield from self._enlarge(views, adaptation, pool)
+            else:
+                yield from (replace(v.frame, planes=self.shrunk(v.frame)) for v in views if v.number >= 0)
+
+    def _enlarge(
+        self, views: Iterable[_View], adaptation: Adaptation, pool: ThreadPoolExecutor
+    ) -> Iterator[VideoFrame]:
+        """Enlarged frames of ``views`` from number 0 on; ``pool`` warms the next memory up beside them."""
+        engine, findings = self.engine(adaptation), source_findings(source_in(adaptation))
         memory: _Memory | None = None
         warming: _Memory | None = None
-        for number, window in enumerate(windows(self.seen(stream), self.radius_frames), -first):
-            frame = window[self.radius_frames].frame
-            if number >= 0 and frame.is_halo:
-                return  # it was needed as a neighbour
-            if not self.enlarges:
-                if number >= 0:
-                    yield replace(frame, planes=self.shrunk(frame))
-                continue
-            images = torch.cat([seen.image for seen in window])
-            motion = self._motion(before, images)
-            before = images
-            if number % CHAIN_FRAMES == CHAIN_FRAMES - WARM_UP_FRAMES or number == max(-first, -WARM_UP_FRAMES):
+        starts_at: int | None = None
+        for view in views:
+            frame, number = view.frame, view.number
+            starts_at = number if starts_at is None else starts_at
+            if number % CHAIN_FRAMES == CHAIN_FRAMES - WARM_UP_FRAMES or number == max(starts_at, -WARM_UP_FRAMES):
                 warming = _Memory()
             if number % CHAIN_FRAMES == 0:
                 memory, warming = warming, None
-            if warming is not None:
-                self._step(engine, self._stack_input(images, motion, warming), warming)
+            warmed = None if warming is None else pool.submit(self._step, engine, view, warming)
             if memory is not None:
                 writer = self.writer(frame)
-                self._step(engine, self._stack_input(images, motion, memory), memory, writer)
+                self._step(engine, view, memory, writer)
                 yield replace(frame, planes=self.planes(frame, writer, adaptation), findings=findings)
+            if warmed is not None:
+                warmed.result()
 
     def enlarge(self, frame: VideoFrame, adaptation: Adaptation) -> VideoFrame:
         """``frame``, halo or not, enlarged by itself: neighbours look like it, and nothing is remembered."""
         [seen] = self.seen([frame])
         writer = self.writer(frame)
-        images = torch.cat([seen.image] * (2 * self.radius_frames + 1))
-        memory = _Memory()
-        self._step(self.engine(adaptation), self._stack_input(images, None, memory), memory, writer)
+        view = _View(0, frame, torch.cat([seen.image] * (2 * self.radius_frames + 1)), None)
+        self._step(self.engine(adaptation), view, _Memory(), writer)
         return replace(frame, planes=self.planes(frame, writer, adaptation))
 
     def _drop_unneeded(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
@@ -107,20 +130,33 @@ class Recurrent(SeveralFrames):
             ahead.append(frame)
         return (), 0
 
+    def _views(self, frames: Iterable[VideoFrame], first: int) -> Iterator[_View]:
+        """What is known of each of ``frames`` without what is remembered; ``first`` are ahead of those to restore."""
+        before: Tensor | None = None
+        for number, window in enumerate(windows(self.seen(frames), self.radius_frames), -first):
+            frame = window[self.radius_frames].frame
+            if number >= 0 and frame.is_halo:
+                return  # it was needed as a neighbour
+            images = torch.cat([seen.image for seen in window])
+            yield _View(number, frame, images, self._motion(before, images))
+            before = images
+
     def _motion(self, before: Tensor | None, images: Tensor) -> PreviousFrame | None:
-        if before is None or not self.is_aligned:
+        if before is None or not (self.is_aligned and self.enlarges):
             return None
         return register_previous(before[0], images[0])
 
-    def _stack_input(self, images: Tensor, motion: PreviousFrame | None, memory: _Memory) -> Tensor:
-        """What the network is given of ``images`` ``(C, h, w)`` and ``memory``."""
+    def _stack_input(self, view: _View, memory: _Memory) -> Tensor:
+        """What the network is given of ``view`` and ``memory``."""
+        images = view.images
         if self.is_aligned:
-            return aligned_input(images, motion, memory.given, self.num_channels, self.scale, self.pixel_channels)
+            return aligned_input(images, view.motion, memory.given, self.num_channels, self.scale, self.pixel_channels)
         given = images.new_zeros((self.num_channels, *images.shape[1:])) if memory.given is None else memory.given
         return torch.cat([images, given])
 
-    def _step(self, engine: Engine, stacked: Tensor, memory: _Memory, writer: PlaneWriter | None = None) -> None:
+    def _step(self, engine: Engine, view: _View, memory: _Memory, writer: PlaneWriter | None = None) -> None:
         """Let the network go on with ``memory``; ``writer`` takes the enlarged frame."""
+        stacked = self._stack_input(view, memory)
         given = stacked.new_empty((self.num_channels, *stacked.shape[1:]))
         row = 0
         for band in engine.bands(stacked[None]):

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import repeat, tee
+from itertools import repeat
 from typing import Any, Literal, Protocol
 
 import torch
@@ -47,6 +47,7 @@ from vsr.methods.reconstruction.weighing import ANCHORED, EVEN, LEVELS, Leading,
 from vsr.methods.reconstruction.window import Seen, Window
 from vsr.methods.source import estimate_source, estimator_digest, source_in
 from vsr.observation import LinearOperator, degradation_at, reading_blur
+from vsr.overlap import Overlap, share
 from vsr.registration import FlowPair, flow_pair, global_then_dense
 from vsr.registration.flow import MIN_FLOW_SIZE
 from vsr.solvers import DEFAULT_SOLVER, find_solver
@@ -66,6 +67,7 @@ _GUESS = "guess."
 _NOISY_CODES = 1.0  # noise from which several frames of one image are worth more than one
 _WARM_UP_FRAMES = 4  # reconstructed ahead of a chain, so that its first frame starts warm
 _RUN_BACK_FRAMES = 2  # the same after a shot's first frame, which nothing is ahead of
+_GUESSES_AHEAD = 1  # beside the one that is being made
 _FOREIGN_ROUNDS = 2  # rounds with solvers that iterate by themselves
 
 
@@ -260,9 +262,19 @@ class _Shot:
 
     def stream(self, frames: Iterable[VideoFrame], *, reconstructs: bool) -> Iterator[VideoFrame]:
         """One frame for each frame that is not halo; resampled where nothing ``reconstructs`` it."""
-        frames, led = (frames, ()) if self._guesser is None or not reconstructs else tee(frames)
+        if self._guesser is None or not reconstructs:
+            yield from self._restore(frames, repeat(None), reconstructs=reconstructs)
+            return
+        frames, led = share(frames)
+        guesses = self._guesser.guesses(led, self._learnt_by_guesser)
+        with Overlap(guesses, _GUESSES_AHEAD, "guess") as expected:
+            yield from self._restore(frames, expected, reconstructs=True)
+
+    def _restore(
+        self, frames: Iterable[VideoFrame], guesses: Iterator[Tensor | None], *, reconstructs: bool
+    ) -> Iterator[VideoFrame]:
+        """See `stream`; ``guesses`` are of the frames that are not halo, None: what interpolation gives."""
         window = Window(self._see(frames), self._radius if reconstructs else 0, _WARM_UP_FRAMES, self._register)
-        guesses = self._guesses(led) if reconstructs else repeat(None)
         last: _Made | None = None
         done = 0
         for number in window.advance():
@@ -277,12 +289,8 @@ class _Shot:
             yield replace(frame, planes=self._planes(window[number], result), findings=self._findings(result))
             done += 1
 
-    def _guesses(self, frames: Iterable[VideoFrame]) -> Iterator[Tensor | None]:
-        """What is expected of each frame that is not halo; None: what interpolation gives."""
-        return repeat(None) if self._guesser is None else self._guesser.guesses(frames, self._learnt_by_guesser)
-
     def _guess(self, frame: VideoFrame) -> Tensor | None:
-        """The same of a frame by itself."""
+        """What is expected of a frame by itself."""
         return None if self._guesser is None else self._guesser.guess(frame, self._learnt_by_guesser)
 
     def _see(self, frames: Iterable[VideoFrame]) -> Iterator[Seen]:

@@ -13,7 +13,7 @@ from vsr.errors import InputError, UsageError
 from vsr.media.damage import Damage
 from vsr.media.luma import LumaCode, LumaFrame, common_luma, read_luma
 from vsr.media.probe import MediaInfo
-from vsr.pipeline.overlap import Overlap
+from vsr.overlap import Overlap
 from vsr.report.comparison.alignment import Alignment, Stray, tolerance
 from vsr.report.comparison.plan import Part, Plan, Requested
 from vsr.report.comparison.records import METRICS, Comparison, Curve, Side

@@ -1,15 +1,18 @@
-"""Stages side by side: an iterator that works ahead in a thread of its own, on a bounded queue."""
+"""Stages side by side: iterators that work ahead in threads of their own, within bounds, in the same order."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-__all__ = ["Overlap"]
+__all__ = ["Overlap", "map_ahead", "share"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 _POLL_SECONDS = 0.05
 
 
@@ -128,3 +131,63 @@ class Overlap(Generic[T]):
             except queue.Full:
                 continue
         return False
+
+
+def map_ahead(function: Callable[[T], R], items: Iterable[T], threads: int, name: str) -> Iterator[R]:
+    """``function`` of each of ``items``, in their order, computed in up to ``threads`` threads side by side.
+
+    Items are read by whoever iterates, at most ``threads`` beyond the one whose result is asked for. One thread: there
+    is none besides, and nothing is read ahead.
+    """
+    if threads <= 1:
+        yield from map(function, items)
+        return
+    ahead: deque[Future[R]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+    try:
+        for item in items:
+            ahead.append(pool.submit(function, item))
+            if len(ahead) > threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Shared(Generic[T]):
+    """Items that two readers take."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items, self._lock = iter(items), threading.Lock()
+        self._waiting: tuple[deque[T], deque[T]] = deque(), deque()
+        self._end: BaseException | None = None
+
+    def take(self, reader: int) -> T:
+        """The next item for ``reader``, 0 or 1; both meet with what ends the items."""
+        with self._lock:
+            if self._waiting[reader]:
+                return self._waiting[reader].popleft()
+            if self._end is not None:
+                raise self._end
+            try:
+                item = next(self._items)
+            except BaseException as end:
+                self._end = end
+                raise
+            self._waiting[1 - reader].append(item)
+            return item
+
+    def read(self, reader: int) -> Iterator[T]:
+        """All items, for ``reader``."""
+        while True:
+            try:
+                yield self.take(reader)
+            except StopIteration:
+                return
+
+
+def share(items: Iterable[T]) -> tuple[Iterator[T], Iterator[T]]:
+    """``items`` twice, for two threads, as `itertools.tee`; what one is ahead of the other is held."""
+    shared = _Shared(items)
+    return shared.read(0), shared.read(1)
