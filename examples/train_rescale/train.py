@@ -8,6 +8,9 @@ the luma's differences added, faintly, to the two colour differences. The loss, 
 rounded to 8 bits on the way, luma above all; and, where the small image is farther than ``--guide-db`` from
 bicubic's, how far.
 The last third of the steps changes ``predict`` as well. The last step is kept, as an EMA.
+
+With ``--crf 8 32`` small images go through x264 (``codec.py``), each batch at a quality of its own, and bytes count: a
+file twice as large has to gain as many dB as a lower crf would.
 """
 
 from __future__ import annotations
@@ -17,9 +20,11 @@ import copy
 import math
 import random
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import codec
 import numpy as np
 import torch
 from PIL import Image
@@ -37,7 +42,9 @@ from vsr.training.muon import Muon, is_for_muon
 
 _FINDS = 3  # places of an image that are looked at; the busiest is taken
 _FIRST_CARRIED = 0.17  # how strongly differences are written into colours at step 0
+_REPORTED = 100  # steps, whose mean is printed
 _LUMA_SHARE = 0.85
+_COARSE = 0.2  # of the batches that are compressed are 4:2:0
 _LEAST = 0.3  # codes², added to errors so that flat patches do not count for everything
 
 
@@ -133,16 +140,26 @@ def _varied(part: Tensor) -> Tensor:
     return (part.clamp(0, 1) * 255).round() / 255
 
 
-def losses(module: Rescale, large: Tensor, *, in_video: bool, guide_db: float) -> tuple[Tensor, Tensor]:
-    """dB below 48.13 of what comes back, and dB that the small image is too far from bicubic's."""
+def losses(
+    module: Rescale, large: Tensor, *, in_video: bool, crf: float | None, guide_db: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """dB below 48.13 of what comes back, dB that the small image is too far from bicubic's, dB that its bytes cost."""
     small = module.downscale(large)
-    made = module(rounded(module, small, in_video=in_video))
+    plain = resample(large, (large.shape[-2] // 2, large.shape[-1] // 2), kernel="bicubic")
+    cost = torch.zeros(())
+    if crf is None:
+        kept = rounded(module, small, in_video=in_video)
+    else:
+        ycc = module.in_ycc(small)
+        cost = codec.decibels_of_an_octave(crf) * codec.octaves_of_bytes(ycc, module.in_ycc(plain), crf)
+        ycc = codec.with_coarse_chroma(ycc) if random.random() < _COARSE else ycc
+        kept = module.in_rgb(codec.through_h264(ycc, crf))
+    made = module(kept)
     error = (module.in_ycc(made) - module.in_ycc(large)).square()
     luma, colours = error[:, 0].mean((1, 2)), error[:, 1:].sum(1).mean((1, 2))
     back = _LUMA_SHARE * _decibels(luma) + (1 - _LUMA_SHARE) * _decibels(colours)
-    plain = resample(large, (large.shape[-2] // 2, large.shape[-1] // 2), kernel="bicubic")
     near = 10 * math.log10(255**2) - _decibels((small - plain).square().mean((1, 2, 3)))
-    return back.mean(), torch.relu(guide_db - near).mean()
+    return back.mean(), torch.relu(guide_db - near).mean(), cost
 
 
 def rounded(module: Rescale, small: Tensor, *, in_video: bool) -> Tensor:
@@ -165,31 +182,44 @@ def train(module: Rescale, images: list[Tensor], options: argparse.Namespace) ->
     learnt = dict(module.named_parameters())
     matrices = {n: p for n, p in learnt.items() if is_for_muon(p) and n.split(".")[1] not in ("tail", "direct")}
     others = {n: p for n, p in learnt.items() if n not in matrices}
-    muon = Muon([{"params": [p], "share": _share(n)} for n, p in matrices.items()], options.rate)
-    adam = torch.optim.Adam([{"params": [p], "share": _share(n)} for n, p in others.items()], betas=(0.9, 0.99))
+    muon = Muon([{"params": [p], "share": _share(n, options)} for n, p in matrices.items()], options.rate)
+    adam = torch.optim.Adam(
+        [{"params": [p], "share": _share(n, options)} for n, p in others.items()], betas=(0.9, 0.99)
+    )
+    recent: list[tuple[float, float, float]] = []
+    begun = time.monotonic()
     for step, large in zip(range(options.steps), batches(images, options.batch, options.patch), strict=False):
-        module.predict.requires_grad_(3 * step >= 2 * options.steps)
+        done = max(step / options.steps, (time.monotonic() - begun) / (60 * options.minutes))
+        if done >= 1:
+            break
+        module.predict.requires_grad_(options.crf is not None or 3 * done >= 2)
+        crf = None if options.crf is None else random.uniform(*options.crf)
         with torch.autocast("cpu", torch.bfloat16, enabled=options.half):
-            back, far = losses(module, large, in_video=step % 3 == 0, guide_db=options.guide_db)
+            back, far, cost = losses(module, large, in_video=step % 3 == 0, crf=crf, guide_db=options.guide_db)
         module.zero_grad(set_to_none=True)
-        (back + options.guide_share * far).backward()
+        (back + options.guide_share * far + cost).backward()
         clip_grad_norm_(learnt.values(), 50.0)
-        rate = options.rate * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * step / options.steps)) / 2
+        rate = options.rate * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * done)) / 2
         for optimiser in (muon, adam):
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["share"]
             optimiser.step()
         decay = min(0.998, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(mean.parameters()), list(module.parameters()), 1 - decay)
-        if step % 100 == 99:
-            print(f"step {step + 1}: {48.13 - float(back):.2f} dB, {float(far):.2f} dB too far", flush=True)
+        recent.append((48.13 - back.item(), far.item(), cost.item()))
+        if len(recent) == _REPORTED:
+            shown = [sum(values) / _REPORTED for values in zip(*recent, strict=True)]
+            print("step {}: {:.2f} dB, {:.2f} dB too far, {:.2f} dB of bytes".format(step + 1, *shown), flush=True)
+            recent.clear()
     return mean
 
 
-def _share(name: str) -> float:
-    """Of the learning rate: what begins as `lite` is changed little."""
+def _share(name: str, options: argparse.Namespace) -> float:
+    """Of the learning rate: what begins as `lite` is changed little, more where it has to know compression."""
     part, layer = name.split(".")[:2]
-    return (0.2 if part == "predict" else 1.0) * (0.5 if name.endswith("bias") and layer not in ("tail",) else 1.0)
+    of_predict = 0.2 if options.crf is None else 0.5
+    of_layer = 0.5 if name.endswith("bias") and layer != "tail" else 1.0
+    return (of_predict if part == "predict" else 1.0) * of_layer
 
 
 def _parse(words: list[str] | None) -> argparse.Namespace:
@@ -199,11 +229,13 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--base", default="lite", help="weights of lite, x2")
     parser.add_argument("--start", type=Path, metavar="FILE", help="weights of rescale to go on from")
     parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end sooner, with the same schedule")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--patch", type=int, default=32, help="side of small patches, pixels")
     parser.add_argument("--rate", type=float, default=1.8e-3)
     parser.add_argument("--guide-db", type=float, default=41.0, help="how near to bicubic's small images should be")
     parser.add_argument("--guide-share", type=float, default=0.32)
+    parser.add_argument("--crf", type=float, nargs=2, metavar=("LEAST", "MOST"), help="H.264 in the loop, quality from")
     parser.add_argument("--half", action="store_true", help="bfloat16 arithmetic")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)

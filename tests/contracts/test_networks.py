@@ -16,6 +16,7 @@ from vsr.networks import (
     NETWORKS,
     Upscaler,
     asdn,
+    car,
     cnf,
     csfm,
     csnln,
@@ -45,6 +46,7 @@ LARGE = 4_000_000
 
 
 REDUCED: dict[str, Callable[[int], Upscaler]] = {
+    "car": partial(car.CAR, width=4, resampler_width=4),
     "srdensenet": partial(srdensenet.SRDenseNet, growth=2, bottleneck=8),
     "msrn": partial(msrn.MSRN, width=8),
     "dbdn": partial(dbdn.DBDN, width=4),

@@ -31,6 +31,19 @@ def test_weights_of_rescale(tmp_path: Path) -> None:
     with example_module("train_rescale", "train") as train:
         assert train.main([*map(str, words), *map(str, quick)]) == 0
         assert train.main([*map(str, words), "--patch", "64"]) == 3
+        resumed = [
+            "--start",
+            tmp_path / "mine-x2.safetensors",
+            "--out",
+            tmp_path / "other-x2.safetensors",
+            "--crf",
+            10,
+            30,
+        ]
+        assert (
+            train.main([*map(str, words), *map(str, quick[:2]), "--batch", "2", "--patch", "16", *map(str, resumed)])
+            == 0
+        )
     network = load_network(target)
     assert (network.name, network.scale, network.family, network.is_generative) == ("rescale", 2, "rescaling", False)
     assert network.metadata["vsr.digest"] == network.digest
@@ -39,3 +52,26 @@ def test_weights_of_rescale(tmp_path: Path) -> None:
     begun.load_state_dict(load_network(tmp_path / "lite-x2.safetensors").module.state_dict())
     assert not torch.equal(network.module.predict.body[0].weight, begun.body[0].weight), "the last third changes it"
     assert float(network.module.write.tail.weight.abs().sum()) > 0
+
+
+@pytest.mark.slow
+def test_h264_in_the_training() -> None:
+    """Each image of a batch is as the codec leaves it, in its place; gradients pass; what is larger costs more."""
+    large = torch.stack(
+        [torch.from_numpy(scene(1, 64, 64, seed=n)[0]).permute(2, 0, 1).float() / 255 for n in range(4)]
+    )
+    with example_module("train_rescale", "codec") as codec:
+        given = large.requires_grad_(True)
+        kept = codec.through_h264(given, 18.0)
+        (gradient,) = torch.autograd.grad(kept.sum(), given)
+        assert torch.equal(gradient, torch.ones_like(given))
+        errors = [[(one - other).abs().mean().item() for other in large] for one in kept]
+        assert [int(torch.tensor(row).argmin()) for row in errors] == [0, 1, 2, 3]
+        assert 0 < errors[0][0] < 0.02
+        rough = (large + 0.03 * torch.randn(large.shape, generator=torch.Generator().manual_seed(1))).detach()
+        costs = [float(codec.octaves_of_bytes(rough, large.detach(), crf)) for crf in (8.0, 32.0)]
+        assert costs[0] > costs[1] > 0, "noise is dear where quality is high, and lost where it is low"
+        assert float(codec.octaves_of_bytes(large.detach(), large.detach(), 20.0)) == 0
+        coarse = codec.with_coarse_chroma(large.detach())
+        assert torch.equal(coarse[:, 0], large[:, 0])
+        assert float(coarse[:, 1:].diff(dim=-1).abs().mean()) < float(large[:, 1:].diff(dim=-1).abs().mean())

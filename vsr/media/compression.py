@@ -19,7 +19,7 @@ from vsr.frames import BT601_YCBCR
 from vsr.media.planes import planes_of
 from vsr.media.repeatable import join_params, repeatable_x264, repeatable_x265
 
-__all__ = ["CODECS", "LUMA_CODECS", "compress", "compress_luma"]
+__all__ = ["CODECS", "LUMA_CODECS", "compress", "compress_luma", "compress_ycbcr"]
 
 CODECS: Mapping[str, str] = MappingProxyType({"h264": "libx264", "hevc": "libx265", "mpeg2": "mpeg2video"})
 """Names here, and FFmpeg's encoders of them."""
@@ -86,6 +86,23 @@ def compress_luma(
     return np.stack([np.asarray(planes_of(frame, 1)[0], np.uint8)[:height, :width] for frame in shown])
 
 
+def compress_ycbcr(frames: NDArray[np.uint8], crf: float, *, preset: str = "medium") -> NDArray[np.uint8]:
+    """``(T, 3, H, W)`` uint8 YCbCr as H.264 4:4:4 leaves it: chroma as fine as luma, code values as they are.
+
+    ``crf``: 0 to 51. Sides, threads and errors as of `compress`.
+    """
+    if not 0 <= crf <= _WORST:
+        raise UsageError(f"cannot compress at {crf:g}; known: from 0 to {_WORST:g}")
+    height, width = frames.shape[2:]
+    tall, wide = _whole_blocks(height, width)
+    whole = np.pad(frames, ((0, 0), (0, 0), (0, tall - height), (0, wide - width)), mode="edge")
+    given = [av.VideoFrame.from_ndarray(np.ascontiguousarray(planes), format="yuv444p") for planes in whole]
+    for number, frame in enumerate(given):
+        frame.pts = number
+    shown = _through("h264", {"preset": preset, "crf": f"{crf:.3f}"}, given)
+    return np.stack([np.stack(planes_of(frame, 3)) for frame in shown])[:, :, :height, :width].astype(np.uint8)
+
+
 def _whole_blocks(height: int, width: int) -> tuple[int, int]:
     """The sides that are encoded."""
     return -(-height // _BLOCK) * _BLOCK, -(-width // _BLOCK) * _BLOCK
@@ -100,7 +117,7 @@ def _fix_quantiser(quantiser: int) -> dict[str, str]:
 def _through(codec: str, options: Mapping[str, str], frames: Sequence[av.VideoFrame]) -> list[av.VideoFrame]:
     """Frames of one size, encoded and decoded, as many."""
     try:
-        encoder = _encoder(codec, options, frames[0].width, frames[0].height)
+        encoder = _encoder(codec, options, frames[0])
         packets = [packet for frame in frames for packet in encoder.encode(frame)]
         packets += encoder.encode(None)
         decoder = CodecContext.create(_DECODERS[codec], "r")
@@ -116,16 +133,16 @@ def _through(codec: str, options: Mapping[str, str], frames: Sequence[av.VideoFr
     return shown
 
 
-def _encoder(codec: str, options: Mapping[str, str], width: int, height: int) -> VideoCodecContext:
+def _encoder(codec: str, options: Mapping[str, str], first: av.VideoFrame) -> VideoCodecContext:
     encoder = CodecContext.create(LUMA_CODECS[codec], "w")
     assert isinstance(encoder, VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, _pix_fmt(codec)
+    encoder.width, encoder.height, encoder.pix_fmt = first.width, first.height, first.format.name
     encoder.framerate, encoder.thread_count = Fraction(_FPS), 1
     encoder.colorspace, encoder.color_range = 6, 2 if codec == "mjpeg" else 1
     encoder.options = dict(options)
     if codec == "hevc":
         plain = {"log-level": "none", "pools": "none", "frame-threads": "1", "wpp": "0", "no-cutree": "1"}
-        encoder.options["x265-params"] = join_params(plain | repeatable_x265(width, height))
+        encoder.options["x265-params"] = join_params(plain | repeatable_x265(first.width, first.height))
     elif codec == "h264":
         encoder.options["x264-params"] = join_params(repeatable_x264())
     return encoder

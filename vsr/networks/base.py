@@ -205,6 +205,9 @@ class RescalingUpscaler(Upscaler):
     family: ClassVar[Family] = "rescaling"
     downscale_context_px: int | None
     """Small pixels away from its own place that a small pixel still depends on; None: the whole image."""
+    downscale_multiple: int = 1
+    downscale_min_size: int = 1
+    """What sides of the small image are multiples of, and no smaller than, for `downscale`."""
 
     def downscale(self, images: Tensor) -> Tensor:
         """``(B, C, scale·H, scale·W)`` in about 0…1 → ``(B, C, H, W)``, unrounded, types as ``forward``."""

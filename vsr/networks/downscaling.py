@@ -32,6 +32,8 @@ def downscaling_network(network: Network) -> Network:
         scale=1,
         colour=network.colour,
         context_px=module.downscale_context_px,
+        multiple=module.downscale_multiple,
+        min_size=module.downscale_min_size,
         digest=network.digest,
         source=network.source,
         in_channels=network.out_channels * network.scale**2,

@@ -11,7 +11,7 @@ import pytest
 from videos import scene
 
 from vsr.errors import UsageError
-from vsr.media.compression import CODECS, LUMA_CODECS, compress, compress_luma
+from vsr.media.compression import CODECS, LUMA_CODECS, compress, compress_luma, compress_ycbcr
 
 SMALL = """
 import numpy as np
@@ -71,6 +71,23 @@ def test_what_cannot_be_is_refused() -> None:
         compress(frames, "vp9", 20)
     with pytest.raises(UsageError, match="from 0 to 51"):
         compress(frames, "h264", 60)
+
+
+def test_fine_chroma_comes_back_finer_than_coarse() -> None:
+    """A chessboard in Cb: 4:4:4 keeps it, 4:2:0 has none; a higher crf leaves more error; nothing is drawn."""
+    board = np.indices((37, 51)).sum(0) % 2 * 40 + 108
+    planes = np.stack([np.full((37, 51), 120), board, np.full((37, 51), 128)])[None].repeat(2, 0).astype(np.uint8)
+    errors = {}
+    for crf in (4, 16, 44):
+        made = compress_ycbcr(planes, crf)
+        assert made.shape == planes.shape
+        assert made.dtype == np.uint8
+        assert np.array_equal(made, compress_ycbcr(planes, crf))
+        errors[crf] = np.abs(made[:, 1].astype(float) - planes[:, 1]).mean()
+    assert errors[4] < 4
+    assert errors[4] <= errors[16] < errors[44]
+    with pytest.raises(UsageError, match="from 0 to 51"):
+        compress_ycbcr(planes, 52)
 
 
 @pytest.mark.parametrize("codec", CODECS)
