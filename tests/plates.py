@@ -25,7 +25,7 @@ FACE = ""
 _FRAME_HW = (96, 144)
 _PLATE_HW = (12, 46)  # in frame pixels
 _MARGIN = 64  # HR pixels around what the frame sees
-_LENS_PX = 0.3  # Gaussian blur of the lens, in frame pixels; with the pixel's own area 0.42
+_LENS_PX = 0.3  # Gaussian blur of the lens by default, in frame pixels; with the pixel's own area 0.42
 
 
 @dataclass(frozen=True)
@@ -116,11 +116,11 @@ def _seen(filtered: Floats, pose: Floats, x: Floats, y: Floats) -> Floats:
     return found
 
 
-def _through_lens(scene: Floats) -> Floats:
+def _through_lens(scene: Floats, lens_px: float = _LENS_PX) -> Floats:
     """A Gaussian lens and the area of a pixel, which is four HR pixels wide: the box is centred by two halves."""
     from scipy import ndimage
 
-    blurred: Floats = ndimage.gaussian_filter(scene, _LENS_PX * SCALE)
+    blurred: Floats = ndimage.gaussian_filter(scene, lens_px * SCALE)
     for axis in (0, 1):
         box = np.array([0.5, *[1.0] * (SCALE - 1), 0.5]) / SCALE
         blurred = ndimage.convolve1d(blurred, box, axis=axis, mode="mirror")
@@ -137,17 +137,19 @@ def film(
     tilt: float = 1.5e-4,
     blurred: Sequence[int] = (),
     is_fixed: bool = False,
+    lens_px: float = _LENS_PX,
 ) -> PlateClip:
     """``count`` frames of the plate with Gaussian noise of ``noise`` code values; ``blurred`` ones were shaken.
 
-    ``is_fixed``: the camera stands, and all poses are the first.
+    ``is_fixed``: the camera stands, and all poses are the first. ``lens_px``: standard deviation of the lens's blur, in
+    frame pixels, 0 for none; the area of a pixel adds 0.29.
     """
     from scipy import ndimage
 
     rng = np.random.default_rng(seed)
     subject = _plate(text) if text != FACE else _face()
     scene = _scene(subject)
-    seen = _through_lens(scene)
+    seen = _through_lens(scene, lens_px)
     sharp, lens, shaken = (
         ndimage.spline_filter(image, order=5, mode="mirror")
         for image in (scene, seen, ndimage.uniform_filter1d(seen, 5 * SCALE, axis=1))

@@ -102,6 +102,16 @@ def test_who_made_a_dpx_file_is_named_before_vsr_says_so_of_itself(tmp_path: Pat
     assert lost[-2:] == [f"{one}: only DPX has a place for it" for one in said]
 
 
+def test_what_vsr_said_of_itself_is_handed_on_and_not_named_as_lost(tmp_path: Path, quick: dict[str, Any]) -> None:
+    first, second = tmp_path / "first" / "%04d.dpx", tmp_path / "second" / "%04d.dpx"
+    dropped_by(_dpx(tmp_path / "in", ">"), first, quick, fps="24")
+    assert dropped_by(first.parent, second, quick, fps="24") == []
+    said = (tmp_path / "second" / "0001.dpx").read_bytes()[260:460].partition(b"\0")[0].decode()
+    assert "; its source said: vsr " in said
+    lost = dropped_by(first.parent, tmp_path / "out.mkv", quick, fps="24", codec="ffv1")
+    assert not [one for one in lost if one.startswith(("creator", "project"))]
+
+
 def test_a_transfer_that_is_given_takes_the_place_of_what_the_header_says(
     call: Call, tmp_path: Path, quick: dict[str, Any]
 ) -> None:

@@ -11,6 +11,7 @@ from vsr.api.arguments import PathLike, rate_of
 from vsr.media.damage import Damage
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe as probe_source
+from vsr.media.transfers import with_transfer
 
 if TYPE_CHECKING:
     from vsr.networks import Source
@@ -20,14 +21,20 @@ __all__ = ["estimate_source", "probe"]
 _FRAMES = 9
 
 
-def probe(path: PathLike, *, fps: str | Fraction | None = None, video_stream: int | None = None) -> MediaInfo:
+def probe(
+    path: PathLike,
+    *,
+    fps: str | Fraction | None = None,
+    video_stream: int | None = None,
+    input_transfer: str | None = None,
+) -> MediaInfo:
     """What a video file, a folder of images or a pattern such as ``frames/%06d.png`` holds.
 
     ``fps`` is the rate of images that come without ``timing.json``; ``video_stream`` the number, in the file, of the
-    video stream that is meant, where it holds several. Raises `InputError`, with the reason, for
-    what is not a video.
+    video stream that is meant, where it holds several; ``input_transfer`` the transfer that it has, whatever it says.
+    Raises `InputError`, with the reason, for what is not a video, `UsageError`.
     """
-    return probe_source(Path(path), rate_of(fps), video_stream)
+    return with_transfer(probe_source(Path(path), rate_of(fps), video_stream), input_transfer)
 
 
 def estimate_source(info: MediaInfo) -> Source | None:

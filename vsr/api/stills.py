@@ -33,6 +33,7 @@ def still(
     evidence: bool = True,
     fps: str | None = None,
     video_stream: int | None = None,
+    input_transfer: str | None = None,
     overwrite: bool = False,
     on_step: OnStillStep | None = None,
 ) -> Still:
@@ -52,6 +53,8 @@ def still(
         evidence: compute in double precision, so that other machines come to the same image.
         fps: rate of images that do not tell theirs.
         video_stream: number, in the file, of the video stream that is meant; by default the best.
+        input_transfer: transfer that the source has, whatever it says of itself: a name of FFmpeg's,
+            ``printing-density`` or ``logarithmic``.
         overwrite: replace files that exist.
         on_step: called with what is being done and the share done, 0…1 or None.
 
@@ -71,7 +74,7 @@ def still(
     )
     place = parse_position(at) if isinstance(at, str) else at
     report = on_step or (lambda what, done: None)
-    source = Source(Path(path), fps, video_stream)
+    source = Source(Path(path), fps, video_stream, input_transfer)
     return run_still(source, Path(output), place, options, overwrite=overwrite, on_step=report)
 
 

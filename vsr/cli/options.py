@@ -12,6 +12,7 @@ __all__ = [
     "Cluster",
     "Device",
     "Height",
+    "InputTransfer",
     "Preset",
     "Scale",
     "Screen",
@@ -43,6 +44,10 @@ Height = Annotated[
         help="Output height, as it is shown: 1080, 1080p; the width follows.",
         autocompletion=completion.HEIGHTS,
     ),
+]
+InputTransfer = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Transfer that the source has, whatever it says: bt709, log100, logarithmic …"),
 ]
 Screen = Annotated[
     str | None,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from vsr.cli.options import InputTransfer
 
 if TYPE_CHECKING:
     from vsr.api import Job, MediaInfo
@@ -61,6 +64,7 @@ def probe(
     video_stream: Annotated[
         int | None, typer.Option(metavar="N", help="Number of the video stream that is meant.  [default: the best]")
     ] = None,
+    input_transfer: InputTransfer = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
 ) -> None:
     """Show streams, exact rate, colour, HDR, interlacing, timecode and damage, and what upscale would do and why."""
@@ -68,25 +72,27 @@ def probe(
     from vsr import api
     from vsr.media.index import index_packets
 
-    info = api.probe(input_, fps=fps, video_stream=video_stream)
+    info = api.probe(input_, fps=fps, video_stream=video_stream, input_transfer=input_transfer)
+    settings = {"fps": fps, "video_stream": video_stream, "input_transfer": input_transfer}
     found = _Found(info, index_packets(info), _decode_all(info) if deep else None)
     if json_:
-        _print_json(found, None if quick else _judge(input_, info, fps, video_stream))
+        _print_json(found, None if quick else _judge(input_, info, settings))
         return
     _print_facts(found)
     if not quick:
         sys.stdout.flush()  # the rest needs torch, which takes seconds to load
-        _print_judged(_judge(input_, info, fps, video_stream))
+        _print_judged(_judge(input_, info, settings))
 
 
-def _judge(path: Path, info: MediaInfo, fps: str | None, video_stream: int | None) -> _Judged:
+def _judge(path: Path, info: MediaInfo, settings: Mapping[str, Any]) -> _Judged:
     from vsr import api
     from vsr.errors import UsageError
 
     job: Job | str
     try:
-        target = Path(api.pair_outputs([str(path)], "./", make_folder=False, video_stream=video_stream)[0][1])
-        job = api.plan(path, target.with_stem(f"{target.stem}-2x"), settings={"fps": fps, "video_stream": video_stream})
+        stream = settings["video_stream"]
+        target = Path(api.pair_outputs([str(path)], "./", make_folder=False, video_stream=stream)[0][1])
+        job = api.plan(path, target.with_stem(f"{target.stem}-2x"), settings=settings)
     except UsageError as error:
         job = str(error)
     return _Judged(api.estimate_source(info), job)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vsr.cli.options import InputTransfer
+
 if TYPE_CHECKING:
     from vsr.api import Still
 
@@ -40,6 +42,7 @@ def still(
         int | None,
         typer.Option(metavar="N", help="Video stream, by its number in vsr probe.  [default: the best]"),
     ] = None,
+    input_transfer: InputTransfer = None,
     report_: Annotated[bool, typer.Option("--report", help="Make OUTPUT.report.html at the end.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
@@ -68,6 +71,7 @@ def still(
             evidence=evidence,
             fps=fps,
             video_stream=video_stream,
+            input_transfer=input_transfer,
             overwrite=overwrite,
             on_step=on_step,
         )

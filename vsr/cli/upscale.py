@@ -14,6 +14,7 @@ from vsr.cli.options import (
     Cluster,
     Device,
     Height,
+    InputTransfer,
     Preset,
     Scale,
     Screen,
@@ -131,12 +132,7 @@ def upscale(
         int | None,
         typer.Option(metavar="N", help="Which video stream, by its number in vsr probe.  [default: the best]"),
     ] = None,
-    input_transfer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Transfer that the source has, whatever it says: bt709, log100, logarithmic …"
-        ),
-    ] = None,
+    input_transfer: InputTransfer = None,
     fps: Annotated[str | None, typer.Option(help="Frame rate of images, and of streams without times.")] = None,
     device: Device = None,
     evidence: Annotated[

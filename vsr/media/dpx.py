@@ -26,6 +26,7 @@ _SCAN, _SAMPLE_RATES = slice(264, 267), slice(268, 276)
 _KEY_CODE, _SLATE = slice(0, 48), slice(68, 200)
 _UNSET = 0xFFFFFFFF
 _FFMPEG = "Lavc"  # what its encoder calls itself, which says nothing of the image
+_OURS = "vsr "  # creator of what vsr wrote; its project is a sentence that the next output hands on
 _LOG = {1: "printing density", 3: "logarithmic"}
 
 
@@ -52,6 +53,11 @@ class DpxHeader:
     """Who or what made the file."""
     project: str = ""
     """What it was made for."""
+
+    @property
+    def own_words(self) -> str:
+        """What vsr said of itself, where it made the file; else empty."""
+        return f"{self.creator} {self.project}" if self.creator.startswith(_OURS) else ""
 
     @property
     def log_transfer(self) -> str:
@@ -92,7 +98,9 @@ class DpxHeader:
         return said + self.replaced_words()
 
     def replaced_words(self) -> list[str]:
-        """What every program that writes DPX says of itself instead."""
+        """What every program that writes DPX says of itself instead; vsr hands on what it said itself."""
+        if self.own_words:
+            return []
         return [f"{name} {said}" for name, said in (("creator", self.creator), ("project", self.project)) if said]
 
     def for_new_image(self, *, resized: bool, deinterlaced: bool) -> DpxHeader:

@@ -322,7 +322,7 @@ def probe_images(path: Path, fps: Fraction | None) -> MediaInfo:
         size_bytes=sum(image.stat().st_size for image in images),
         streams=tuple(others),
         num_chapters=0,
-        metadata={},
+        metadata={"software": header.own_words} if isinstance(header, DpxHeader) and header.own_words else {},
         image_tags=dict(frame.metadata),
         video=video,
         images=tuple(images),

@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from vsr.errors import UsageError
 from vsr.media.color import COLOR_NAMES
 from vsr.media.dpx import DpxHeader
 
@@ -39,9 +40,11 @@ def dpx_code(name: str) -> int:
 
 
 def with_transfer(info: MediaInfo, name: str | None) -> MediaInfo:
-    """``info`` as if its video said that it has the transfer ``name``; as it is for None."""
+    """``info`` as if its video said that it has the transfer ``name``; as it is for None. Raises `UsageError`."""
     if name is None:
         return info
+    if name not in TRANSFERS:
+        raise UsageError(f"input_transfer is {name!r}; allowed are {', '.join(TRANSFERS)}")
     video = info.video
     header = video.header
     if isinstance(header, DpxHeader):

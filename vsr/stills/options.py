@@ -10,6 +10,7 @@ from typing import Literal
 from vsr.errors import UsageError
 from vsr.media.probe import MediaInfo
 from vsr.media.reading import probe
+from vsr.media.transfers import with_transfer
 from vsr.stills.boxes import Box
 from vsr.timeline import parse_rate
 
@@ -73,7 +74,10 @@ class Source:
     """Rate of images that do not tell theirs."""
     video_stream: int | None = None
     """Number, in the file, of the video stream that is meant; None: the best."""
+    input_transfer: str | None = None
+    """Transfer characteristic that it has, whatever it says (`vsr.media.transfers`); None: as it says."""
 
     def probe(self) -> MediaInfo:
         """What it holds. Raises `InputError` or `UsageError`."""
-        return probe(self.path, None if self.fps is None else parse_rate(self.fps), self.video_stream)
+        info = probe(self.path, None if self.fps is None else parse_rate(self.fps), self.video_stream)
+        return with_transfer(info, self.input_transfer)

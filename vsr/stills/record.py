@@ -49,6 +49,7 @@ def make_record(
             "at": canonical(at) if not isinstance(at, int) else at,
             "fps": source.fps,
             "video_stream": source.video_stream,
+            "input_transfer": source.input_transfer,
             **canonical(options),
             "roi": str(made.region),
             "whole_picture": options.roi is None,

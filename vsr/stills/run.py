@@ -60,7 +60,7 @@ def remake(record: Mapping[str, Any], path: Path, output: Path, on_step: OnStep)
         request = record["request"]
         at: Place = request["at"] if isinstance(request["at"], int) else Fraction(request["at"])
         options = options_of(request)
-        source = Source(path, request["fps"], request.get("video_stream"))
+        source = Source(path, request["fps"], request.get("video_stream"), request.get("input_transfer"))
     except (KeyError, TypeError, ValueError, ZeroDivisionError, UsageError) as error:
         raise VerificationError(f"{output}: its record does not say how it was made ({error})") from error
     return _make(source.probe(), output, at, options, on_step)[1]

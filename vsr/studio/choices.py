@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from vsr.api.commands import upscale_words
 from vsr.api.inputs import pair_outputs
 from vsr.errors import UsageError
+from vsr.media.transfers import TRANSFERS
 from vsr.networks.blending import parse_blend
 from vsr.networks.locating import is_path
 from vsr.pipeline.presets import list_presets
@@ -22,11 +23,19 @@ __all__ = ["CHOICES", "Choice", "Order", "StillChoice", "TryChoice", "UpscaleCho
 
 Kind = Literal["upscale", "still", "try"]
 
+
+def _known_transfer(name: str) -> str:
+    if name not in TRANSFERS:
+        raise ValueError(f"is none of {', '.join(TRANSFERS)}")
+    return name
+
+
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 _Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 _Position = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9:.sf]{0,31}$")]
 _Region = Annotated[str, StringConstraints(pattern=r"^\d{1,5},\d{1,5},\d{1,5},\d{1,5}$")]
 _Rate = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}([.][0-9]{1,12})?(/[0-9]{1,9})?$")]
+_Transfer = Annotated[str, AfterValidator(_known_transfer)]
 _MOST_NUMBERED = 1000
 
 
@@ -114,6 +123,7 @@ class UpscaleChoice(_Sized):
     consistent: bool = False
     evidence: bool = False
     drop_streams: bool = False
+    input_transfer: _Transfer | None = None
     start: _Position | None = None
     end: _Position | None = None
     report: bool = True
@@ -132,6 +142,7 @@ class UpscaleChoice(_Sized):
             "evidence": self.evidence or None,
             "drop_streams": self.drop_streams or None,
             "fps": self.fps,
+            "input_transfer": self.input_transfer,
         }
         return {key: value for key, value in said.items() if value is not None}
 
@@ -168,6 +179,7 @@ class StillChoice(Choice):
     frames: int = Field(30, ge=1, le=250)
     scale: float = Field(4.0, ge=1, le=8)
     motion: Literal["auto", "translation", "affine", "homography"] = "auto"
+    input_transfer: _Transfer | None = None
     report: bool = True
     """Whether a page about the still is made, too."""
 
@@ -179,7 +191,7 @@ class StillChoice(Choice):
         path, output = self._places(root)
         words = ["still", str(path), "-o", str(output), "--at", self.at, "--frames", str(self.frames)]
         words += ["--scale", f"{self.scale:g}", "--motion", self.motion]
-        given = {"--roi": self.roi, "--fps": self.fps}
+        given = {"--roi": self.roi, "--fps": self.fps, "--input-transfer": self.input_transfer}
         words += [word for name, value in given.items() if value is not None for word in (name, value)]
         page = page_path(output) if self.report else None
         return Order("still", (*words, *(["--report"] if self.report else [])), path, output, page)

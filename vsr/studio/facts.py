@@ -9,6 +9,7 @@ from typing import Any
 
 from vsr.catalogue import SCREENS
 from vsr.media.codecs import CODECS
+from vsr.media.transfers import TRANSFERS
 from vsr.methods import METHODS, PASSES
 from vsr.networks.locating import SHIPPED
 from vsr.pipeline.job import Job as Plan
@@ -43,6 +44,7 @@ def choices_facts() -> dict[str, Any]:
         "passes": _rows({name: row.summary for name, row in PASSES.items()}),
         "codecs": _rows({name: row.summary for name, row in CODECS.items() if row.kind == "video"}),
         "screens": list(SCREENS),
+        "transfers": list(TRANSFERS),
     }
 
 

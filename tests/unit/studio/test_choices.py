@@ -39,6 +39,7 @@ CHOICES: list[dict[str, Any]] = [
     {"preset": "surveillance", "evidence": True, "start": "12", "end": "1:02.5", "report": False},
     {"method": "own.safetensors", "drop_streams": True, "output": "named.mkv"},
     {"method": "real", "consistent": True, "scale": 1.5},
+    {"input_transfer": "logarithmic"},
 ]
 
 
@@ -129,6 +130,7 @@ def test_images_that_lead_out_are_no_input_of_any_job(root: Root, kind: Any, sai
         (StillChoice, {"at": "-1"}),
         (StillChoice, {"at": "1", "roi": "1,2,3"}),
         (StillChoice, {"at": "1", "frames": 0}),
+        (StillChoice, {"at": "1", "input_transfer": "--overwrite"}),
         (TryChoice, {"methods": ["--video"]}),
         (TryChoice, {"to": "--x"}),
     ],

@@ -33,7 +33,7 @@ export class Settings extends EventTarget {
   }
 
   fill() {
-    const { presets, methods, passes, codecs, screens } = this.about;
+    const { presets, methods, passes, codecs, screens, transfers } = this.about;
     const options = (list) => list.map(({ name }) => make("option", { value: name, textContent: name }));
     at("preset").append(...options(presets));
     at("preset").value = "default";
@@ -41,6 +41,7 @@ export class Settings extends EventTarget {
     at("codec").append(make("option", { value: "", textContent: "as the source suggests" }), ...options(codecs));
     at("size-to").append(...screens.map((name) => make("option", { value: name, textContent: name })));
     at("size-to").value = "1080p";
+    for (const id of ["transfer", "still-transfer"]) at(id).append(...transfers.map((name) => make("option", { value: name, textContent: name })));
     at("passes").append(make("span", { textContent: "Passes" }), make("span", { class: "stack" }, ...passes.map(({ name, summary }) =>
       make("label", { class: "check", title: summary }, make("input", { type: "checkbox", name: "pass", value: name }), ` ${name}`))));
   }
@@ -91,7 +92,7 @@ export class Settings extends EventTarget {
       input: this.video.name, fps: this.video.fps, output: text("output"), preset: at("preset").value, method: text("method"), ...this.sizes,
       passes: [...document.querySelectorAll("input[name=pass]:checked")].map((box) => box.value),
       codec: text("codec"), crf: at("crf").value === "" ? null : Number(at("crf").value), deinterlace: text("deinterlace"),
-      evidence: at("evidence").checked, drop_streams: at("drop").checked, report: at("report").checked,
+      input_transfer: text("transfer"), evidence: at("evidence").checked, drop_streams: at("drop").checked, report: at("report").checked,
       start: text("start"), end: text("end"),
     };
   }
@@ -100,7 +101,7 @@ export class Settings extends EventTarget {
     return {
       input: this.video.name, fps: this.video.fps, output: at("still-output").value.trim() || null, at: String(this.frame), roi: this.roi,
       frames: Number(at("still-frames").value), scale: Number(at("still-scale").value), motion: at("still-motion").value,
-      report: at("still-report").checked,
+      input_transfer: at("still-transfer").value || null, report: at("still-report").checked,
     };
   }
 
