@@ -202,3 +202,11 @@ def test_chroma_as_it_was_asked_for(call: Call, clips: Clips, tmp_path: Path) ->
     assert "h264 yuv420p" in coarse.out
     assert "yuv420p: chroma coarser than luma loses most" in coarse.out
     assert "av1 yuv420p" in call(*asked, "--codec", "av1").out
+
+
+def test_the_plan_says_what_the_encoder_takes(call: Call, clips: Clips, tmp_path: Path) -> None:
+    words = "compression takes part of what the pair hides"
+    asked = ["downscale", clips("plain"), "-o", tmp_path / "small.mkv", "--dry-run"]
+    assert f"h264, crf 18: {words}" in call(*asked, "--method", "duo", "--crf", 18).out
+    for options in (["--method", "duo", "--lossless"], ["--method", "duo", "--codec", "ffv1"], ["--method", "bicubic"]):
+        assert words not in call(*asked, *options).out

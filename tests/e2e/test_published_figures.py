@@ -206,6 +206,15 @@ def test_a_rescaling_network_on_its_own_small_images_and_on_others() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
+@pytest.mark.parametrize(("scale", "figure"), [(2, 41.40), (4, 33.04)])
+def test_the_pair_that_ships(scale: int, figure: float) -> None:
+    """As its model card says; ×4 is ×2 twice."""
+    [row] = vsr.evaluate("rescale", scale, _data("images", "Set5")).results
+    assert row.mean.psnr_y == pytest.approx(figure, abs=0.03)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("weights", "scale"), [(row[0], 4 if 4 in row[1] else max(row[1])) for row in NETWORKS])
 def test_half_precision_costs_next_to_nothing(weights: str, scale: int) -> None:
     """float16 against float32: at most 0.02 dB against the ground truth, at least 60 dB between the two."""

@@ -32,8 +32,8 @@ _USUAL_SIDE = 256  # pixels: weights and precision do not depend on it
 class _OnImages:
     """Runs the method of a network on single images of any size, each of which is a shot of its own."""
 
-    def __init__(self, network: Network, options: PerFrameOptions, device: torch.device) -> None:
-        self._network, self._options, self._device = network, options, device
+    def __init__(self, network: Network, options: PerFrameOptions, device: torch.device, scale: int) -> None:
+        self._network, self._options, self._device, self._scale = network, options, device, scale
         self._opened: tuple[Geometry, PreparedPerFrame, Restorer] | None = None
 
     def prepare(self, width: int, height: int) -> PreparedPerFrame:
@@ -45,8 +45,7 @@ class _OnImages:
         return prepared
 
     def _geometry(self, width: int, height: int) -> Geometry:
-        scale = self._network.scale
-        return Geometry(width, height, scale * width, scale * height)
+        return Geometry(width, height, self._scale * width, self._scale * height)
 
     def _open(self, width: int, height: int) -> tuple[PreparedPerFrame, Restorer]:
         """What is open for this size: images of one size often come one after another."""
@@ -73,8 +72,7 @@ class _OnImages:
 
     def downscale(self, image: Tensor) -> Tensor:
         """``(C, scale·h, scale·w)`` in 0…255 → ``(C, h, w)`` float64, unrounded."""
-        scale = self._network.scale
-        _, restorer = self._open(int(image.shape[-1]) // scale, int(image.shape[-2]) // scale)
+        _, restorer = self._open(int(image.shape[-1]) // self._scale, int(image.shape[-2]) // self._scale)
         assert isinstance(restorer, Rescaling), "the table's family and the method's are one"
         [small] = restorer.downscale([self._frame(image)])
         return torch.stack(small.planes).cpu().double()
@@ -89,13 +87,16 @@ def _options(name: str, family: Family, settings: Mapping[str, Any]) -> PerFrame
     return options
 
 
-def network_method(name: str, network: Network, device: torch.device, settings: Mapping[str, Any]) -> ImageMethod:
+def network_method(
+    name: str, network: Network, device: torch.device, settings: Mapping[str, Any], scale: int | None = None
+) -> ImageMethod:
     """A network called ``name``, with those of ``settings`` that are for networks; in float32 by default.
 
+    It runs as often as ``scale`` asks for; None: once.
     Raises `UsageError` for options that cannot be, `ModelError` for weights that give no numbers.
     """
     options = _options(name, network.family, settings)
-    images = _OnImages(network, options, device)
+    images = _OnImages(network, options, device, scale or network.scale)
     [part] = images.prepare(_USUAL_SIDE, _USUAL_SIDE).model.parts
     extras = ["self-ensemble"] * options.self_ensemble + ["consistent"] * options.consistent
     precision = part.precision.name
@@ -105,7 +106,7 @@ def network_method(name: str, network: Network, device: torch.device, settings: 
         name=name,
         description=", ".join(described),
         digest=f"{network.name}:{network.digest}:{resolved}",
-        scale=network.scale,
+        scale=scale or network.scale,
         colour=network.colour,
         enlarge=images.enlarge,
         make_small=images.downscale if network.family == "rescaling" else None,

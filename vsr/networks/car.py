@@ -10,8 +10,6 @@ images in 8 bits: 38.94 / 33.88 dB.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, pad
@@ -22,7 +20,7 @@ from vsr.networks.edsr import EDSR
 from vsr.networks.footprint import INPUT, Footprint
 from vsr.networks.spec import network_spec
 
-__all__ = ["CAR", "SPECS", "recognise_car"]
+__all__ = ["CAR", "SPECS", "recognise_car", "resample_by"]
 
 _COARSEST = 8  # pixels of the large image between the resampler's coarsest features
 _RES_BLOCKS = 5
@@ -122,8 +120,8 @@ class _Resampler(nn.Module):
 def resample_by(images: Tensor, kernels: Tensor, across: Tensor, down: Tensor, scale: int) -> Tensor:
     """``images`` ``(B, C, scale·H, scale·W)`` by kernels ``(B, taps, H, W)`` and moves in pixels → ``(B, C, H, W)``.
 
-    A kernel's middle tap lies on the middle of the small pixel, half a pixel before it where the scale is odd. Between
-    pixels values are bilinear; beyond the edge the image is mirrored.
+    A kernel's middle tap lies on the middle of the small pixel; ``scale`` is even. Between pixels values are bilinear,
+    beyond the edge the image is mirrored.
     """
     side = _taps(scale)
     edge = side // 2
@@ -180,10 +178,6 @@ def _resampler_footprint(scale: int) -> Footprint:
     full = INPUT.in_periods(_COARSEST // scale).shuffle(scale).conv(5)
     quarter = full.strided(2, 2, 0).strided(2, 2, 0).conv(3, times=2 * _RES_BLOCKS)
     return quarter.strided(2, 2, 0).conv(3, times=3).shuffle(_COARSEST // scale).conv(3, times=3)
-
-
-def _part(shapes: Shapes, name: str) -> dict[str, Sequence[int]]:
-    return {key.removeprefix(name): shape for key, shape in shapes.items() if key.startswith(name)}
 
 
 def recognise_car(shapes: Shapes) -> Found | None:

@@ -32,7 +32,7 @@ from vsr.methods import ALONE, Evidence, Geometry, Pair, Prepared, find_method, 
 from vsr.methods.passes.compose import Step, compose
 from vsr.pipeline.animations import describe_animation, find_lost_in_animation
 from vsr.pipeline.evidence import check_evidence
-from vsr.pipeline.matching import check_pair, keep_chroma
+from vsr.pipeline.matching import check_pair, find_loss, keep_chroma
 from vsr.pipeline.output_format import choose_container, plan_encoder, resolve_deinterlacer, resolve_deinterlacing
 from vsr.pipeline.passes import titled
 from vsr.pipeline.raw_output import find_lost_in_raw
@@ -282,6 +282,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
         assumptions=(*video.assumptions, *notes, *kept),
     )
     note = check_pair(info, job.pair if job.made_by is None else None, settings.method, options)
+    note += find_loss(job.made_by, encoder)
     note += describe_animation(output, encoder, job.num_frames_from_header)
     return replace(job, assumptions=(*job.assumptions, *note))
 

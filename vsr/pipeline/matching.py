@@ -7,14 +7,15 @@ from typing import Any
 
 from vsr.errors import InputError, ModelError
 from vsr.frames import PixelLayout
-from vsr.media.codecs import CODECS
+from vsr.media.codecs import CODECS, quality_in_words
+from vsr.media.encode import EncoderSpec
 from vsr.media.layouts import LAYOUTS
 from vsr.media.probe import MediaInfo, VideoInfo
 from vsr.methods import Pair, RescalingOptions, find_pair
 from vsr.methods.network.rescaling import find_here, hides_in_colours
 from vsr.pipeline.settings import USUAL, Settings, method_options
 
-__all__ = ["check_pair", "follow_mark", "keep_chroma", "marked_pair"]
+__all__ = ["check_pair", "find_loss", "follow_mark", "keep_chroma", "marked_pair"]
 
 
 def marked_pair(info: MediaInfo) -> Pair | None:
@@ -64,6 +65,15 @@ def keep_chroma(settings: Settings, video: VideoInfo, container: str) -> tuple[S
 
 def _is_fine(layout: PixelLayout) -> bool:
     return layout.chroma_shift_x == layout.chroma_shift_y == 0
+
+
+def find_loss(pair: Pair | None, encoder: EncoderSpec) -> list[str]:
+    """What the encoder takes of what ``pair`` hides in a small file, in words; None: no pair makes one."""
+    kept = quality_in_words(encoder.codec.name, lossless=encoder.lossless, quality=encoder.quality)
+    if pair is None or kept == "lossless":
+        return []
+    how = f"{encoder.codec.name}{f', {kept}' if kept else ''}"
+    return [f"{how}: compression takes part of what the pair hides, above crf 18 too much; --lossless keeps all"]
 
 
 def check_pair(info: MediaInfo, enlarging: Pair | None, method: str, options: Any) -> list[str]:

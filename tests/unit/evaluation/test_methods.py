@@ -107,6 +107,25 @@ def test_a_rescaling_network_is_given_what_it_made_small(images: Path) -> None:
     torch.testing.assert_close(method.enlarge(expected.double(), 3), enlarged.double(), rtol=0, atol=0.01)
 
 
+def test_a_pair_runs_twice_for_four_times(images: Path) -> None:
+    """Down and up as by hand, rounded once; what it does not reach by passes is refused."""
+    path = small_network("pair")
+    method = open_method(str(path), 4, CPU, {})
+    assert isinstance(method, ImageMethod)
+    module = load_network(path).module
+    assert isinstance(module, RescalingUpscaler)
+    hr = hr_from(read_image(images / "colour.png"), 4)
+    given = given_to(method, hr)
+    with torch.no_grad():
+        small = 255 * module.downscale(module.downscale(hr[None].float() / 255))[0]
+        enlarged = 255 * module(module(given[None].float() / 255))[0]
+    assert method.scale == 4
+    assert float((given - small.round().clamp(0, 255)).abs().max()) <= 1
+    torch.testing.assert_close(method.enlarge(given), enlarged.double(), rtol=0, atol=0.01)
+    with pytest.raises(vsr.ModelError, match="×2, not ×3"):
+        open_method(str(path), 3, CPU, {})
+
+
 def test_networks_that_sample_are_measured_with_noise(images: Path) -> None:
     """Another seed gives other figures; the mean of many samples is nearer the ground truth than one."""
     path = str(small_network("rescaling", strength=0.3))

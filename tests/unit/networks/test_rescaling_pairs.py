@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
-from vsr.networks import RescalingUpscaler
+from vsr.methods.network.rescaling import Downscaler
+from vsr.networks import RescalingUpscaler, load_network
 from vsr.networks.base import Found, Shapes
 from vsr.networks.car import CAR, recognise_car, resample_by
 from vsr.networks.cnncr import CNNCR, recognise_cnncr
@@ -56,6 +59,16 @@ def test_small_images_of_car_lie_within_the_large_ones() -> None:
     assert 0 <= float(small.min()) <= float(small.max()) <= 1
     flat = torch.full((1, 3, 16, 16), 0.3)
     torch.testing.assert_close(module.downscale(flat), flat[..., ::2, ::2])
+
+
+@pytest.mark.parametrize("size", [(18, 26), (2, 2), (40, 6)], ids=str)
+def test_car_makes_images_of_any_size_small(size: tuple[int, int], tmp_path: Path) -> None:
+    """Its features need sides that are multiples of 8; what runs it pads them, and cuts off again what was added."""
+    torch.manual_seed(3)
+    torch.save(CAR(2, blocks=1, width=4, resampler_width=4).state_dict(), tmp_path / "car-x2.pth")
+    shrink = Downscaler([load_network(tmp_path / "car-x2.pth", 2)], torch.device("cpu"))
+    small = shrink(torch.full((1, 3, *size), 0.25))
+    torch.testing.assert_close(small, torch.full((1, 3, size[0] // 2, size[1] // 2), 0.25))
 
 
 def test_gradients_reach_what_chooses_the_kernels() -> None:
