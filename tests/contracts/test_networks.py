@@ -22,6 +22,8 @@ from vsr.networks import (
     csnln,
     dbdn,
     dsrn,
+    ikc,
+    kxnet,
     load_network,
     memnet,
     meta_sr,
@@ -66,6 +68,8 @@ REDUCED: dict[str, Callable[[int], Upscaler]] = {
     "srflow-da": partial(srflow.SRFlow, variant="srflow-da", width=8, growth=4, blocks=4, steps=2),
     "ncsr": partial(srflow.SRFlow, variant="ncsr", width=8, growth=4, blocks=4, steps=2),
     "usrnet": partial(usrnet.USRNet, steps=2, widths=(8, 8, 8, 8), hidden=8),
+    "ikc": partial(ikc.IKC, blocks=1),
+    "kxnet": partial(kxnet.KXNet, stages=2),
     "sr3": partial(sr3.SR3, width=8, widths=(1, 2, 2), blocks=1, attention=(1,), levels=4),
     "wavelet-srnet": partial(wavelet_srnet.WaveletSRNet, width=8, inner=8),
 }

@@ -9,7 +9,18 @@ Methods use what is named here; see docs/engine.md.
 from __future__ import annotations
 
 from vsr.inference.backends import BACKENDS, Runtime
-from vsr.inference.engine import MOST_FRAMES, Engine, EngineOptions, batch_frames, check_tile, tiles_of, upload_ahead
+from vsr.inference.engine import (
+    MOST_FRAMES,
+    NUM_TURNS,
+    Engine,
+    EngineOptions,
+    batch_frames,
+    check_tile,
+    tiles_of,
+    turn,
+    turn_back,
+    upload_ahead,
+)
 from vsr.inference.hardware import device_class, fast_half_types, frames_at_once
 from vsr.inference.precision import Precision, PrecisionChoice, choose_backend, choose_precision
 from vsr.inference.probe import measure_load
@@ -18,6 +29,7 @@ from vsr.inference.tiling import Load
 __all__ = [
     "BACKENDS",
     "MOST_FRAMES",
+    "NUM_TURNS",
     "Engine",
     "EngineOptions",
     "Load",
@@ -33,5 +45,7 @@ __all__ = [
     "frames_at_once",
     "measure_load",
     "tiles_of",
+    "turn",
+    "turn_back",
     "upload_ahead",
 ]

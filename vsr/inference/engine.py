@@ -20,12 +20,15 @@ from vsr.networks import Network
 
 __all__ = [
     "MOST_FRAMES",
+    "NUM_TURNS",
     "Engine",
     "EngineOptions",
     "batch_frames",
     "check_tile",
     "ensemble",
     "tiles_of",
+    "turn",
+    "turn_back",
     "upload_ahead",
 ]
 
@@ -61,6 +64,21 @@ def check_tile(tile_px: int | None) -> None:
         raise UsageError(f"tile_px is {tile_px}; allowed are 16 to 16384 input pixels")
 
 
+NUM_TURNS = 8
+"""Symmetries of the square: four turns, each with and without a flip."""
+
+
+def turn(image: Tensor, number: int) -> Tensor:
+    """``(…, H, W)`` by one of the symmetries, counted from 0, which leaves it as it is."""
+    turned = torch.rot90(image, number % 4, (-2, -1))
+    return turned.flip(-1) if number >= 4 else turned
+
+
+def turn_back(image: Tensor, number: int) -> Tensor:
+    """The inverse of `turn`."""
+    return torch.rot90(image.flip(-1) if number >= 4 else image, -(number % 4), (-2, -1))
+
+
 def ensemble(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """``run`` averaged over the eight flips and turns of its input ``(B, C, H, W)``, each turned back (self-ensemble).
 
@@ -69,13 +87,11 @@ def ensemble(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
     def averaged(image: Tensor) -> Tensor:
         total: Tensor | None = None
-        for number in range(8):
-            turned = torch.rot90(image, number % 4, (-2, -1))
-            result = run(turned.flip(-1) if number >= 4 else turned)
-            result = torch.rot90(result.flip(-1) if number >= 4 else result, -(number % 4), (-2, -1))
+        for number in range(NUM_TURNS):
+            result = turn_back(run(turn(image, number)), number)
             total = result.clone() if total is None else total.add_(result)
         assert total is not None
-        return total / 8
+        return total / NUM_TURNS
 
     return averaged
 

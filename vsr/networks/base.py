@@ -228,11 +228,20 @@ class ConditionedUpscaler(Upscaler):
     """Standard deviation of the strongest noise that it knows, in codes of 255; 0: it takes images without."""
     takes_kernels: ClassVar[bool] = False
     """Whether it restores from any kernel (`set_kernel`), not from Gaussians alone."""
+    finds_kernels: ClassVar[bool] = False
+    """Whether it finds the kernel of images itself (`find_kernel`), which it also does until one is set."""
 
     def set_kernel(self, kernel: Tensor) -> None:
         """From now on assume ``kernel`` ``(n, n)``, one of `vsr.observation.block_kernels`, not bicubic shrinking.
 
         Conditions then say nothing of the blur: 0. Networks whose ``takes_kernels`` is false have no such method.
+        """
+        raise NotImplementedError
+
+    def find_kernel(self, images: Tensor) -> Tensor:
+        """The kernel ``(n, n)`` of `vsr.observation.block_kernels` behind all of ``images`` ``(B, C, H, W)`` in 0…1.
+
+        Networks whose ``finds_kernels`` is false have no such method.
         """
         raise NotImplementedError
 

@@ -27,7 +27,9 @@ from vsr.networks import (
     frvsr,
     fsrcnn,
     idn,
+    ikc,
     irn,
+    kxnet,
     lapsrn,
     liif,
     lite,
@@ -131,7 +133,9 @@ _MODULES = (
     irn,
     rescale,
     srmd,
+    ikc,
     usrnet,
+    kxnet,
 )
 """In the order of lists: by framework, then by year; families that are given more than a frame last."""
 

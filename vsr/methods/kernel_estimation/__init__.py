@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from vsr.methods.kernel_estimation.adversarial import estimate_by_kernel_gan, estimate_by_kernel_gan_fkp
 from vsr.methods.kernel_estimation.base import KernelEstimator
 from vsr.methods.kernel_estimation.deep_prior import estimate_by_dip, estimate_by_dip_fkp
+from vsr.methods.kernel_estimation.networks import estimate_by_network, load_kernel_finder
 from vsr.methods.kernel_estimation.statistics import estimate_by_directions, estimate_by_psf, estimate_by_survey
 from vsr.tables import table_of
 
@@ -79,6 +80,24 @@ KERNEL_ESTIMATORS: Mapping[str, KernelEstimator] = table_of(
             steps=500,
             seconds_a_step=0.05,
             prior_scale=_own,
+        ),
+        KernelEstimator(
+            "ikc",
+            "a Gaussian of any widths and direction, by a trained network: guessed, then corrected seven times",
+            "Gu, Lu, Zuo, Dong, CVPR 2019",
+            estimate_by_network,
+            prior_scale=_own,
+            usual_prior="ikc",
+            load=load_kernel_finder,
+        ),
+        KernelEstimator(
+            "kxnet",
+            "any kernel, by a trained network that finds the image with it",
+            "Fu, Wang, Xie, Zhao, Meng, Xu, ECCV 2022",
+            estimate_by_network,
+            prior_scale=_own,
+            usual_prior="kxnet",
+            load=load_kernel_finder,
         ),
     ],
 )

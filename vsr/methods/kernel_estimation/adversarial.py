@@ -137,7 +137,7 @@ class _Demands:
 
 
 def estimate_by_kernel_gan(
-    lumas: Sequence[Tensor], scale: int, *, steps: int, prior: KernelPrior | None
+    lumas: Sequence[Tensor], scale: int, *, steps: int, prior: nn.Module | None
 ) -> Tensor | None:
     """KernelGAN on luma. At ×4 the kernel of ×2 is found and applied twice, as in the paper."""
     stride = 2 if scale == 4 else scale
@@ -225,10 +225,10 @@ def _slope_penalty(judge: nn.Module, real: Tensor, made: Tensor, generator: torc
 
 
 def estimate_by_kernel_gan_fkp(
-    lumas: Sequence[Tensor], scale: int, *, steps: int, prior: KernelPrior | None
+    lumas: Sequence[Tensor], scale: int, *, steps: int, prior: nn.Module | None
 ) -> Tensor | None:
     """KernelGAN-FKP on luma, by the prior of ×2 at ×4, too, as in the paper."""
-    assert prior is not None, "the row says that it needs one"
+    assert isinstance(prior, KernelPrior), "the row says that it needs one"
     with _learning() as generator:
         crops = _crops(lumas, prior.side, prior.scale, generator)
         if crops is None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from vsr.networks.kernel_prior import KernelPrior
+from vsr.networks.kernel_prior import load_kernel_prior
 
 __all__ = ["Crops", "Estimate", "KernelEstimator"]
 
@@ -21,11 +21,11 @@ _FLAT = 1e-8  # so that a flat frame is drawn from, too
 class Estimate(Protocol):
     """What a row computes."""
 
-    def __call__(self, lumas: Sequence[Tensor], scale: int, *, steps: int, prior: KernelPrior | None) -> Tensor | None:
+    def __call__(self, lumas: Sequence[Tensor], scale: int, *, steps: int, prior: nn.Module | None) -> Tensor | None:
         """The kernel ``(n, n)`` of `vsr.observation.block_kernels` behind consecutive frames ``(h, w)`` in 0…1.
 
         None where they are too small or too flat to tell. Equal frames give equal kernels. ``steps``: of those that
-        take any; ``prior``: of those that need one, for the scale that the row says.
+        take any; ``prior``: what the row's ``load`` gives, of those that need it, for the scale that the row says.
         """
         ...
 
@@ -48,7 +48,11 @@ class KernelEstimator:
     seconds_a_step: float = 0.0
     """On one core of a desktop of 2020: for people, decides nothing."""
     prior_scale: Callable[[int], int | None] = _none
-    """The scale of the kernel prior that it needs for a scale; None: it needs none."""
+    """The scale of the weights that it needs for a scale, a kernel prior's or a network's; None: it needs none."""
+    usual_prior: str = "fkp"
+    """Name of the weights that are taken where none are named."""
+    load: Callable[[str, int], tuple[nn.Module, str]] = load_kernel_prior
+    """Weights by name or file, for a scale, ready to run, and their digest. Raises `ModelError`."""
 
 
 def _detail(luma: Tensor, side: int) -> Tensor:

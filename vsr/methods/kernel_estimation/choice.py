@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vsr.errors import InputError, UsageError, nearest
 from vsr.methods.kernel_estimation import KERNEL_ESTIMATORS
 from vsr.methods.method import Adaptation
-from vsr.networks.kernel_prior import load_kernel_prior
 from vsr.networks.locating import find_weights
 from vsr.observation.block_kernels import kernel_widths, read_kernel
 
 __all__ = ["KernelChoice", "check_kernel_options", "choose_kernel", "kernel_findings"]
 
 _MOST_STEPS = 100_000
-_USUAL_PRIOR = "fkp"
 
 
 def check_kernel_options(kernel: str, steps: int | None, prior: str | None) -> None:
@@ -44,7 +42,7 @@ class KernelChoice:
 
     scale: int
     given: tuple[tuple[float, ...], ...] | None = None
-    """Of the user's file."""
+    """The user's."""
     estimator: str | None = None
     """Row of `KERNEL_ESTIMATORS`."""
     steps: int = 0
@@ -61,16 +59,24 @@ class KernelChoice:
         digest = None if self.given is None else hashlib.sha256(repr(self.given).encode()).hexdigest()
         return {"kernel": digest, "kernel_prior": self.prior_digest}
 
-    def learn(self, lumas: Sequence[Tensor]) -> dict[str, Tensor]:
-        """``kernel`` ``(n, n)`` of a shot's frames ``(h, w)`` in 0…1; nothing where they do not tell it."""
+    @classmethod
+    def of(cls, scale: int, kernel: Tensor) -> KernelChoice:
+        """That kernel ``(n, n)``."""
+        return cls(scale, tuple(tuple(row) for row in kernel.tolist()))
+
+    def learn(self, lumas: Sequence[Tensor], restorer: nn.Module | None = None) -> dict[str, Tensor]:
+        """``kernel`` ``(n, n)`` of a shot's frames ``(h, w)`` in 0…1; nothing where they do not tell it.
+
+        ``restorer``: the network that is to have it, which is its own estimator where no other weights are chosen.
+        """
         if self.estimator is None:
             return {}
         row = KERNEL_ESTIMATORS[self.estimator]
-        prior = None
+        prior = restorer
         if self.prior_file is not None:
             needed = row.prior_scale(self.scale)
             assert needed is not None, "a prior is chosen only where there is use for one"
-            prior, _ = load_kernel_prior(self.prior_file, needed)
+            prior, _ = row.load(self.prior_file, needed)
         frames = [luma.detach().float().cpu() for luma in lumas]
         kernel = row.estimate(frames, self.scale, steps=self.steps, prior=prior) if frames else None
         return {} if kernel is None else {"kernel": kernel}
@@ -103,13 +109,13 @@ def choose_kernel(kernel: str, steps: int | None, prior: str | None, scale: int)
             known = ", ".join(["auto", *KERNEL_ESTIMATORS])
             meant = nearest(kernel, KERNEL_ESTIMATORS)
             raise InputError(f"kernel={kernel}: neither an estimator nor a file{meant}; estimators: {known}")
-        return KernelChoice(scale, tuple(tuple(row) for row in read_kernel(path, scale).tolist()))
+        return KernelChoice.of(scale, read_kernel(path, scale))
     row = KERNEL_ESTIMATORS[kernel]
     needed = row.prior_scale(scale)
     if needed is None:
         return KernelChoice(scale, estimator=kernel, steps=steps or row.steps)
-    name = _USUAL_PRIOR if prior is None else prior
-    _, digest = load_kernel_prior(name, needed)
+    name = row.usual_prior if prior is None else prior
+    _, digest = row.load(name, needed)
     files = find_weights(name)
     file = dict(files).get(needed, files[0][1])
     return KernelChoice(scale, None, kernel, steps or row.steps, str(file.absolute()), digest)

@@ -106,12 +106,12 @@ def _estimate(lumas: Sequence[Tensor], scale: int, steps: int, prior: KernelPrio
     return centre_kernel(kernel, scale) if bool(torch.isfinite(kernel).all()) else None
 
 
-def estimate_by_dip(lumas: Sequence[Tensor], scale: int, *, steps: int, prior: KernelPrior | None) -> Tensor | None:
+def estimate_by_dip(lumas: Sequence[Tensor], scale: int, *, steps: int, prior: nn.Module | None) -> Tensor | None:
     """A free kernel, from the most detailed part of the first frame."""
     return _estimate(lumas, scale, steps, None)
 
 
-def estimate_by_dip_fkp(lumas: Sequence[Tensor], scale: int, *, steps: int, prior: KernelPrior | None) -> Tensor | None:
+def estimate_by_dip_fkp(lumas: Sequence[Tensor], scale: int, *, steps: int, prior: nn.Module | None) -> Tensor | None:
     """A kernel that the prior knows, from the most detailed part of the first frame."""
-    assert prior is not None, "the row says that it needs one"
+    assert isinstance(prior, KernelPrior), "the row says that it needs one"
     return _estimate(lumas, scale, steps, prior)

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vsr.methods.reconstruction.calibration import measure_psf
 from vsr.methods.source import estimate_source
-from vsr.networks.kernel_prior import KernelPrior
 from vsr.networks.source import source_of
 from vsr.observation.block_kernels import blurred_bicubic_kernel, gaussian_kernel
 from vsr.solvers.blind import MIN_PSF_SIZE, blur_covariance
@@ -21,20 +20,20 @@ _SOFT_VARIANCE, _PHOTOGRAPH_VARIANCE = 1.0, 0.1  # by images restored from both,
 _LEAST_SIGMA_PX = 0.3  # output pixels; under that a kernel is one pixel
 
 
-def estimate_by_survey(lumas: Sequence[Tensor], scale: int, *, steps: int, prior: KernelPrior | None) -> Tensor | None:
+def estimate_by_survey(lumas: Sequence[Tensor], scale: int, *, steps: int, prior: nn.Module | None) -> Tensor | None:
     """A round Gaussian ahead of bicubic shrinking, as wide as the source's estimate says (`estimate_source`)."""
     estimates = estimate_source(lumas)
     return None if estimates is None else blurred_bicubic_kernel(scale, source_of(estimates).blur_px)
 
 
-def estimate_by_psf(lumas: Sequence[Tensor], scale: int, *, steps: int, prior: KernelPrior | None) -> Tensor | None:
+def estimate_by_psf(lumas: Sequence[Tensor], scale: int, *, steps: int, prior: nn.Module | None) -> Tensor | None:
     """A round Gaussian, from several frames registered and fused (`estimate_psf`); one frame is taken as it is."""
     sigma = measure_psf(lumas) if lumas and min(lumas[0].shape) >= MIN_PSF_SIZE else None
     return None if sigma is None else gaussian_kernel(scale, max(_LEAST_SIGMA_PX, sigma * scale))
 
 
 def estimate_by_directions(
-    lumas: Sequence[Tensor], scale: int, *, steps: int, prior: KernelPrior | None
+    lumas: Sequence[Tensor], scale: int, *, steps: int, prior: nn.Module | None
 ) -> Tensor | None:
     """A Gaussian of any widths and direction: the mean over the frames of `blur_covariance`, made narrower.
 

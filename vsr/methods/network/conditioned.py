@@ -25,6 +25,7 @@ from vsr.methods.network.frame import ADAPT_FRAMES, PerFrame, PerFrameOptions, P
 from vsr.methods.network.model import Model, ModelPart, open_part
 from vsr.methods.source import estimate_source, estimator_digest, source_in
 from vsr.networks import ConditionedUpscaler, Network
+from vsr.observation.block_kernels import blurred_bicubic_kernel
 
 __all__ = [
     "Conditioned",
@@ -35,6 +36,7 @@ __all__ = [
     "resolve_conditions",
 ]
 
+_NOT_TURNED = "self_ensemble turns the image, but not the kernel; leave one of them out"
 _MOST_BLUR_PX, _MOST_NOISE_CODES = 16.0, 255.0  # that any network may know
 
 
@@ -48,11 +50,11 @@ class ConditionedOptions(PerFrameOptions):
     """Noise of the input, standard deviation in codes of 255, as given to the network; None: estimated."""
     kernel: str = "auto"
     """How samples came about: auto (Gaussian blur, then bicubic shrinking), a file of a kernel's weights, or what
-    estimates one for each shot: survey, psf, directions, kernelgan, kernelgan-fkp, dip, dip-fkp."""
+    estimates one for each shot: survey, psf, directions, kernelgan, kernelgan-fkp, dip, dip-fkp, ikc, kxnet."""
     kernel_steps: int | None = None
     """Steps of estimating the kernel of each shot, for estimators that learn; None: the estimator's usual ones."""
     kernel_prior: str | None = None
-    """Weights of a kernel prior by name or file, for estimators that need one; None: those called fkp."""
+    """Weights by name or file for estimators that need some; None: those called fkp, ikc or kxnet."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,7 +66,7 @@ class ConditionedOptions(PerFrameOptions):
         if self.kernel != "auto" and self.blur_sigma_px is not None:
             raise UsageError("a kernel says how blurred the input is; leave blur_sigma_px out")
         if self.kernel != "auto" and self.self_ensemble:
-            raise UsageError("self_ensemble turns the image, but not the kernel; leave one of them out")
+            raise UsageError(_NOT_TURNED)
         if self.consistent and self.blur_sigma_px != 0:
             raise UsageError(
                 "consistent brings results back to an input that was not blurred; set blur_sigma_px=0 with it"
@@ -151,7 +153,7 @@ class Conditioned(PerFrame):
         if "source" not in learnt and self._given.estimates:
             estimates = estimate_source(lumas, self._given.compression_codes)
             learnt |= {} if estimates is None else {"source": estimates}
-        return learnt if self._kernel is None else {**learnt, **self._kernel.learn(lumas)}
+        return learnt if self._kernel is None else {**learnt, **self._kernel.learn(lumas, self._first().module)}
 
     def _network(self, part: ModelPart, adaptation: Adaptation) -> Network:
         network = super()._network(part, adaptation)
@@ -163,7 +165,11 @@ class Conditioned(PerFrame):
         return own
 
     def _conditions(self, adaptation: Adaptation) -> Conditions:
-        return resolve_conditions(open_part(self._model, self._model.parts[0]), self._given, adaptation)
+        return resolve_conditions(self._first(), self._given, adaptation)
+
+    def _first(self) -> Network:
+        """That which is given the frames."""
+        return open_part(self._model, self._model.parts[0])
 
     def _bands(self, batch: Sequence[VideoFrame], images: Tensor, adaptation: Adaptation) -> Iterator[Tensor]:
         conditions = self._conditions(adaptation)
@@ -237,13 +243,22 @@ def prepare_conditioned_network(
 
 
 def _choose_kernel(network: Network, model: Model, options: ConditionedOptions) -> KernelChoice | None:
-    """As `choose_kernel`. Raises `UsageError` where the network takes no kernels."""
-    if options.kernel == "auto":
+    """As `choose_kernel`. Raises `UsageError` where the network takes no kernels.
+
+    What finds kernels itself is its own estimator, and takes a known blur as a kernel.
+    """
+    name, finds = network.source or network.name, _module_of(network).finds_kernels
+    if options.kernel == "auto" and not finds:
         return None
-    name = network.source or network.name
+    if finds and options.self_ensemble:
+        raise UsageError(_NOT_TURNED)
     if not _module_of(network).takes_kernels:
         raise UsageError(f"{name}: knows Gaussian blur alone; give blur_sigma_px instead of kernel")
     if len(model.passes) > 1:
         steps = ", then ".join(f"x{scale}" for scale in model.passes)
         raise UsageError(f"{name}: a kernel is for one pass, and this magnification takes {steps}")
-    return choose_kernel(options.kernel, options.kernel_steps, options.kernel_prior, network.scale)
+    if options.kernel != "auto":
+        return choose_kernel(options.kernel, options.kernel_steps, options.kernel_prior, network.scale)
+    if options.blur_sigma_px is not None:
+        return KernelChoice.of(network.scale, blurred_bicubic_kernel(network.scale, options.blur_sigma_px))
+    return KernelChoice(network.scale, estimator=network.name)

@@ -9,9 +9,9 @@ frames show ahead of each step (ADR 77).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import pixel_shuffle
 
 from vsr.frames import VideoFrame
-from vsr.inference import Engine
+from vsr.inference import Engine, turn
 from vsr.methods.findings import source_findings
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
 from vsr.methods.network.alignment import aligned_input
@@ -58,16 +58,17 @@ class _View:
     frame: VideoFrame
     images: Tensor
     """``(C, h, w)``: what the network is given of it and its neighbours, one after another."""
-    motion: PreviousFrame | None
-    """From the frame before; None for the first, for images that are too small and networks that do not want it."""
+    motions: Mapping[int, PreviousFrame | None]
+    """From the frame before, by the turn of both; none for the first frame and networks that do not want it, None for
+    images that are too small."""
 
 
 @dataclass
 class _Memory:
     """What a chain knows."""
 
-    given: Tensor | None = None
-    """All that the step before gave; None ahead of the first."""
+    given: dict[int, Tensor] = field(default_factory=dict)
+    """All that the step before gave, by the turn of its frames; nothing ahead of the first."""
 
 
 class Recurrent(SeveralFrames):
@@ -116,7 +117,7 @@ class Recurrent(SeveralFrames):
         """``frame``, halo or not, enlarged by itself: neighbours look like it, and nothing is remembered."""
         [seen] = self.seen([frame])
         writer = self.writer(frame)
-        view = _View(0, frame, torch.cat([seen.image] * (2 * self.radius_frames + 1)), None)
+        view = _View(0, frame, torch.cat([seen.image] * (2 * self.radius_frames + 1)), {})
         self._step(self.engine(adaptation), view, _Memory(), writer)
         return replace(frame, planes=self.planes(frame, writer, adaptation))
 
@@ -138,34 +139,39 @@ class Recurrent(SeveralFrames):
             if number >= 0 and frame.is_halo:
                 return  # it was needed as a neighbour
             images = torch.cat([seen.image for seen in window])
-            yield _View(number, frame, images, self._motion(before, images))
+            yield _View(number, frame, images, self._motions(before, images))
             before = images
 
-    def _motion(self, before: Tensor | None, images: Tensor) -> PreviousFrame | None:
+    def _motions(self, before: Tensor | None, images: Tensor) -> Mapping[int, PreviousFrame | None]:
         if before is None or not (self.is_aligned and self.enlarges):
-            return None
-        return register_previous(before[0], images[0])
+            return {}
+        return {number: register_previous(turn(before[0], number), turn(images[0], number)) for number in self.turns}
 
-    def _stack_input(self, view: _View, memory: _Memory) -> Tensor:
-        """What the network is given of ``view`` and ``memory``."""
-        images = view.images
+    def _stack_input(self, view: _View, memory: _Memory, number: int) -> Tensor:
+        """What the network is given of ``view`` and ``memory``, turned."""
+        images, given = turn(view.images, number), memory.given.get(number)
         if self.is_aligned:
-            return aligned_input(images, view.motion, memory.given, self.num_channels, self.scale, self.pixel_channels)
-        given = images.new_zeros((self.num_channels, *images.shape[1:])) if memory.given is None else memory.given
-        return torch.cat([images, given])
+            motion = view.motions.get(number)
+            return aligned_input(images, motion, given, self.num_channels, self.scale, self.pixel_channels)
+        nothing = images.new_zeros((self.num_channels, *images.shape[1:]))
+        return torch.cat([images, nothing if given is None else given])
 
     def _step(self, engine: Engine, view: _View, memory: _Memory, writer: PlaneWriter | None = None) -> None:
         """Let the network go on with ``memory``; ``writer`` takes the enlarged frame."""
-        stacked = self._stack_input(view, memory)
-        given = stacked.new_empty((self.num_channels, *stacked.shape[1:]))
-        row = 0
-        for band in engine.bands(stacked[None]):
-            rows = slice(row, row + int(band.shape[-2]))
-            given[:, rows] = band[0]
+
+        def run(number: int) -> Iterator[Tensor]:
+            stacked = self._stack_input(view, memory, number)
+            given, row = stacked.new_empty((self.num_channels, *stacked.shape[1:])), 0
+            for band in engine.bands(stacked[None]):
+                rows = slice(row, row + int(band.shape[-2]))
+                given[:, rows] = band[0]
+                yield pixel_shuffle(band[:, : self.pixel_channels], self.scale)
+                row = rows.stop
+            memory.given[number] = given
+
+        for band in self.bands(run):
             if writer is not None:
-                writer.push(pixel_shuffle(band[0, : self.pixel_channels], self.scale))
-            row = rows.stop
-        memory.given = given
+                writer.push(band[0])
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from vsr.frames import VideoFrame
+from vsr.inference import turn
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
 from vsr.methods.network.several_frames import PreparedSeveralFrames, Seen, SeveralFrames, SeveralFramesOptions, resolve
 
@@ -61,7 +62,8 @@ class InChunks(SeveralFrames):
         self, chunk: Sequence[Seen], first: int, requested: Sequence[Seen], adaptation: Adaptation
     ) -> Iterator[VideoFrame]:
         writers = [self.writer(seen.frame) for seen in requested]
-        for band in self.engine(adaptation).bands(torch.cat([seen.image for seen in chunk])[None]):
+        engine, images = self.engine(adaptation), torch.cat([seen.image for seen in chunk])[None]
+        for band in self.bands(lambda number: engine.bands(turn(images, number))):
             for writer, result in zip(writers, band[0].chunk(len(chunk))[first:], strict=False):
                 writer.push(result)
         for seen, writer in zip(requested, writers, strict=True):

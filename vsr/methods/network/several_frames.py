@@ -6,7 +6,7 @@ There is one network and one pass; what then remains to the output's size is res
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeVar
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vsr.frames import VideoFrame
-from vsr.inference import Engine, EngineOptions, upload_ahead
+from vsr.inference import NUM_TURNS, Engine, EngineOptions, turn_back, upload_ahead
 from vsr.methods.consistency import Consistency
 from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Geometry
@@ -34,6 +34,8 @@ ItemT = TypeVar("ItemT")
 class SeveralFramesOptions(ComputeOptions):
     """Settings of networks that are given several frames."""
 
+    self_ensemble: bool = False
+    """Average over the eight flips and turns of the frames: eight times the work, some tenths of a dB."""
     degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
     """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: BI."""
     consistent: bool = False
@@ -97,6 +99,8 @@ class SeveralFrames:
         self.scale = part.scale
         self.enlarges = bool(model.passes)
         """Whether the network runs at all: it does not where the image is shrunk."""
+        self.turns = range(NUM_TURNS if options.self_ensemble else 1)
+        """Symmetries by which frames are turned ahead of the network."""
         self._network, self._part = network, part
         self._engine: tuple[Adaptation, Engine] | None = None  # for the weights that suit that shot
         self._takes, self.gives = network.colour, network.gives
@@ -127,6 +131,35 @@ class SeveralFrames:
             options = EngineOptions(part.precision, part.load, self._options.tile_px, runtime=part.runtime)
             self._engine = adaptation, Engine(network, options, self._device)
         return self._engine[1]
+
+    def bands(self, run: Callable[[int], Iterator[Tensor]]) -> Iterator[Tensor]:
+        """Bands of the network's result, ``(B, C, rows, scale·W)``, from top to bottom.
+
+        ``run`` gives them for the frames turned by a symmetry (`vsr.inference.turn`), of which 0 leaves them as they
+        are. All are turned back and averaged as a whole where the user wants that.
+        """
+        if len(self.turns) == 1:
+            return run(0)
+        total = self._turned_back(torch.cat(list(run(0)), -2), 0)
+        for number in self.turns[1:]:
+            total = total + self._turned_back(torch.cat(list(run(number)), -2), number)
+        return iter([total / len(self.turns)])
+
+    def _turned_back(self, result: Tensor, number: int) -> Tensor:
+        """``result`` as it lies without the turn, border pixels repeated.
+
+        A network that takes samples for off their blocks' centres takes them for off on the other side if turned.
+        """
+        own = (self.module.offset_px,) * 2
+        turned = own if number < 4 else (own[0], -own[1])
+        for _ in range(number % 4):
+            turned = (turned[1], -turned[0])
+        result = turn_back(result, number)
+        for axis, was, should in zip((-2, -1), turned, own, strict=True):
+            off = round((was - should) * self.scale)
+            place = torch.arange(result.shape[axis], device=result.device) + off
+            result = result.index_select(axis, place.clamp(0, result.shape[axis] - 1)) if off else result
+        return result
 
     def seen(self, frames: Iterable[VideoFrame]) -> Iterator[Seen]:
         """Frames on the device with what the network takes of them, one after another."""

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from vsr.frames import VideoFrame
-from vsr.inference import Engine
+from vsr.inference import Engine, turn
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
 from vsr.methods.network.alignment import aligned_window
 from vsr.methods.network.colour import PlaneWriter
@@ -48,9 +49,13 @@ class Windowed(SeveralFrames):
     def _enlarge(self, window: tuple[Seen, ...], engine: Engine) -> PlaneWriter:
         """What has taken the result for the frame in the middle."""
         writer = self.writer(window[self.radius_frames].frame)
-        images = [seen.image for seen in window]
-        stacked = aligned_window(images, self.scale) if self._is_aligned else torch.cat(images)
-        for band in engine.bands(stacked[None]):
+
+        def run(number: int) -> Iterator[Tensor]:
+            images = [turn(seen.image, number) for seen in window]
+            stacked = aligned_window(images, self.scale) if self._is_aligned else torch.cat(images)
+            return engine.bands(stacked[None])
+
+        for band in self.bands(run):
             writer.push(band[0])
         return writer
 

@@ -49,11 +49,11 @@ class ZeroShotOptions:
     """First frames of a shot that are trained on."""
     kernel: str = "auto"
     """How samples came about: auto (Gaussian blur, then bicubic shrinking), a file of a kernel's weights, or what
-    estimates one for each shot: survey, psf, directions, kernelgan, kernelgan-fkp, dip, dip-fkp."""
+    estimates one for each shot: survey, psf, directions, kernelgan, kernelgan-fkp, dip, dip-fkp, ikc, kxnet."""
     kernel_steps: int | None = None
     """Steps of estimating the kernel of each shot, for estimators that learn; None: the estimator's usual ones."""
     kernel_prior: str | None = None
-    """Weights of a kernel prior by name or file, for estimators that need one; None: those called fkp."""
+    """Weights by name or file for estimators that need some; None: those called fkp, ikc or kxnet."""
     blur_sigma_px: float | None = None
     """Blur ahead of bicubic shrinking, standard deviation in input pixels, as given to the network; None: estimated."""
     noise_codes: float | None = None

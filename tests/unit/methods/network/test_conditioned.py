@@ -17,10 +17,13 @@ from torch import Tensor
 from vsr.errors import InputError, ModelError, UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import Geometry, restore_shot
+from vsr.methods.network.colour import network_input
 from vsr.methods.network.conditioned import ConditionedOptions, PreparedConditioned, prepare_conditioned_network
+from vsr.networks.ikc import IKC
+from vsr.networks.kxnet import KXNet
 from vsr.networks.srmd import SRMD
 from vsr.networks.usrnet import USRNet
-from vsr.observation.block_kernels import gaussian_kernel
+from vsr.observation.block_kernels import centre_kernel, gaussian_kernel
 
 RGB = PixelLayout("gbrp", "rgb", 8)
 
@@ -147,6 +150,33 @@ def test_a_kernel_of_a_file_is_given_to_the_network(unfolding: str, tmp_path: Pa
     assert torch.equal(results[0].planes[0], results[1].planes[0])
     assert not torch.equal(results[1].planes[0], results[2].planes[0])
     assert "condition_blur_px" not in results[0].findings
+
+
+@pytest.mark.parametrize("kind", ["ikc", "kxnet"])
+def test_a_network_that_finds_kernels_needs_none(kind: str, tmp_path: Path) -> None:
+    """Found once a shot, unless a kernel or a blur is given; the kernel decides the image."""
+    torch.manual_seed(4)
+    module = KXNet(2, stages=2) if kind == "kxnet" else IKC(2, blocks=1)
+    path, geometry = tmp_path / "finding-x2.safetensors", Geometry(64, 64, 128, 128)
+    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, path)
+    prepared = [
+        prepare_conditioned_network(str(path), geometry, ConditionedOptions(noise_codes=0.0, **options), "cpu")
+        for options in ({}, {"blur_sigma_px": 0.8}, {"kernel": "directions"})
+    ]
+    assert [each.capabilities.adapt_frames > 0 for each in prepared] == [True, False, True]
+    frame, restorer = _frame(64, 64), prepared[0].open(geometry)
+    learnt = restorer.adapt([frame])
+    lumas = network_input(frame, "Y", torch.device("cpu"))[None].expand(1, 3, -1, -1)
+    found = centre_kernel(module.find_kernel(lumas).detach(), 2)
+    torch.testing.assert_close(learnt["kernel"], found, rtol=1e-3, atol=1e-5)
+    [own] = restorer.restore([frame], learnt)
+    [other] = restorer.restore([frame], {**learnt, "kernel": gaussian_kernel(2, 2.2, 0.6, 45.0)})
+    blurred = next(restore_shot(prepared[1], geometry, [frame]))
+    assert not torch.equal(own.planes[0], other.planes[0])
+    assert not torch.equal(own.planes[0], blurred.planes[0])
+    assert {"kernel_along_px", "kernel_across_px"} <= own.findings.keys()
+    with pytest.raises(UsageError, match="turns the image, but not the kernel"):
+        prepare_conditioned_network(str(path), geometry, ConditionedOptions(self_ensemble=True), "cpu")
 
 
 def test_kernels_that_are_none_are_refused(unfolding: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from torch.nn.functional import pixel_shuffle
 
 from vsr.errors import UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
+from vsr.inference import turn, turn_back
 from vsr.methods import Geometry, Prepared, find_method, restore_shot
 from vsr.methods.consistency import Consistency
 from vsr.methods.network.recurrent import CHAIN_FRAMES, WARM_UP_FRAMES
@@ -171,6 +172,41 @@ def test_the_result_is_laid_where_the_inputs_samples_lie(tmp_path: Path, layout:
     assert places["BD"] == pytest.approx((62, 82), abs=0.02)
     for degradation in ("auto", "BI", "camera"):
         assert places[degradation] == pytest.approx((63.5, 83.5), abs=0.02)
+
+
+def _turned(frames: list[VideoFrame], number: int) -> list[VideoFrame]:
+    return [replace(frame, planes=(turn(frame.planes[0], number).contiguous(),)) for frame in frames]
+
+
+def _restored(path: Path, frames: list[VideoFrame], **options: Any) -> list[Tensor]:
+    height, width = frames[0].planes[0].shape
+    geometry = Geometry(width, height, 2 * width, 2 * height)
+    restorer = _prepared(path, geometry, **options).open(geometry)
+    return [frame.planes[0] for frame in restorer.restore(frames)]
+
+
+@pytest.mark.parametrize("kind", ["window", "sequence"])
+@pytest.mark.usefixtures("both_ways")
+def test_the_self_ensemble_is_the_mean_of_eight(kind: Any) -> None:
+    """Of whole shots that are turned, restored and turned back."""
+    path, frames = small_network(kind, strength=0.5), _gray(4)
+    turned = [[turn_back(one, n) for one in _restored(path, _turned(frames, n))] for n in range(8)]
+    averaged = _restored(path, frames, self_ensemble=True)
+    for made, plain, *parts in zip(averaged, _restored(path, frames), *turned, strict=True):
+        torch.testing.assert_close(made, torch.stack(parts).mean(0), rtol=0, atol=1e-3)
+        assert not torch.allclose(made, plain, rtol=0, atol=0.5)
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_the_self_ensemble_of_a_network_that_remembers(number: int) -> None:
+    """It commutes with turns, memory and all, but for the pixel between both places where samples may lie."""
+    path, frames = small_network("recurrent", strength=0.5), _gray(5)
+    options = {"degradation": "BD", "self_ensemble": True}
+    turned = _restored(path, _turned(frames, number), **options)
+    for one, other in zip(_restored(path, frames, **options), turned, strict=True):
+        back, inner = turn_back(other, number), slice(4, -4)
+        moved = [back.roll((dy, dx), (0, 1))[inner, inner] for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+        assert sum(bool(torch.allclose(one[inner, inner], each, rtol=0, atol=1e-2)) for each in moved) == 1
 
 
 @pytest.mark.parametrize("kind", ["window", "recurrent", "sequence"])
