@@ -38,6 +38,7 @@ class Video(RecurrentUpscaler):
     """See the module."""
 
     is_aligned: ClassVar[bool] = True
+    warm_up_frames: ClassVar[int] = 6
 
     def __init__(
         self,

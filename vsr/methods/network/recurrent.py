@@ -24,7 +24,7 @@ from vsr.methods.findings import source_findings
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry
 from vsr.methods.network.alignment import aligned_input
 from vsr.methods.network.colour import PlaneWriter
-from vsr.methods.network.model import Model
+from vsr.methods.network.model import Model, open_part
 from vsr.methods.network.several_frames import (
     PreparedSeveralFrames,
     SeveralFrames,
@@ -37,13 +37,10 @@ from vsr.networks import RecurrentUpscaler
 from vsr.overlap import Overlap
 from vsr.registration import PreviousFrame, register_previous
 
-__all__ = ["CHAIN_FRAMES", "WARM_UP_FRAMES", "PreparedRecurrent", "Recurrent", "prepare_recurrent_network"]
+__all__ = ["CHAIN_FRAMES", "PreparedRecurrent", "Recurrent", "prepare_recurrent_network"]
 
 CHAIN_FRAMES = 48
 """Frames after which a warmed-up memory takes over, counted from a segment's first."""
-
-WARM_UP_FRAMES = 12
-"""Frames ahead of those that a memory starts at; fewer where the shot begins there."""
 
 
 _VIEWS_AHEAD = 1  # beside the one that is being made
@@ -76,7 +73,8 @@ class Recurrent(SeveralFrames):
 
     def __init__(self, geometry: Geometry, options: SeveralFramesOptions, device: torch.device, model: Model) -> None:
         super().__init__(geometry, options, device, model)
-        self.is_aligned = isinstance(self.module, RecurrentUpscaler) and self.module.is_aligned
+        assert isinstance(self.module, RecurrentUpscaler)
+        self.is_aligned, self.warm_up_frames = self.module.is_aligned, self.module.warm_up_frames
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One enlarged frame for each frame that is not halo. See `vsr.methods.method.Restorer`."""
@@ -101,7 +99,7 @@ class Recurrent(SeveralFrames):
         for view in views:
             frame, number = view.frame, view.number
             starts_at = number if starts_at is None else starts_at
-            if number % CHAIN_FRAMES == CHAIN_FRAMES - WARM_UP_FRAMES or number == max(starts_at, -WARM_UP_FRAMES):
+            if (number + self.warm_up_frames) % CHAIN_FRAMES == 0 or number == max(starts_at, -self.warm_up_frames):
                 warming = _Memory()
             if number % CHAIN_FRAMES == 0:
                 memory, warming = warming, None
@@ -124,7 +122,7 @@ class Recurrent(SeveralFrames):
     def _drop_unneeded(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
         """``frames`` from the first that has an influence on, and how many there are ahead of those to restore."""
         source = iter(frames)
-        ahead: deque[VideoFrame] = deque(maxlen=WARM_UP_FRAMES + self.radius_frames)
+        ahead: deque[VideoFrame] = deque(maxlen=self.warm_up_frames + self.radius_frames)
         for frame in source:
             if not frame.is_halo:
                 return chain(ahead, [frame], source), len(ahead)
@@ -178,12 +176,15 @@ class Recurrent(SeveralFrames):
 class PreparedRecurrent(PreparedSeveralFrames):
     """A recurrent network."""
 
+    warm_up_frames: int
+    """See `RecurrentUpscaler`."""
+
     @property
     def capabilities(self) -> Capabilities:
         """Frames that warm the memory up and the neighbours of the first of them."""
         return Capabilities(
             self.model.evidence,
-            halo_frames=WARM_UP_FRAMES + self.radius_frames,
+            halo_frames=self.warm_up_frames + self.radius_frames,
             chain_frames=CHAIN_FRAMES,
             adapt_frames=self.adapt_frames,
         )
@@ -197,4 +198,7 @@ def prepare_recurrent_network(
     name: str, geometry: Geometry, options: SeveralFramesOptions, device: str
 ) -> PreparedRecurrent:
     """The network called ``name``, or in a file of that name; see `Method.prepare`."""
-    return PreparedRecurrent(options, device, *resolve(name, geometry, options, torch.device(device)))
+    model, radius_frames = resolve(name, geometry, options, torch.device(device))
+    module = open_part(model, model.parts[0]).module
+    assert isinstance(module, RecurrentUpscaler)
+    return PreparedRecurrent(options, device, model, radius_frames, module.warm_up_frames)

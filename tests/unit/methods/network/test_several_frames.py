@@ -20,10 +20,10 @@ from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.inference import turn, turn_back
 from vsr.methods import Geometry, Prepared, find_method, restore_shot
 from vsr.methods.consistency import Consistency
-from vsr.methods.network.recurrent import CHAIN_FRAMES, WARM_UP_FRAMES
+from vsr.methods.network.recurrent import CHAIN_FRAMES
 from vsr.methods.network.sequence import CHUNK_FRAMES, OVERLAP_FRAMES
 from vsr.methods.network.several_frames import SeveralFramesOptions, windows
-from vsr.networks import load_network
+from vsr.networks import RecurrentUpscaler, load_network
 
 RGB = PixelLayout("gbrpf32le", "rgb", 32, is_float=True)
 GRAY = PixelLayout("gray", "gray", 8)
@@ -76,7 +76,7 @@ def test_memory_is_reset_a_warm_up_ahead_of_its_chain() -> None:
     path = small_network("recurrent", strength=0.5)
     frames = _gray(CHAIN_FRAMES + 6)
     restored = [frame.planes[0] for frame in _prepared(path, degradation="BD").open(GEOMETRY).restore(frames)]
-    one_go, warmed = _by_hand(path, frames), _by_hand(path, frames, CHAIN_FRAMES - WARM_UP_FRAMES)
+    one_go, warmed = _by_hand(path, frames), _by_hand(path, frames, CHAIN_FRAMES - RecurrentUpscaler.warm_up_frames)
     cold = _by_hand(path, frames, CHAIN_FRAMES)
     for number, image in enumerate(restored):
         expected = one_go if number < CHAIN_FRAMES else warmed
