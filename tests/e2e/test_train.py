@@ -144,6 +144,47 @@ def test_killed_and_continued_it_ends_with_the_same_weights(
     assert _losses(killed) == _losses(whole)
 
 
+STAGES = [{"scale": 3, "steps": 5, "patch_px": 8}, {"degradations": ["bicubic"], "steps": 6}]
+
+
+@pytest.mark.slow
+def test_a_curriculum_is_its_stages_one_after_another(
+    config: Callable[..., Path], images: Path, tmp_path: Path
+) -> None:
+    """By hand the same weights: each stage is begun with those of the one before, what does not fit at random."""
+    whole = vsr.train(config(degradations=NOISY, curriculum=STAGES), tmp_path / "whole", data=images)
+    start: str | None = None
+    for number, stage in enumerate([*STAGES, {}]):
+        path = config(**{"degradations": NOISY, **stage})
+        start = str(vsr.train(path, tmp_path / f"{number}", data=images, start_from=start).weights)
+    assert _tensors(whole.out).keys() == _tensors(tmp_path / "2").keys()
+    assert all(torch.equal(value, _tensors(tmp_path / "2")[key]) for key, value in _tensors(whole.out).items())
+    assert {entry.name for entry in whole.out.iterdir()} >= {"stage-1", "stage-2", "run.json"}
+    assert load_network(whole.out / "stage-1" / "espcn-x3.safetensors", 3).scale == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_a_curriculum_goes_on_where_it_was(
+    config: Callable[..., Path], images: Path, tmp_path: Path, stage: int
+) -> None:
+    path, notes = config(degradations=NOISY, curriculum=STAGES), [""]
+    whole, ended = (tmp_path / name for name in ("whole", "ended"))
+    vsr.train(path, whole, data=images)
+
+    def end(progress: vsr.TrainingProgress) -> None:
+        notes.append(progress.note)
+        if progress.step >= 4 and (f"stage {stage} of 3" in progress.note or stage == 3 and not progress.note):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vsr.train(path, ended, data=images, on_progress=end)
+    assert not list(ended.glob("espcn-x2.safetensors"))
+    vsr.train(path, ended, data=images)
+    assert _same(whole, ended)
+    assert _losses(whole / "stage-2") == _losses(ended / "stage-2")
+
+
 @pytest.mark.nightly
 @pytest.mark.slow
 def test_two_workers_learn_as_one_does(config: Callable[..., Path], images: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from vsr.errors import UsageError, nearest
 from vsr.networks.inspecting import WeightsFacts, describe_weights
 from vsr.networks.saving import save_weights
 from vsr.training import OnProgress as OnTraining
-from vsr.training import TrainingOutcome, heard, make_request, train_share
+from vsr.training import TrainingOutcome, heard, make_request, train_in_stages
 from vsr.training.dictionaries import KINDS, DictionaryOptions
 from vsr.training.dictionaries import fit_dictionary as fitted
 from vsr.training.faces import gather_faces
@@ -59,7 +59,7 @@ def train(
         workers=workers,
         settings=settings or {},
     )
-    part = partial(train_share, request)
+    part = partial(train_in_stages, request)
     if workers == 1 and ray is None:
         events = part(0)
     else:

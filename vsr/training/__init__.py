@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from vsr.training.curriculum import train_in_stages
 from vsr.training.records import Figures, OnProgress, TrainingOutcome, TrainingProgress, heard
-from vsr.training.run import Request, train_share
+from vsr.training.run import Request
 from vsr.training.train import list_recipes, make_request
 
 __all__ = [
@@ -15,5 +16,5 @@ __all__ = [
     "heard",
     "list_recipes",
     "make_request",
-    "train_share",
+    "train_in_stages",
 ]

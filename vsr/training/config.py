@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from vsr.errors import UsageError, nearest
 from vsr.networks import NETWORKS
 
-__all__ = ["NOT_DECIDING", "TrainingConfig", "load_config", "make_config"]
+__all__ = ["NOT_DECIDING", "TrainingConfig", "load_config", "make_config", "stage_configs"]
 
 _MOST_CONTRAST = 10.0
+_OF_ALL_STAGES = ("network", "start_from", "curriculum")
 
 
 class TrainingConfig(BaseModel):
@@ -31,6 +32,8 @@ class TrainingConfig(BaseModel):
     """Of the weights: ``NAME-xS.safetensors``. None: the network's."""
     start_from: str | None = None
     """Weights to begin with, by name or file; parts that do not fit another scale are initialised at random."""
+    curriculum: tuple[dict[str, Any], ...] = Field((), max_length=16)
+    """Stages ahead of the recipe itself, each trained from the weights of the one before: keys that differ in it."""
     data: tuple[str, ...] = ()
     """Folders of images or of videos to learn from; each holds one kind. ``--data`` replaces them."""
     validate_on: tuple[str, ...] = ()
@@ -116,6 +119,11 @@ class TrainingConfig(BaseModel):
     keep_pictures: int = Field(3, ge=0, le=100)
     """Validation images that are written, small, made and true side by side."""
 
+    @property
+    def weights_name(self) -> str:
+        """Of the file of weights that comes out."""
+        return f"{self.name or self.network}-x{self.scale}.safetensors"
+
     @model_validator(mode="after")
     def _possible(self) -> TrainingConfig:
         row = NETWORKS.get(self.network)
@@ -170,12 +178,24 @@ def make_config(values: Mapping[str, Any], place: str) -> TrainingConfig:
             raise UsageError(f"{place}: {key} must be a finite number, got {value}")
     listed = {key: [values[key]] for key in ("data", "validate_on", "teacher") if isinstance(values.get(key), str)}
     try:
-        return TrainingConfig.model_validate({**values, **listed})
+        config = TrainingConfig.model_validate({**values, **listed})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "network"
         given = "" if first["type"] == "missing" else f" = {_show(first.get('input'), where, values)!r}"
         raise UsageError(f"{place}: {where}{given}: {first['msg'].removeprefix('Value error, ')}") from error
+    for number, stage in enumerate(config.curriculum, 1):
+        for key in _OF_ALL_STAGES:
+            if key in stage:
+                raise UsageError(f"{place}: stage {number} of the curriculum: {key} is the same for all stages")
+        make_config({**values, "curriculum": [], **stage}, f"{place}: stage {number} of the curriculum")
+    return config
+
+
+def stage_configs(config: TrainingConfig) -> tuple[TrainingConfig, ...]:
+    """The configurations of all stages of a curriculum and, as it is, of the recipe itself, in order."""
+    given = config.model_dump(exclude={"curriculum"}, exclude_unset=True)
+    return (*(make_config({**given, **stage}, "the curriculum") for stage in config.curriculum), config)
 
 
 def _show(given: Any, where: str, values: Mapping[str, Any]) -> Any:

@@ -12,10 +12,13 @@ from vsr.errors import MachineError, UsageError, WorkFolderBusy
 from vsr.training.checkpoint import write_whole
 from vsr.training.config import NOT_DECIDING, TrainingConfig
 
-__all__ = ["RECORD", "claim", "locked", "read_record"]
+__all__ = ["RECORD", "STAGE", "claim", "locked", "read_record"]
 
 RECORD = "run.json"
 """What decides a run, in its folder."""
+
+STAGE = "stage-"
+"""How folders begin that hold the stages of a curriculum, inside that of the run."""
 
 _LOCK = ".lock"
 
@@ -43,7 +46,8 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     """What an earlier part of a run wrote; None if there was none. `UsageError` for a folder of something else."""
     path = folder / RECORD
     if not path.exists():
-        others = [entry.name for entry in folder.iterdir() if entry.name != _LOCK] if folder.is_dir() else []
+        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        others = [name for name in names if name != _LOCK and not name.startswith(STAGE)]
         if others:
             raise UsageError(f"{folder}: holds other things ({sorted(others)[0]}) and no run; choose another --out")
         return None

@@ -39,8 +39,7 @@ class Keeper:
     @property
     def weights(self) -> Path:
         """File of the weights."""
-        config = self.setup.config
-        return self.out / f"{config.name or config.network}-x{config.scale}.safetensors"
+        return self.out / self.setup.config.weights_name
 
     @property
     def card(self) -> Path:
