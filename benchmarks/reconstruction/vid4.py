@@ -1,6 +1,6 @@
-"""Vid4 at ×4 through the default method: PSNR and SSIM of every frame. Prints Markdown.
+"""Vid4 at ×4 through `multiframe`, or another method: PSNR and SSIM of every frame. Prints Markdown.
 
-    python benchmarks/reconstruction/vid4.py FOLDER [--degradation BD|BI|both] [--clips walk,foliage]
+    python benchmarks/reconstruction/vid4.py FOLDER [--method NAME] [--degradation BD|BI|both] [--clips walk,foliage]
         [--frames N] [--assume NAME] [--threads N] [--each] [--set KEY=VALUE ...]
 
 FOLDER holds ``NAME_GT.mkv`` and ``NAME_BIx4.mkv`` for each clip, lossless RGB. BI is given (MATLAB's antialiased
@@ -24,9 +24,8 @@ import torch
 from torch import Tensor
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
-from vsr.methods import Geometry, restore_shot
+from vsr.methods import Geometry, find_method, restore_shot
 from vsr.methods.interpolation import sampling_offset
-from vsr.methods.reconstruction.multi_frame import PreparedMultiFrame
 from vsr.metrics import luma_bt601, psnr, ssim
 from vsr.observation import resample, simulate
 from vsr.pipeline.settings import method_options, parse_assignment
@@ -95,6 +94,7 @@ def main() -> None:
     """Run the clips and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--method", default="multiframe")
     parser.add_argument("--degradation", default="both")
     parser.add_argument("--clips", default="calendar,foliage,walk")
     parser.add_argument("--frames", type=int)
@@ -113,7 +113,8 @@ def main() -> None:
             options: dict[str, Any] = {"degradation": given.assume or degradation, **settings}
             height, width = clip.low[0].shape
             geometry = Geometry(width, height, width * SCALE, height * SCALE)
-            prepared = PreparedMultiFrame(method_options("multiframe", options), "cpu")
+            method = find_method(given.method)
+            prepared = method.prepare(geometry, method_options(given.method, options), "cpu")
             began = time.perf_counter()
             restored = [frame.planes[0] for frame in restore_shot(prepared, geometry, frames_of(clip))]
             seconds = (time.perf_counter() - began) / len(restored)

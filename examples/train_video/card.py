@@ -122,5 +122,6 @@ def _command(given: argparse.Namespace) -> str:
     words += ["--minutes", f"{given.minutes:g}"] if given.steps is None else ["--steps", given.steps]
     for option in ("patch", "batch", "frames", "rate", "seed", "threads"):
         words += [f"--{option}", getattr(given, option)]
+    words += [] if given.width is None else ["--width", given.width]
     words += ["--bfloat16"] if given.bfloat16 else []
     return shlex.join(["python", "examples/train_video/train.py", *map(str, words)])

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from shots import CODED_FRAMES, Luma, Shots, degrade
+from shots import CODED_FRAMES, Luma, Shots, degrade, whole_clip
 from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
@@ -27,7 +27,7 @@ from vsr.networks.lite import Lite
 from vsr.networks.mixture import Mixture
 from vsr.registration import register_previous
 
-__all__ = ["NUM_FRAMES", "SIDE_PX", "Batch", "Item", "keep_item", "make_item", "stack"]
+__all__ = ["NUM_FRAMES", "SIDE_PX", "Batch", "Item", "keep_item", "make_item", "stack", "whole_item"]
 
 NUM_FRAMES = CODED_FRAMES
 SIDE_PX = 80  # of what is kept of a small frame
@@ -54,6 +54,8 @@ class Item:
     """``(T − 1, h, w)``: the frame before."""
     shares: Tensor
     """``(K,)`` float32: of the sets of weights that suit the source; ``(1,)`` where there is no choice."""
+    extra: Tensor | None = None
+    """``(T, E, h, w)``: what a variant is given besides (`variants.py`), which is kept in no file."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Batch:
     confidence: Tensor
     """0 as well where what is moved comes from outside the patch."""
     warped: Tensor
+    extra: Tensor
     shares: Tensor
     """``(B, K)``: see `Item`."""
 
@@ -78,18 +81,26 @@ class Batch:
 
 def make_item(shots: Shots, base: Network, rng: np.random.Generator) -> Item:
     """Draw a shot, degrade it, and let ``base``, a `Lite`, enlarge it with the weights that suit it."""
-    scale = base.scale
-    hr = shots.draw(rng, scale)
-    coded, kind = degrade(hr, rng, scale)
-    lumas = torch.from_numpy(coded).float() / 255
-    estimates = None if base.mixture is None else base.mixture.estimate(lumas[:ADAPT_FRAMES].unbind())
-    module = with_weights_for(base, estimates).module
-    assert isinstance(module, Lite)
+    hr = shots.draw(rng, base.scale)
+    coded, kind = degrade(hr, rng, base.scale)
     height, width = (min(SIDE_PX, side) for side in coded.shape[1:])
     top, left = (
         int(rng.integers(0, side - part + 1)) for side, part in zip(coded.shape[1:], (height, width), strict=True)
     )
-    window = (slice(top, top + height), slice(left, left + width))
+    return _item_of(hr, coded, kind, base, (slice(top, top + height), slice(left, left + width)))
+
+
+def whole_item(path: Path, base: Network) -> Item:
+    """The start of a clip, shrunk by cubics and not compressed, as large as it is."""
+    hr, coded = whole_clip(path, base.scale)
+    return _item_of(hr, coded, path.stem, base, (slice(0, coded.shape[1]), slice(0, coded.shape[2])))
+
+
+def _item_of(hr: Luma, coded: Luma, kind: str, base: Network, window: tuple[slice, slice]) -> Item:
+    lumas = torch.from_numpy(coded).float() / 255
+    estimates = None if base.mixture is None else base.mixture.estimate(lumas[:ADAPT_FRAMES].unbind())
+    module = with_weights_for(base, estimates).module
+    assert isinstance(module, Lite)
     features, detail = [], []
     with torch.no_grad():
         for luma in lumas:  # frame by frame: features of all of them at once are many
@@ -102,7 +113,7 @@ def make_item(shots: Shots, base: Network, rng: np.random.Generator) -> Item:
     return Item(
         kind=kind,
         small=torch.from_numpy(coded[:, window[0], window[1]].copy()),
-        hr=torch.from_numpy(_enlarged_window(hr, window, scale)),
+        hr=torch.from_numpy(_enlarged_window(hr, window, base.scale)),
         features=torch.stack(features),
         detail=torch.stack(detail),
         flow=torch.stack([motion.flow[(slice(None), *window)] for motion in known]).half(),
@@ -121,7 +132,9 @@ def keep_item(path: Path, recipe: Mapping[str, str], make: Callable[[], Item]) -
         tensors = asdict(item := make())
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
         save_file(
-            {name: one for name, one in tensors.items() if name != "kind"}, unfinished, {"kind": item.kind, **recipe}
+            {name: one for name, one in tensors.items() if name not in ("kind", "extra")},
+            unfinished,
+            {"kind": item.kind, **recipe},
         )
         os.replace(unfinished, path)
     try:
@@ -171,5 +184,6 @@ def stack(
         flow=flow,
         confidence=(cut("confidence", num_frames - 1) * is_inside)[:, :, None],
         warped=cut("warped", num_frames - 1)[:, :, None],
+        extra=cut("extra", num_frames),
         shares=torch.stack([item.shares for item in items]),
     )

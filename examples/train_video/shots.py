@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from vsr.errors import InputError, UsageError, nearest
@@ -26,7 +27,7 @@ from vsr.media.suffixes import VIDEO_SUFFIXES
 from vsr.observation import resample
 from vsr.observation.blur import GaussianBlur
 
-__all__ = ["CODED_FRAMES", "DEGRADATIONS", "LEAST_PX", "SMALL_PX", "Luma", "Shots", "degrade"]
+__all__ = ["CODED_FRAMES", "DEGRADATIONS", "LEAST_PX", "SMALL_PX", "Luma", "Shots", "degrade", "whole_clip"]
 
 Luma = NDArray[np.uint8]
 
@@ -117,12 +118,7 @@ class Shots:
 
     def _clip(self, path: Path) -> Luma:
         if path not in self._read:
-            code = LumaCode(8, full_range=False, matrix=1)
-            frames = itertools.islice(read_luma(probe_media(path), code, Damage()), _CLIP_FRAMES)
-            planes = [frame.luma.round().clip(0, 255).astype(np.uint8) for frame in frames]
-            if len(planes) < 2:
-                raise InputError(f"{path}: holds fewer than two frames that can be decoded")
-            self._read[path] = np.stack(planes)
+            self._read[path] = _decode(path, _CLIP_FRAMES)
         return self._read[path]
 
     def _moved(self, rng: np.random.Generator, scale: int) -> Luma:
@@ -142,6 +138,29 @@ class Shots:
             at, gain = rng.integers(1, CODED_FRAMES), rng.uniform(0.85, 1.15)
             shot[at:] = 16 + (shot[at:] - 16) * gain
         return np.rint(shot).clip(0, 255).astype(np.uint8)
+
+
+def whole_clip(path: Path, scale: int) -> tuple[Luma, Luma]:
+    """The first 16 frames of a clip, ``(T, H, W)``, and these shrunk by cubics."""
+    frames = _decode(path, CODED_FRAMES)
+    height, width = (side // scale for side in frames.shape[1:])
+    frames = frames[:, : scale * height, : scale * width]
+    small = _by_cubics(torch.from_numpy(frames).float(), scale).numpy()
+    return frames, small.round().clip(0, 255).astype(np.uint8)
+
+
+def _decode(path: Path, most_frames: int) -> Luma:
+    code = LumaCode(8, full_range=False, matrix=1)
+    frames = itertools.islice(read_luma(probe_media(path), code, Damage()), most_frames)
+    planes = [frame.luma.round().clip(0, 255).astype(np.uint8) for frame in frames]
+    if len(planes) < 2:
+        raise InputError(f"{path}: holds fewer than two frames that can be decoded")
+    return np.stack(planes)
+
+
+def _by_cubics(frames: Tensor, scale: int) -> Tensor:
+    size = (int(frames.shape[1]) // scale, int(frames.shape[2]) // scale)
+    return resample(frames, size, kernel="bicubic", scale_yx=(1 / scale, 1 / scale))
 
 
 def _files(folder: Path, suffixes: frozenset[str] | set[str]) -> list[Path]:
@@ -223,8 +242,7 @@ def degrade(shot: Luma, rng: np.random.Generator, scale: int) -> tuple[Luma, str
     shrinking = rng.choice(["area", "bicubic", "camera"], p=[0.3, 0.25, 0.45])
     frames = torch.from_numpy(shot).float()
     if shrinking == "bicubic":
-        size = (shot.shape[1] // scale, shot.shape[2] // scale)
-        small = resample(frames, size, kernel="bicubic", scale_yx=(1 / scale, 1 / scale))
+        small = _by_cubics(frames, scale)
     else:
         if shrinking == "camera":
             blur = rng.uniform(0.15, 0.7) * scale

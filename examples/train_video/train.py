@@ -8,6 +8,12 @@ it. Then the second network learns, several frames at a time, through what it ca
 nothing, so the result begins as that of `lite`. Weights and a model card beside them are left. With ``--steps`` in
 place of ``--minutes`` a seed gives the same bytes again. Each sequence takes 8 to 12 MB of memory; with ``--items`` it
 is kept in a file there instead, and found again by the next run.
+
+``recipes/`` holds the settings of the weights that ship, without folders: ``@recipes/video-x2.txt`` among the words.
+
+Networks that were tried beside it (`variants.py`) learn from the same sequences with ``--variant``; ``--width`` makes
+any of them larger or smaller, and ``--every`` gives figures on the way. Only ``video`` leaves weights: without
+``--out`` there are figures alone.
 """
 
 from __future__ import annotations
@@ -17,7 +23,6 @@ import json
 import math
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,38 +31,45 @@ from typing import Any
 
 import numpy as np
 import torch
-from card import Figures, table, write_card
-from sequences import NUM_FRAMES, Batch, Item, keep_item, make_item, stack
+from card import table, write_card
+from learning import Learning, measure, squares
+from sequences import NUM_FRAMES, Batch, Item, keep_item, make_item, stack, whole_item
 from shots import DEGRADATIONS, LEAST_PX, Shots
 from torch import Tensor, nn
-from torch.func import functional_call
+from variants import VARIANTS
 
 import vsr
 from vsr.errors import ModelError, UsageError, VsrError
-from vsr.methods.network.alignment import moved
 from vsr.networks import Network, load_network
 from vsr.networks.blending import without_folders
 from vsr.networks.digest import weights_digest
 from vsr.networks.lite import Lite
 from vsr.networks.saving import save_weights
 from vsr.networks.video import Video
-from vsr.registration import PreviousFrame
 from vsr.training.muon import Muon
 
-EDGE_PX = 3  # of a patch, in small pixels, that loss and figures leave out
 LEAST_SQUARE = 2e-6  # added to mean squared errors ahead of their logarithm
 WARM_UP, LAST_RATE = 100, 0.02
 LARGEST_GRADIENT = 1.0
-CONFIDENCE_KEPT = 0.9  # at run time less, as it goes through more frames
 AHEAD_SHARE = 0.6  # of steps that begin with something remembered
 LONGEST_MEMORY = 0.998  # of averaged weights
 REPORT_EVERY = 50
 _ITEMS, _HELD, _TRAINING = range(3)  # streams of random numbers
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes options from a file as well, which is named behind an @: any number of words a line."""
+
+    def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
+        """See `argparse.ArgumentParser`."""
+        return arg_line.split()
+
+
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line, checked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _Parser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, fromfile_prefix_chars="@"
+    )
     parser.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
     parser.add_argument("--images", type=Path, nargs="+", default=[], metavar="FOLDER", help="of still images")
     parser.add_argument("--clips", type=Path, nargs="+", default=[], metavar="FOLDER", help="of pristine videos")
@@ -66,11 +78,17 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--init", metavar="WEIGHTS", help="of video over that base, to go on from; else it begins as lite"
     )
-    parser.add_argument("--out", type=Path, required=True, help="the .safetensors file; its card gets the suffix .md")
+    parser.add_argument("--out", type=Path, help="the .safetensors file; its card gets the suffix .md")
     parser.add_argument("--force", action="store_true", help="write over what is there")
     parser.add_argument("--sequences", type=int, default=230, help="to learn from (default: %(default)s)")
     parser.add_argument("--held-sequences", type=int, default=36, help="for the figures (default: %(default)s)")
     parser.add_argument("--items", type=Path, metavar="FOLDER", help="where sequences are kept, and found again")
+    parser.add_argument("--variant", choices=VARIANTS, default="video", help="what learns (default: %(default)s)")
+    parser.add_argument("--width", type=int, help="of its layers, in channels (default: as the variant has it)")
+    parser.add_argument("--every", type=int, metavar="STEPS", help="between figures on the way")
+    parser.add_argument(
+        "--whole", type=Path, nargs="+", default=[], metavar="CLIP", help="measured as well, shrunk by cubics"
+    )
     parser.add_argument("--minutes", type=float, default=90.0, help="of training (default: %(default)s)")
     parser.add_argument("--steps", type=int, help="of training, in place of minutes")
     parser.add_argument("--patch", type=int, default=48, help="side in small pixels (default: %(default)s)")
@@ -85,6 +103,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--sequences, --held-sequences, --batch, --threads: at least 1; --seed: at least 0")
     if min(given.minutes, given.rate) <= 0 or (given.steps is not None and given.steps < 1):
         parser.error("--minutes, --rate: more than 0; --steps: at least 1")
+    if given.variant != "video" and (given.out is not None or given.init is not None):
+        parser.error(f"--variant {given.variant} is no architecture of vsr; leave out --out and --init")
+    if min(given.width or 1, given.every or 1) < 1:
+        parser.error("--width, --every: at least 1")
     if not 16 <= given.patch <= LEAST_PX or not 2 <= given.frames <= NUM_FRAMES:
         parser.error(f"--patch: 16 to {LEAST_PX}; --frames: 2 to {NUM_FRAMES}")
     return given
@@ -96,19 +118,6 @@ def read_base(given: argparse.Namespace) -> Network:
     if not isinstance(network.module, Lite):
         raise ModelError(f"{network.source}: is {network.name}; give weights of lite")
     return network
-
-
-def new_network(base: Network) -> Video:
-    """`Video` over ``base`` whose second network adds nothing yet."""
-    assert isinstance(base.module, Lite)
-    video = Video(base.scale, base_width=base.module.head.out_channels, base_depth=len(base.module.body))
-    video.base.load_state_dict(base.module.state_dict())
-    video.base.requires_grad_(False)
-    assert video.tail.bias is not None
-    nn.init.zeros_(video.tail.bias)
-    with torch.no_grad():
-        video.tail.weight[: base.scale**2] = 0
-    return video
 
 
 def second_network(network: Network, base: Network, video: Video) -> dict[str, Tensor]:
@@ -134,81 +143,6 @@ def _sets_of(network: Network) -> dict[str, Tensor]:
     return {name: value[None] for name, value in network.module.state_dict().items()}
 
 
-class _Refiner(nn.Module):
-    """A `Video` of which the second network alone runs."""
-
-    def __init__(self, video: Video) -> None:
-        super().__init__()
-        self.video = video
-
-    def forward(self, *given: Tensor) -> Tensor:
-        """See `Video.refined`."""
-        return self.video.refined(*given, kept=CONFIDENCE_KEPT)
-
-
-class Learning:
-    """Sets of weights of ``video``'s second network, mixed for each source as the base mixes its own."""
-
-    def __init__(self, video: Video, num_sets: int) -> None:
-        second = {name: value for name, value in video.named_parameters() if not name.startswith("base.")}
-        self.sets = {
-            name: [nn.Parameter(value.detach().clone()) for _ in range(num_sets)] for name, value in second.items()
-        }
-        self.video, self._refiner = video, _Refiner(video)
-
-    def stacked(self) -> dict[str, Tensor]:
-        """Each tensor's sets, ``(K, …)``."""
-        return {name: torch.stack([one.detach() for one in sets]) for name, sets in self.sets.items()}
-
-    @torch.no_grad()
-    def take(self, stacked: dict[str, Tensor]) -> None:
-        """Go on with other weights, as `stacked` gives them."""
-        for name, sets in self.sets.items():
-            for one, value in zip(sets, stacked[name], strict=True):
-                one.copy_(value)
-
-    def results(self, batch: Batch, first: int = 0) -> Tensor:
-        """What is made of the frames of ``batch`` from ``first`` on, ``(T, B, scale², h, w)``, as vsr runs it.
-
-        Those ahead of ``first`` are gone through for what is remembered of them, without gradients.
-        """
-        return torch.stack([self._run(batch, place, first) for place in range(batch.luma.shape[1])], 1)
-
-    def _run(self, batch: Batch, place: int, first: int) -> Tensor:
-        weights = {
-            f"video.{name}": sum(share * one for share, one in zip(batch.shares[place], sets, strict=True))
-            for name, sets in self.sets.items()
-        }
-        pixels, made = self.video.scale**2, []
-        given: Tensor | None = None
-        for number in range(len(batch)):
-            with torch.set_grad_enabled(torch.is_grad_enabled() and number >= first):
-                known = self._known(batch, number, place, given)
-                given = functional_call(self._refiner, weights, known)[0].float()
-            if number >= first:
-                made.append(given[:pixels])
-        return torch.stack(made)
-
-    def _known(self, batch: Batch, number: int, place: int, given: Tensor | None) -> tuple[Tensor, ...]:
-        """What the second network is given of a frame, one of a batch."""
-        luma, channels, pixels = batch.luma[number, place], int(self.video.out_channels or 0), self.video.scale**2
-        if given is None:
-            before, confidence = luma, torch.zeros_like(luma)
-            carried = luma.new_zeros((channels, *luma.shape[1:]))
-        else:
-            before, confidence = batch.warped[number - 1, place], batch.confidence[number - 1, place]
-            motion = PreviousFrame(batch.flow[number - 1, place], confidence[0], before[0])
-            carried = moved(given, motion, self.video.scale, pixels)
-        features, detail = batch.features[number, place], batch.detail[number, place]
-        parts = (features, luma, detail, before, confidence, carried[:pixels], carried[pixels:])
-        return tuple(part[None] for part in parts)
-
-
-def squares(made: Tensor, hr: Tensor) -> Tensor:
-    """Mean squared errors ``(T, B)``, edges left out."""
-    return (made - hr)[..., EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX].square().mean((2, 3, 4))
-
-
 def draw(items: Sequence[Item], given: argparse.Namespace, rng: np.random.Generator) -> tuple[Batch, int]:
     """Random patches of random items, and how many frames of them lie ahead of those that are learnt from."""
     chosen = [items[number] for number in rng.integers(0, len(items), given.batch)]
@@ -222,7 +156,9 @@ def draw(items: Sequence[Item], given: argparse.Namespace, rng: np.random.Genera
     return stack(chosen, starts, places, num_frames, given.patch), ahead
 
 
-def train(learning: Learning, items: Sequence[Item], given: argparse.Namespace) -> tuple[dict[str, Tensor], int]:
+def train(
+    learning: Learning, items: Sequence[Item], held: Sequence[Item], given: argparse.Namespace
+) -> tuple[dict[str, Tensor], int]:
     """Averaged weights of the second network, all sets of each tensor, and how many steps were taken."""
     everything = [(name, one) for name, sets in learning.sets.items() for one in sets]
     is_matrix = {id(one): name.endswith("weight") and not name.startswith("tail") for name, one in everything}
@@ -259,22 +195,11 @@ def train(learning: Learning, items: Sequence[Item], given: argparse.Namespace) 
             print(
                 f"{step} steps, {time.monotonic() - began:.0f} s: {np.mean(gains[-REPORT_EVERY:]):+.3f} dB", flush=True
             )
-
-
-def measure(learning: Learning, items: Sequence[Item]) -> Figures:
-    """Over whole sequences, from nothing on."""
-    rows: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    with torch.no_grad():
-        for item in items:
-            side = min(item.small.shape[1:])
-            batch = stack([item], [0], [(0, 0)], NUM_FRAMES, side)
-            alone, made = squares(batch.luma + batch.detail, batch.hr), squares(learning.results(batch), batch.hr)
-            gain = 10 * torch.log10(alone / made)[:, 0]
-            row = float((-10 * torch.log10(alone)).mean()), float(gain[0]), float(gain[1:].mean())
-            for kind in (item.kind, "all"):
-                rows[kind].append(row)
-    means = {kind: (len(found), *map(float, np.mean(found, axis=0))) for kind, found in rows.items()}
-    return dict(sorted(means.items(), key=lambda one: (one[0] != "all", one[0])))  # type: ignore[arg-type]
+        if given.every and step % given.every == 0:
+            own = learning.stacked()
+            learning.take(averaged)
+            print(f"{step} steps, held back: {measure(learning, held)['all'][3]:+.3f} dB", flush=True)
+            learning.take(own)
 
 
 def save(given: argparse.Namespace, base: Network, averaged: dict[str, Tensor], recipe: dict[str, Any]) -> str:
@@ -297,27 +222,30 @@ def save(given: argparse.Namespace, base: Network, averaged: dict[str, Tensor], 
 def run(given: argparse.Namespace) -> None:
     """All of it. Times go to the card; into the file too, but where steps are counted, so that its bytes repeat."""
     began = time.monotonic()
-    for one in (given.out, given.out.with_suffix(".md")):
-        if one.exists() and not given.force:
-            raise UsageError(f"{one}: is there already; choose another --out, or --force to write over it")
-    if given.out.suffix != ".safetensors" or not given.out.parent.is_dir():
-        raise UsageError(f"{given.out}: name a .safetensors file in a folder that is there")
+    if given.out is not None:
+        check_out(given.out, given.force)
     if given.items is not None and not given.items.is_dir():
         raise UsageError(f"{given.items}: is not a folder; make it first")
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
     base = read_base(given)
-    video = new_network(base)
-    learning = Learning(video, 1 if base.mixture is None else len(base.mixture.usual))
+    variant = VARIANTS[given.variant]
+    walker = variant.build(base, given.width or variant.width)
+    learning = Learning(walker, base.scale, 1 if base.mixture is None else len(base.mixture.usual))
     init = None if given.init is None else load_network(given.init, given.scale)
     if init is not None:
-        learning.take(second_network(init, base, video))
+        learning.take(second_network(init, base, walker.second))
     shots, held = Shots.found_in(given.images, given.clips).split(given.hold_back)
     items = make_items(given, shots, base, _ITEMS, given.sequences)
     held_items = make_items(given, held, base, _HELD, given.held_sequences)
-    averaged, step = train(learning, items, given)
+    whole_items = [with_extra(whole_item(path, base), given, base) for path in given.whole]
+    averaged, step = train(learning, items, held_items, given)
     learning.take(averaged)
-    figures = measure(learning, held_items)
+    figures = measure(learning, whole_items) | measure(learning, held_items)
+    num_parameters = sum(value.numel() for value in averaged.values())
+    if given.out is None:
+        print(f"{num_parameters:,} parameters in all sets\n{table(figures, without_folders(base.source))}")
+        return
     name = without_folders(base.source)
     recipe = {
         "program": "examples/train_video",
@@ -338,12 +266,15 @@ def run(given: argparse.Namespace) -> None:
     if given.steps is None:
         recipe["seconds"] = round(time.monotonic() - began, 1)
     digest = save(given, base, averaged, recipe)
-    write_card(given, name, digest, step, figures, num_parameters=sum(value.numel() for value in averaged.values()))
+    write_card(given, name, digest, step, figures, num_parameters=num_parameters)
     print(f"{table(figures, name)}\n{given.out}\n{given.out.with_suffix('.md')}")
 
 
 def make_items(given: argparse.Namespace, shots: Shots, base: Network, stream: int, count: int) -> list[Item]:
-    """``count`` sequences, each by its own random numbers; those that are kept are not made again."""
+    """``count`` sequences, each by its own random numbers; those that are kept are not made again.
+
+    What the variant is given besides is made of them each time.
+    """
     recipe = {
         "base": base.digest,
         "data": json.dumps([(path.name, path.stat().st_size) for path in [*shots.images, *shots.clips]]),
@@ -355,12 +286,27 @@ def make_items(given: argparse.Namespace, shots: Shots, base: Network, stream: i
     for number in range(count):
         make = partial(make_item, shots, base, _rng(given, stream, number))
         if given.items is None:
-            items.append(make())
+            item = make()
         else:
-            items.append(keep_item(given.items / f"{('train', 'held')[stream]}-{number:05d}.safetensors", recipe, make))
+            item = keep_item(given.items / f"{('train', 'held')[stream]}-{number:05d}.safetensors", recipe, make)
+        items.append(with_extra(item, given, base))
         if (number + 1) % 50 == 0:
             print(f"{number + 1} of {count} sequences", flush=True)
     return items
+
+
+def with_extra(item: Item, given: argparse.Namespace, base: Network) -> Item:
+    """``item`` with what the variant is given besides."""
+    return replace(item, extra=VARIANTS[given.variant].extra(item, base))
+
+
+def check_out(out: Path, force: bool) -> None:
+    """`UsageError` where neither weights nor a card can be written."""
+    for one in (out, out.with_suffix(".md")):
+        if one.exists() and not force:
+            raise UsageError(f"{one}: is there already; choose another --out, or --force to write over it")
+    if out.suffix != ".safetensors" or not out.parent.is_dir():
+        raise UsageError(f"{out}: name a .safetensors file in a folder that is there")
 
 
 def _rng(given: argparse.Namespace, *stream: int) -> np.random.Generator:

@@ -174,7 +174,7 @@ def test_a_curriculum_goes_on_where_it_was(
 
     def end(progress: vsr.TrainingProgress) -> None:
         notes.append(progress.note)
-        if progress.step >= 4 and (f"stage {stage} of 3" in progress.note or stage == 3 and not progress.note):
+        if progress.step >= 4 and (f"stage {stage} of 3" in progress.note or (stage == 3 and not progress.note)):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

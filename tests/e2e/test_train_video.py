@@ -80,12 +80,40 @@ def test_weights_of_video_over_a_mixture(train: ModuleType, material: Path, tmp_
 
 def test_it_begins_as_its_base(train: ModuleType, material: Path) -> None:
     base = load_network(material / "base-x2.safetensors")
-    video = train.new_network(base)
+    video = train.VARIANTS["video"].build(base, 32).second
     assert isinstance(video, Video)
     given = torch.rand(1, int(video.in_channels or 0), 12, 14)
     with torch.no_grad():
         made = torch.nn.functional.pixel_shuffle(video(given)[:, :4], 2)
         assert torch.equal(made, base(given[:, :1]))
+
+
+@pytest.mark.parametrize("variant", ["video", "window", "reconstruction"])
+def test_variants_begin_as_their_base_and_learn_from_what_they_are_given(
+    train: ModuleType, material: Path, capsys: pytest.CaptureFixture[str], variant: str
+) -> None:
+    """Figures alone, of whole clips and of held-back sequences, where no weights are asked for."""
+    words = _words(material, material / "unused-x2.safetensors", "--sequences", 1, "--held-sequences", 1)
+    at = words.index("--out")
+    del words[at : at + 2]
+    more = [
+        "--variant",
+        variant,
+        "--steps",
+        "1",
+        "--every",
+        "1",
+        "--rate",
+        "1e-9",
+        "--whole",
+        str(material / "shots" / "c0.mp4"),
+    ]
+    assert train.main([*words, *more]) == 0
+    said = capsys.readouterr().out
+    assert "1 steps, held back: " in said
+    rows = {row.split("|")[1].strip(): row.split("|")[4:6] for row in said.splitlines() if row.startswith("| ")}
+    assert rows.keys() >= {"c0", "all"}
+    assert all(abs(float(gain)) < 0.005 for gain in rows["c0"] + rows["all"])
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ class Upscaler(nn.Module):
     """Channels of standard normal noise that it takes behind those of its colour, at the size of its input."""
     multiple: int = 1
     min_size: int = 1
+    takes_planes: ClassVar[bool] = False
+    """Whether it takes channels apart before anything else, so that they had better lie one behind the other."""
     radius_frames: int = 0
     """Frames on each side of the enlarged one that it is given at once."""
     out_colour: Colour | None = None

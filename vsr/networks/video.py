@@ -39,6 +39,7 @@ class Video(RecurrentUpscaler):
 
     is_aligned: ClassVar[bool] = True
     warm_up_frames: ClassVar[int] = 6
+    takes_planes: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class Video(RecurrentUpscaler):
         pixels = self.scale**2
         frame, before, confidence, result, memory = torch.split(stacked, [1, 1, 1, pixels, self._memory], 1)
         features = self.base.features(frame)
-        detail = self.base.tail(features)
+        detail = _in_planes(self.base.tail(features))
         return self.refined(features, frame, detail, before, confidence, result, memory)
 
     def refined(
@@ -86,14 +87,36 @@ class Video(RecurrentUpscaler):
         alone, counted = frame + detail.to(frame.dtype), kept * confidence
         known = [frame, _GAIN * detail, _GAIN * counted * (result - alone), _GAIN * (before - frame)]
         given = torch.cat([*known, counted, counted * memory], 1).to(features.dtype)
-        hidden = leaky_relu(self.head(torch.cat([_GAIN * features, given], 1)), _SLOPE)
+        hidden = self.head(torch.cat([_GAIN * features, _laid_like(features, given)], 1))
+        hidden = leaky_relu(hidden, _SLOPE, inplace=True)
         for first, second in zip(self.body[::2], self.body[1::2], strict=True):
-            hidden = hidden + second(leaky_relu(first(hidden), _SLOPE))
-        added, new = torch.split(self.tail(leaky_relu(hidden, _SLOPE)), [self.scale**2, self._memory], 1)
-        made = torch.cat([alone + confidence * added.to(frame.dtype) / _GAIN, new.tanh().to(frame.dtype)], 1)
-        changed = max_pool2d((before - frame).abs(), 2 * _REST_PX + 1, stride=1, padding=_REST_PX)
-        is_at_rest = (changed < _SAME) & (confidence > _SURE)
-        return torch.where(is_at_rest, torch.cat([result, memory], 1), made)
+            hidden = second(leaky_relu(first(hidden), _SLOPE, inplace=True)).add_(hidden)
+        added, new = torch.split(_in_planes(self.tail(leaky_relu(hidden, _SLOPE))), [self.scale**2, self._memory], 1)
+        made = torch.cat([alone + confidence * added / _GAIN, new.tanh()], 1)
+        is_at_rest = (_largest_around((before - frame).abs()) < _SAME) & (confidence > _SURE)
+        return torch.lerp(made, torch.cat([result, memory], 1), is_at_rest.to(frame.dtype))  # one or the other, exactly
+
+
+def _in_planes(channels: Tensor) -> Tensor:
+    """In float32, one channel behind the other."""
+    return channels.to(torch.float32, memory_format=torch.contiguous_format)
+
+
+def _laid_like(features: Tensor, planes: Tensor) -> Tensor:
+    """``planes``, one behind the other, as ``features`` lie in memory: maybe channels last, by way of a matrix."""
+    if features.is_contiguous():
+        return planes
+    height, width = planes.shape[-2:]
+    matrices = [one.flatten(1).t().contiguous() for one in planes]
+    stacked = matrices[0][None] if len(matrices) == 1 else torch.stack(matrices)
+    return stacked.view(len(planes), height, width, -1).permute(0, 3, 1, 2)
+
+
+def _largest_around(changes: Tensor) -> Tensor:
+    """The largest within `_REST_PX` of each pixel of ``(B, 1, H, W)``, along columns and then along rows."""
+    side = 2 * _REST_PX + 1
+    along_columns = max_pool2d(changes, (side, 1), stride=1, padding=(_REST_PX, 0))
+    return max_pool2d(along_columns, (1, side), stride=1, padding=(0, _REST_PX))
 
 
 def recognise_video(shapes: Shapes) -> Found | None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from vsr.errors import InputError, MachineError
 from vsr.frames import VideoFrame
+from vsr.inference.allocator import keep_freed_memory
 from vsr.inference.hardware import limit_cores
 from vsr.media.convert import quantise
 from vsr.media.deinterlace import DEINTERLACE_CONTEXT, deinterlace
@@ -71,11 +72,12 @@ Finish = Callable[[], SegmentResult]
 def fix_threads(job: Job, cores: float | None = None) -> None:
     """Set thread counts and kernels that shape results to the plan's constants, for this process.
 
-    ``cores`` of the processor are left to it, None: all; they make nothing but speed.
+    ``cores`` of the processor are left to it, None: all; they make nothing but speed, as does memory that it keeps.
     """
     import cv2
 
     limit_cores(cores)
+    keep_freed_memory()
     torch.set_num_threads(job.settings.torch_threads)
     cv2.setNumThreads(job.settings.torch_threads)
     cv2.setUseOptimized(True)

@@ -111,8 +111,8 @@ def pixel_positions(flow: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _grid(rows: Tensor, cols: Tensor, size_yx: tuple[int, int]) -> Tensor:
-    height, width = size_yx
-    return torch.stack([(2 * cols + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)[None]
+    places = (cols, size_yx[1]), (rows, size_yx[0])
+    return torch.stack([(2 * place).add_(1).div_(side).sub_(1) for place, side in places], dim=-1)[None]
 
 
 def sample_bicubic(images: Tensor, rows: Tensor, cols: Tensor) -> Tensor:

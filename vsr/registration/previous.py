@@ -40,12 +40,13 @@ def register_previous(previous: Tensor, current: Tensor) -> PreviousFrame | None
     Brox, Keutzer, ECCV 2010, have it as the test for occlusion). Where ``previous`` at rest differs from ``current``
     about as little as at the flow's places, the flow is 0 and the confidence 1.
     """
-    pair = flow_pair(current, previous)
+    pair = flow_pair(current, previous, detail="medium")
     if pair is None:
         return None
     confidence = 1 / (1 + consistency_error(pair).square())
     moved = sample_bicubic(previous[None], *pixel_positions(pair.forward))[0]
-    rests = _blur((previous - current).abs()) <= _REST_MAY_EXCEED * _blur((moved - current).abs()) + _REST_CODES
+    excess = (previous - current).abs() - _REST_MAY_EXCEED * (moved - current).abs()
+    rests = _mean_around(excess) <= _REST_CODES
     return PreviousFrame(
         flow=torch.where(rests, torch.zeros_like(pair.forward), pair.forward),
         confidence=torch.where(rests, torch.ones_like(confidence), confidence),
@@ -53,5 +54,5 @@ def register_previous(previous: Tensor, current: Tensor) -> PreviousFrame | None
     )
 
 
-def _blur(difference: Tensor) -> Tensor:
-    return avg_pool2d(difference[None, None], _BLOCK_PX, 1, _BLOCK_PX // 2, count_include_pad=False)[0, 0]
+def _mean_around(image: Tensor) -> Tensor:
+    return avg_pool2d(image[None, None], _BLOCK_PX, 1, _BLOCK_PX // 2, count_include_pad=False)[0, 0]

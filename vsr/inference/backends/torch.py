@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vsr.inference.backends.base import Backend, Executable, PrecisionName
 from vsr.inference.backends.cuda_graphs import GraphedModule
-from vsr.networks import Network
+from vsr.networks import Network, Upscaler
 
 __all__ = ["TORCH", "cast_module"]
 
@@ -65,6 +65,8 @@ def cast_module(network: Network, name: PrecisionName, device: torch.device) -> 
 
 def _compile(network: Network, precision: PrecisionName, device: torch.device) -> Executable:
     module, layout = cast_module(network, precision, device), _memory_layout(precision, device)
+    if isinstance(network.module, Upscaler) and network.module.takes_planes:
+        layout = torch.contiguous_format
     call = GraphedModule(module) if device.type == "cuda" else module
 
     def run(windows: Tensor) -> Tensor:

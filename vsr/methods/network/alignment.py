@@ -14,8 +14,8 @@ from vsr.registration import PreviousFrame, pixel_positions, register_previous, 
 __all__ = ["aligned_input", "aligned_window", "moved"]
 
 
-def moved(given: Tensor, motion: PreviousFrame, scale: int, num_pixels: int) -> Tensor:
-    """What a step gave, ``(num_pixels + memory, h, w)``, as it lies in the next frame.
+def moved(given: Tensor, motion: PreviousFrame, scale: int, num_pixels: int) -> tuple[Tensor, Tensor]:
+    """What a step gave, ``(num_pixels + memory, h, w)``, as it lies in the next frame: its pixels, and its memory.
 
     The first ``num_pixels`` channels are the pixels of a result ``scale`` times as large, which is read by cubics at
     its own size; memory is read bilinearly.
@@ -23,7 +23,7 @@ def moved(given: Tensor, motion: PreviousFrame, scale: int, num_pixels: int) -> 
     result = pixel_shuffle(given[:num_pixels], scale)
     flow = scale * interpolate(motion.flow[None], scale_factor=float(scale), mode="bilinear", align_corners=False)[0]
     pixels = pixel_unshuffle(sample_bicubic(result, *pixel_positions(flow)), scale)
-    return torch.cat([pixels, sample_bilinear(given[num_pixels:], *pixel_positions(motion.flow))])
+    return pixels, sample_bilinear(given[num_pixels:], *pixel_positions(motion.flow))
 
 
 def aligned_input(
@@ -37,7 +37,7 @@ def aligned_input(
         nothing = luma.new_zeros((1 + num_channels, *luma.shape[1:]))
         return torch.cat([luma, luma, nothing])
     before = [motion.warped[None], motion.confidence[None]]
-    return torch.cat([luma, *before, moved(given, motion, scale, num_pixels)])
+    return torch.cat([luma, *before, *moved(given, motion, scale, num_pixels)])
 
 
 def aligned_window(lumas: Sequence[Tensor], scale: int) -> Tensor:
