@@ -159,7 +159,8 @@ def main() -> None:
         cells = []
         for way in compared:
             by_clip = zip(zip(*found[way], strict=True), found[PLAIN[0]][number], strict=True)
-            cells.append(f"{_mean([at_bytes(own, plain.small_bytes) for own, plain in by_clip]):.2f} dB")
+            db = _mean([at_bytes(own, plain.small_bytes) for own, plain in by_clip])
+            cells.append("beyond" if math.isnan(db) else f"{db:.2f} dB")
         _print_row(f"crf {crf}", cells)
     print()
     near = (f"{way.name} {_mean([one.near_db for one in found[way][0]]):.2f} dB" for way in compared)

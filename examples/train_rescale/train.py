@@ -235,11 +235,20 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=1.8e-3)
     parser.add_argument("--guide-db", type=float, default=41.0, help="how near to bicubic's small images should be")
     parser.add_argument("--guide-share", type=float, default=0.32)
-    parser.add_argument("--crf", type=float, nargs=2, metavar=("LEAST", "MOST"), help="H.264 in the loop, quality from")
+    parser.add_argument(
+        "--crf", type=float, nargs=2, metavar=("LEAST", "MOST"), help="H.264 in the loop, of any quality between"
+    )
     parser.add_argument("--half", action="store_true", help="bfloat16 arithmetic")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    if options.crf is not None and not 0 <= options.crf[0] <= options.crf[1] <= 51:
+        parser.error("--crf: two numbers from 0 to 51, the smaller one first")
+    if options.crf is not None and options.batch % 2:
+        parser.error("--batch: even with --crf")
+    if options.minutes <= 0:
+        parser.error("--minutes: more than 0")
+    return options
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Kim, Choi, Lim, Lee, "Task-aware image downscaling", ECCV 2018. Post-upsampling, RGB, 0…1. Both are trained at once, on
 what comes back and on how near the small image is to an interpolated one. ×4 is ×2 twice, as in the paper. Names,
 width and depth (three blocks of 64 on each side: 671,350 parameters) as in the PyTorch code of simon-schaefer (TAR),
-since the authors gave none. Figures on Set5 as quoted by IRN's authors: 38.46 (×2), 31.81 (×4) dB.
+since the authors gave none; TAR may add an interpolated image to what the encoder gives, which is not done here.
+Figures on Set5 as quoted by IRN's authors: 38.46 (×2), 31.81 (×4) dB.
 """
 
 from __future__ import annotations
