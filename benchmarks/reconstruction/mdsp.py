@@ -22,7 +22,8 @@ from torch import Tensor
 
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import Geometry, restore_shot
-from vsr.methods.reconstruction.multi_frame import MultiFrameOptions, PreparedMultiFrame
+from vsr.methods.reconstruction.multi_frame import PreparedMultiFrame
+from vsr.methods.reconstruction.options import MultiFrameOptions
 from vsr.observation import ObservationModel, degradation_at, reading_blur, resample
 from vsr.registration import register_many
 from vsr.report.side_by_side import Panel, write_side_by_side

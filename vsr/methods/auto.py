@@ -23,7 +23,8 @@ from vsr.methods.network.recurrent import CHAIN_FRAMES as MEMORY_FRAMES
 from vsr.methods.network.recurrent import PreparedRecurrent, Recurrent, prepare_recurrent_network
 from vsr.methods.network.several_frames import SeveralFramesOptions
 from vsr.methods.reconstruction.luma import luma_of
-from vsr.methods.reconstruction.multi_frame import CHAIN_FRAMES, MultiFrame, MultiFrameOptions, PreparedMultiFrame
+from vsr.methods.reconstruction.multi_frame import CHAIN_FRAMES, MultiFrame, PreparedMultiFrame
+from vsr.methods.reconstruction.options import MultiFrameOptions
 from vsr.methods.reconstruction.weighing import Leading
 from vsr.networks import available_scales
 
@@ -59,10 +60,6 @@ class _Learned:
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
         """As the network."""
         return self._network.adapt(frames[: self._adapt_frames]) if self._adapt_frames else NOT_ADAPTED
-
-    def guess(self, frame: VideoFrame, adaptation: Adaptation) -> Tensor:
-        """The luma that the network makes of ``frame`` alone."""
-        return luma_of(self._network.enlarge(frame, adaptation), self._device)
 
     def guesses(self, frames: Iterable[VideoFrame], adaptation: Adaptation) -> Iterator[Tensor]:
         """The lumas that the network makes of ``frames``."""

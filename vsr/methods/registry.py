@@ -29,7 +29,8 @@ from vsr.methods.passes.faces import FacesOptions, has_same_faces, prepare_faces
 from vsr.methods.passes.grain import GrainOptions, prepare_grain
 from vsr.methods.passes.sdr_to_hdr import SdrToHdrOptions, as_hdr, has_same_network, prepare_sdr_to_hdr
 from vsr.methods.passes.stabilize import StabilizeOptions, prepare_stabilize
-from vsr.methods.reconstruction.multi_frame import MultiFrameOptions, PreparedMultiFrame
+from vsr.methods.reconstruction.multi_frame import PreparedMultiFrame
+from vsr.methods.reconstruction.options import MultiFrameOptions
 from vsr.methods.source import estimator_digest
 from vsr.methods.zero_shot.method import ZeroShotOptions, prepare_zero_shot
 from vsr.networks import NETWORKS, Family, network_family

@@ -13,7 +13,7 @@ from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import METHODS, NOT_ADAPTED, Geometry, PerFrameOptions
 from vsr.methods.consistency import Consistency, assumed_degradation, watched
 from vsr.methods.findings import describe_findings
-from vsr.methods.reconstruction.multi_frame import MultiFrameOptions
+from vsr.methods.reconstruction.options import MultiFrameOptions
 from vsr.metrics import lr_psnr
 from vsr.observation import resample, simulate
 

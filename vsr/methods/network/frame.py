@@ -137,11 +137,6 @@ class PerFrame:
         ):
             yield from restored
 
-    def enlarge(self, frame: VideoFrame, adaptation: Adaptation) -> VideoFrame:
-        """``frame``, halo or not, enlarged by itself."""
-        [result] = self._restore([frame], 1, adaptation)
-        return result
-
     @property
     def _size_yx(self) -> tuple[int, int]:
         """Of what the networks give."""

@@ -111,14 +111,6 @@ class Recurrent(SeveralFrames):
             if warmed is not None:
                 warmed.result()
 
-    def enlarge(self, frame: VideoFrame, adaptation: Adaptation) -> VideoFrame:
-        """``frame``, halo or not, enlarged by itself: neighbours look like it, and nothing is remembered."""
-        [seen] = self.seen([frame])
-        writer = self.writer(frame)
-        view = _View(0, frame, torch.cat([seen.image] * (2 * self.radius_frames + 1)), {})
-        self._step(self.engine(adaptation), view, _Memory(), writer)
-        return replace(frame, planes=self.planes(frame, writer, adaptation))
-
     def _drop_unneeded(self, frames: Iterable[VideoFrame]) -> tuple[Iterable[VideoFrame], int]:
         """``frames`` from the first that has an influence on, and how many there are ahead of those to restore."""
         source = iter(frames)

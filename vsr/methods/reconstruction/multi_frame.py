@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from vsr.errors import UsageError
 from vsr.frames import VideoFrame
 from vsr.methods.findings import source_findings
 from vsr.methods.interpolation import check_size
 from vsr.methods.method import NOT_ADAPTED, Adaptation, Capabilities, Geometry, Prepared, part_of, with_prefix
 from vsr.methods.network.colour import network_input
-from vsr.methods.network.frame import check_compression
 from vsr.methods.reconstruction.calibration import (
     CALIBRATION_FRAMES,
     calibrate_shot,
@@ -33,6 +32,7 @@ from vsr.methods.reconstruction.calibration import (
     likely_blur,
 )
 from vsr.methods.reconstruction.luma import compose_planes, luma_of
+from vsr.methods.reconstruction.options import MultiFrameOptions
 from vsr.methods.reconstruction.reconstruct import (
     Imaging,
     Neighbour,
@@ -43,7 +43,7 @@ from vsr.methods.reconstruction.reconstruct import (
     reconstruct,
     video_solver,
 )
-from vsr.methods.reconstruction.weighing import ANCHORED, EVEN, LEVELS, Leading, Quality, suited
+from vsr.methods.reconstruction.weighing import ANCHORED, EVEN, LEVELS, Leading, Weighing, suited
 from vsr.methods.reconstruction.window import Seen, Window
 from vsr.methods.source import estimate_source, estimator_digest, source_in
 from vsr.observation import LinearOperator, degradation_at, reading_blur
@@ -56,7 +56,6 @@ __all__ = [
     "CHAIN_FRAMES",
     "Guesser",
     "MultiFrame",
-    "MultiFrameOptions",
     "PreparedMultiFrame",
 ]
 
@@ -65,50 +64,10 @@ CHAIN_FRAMES = 48
 
 _GUESS = "guess."
 _NOISY_CODES = 1.0  # noise from which several frames of one image are worth more than one
-_WARM_UP_FRAMES = 4  # reconstructed ahead of a chain, so that its first frame starts warm
+_WARM_UP_FRAMES = 4  # reconstructed ahead of a chain that nothing leads, so that its first frame starts warm
 _RUN_BACK_FRAMES = 2  # the same after a shot's first frame, which nothing is ahead of
 _GUESSES_AHEAD = 1  # beside the one that is being made
 _FOREIGN_ROUNDS = 2  # rounds with solvers that iterate by themselves
-
-
-@dataclass(frozen=True)
-class MultiFrameOptions:
-    """Settings of `MultiFrame`."""
-
-    quality: Quality = "standard"
-    """How long to work on a frame: draft, standard or best."""
-    degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
-    """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: found."""
-    psf_sigma_px: float | None = None
-    """Standard deviation of lens and pixel blur, in input pixels; None: the degradation's, found per shot for auto."""
-    radius_frames: int | None = None
-    """Neighbours used on each side of a frame; None: enough for the scale."""
-    regularization: float = 1.0
-    """Strength of the smoothness prior, times the solver's usual; higher is softer and cleaner."""
-    half: bool = False
-    """Solve equations in half precision: quicker on GPUs that are fast at bfloat16, slower on most processors."""
-    solver: str = DEFAULT_SOLVER
-    """Row of ``SOLVERS`` that inverts the imaging model; it must take any motion."""
-    compression_codes: float | None = None
-    """Compression error of the input, root mean square in codes of 255; None: estimated for each shot, and taken as
-    zero where ``degradation`` is BI or BD."""
-
-    def __post_init__(self) -> None:
-        check_compression(self.compression_codes)
-        if self.radius_frames is not None and not 0 <= self.radius_frames <= 16:
-            raise UsageError(f"radius_frames is {self.radius_frames}; allowed are 0 to 16")
-        if self.psf_sigma_px is not None and not 0.0 <= self.psf_sigma_px <= 2.0:
-            raise UsageError(f"psf_sigma_px is {self.psf_sigma_px}; allowed are 0 to 2 input pixels")
-        if not 0.0 < self.regularization <= 100.0:
-            raise UsageError(f"regularization is {self.regularization}; allowed are values above 0, to 100")
-        spec = find_solver(self.solver)
-        if spec.requires != "any":
-            raise UsageError(f"solver {self.solver} needs frames that are shifted as a whole; video moves otherwise")
-
-    @property
-    def assumed_degradation(self) -> str:
-        """A name of `vsr.observation.DEGRADATIONS`."""
-        return "camera" if self.degradation == "auto" else self.degradation
 
 
 class Guesser(Protocol):
@@ -119,10 +78,6 @@ class Guesser(Protocol):
 
     def adapt(self, frames: Sequence[VideoFrame]) -> Adaptation:
         """What the first frames of a shot teach."""
-        ...
-
-    def guess(self, frame: VideoFrame, adaptation: Adaptation) -> Tensor:
-        """The luma expected of ``frame`` by itself, ``(H, W)`` in 0…1."""
         ...
 
     def guesses(self, frames: Iterable[VideoFrame], adaptation: Adaptation) -> Iterator[Tensor]:
@@ -166,16 +121,17 @@ class MultiFrame:
         """
         if not frames or not self._reconstructs:
             return NOT_ADAPTED
-        options, lumas = self._options, [luma_of(frame, self._device) for frame in frames]
-        found, weighing = None, ANCHORED
-        if options.degradation not in ("BI", "BD"):
-            is_given = options.psf_sigma_px is not None or options.degradation != "auto"
-            found, weighing = calibrate_shot(lumas, _find_known_psf(options, self._geometry) if is_given else None)
+        lumas = [luma_of(frame, self._device) for frame in frames]
         seen = [network_input(frame, "Y", self._device)[0] for frame in frames]  # in video range, as it was fitted on
-        source = estimate_source(seen, options.compression_codes)
-        learnt = {} if self._guesser is None else dict(with_prefix(self._guesser.adapt(frames), _GUESS))
+        with ThreadPoolExecutor(2, thread_name_prefix="adapt") as pool:
+            calibrated = pool.submit(self._calibrate, lumas)
+            guessing = None if self._guesser is None else pool.submit(self._guesser.adapt, frames)
+            source = estimate_source(seen, self._options.compression_codes)
+            detail_codes = fine_detail(seen)
+        found, weighing = calibrated.result()
+        learnt = {} if guessing is None else dict(with_prefix(guessing.result(), _GUESS))
         learnt["is_even"] = torch.tensor(weighing.is_even)
-        learnt["detail_codes"] = torch.tensor(fine_detail(seen), dtype=torch.float64)
+        learnt["detail_codes"] = torch.tensor(detail_codes, dtype=torch.float64)
         if found is not None:
             learnt["psf_sigma_px"] = torch.tensor(found, dtype=torch.float64)
         if source is not None:
@@ -185,6 +141,14 @@ class MultiFrame:
         if remembers and known is not None and known.noise_codes < _NOISY_CODES:
             learnt["is_at_rest"] = torch.tensor(is_at_rest(lumas))
         return learnt
+
+    def _calibrate(self, lumas: Sequence[Tensor]) -> tuple[float | None, Weighing]:
+        """The blur, None where it is not found, and what neighbours are worth."""
+        options = self._options
+        if options.degradation in ("BI", "BD"):
+            return None, ANCHORED
+        is_given = options.psf_sigma_px is not None or options.degradation != "auto"
+        return calibrate_shot(lumas, _find_known_psf(options, self._geometry) if is_given else None)
 
     def restore(self, frames: Iterable[VideoFrame], adaptation: Adaptation = NOT_ADAPTED) -> Iterator[VideoFrame]:
         """One reconstructed frame for each frame that is not halo. See `vsr.methods.method.Restorer`.
@@ -283,15 +247,11 @@ class _Shot:
                 continue
             if reconstructs:
                 if done % CHAIN_FRAMES == 0:
-                    last = self._warm_up(window, number)
+                    last = self._warm_up(window, number) if self._guesser is None else None
                 last = self._reconstruct(window, number, last, next(guesses))
             result = None if last is None else last.result
             yield replace(frame, planes=self._planes(window[number], result), findings=self._findings(result))
             done += 1
-
-    def _guess(self, frame: VideoFrame) -> Tensor | None:
-        """What is expected of a frame by itself."""
-        return None if self._guesser is None else self._guesser.guess(frame, self._learnt_by_guesser)
 
     def _see(self, frames: Iterable[VideoFrame]) -> Iterator[Seen]:
         for frame in frames:
@@ -311,7 +271,7 @@ class _Shot:
         ahead: range = range(max(0, number - _WARM_UP_FRAMES), number)
         last = None
         for other in ahead or reversed(range(1, min(_RUN_BACK_FRAMES, window.newest) + 1)):
-            last = self._reconstruct(window, other, last, self._guess(window[other].frame))
+            last = self._reconstruct(window, other, last, None)
         return last
 
     def _reconstruct(self, window: Window, number: int, last: _Made | None, guess: Tensor | None) -> _Made:

@@ -22,7 +22,8 @@ from vsr.methods.reconstruction.calibration import (
     fine_detail,
     is_at_rest,
 )
-from vsr.methods.reconstruction.multi_frame import MultiFrame, MultiFrameOptions, PreparedMultiFrame
+from vsr.methods.reconstruction.multi_frame import MultiFrame, PreparedMultiFrame
+from vsr.methods.reconstruction.options import MultiFrameOptions
 from vsr.methods.reconstruction.weighing import ANCHORED, EVEN
 from vsr.observation import GaussianBlur, simulate
 

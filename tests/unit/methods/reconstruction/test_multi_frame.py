@@ -16,7 +16,8 @@ from vsr.errors import UsageError
 from vsr.frames import ColorSpec, PixelLayout, VideoFrame
 from vsr.methods import Geometry, restore_shot
 from vsr.methods.reconstruction import multi_frame as module
-from vsr.methods.reconstruction.multi_frame import MultiFrame, MultiFrameOptions, PreparedMultiFrame
+from vsr.methods.reconstruction.multi_frame import MultiFrame, PreparedMultiFrame
+from vsr.methods.reconstruction.options import MultiFrameOptions
 from vsr.observation import resample
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
