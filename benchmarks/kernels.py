@@ -4,9 +4,9 @@
     python benchmarks/kernels.py IMAGE... --network usrnet_tiny.safetensors --prior FKP_x2.safetensors
 
 Images are cropped to their middle, blurred by anisotropic Gaussians from a seed as in DIV2KRK (variances of 0.6 to 5
-square pixels at ×2, any direction, each weight changed by up to a fourth), sampled at the middle of blocks, and rounded
-to 8 bits. Rows: PSNR of the kernel (peak 1), root mean square error of its two widths in output pixels, PSNR of Y that
-`--network` reaches with it, and CPU seconds of estimating.
+square pixels at ×2, any direction, each weight changed by up to a fourth), sampled at the middle of blocks, made noisy
+if requested, and rounded to 8 bits. Rows: PSNR of the kernel (peak 1), root mean square error of its two widths in
+output pixels, PSNR of Y that `--network` reaches with it, and CPU seconds of estimating.
 """
 
 from __future__ import annotations
@@ -68,15 +68,17 @@ def random_kernel(scale: int, generator: torch.Generator) -> Tensor:
     return kernel / kernel.sum()
 
 
-def cases(paths: Sequence[Path], scale: int, side: int, seed: int) -> Iterator[Case]:
-    """One for each image."""
+def cases(paths: Sequence[Path], scale: int, side: int, seed: int, noise: float = 0.0) -> Iterator[Case]:
+    """One for each image, recorded with Gaussian noise of ``noise`` codes of 255."""
     for number, path in enumerate(paths):
         pixels = torch.from_numpy(read_image(path).copy()).permute(2, 0, 1).float() / 255
         height, width = (min(side, size) // (4 * scale) * 4 * scale for size in pixels.shape[1:])
         top, left = ((size - kept) // 2 for size, kept in zip(pixels.shape[1:], (height, width), strict=True))
         large = pixels[:, top : top + height, left : left + width]
-        kernel = random_kernel(scale, torch.Generator().manual_seed(seed + number))
-        small = (degrade(large[:, None], kernel, scale)[:, 0] * 255).round().clamp(0, 255) / 255
+        generator = torch.Generator().manual_seed(seed + number)
+        kernel = random_kernel(scale, generator)
+        recorded = degrade(large[:, None], kernel, scale)[:, 0] * 255
+        small = (recorded + noise * torch.randn(recorded.shape, generator=generator)).round().clamp(0, 255) / 255
         yield Case(path.stem, large, kernel, small)
 
 
@@ -146,6 +148,7 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=2, choices=[2, 3, 4])
     parser.add_argument("--side", type=int, default=512, help="of the crop, output pixels")
     parser.add_argument("--noise", type=float, default=2.0, help="that the network assumes, in codes of 255")
+    parser.add_argument("--recorded-noise", type=float, default=0.0, help="of the small images, in codes of 255")
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--estimators", nargs="*", default=list(KERNEL_ESTIMATORS), choices=list(KERNEL_ESTIMATORS))
     options = parser.parse_args()
@@ -153,7 +156,7 @@ def main() -> None:
     names = [name for name in options.estimators if options.prior or KERNEL_ESTIMATORS[name].prior_scale(scale) is None]
     rows: dict[str, list[Result]] = {name: [] for name in ("the true kernel", _CENTRE, *names)}
     interpolated = []
-    for case in cases(options.images, scale, options.side, options.seed):
+    for case in cases(options.images, scale, options.side, options.seed, options.recorded_noise):
         size = (int(case.large.shape[1]), int(case.large.shape[2]))
         interpolated.append(image_psnr(resample(case.small[None], size, kernel="bicubic")[0].clamp(0, 1), case, scale))
         fixed = {"the true kernel": case.kernel, _CENTRE: blurred_bicubic_kernel(scale, 0.0)}

@@ -49,6 +49,7 @@ METHOD_ENTRIES: Mapping[str, Entry] = MappingProxyType(
         "zssr": Entry(
             "train a small network on each shot's own frames: for blur that other networks do not know", "learned"
         ),
+        "selfex": Entry("take detail from where the shot shows the same larger: a classic, for comparison", "learned"),
         "lanczos": Entry("resample with a 3-lobe Lanczos kernel", "interpolation"),
         "bicubic": Entry("resample with Keys' cubic, a = -0.5", "interpolation"),
         "none": Entry("leave frames as they are, at --scale 1: for passes alone", "interpolation"),

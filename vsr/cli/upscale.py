@@ -75,7 +75,7 @@ def upscale(
         str | None,
         typer.Option(
             metavar="NAME|FILE|A:B@0.3",
-            help="auto, multiframe, zssr, lanczos, bicubic; lite, video, real, any of vsr models list, a file; blends.",
+            help="auto, multiframe, zssr, selfex, lanczos, bicubic; lite, video, real, any of vsr models list, a file.",
             autocompletion=completion.methods,
         ),
     ] = None,

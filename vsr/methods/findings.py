@@ -48,6 +48,10 @@ for networks that are trained on the shot, the same for a whole shot:
 - ``training_steps``: steps of training, 0 where frames were too small to learn from and were interpolated;
 - ``training_loss``: mean absolute error at the end of training, in codes of 255;
 
+for ``selfex``, the same for a whole shot:
+
+- ``examples``: patches of the shot that detail was taken from, 0 where it had none and frames were interpolated;
+
 and besides, for multi-frame reconstruction:
 
 - ``noise_sigma``: standard deviation of noise and misregistration, 0…1;
@@ -208,6 +212,8 @@ def describe_findings(found: Mapping[str, float]) -> list[str]:
         lines.append(f"a network was trained on each shot; its error there is {found['training_loss']:.1f} of 255")
     elif "training_steps" in found:
         lines.append("frames were too small to train a network on: they were interpolated")
+    if found.get("examples") == 0:
+        lines.append("frames were too small or too flat to hold examples: they were interpolated")
     if found.get("at_rest", 0.0) > _MOSTLY:
         lines.append(
             "the camera stands still: other frames show the same points again, and the network makes the image"

@@ -31,6 +31,7 @@ from vsr.methods.passes.sdr_to_hdr import SdrToHdrOptions, as_hdr, has_same_netw
 from vsr.methods.passes.stabilize import StabilizeOptions, prepare_stabilize
 from vsr.methods.reconstruction.multi_frame import PreparedMultiFrame
 from vsr.methods.reconstruction.options import MultiFrameOptions
+from vsr.methods.self_examples.method import SelfExamplesOptions, prepare_self_examples
 from vsr.methods.source import estimator_digest
 from vsr.methods.zero_shot.method import ZeroShotOptions, prepare_zero_shot
 from vsr.networks import NETWORKS, Family, network_family
@@ -102,6 +103,7 @@ METHODS: Mapping[str, Method[Any]] = table_of(
         _row("auto", AutoOptions, prepare_auto, _is_same_auto),
         _row("multiframe", MultiFrameOptions, _prepare_multi_frame, _has_same_estimator),
         _row("zssr", ZeroShotOptions, prepare_zero_shot, _is_same_zero_shot),
+        _row("selfex", SelfExamplesOptions, prepare_self_examples),
         _row("lanczos", InterpolateOptions, partial(_prepare_interpolation, kernel="lanczos")),
         _row("bicubic", InterpolateOptions, partial(_prepare_interpolation, kernel="bicubic")),
         _row(ALONE, InterpolateOptions, partial(_prepare_interpolation, kernel="lanczos")),

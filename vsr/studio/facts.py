@@ -29,7 +29,7 @@ _NETWORKS = {
     "video": "a network that carries what it saw from frame to frame (learned)",
     "real": "a network for heavily compressed and noisy sources (learned)",
 }
-_ORDER = ("auto", "lite", "real", "multiframe", "video", "zssr", "lanczos", "bicubic")
+_ORDER = ("auto", "lite", "real", "multiframe", "video", "zssr", "selfex", "lanczos", "bicubic")
 
 
 def choices_facts() -> dict[str, Any]:

@@ -41,6 +41,8 @@ class CardFacts:
     """Whether something that makes detail up had a part in it."""
     measured: Mapping[str, Sequence[float]]
     """What was measured on the data before the run, as ``footage-blur.sigmas``."""
+    degraded: Sequence[str]
+    """Names of the sets that the degradation was learnt from, if it was."""
 
 
 def _data(config: TrainingConfig, facts: CardFacts) -> str:
@@ -81,6 +83,7 @@ def write_card(config: TrainingConfig, facts: CardFacts, weights_name: str) -> s
             f"\nMeasured: {name} {', '.join(f'{value:g}' for value in values)}."
             for name, values in facts.measured.items()
         ],
+        *([f"\nLearnt from {', '.join(facts.degraded)}, without pairs."] if facts.degraded else []),
         "",
         "## Training",
         "",

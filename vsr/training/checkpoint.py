@@ -14,7 +14,7 @@ from torch import Tensor
 from vsr.errors import MachineError, ModelError
 from vsr.networks.files import read_safetensors, write_safetensors
 
-__all__ = ["CHECKPOINT", "Saved", "load_checkpoint", "save_checkpoint", "write_whole"]
+__all__ = ["CHECKPOINT", "Saved", "load_checkpoint", "save_checkpoint", "write_tensors", "write_whole"]
 
 CHECKPOINT = "checkpoint.safetensors"
 """In the folder of a run."""
@@ -67,6 +67,18 @@ def load_checkpoint(folder: Path) -> Saved | None:
         return Saved(int(record["step"]), seconds, tuple(map(float, record["losses"])), tensors)
     except (KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: is not a checkpoint of a training run; choose another folder with --out") from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a file of tensors whole or not at all; raises `MachineError`."""
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        write_safetensors(partial, tensors, {})
+        os.replace(partial, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise MachineError(f"{path}: cannot be written ({error.strerror or error}); free some space") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -36,6 +36,8 @@ class TrainingConfig(BaseModel):
     """Stages ahead of the recipe itself, each trained from the weights of the one before: keys that differ in it."""
     data: tuple[str, ...] = ()
     """Folders of images or of videos to learn from; each holds one kind. ``--data`` replaces them."""
+    degraded: tuple[str, ...] | None = None
+    """Folders of images or of videos like those to be restored, for the degradation ``learnt``."""
     validate_on: tuple[str, ...] = ()
     """Folders of images to measure on; none: no figures on the way."""
     degradations: tuple[Any, ...] = ("bicubic",)
@@ -176,7 +178,8 @@ def make_config(values: Mapping[str, Any], place: str) -> TrainingConfig:
     for key, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"{place}: {key} must be a finite number, got {value}")
-    listed = {key: [values[key]] for key in ("data", "validate_on", "teacher") if isinstance(values.get(key), str)}
+    several = ("data", "degraded", "validate_on", "teacher")
+    listed = {key: [values[key]] for key in several if isinstance(values.get(key), str)}
     try:
         config = TrainingConfig.model_validate({**values, **listed})
     except ValidationError as error:

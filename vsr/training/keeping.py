@@ -80,6 +80,7 @@ class Keeper:
             versions=versions(),
             is_generative=self._is_generative(),
             measured=self.setup.measured,
+            degraded=() if self.setup.degraded is None else self.setup.degraded.names,
         )
         write_whole(self.card, write_card(config, facts, self.weights.name).encode())
         return network
@@ -94,7 +95,7 @@ class Keeper:
     def _recipe(self) -> dict[str, Any]:
         """Keys of the configuration, without the folders of this machine."""
         config = self.setup.config
-        keys: dict[str, Any] = json.loads(config.model_dump_json(exclude={"data", "validate_on"}))
+        keys: dict[str, Any] = json.loads(config.model_dump_json(exclude={"data", "degraded", "validate_on"}))
         if config.start_from is not None:
             keys["start_from"] = without_folders(config.start_from)
         keys["teacher"] = [without_folders(one) for one in config.teacher]

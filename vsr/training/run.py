@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,6 +24,7 @@ from vsr.training.records import Event, Figures, TrainingOutcome, TrainingProgre
 from vsr.training.samples import Batch, Patches
 from vsr.training.setup import Setup, prepare
 from vsr.training.stopwatch import Stopwatch
+from vsr.training.unpaired.keeping import learn_degradation
 from vsr.training.validation import Validation
 
 __all__ = ["Request", "train_share"]
@@ -61,8 +62,35 @@ def train_share(request: Request, rank: int = 0) -> Generator[Event]:
         if rank == 0:
             claim(request.out, request.config, setup.facts(request.workers), before)
         stack.enter_context(_threads(setup.threads))
-        run = _Run(request, setup, rank)
+        run = _Run(request, (yield from _with_degradation(request, setup, rank)), rank)
         yield from run.go()
+
+
+def _with_degradation(request: Request, setup: Setup, rank: int) -> Generator[Event, None, Setup]:
+    """The same with the degradation learnt, where one is to be; tells how that goes."""
+    if setup.degraded is None:
+        return setup
+    reported, learning = (
+        0.0,
+        learn_degradation(
+            setup.plan.chain,
+            setup.sources.clips,
+            setup.degraded.clips,
+            request.out,
+            seed=request.config.seed,
+            rank=rank,
+            world=request.workers,
+        ),
+    )
+    while True:
+        try:
+            step, loss = next(learning)
+        except StopIteration as end:
+            return replace(setup, plan=replace(setup.plan, chain=end.value))
+        if time.perf_counter() - reported > _TELL_SECONDS:
+            reported = time.perf_counter()
+            note = f"learning the degradation: step {step:,}, loss {loss:.4f}"
+            yield TrainingProgress(0, request.config.steps, 0.0, 0.0, 0.0, 0.0, 0.0, note=note)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from vsr.inference import device_class, fast_half_types
 from vsr.networks import NETWORKS
 from vsr.pipeline.job import resolve_device
 from vsr.training.config import TrainingConfig
-from vsr.training.degradations import Chain, FootageBlur, parse_chain
+from vsr.training.degradations import Chain, FootageBlur, Learnt, parse_chain
 from vsr.training.forms import Start, read_start
 from vsr.training.losses import parse_losses
 from vsr.training.samples import Plan
 from vsr.training.sources import Requested, Sources, read_sources
 from vsr.training.teacher import Teacher
+from vsr.training.unpaired.fitting import PATCH_PX
 
 __all__ = ["Setup", "prepare", "versions"]
 
@@ -44,6 +45,8 @@ class Setup:
     teacher: Teacher | None
     measured: Mapping[str, Sequence[float]]
     """What was found out about the data."""
+    degraded: Sources | None
+    """What a degradation is learnt from, where one is."""
 
     @property
     def precision(self) -> str:
@@ -54,6 +57,7 @@ class Setup:
         """What decides the weights, besides the configuration."""
         return {
             "data": self.sources.digest,
+            **({} if self.degraded is None else {"degraded": self.degraded.digest}),
             "start": None if self.start is None else self.start.digest,
             "teacher": None if self.teacher is None else self.teacher.digest,
             "threads": self.threads,
@@ -77,11 +81,26 @@ def prepare(config: TrainingConfig, before: Mapping[str, Any] | None) -> Setup:
     teacher = _teacher(config, chain, device, half)
     asked = any(isinstance(step, FootageBlur) and not step.sigmas and not step.footage for step in chain.steps)
     num_frames = max(chain.num_frames, _FOOTAGE_FRAMES if asked else 1)
+    degraded = _degraded(config, chain)
     sources = read_sources([Path(one) for one in config.data], _request(config, num_frames))
     chain, measured = _with_footage(chain, config, sources)
     threads = config.threads or (int(before["threads"]) if before and "threads" in before else torch.get_num_threads())
     plan = _plan(config, chain)
-    return Setup(config, device, half, threads, sources, plan, start, teacher, measured)
+    return Setup(config, device, half, threads, sources, plan, start, teacher, measured, degraded)
+
+
+def _degraded(config: TrainingConfig, chain: Chain) -> Sources | None:
+    """The images that a degradation is learnt from, at their own size."""
+    if not any(isinstance(step, Learnt) for step in chain.steps):
+        if config.degraded:
+            raise UsageError("degraded: nothing is learnt from it; put `learnt` into the degradations, or leave it out")
+        return None
+    if not config.degraded:
+        raise UsageError(
+            "learnt: name folders of images or videos like those to be restored, with --set degraded=FOLDER"
+        )
+    requested = replace(_request(config, 1), scale=1, patch_px=PATCH_PX, sizes=(1.0,))
+    return read_sources([Path(one) for one in config.degraded], requested)
 
 
 def _request(config: TrainingConfig, num_frames: int) -> Requested:

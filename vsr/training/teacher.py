@@ -7,19 +7,18 @@ run.
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from vsr.errors import MachineError, ModelError
+from vsr.errors import ModelError
 from vsr.evaluation.base import ImageMethod
 from vsr.evaluation.networks import network_method
 from vsr.networks import Colour, load_network
-from vsr.networks.files import read_safetensors, write_safetensors
+from vsr.networks.files import read_safetensors
+from vsr.training.checkpoint import write_tensors
 from vsr.training.collectives import wait_for_all
 from vsr.training.degradations import Chain
 from vsr.training.pairs import degraded, luma
@@ -88,7 +87,7 @@ class Teacher:
             for number in mine[first : first + _IN_A_FILE]:
                 images[str(number)] = self.image(clips[number][0], chain)
                 yield first + len(images), len(mine)
-            _keep(path, images)
+            write_tensors(path, images)
         wait_for_all(world)
 
     @staticmethod
@@ -98,14 +97,3 @@ class Teacher:
         for path in folder.glob("taught-*.safetensors"):
             found |= read_safetensors(path)[0]
         return [found[str(number)] for number in range(len(found))]
-
-
-def _keep(path: Path, images: Mapping[str, Tensor]) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        write_safetensors(partial, images, {})
-        os.replace(partial, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise MachineError(f"{path}: cannot be written ({error.strerror or error}); free some space") from error

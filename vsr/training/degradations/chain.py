@@ -17,6 +17,7 @@ from vsr.training.degradations.base import Step
 from vsr.training.degradations.blur import GaussianBlur, MotionBlur
 from vsr.training.degradations.compression import Jpeg, Video
 from vsr.training.degradations.footage import FootageBlur
+from vsr.training.degradations.learnt import Learnt
 from vsr.training.degradations.noise import GaussianNoise, PoissonNoise
 from vsr.training.degradations.order import Shuffled
 from vsr.training.degradations.resize import Resize, Sinc
@@ -36,6 +37,7 @@ DEGRADATIONS: Mapping[str, type[Step]] = MappingProxyType(
         "poisson-noise": PoissonNoise,
         "jpeg": Jpeg,
         "video": Video,
+        "learnt": Learnt,
     }
 )
 """By the name in a configuration. ``shuffled`` takes a list of them."""
@@ -95,7 +97,7 @@ def parse_chain(items: Sequence[Any], scale: int) -> Chain:
     parts = tuple(_parse(item, scale) for item in items)
     shrinking = sum(step.shrinks() for step in Chain(parts).steps)
     if shrinking != 1:
-        raise UsageError(f"degradations: exactly one must make images small (bicubic), {shrinking} do")
+        raise UsageError(f"degradations: exactly one must make images small (bicubic or learnt), {shrinking} do")
     return Chain(parts)
 
 
