@@ -1,11 +1,13 @@
 """How good stills are and how long they take. Prints Markdown.
 
-    python benchmarks/stills.py [plate] [sharpened] [times] [gallery] [--seeds N] [--folder DIR]
+    python benchmarks/stills.py [plate] [sharpened] [lenses] [times] [gallery] [--seeds N] [--folder DIR]
 
 ``plate``: 30 hand-held frames of a rendered plate, noise 8/255, H.264: the still against the best single frame.
 ``sharpened``: plates and faces of many bit rates against the frame and the unsharp mask that come closest to the ground
 ground truth, and whether the still says so. ``times``: seconds of one core for a region and a whole image, and for
-making them again. ``gallery``: plates, and the classic sequences where they are (``VSR_MDSP`` names their folder), each
+making them again. ``lenses``: 60 plates and faces behind lenses of four blurs, camera fixed or moving, CRF 20 to 34,
+against the sharpened frame, with the letters that PP-OCR reads (``pip install rapidocr-onnxruntime``; else left out).
+``gallery``: plates, and the classic sequences where they are (``VSR_MDSP`` names their folder), each
 beside one frame enlarged by bicubic interpolation, in ``--folder``.
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import os
 import sys
 import tempfile
@@ -33,7 +36,9 @@ Floats = NDArray[np.float64]
 
 CRFS = (20, 23, 28)
 _RATES = ((6.0, 20), (6.0, 27), (6.0, 34), (1.5, 18), (3.0, 23), (10.0, 30))  # noise in codes of 255, and CRF
+_LENSES_PX, _NOISES, _LENS_CRFS = (0.0, 0.3, 0.6, 1.0), (1.5, 3.0, 6.0), (20, 24, 27, 30, 34)
 _AMOUNTS, _MASK_PX = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), 0.63  # of unsharp masks; the radius in pixels of the video
+_PIXEL_PX = 0.289  # standard deviation of a pixel's own area
 _X264 = ("-c:v", "libx264", "-preset", "medium", "-threads", "1")
 _MDSP = Path(os.environ.get("VSR_MDSP", Path(__file__).resolve().parents[2] / "shared" / "data" / "mdsp"))
 _SEQUENCES = {
@@ -108,8 +113,8 @@ def plates(folder: Path, seeds: int) -> None:
         print(f"| {crf} | all | | | {np.mean(gains):+.2f}, least {min(gains):+.2f} | | | |", flush=True)
 
 
-def best_sharpened(clip: PlateClip, frames: list[NDArray[np.uint8]]) -> float:
-    """PSNR of the frame and the strength of an unsharp mask that come closest to what that frame saw."""
+def best_sharpened(clip: PlateClip, frames: list[NDArray[np.uint8]]) -> tuple[float, Floats]:
+    """The frame and the strength of an unsharp mask that come closest to what that frame saw: PSNR and image."""
     from scipy import ndimage
 
     x, y, width, height = (SCALE * value for value in clip.roi)
@@ -121,8 +126,8 @@ def best_sharpened(clip: PlateClip, frames: list[NDArray[np.uint8]]) -> float:
         detail = large - ndimage.gaussian_filter(large, _MASK_PX * SCALE)
         for amount in _AMOUNTS:
             sharp = np.clip(large + amount * detail, 0, 255)[y : y + height, x : x + width]
-            found.append(psnr_db(sharp, hr))
-    return max(found)
+            found.append((psnr_db(sharp, hr), sharp))
+    return max(found, key=lambda one: one[0])
 
 
 def sharpened(folder: Path, seeds: int) -> None:
@@ -137,7 +142,8 @@ def sharpened(folder: Path, seeds: int) -> None:
         clip = film(16, text=text, noise=noise, seed=seed + 10 * is_face, is_fixed=is_fixed)
         path = encode(folder / "sharpened.mp4", np.stack(clip.frames), *_X264, "-crf", str(crf))
         made = vsr.still(path, folder / "sharpened.png", at=0, roi=clip.roi, evidence=False, overwrite=True)
-        single, still = best_sharpened(clip, decoded(path)), psnr_db(of_still(made.output).mean(2), clip.hr_regions[0])
+        single, _ = best_sharpened(clip, decoded(path))
+        still = psnr_db(of_still(made.output).mean(2), clip.hr_regions[0])
         warned = any("sharpened" in text for text in made.record["warnings"])
         print(
             f"| {'face' if is_face else 'plate'} | {'fixed' if is_fixed else 'moves'} | {noise:g} | {crf} | {seed} "
@@ -145,6 +151,62 @@ def sharpened(folder: Path, seeds: int) -> None:
             f"| {'yes' if warned else 'no'} |",
             flush=True,
         )
+
+
+def _reader() -> Any:
+    """What PP-OCR reads in an image ``(H, W)`` 0…255; None where it is not installed."""
+    try:
+        from rapidocr_onnxruntime import RapidOCR
+    except ImportError:
+        return None
+    engine = RapidOCR()
+
+    def read(image: Floats) -> str:
+        codes = np.repeat(np.clip(np.rint(image), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        found, _ = engine(codes, use_det=False, use_cls=False)
+        return str(found[0][0]) if found else ""
+
+    return read
+
+
+def _letters(read: str, text: str) -> int:
+    """Letters of ``text`` that were read in their order."""
+    import difflib
+
+    one, other = text.replace(" ", ""), read.replace(" ", "").upper()
+    return sum(block.size for block in difflib.SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks())
+
+
+def lenses(folder: Path) -> None:
+    """60 clips of known lenses: stills against sharpened frames, by PSNR and letters read."""
+    import vsr
+
+    read = _reader()
+    print(f"\n### Lenses, 16 frames, x{SCALE}, H.264, against the best sharpened frame\n")
+    print("| subject | camera | CRF | lens px | noise | blur found (true) | sharpened | still | gain | letters, both |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    gains: dict[float, list[float]] = {lens: [] for lens in _LENSES_PX}
+    cells = itertools.product(range(3), (False, True), (False, True), _LENS_CRFS)
+    for number, (seed, is_face, is_fixed, crf) in enumerate(cells):
+        lens, noise = _LENSES_PX[(number + seed) % 4], _NOISES[(number // 2 + seed) % 3]
+        text = FACE if is_face else _TEXTS[number % len(_TEXTS)]
+        clip = film(16, text=text, noise=noise, seed=seed + 10 * is_face, is_fixed=is_fixed, lens_px=lens)
+        path = encode(folder / "lens.mp4", np.stack(clip.frames), *_X264, "-crf", str(crf))
+        made = vsr.still(path, folder / "lens.png", at=0, roi=clip.roi, evidence=False, overwrite=True)
+        single, sharp = best_sharpened(clip, decoded(path))
+        image = of_still(made.output).mean(2)
+        still = psnr_db(image, clip.hr_regions[0])
+        gains[lens].append(still - single)
+        seen = "" if read is None or is_face else f"{_letters(read(sharp), text)}, {_letters(read(image), text)} of 7"
+        print(
+            f"| {'face' if is_face else 'plate'} | {'fixed' if is_fixed else 'moves'} | {crf} | {lens:g} | {noise:g} "
+            f"| {made.record['found']['psf_sigma_px']:.2f} ({math.hypot(lens, _PIXEL_PX):.2f}) | {single:.2f} "
+            f"| {still:.2f} | {still - single:+.2f} | {seen} |",
+            flush=True,
+        )
+    for lens, found in gains.items():
+        if found:
+            print(f"| all | | | {lens:g} | | | | | {np.mean(found):+.2f}, least {min(found):+.2f} | |")
 
 
 def times(folder: Path) -> None:
@@ -222,7 +284,7 @@ def gallery(folder: Path) -> None:
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["plate", "times"], help="plate, sharpened, times, gallery")
+    parser.add_argument("what", nargs="*", default=["plate", "times"], help="plate, sharpened, lenses, times, gallery")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--folder", type=Path, help="where images go; a temporary folder by default")
     arguments = parser.parse_args()
@@ -233,6 +295,8 @@ def main() -> None:
             plates(folder, arguments.seeds)
         if "sharpened" in arguments.what:
             sharpened(folder, arguments.seeds)
+        if "lenses" in arguments.what:
+            lenses(folder)
         if "times" in arguments.what:
             times(folder)
         if "gallery" in arguments.what:

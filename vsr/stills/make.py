@@ -26,7 +26,7 @@ from vsr.stills.maps import Support, find_support
 from vsr.stills.notes import doubts, notes_of
 from vsr.stills.options import StillOptions
 from vsr.stills.quality import Agreement, agreement
-from vsr.stills.stages import OnStep, Stages
+from vsr.stills.stages import OnStep, Stages, source_of_views
 from vsr.stills.study import Study
 from vsr.stills.tracking import Sighting, Tracker
 from vsr.stills.window import Place, Window, grab
@@ -128,7 +128,7 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
     model, sightings = _follow(lumas, window.reference, region, options, lambda share: on_step("following", share))
     candidates = choose(lumas, sightings, _repeats(window), window.reference, region, options.frames)
     views = [View(c.number, lumas[c.number], c.registration.matrix) for c in candidates if c.is_used]
-    stages = Stages(window.reference, region, options, on_step)
+    stages = Stages(window.reference, region, options, on_step, source_of_views(views))
     first, candidates = stages.first(views, candidates, model)
     chosen = stages.with_motion(first)
     found = stages.studied(chosen)

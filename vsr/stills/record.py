@@ -150,6 +150,7 @@ def _describe_found(made: Made) -> dict[str, Any]:
         "psf_from": found.psf_from,
         "psf_by_prediction_px": found.psf_by_prediction_px,
         "psf_by_gradients_px": None if found.psf_by_gradients_px is None else _round(found.psf_by_gradients_px),
+        "psf_by_looks_px": found.psf_by_looks_px,
         "regularization": _round(fused.imaging.regularization),
         "regularization_from": found.strength_from,
         "prediction_residuals": found.tried,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from vsr.methods.source import estimate_source
+from vsr.networks.source import Source, source_of
 from vsr.registration import MotionModel
 from vsr.stills.boxes import Box
 from vsr.stills.canvas import View
@@ -16,9 +18,9 @@ from vsr.stills.fusion import Fused, Imaging, fuse
 from vsr.stills.maps import find_support
 from vsr.stills.options import StillOptions
 from vsr.stills.refining import num_parameters
-from vsr.stills.study import FIRST, Study, study
+from vsr.stills.study import FIRST, Study, study, usual_psf
 
-__all__ = ["OnStep", "Stages"]
+__all__ = ["OnStep", "Stages", "source_of_views"]
 
 OnStep = Callable[[str, float | None], None]
 """Called with the current step and the share that is done, 0…1, or None where that is unknown."""
@@ -27,6 +29,7 @@ _FIRST_ROUNDS, _CHOICE_ROUNDS, _LAST_ROUNDS = 4, 2, 6
 _WORSE_THAN_USUAL = 2.0  # residual of a frame, times the usual one, at which it is left out after all
 _LONELY = 0.02  # share of the region that may rest on one frame before the prior is made strong enough for one
 _HARDLY_ANY = 1.5  # frames
+_LOOKED_AT = 9  # frames that tell how blurred and compressed the video looks
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,14 @@ class Stages:
     region: Box
     options: StillOptions
     on_step: OnStep
+    source: Source | None = None
+    """How blurred, noisy and compressed the frames look; None: it is not known."""
 
     def first(
         self, views: Sequence[View], candidates: Sequence[Candidate], model: MotionModel
     ) -> tuple[Fused, list[Candidate]]:
         """A first image, after which frames are left out that miss it by much more than the others do."""
-        psf = FIRST.psf_sigma_px if self.options.psf_sigma_px is None else self.options.psf_sigma_px
+        psf = usual_psf(self.source) if self.options.psf_sigma_px is None else self.options.psf_sigma_px
         imaging = replace(FIRST, psf_sigma_px=psf)
         fused = self._fuse(views, imaging, model, _FIRST_ROUNDS, "first image")
         limit = _WORSE_THAN_USUAL * fused.sigma
@@ -82,7 +87,13 @@ class Stages:
         self.on_step("finding blur and smoothness", None)
         options = self.options
         found = study(
-            chosen.views, self.reference, self.region, options.scale, options.psf_sigma_px, options.regularization
+            chosen.views,
+            self.reference,
+            self.region,
+            options.scale,
+            options.psf_sigma_px,
+            options.regularization,
+            self.source,
         )
         if options.regularization is None and _rests_on_one(chosen) > _LONELY:
             return found.smooth("usual at least: parts of the region rest on a single frame")
@@ -129,6 +140,12 @@ class Stages:
             parts=first.parts,
             on_share=lambda share: self.on_step("choosing the motion", done + share / 2),
         )
+
+
+def source_of_views(views: Sequence[View]) -> Source | None:
+    """How the first of ``views`` look, whole; None where they are too small to tell."""
+    estimates = estimate_source([view.luma.float() for view in views[:_LOOKED_AT]])
+    return None if estimates is None else source_of(estimates)
 
 
 def _rests_on_one(fused: Fused) -> float:

@@ -2,8 +2,8 @@
 
 A blur too narrow or too wide, a prior too strong or too weak: either way the image made from most of the frames
 misses the rest by more than their noise (cross-validation; Nguyen, Milanfar and Golub 2001 choose blur and
-regularisation of super-resolution so). Where the blur is concerned its minimum is shallow, so a usual camera's blur is
-kept unless another one predicts better by two standard errors (after Breiman et al. 1984).
+regularisation of super-resolution so). Where the blur is concerned its minimum is shallow, so the one that whole frames
+look to have is kept unless another predicts better by two standard errors (after Breiman et al. 1984).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from vsr.networks.source import Source
 from vsr.observation import ObservationModel, neighbourhood_range
 from vsr.solvers import DEFAULT_SOLVER, Observations, find_solver
 from vsr.solvers.base import residual_sigma
@@ -24,7 +25,7 @@ from vsr.stills.boxes import Box, move_points
 from vsr.stills.canvas import Canvas, View
 from vsr.stills.fusion import Imaging
 
-__all__ = ["FIRST", "LEAST_FRAMES", "Study", "coverage", "left_out", "places_of", "study"]
+__all__ = ["FIRST", "LEAST_FRAMES", "Study", "coverage", "left_out", "places_of", "study", "usual_psf"]
 
 LEAST_FRAMES = 6
 """Frames from which something can be found by leaving some out."""
@@ -36,17 +37,23 @@ _QUARTERS = (0.25, 0.75)  # of a side that is long enough for two places: their 
 _SCALES = (2.0, 4.0)  # of the fine grid while looking, least and most
 _SHARE_LEFT_OUT = 1 / 3  # of the frames, at most
 _SAME_PX = 0.12  # frames that sample the region so near to each other are left out together
-_BLURS = tuple(round(0.33 + 0.06 * n, 2) for n in range(6))
+_BLURS = tuple(round(0.3 + 0.05 * n, 2) for n in range(17))
 _STRENGTHS = tuple(0.25 * 2**n for n in range(5))  # below, detail that no frame shows would be amplified
-_USUAL_BLUR, _USUAL_STRENGTH = 2, 2
+_USUAL_STRENGTH = 2
 _LARGE_STRENGTH = 3  # least of large regions: some part of them always rests on few frames, and shows a lattice below
-_LEAST_PX, _MOST_PX = 0.38, 0.6  # between these cameras lie; compressed motion looks sharper than it was
+_LEAST_PX, _MOST_PX = 0.38, 0.6  # between these usual cameras lie; compressed motion looks sharper than it was
+_PIXEL_PX = 0.289  # standard deviation of a pixel's own area, and what a camera without a lens would have
+_LOOKS = 1.5  # times which lenses blur what they look to behind a codec, whose edges of blocks look sharp
+_CLEAN = 1.0  # codes of 255 that compression changed, below which a lens may be sharper than usual
+_LEAST_LENS_PX, _USUAL_LENS_PX = 0.2, 0.35  # lenses look alike below the usual one: half-way costs least
 _LEAST_LEFT_OUT = 2
 _BOUND = 3.0  # standard deviations beyond which a residual counts no more
 _CLEAR = 2.0  # standard errors by which one prediction is better than another
 _COVERED = 0.6  # of the fine pixels seen by some frame, from which a prior weaker than usual may be chosen
 _SPREAD = 0.618034  # of a turn: takes numbers in an order that spreads them evenly
 _STEPS = 24  # most steps of the search
+
+_LOOKS_LIKE = "what whole frames look like"
 
 Pair = tuple[int, int]
 """Numbers in `_BLURS` and `_STRENGTHS`."""
@@ -64,6 +71,8 @@ class Study:
     """Blur at which prediction is best; None: not tried."""
     psf_by_gradients_px: float | None = None
     """Blur as estimated by `estimate_psf`; None: unknown."""
+    psf_by_looks_px: float | None = None
+    """Blur that whole frames look to have (`usual_psf`); None: not asked for."""
     tried: dict[str, float] = field(default_factory=dict)
     """Residual of left-out frames in standard deviations, by ``blur/strength``."""
 
@@ -78,14 +87,15 @@ class Study:
 class _LeftOut:
     """Frames predicted from others, remembered by what was assumed."""
 
-    def __init__(self, canvas: Canvas, views: Sequence[View], reference: int, least: int) -> None:
+    def __init__(self, canvas: Canvas, views: Sequence[View], reference: int, least: int, psf_px: float) -> None:
         self._canvas, self._views = canvas, views
         self.held = left_out(views, reference, canvas.region)
         self._known: dict[Pair, Tensor] = {}
-        samples, model = self.observed(FIRST.psf_sigma_px)
+        samples, model = self.observed(psf_px)
         inside = model.inside.to(samples.dtype)
         first = canvas.median(views)
-        self.start = find_solver(DEFAULT_SOLVER)(Observations(samples, model, inside), first, FIRST.options())
+        options = replace(FIRST, psf_sigma_px=psf_px).options()
+        self.start = find_solver(DEFAULT_SOLVER)(Observations(samples, model, inside), first, options)
         residual = (samples - model.A(self.start)) * inside
         if coverage(views, canvas.region, canvas.scale) < _COVERED:
             least = max(least, _USUAL_STRENGTH)
@@ -169,24 +179,52 @@ def _is_worse(first: Tensor, second: Tensor) -> bool:
     return float(difference.mean()) > _CLEAR * error
 
 
+def usual_psf(source: Source | None) -> float:
+    """Blur to start from, in frame pixels: a usual camera's, or what the statistics of the frames say (ADR 120).
+
+    Compressed frames are never taken for sharper than a usual camera's: too narrow a blur costs a decibel or two, too
+    wide a one up to eight.
+    """
+    if source is None:
+        return FIRST.psf_sigma_px
+    if _is_clean(source):
+        lens = min(source.blur_px + _LEAST_LENS_PX, max(source.blur_px, _USUAL_LENS_PX))
+        found = math.hypot(_PIXEL_PX, lens)
+    else:
+        found = max(FIRST.psf_sigma_px, math.hypot(_PIXEL_PX, _LOOKS * source.blur_px))
+    return min(_BLURS, key=lambda blur: abs(blur - found))
+
+
+def _is_clean(source: Source | None) -> bool:
+    return source is not None and source.compression_codes < _CLEAN
+
+
 def study(
-    views: Sequence[View], reference: int, region: Box, scale: float, psf_px: float | None, strength: float | None
+    views: Sequence[View],
+    reference: int,
+    region: Box,
+    scale: float,
+    psf_px: float | None,
+    strength: float | None,
+    source: Source | None = None,
 ) -> Study:
     """Blur and strength of the prior for ``views`` with the motions they have; what is given stays.
 
-    ``scale`` is that of the still. Looks at the middle of ``region``, and of its quarters where it is large: the blur
-    is found where the frames tell most, the strength for all places together.
+    ``scale`` is that of the still, ``source`` how whole frames look, if that is known. Looks at the middle of
+    ``region``, and of its quarters where it is large: the blur is found where the frames tell most, the strength for
+    all places together.
     """
     if psf_px is not None and strength is not None:
         return Study(Imaging(psf_px, strength), "given", "given")
     fine = min(max(scale, _SCALES[0]), _SCALES[1])
     places = places_of(region)
     least = _LARGE_STRENGTH if len(places) > 1 else 0
-    looked = [_LeftOut(Canvas(region, part, fine), views, reference, least) for part in places]
+    usual = usual_psf(source)
+    looked = [_LeftOut(Canvas(region, part, fine), views, reference, least, usual) for part in places]
     looked.sort(key=lambda place: -place.contrast)
     if len(views) < LEAST_FRAMES or len(looked[0].held) < _LEAST_LEFT_OUT:
-        return _score(looked[0], psf_px, strength)
-    return _predict(looked, psf_px, strength)
+        return _score(looked[0], psf_px, strength, source)
+    return _predict(looked, psf_px, strength, source)
 
 
 def places_of(region: Box) -> list[Box]:
@@ -215,11 +253,16 @@ def _by_gradients(looked: _LeftOut) -> float | None:
     return _clamp_psf(found / max(model.scale_yx))
 
 
-def _score(looked: _LeftOut, psf_px: float | None, strength: float | None) -> Study:
+def _score(looked: _LeftOut, psf_px: float | None, strength: float | None, source: Source | None) -> Study:
     """From too few frames for leaving some out."""
     gradients = _by_gradients(looked) if psf_px is None else None
-    psf, origin = (psf_px, "given") if psf_px is not None else (gradients, "growth of gradients with scale")
-    if psf is None:
+    if psf_px is not None:
+        psf, origin = psf_px, "given"
+    elif source is not None:
+        psf, origin = usual_psf(source), _LOOKS_LIKE
+    elif gradients is not None:
+        psf, origin = gradients, "growth of gradients with scale"
+    else:
         psf, origin = FIRST.psf_sigma_px, "usual for cameras: no estimate from the image"
     few = "usual: too few frames that differ in what they sample"
     usual = _STRENGTHS[max(_USUAL_STRENGTH, looked.strengths.start)]
@@ -228,25 +271,28 @@ def _score(looked: _LeftOut, psf_px: float | None, strength: float | None) -> St
         origin,
         few if strength is None else "given",
         psf_by_gradients_px=gradients,
+        psf_by_looks_px=usual_psf(source) if psf_px is None else None,
     )
 
 
-def _predict(places: Sequence[_LeftOut], psf_px: float | None, strength: float | None) -> Study:
+def _predict(places: Sequence[_LeftOut], psf_px: float | None, strength: float | None, source: Source | None) -> Study:
     """The most telling place first."""
     looked = places[0]
+    least = _BLURS[0] if _is_clean(source) else _LEAST_PX
+    usual_blur = _BLURS.index(usual_psf(source))
     fixed = None if strength is None else min(range(len(_STRENGTHS)), key=lambda n: abs(_STRENGTHS[n] - strength))
     best: float | None = None
     gradients: float | None = None
     origin = "given"
     if psf_px is None:
-        place = _downhill(looked, fixed)
-        best = _vertex(looked, place, fixed)
-        usual = (_USUAL_BLUR, _best_strength(looked, _USUAL_BLUR, place[1], fixed))
+        place = _downhill(looked, usual_blur, fixed)
+        best = max(least, _vertex(looked, place, fixed))
+        usual = (usual_blur, _best_strength(looked, usual_blur, place[1], fixed))
         gradients = _by_gradients(looked)
         if _is_worse(looked.pair(usual), looked.pair(place)):
             psf_px, origin = best, "prediction of frames left out"
         else:
-            psf_px, origin = _BLURS[_USUAL_BLUR], "usual for cameras: no other predicts frames left out clearly better"
+            psf_px, origin = _BLURS[usual_blur], f"{_LOOKS_LIKE}: no other predicts frames left out clearly better"
     if strength is None:
         strength, tried = _best_prior(places, psf_px)
     else:
@@ -257,13 +303,14 @@ def _predict(places: Sequence[_LeftOut], psf_px: float | None, strength: float |
         "given" if fixed is not None else "prediction of frames left out",
         psf_by_prediction_px=best,
         psf_by_gradients_px=gradients,
+        psf_by_looks_px=None if best is None else _BLURS[usual_blur],
         tried=looked.tried() | tried,
     )
 
 
-def _downhill(looked: _LeftOut, fixed: int | None) -> Pair:
-    """The pair with the least residual that a descent over neighbouring pairs reaches."""
-    place = (_USUAL_BLUR, looked.strengths[0] if fixed is None else fixed)
+def _downhill(looked: _LeftOut, start: int, fixed: int | None) -> Pair:
+    """The pair with the least residual that a descent over neighbouring pairs reaches from blur number ``start``."""
+    place = (start, looked.strengths[0] if fixed is None else fixed)
     for _ in range(_STEPS):
         near = [
             (place[0] + blur, place[1] + strength)
@@ -295,13 +342,13 @@ def _vertex(looked: _LeftOut, place: Pair, fixed: int | None) -> float:
     """The blur at the lowest point of a parabola through the best residuals of three neighbouring blurs."""
     blur, strength = place
     if not 0 < blur < len(_BLURS) - 1:
-        return _clamp_psf(_BLURS[blur])
+        return _BLURS[blur]
     left, middle, right = (
         looked.score((n, _best_strength(looked, n, strength, fixed))) for n in (blur - 1, blur, blur + 1)
     )
     bend = left - 2 * middle + right
     shift = 0.5 * (left - right) / bend if bend > 1e-12 else 0.0
-    return _clamp_psf(_BLURS[blur] + min(0.5, max(-0.5, shift)) * (_BLURS[1] - _BLURS[0]))
+    return round(_BLURS[blur] + min(0.5, max(-0.5, shift)) * (_BLURS[1] - _BLURS[0]), 4)
 
 
 def _best_prior(places: Sequence[_LeftOut], psf_px: float) -> tuple[float, dict[str, float]]:

@@ -71,10 +71,10 @@ def _shifts(count: int) -> list[tuple[float, float]]:
     return [(float(y), float(x)) for y, x in rng.uniform(-3, 3, (count, 2))]
 
 
-def _video(folder: Path, name: str = "in.mp4") -> tuple[Path, list[Image]]:
+def _video(folder: Path, name: str = "in.mp4", *, lens_sigma: float = _LENS) -> tuple[Path, list[Image]]:
     """A small video of the scene by a hand-held camera, and the large images that its frames should be."""
     scene, shifts = Scene(_SEED), _shifts(_FRAMES)
-    small = [scene.image(_HEIGHT, _WIDTH, pixel=2.0, shift_yx=shift, lens_sigma=_LENS) for shift in shifts]
+    small = [scene.image(_HEIGHT, _WIDTH, pixel=2.0, shift_yx=shift, lens_sigma=lens_sigma) for shift in shifts]
     large = [scene.image(2 * _HEIGHT, 2 * _WIDTH, shift_yx=shift) for shift in shifts]
     return write_gray(folder / name, small), large
 
@@ -209,7 +209,15 @@ def _refusal(folder: Path) -> Finding:
 
 
 def _still(folder: Path) -> Finding:
-    source, large = _video(folder)
+    return _gain_of_still(folder, _LENS)
+
+
+def _sharp_still(folder: Path) -> Finding:
+    return _gain_of_still(folder, 0.0)
+
+
+def _gain_of_still(folder: Path, lens_sigma: float) -> Finding:
+    source, large = _video(folder, lens_sigma=lens_sigma)
     api.still(source, folder / "still.png", at=4, scale=2)
     _made(source, folder / "one.mkv", method="bicubic", scale=2)
     image = np.asarray(read_image(folder / "still.png"), np.float64)
@@ -234,6 +242,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "motion": Check("known motion is found", _registration, 0.05, "pixels", "at most"),
         "refusal": Check("--evidence refuses learned methods", _refusal, 0, "outputs", "at most"),
         "still": Check("a still is nearer to the ground truth than its own frame", _still, 0.5, "dB", "at least"),
+        "sharp-still": Check("so is one of frames that no lens softened", _sharp_still, 0.5, "dB", "at least"),
     }
 )
 """Every check by name, in their order."""

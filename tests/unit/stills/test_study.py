@@ -6,9 +6,10 @@ import pytest
 import torch
 from plates import film
 
+from vsr.networks.source import Source
 from vsr.stills.boxes import Box, moved_by
 from vsr.stills.canvas import View
-from vsr.stills.study import coverage, left_out, places_of, study
+from vsr.stills.study import FIRST, coverage, left_out, places_of, study, usual_psf
 
 REGION = Box(10, 10, 24, 16)
 
@@ -80,6 +81,28 @@ def test_what_is_there_only_once_does_not_decide_for_all_places() -> None:
     assert whole.imaging.regularization >= 2.0
     apart = study(views, 0, Box(4, 4, 60, 40), 2.0, None, None)
     assert whole.imaging.psf_sigma_px == pytest.approx(apart.imaging.psf_sigma_px, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("blur_px", "compression_codes", "expected_px"),
+    [
+        (0.0, 0.2, 0.35),
+        (0.12, 0.2, 0.45),
+        (0.6, 0.2, 0.65),
+        (0.0, 6.0, 0.45),
+        (0.1, 6.0, 0.45),
+        (0.5, 6.0, 0.8),
+        (9.0, 6.0, 1.1),
+    ],
+)
+def test_the_blur_to_start_from(blur_px: float, compression_codes: float, expected_px: float) -> None:
+    assert usual_psf(Source(blur_px, 1.0, compression_codes)) == expected_px
+
+
+def test_frames_that_tell_nothing_are_those_of_a_usual_camera() -> None:
+    assert usual_psf(None) == FIRST.psf_sigma_px
+    few = _views([(0, 0), (0.4, 0.3)])
+    assert study(few, 0, REGION, 2.0, None, None, Source(0.6, 1.0, 6.0)).imaging.psf_sigma_px == 0.95
 
 
 def test_given_values_stay() -> None:
