@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vsr.api.archiving import bag, sign
     from vsr.api.checking import verify
-    from vsr.api.comparing import compare, make_blind
+    from vsr.api.comparing import compare, make_blind, rank_opinions
     from vsr.api.downscaling import downscale, downscaling_settings
     from vsr.api.finding import expand_inputs
     from vsr.api.inputs import pair_outputs
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vsr.pipeline.progress import Progress
     from vsr.pipeline.request import Outcome
     from vsr.pipeline.verify import Check
+    from vsr.report.blind import Opinions
     from vsr.report.comparison import Comparison
     from vsr.report.trial import Trial
     from vsr.stills.frames import Exported
@@ -46,6 +47,7 @@ __all__ = [
     "Exported",
     "Job",
     "MediaInfo",
+    "Opinions",
     "Outcome",
     "Progress",
     "RunEstimate",
@@ -73,6 +75,7 @@ __all__ = [
     "pair_outputs",
     "plan",
     "probe",
+    "rank_opinions",
     "sign",
     "still",
     "train",
@@ -89,6 +92,7 @@ _HOMES = {
     "Exported": "vsr.stills.frames",
     "Job": "vsr.pipeline.job",
     "MediaInfo": "vsr.media.probe",
+    "Opinions": "vsr.report.blind",
     "Outcome": "vsr.pipeline.request",
     "Progress": "vsr.pipeline.progress",
     "RunEstimate": "vsr.api.trying",
@@ -116,6 +120,7 @@ _HOMES = {
     "pair_outputs": "vsr.api.inputs",
     "plan": "vsr.api.upscaling",
     "probe": "vsr.api.probing",
+    "rank_opinions": "vsr.api.comparing",
     "sign": "vsr.api.archiving",
     "still": "vsr.api.stills",
     "train": "vsr.api.learning",

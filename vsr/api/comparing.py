@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 from vsr.api.arguments import PathLike, rate_of
-from vsr.report.blind import make_blind_page
+from vsr.errors import UsageError
+from vsr.report.blind import Opinions, make_blind_page
+from vsr.report.blind import rank_opinions as rank_saved_opinions
 from vsr.report.comparison import Comparison, Requested
 from vsr.report.comparison import compare as compare_videos
 
-__all__ = ["compare", "make_blind"]
+__all__ = ["compare", "make_blind", "rank_opinions"]
 
 
 def compare(
@@ -80,3 +82,23 @@ def make_blind(
         requested=Requested(offset=offset),
         fps=rate_of(fps),
     )
+
+
+def rank_opinions(files: Sequence[PathLike], *, by: Literal["file", "folder"] = "file") -> Opinions:
+    """Rank versions by the choices that people saved from blind pages.
+
+    The mean opinion rank and the strengths are those of the model of Bradley and Terry, with 95 % confidence intervals.
+
+    Args:
+        files: what the pages saved, one for each person and page. All versions must be joined by comparisons.
+        by: what a version is: a ``"file"``, or all files of a ``"folder"``, for methods compared on several clips.
+
+    Raises `InputError` for a file that is no record of choices, `UsageError` for versions that were never compared. For
+    example::
+
+        for version in vsr.rank_opinions(["ann.json", "ben.json"]).versions:
+            print(version.name, version.rank, version.rank_interval)
+    """
+    if not files:
+        raise UsageError("no files with choices")
+    return rank_saved_opinions([Path(file) for file in files], by=by)

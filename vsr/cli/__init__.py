@@ -15,6 +15,7 @@ from vsr.cli import (
     evaluate,
     frames,
     models,
+    opinions,
     presets,
     probe,
     report,
@@ -50,6 +51,7 @@ app.command("validate")(validate.validate)
 app.command("bag")(bag.bag)
 app.command("sign")(sign.sign)
 app.command("compare")(compare.compare)
+app.command("opinions")(opinions.opinions)
 app.command("report")(report.report)
 app.command("presets")(presets.presets)
 app.command("doctor")(doctor.doctor)

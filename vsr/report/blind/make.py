@@ -33,6 +33,8 @@ __all__ = ["make_blind_page"]
 FORMAT = 1
 """Version of the file that the page saves."""
 
+KIND = "vsr opinions"
+
 Image = NDArray[np.uint8]
 
 _LARGEST = (1920, 1200)
@@ -158,7 +160,7 @@ def _lots(paths: Sequence[Path], groups: Sequence[_Group], uris: dict[str, list[
             }
         )
     names = {key: str(path) for key, path in zip(_KEYS, paths, strict=False)}
-    return {"format": FORMAT, "kind": "vsr opinions", "seed": seed, "names": names, "pairs": pairs}
+    return {"format": FORMAT, "kind": KIND, "seed": seed, "names": names, "pairs": pairs}
 
 
 def _hide(data: dict[str, Any]) -> str:
