@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Train a small `srflow-da` or `sr3` at x4 on folders of images.
+"""Train a small network that samples at x4 on folders of images: `srflow-da`, `sr3`, `cvae` or `imle`.
 
     python examples/train_sampling/train.py --images FEI/train --out faces.safetensors --minutes 15
     python examples/train_sampling/train.py --images T91 BSDS200 --patch 96 --network sr3 --out texture.safetensors
 
 The flow learns by likelihood: noise of one code of 8 bits makes the images continuous, and the loss is bits a value.
 Diffusion learns to find the noise in images that are partly noise; the loss is the mean square of what it misses. The
-small images are bicubic, in 8 bits, as `vsr evaluate` has them. Whole images, all of one size, suit aligned faces;
+autoencoder's loss is its bound of the likelihood, in bits a value; IMLE's is how far the nearest of eight samples is.
+The small images are bicubic, in 8 bits, as `vsr evaluate` has them. Whole images, all of one size, suit aligned faces;
 ``--patch`` cuts patches from images of any size. The learning rate follows the clock, so that a run ends when it
 should; the file holds the EMA, and is written again every hundred steps.
 """
@@ -30,16 +31,21 @@ from torch.nn.utils import clip_grad_norm_
 from vsr.metrics import shrink_bicubic
 from vsr.networks.base import SamplingUpscaler
 from vsr.networks.blocks import enlarge
+from vsr.networks.cvae import CVAE
 from vsr.networks.digest import weights_digest
 from vsr.networks.files import write_safetensors
 from vsr.networks.flows import FlowStep
-from vsr.networks.sr3 import SR3
+from vsr.networks.imle import IMLE, nearest_sample
+from vsr.networks.sr3 import SR3, NoiseSchedule
 from vsr.networks.srflow import SRFlow
 
 _SCALE = 4
 _VALIDATION = 16  # images at the end of the list, never trained on
 _CODES = 256
 _WARMUP_STEPS, _REPORT_STEPS = 50, 100
+_DEVIATION = 4 / 255  # of what the autoencoder leaves over
+_SAMPLES = 8  # of IMLE, of which the nearest counts
+_LEVELS, _LEAST_RATIO, _MOST_RATIO = 200, 0.01, 20.0  # of diffusion: deviations of noise and image, −1…1
 
 
 def main(words: list[str] | None = None) -> int:
@@ -55,7 +61,7 @@ def main(words: list[str] | None = None) -> int:
     if not options.patch and len({image.shape for image in images}) > 1:
         print("images of several sizes need --patch", file=sys.stderr)
         return 3
-    module = _module(options.network)
+    module = _module(options.network, options.least_factor)
     print(f"{options.network}: {sum(p.numel() for p in module.parameters()):,} parameters", flush=True)
     save(train(module, images, options), options)
     return 0
@@ -73,10 +79,35 @@ def save(module: nn.Module, options: argparse.Namespace) -> None:
     write_safetensors(options.out, state, metadata)
 
 
-def _module(name: str) -> SRFlow | SR3:
+def _module(name: str, least_factor: float | None = None) -> SamplingUpscaler:
+    if name == "cvae":
+        return CVAE(_SCALE, width=32)
+    if name == "imle":
+        return IMLE(_SCALE, width=32)
     if name == "srflow-da":
-        return SRFlow(_SCALE, variant="srflow-da", width=12, growth=6, blocks=4, steps=2, hidden=24)
-    return SR3(_SCALE, width=16, widths=(1, 2, 4), blocks=1, attention=())
+        return SRFlow(
+            _SCALE,
+            variant="srflow-da",
+            width=12,
+            growth=6,
+            blocks=4,
+            steps=2,
+            hidden=24,
+            least_factor=least_factor,
+        )
+    module = SR3(_SCALE, width=16, widths=(1, 2, 4), blocks=1, attention=(), levels=_LEVELS)
+    module.schedule = geometric_schedule()
+    return module
+
+
+def geometric_schedule() -> NoiseSchedule:
+    """Each level's noise is louder than the last's by the same factor, so that few steps meet all that matter.
+
+    Of the authors' 2000 levels, three quarters drown all that the small image leaves open.
+    """
+    ratios = torch.linspace(math.log(_LEAST_RATIO), math.log(_MOST_RATIO), _LEVELS, dtype=torch.float64).exp()
+    kept = 1 / (1 + ratios.square())
+    return NoiseSchedule(1 - kept / torch.cat([torch.ones(1), kept[:-1]]))
 
 
 def read_image(path: Path) -> Tensor:
@@ -113,16 +144,39 @@ def bits(module: SRFlow, codes: Tensor) -> Tensor:
     return math.log2(255) - log_density.mean() / (math.log(2) * images[0].numel())
 
 
-def missed(module: SR3, codes: Tensor) -> Tensor:
+def missed(module: SR3, codes: Tensor, *, bfloat16: bool = False) -> Tensor:
     """Mean square of the noise that is not found, which has a variance of 1."""
     large, noise = codes / 127.5 - 1, torch.randn_like(codes)
-    # The noise level of each image lies anywhere between two neighbouring ones, as the authors draw it.
+    # The noise level of an image lies anywhere between two neighbouring ones, as the authors draw it; those of a batch
+    # are spread over all levels.
     roots = torch.cat([torch.ones(1), module.schedule.alphas_cumprod.sqrt()])
-    level = torch.randint(1, len(roots), (len(codes),))
-    kept = torch.lerp(roots[level], roots[level - 1], torch.rand(len(codes)))[:, None]
+    place = (len(roots) - 1) * ((torch.arange(len(codes)) + torch.rand(())) / len(codes))
+    lower = place.long().clamp(max=len(roots) - 2)
+    kept = torch.lerp(roots[lower], roots[lower + 1], place - lower)[:, None]
     partly = kept[..., None, None] * large + (1 - kept.square()).sqrt()[..., None, None] * noise
     condition = 2 * enlarge(shrunk(codes), _SCALE) - 1
-    return (module.denoise_fn(torch.cat([condition, partly], 1), kept) - noise).square().mean()
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        found = module.denoise_fn(torch.cat([condition, partly], 1), kept)
+    return (found.float() - noise).square().mean()
+
+
+def bound(module: CVAE, codes: Tensor) -> Tensor:
+    """Bound of the negative log-likelihood, bits for each value: the image is what is decoded and Gaussian noise."""
+    images, small = codes / 255, shrunk(codes)
+    noise = torch.randn(len(codes), module.noise_channels, *small.shape[2:])
+    made, divergence = module.reconstruct(images, small, noise)
+    error = (made - images).square().flatten(1).sum(1) / (2 * _DEVIATION**2)
+    values = images[0].numel()
+    density = math.log(_CODES * _DEVIATION * math.sqrt(2 * math.pi))  # of a value that is met, against one code
+    return ((error + divergence).mean() / values + density) / math.log(2)
+
+
+def nearest(module: IMLE, codes: Tensor) -> Tensor:
+    """Mean square, in codes, between each image and the nearest of its samples."""
+    images, small = codes / 255, shrunk(codes)
+    noises = torch.randn(_SAMPLES, len(codes), module.noise_channels, *small.shape[2:])
+    noise = nearest_sample(module, images, small, noises)
+    return 255**2 * (module(torch.cat([small, noise], 1)) - images).square().mean()
 
 
 @torch.no_grad()
@@ -154,15 +208,19 @@ def whiten(module: SRFlow, codes: Tensor) -> None:
             state = layer.encode(state)[0]
 
 
-def loss_of(module: SamplingUpscaler, codes: Tensor) -> Tensor:
+def loss_of(module: SamplingUpscaler, codes: Tensor, *, bfloat16: bool = False) -> Tensor:
     """What is made small in training."""
     if isinstance(module, SRFlow):
         return bits(module, codes)
+    if isinstance(module, CVAE):
+        return bound(module, codes)
+    if isinstance(module, IMLE):
+        return nearest(module, codes)
     assert isinstance(module, SR3)
-    return missed(module, codes)
+    return missed(module, codes, bfloat16=bfloat16)
 
 
-def train(module: SRFlow | SR3, images: list[Tensor], options: argparse.Namespace) -> nn.Module:
+def train(module: SamplingUpscaler, images: list[Tensor], options: argparse.Namespace) -> nn.Module:
     """The EMA at the end. Raises `RuntimeError` where the loss is no longer a number."""
     held_back = next(batches(images[-_VALIDATION:], _VALIDATION, options.patch))
     given = batches(images[:-_VALIDATION], options.batch, options.patch)
@@ -172,7 +230,7 @@ def train(module: SRFlow | SR3, images: list[Tensor], options: argparse.Namespac
     adam = torch.optim.Adam(module.parameters(), betas=(0.9, 0.99))
     began, step, lately = time.monotonic(), 0, 0.0
     while (passed := (time.monotonic() - began) / (60 * options.minutes)) < 1 and step < options.most_steps:
-        loss = loss_of(module, next(given))
+        loss = loss_of(module, next(given), bfloat16=options.bfloat16)
         if not bool(loss.isfinite()):
             raise RuntimeError(f"step {step}: the loss is {float(loss)}; a lower --rate may help")
         adam.zero_grad()
@@ -181,7 +239,7 @@ def train(module: SRFlow | SR3, images: list[Tensor], options: argparse.Namespac
         for group in adam.param_groups:
             group["lr"] = options.rate * min(1, (step + 1) / _WARMUP_STEPS) * (1 + math.cos(math.pi * passed)) / 2
         adam.step()
-        decay = min(0.995, (1 + step) / (10 + step))
+        decay = min(0.998, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(mean.parameters()), list(module.parameters()), 1 - decay)
         step, lately = step + 1, lately + float(loss.detach()) / _REPORT_STEPS
         if step % _REPORT_STEPS == 0:
@@ -197,14 +255,16 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--images", type=Path, nargs="+", required=True, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
-    parser.add_argument("--network", choices=("srflow-da", "sr3"), default="srflow-da")
+    parser.add_argument("--network", choices=("srflow-da", "sr3", "cvae", "imle"), default="srflow-da")
     parser.add_argument("--patch", type=int, default=0, help="side of large patches, pixels; 0: whole images")
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--most-steps", type=int, default=1_000_000)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--least-factor", type=float, help="srflow-da: couplings scale by no less")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--bfloat16", action="store_true", help="sr3: half the time on processors that have it")
     options = parser.parse_args(words)
     if options.patch % _SCALE or options.patch < 0:
         parser.error(f"--patch is {options.patch}; allowed are multiples of {_SCALE}")

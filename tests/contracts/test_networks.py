@@ -20,9 +20,12 @@ from vsr.networks import (
     cnf,
     csfm,
     csnln,
+    cvae,
     dbdn,
     dsrn,
+    explorable,
     ikc,
+    imle,
     kxnet,
     load_network,
     memnet,
@@ -71,6 +74,9 @@ REDUCED: dict[str, Callable[[int], Upscaler]] = {
     "ikc": partial(ikc.IKC, blocks=1),
     "kxnet": partial(kxnet.KXNet, stages=2),
     "sr3": partial(sr3.SR3, width=8, widths=(1, 2, 2), blocks=1, attention=(1,), levels=4),
+    "cvae": partial(cvae.CVAE, width=8, latent=4),
+    "imle": partial(imle.IMLE, width=8, codes=4),
+    "explorable": partial(explorable.Explorable, width=8, blocks=2),
     "wavelet-srnet": partial(wavelet_srnet.WaveletSRNet, width=8, inner=8),
 }
 """Narrower forms of networks that are large or slow; all but their count is tried on these. Depth, which decides the

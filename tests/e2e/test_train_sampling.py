@@ -11,6 +11,8 @@ from skimage.io import imsave
 from videos import scene
 
 from vsr.networks import load_network
+from vsr.networks.cvae import CVAE
+from vsr.networks.imle import IMLE
 from vsr.networks.sr3 import SR3
 from vsr.networks.srflow import SRFlow
 
@@ -25,7 +27,7 @@ def images(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "kind"), [("srflow-da", SRFlow), ("sr3", SR3)])
+@pytest.mark.parametrize(("name", "kind"), [("srflow-da", SRFlow), ("sr3", SR3), ("cvae", CVAE), ("imle", IMLE)])
 def test_weights_of_sampling_networks(tmp_path: Path, images: Path, name: str, kind: type) -> None:
     target = tmp_path / f"{name}.safetensors"
     words = ["--images", str(images), "--out", str(target), "--network", name]
@@ -40,6 +42,16 @@ def test_weights_of_sampling_networks(tmp_path: Path, images: Path, name: str, k
     assert network.metadata["vsr.digest"] == network.digest
     assert isinstance(network.module, kind)
     assert network.num_parameters < 650_000, "small"
+
+
+def test_levels_of_noise_are_even_steps() -> None:
+    """Ratios of the deviations of noise and image, from a hundredth to twenty, by one factor."""
+    with example_module("train_sampling", "train") as train:
+        kept = train.geometric_schedule().alphas_cumprod.double()
+    ratios = ((1 - kept) / kept).sqrt()
+    assert ratios[0] == pytest.approx(0.01, rel=1e-2)
+    assert ratios[-1] == pytest.approx(20, rel=1e-3)
+    assert (ratios[51:] / ratios[50:-1]).std() < 1e-3
 
 
 def test_principal_components_come_first(images: Path) -> None:

@@ -146,6 +146,8 @@ class SamplingUpscaler(Upscaler):
     """Most steps in which it can make an image; 0: it makes it at once."""
     steps: int
     """Steps in which it makes an image, 1 to ``levels``."""
+    takes_eta: ClassVar[bool] = True
+    """Whether ``eta`` may be other than 0."""
     eta: float
     """Share of fresh noise in each step, 0 to 1."""
 

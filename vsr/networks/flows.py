@@ -100,12 +100,6 @@ def _subnet(inputs: int, outputs: int, kind: Subnets, hidden: int) -> nn.Sequent
     return nn.Sequential(*layers, _ScaledConv(hidden, outputs))
 
 
-def _shift_and_factor(subnet: nn.Module, given: Tensor) -> tuple[Tensor, Tensor]:
-    """What a subnet makes of ``given``: summands and, between 0.0001 and 1.0001, factors, which alternate."""
-    made = subnet(given)
-    return made[:, 0::2], torch.sigmoid(made[:, 1::2] + 2.0) + _LEAST_FACTOR
-
-
 def _log_sum(factors: Tensor) -> Tensor:
     """Sum of logarithms, ``(B,)``."""
     return factors.log().flatten(1).sum(1)
@@ -117,7 +111,9 @@ class Coupling(nn.Module):
     All channels are shifted and scaled by what features say; then the second half by what the first half and
     features say. Between the two, a noise-conditional layer (NCSR) does it by the first half and a map of the noise
     added in training: three channels, 0 where images are made. ``has_noise_layer`` says whether there are weights for
-    it, ``uses_noise_layer`` whether it acts; ``hidden`` is the width of the subnets.
+    it, ``uses_noise_layer`` whether it acts; ``hidden`` is the width of the subnets. Factors lie between 0.0001 and
+    1.0001, or between ``least_factor`` and 1 where that is set, so that no inverse explodes (Behrmann et al.,
+    "Understanding and mitigating exploding inverses in invertible neural networks", AISTATS 2021).
     """
 
     def __init__(
@@ -131,6 +127,7 @@ class Coupling(nn.Module):
         uses_noise_layer: bool,
     ) -> None:
         super().__init__()
+        self.least_factor: float | None = None
         self._first = channels // 2
         changed = 2 * (channels - self._first)
         self.fAffine = _subnet(self._first + features, changed, subnets, hidden)
@@ -138,17 +135,25 @@ class Coupling(nn.Module):
         self.fAffine_std = _subnet(self._first + _NOISE_CHANNELS, changed, subnets, hidden) if has_noise_layer else None
         self._uses_noise_layer = has_noise_layer and uses_noise_layer
 
+    def _shift_and_factor(self, subnet: nn.Module, given: Tensor) -> tuple[Tensor, Tensor]:
+        """What ``subnet`` makes of ``given``: summands and factors, which alternate."""
+        made = subnet(given)
+        shift, share = made[:, 0::2], torch.sigmoid(made[:, 1::2] + 2.0)
+        if self.least_factor is None:
+            return shift, share + _LEAST_FACTOR
+        return shift, torch.lerp(torch.full_like(share, self.least_factor), torch.ones_like(share), share)
+
     def _by_first(self, first: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        return _shift_and_factor(self.fAffine, torch.cat([first, features], 1))
+        return self._shift_and_factor(self.fAffine, torch.cat([first, features], 1))
 
     def _by_noise(self, first: Tensor) -> tuple[Tensor, Tensor]:
         assert self.fAffine_std is not None
         none = first.new_zeros(len(first), _NOISE_CHANNELS, *first.shape[2:])
-        return _shift_and_factor(self.fAffine_std, torch.cat([first, none], 1))
+        return self._shift_and_factor(self.fAffine_std, torch.cat([first, none], 1))
 
     def encode(self, state: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """See the top of the file."""
-        shift, factor = _shift_and_factor(self.fFeatures, features)
+        shift, factor = self._shift_and_factor(self.fFeatures, features)
         state, log_determinant = (state + shift) * factor, _log_sum(factor)
         first, second = state[:, : self._first], state[:, self._first :]
         if self._uses_noise_layer:
@@ -165,7 +170,7 @@ class Coupling(nn.Module):
         if self._uses_noise_layer:
             shift, factor = self._by_noise(first)
             second = second / factor - shift
-        shift, factor = _shift_and_factor(self.fFeatures, features)
+        shift, factor = self._shift_and_factor(self.fFeatures, features)
         return torch.cat([first, second], 1) / factor - shift
 
 

@@ -19,6 +19,7 @@ from vsr.networks.locating import find_weights, scale_in_name
 from vsr.networks.mixture import Mixture, read_mixture
 from vsr.networks.recognition import fill, recognise
 from vsr.networks.spandrel_models import SpandrelUpscaler, spandrel_upscaler
+from vsr.networks.stable_diffusion import is_pipeline, load_pipeline
 from vsr.networks.table import NETWORKS
 
 __all__ = [
@@ -62,9 +63,12 @@ def load_network(
 
     ``scale`` picks among files of one name, among the scales that a file serves, and says the scale of weights that do
     not tell it; None is enough where only one is possible, or any. ``A:B@0.3`` is the network with the weights 0.7·A +
-    0.3·B, both of one architecture. ``networks``: the architectures that are looked for, before spandrel's. Raises
-    `ModelError` for what cannot be loaded, and says what it is.
+    0.3·B, both of one architecture. A folder may hold a pipeline of `diffusers` (`stable_diffusion`). ``networks``: the
+    architectures that are looked for, before spandrel's. Raises `ModelError` for what cannot be loaded, and says what
+    it is.
     """
+    if is_pipeline(name_or_path):
+        return load_pipeline(Path(name_or_path), scale)
     return make_network(read_weights(name_or_path, scale, networks=networks), scale)
 
 
@@ -109,6 +113,8 @@ def network_family(name_or_path: str, *, networks: Mapping[str, NetworkSpec] = N
 
     Raises `ModelError` for what cannot be read.
     """
+    if is_pipeline(name_or_path):
+        return "sampling"
     if name_or_path in networks:
         return networks[name_or_path].family
     blend = parse_blend(name_or_path)
@@ -133,6 +139,8 @@ def with_weights_for(network: Network, estimates: Tensor | None) -> Network:
 def available_scales(name_or_path: str | Path, *, networks: Mapping[str, NetworkSpec] = NETWORKS) -> tuple[int, ...]:
     """Scales that `load_network` can be asked for, in order; empty if the weights take any and do not tell."""
     text = str(name_or_path)
+    if is_pipeline(text):
+        return (4,)
     blend = parse_blend(text)
     if blend is not None:
         first, second = (available_scales(part, networks=networks) for part in (blend.first, blend.second))

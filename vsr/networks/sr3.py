@@ -31,7 +31,7 @@ from vsr.networks.blocks import KeepsFloat32, count, enlarge, weights_dtype
 from vsr.networks.spec import network_spec
 from vsr.randomness import NoiseField
 
-__all__ = ["SPECS", "SR3", "recognise_sr3"]
+__all__ = ["SPECS", "SR3", "NoiseSchedule", "recognise_sr3"]
 
 _COLOURS = 3
 _LEVELS = 2000
@@ -198,14 +198,16 @@ class _UNet(nn.Module):
         return made
 
 
-class _Schedule(KeepsFloat32):
-    """How much noise there is at each level, in all the forms that files have."""
+class NoiseSchedule(KeepsFloat32):
+    """How much noise there is at each level, in all the forms that files have.
+
+    ``betas``, ``(levels,)`` float64 in 0…1, are the shares of fresh noise in the variance of each level.
+    """
 
     alphas_cumprod: Tensor
 
-    def __init__(self, levels: int) -> None:
+    def __init__(self, betas: Tensor) -> None:
         super().__init__()
-        betas = torch.linspace(_FIRST_BETA, _LAST_BETA, levels, dtype=torch.float64)
         kept = torch.cumprod(1 - betas, 0)
         before = torch.cat([torch.ones_like(kept[:1]), kept[:-1]])
         variance = betas * (1 - before) / (1 - kept)
@@ -247,7 +249,7 @@ class SR3(SamplingUpscaler):
         self.levels, self.steps, self.eta = levels, min(_STEPS, levels), 0.0
         groups = 16 if widths[-1] == 16 else min(_GROUPS, width)  # no shape shows them
         self.denoise_fn = _UNet(width, widths, blocks, attention, groups)
-        self.schedule = _Schedule(levels)
+        self.schedule = NoiseSchedule(torch.linspace(_FIRST_BETA, _LAST_BETA, levels, dtype=torch.float64))
 
     def forward(self, given: Tensor) -> Tensor:
         """``(B, 3 + 3·scale², H, W)``, the small image in 0…1 and noise, → ``(B, 3, scale·H, scale·W)`` in 0…1.

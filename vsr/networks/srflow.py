@@ -172,6 +172,7 @@ class SRFlow(SamplingUpscaler):
         blocks: int = 23,
         steps: int | None = None,
         hidden: int = 64,
+        least_factor: float | None = None,
     ) -> None:
         super().__init__()
         is_deep, has_noise_layer = variant == "srflow-da", variant == "ncsr"
@@ -201,6 +202,20 @@ class SRFlow(SamplingUpscaler):
         self.RRDB = _Encoder(scale, width, growth, blocks, stacked)
         published = 6 if is_deep else 20 if has_noise_layer and scale == 8 else 16
         self.flowUpsamplerNet = _Flow(features, levels, steps or published, self._splits - 1, coupling)
+        if least_factor is not None:
+            self.flowUpsamplerNet.register_buffer("least_factor", torch.tensor(least_factor))
+            self._bound_factors(least_factor)
+
+    def _bound_factors(self, least: float) -> None:
+        for layer in self.flowUpsamplerNet.layers:
+            if isinstance(layer, FlowStep) and layer.affine is not None:
+                layer.affine.least_factor = least
+
+    def finish_loading(self) -> None:
+        """Hand the bound of the factors, where the weights have one, to the couplings."""
+        bound = getattr(self.flowUpsamplerNet, "least_factor", None)
+        if bound is not None:
+            self._bound_factors(float(bound))
 
     def _features(self, small: Tensor) -> list[Tensor]:
         """Of the small image, for each level, in its type."""
@@ -267,8 +282,19 @@ def recognise_srflow(shapes: Shapes) -> Found | None:
     blocks = count(shapes, "RRDB.RRDB_trunk.", ".RDB1.conv1.weight")
     scale = 1 << count(shapes, "RRDB.upconv", ".weight", first=1)
 
+    least = 0.0 if "flowUpsamplerNet.least_factor" in shapes else None  # `SRFlow.finish_loading` reads its value
+
     def build(scale: int) -> SRFlow:
-        return SRFlow(scale, variant=variant, width=width, growth=growth, blocks=blocks, steps=steps, hidden=hidden)
+        return SRFlow(
+            scale,
+            variant=variant,
+            width=width,
+            growth=growth,
+            blocks=blocks,
+            steps=steps,
+            hidden=hidden,
+            least_factor=least,
+        )
 
     return Found(variant, (scale,), build)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from vsr.networks import NETWORKS
+from vsr.networks import NETWORKS, load_network
 from vsr.networks.base import Shapes
 from vsr.networks.flows import Coupling, FlowStep, Split
 from vsr.networks.recognition import recognise
@@ -22,10 +24,11 @@ CASES: list[tuple[Variant, int]] = [
 ]
 
 
-def _network(variant: Variant, scale: int, steps: int = 2) -> SRFlow:
+def _network(variant: Variant, scale: int, steps: int = 2, least_factor: float | None = None) -> SRFlow:
     """A small one whose layers all do something."""
     torch.manual_seed(5)
-    network = SRFlow(scale, variant=variant, width=4, growth=2, blocks=4, steps=steps).eval().requires_grad_(False)
+    network = SRFlow(scale, variant=variant, width=4, growth=2, blocks=4, steps=steps, least_factor=least_factor)
+    network.eval().requires_grad_(False)
     for parameter in network.flowUpsamplerNet.parameters():
         parameter.add_(torch.randn_like(parameter), alpha=0.02)
     return network.double()
@@ -61,6 +64,32 @@ def test_log_determinant_is_that_of_the_jacobian(variant: Variant, scale: int) -
     jacobian = torch.autograd.functional.jacobian(lambda large: network.encode(large, small)[0].flatten(), image)
     expected = torch.linalg.slogdet(jacobian.reshape(image.numel(), image.numel()))[1]
     torch.testing.assert_close(log_determinant, expected[None], rtol=1e-9, atol=1e-9)
+
+
+def _loud(subnet: nn.Sequential) -> Tensor:
+    first = subnet[0]
+    assert isinstance(first, nn.Conv2d)
+    return 50 * torch.randn(1, first.in_channels, 3, 3, dtype=torch.float64)
+
+
+def test_bounded_factors(tmp_path: Path) -> None:
+    """Within the bound and 1, undone exactly, and the bound comes back from a file."""
+    network = _network("srflow-da", 4, least_factor=0.5)
+    small, noise = _given(network, 4, 6)
+    seen: list[Tensor] = []
+    couplings = [layer.affine for layer in network.flowUpsamplerNet.layers if isinstance(layer, FlowStep)]
+    for coupling in (one for one in couplings if one is not None):
+        coupling.fAffine[-1].logs.fill_(1.0)  # type: ignore[union-attr, operator]  # what the subnet says is large
+        _, factor = coupling._shift_and_factor(coupling.fAffine, _loud(coupling.fAffine))
+        seen.append(factor)
+    assert min(float(factor.min()) for factor in seen) < 0.51
+    assert all(float(factor.min()) >= 0.5 and float(factor.max()) <= 1 for factor in seen)
+    made = network(torch.cat([small, noise], 1))
+    torch.testing.assert_close(network.encode(made, small)[0], noise, rtol=0, atol=1e-6)
+    torch.save(network.float().state_dict(), tmp_path / "bounded.pth")
+    loaded = load_network(tmp_path / "bounded.pth")
+    given = torch.cat([small, noise], 1).float()
+    assert torch.equal(loaded.module(given), network(given))
 
 
 def test_layers_alone() -> None:

@@ -140,6 +140,8 @@ def _in_steps(network: Network, options: SamplingOptions) -> Network:
                 f"steps is {options.steps}; {name} has {module.levels} levels of noise, and as many at most"
             )
         module.steps = options.steps
+    if options.eta and not module.takes_eta:
+        raise UsageError(f"eta is {options.eta:g}; {name} takes no fresh noise in its steps: 0")
     module.eta = module.eta if options.eta is None else options.eta
     return replace(network, module=module)
 

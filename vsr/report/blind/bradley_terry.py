@@ -42,7 +42,7 @@ def fit_strengths(wins: Array) -> Array:
         return _information(wins, np.append(free, 0.0))[:-1, :-1]
 
     start = np.zeros(len(wins) - 1)
-    found = minimize(loss, start, jac=True, hess=curvature, method="trust-exact", options={"gtol": 1e-9})
+    found = minimize(loss, start, jac=True, hess=curvature, method="Newton-CG", options={"xtol": 1e-10})
     strengths = np.append(found.x, 0.0)
     return np.asarray(strengths - strengths.mean())
 
