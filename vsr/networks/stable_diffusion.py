@@ -17,12 +17,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vsr.errors import ModelError
 from vsr.networks.base import Network, SamplingUpscaler
@@ -47,13 +48,17 @@ class StableDiffusionUpscaler(SamplingUpscaler):
     """The parts of a ``StableDiffusionUpscalePipeline``."""
 
     takes_eta = False
+    text: Tensor
+    """What the text encoder makes of an empty text, ``(1, words, features)``."""
+    unet: Any
+    vae: Any
 
     def __init__(self, pipeline: Any, text: Tensor) -> None:
         super().__init__()
         self.scale, self.context_px, self.noise_channels = _SCALE, None, _LATENTS + _COLOURS
         self.in_channels = _COLOURS + self.noise_channels
-        self.unet: nn.Module = pipeline.unet
-        self.vae: nn.Module = pipeline.vae
+        self.unet = pipeline.unet
+        self.vae = pipeline.vae
         self.multiple = 1 << (len(pipeline.unet.config.block_out_channels) - 1)
         self.register_buffer("text", text)
         self._scaling = float(pipeline.vae.config.scaling_factor)
@@ -66,7 +71,8 @@ class StableDiffusionUpscaler(SamplingUpscaler):
         """``(B, 10, H, W)``, the small image in 0…1, noise of the latent and of the image, → ``(B, 3, 4·H, 4·W)``."""
         from diffusers import DDIMScheduler, DDPMScheduler
 
-        small, noise, low_noise = given.split([_COLOURS, _LATENTS, _COLOURS], 1)
+        small, noise = given[:, :_COLOURS], given[:, _COLOURS : _COLOURS + _LATENTS]
+        low_noise = given[:, _COLOURS + _LATENTS :]
         level = torch.full((len(given),), _NOISE_LEVEL, device=given.device)
         low = DDPMScheduler.from_config(self._low_schedule).add_noise(2 * small - 1, low_noise, level)
         schedule = DDIMScheduler.from_config(self._schedule)
@@ -74,11 +80,11 @@ class StableDiffusionUpscaler(SamplingUpscaler):
         state = noise * schedule.init_noise_sigma
         for step in schedule.timesteps:
             seen = torch.cat([schedule.scale_model_input(state, step), low], 1)
-            predicted = _in_windows(lambda part, step=step: self._predict(part, step), seen, _LATENTS, 1)
+            predicted = _in_windows(partial(self._predict, step), seen, _LATENTS, 1)
             state = schedule.step(predicted, step, state, eta=0.0, return_dict=False)[0]
         return (_in_windows(self._decode, state / self._scaling, _COLOURS, _SCALE) + 1) / 2
 
-    def _predict(self, seen: Tensor, step: Tensor) -> Tensor:
+    def _predict(self, step: Tensor, seen: Tensor) -> Tensor:
         """What the U-Net says of ``seen``, ``(B, 7, h, w)``, at a time step: ``(B, 4, h, w)``."""
         dtype = self.text.dtype
         text = self.text.expand(len(seen), -1, -1)
@@ -90,8 +96,7 @@ class StableDiffusionUpscaler(SamplingUpscaler):
 
     def _decode(self, latent: Tensor) -> Tensor:
         """``(B, 4, h, w)`` → ``(B, 3, 4·h, 4·w)`` in −1…1."""
-        decode: Callable[..., Any] = self.vae.decode  # type: ignore[assignment]
-        made: Tensor = decode(latent.to(self.text.dtype), return_dict=False)[0]
+        made: Tensor = self.vae.decode(latent.to(self.text.dtype), return_dict=False)[0]
         return made.to(latent.dtype)
 
 
