@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from plain_reader import first_frames
+from safetensors.torch import save_file
 from videos import encode, scene
 
 import vsr
 from vsr.media.planes import planes_of
+from vsr.networks.fdan import FDAN
 
 Call = Callable[..., Any]
 SETTINGS = {"method": "bicubic", "codec": "ffv1"}
@@ -156,6 +159,26 @@ def test_sdr_as_hdr_in_a_file(source: Path, tmp_path: Path) -> None:
     codes = 64 + 876 * ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
     assert np.corrcoef(codes.ravel(), other.ravel())[0, 1] > 0.98
     assert abs(float(codes.mean() - other.mean())) < 25
+
+
+@pytest.mark.slow
+def test_a_network_that_makes_hdr_as_it_enlarges(call: Call, source: Path, tmp_path: Path) -> None:
+    """The tags that the pass writes; nothing but passes ahead of it, and no output of 8 bits."""
+    weights, target = tmp_path / "fdan-x2.safetensors", tmp_path / "hdr.mp4"
+    torch.manual_seed(1)
+    save_file(FDAN(2, width=8, blocks=1).state_dict(), weights)
+    run = call("upscale", source, "-o", target, "--method", weights, "--scale", "2", "--set", "peak_nits=600", "-q")
+    assert run.code == 0, run.err
+    video = vsr.probe(target).video
+    assert (video.width, video.pix_fmt) == (2 * vsr.probe(source).video.width, "yuv420p10le")
+    assert (video.color.primaries, video.color.transfer, video.color.matrix) == (9, 16, 9)
+    assert video.mastering is not None
+    assert (video.mastering.max_luminance, video.content_light.max_cll) == (600, 600)
+    for words, hint in ((["--pass", "sdr-to-hdr"], "is the last step"), (["--pix-fmt", "yuv420p"], "video of 10 bits")):
+        run = call("upscale", source, "-o", tmp_path / "no.mp4", "--method", weights, "--scale", "2", *words)
+        assert (run.code, run.err.count("\n")) == (2, 1)
+        assert hint in run.err
+    assert not list(tmp_path.glob("no*"))
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ def open_method(requested: str | Network, scale: int, device: torch.device, sett
         return restoration_method(requested, scale, device, settings)
     find_method(requested)  # refuses what is neither a name nor a file, and tells the nearest
     network = load_network(requested, _scale_of_a_pass(requested, scale))
+    if network.family == "inverse-tone":
+        raise UsageError(f"{requested} makes HDR of SDR, and there is no HDR to measure it against")
     if network.family in _ONE_FRAME:
         return network_method(requested, network, device, settings, scale)
     method = restoration_method(requested, scale, device, {"precision": "float32", **settings})

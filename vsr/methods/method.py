@@ -213,7 +213,7 @@ class Method(Generic[OptionsT]):
     place: Place | None = None
     """Of a pass: where it stands unless it is put elsewhere. None: a method that sets the size."""
     recolour: Callable[[VideoInfo, OptionsT], VideoInfo] | None = None
-    """Of a pass behind which samples mean something else: the video as the encoder is to take it then. It is the last
+    """Where samples mean something else behind it: the video as the encoder is to take it then. It is the last
     step. Raises `UsageError` for video that it cannot take."""
 
 

@@ -15,6 +15,7 @@ from vsr.methods.method import Geometry, Method, Prepared
 from vsr.methods.network.any_scale import NATIVE, prepare_any_scale_network, prepare_frame_network
 from vsr.methods.network.conditioned import ConditionedOptions, prepare_conditioned_network
 from vsr.methods.network.frame import PerFrameOptions
+from vsr.methods.network.inverse_tone import InverseToneOptions, as_invented, prepare_inverse_tone_network
 from vsr.methods.network.model import absolute_weights, has_same_weights, is_network
 from vsr.methods.network.recurrent import prepare_recurrent_network
 from vsr.methods.network.rescaling import RescalingOptions, prepare_rescaling_network
@@ -135,6 +136,8 @@ class Adaptor:
     options_type: type[Any]
     prepare: Callable[[str, Geometry, Any, str], Prepared[Any]]
     """`Method.prepare` for weights by name or file."""
+    recolour: Callable[[VideoInfo, Any], VideoInfo] | None = None
+    """As `Method.recolour`."""
 
 
 ADAPTORS: Mapping[Family, Adaptor] = {
@@ -161,6 +164,12 @@ ADAPTORS: Mapping[Family, Adaptor] = {
         "enlarge each frame by a network conditioned on its blur and noise",
         ConditionedOptions,
         prepare_conditioned_network,
+    ),
+    "inverse-tone": Adaptor(
+        "enlarge each frame and make HDR of it by a network",
+        InverseToneOptions,
+        prepare_inverse_tone_network,
+        as_invented,
     ),
 }
 """How the networks of each family are run."""
@@ -198,6 +207,7 @@ def find_method(name: str) -> Method[Any]:
         adaptor.options_type,
         partial(adaptor.prepare, name),
         partial(_is_same_network, name),
+        recolour=adaptor.recolour,
     )
 
 

@@ -26,6 +26,7 @@ from vsr.networks import (
     enhancenet,
     espcn,
     explorable,
+    fdan,
     frvsr,
     fsrcnn,
     idn,
@@ -42,6 +43,7 @@ from vsr.networks import (
     meta_sr,
     ms_lapsrn,
     msrn,
+    multi_purpose,
     mwcnn,
     pixel_recursive,
     plain,
@@ -142,6 +144,8 @@ _MODULES = (
     ikc,
     usrnet,
     kxnet,
+    multi_purpose,
+    fdan,
 )
 """In the order of lists: by framework, then by year; families that are given more than a frame last."""
 

@@ -212,8 +212,15 @@ def prepare_all(geometry: Geometry, settings: Settings, options: Any, device: st
     return compose(before, settings.method, method.prepare(geometry, options, device), after)
 
 
-def _behind_passes(video: VideoInfo, settings: Settings) -> VideoInfo:
-    """The video as the encoder is to take it, where a pass gives samples another meaning."""
+def _behind_steps(video: VideoInfo, settings: Settings, options: Any) -> VideoInfo:
+    """The video as the encoder is to take it, where a step gives samples another meaning."""
+    method = find_method(settings.method)
+    if method.recolour is not None:
+        if behind := [choice.name for choice in settings.passes if choice.place != "before"]:
+            raise UsageError(
+                f"{settings.method} makes HDR and is the last step: leave {behind[0]} out, or place=before"
+            )
+        video = method.recolour(video, options)
     for number, choice in enumerate(settings.passes, 1):
         row = find_pass(choice.name)
         if row.recolour is None:
@@ -225,13 +232,14 @@ def _behind_passes(video: VideoInfo, settings: Settings) -> VideoInfo:
 
 
 def _check_recoloured(encoder: EncoderSpec, settings: Settings) -> None:
-    """Refuse what cannot say or hold what samples mean behind a pass that changes it."""
+    """Refuse what cannot say or hold what samples mean behind a step that changes it."""
     codec, layout = encoder.codec, encoder.layout
     holds = codec.kind == "video" and layout.family == "yuv" and layout.bit_depth >= 10
-    for choice in settings.passes:
-        if find_pass(choice.name).recolour is not None and not holds:
+    steps = [(settings.method, find_method(settings.method))]
+    for what, row in [*steps, *((f"the pass {one.name}", find_pass(one.name)) for one in settings.passes)]:
+        if row.recolour is not None and not holds:
             raise UsageError(
-                f"the pass {choice.name} makes video of 10 bits, not {codec.name} {layout.name}; "
+                f"{what} makes video of 10 bits, not {codec.name} {layout.name}; "
                 "name the output .mp4 or .mkv, without --codec and --pix-fmt"
             )
 
@@ -242,7 +250,7 @@ def resolve_job(info: MediaInfo, output: Path, settings: Settings, options: Any,
     video = info.video
     container = choose_container(output)
     for_encoder, kept = keep_chroma(settings, video, container)
-    encoder, notes = plan_encoder(replace(info, video=_behind_passes(video, settings)), output, for_encoder)
+    encoder, notes = plan_encoder(replace(info, video=_behind_steps(video, settings, options)), output, for_encoder)
     _check_recoloured(encoder, settings)
     width, height = encoder.width, encoder.height
     holder = "mkv" if encoder.codec.kind == "images" else container

@@ -135,6 +135,8 @@ class TrainingConfig(BaseModel):
             raise ValueError(f"{self.network} enlarges {', '.join(f'x{one}' for one in row.scales)}, not x{self.scale}")
         if row.family in ("window", "recurrent", "sequence"):
             raise ValueError(f"{self.network} is given several frames, and single frames are learned from here")
+        if row.family == "inverse-tone":
+            raise ValueError(f"{self.network} makes HDR, and the images learned from here are SDR")
         if self.warmup_steps >= self.steps and self.warmup_steps > 0 and self.steps > 1:
             object.__setattr__(self, "warmup_steps", self.steps // 2)
         if not all(0 <= beta < 1 for beta in self.betas):

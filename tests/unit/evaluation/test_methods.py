@@ -20,6 +20,7 @@ from vsr.evaluation.protocol import downscale_hr, hr_from
 from vsr.media.image_files import read_image
 from vsr.metrics import psnr
 from vsr.networks import Colour, Network, RescalingUpscaler, load_network
+from vsr.networks.fdan import FDAN
 from vsr.observation import resample
 from vsr.randomness import NoiseField
 
@@ -185,3 +186,9 @@ def test_options_of_networks(images: Path) -> None:
     assert consistent.mean.psnr_y > plain.mean.psnr_y
     with pytest.raises(vsr.UsageError, match="precision"):
         vsr.evaluate(_network("Y"), 2, images, settings={"precision": "float8"})
+
+
+def test_hdr_is_not_measured(tmp_path: Path) -> None:
+    torch.save(FDAN(2, width=8, blocks=1).state_dict(), tmp_path / "fdan-x2.pth")
+    with pytest.raises(UsageError, match="there is no HDR to measure it against"):
+        open_method(str(tmp_path / "fdan-x2.pth"), 2, torch.device("cpu"), {})

@@ -73,6 +73,8 @@ PUBLISHED: list[tuple[str, int, Count, float, int]] = [
     ("msrn", 2, learnt, 5.89e6, 10_000),
     ("msrn", 3, learnt, 6_078e3, 1_000),
     ("san", 2, learnt, 15.7e6, 100_000),
+    ("multi-purpose", 2, everything, 250_099, 1),  # the authors' files
+    ("fdan", 2, everything, 126_660, 1),
     ("ikc", 4, everything, 5.32e6, 10_000),  # as comparisons count it
     ("kxnet", 2, everything, 6.51e6, 10_000),
     ("rnan", 4, learnt, 9.3e6, 100_000),  # as later papers count it

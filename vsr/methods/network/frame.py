@@ -208,8 +208,8 @@ class PerFrame:
         images = torch.stack(inputs + inputs[-1:] * (size - len(inputs)))
         preset = degradation_at(self._options.assumed_degradation, max(magnification(self._geometry), Fraction(1)))
         writers = [
-            PlaneWriter(frame, colour, self._geometry, self._size_yx, self._device, offset_px=preset.offset_px)
-            for frame in batch
+            PlaneWriter(target, colour, self._geometry, self._size_yx, self._device, offset_px=preset.offset_px)
+            for target in map(self._target, batch)
         ]
         for band in self._bands(batch, images, adaptation):
             for writer, part in zip(writers, band, strict=False):
@@ -221,7 +221,11 @@ class PerFrame:
             planes = writers.pop(0).planes()
             if self._options.consistent and consistency.applies:
                 planes = consistency.project(frame, planes)
-            yield replace(frame, planes=planes, findings=findings)
+            yield replace(self._target(frame), planes=planes, findings=findings)
+
+    def _target(self, frame: VideoFrame) -> VideoFrame:
+        """``frame`` with the layout and colours of its result."""
+        return frame
 
 
 def have_same_source(one: Adaptation, other: Adaptation) -> bool:

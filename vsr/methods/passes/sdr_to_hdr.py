@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from vsr.media.hdr import MasteringDisplay
     from vsr.media.probe import VideoInfo
 
-__all__ = ["PreparedSdrToHdr", "SdrToHdr", "SdrToHdrOptions", "as_hdr", "has_same_network", "prepare_sdr_to_hdr"]
+__all__ = [
+    "PreparedSdrToHdr",
+    "SdrToHdr",
+    "SdrToHdrOptions",
+    "as_hdr",
+    "has_same_network",
+    "hdr_frame",
+    "prepare_sdr_to_hdr",
+]
 
 _BT2020, _PQ, _BT709 = 9, 16, 1
 _BRIGHTEST = (255 - 16) / 219  # signal of the highest code, above white
@@ -95,6 +103,16 @@ def _color_behind(layout: PixelLayout, color: ColorSpec) -> ColorSpec:
     return ColorSpec(_BT2020, _PQ, _BT2020, full_range=False, chroma_location=location)
 
 
+def hdr_frame(frame: VideoFrame) -> VideoFrame:
+    """``frame``, its planes still SDR, with the layout and colours that it has behind the pass.
+
+    Raises `InputError` for what is no SDR: the stream has changed, since its headers are checked ahead.
+    """
+    if refusal := _refusal(frame.layout, frame.color):
+        raise InputError(f"the video changes at {float(frame.pts * frame.time_base):.3f} s: {refusal}")
+    return replace(frame, layout=_layout_behind(frame.layout), color=_color_behind(frame.layout, frame.color))
+
+
 def _brightest(options: SdrToHdrOptions) -> float:
     """Light that no pixel surpasses, cd/m²."""
     return options.peak_nits if options.network is not None else options.white_nits * _BRIGHTEST**2.4
@@ -128,9 +146,8 @@ class SdrToHdr:
                 yield self._converted(frame)
 
     def _converted(self, frame: VideoFrame) -> VideoFrame:
-        if refusal := _refusal(frame.layout, frame.color):
-            raise InputError(f"the video changes at {float(frame.pts * frame.time_base):.3f} s: {refusal}")
-        layout, color = _layout_behind(frame.layout), _color_behind(frame.layout, frame.color)
+        made = hdr_frame(frame)
+        layout, color = made.layout, made.color
         rgb = _signal(frame)
         yuv = self._displayed(rgb, frame.color) if self._network is None else self._invented(rgb)
         planes = []
@@ -138,7 +155,7 @@ class SdrToHdr:
             offset, span = code_range(layout, full_range=False, chroma=number > 0)
             fine = regrid(plane, yuv[0], LUMA_GRID, layout, color, color) if number else plane
             planes.append(offset + span * fine)
-        return replace(frame, planes=tuple(planes), layout=layout, color=color)
+        return replace(made, planes=tuple(planes))
 
     def _displayed(self, rgb: Tensor, color: ColorSpec) -> list[Tensor]:
         """``(3, H, W)`` signal → Y (0…1), Cb and Cr (-0.5…0.5) of BT.2020 with PQ, of the same light."""
