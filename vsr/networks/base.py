@@ -20,7 +20,6 @@ __all__ = [
     "Family",
     "Found",
     "Framework",
-    "InverseToneUpscaler",
     "Network",
     "NetworkSpec",
     "RecurrentUpscaler",
@@ -44,8 +43,6 @@ Family = Literal[
 """What a network is given besides one frame: nothing; any real magnification; neighbouring frames; its own memory; all
 frames of a sequence; what is known of the source; noise. A rescaling network also makes the small image that it
 enlarges; one of inverse tone makes HDR of SDR."""
-
-_BT709, _BT2020 = (0.2126, 0.0722), (0.2627, 0.0593)  # shares of red and blue in luma
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Names of a state dict with their shapes: all that recognition looks at."""
@@ -223,32 +220,6 @@ class RescalingUpscaler(Upscaler):
     def downscale(self, images: Tensor) -> Tensor:
         """``(B, C, scale·H, scale·W)`` in about 0…1 → ``(B, C, H, W)``, unrounded, types as ``forward``."""
         raise NotImplementedError
-
-
-class InverseToneUpscaler(Upscaler):
-    """Base of networks that enlarge SDR and make HDR of it at once.
-
-    ``forward`` takes R'G'B' of BT.709 and gives that of BT.2020 with PQ, in 0…1. They were trained on YCbCr of both;
-    set `in_codes`.
-    """
-
-    family: ClassVar[Family] = "inverse-tone"
-
-    def in_codes(self, codes: Tensor) -> Tensor:
-        """``(B, 3, H, W)``: Y, Cb and Cr of 8 bits over 255 → ``(B, 3, scale·H, scale·W)`` of 10 bits over 1023."""
-        raise NotImplementedError
-
-    def forward(self, images: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` → ``(B, 3, scale·H, scale·W)``, not clipped."""
-        red, green, blue = images.unbind(1)
-        luma = _BT709[0] * red + (1 - sum(_BT709)) * green + _BT709[1] * blue
-        chroma = [(one - luma) / (2 - 2 * share) for one, share in ((blue, _BT709[1]), (red, _BT709[0]))]
-        given = torch.stack([16 + 219 * luma, *(128 + 224 * one for one in chroma)], 1) / 255
-        codes = 1023 * self.in_codes(given).to(images.dtype)
-        luma, chroma_b, chroma_r = (codes[:, 0] - 64) / 876, (codes[:, 1] - 512) / 896, (codes[:, 2] - 512) / 896
-        red, blue = (2 - 2 * _BT2020[0]) * chroma_r + luma, (2 - 2 * _BT2020[1]) * chroma_b + luma
-        green = (luma - _BT2020[0] * red - _BT2020[1] * blue) / (1 - sum(_BT2020))
-        return torch.stack([red, green, blue], 1)
 
 
 class ConditionedUpscaler(Upscaler):

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vsr.networks.base import Found, InverseToneUpscaler, Shapes
+from vsr.networks.base import Found, Shapes
 from vsr.networks.blocks import count, weights_dtype
+from vsr.networks.inverse_tone import InverseToneUpscaler
 from vsr.networks.spec import network_spec
 
 __all__ = ["FDAN", "SPECS", "recognise_fdan"]

@@ -1,27 +1,56 @@
-"""SDR to HDR by a network: the branch for it of the multi-purpose CNN.
+"""SDR to HDR by a network: the base of those that enlarge as well, and the branch for it of the multi-purpose CNN.
 
 Kim, Kim, "A multi-purpose convolutional neural network for simultaneous super-resolution and high dynamic range image
 reconstruction", ACCV 2018. Six 3×3 layers of 40 and the input added: Y, Cb and Cr of BT.709 in 8 bits over 255, chroma
 as fine as luma, become those of BT.2020 with PQ in 10 bits over 1023. 59,963 numbers. The authors' weights, as
 safetensors with MatConvNet's names and axes (height, width, inputs, outputs), load as they are; they hold branches for
-super-resolution, too, which are not used. It is in no table of networks: what it gives is an image of another kind.
+super-resolution, too, which are not used. It is in no table of networks: it keeps the size, and a pass runs it.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from vsr.errors import ModelError
+from vsr.networks.base import Family, Upscaler
 from vsr.networks.digest import weights_digest
 from vsr.networks.files import read_checkpoint
 
-__all__ = ["InverseTone", "read_inverse_tone"]
+__all__ = ["InverseTone", "InverseToneUpscaler", "read_inverse_tone"]
 
 _WIDTH, _DEPTH = 40, 6
+_BT709, _BT2020 = (0.2126, 0.0722), (0.2627, 0.0593)  # shares of red and blue in luma
+
+
+class InverseToneUpscaler(Upscaler):
+    """Base of networks that enlarge SDR and make HDR of it at once.
+
+    ``forward`` takes R'G'B' of BT.709 and gives that of BT.2020 with PQ, in 0…1. They were trained on YCbCr of both;
+    set `in_codes`.
+    """
+
+    family: ClassVar[Family] = "inverse-tone"
+
+    def in_codes(self, codes: Tensor) -> Tensor:
+        """``(B, 3, H, W)``: Y, Cb and Cr of 8 bits over 255 → ``(B, 3, scale·H, scale·W)`` of 10 bits over 1023."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` → ``(B, 3, scale·H, scale·W)``, not clipped."""
+        red, green, blue = images.unbind(1)
+        luma = _BT709[0] * red + (1 - sum(_BT709)) * green + _BT709[1] * blue
+        chroma = [(one - luma) / (2 - 2 * share) for one, share in ((blue, _BT709[1]), (red, _BT709[0]))]
+        given = torch.stack([16 + 219 * luma, *(128 + 224 * one for one in chroma)], 1) / 255
+        codes = 1023 * self.in_codes(given).to(images.dtype)
+        luma, chroma_b, chroma_r = (codes[:, 0] - 64) / 876, (codes[:, 1] - 512) / 896, (codes[:, 2] - 512) / 896
+        red, blue = (2 - 2 * _BT2020[0]) * chroma_r + luma, (2 - 2 * _BT2020[1]) * chroma_b + luma
+        green = (luma - _BT2020[0] * red - _BT2020[1] * blue) / (1 - sum(_BT2020))
+        return torch.stack([red, green, blue], 1)
 
 
 class InverseTone(nn.Module):

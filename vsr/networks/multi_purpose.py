@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vsr.networks.base import Found, InverseToneUpscaler, Shapes
+from vsr.networks.base import Found, Shapes
 from vsr.networks.blocks import enlarge, weights_dtype
 from vsr.networks.footprint import INPUT
+from vsr.networks.inverse_tone import InverseToneUpscaler
 from vsr.networks.spec import network_spec
 
 __all__ = ["SPECS", "MultiPurpose", "recognise_multi_purpose"]
