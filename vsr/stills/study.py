@@ -40,7 +40,9 @@ _SAME_PX = 0.12  # frames that sample the region so near to each other are left 
 _BLURS = tuple(round(0.3 + 0.05 * n, 2) for n in range(17))
 _STRENGTHS = tuple(0.25 * 2**n for n in range(5))  # below, detail that no frame shows would be amplified
 _USUAL_STRENGTH = 2
-_LARGE_STRENGTH = 3  # least of large regions: some part of them always rests on few frames, and shows a lattice below
+# Least of large regions, where some part always rests on few frames and shows a lattice below, and of soft frames
+# behind a codec, whose errors sharpening raises.
+_STRONG = 3
 _LEAST_PX, _MOST_PX = 0.38, 0.6  # between these usual cameras lie; compressed motion looks sharper than it was
 _PIXEL_PX = 0.289  # standard deviation of a pixel's own area, and what a camera without a lens would have
 _LOOKS = 1.5  # times which lenses blur what they look to behind a codec, whose edges of blocks look sharp
@@ -195,6 +197,11 @@ def usual_psf(source: Source | None) -> float:
     return min(_BLURS, key=lambda blur: abs(blur - found))
 
 
+def _looks_soft(source: Source | None) -> bool:
+    """Whether compressed frames look softer than a usual camera's; their motion looks sharper than it was."""
+    return not _is_clean(source) and usual_psf(source) > FIRST.psf_sigma_px
+
+
 def _is_clean(source: Source | None) -> bool:
     return source is not None and source.compression_codes < _CLEAN
 
@@ -218,8 +225,8 @@ def study(
         return Study(Imaging(psf_px, strength), "given", "given")
     fine = min(max(scale, _SCALES[0]), _SCALES[1])
     places = places_of(region)
-    least = _LARGE_STRENGTH if len(places) > 1 else 0
     usual = usual_psf(source)
+    least = _STRONG if len(places) > 1 or _looks_soft(source) else 0
     looked = [_LeftOut(Canvas(region, part, fine), views, reference, least, usual) for part in places]
     looked.sort(key=lambda place: -place.contrast)
     if len(views) < LEAST_FRAMES or len(looked[0].held) < _LEAST_LEFT_OUT:
@@ -289,7 +296,8 @@ def _predict(places: Sequence[_LeftOut], psf_px: float | None, strength: float |
         best = max(least, _vertex(looked, place, fixed))
         usual = (usual_blur, _best_strength(looked, usual_blur, place[1], fixed))
         gradients = _by_gradients(looked)
-        if _is_worse(looked.pair(usual), looked.pair(place)):
+        is_sharp_by_codec = place[0] < usual_blur and _looks_soft(source)
+        if _is_worse(looked.pair(usual), looked.pair(place)) and not is_sharp_by_codec:
             psf_px, origin = best, "prediction of frames left out"
         else:
             psf_px, origin = _BLURS[usual_blur], f"{_LOOKS_LIKE}: no other predicts frames left out clearly better"
