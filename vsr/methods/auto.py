@@ -112,14 +112,14 @@ class PreparedAuto(Prepared[AutoOptions]):
 
 def prepare_auto(geometry: Geometry, options: AutoOptions, device: str) -> PreparedAuto:
     """See `vsr.methods.method.Method`."""
-    precision, backend, tile_px = options.precision, options.backend, options.tile_px
-    codes = options.compression_codes
     name = leading_network(geometry)
+    computing = options.precision, options.backend, options.tile_px
+    codes, degradation = options.compression_codes, options.degradation
     network: PreparedPerFrame | PreparedRecurrent
     if name == _NETWORKS[0]:
-        several = SeveralFramesOptions(precision, backend, tile_px, compression_codes=codes)
+        several = SeveralFramesOptions(*computing, degradation=degradation, compression_codes=codes)
         network = prepare_recurrent_network(name, geometry, several, device)
     else:
-        single = PerFrameOptions(precision, backend, tile_px, compression_codes=codes)
+        single = PerFrameOptions(*computing, degradation=degradation, compression_codes=codes)
         network = prepare_network(name, geometry, single, device)
     return PreparedAuto(options, device, network)

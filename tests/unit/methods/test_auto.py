@@ -23,6 +23,7 @@ from vsr.methods.method import part_of
 from vsr.methods.network.model import resolve_model
 from vsr.methods.source import estimator_digest
 from vsr.metrics import luma_bt601, psnr
+from vsr.observation import simulate
 from vsr.pipeline.sidecar import canonical
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
@@ -112,6 +113,21 @@ def test_known_compression_changes_the_mixture_that_leads(hr: Tensor) -> None:
         assert restorer._guesser is not None
         guesses += list(restorer._guesser.guesses(frames[:1], learnt))
     assert float((guesses[0] - guesses[1]).abs().mean()) > 0.5 / 255
+
+
+def test_a_network_leads_to_where_the_samples_lie(hr: Tensor) -> None:
+    """Every second sample from the first (BD) sits half an output pixel off the middle of its block."""
+    small = simulate(hr, "BD", 2).round().clamp(0, 255).to(torch.uint8).numpy()
+    frames, geometry = _frames(small), Geometry(128, 96, 256, 192)
+    restorer = prepare_auto(geometry, AutoOptions(degradation="BD", compression_codes=0.0), "cpu").open(geometry)
+    assert restorer._guesser is not None
+    learnt = part_of(restorer.adapt(frames), "guess.")
+    [guess] = restorer._guesser.guesses(frames[:1], learnt)
+    moved = [
+        psnr(torch.roll(hr[0], (step, step), (0, 1))[8:-8, 8:-8], 255 * guess[8:-8, 8:-8].double())
+        for step in (-1, 0, 1)
+    ]
+    assert moved[1] > max(moved[0], moved[2]) + 1.0
 
 
 @pytest.mark.parametrize("codes", [-1.0, 64.1, float("nan"), float("inf")])
