@@ -18,6 +18,8 @@ _COEFFICIENTS = ("distortion_coefficients", "Distortion_Coefficients", "distCoef
 _WIDTHS, _HEIGHTS = ("image_width", "image_Width"), ("image_height", "image_Height")
 _FISHEYE_MODELS = ("equidistant", "fisheye")
 _MOST_BYTES = 1_000_000  # views of the board make files long, but not this long
+_MOST_SIDE_PX = 1_000_000
+_MOST_CHARS = 200  # of a reason, which may quote the file
 
 
 class _Loader(yaml.SafeLoader):
@@ -39,16 +41,21 @@ def read_calibration(path: Path) -> Lens:
     the images, and whether it is a fisheye (``fisheye_model: 1``, or ``distortion_model: equidistant``).
     """
     try:
-        text = path.read_bytes()[:_MOST_BYTES].decode()
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            held = file.read(_MOST_BYTES + 1)
+        if len(held) > _MOST_BYTES:
+            raise ValueError(f"more than {_MOST_BYTES} bytes")
+        text = held.decode()
+    except (OSError, ValueError) as error:
         raise UsageError(f"calibration {path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     try:
         said = yaml.load(text.removeprefix("%YAML:1.0").lstrip(), Loader=_Loader)  # OpenCV's line is not YAML
         if not isinstance(said, Mapping):
             raise ValueError("it holds no names and values")
         return _lens(said)
-    except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        is_deep = isinstance(error, RecursionError)
+        reason = "it is nested too deeply" if is_deep else str(error).partition("\n")[0][:_MOST_CHARS]
         raise UsageError(f"calibration {path}: not a camera's as OpenCV writes it ({reason})") from error
 
 
@@ -63,8 +70,15 @@ def _lens(said: Mapping[str, Any]) -> Lens:
         raise ValueError("a tilted sensor, which is not corrected")
     is_fisheye = said.get("distortion_model") in _FISHEYE_MODELS or bool(said.get("fisheye_model"))
     width, height = _first(said, _WIDTHS), _first(said, _HEIGHTS)
-    size = None if width is None or height is None else (int(width), int(height))
+    size = None if width is None or height is None else (_side(width), _side(height))
     return Lens((matrix[0], matrix[4]), (matrix[2], matrix[5]), tuple(coefficients), is_fisheye, size)
+
+
+def _side(value: Any) -> int:
+    side = int(value)
+    if not 1 <= side <= _MOST_SIDE_PX:
+        raise ValueError(f"sides of images are 1 to {_MOST_SIDE_PX} pixels")
+    return side
 
 
 def _first(said: Mapping[str, Any], names: tuple[str, ...]) -> Any:

@@ -128,7 +128,7 @@ def _from_window(info: MediaInfo, window: Window, region: Box, options: StillOpt
     model, sightings = _follow(lumas, window.reference, region, options, lambda share: on_step("following", share))
     candidates = choose(lumas, sightings, _repeats(window), window.reference, region, options.frames)
     views = [View(c.number, lumas[c.number], c.registration.matrix) for c in candidates if c.is_used]
-    stages = Stages(window.reference, region, options, on_step, source_of_views(views))
+    stages = Stages(window.reference, region, options, on_step, source_of_views(views, window.frames, info.video.color))
     first, candidates = stages.first(views, candidates, model)
     chosen = stages.with_motion(first)
     found = stages.studied(chosen)

@@ -9,6 +9,7 @@ from typing import Any
 
 from vsr.media.ffmpeg import ffmpeg_version
 from vsr.media.probe import MediaInfo
+from vsr.methods.source import estimator_digest
 from vsr.observation.limits import supported_scale
 from vsr.pipeline.provenance import sentence
 from vsr.pipeline.sidecar import canonical, device_class, file_digest, software_versions
@@ -62,6 +63,7 @@ def make_record(
             "solver": DEFAULT_SOLVER,
             "solver_options": canonical(made.fused.imaging.options()),
             "motion": made.fused.model,
+            "estimator": None if made.found.source is None else estimator_digest(),
             "precision": options.precision,
             "deinterlaced": deinterlaced,
         },
@@ -151,6 +153,8 @@ def _describe_found(made: Made) -> dict[str, Any]:
         "psf_by_prediction_px": found.psf_by_prediction_px,
         "psf_by_gradients_px": None if found.psf_by_gradients_px is None else _round(found.psf_by_gradients_px),
         "psf_by_looks_px": found.psf_by_looks_px,
+        "source_blur_px": None if found.source is None else _round(found.source.blur_px),
+        "source_compression_codes": None if found.source is None else _round(found.source.compression_codes),
         "regularization": _round(fused.imaging.regularization),
         "regularization_from": found.strength_from,
         "prediction_residuals": found.tried,

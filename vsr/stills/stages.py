@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import torch
 
+from vsr.frames import ColorSpec, VideoFrame
+from vsr.media.grabbing import Grabbed
+from vsr.methods.network.colour import network_input
 from vsr.methods.source import estimate_source
 from vsr.networks.source import Source, source_of
 from vsr.registration import MotionModel
@@ -142,9 +146,16 @@ class Stages:
         )
 
 
-def source_of_views(views: Sequence[View]) -> Source | None:
-    """How the first of ``views`` look, whole; None where they are too small to tell."""
-    estimates = estimate_source([view.luma.float() for view in views[:_LOOKED_AT]])
+def source_of_views(views: Sequence[View], frames: Sequence[Grabbed], color: ColorSpec) -> Source | None:
+    """How the first of ``views`` look, whole; None where they are too small to tell.
+
+    Views name their frame by its place in ``frames``. Its luma is looked at in video range, as the estimator was fitted
+    on.
+    """
+    cpu = torch.device("cpu")
+    chosen = [frames[view.number] for view in views[:_LOOKED_AT]]
+    whole = [VideoFrame(frame.planes, frame.layout, color, 0, 0, Fraction(1)) for frame in chosen]
+    estimates = estimate_source([network_input(frame, "Y", cpu)[0] for frame in whole])
     return None if estimates is None else source_of(estimates)
 
 

@@ -55,7 +55,7 @@ _COVERED = 0.6  # of the fine pixels seen by some frame, from which a prior weak
 _SPREAD = 0.618034  # of a turn: takes numbers in an order that spreads them evenly
 _STEPS = 24  # most steps of the search
 
-_LOOKS_LIKE = "what whole frames look like"
+_LOOKS_LIKE, _USUAL = "what whole frames look like", "usual for cameras"
 
 Pair = tuple[int, int]
 """Numbers in `_BLURS` and `_STRENGTHS`."""
@@ -74,7 +74,9 @@ class Study:
     psf_by_gradients_px: float | None = None
     """Blur as estimated by `estimate_psf`; None: unknown."""
     psf_by_looks_px: float | None = None
-    """Blur that whole frames look to have (`usual_psf`); None: not asked for."""
+    """Blur that whole frames look to have (`usual_psf`); None: not asked for, or they are too small to tell."""
+    source: Source | None = None
+    """What whole frames look like, where that had a say in blur or strength."""
     tried: dict[str, float] = field(default_factory=dict)
     """Residual of left-out frames in standard deviations, by ``blur/strength``."""
 
@@ -230,8 +232,8 @@ def study(
     looked = [_LeftOut(Canvas(region, part, fine), views, reference, least, usual) for part in places]
     looked.sort(key=lambda place: -place.contrast)
     if len(views) < LEAST_FRAMES or len(looked[0].held) < _LEAST_LEFT_OUT:
-        return _score(looked[0], psf_px, strength, source)
-    return _predict(looked, psf_px, strength, source)
+        return replace(_score(looked[0], psf_px, strength, source), source=source)
+    return replace(_predict(looked, psf_px, strength, source), source=source)
 
 
 def places_of(region: Box) -> list[Box]:
@@ -270,7 +272,7 @@ def _score(looked: _LeftOut, psf_px: float | None, strength: float | None, sourc
     elif gradients is not None:
         psf, origin = gradients, "growth of gradients with scale"
     else:
-        psf, origin = FIRST.psf_sigma_px, "usual for cameras: no estimate from the image"
+        psf, origin = FIRST.psf_sigma_px, f"{_USUAL}: no estimate from the image"
     few = "usual: too few frames that differ in what they sample"
     usual = _STRENGTHS[max(_USUAL_STRENGTH, looked.strengths.start)]
     return Study(
@@ -278,7 +280,7 @@ def _score(looked: _LeftOut, psf_px: float | None, strength: float | None, sourc
         origin,
         few if strength is None else "given",
         psf_by_gradients_px=gradients,
-        psf_by_looks_px=usual_psf(source) if psf_px is None else None,
+        psf_by_looks_px=None if psf_px is not None or source is None else usual_psf(source),
     )
 
 
@@ -300,7 +302,8 @@ def _predict(places: Sequence[_LeftOut], psf_px: float | None, strength: float |
         if _is_worse(looked.pair(usual), looked.pair(place)) and not is_sharp_by_codec:
             psf_px, origin = best, "prediction of frames left out"
         else:
-            psf_px, origin = _BLURS[usual_blur], f"{_LOOKS_LIKE}: no other predicts frames left out clearly better"
+            known = _USUAL if source is None else _LOOKS_LIKE
+            psf_px, origin = _BLURS[usual_blur], f"{known}: no other predicts frames left out clearly better"
     if strength is None:
         strength, tried = _best_prior(places, psf_px)
     else:
@@ -311,7 +314,7 @@ def _predict(places: Sequence[_LeftOut], psf_px: float | None, strength: float |
         "given" if fixed is not None else "prediction of frames left out",
         psf_by_prediction_px=best,
         psf_by_gradients_px=gradients,
-        psf_by_looks_px=None if best is None else _BLURS[usual_blur],
+        psf_by_looks_px=None if best is None or source is None else _BLURS[usual_blur],
         tried=looked.tried() | tried,
     )
 

@@ -46,12 +46,17 @@ def test_files_of_ros(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "just words", "camera_matrix: 3", _ROS.replace("camera_matrix", "c"), _ROS.replace("300.0", "x"),
-     _ROS.replace("[0.01, 0.002, 0.0, 0.0]", "[0.1]"), "!!python/object/apply:os.system ['true']", "[1, {"],
+     _ROS.replace("[0.01, 0.002, 0.0, 0.0]", "[0.1]"), "!!python/object/apply:os.system ['true']", "[1, {",
+     _ROS.replace("640", "0"), _ROS.replace("480", "-1"), _ROS.replace("640", ".inf"), _ROS.replace("640", "9" * 400),
+     _ROS.replace("300.0", "9" * 400), _ROS.replace("300.0", "x" * 5000), "[" * 5000, _ROS + "#" * 1_000_000],
 )  # fmt: skip
 def test_what_is_no_calibration(tmp_path: Path, text: str) -> None:
     path = tmp_path / "camera.yaml"
     path.write_text(text)
-    with pytest.raises(UsageError, match=r"camera\.yaml"):
+    with pytest.raises(UsageError, match=r"camera\.yaml") as refused:
         read_calibration(path)
+    reason = str(refused.value).replace(str(path), "")
+    assert "\n" not in reason
+    assert len(reason) < 300
     with pytest.raises(UsageError, match="cannot be read"):
         read_calibration(tmp_path / "none.yaml")

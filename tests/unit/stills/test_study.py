@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
+import numpy as np
 import pytest
 import torch
 from plates import film
+from torch.nn.functional import interpolate
 
+from vsr.frames import ColorSpec
+from vsr.media.decode import FrameRecord
+from vsr.media.grabbing import Grabbed
+from vsr.media.layouts import LAYOUTS
 from vsr.networks.source import Source
 from vsr.stills.boxes import Box, moved_by
 from vsr.stills.canvas import View
+from vsr.stills.stages import source_of_views
 from vsr.stills.study import FIRST, coverage, left_out, places_of, study, usual_psf
 
 REGION = Box(10, 10, 24, 16)
@@ -103,6 +112,38 @@ def test_frames_that_tell_nothing_are_those_of_a_usual_camera() -> None:
     assert usual_psf(None) == FIRST.psf_sigma_px
     few = _views([(0, 0), (0.4, 0.3)])
     assert study(few, 0, REGION, 2.0, None, None, Source(0.6, 1.0, 6.0)).imaging.psf_sigma_px == 0.95
+
+
+@pytest.mark.parametrize("count", [2, 9])
+def test_what_decided_is_named(count: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    views = [
+        View(n, torch.rand(40, 48, generator=generator, dtype=torch.float64), moved_by(0.29 * n % 1, 0.61 * n % 1))
+        for n in range(count)
+    ]
+    unknown, soft = (study(views, 0, REGION, 2.0, None, None, source) for source in (None, Source(0.6, 1.0, 6.0)))
+    assert "whole frames" not in unknown.psf_from
+    assert (unknown.psf_by_looks_px, unknown.source) == (None, None)
+    assert soft.psf_by_looks_px == 0.95
+    assert soft.source == Source(0.6, 1.0, 6.0)
+
+
+def test_full_range_and_rgb_look_as_video_range_does() -> None:
+    noise = torch.rand(1, 1, 40, 48, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    unit = interpolate(noise, scale_factor=2, mode="bicubic")[0, 0].clamp(0, 1)
+    sources = []
+    for name, black, span, is_full in (
+        ("gray", 16, 219, False),
+        ("gray", 0, 255, True),
+        ("gbrp", 0, 255, True),
+    ):
+        planes = (black + span * unit,) * (3 if name == "gbrp" else 1)
+        record = FrameRecord(0, 0, 0, "", 96, 80, name, False, 1)
+        frame = Grabbed(record, "", planes, LAYOUTS[name], np.zeros((1, 1, 3), np.uint8))
+        sources.append(source_of_views(_views([(0, 0)]), [frame], ColorSpec(full_range=is_full)))
+    for source in sources:
+        assert source is not None
+        assert astuple(source) == pytest.approx(astuple(sources[0]), rel=0.02)
 
 
 def test_given_values_stay() -> None:

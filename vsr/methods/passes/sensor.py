@@ -78,7 +78,11 @@ def read_lens(
     from vsr.media.calibration import read_calibration
 
     if calibration is not None:
-        return read_calibration(Path(calibration).expanduser())
+        try:
+            path = Path(calibration).expanduser()
+        except RuntimeError as error:  # no such user
+            raise UsageError(f"calibration {calibration}: cannot be read ({error})") from error
+        return read_calibration(path)
     if not numbers:
         return None
     focal, *coefficients = numbers

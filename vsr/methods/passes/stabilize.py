@@ -54,7 +54,7 @@ class StabilizeOptions:
     lens: tuple[float, ...] = ()
     """The same in numbers, ``[f,k1,k2,p1,p2,…]``: focal length in pixels, OpenCV's coefficients; about the middle."""
     fisheye: bool = False
-    """Whether ``lens`` is a fisheye's: ``[f,k1,k2,k3,k4]``."""
+    """Whether ``lens`` is a fisheye's: ``[f,k1,k2,k3,k4]``; calibration files say so themselves."""
     readout: float = 0.0
     """Rolling shutter: time from the first row to the last, as a share of the time between frames, -1 to 1; 0: none."""
 
@@ -71,6 +71,8 @@ class StabilizeOptions:
             raise UsageError(f"readout is {self.readout}; allowed are -1 to 1")
         if self.calibration is not None and self.lens:
             raise UsageError("calibration and lens both describe the lens; give one of them")
+        if self.fisheye and not self.lens:
+            raise UsageError("fisheye is said of lens; give lens, or leave it out: a calibration file says so itself")
         if self.lens and len(self.lens) < _LEAST_NUMBERS:
             raise UsageError(
                 f"lens has {len(self.lens)} numbers; it is [f,k1,k2,p1,p2,…], of a fisheye [f,k1,k2,k3,k4]"

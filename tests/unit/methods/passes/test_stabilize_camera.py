@@ -162,11 +162,20 @@ def test_calibrations_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         PASSES["stabilize"].prepare(wide, StabilizeOptions(calibration=str(path)), "cpu")
     with pytest.raises(UsageError, match="cannot be read"):
         PASSES["stabilize"].prepare(wide, StabilizeOptions(calibration=str(tmp_path / "none.yml")), "cpu")
+    with pytest.raises(UsageError, match="cannot be read"):
+        PASSES["stabilize"].prepare(wide, StabilizeOptions(calibration="~nosuchuser/camera.yml"), "cpu")
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"readout": 1.5}, {"lens": (1.0, 0.0)}, {"model": "none", "readout": 0.5}, {"lens": BARREL, "calibration": "x"}],
+    [
+        {"readout": 1.5},
+        {"lens": (1.0, 0.0)},
+        {"model": "none", "readout": 0.5},
+        {"lens": BARREL, "calibration": "x"},
+        {"fisheye": True},
+        {"fisheye": True, "calibration": "x"},
+    ],
 )
 def test_options_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong)) if "model" not in wrong else "readout"):
