@@ -53,12 +53,19 @@ class Batch:
 
 
 def read_images(folders: list[Path], least: int) -> list[Tensor]:
-    """``(3, H, W)`` uint8, of at least that side."""
-    found = []
+    """``(3, H, W)`` uint8, of at least that side. Files that are no images are left out, and counted on stderr."""
+    found, others = [], []
     for folder in folders:
         for path in sorted(folder.iterdir()):
-            rgb = torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)
+            try:
+                with Image.open(path) as image:
+                    rgb = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+                others.append(path)
+                continue
             found += [rgb] if min(rgb.shape[1:]) >= least else []
+    if others:
+        print(f"left out, no images that can be read: {len(others)}, the first {others[0]}", file=sys.stderr)
     return found
 
 
@@ -92,8 +99,8 @@ def batches(images: list[Tensor], options: argparse.Namespace) -> Iterator[Batch
 
 def loss_of_kxnet(module: KXNet, batch: Batch, step: int) -> Tensor:
     """Of images and, where they are not given, kernels, at every stage, the last above all."""
-    side, more = module.kernel_map.shape[-1], module.scale - 1
-    true = batch.kernels[:, : side if more else None, : side if more else None]
+    side = module.kernel_map.shape[-1]
+    true = batch.kernels[:, :side, :side]
     true = true / true.sum((1, 2), keepdim=True)
     known = true if step % 3 == 2 else None
     made, found = module.unfolded(batch.small, known)
@@ -186,20 +193,27 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
+def _count(text: str) -> int:
+    """At least 1."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"is {text}; give 1 or more")
+    return int(text)
+
+
 def _parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--network", choices=["kxnet", "ikc"], required=True)
     parser.add_argument("--images", type=Path, nargs="+", required=True, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
     parser.add_argument("--scale", type=int, default=2, choices=[2, 3, 4])
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--stages", type=int, default=6, help="of kxnet; 19 as published")
-    parser.add_argument("--blocks", type=int, default=4, help="of ikc; 16 as published")
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--patch", type=int, default=32, help="side of small patches, pixels")
+    parser.add_argument("--steps", type=_count, default=3000)
+    parser.add_argument("--stages", type=_count, default=6, help="of kxnet; 19 as published")
+    parser.add_argument("--blocks", type=_count, default=4, help="of ikc; 16 as published")
+    parser.add_argument("--batch", type=_count, default=8)
+    parser.add_argument("--patch", type=_count, default=32, help="side of small patches, pixels")
     parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=_count, default=1)
     return parser.parse_args(words)
 
 

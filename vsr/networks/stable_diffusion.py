@@ -37,6 +37,17 @@ _COLOURS, _LATENTS, _SCALE = 3, 4, 4
 _STEPS = 50
 _NOISE_LEVEL = 20  # of the input, of the levels of the folder's ``low_res_scheduler``; the pipeline's own choice
 _WINDOW_PX, _OVERLAP_PX = 128, 32
+_UNUSABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    ImportError,
+)  # what diffusers and transformers raise for folders that are damaged or not whole
 
 
 def is_pipeline(name_or_path: str | Path) -> bool:
@@ -137,13 +148,7 @@ def load_pipeline(path: Path, scale: int | None = None) -> Network:
     if scale not in (None, _SCALE):
         raise ModelError(f"{path}: the Stable Diffusion upscaler enlarges ×{_SCALE}, not ×{scale}")
     _check_class(path)
-    pipeline = _read(path)
-    unet, vae = pipeline.unet.config, pipeline.vae.config
-    if unet.in_channels != _LATENTS + _COLOURS or 1 << (len(vae.block_out_channels) - 1) != _SCALE:
-        raise ModelError(f"{path}: not the x4 upscaler: its U-Net or its autoencoder is of another kind")
-    with torch.no_grad():
-        text, _ = pipeline.encode_prompt("", "cpu", 1, False)
-    module = StableDiffusionUpscaler(pipeline, text.float()).float().eval().requires_grad_(False)
+    module = _read(path).float().eval().requires_grad_(False)
     state = {**module.state_dict()}
     schedules = json.dumps([module._schedule, module._low_schedule], sort_keys=True, default=str)
     return Network(
@@ -174,17 +179,26 @@ def _check_class(path: Path) -> None:
         raise ModelError(f"{path} holds a {found}; of diffusers' pipelines {_CLASS} is the one that enlarges here")
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> StableDiffusionUpscaler:
+    """What is in the folder, once used: a part that is missing or damaged may show only then."""
     try:
         import diffusers
         import transformers
+        from safetensors import SafetensorError
     except ImportError as error:
         raise ModelError(f"{path} needs diffusers: pip install 'vsr[diffusers]'") from error
     for library in (diffusers, transformers):
         library.utils.logging.disable_progress_bar()
     try:
-        return diffusers.StableDiffusionUpscalePipeline.from_pretrained(
+        pipeline = diffusers.StableDiffusionUpscalePipeline.from_pretrained(
             str(path), local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
         )
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError) as error:
-        raise ModelError(f"{path} cannot be loaded as a whole pipeline with safetensors: {error}") from error
+        unet, vae = pipeline.unet.config, pipeline.vae.config
+        if unet.in_channels != _LATENTS + _COLOURS or 1 << (len(vae.block_out_channels) - 1) != _SCALE:
+            raise ModelError(f"{path}: not the x4 upscaler: its U-Net or its autoencoder is of another kind")
+        with torch.no_grad():
+            text, _ = pipeline.encode_prompt("", "cpu", 1, False)
+        return StableDiffusionUpscaler(pipeline, text.float())
+    except (SafetensorError, *_UNUSABLE) as error:
+        why = " ".join(str(error).split())[:160]
+        raise ModelError(f"{path} cannot be loaded as a whole pipeline with safetensors: {why}") from error

@@ -65,9 +65,11 @@ def claim(folder: Path, config: TrainingConfig, facts: Mapping[str, Any], before
     """
     deciding = json.loads(config.model_dump_json(exclude=set(NOT_DECIDING)))
     record = json.loads(json.dumps({**{f"config.{key}": value for key, value in deciding.items()}, **facts}))
+    record = _of_any_place(folder, record)
     if before is None:
         write_whole(folder / RECORD, json.dumps(record, indent=1).encode() + b"\n")
         return
+    before = _of_any_place(folder, before)  # earlier versions wrote the whole path
     for key in sorted({*record, *before}):
         if record.get(key) != before.get(key):
             name = key.removeprefix("config.")
@@ -75,6 +77,14 @@ def claim(folder: Path, config: TrainingConfig, facts: Mapping[str, Any], before
                 f"{folder}: belongs to a run with {name} {_short(before.get(key))}, now it is "
                 f"{_short(record.get(key))}; give the same, or choose another --out"
             )
+
+
+def _of_any_place(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The same once the run is moved: weights of a stage before this one are named from the folder of the run."""
+    named, here = Path(record.get("config.start_from") or ""), folder.absolute()
+    if named.parent.name.startswith(STAGE) and named.parent.parent in (here, here.parent):
+        return {**record, "config.start_from": f"{named.parent.name}/{named.name}"}
+    return dict(record)
 
 
 def _short(value: Any) -> str:

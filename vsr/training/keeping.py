@@ -14,6 +14,7 @@ from vsr.networks.blending import without_folders
 from vsr.networks.saving import save_weights
 from vsr.training.card import CardFacts, write_card
 from vsr.training.checkpoint import write_whole
+from vsr.training.config import TrainingConfig
 from vsr.training.curves import draw_curves, png_bytes
 from vsr.training.learner import Learner
 from vsr.training.log import Log
@@ -22,9 +23,27 @@ from vsr.training.records import Figures
 from vsr.training.setup import Setup, versions
 from vsr.training.validation import Validation
 
-__all__ = ["Keeper"]
+__all__ = ["Keeper", "recipe_of"]
 
 _CURVES, _IMAGES = "curves.png", "images"
+_OF_THIS_MACHINE = ("data", "degraded", "validate_on")
+
+
+def recipe_of(config: TrainingConfig) -> dict[str, Any]:
+    """Keys of the configuration and of the stages of its curriculum, without the folders of this machine."""
+    return _without_folders(json.loads(config.model_dump_json()))
+
+
+def _without_folders(keys: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in keys.items() if key not in _OF_THIS_MACHINE}
+    if kept.get("start_from") is not None:
+        kept["start_from"] = without_folders(kept["start_from"])
+    if "teacher" in kept:  # a stage may name one without a list
+        teachers = [kept["teacher"]] if isinstance(kept["teacher"], str) else kept["teacher"]
+        kept["teacher"] = [without_folders(one) for one in teachers]
+    if "curriculum" in kept:
+        kept["curriculum"] = [_without_folders(stage) for stage in kept["curriculum"]]
+    return kept
 
 
 @dataclass(frozen=True)
@@ -51,7 +70,7 @@ class Keeper:
         config, network = self.setup.config, learner.result()
         notes = {
             "vsr.digest": network.digest,
-            "vsr.training": json.dumps({"step": step, **self._recipe()}),
+            "vsr.training": json.dumps({"step": step, **recipe_of(config)}),
         }
         if figures is not None:
             notes["vsr.psnr_y"] = f"{figures.psnr_y:.4f}"
@@ -91,15 +110,6 @@ class Keeper:
         inherited = (start is not None and start.is_generative) or (teacher is not None and teacher.is_generative)
         adversarial = bool(ADVERSARIAL & parse_losses(config.loss).keys())
         return NETWORKS[config.network].is_generative or adversarial or inherited
-
-    def _recipe(self) -> dict[str, Any]:
-        """Keys of the configuration, without the folders of this machine."""
-        config = self.setup.config
-        keys: dict[str, Any] = json.loads(config.model_dump_json(exclude={"data", "degraded", "validate_on"}))
-        if config.start_from is not None:
-            keys["start_from"] = without_folders(config.start_from)
-        keys["teacher"] = [without_folders(one) for one in config.teacher]
-        return keys
 
     def draw(self, log: Log, validation: Validation | None, network: Network) -> None:
         """Curves, and validation images."""

@@ -14,6 +14,7 @@ from vsr.frames import ColorSpec, VideoFrame
 from vsr.media.layouts import LAYOUTS
 from vsr.methods import Geometry, find_method
 from vsr.methods.findings import describe_findings
+from vsr.methods.self_examples import patches
 from vsr.methods.self_examples.method import SelfExamplesOptions
 from vsr.methods.self_examples.patches import enlarge_by_examples, gather_examples, step_factors
 from vsr.metrics import psnr, shrink_bicubic
@@ -58,6 +59,27 @@ def test_what_recurs_is_found_and_gains_on_interpolation(scale: int) -> None:
     figures = [psnr(255 * one.double(), 255 * hr.double(), crop=4) for one in (made, projected, plain)]
     assert figures[0] > figures[1] + 0.2, "examples add to back-projection"
     assert figures[0] > figures[2] + 1.0
+
+
+def test_strips_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    lumas = [_discs(96)[:70], _discs(96)[20:90]]
+    factor = step_factors(2)[1]
+    made = []
+    for rows in (32, 1024):
+        monkeypatch.setattr(patches, "_STRIP_ROWS", rows)
+        examples = gather_examples(lumas, factor, 300)
+        assert len(examples["patches"]) == len(examples["details"]) == 300
+        made.append((*examples.values(), enlarge_by_examples(lumas[0], 2, examples)))
+    assert all(torch.equal(one, other) for one, other in zip(*made, strict=True))
+
+
+def test_memory_grows_with_the_frames_that_examples_are_taken_from() -> None:
+    geometry = Geometry(48, 48, 96, 96)
+    needs = [
+        find_method("selfex").prepare(geometry, SelfExamplesOptions(example_frames=count), "cpu").capabilities
+        for count in (1, 100)
+    ]
+    assert needs[0].bytes_per_pixel < 150 < needs[1].bytes_per_pixel
 
 
 def test_small_or_flat_frames_are_interpolated_and_that_is_reported() -> None:
