@@ -139,7 +139,7 @@ class Scan:
     def run(self, host: VideoHost) -> Iterator[Any]:
         """Yields a `Found` for each segment, and `Passed` at the end."""
         job = host.job(self.token, self.shared)
-        fix_threads(job)
+        fix_threads(job, job.settings.num_cpus)
         with describe_by_url(job.info.path, job.source_url), SourcePass(job) as source:
             yield Beat()
             for planned in source.segments():

@@ -17,7 +17,7 @@ _MAPPED_BYTES, _KEPT_BYTES = 32 << 20, 256 << 20
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep up to 256 MiB that it freed, blocks up to 32 MiB; False where there is no glibc to ask."""
+    """Let each arena of this process keep up to 256 MiB, in blocks up to 32 MiB; False where there is no glibc."""
     if sys.platform != "linux":
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -165,6 +165,7 @@ class Engine:
     def _run(self, window: Tensor) -> Tensor:
         tall, wide = window.shape[-2:]
         what = f"{self._network.source or self._network.name}: a tile of {wide}x{tall}"
+        torch.get_num_threads()  # gives a new thread its count, which convolutions alone would not
         with memory_errors(what):
             return self._executable(window)
 

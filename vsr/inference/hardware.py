@@ -129,14 +129,16 @@ def usable_cores() -> float:
     return cores if quota is None else min(cores, int(quota[0]) / int(quota[1]))
 
 
-def frames_at_once(device: torch.device) -> int:
+def frames_at_once(device: torch.device, result_bytes: int) -> int:
     """Images that a network serves side by side, each in a thread: results are the same for any number of them.
 
-    On processors as many as there are cores for, as far as half of the memory goes; on GPUs 1, which is busy with that.
+    On processors as many as there are cores for and half of the memory holds, each with features of a tile and two
+    results of ``result_bytes``; on GPUs 1, which is busy with that.
     """
     if device.type != "cpu":
         return 1
-    by_memory = memory_bytes(device) * _MEMORY_SHARE // BUDGETS[device.type].tile_bytes
+    each = BUDGETS[device.type].tile_bytes + 2 * result_bytes
+    by_memory = memory_bytes(device) * _MEMORY_SHARE // each
     return max(1, int(min(usable_cores() / torch.get_num_threads(), by_memory)))
 
 

@@ -185,7 +185,7 @@ class RecurrentUpscaler(Upscaler):
     family: ClassVar[Family] = "recurrent"
     is_aligned: ClassVar[bool] = False
     warm_up_frames: ClassVar[int] = 12
-    """Steps after which it hardly matters when memory began; what comes of them is thrown away (ADR 73)."""
+    """Steps after which it hardly matters when memory began; what comes of them is thrown away (ADR 122)."""
 
     @property
     def module_scale(self) -> int:

@@ -6,7 +6,9 @@ never a file.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -58,6 +60,14 @@ class SpandrelUpscaler(Upscaler):
         return enlarged.to(images.dtype)
 
 
+class _ChangesItself(SpandrelUpscaler):
+    """SPAN, which puts its weights together again at every call: one call at a time."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        with _ONE_AT_A_TIME:
+            return super().forward(images)
+
+
 class _Compact(SpandrelUpscaler):
     """Real-ESRGAN compact, its sum with the repeated input kept in float32."""
 
@@ -68,6 +78,11 @@ class _Compact(SpandrelUpscaler):
             features = layer(features)
         residual: Tensor = model.upsampler(features).to(images.dtype)
         return residual + nn.functional.interpolate(images, scale_factor=float(self.scale), mode="nearest")
+
+
+_ONE_AT_A_TIME = threading.Lock()
+_KINDS: Mapping[str, type[SpandrelUpscaler]] = MappingProxyType({"Compact": _Compact, "SPAN": _ChangesItself})
+"""By the architecture's name in spandrel, where it needs care."""
 
 
 def spandrel_upscaler(tensors: Mapping[str, Tensor], source: str) -> SpandrelUpscaler | None:
@@ -91,5 +106,4 @@ def spandrel_upscaler(tensors: Mapping[str, Tensor], source: str) -> SpandrelUps
     if descriptor.input_channels != descriptor.output_channels or descriptor.input_channels not in (1, 3):
         channels = f"{descriptor.input_channels} to {descriptor.output_channels}"
         raise ModelError(f"{source}: {name} maps {channels} channels; expected 3 (RGB) or 1 (Y)")
-    kind = _Compact if descriptor.architecture.id == "Compact" else SpandrelUpscaler
-    return kind(descriptor)
+    return _KINDS.get(descriptor.architecture.id, SpandrelUpscaler)(descriptor)

@@ -117,6 +117,10 @@ class AnyScale(PerFrame):
 
     def _halves_for(self, adaptation: Adaptation) -> tuple[Engine, AnyScaleUpscaler]:
         """What finds features and what makes pixels of them, with the weights that suit the shot."""
+        with self._opening:
+            return self._open_halves(adaptation)
+
+    def _open_halves(self, adaptation: Adaptation) -> tuple[Engine, AnyScaleUpscaler]:
         if self._halves is None or not have_same_source(adaptation, self._adaptation):
             part = self._model.parts[0]
             network = self._network(part, adaptation)

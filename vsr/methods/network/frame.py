@@ -60,6 +60,7 @@ __all__ = [
 ]
 
 _TRAINED_FOR = "BI"  # what networks were mostly trained to undo
+_BYTES_OF_PIXEL = 16  # of a result: three colours and alpha in float32
 ADAPT_FRAMES = 5
 """First frames of a shot that are learnt from, where there is something to learn."""
 
@@ -133,9 +134,16 @@ class PerFrame:
         size = batch_frames(self._geometry.width, self._geometry.height, self._device)
         batches = upload_ahead(self._batches(frames, size), self._device)
         for restored in map_ahead(
-            lambda batch: list(self._restore(batch, size, adaptation)), batches, frames_at_once(self._device), "network"
+            lambda batch: list(self._restore(batch, size, adaptation)), batches, self._num_threads, "network"
         ):
             yield from restored
+
+    @property
+    def _num_threads(self) -> int:
+        """Batches that are restored side by side; one where tiles are of a given size, whose memory nobody planned."""
+        if self._options.tile_px is not None:
+            return 1
+        return frames_at_once(self._device, _BYTES_OF_PIXEL * self._geometry.out_width * self._geometry.out_height)
 
     @property
     def _size_yx(self) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from torch.optim import Adam
 from vsr.errors import ModelError
 from vsr.training.degradations.base import choose
 from vsr.training.unpaired.generators import Shrinker
+from vsr.training.unpaired.noise import calibrate_noise
 from vsr.training.unpaired.objectives import OBJECTIVES, Kind
 
 __all__ = ["PATCH_PX", "fit_degradation"]
@@ -25,6 +26,7 @@ _RATE, _RATE_OF_DISCRIMINATORS = 5e-4, 5e-4
 _BETAS = (0.5, 0.99)
 _DECAY = 0.99  # of the mean of weights, which is kept
 _EVERY = 10  # steps between reports
+_CALIBRATED = 32  # batches in which the strength of noise is measured
 
 
 def _crop(clip: Tensor, side: int, generator: torch.Generator) -> Tensor:
@@ -62,8 +64,9 @@ def fit_degradation(
         (Adam(objective.generators.parameters(), betas=_BETAS), _RATE),
         (Adam(objective.discriminators.parameters(), betas=_BETAS), _RATE_OF_DISCRIMINATORS),
     ]
+    sides = ((clean, scale * PATCH_PX), (degraded, PATCH_PX))
     for step in range(steps):
-        z, y = _crops(clean, scale * PATCH_PX, generator), _crops(degraded, PATCH_PX, generator)
+        z, y = (_crops(clips, side, generator) for clips, side in sides)
         of_generators, of_discriminators = objective.losses(z, y, generator)
         if not math.isfinite(float(of_generators.detach() + of_discriminators.detach())):
             raise ModelError(f"the degradation ({kind}) cannot be learnt: step {step + 1} gave {float(of_generators)}")
@@ -82,4 +85,7 @@ def fit_degradation(
             torch._foreach_lerp_(list(mean.parameters()), list(objective.shrinker.parameters()), 1 - _DECAY)
         if (step + 1) % _EVERY == 0 or step + 1 == steps:
             yield step + 1, float(of_generators.detach())
-    return mean.eval()
+    mean.eval()
+    z, y = (torch.cat([_crops(clips, side, generator) for _ in range(_CALIBRATED)]) for clips, side in sides)
+    calibrate_noise(mean, z, y, seed)
+    return mean

@@ -39,16 +39,21 @@ def _noise_for(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 class Soiler(nn.Module):
-    """Degradation at one size: what convolutions add, seeing the image and noise."""
+    """Degradation at one size: what convolutions add, seeing the image and noise.
+
+    ``noise_gain`` is 1 while it learns; see `vsr.training.unpaired.noise`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.body = _body(3 + _NOISE_CHANNELS, 3)
+        self.noise_gain: Tensor
+        self.register_buffer("noise_gain", torch.ones(()))
 
     def forward(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         """``(B, 3, h, w)`` → the same; noise from the generator, or none."""
         shape = (len(images), _NOISE_CHANNELS, *images.shape[-2:])
-        noise = images.new_zeros(shape) if generator is None else _noise_for(images, generator)
+        noise = images.new_zeros(shape) if generator is None else self.noise_gain * _noise_for(images, generator)
         soiled: Tensor = images + self.body(torch.cat([images, noise], 1))
         return soiled
 
