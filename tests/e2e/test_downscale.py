@@ -204,6 +204,16 @@ def test_chroma_as_it_was_asked_for(call: Call, clips: Clips, tmp_path: Path) ->
     assert "av1 yuv420p" in call(*asked, "--codec", "av1").out
 
 
+def test_a_pair_for_codecs_is_small_as_videos_are(call: Call, clips: Clips, tmp_path: Path) -> None:
+    small, back = tmp_path / "small.mp4", tmp_path / "back.mkv"
+    done = call("downscale", clips("plain"), "-o", small, "--method", "rescale-codec", "--crf", 20)
+    assert done.code == 0, done.err
+    assert "takes part of what the pair hides" not in done.out + done.err
+    assert vsr.probe(small).video.layout.name == "yuv420p"
+    assert call("upscale", small, "-o", back).code == 0
+    assert _manifest(back)["method"]["name"] == _manifest(small)["method"]["name"] == "rescale-codec"
+
+
 def test_the_plan_says_what_the_encoder_takes(call: Call, clips: Clips, tmp_path: Path) -> None:
     words = "compression takes part of what the pair hides"
     asked = ["downscale", clips("plain"), "-o", tmp_path / "small.mkv", "--dry-run"]

@@ -25,7 +25,7 @@ def downscale(
         str,
         typer.Option(
             metavar="NAME|FILE",
-            help="rescale, a file of such a pair of networks, bicubic or lanczos.",
+            help="rescale, rescale-codec for compressed small files, a file of such a pair, bicubic or lanczos.",
             autocompletion=completion.DOWNSCALERS,
         ),
     ] = "rescale",

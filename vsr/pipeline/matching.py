@@ -17,6 +17,8 @@ from vsr.pipeline.settings import USUAL, Settings, method_options
 
 __all__ = ["check_pair", "find_loss", "follow_mark", "keep_chroma", "marked_pair"]
 
+_FOR_CODECS = "rescale-codec"  # weights that were trained on what codecs leave; no worse in 4:2:0
+
 
 def marked_pair(info: MediaInfo) -> Pair | None:
     """The pair that a file, or its first image, says it was made small by."""
@@ -44,9 +46,12 @@ def follow_mark(pair: Pair | None, settings: Settings, options: Any, what: str) 
 def keep_chroma(settings: Settings, video: VideoInfo, container: str) -> tuple[Settings, list[str]]:
     """``settings`` for the encoder of a small file whose pair needs chroma as fine as luma; and that in words.
 
-    Pairs for RGB hide much of what they keep in the colours. A pixel format that was asked for stays.
+    Pairs for RGB hide much of what they keep in the colours, but for those that were trained for codecs. A pixel format
+    that was asked for stays.
     """
-    if settings.scale is None or settings.scale >= 1 or not hides_in_colours(settings.method):
+    if settings.scale is None or settings.scale >= 1 or settings.method == _FOR_CODECS:
+        return settings, []
+    if not hides_in_colours(settings.method):
         return settings, []
     holders = [row for row in CODECS.values() if container in row.containers and settings.codec in (None, row.name)]
     asked = LAYOUTS.get(settings.pix_fmt, video.layout) if settings.pix_fmt is not None else video.layout
@@ -73,7 +78,9 @@ def find_loss(pair: Pair | None, encoder: EncoderSpec) -> list[str]:
     if pair is None or kept == "lossless":
         return []
     how = f"{encoder.codec.name}{f', {kept}' if kept else ''}"
-    return [f"{how}: compression takes part of what the pair hides, above crf 18 too much; --lossless keeps all"]
+    if pair.name == _FOR_CODECS:
+        return []
+    return [f"{how}: compression takes part of what the pair hides; --lossless keeps all, {_FOR_CODECS} is made for it"]
 
 
 def check_pair(info: MediaInfo, enlarging: Pair | None, method: str, options: Any) -> list[str]:

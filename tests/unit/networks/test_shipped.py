@@ -19,7 +19,14 @@ from vsr.networks.locating import SHIPPED, find_weights, scale_in_name
 from vsr.observation import resample
 
 FILES = sorted(SHIPPED.glob("*.safetensors"))
-SCALES = {"lite": (2, 3, 4), "lite-any": (2, 3, 4), "real": (2, 4), "rescale": (2,), "video": (2, 4)}
+SCALES = {
+    "lite": (2, 3, 4),
+    "lite-any": (2, 3, 4),
+    "real": (2, 4),
+    "rescale": (2,),
+    "rescale-codec": (2,),
+    "video": (2, 4),
+}
 ANY = "lite-any"  # one file for all magnifications
 MIXTURES = ("lite-any", "lite-x2", "lite-x3", "lite-x4", "video-x2", "video-x4")
 MOST_BYTES, MOST_PARAMETERS = 2 << 20, {"lite": 150_000, "lite-any": 155_000, "rescale": 300_000, "video": 200_000}
