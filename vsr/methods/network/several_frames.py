@@ -35,7 +35,7 @@ class SeveralFramesOptions(ComputeOptions):
     """Settings of networks that are given several frames."""
 
     self_ensemble: bool = False
-    """Average over the eight flips and turns of the frames: eight times the work, some tenths of a dB."""
+    """Average over the eight flips and turns of each image: eight times the work, some tenths of a dB."""
     degradation: Literal["auto", "BI", "BD", "camera"] = "auto"
     """How the input was made: by a usual camera, bicubic (BI) or Gaussian (BD) shrinking; auto: BI."""
     consistent: bool = False

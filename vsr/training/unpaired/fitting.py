@@ -26,7 +26,7 @@ _RATE, _RATE_OF_DISCRIMINATORS = 5e-4, 5e-4
 _BETAS = (0.5, 0.99)
 _DECAY = 0.99  # of the mean of weights, which is kept
 _EVERY = 10  # steps between reports
-_CALIBRATED = 32  # batches in which the strength of noise is measured
+_CALIBRATED = 12  # batches in which the strength of noise is measured
 
 
 def _crop(clip: Tensor, side: int, generator: torch.Generator) -> Tensor:

@@ -19,7 +19,7 @@ __all__ = ["calibrate_noise", "fine_energy"]
 
 _MEAN_PX, _BLOCK_PX = 3, 8
 _SHARE = 0.5  # of the blocks, by how much is in them; in flat ones JPEG takes noise out again
-_MOST_GAIN, _HALVINGS = 8.0, 12
+_MOST_GAIN, _HALVINGS = 8.0, 10
 
 
 def fine_energy(images: Sequence[Tensor]) -> float:

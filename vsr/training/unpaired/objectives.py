@@ -18,7 +18,7 @@ from vsr.training.discriminator import Discriminator
 from vsr.training.losses.learned import Adversarial
 from vsr.training.unpaired.generators import Cleaner, Enlarger, Shrinker, Soiler
 
-__all__ = ["OBJECTIVES", "Kind", "Objective"]
+__all__ = ["OBJECTIVES", "Bulat", "Cincgan", "Dsgan", "Kind", "Objective"]
 
 Kind = Literal["bulat", "dsgan", "cincgan"]
 """Rows of `OBJECTIVES`."""
