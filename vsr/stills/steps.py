@@ -69,6 +69,10 @@ def describe_steps(
             "He, Sun and Tang 2013",
         ),
         Step("The result was converted to RGB with the video's own matrix and rounded to 16 bits.", "ITU-T H.273"),
-        Step("No learned model and no generative model took part.", ""),
+        Step(
+            "No network made any of the image, and no generative model took part. Blur and smoothness, if not given, "
+            "follow from estimates by statistics that were fitted to other images.",
+            "",
+        ),
     ]
     return steps
